@@ -1,0 +1,29 @@
+"""Offline visual product search: a photo of a product in, the product out.
+
+store = edgesearch.open("store.edge")
+answer = store.search("photo.jpg", k=5)
+answer.decision, answer.matches[0].name
+"""
+
+from .build import Built, build
+from .decision import Calibration
+from .engine import Answer, Match, Store, open
+from .errors import BundleError, CatalogError, EdgeSearchError, ImageError, IndexFileError, ModelError
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Answer",
+    "Built",
+    "BundleError",
+    "Calibration",
+    "CatalogError",
+    "EdgeSearchError",
+    "ImageError",
+    "IndexFileError",
+    "Match",
+    "ModelError",
+    "Store",
+    "build",
+    "open",
+]

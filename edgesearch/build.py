@@ -1,0 +1,165 @@
+"""A catalogue becomes a bundle."""
+
+import datetime
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from . import bundle, catalog, image
+from .catalog import Entry, Picture, Product
+from .decision import Calibration, calibrate
+from .embedder import Embedder, copy_model, default_model
+from .engine import CATALOG, INDEX, MODEL, PICTURES, bindings
+from .errors import BundleError, CatalogError, ImageError
+from .index import CompactIndex
+from .manifest import Manifest
+
+PICTURE_SIDE = 224  # px; of the reference images kept for showing
+BATCH = 16
+CALIBRATION_PICTURES = 256
+VIEWS_PER_PICTURE = 2
+REASONS_SHOWN = 5
+Progress = Callable[[int, int], None]  # pictures done, pictures in all
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build made.
+
+    Attributes: skipped: why each picture that was left out cannot be used; left_out: SKUs without any usable picture.
+    """
+
+    manifest: Manifest
+    size_bytes: int
+    skipped: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def build(
+    catalogue: Path,
+    output: Path,
+    model: Path | None = None,
+    precision: str = "int8",
+    skip_bad: bool = False,
+    seed: int = 0,
+    progress: Progress = lambda done, total: None,
+) -> Built:
+    """Turn a catalogue into a bundle.
+
+    Args:    catalogue: CSV; output: the `.edge` file to write; model: model folder, None for the shipped one;
+             precision: "int8" or "fp32"; skip_bad: leave out pictures that cannot be read, instead of stopping.
+    Raises:  CatalogError: the catalogue, or without `skip_bad` any of its pictures, cannot be used;
+             ModelError: the model cannot be used; BundleError: the output cannot be written.
+    """
+    catalogue, output, model = Path(catalogue), Path(output), Path(model or default_model())
+    if not output.parent.is_dir() or output.is_dir():
+        raise BundleError(f"{output}: not a file in a folder that exists; give a path such as store.edge.")
+    entries = catalog.read_csv(catalogue)
+    embedder = Embedder.open(model, precision, threads=os.cpu_count() or 1)
+    with tempfile.TemporaryDirectory(prefix="edgesearch-build-") as temporary:
+        stage = Path(temporary)
+        gallery = _read_gallery(entries, embedder, stage / PICTURES, seed, progress)
+        _refuse_bad(catalogue, gallery, skip_bad)
+        embeddings = np.concatenate(gallery.embeddings)
+        index = CompactIndex.build(embeddings, embedder.space, seed=seed)
+        index.write(_made(stage / INDEX))
+        catalog.write(stage / CATALOG, gallery.products)
+        copy_model(model, precision, _made(stage / MODEL))
+        described = {
+            "name": output.stem,
+            "sequence": 1,
+            "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "hashes": bindings(embedder, index),
+            "counts": {"products": len(gallery.products), "pictures": len(embeddings)},
+            "calibration": gallery.calibration(embeddings).to_dict(),
+            "accuracy": {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist},
+        }
+        manifest = bundle.write(output, stage, described)
+    used = {product.sku for product, _ in gallery.products}
+    left_out = tuple(entry.product.sku for entry in entries if entry.product.sku not in used)
+    return Built(manifest, output.stat().st_size, tuple(gallery.skipped), left_out)
+
+
+@dataclass
+class _Gallery:
+    """What is read from the pictures, row after row; a row's product is its number in `products`."""
+
+    products: list[tuple[Product, list[Picture]]] = field(default_factory=list)
+    owner: list[int] = field(default_factory=list)
+    embeddings: list[np.ndarray] = field(default_factory=list)
+    view_owner: list[int] = field(default_factory=list)
+    view_embeddings: list[np.ndarray] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    def add_row(self, product: Product, source: str, start: int, size: int) -> None:
+        if not self.products or self.products[-1][0] is not product:
+            self.products.append((product, []))
+        self.products[-1][1].append(Picture(len(self.owner), source, start, size))
+        self.owner.append(len(self.products) - 1)
+
+    def calibration(self, embeddings: np.ndarray) -> Calibration:
+        """Calibrate on the views: each asked of the whole catalogue, its own product apart."""
+        scores = np.concatenate(self.view_embeddings) @ embeddings.T
+        own = np.array(self.view_owner)[:, None] == np.array(self.owner)[None]
+        return calibrate(np.where(own, scores, -np.inf).max(1), np.where(own, -np.inf, scores).max(1))
+
+
+def _read_gallery(entries: list[Entry], embedder: Embedder, pictures: Path, seed: int, progress: Progress) -> _Gallery:
+    """Decode and embed every picture once; its small copy goes into the file `pictures`."""
+    gallery, rng = _Gallery(), np.random.default_rng(seed)
+    total = sum(len(entry.images) for entry in entries)
+    viewed = set(rng.choice(total, min(total, CALIBRATION_PICTURES), replace=False).tolist())
+    preprocess = embedder.config.preprocessing
+    with open(pictures, "wb") as file:
+        decoded = _decoded(entries, max(preprocess.resize, PICTURE_SIDE), gallery.skipped)
+        for batch in iter(lambda: list(itertools.islice(decoded, BATCH)), []):
+            gallery.embeddings.append(embedder.embed(np.stack([preprocess(pixels) for *_, pixels in batch])))
+            views = []
+            for (number, product, source, pixels), (*_, behind) in zip(batch, batch[1:] + batch[:1], strict=True):
+                gallery.add_row(product, source, file.tell(), _append(file, pixels))
+                if number in viewed:
+                    shelf = (image.shelf_view(pixels, behind, rng) for _ in range(VIEWS_PER_PICTURE))
+                    views += [preprocess(view) for view in shelf]
+                    gallery.view_owner += [gallery.owner[-1]] * VIEWS_PER_PICTURE
+            if views:
+                gallery.view_embeddings.append(embedder.embed(np.stack(views)))
+            progress(batch[-1][0] + 1, total)
+    progress(total, total)
+    return gallery
+
+
+def _decoded(entries: list[Entry], side: int, skipped: list[str]) -> Iterator[tuple[int, Product, str, np.ndarray]]:
+    """Number, product, name and pixels of every readable picture; of the others the reason goes into `skipped`."""
+    pictures = ((entry.product, source, path) for entry in entries for source, path in entry.images)
+    for number, (product, source, path) in enumerate(pictures):
+        try:
+            yield number, product, source, image.read(path, side)
+        except ImageError as error:
+            skipped.append(f"{product.sku}: {error}")
+
+
+def _append(file: BinaryIO, pixels: np.ndarray) -> int:
+    return file.write(image.thumbnail(pixels, PICTURE_SIDE))
+
+
+def _refuse_bad(catalogue: Path, gallery: _Gallery, skip_bad: bool) -> None:
+    bad = gallery.skipped
+    if bad and not skip_bad:
+        more = f"; and {len(bad) - REASONS_SHOWN} more" if len(bad) > REASONS_SHOWN else ""
+        raise CatalogError(
+            f"{catalogue}: {len(bad)} of its pictures cannot be used ({'; '.join(bad[:REASONS_SHOWN])}{more}); "
+            "mend them, or leave them out with --skip-bad."
+        )
+    if not gallery.products:
+        raise CatalogError(f"{catalogue}: none of its pictures can be used ({bad[0]}); nothing was built.")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

@@ -1,0 +1,200 @@
+"""The bundle, `store.edge`: one file with model, index, catalogue and pictures, verified before anything parses it.
+
+An uncompressed zip: `manifest.json` first, then the members it lists, every member's content at a multiple of 64 bytes
+and stored as it is, so that a member is a slice of the mapped file.
+"""
+
+import contextlib
+import mmap
+import os
+import shutil
+import struct
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from . import manifest as manifests
+from .errors import BundleError
+from .manifest import FileEntry, Manifest
+
+MANIFEST_FILE = "manifest.json"
+ALIGNMENT = 64
+MAX_MANIFEST_BYTES = 16_000_000
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # of a zip member; its name and extra field follow, then the content
+_PADDING_ID = 0xD935  # extra field of Android's zipalign, which pads as we do
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # no clock in the file: the same content gives the same bytes
+
+
+class Bundle:
+    """A verified bundle. Its members are slices of the mapped file."""
+
+    def __init__(self, path: Path):
+        """Map and verify.
+
+        Raises:  BundleError: not a bundle, or a byte is not what the manifest says.
+        """
+        self.path = Path(path)
+        self._unpacked: Path | None = None
+        self._members: dict[str, memoryview] = {}
+        self._map = _map(self.path)
+        try:
+            places = _directory(self.path, len(self._map))
+            data = memoryview(self._map)
+            self.manifest = _read_manifest(self.path)
+            self._members = {name: data[place] for name, place in places.items() if name != MANIFEST_FILE}
+            _verify(self.path, self._members, self.manifest.files)
+        except BaseException:
+            self.close()
+            raise
+
+    def member(self, name: str) -> memoryview:
+        """The content of a member; raises BundleError where the bundle has none of that name."""
+        try:
+            return self._members[name]
+        except KeyError:
+            raise BundleError(f"{self.path}: no {name} inside; build the bundle again.") from None
+
+    def get(self, name: str) -> memoryview | None:
+        """The content of a member that may be absent."""
+        return self._members.get(name)
+
+    def unpacked(self, name: str) -> Path:
+        """A private copy of a member, for libraries that open paths alone; it goes when the bundle is closed."""
+        if self._unpacked is None:
+            self._unpacked = Path(tempfile.mkdtemp(prefix="edgesearch-"))
+        path = self._unpacked / name.replace("/", "-")
+        if not path.exists():
+            path.write_bytes(self.member(name))
+        return path
+
+    def close(self) -> None:
+        """Give back temporary files; the map goes when its last slice does."""
+        if self._unpacked is not None:
+            shutil.rmtree(self._unpacked, ignore_errors=True)
+            self._unpacked = None
+        self._members = {}
+        with contextlib.suppress(BufferError):  # arrays that still look into it keep it open
+            self._map.close()
+
+
+def write(path: Path, folder: Path, describe: "Mapping[str, object]") -> Manifest:
+    """Write every file below `folder` as one bundle: beside `path` first, then moved into place.
+
+    Args:    describe: the fields of `Manifest` other than `files`.
+    Raises:  BundleError: it cannot be written; what was at `path` is still there.
+    """
+    members = {str(p.relative_to(folder).as_posix()): p for p in sorted(folder.rglob("*")) if p.is_file()}
+    entries = {name: FileEntry(p.stat().st_size, _hash_file(p)) for name, p in members.items()}
+    manifest = Manifest(files=entries, **describe)  # type: ignore[arg-type]
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(beside, "xb") as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+                _add(archive, MANIFEST_FILE, manifest.to_bytes())
+                for name, member in members.items():
+                    _add(archive, name, member)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise BundleError(
+            f"{path}: cannot be written ({error.strerror}); check the folder and its free space."
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return manifest
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
+    """Store one member with its content aligned; padding is an extra field in its header."""
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.external_attr = 0o600 << 16
+    info.file_size = content.stat().st_size if isinstance(content, Path) else len(content)
+    info.create_system = 3
+    assert archive.fp is not None
+    start = archive.fp.tell() + _LOCAL_HEADER.size + len(name) + 4
+    if info.file_size >= zipfile.ZIP64_LIMIT:
+        start += 20  # the extra field with which zipfile states 64-bit sizes
+    padding = -start % ALIGNMENT
+    info.extra = struct.pack("<HH", _PADDING_ID, padding) + bytes(padding)
+    with archive.open(info, "w") as target:
+        if isinstance(content, bytes):
+            target.write(content)
+        else:
+            with open(content, "rb") as source:
+                shutil.copyfileobj(source, target, 1 << 20)
+
+
+def _map(path: Path) -> mmap.mmap:
+    try:
+        with open(path, "rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError as error:
+        raise BundleError(f"{path}: an empty file; copy the bundle again.") from error
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); give a .edge file.") from error
+
+
+def _directory(path: Path, size: int) -> dict[str, slice]:
+    """Where each member's content lies in the file, by name."""
+    try:
+        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+            infos = archive.infolist()
+            places = {info.filename: _place(file, info, size) for info in infos}
+    except (zipfile.BadZipFile, struct.error, NotImplementedError, OSError, ValueError) as error:
+        raise BundleError(f"{path}: not a bundle, or damaged or cut off ({error}); copy or build it again.") from error
+    if not infos or infos[0].filename != MANIFEST_FILE or len(places) < len(infos):
+        raise BundleError(f"{path}: a zip, but not a bundle ({MANIFEST_FILE} is not first, or a name is there twice).")
+    return places
+
+
+def _place(file: BinaryIO, info: zipfile.ZipInfo, size: int) -> slice:
+    file.seek(info.header_offset)
+    *_, name_length, extra_length = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+    start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
+    end = start + info.file_size
+    if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or end > size:
+        raise ValueError(f"{info.filename} is compressed, or larger than the file")
+    return slice(start, end)
+
+
+def _read_manifest(path: Path) -> Manifest:
+    """Read and check the one member that no manifest describes; the zip holds a CRC of it."""
+    with zipfile.ZipFile(path) as archive:
+        if archive.getinfo(MANIFEST_FILE).file_size > MAX_MANIFEST_BYTES:
+            raise BundleError(f"{path}: its manifest is larger than {MAX_MANIFEST_BYTES:,} bytes; build it again.")
+        try:
+            data = archive.read(MANIFEST_FILE)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+            raise BundleError(f"{path}: its manifest is damaged ({error}); copy the bundle again.") from error
+    return Manifest.parse(data, str(path))
+
+
+def _verify(path: Path, members: Mapping[str, memoryview], promised: Mapping[str, FileEntry]) -> None:
+    odd = sorted(set(members) ^ set(promised))
+    if odd:
+        raise BundleError(f"{path}: {odd[0]} is in the manifest or in the file, not in both; build the bundle again.")
+    for name, entry in promised.items():
+        if len(members[name]) != entry.size or manifests.sha256(members[name]) != entry.sha256:
+            raise BundleError(f"{path}: {name} is not what the manifest promises (sha256); copy the bundle again.")
+
+
+def _hash_file(path: Path) -> str:
+    with open(path, "rb") as file:
+        if not path.stat().st_size:
+            return manifests.sha256(b"")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return manifests.sha256(data)  # type: ignore[arg-type]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the renaming itself durable; Windows has no such call."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

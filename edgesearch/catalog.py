@@ -1,0 +1,246 @@
+"""Products and their reference pictures: read from a CSV, kept in one SQLite file."""
+
+import csv
+import json
+import math
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from .errors import CatalogError
+
+FORMAT = 1
+_SCHEMA = f"""
+PRAGMA user_version = {FORMAT};
+CREATE TABLE product (
+    number INTEGER PRIMARY KEY, sku TEXT NOT NULL UNIQUE, name TEXT NOT NULL, price REAL, currency TEXT, category TEXT,
+    brand TEXT, description TEXT, location TEXT, stock INTEGER, barcode TEXT, attributes TEXT NOT NULL
+);
+CREATE TABLE picture (
+    row INTEGER PRIMARY KEY, product INTEGER NOT NULL REFERENCES product, source TEXT NOT NULL,
+    start INTEGER NOT NULL, size INTEGER NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product as the catalogue describes it; `attributes` are the columns this package gives no meaning to."""
+
+    sku: str
+    name: str
+    price: float | None = None
+    currency: str | None = None
+    category: str | None = None
+    brand: str | None = None
+    description: str | None = None
+    location: str | None = None
+    stock: int | None = None
+    barcode: str | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One reference picture: `row` of the index, `start` and `size` in bytes of its JPEG in the bundle's pictures."""
+
+    row: int
+    source: str
+    start: int
+    size: int
+
+
+REQUIRED = ("sku", "name", "images")
+_COLUMNS = tuple(field.name for field in fields(Product) if field.name != "attributes")
+OPTIONAL = _COLUMNS[2:]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A product and its pictures before they are read: each as the catalogue names it, and where that is."""
+
+    product: Product
+    images: tuple[tuple[str, Path], ...]
+
+
+def read_csv(path: Path) -> list[Entry]:
+    """Read a catalogue: header, `sku,name,images` and what `OPTIONAL` names; other columns become attributes.
+
+    A product may have its pictures in one row, separated by ";", or a row for each; its other cells then agree.
+    Paths are relative to the CSV. Nothing is said here about whether the pictures exist.
+
+    Raises:  CatalogError: names the line, what was found and what was expected.
+    """
+    entries: dict[str, Entry] = {}
+    for line, row in _rows(path, REQUIRED):
+        product = _product(row, f"{path}, line {line}")
+        names = (part.strip() for part in row["images"].split(";"))
+        images = tuple((name, path.parent / name) for name in names if name)
+        if not images:
+            raise CatalogError(f"{path}, line {line}: {product.sku} has no images; name at least one picture.")
+        known = entries.get(product.sku)
+        if known and known.product != product:
+            raise CatalogError(
+                f"{path}, line {line}: SKU {product.sku} came before with other details; give every product its own "
+                "SKU, or repeat the details unchanged in a row for each picture."
+            )
+        before = known.images if known else ()
+        entries[product.sku] = Entry(product, before + tuple(i for i in images if i not in before))
+    if not entries:
+        raise CatalogError(f"{path}: no products below the header; add at least one.")
+    return list(entries.values())
+
+
+def read_queries(path: Path) -> list[tuple[Path, str]]:
+    """Read `image,sku` rows: (photo, SKU); an empty SKU: a product of no catalogue. Raises CatalogError."""
+    queries = []
+    for line, row in _rows(path, ("image", "sku")):
+        if not row["image"]:
+            raise CatalogError(f"{path}, line {line}: no image; name a picture, or take the line out.")
+        queries.append((path.parent / row["image"], row["sku"]))
+    if not queries:
+        raise CatalogError(f"{path}: no queries below the header; add at least one.")
+    return queries
+
+
+def _rows(path: Path, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and stripped cells of each row; blank rows are passed over."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            names = [name.strip() for name in reader.fieldnames or []]
+            missing = [name for name in required if name not in names]
+            if missing or len(set(names)) < len(names):
+                wrong = f"no column {', '.join(missing)}" if missing else "a column twice"
+                raise CatalogError(
+                    f"{path}: its header has {wrong}; expected at least {','.join(required)}, each once."
+                )
+            reader.fieldnames = names
+            for row in reader:
+                if None in row or None in row.values():
+                    where = f"{path}, line {reader.line_num}"
+                    raise CatalogError(
+                        f"{where}: not the header's {len(names)} cells; put a cell with commas in quotes."
+                    )
+                cells = {name: cell.strip() for name, cell in row.items()}
+                if any(cells.values()):
+                    yield reader.line_num, cells
+    except UnicodeDecodeError as error:
+        raise CatalogError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+    except csv.Error as error:
+        raise CatalogError(f"{path}: not a well-formed CSV ({error}); check its quotes.") from error
+    except OSError as error:
+        raise CatalogError(f"{path}: cannot be read ({error.strerror}); give a CSV file.") from error
+
+
+def _product(row: dict[str, str], where: str) -> Product:
+    if not row["sku"] or not row["name"]:
+        raise CatalogError(f"{where}: empty {'sku' if not row['sku'] else 'name'}; every product needs both.")
+    texts = {name: row.get(name) or None for name in OPTIONAL if name not in ("price", "stock")}
+    others = tuple((name, cell) for name, cell in row.items() if name not in REQUIRED + OPTIONAL and cell)
+    return Product(
+        sku=row["sku"],
+        name=row["name"],
+        price=_price(row.get("price", ""), where),
+        stock=_stock(row.get("stock", ""), where),
+        attributes=others,
+        **texts,
+    )
+
+
+def _price(cell: str, where: str) -> float | None:
+    try:
+        price = float(cell or 0)
+    except ValueError:
+        price = math.nan
+    if not 0 <= price < math.inf:
+        raise CatalogError(f"{where}: price is {cell!r}; expected a number such as 2.50, or an empty cell.")
+    return price if cell else None
+
+
+def _stock(cell: str, where: str) -> int | None:
+    try:
+        return int(cell) if cell else None
+    except ValueError as error:
+        raise CatalogError(f"{where}: stock is {cell!r}; expected a whole number, or an empty cell.") from error
+
+
+def write(path: Path, products: Iterable[tuple[Product, Sequence[Picture]]]) -> None:
+    """Write a catalogue file; products keep their order and get the numbers 0, 1, 2, ..."""
+    connection = sqlite3.connect(path)
+    try:
+        with connection:
+            connection.executescript(_SCHEMA)
+            for number, (product, pictures) in enumerate(products):
+                cells = [getattr(product, name) for name in _COLUMNS]
+                attributes = json.dumps(dict(product.attributes), ensure_ascii=False)
+                marks = ", ".join("?" * (len(cells) + 2))
+                connection.execute(f"INSERT INTO product VALUES ({marks})", [number, *cells, attributes])
+                rows = [(p.row, number, p.source, p.start, p.size) for p in pictures]
+                connection.executemany("INSERT INTO picture VALUES (?, ?, ?, ?, ?)", rows)
+        connection.execute("VACUUM")
+    finally:
+        connection.close()
+
+
+class Catalog:
+    """A catalogue file, read only. Safe to share between threads."""
+
+    def __init__(self, path: Path):
+        """Raises CatalogError: no catalogue of this format."""
+        self._path = path
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        try:
+            found = self._query("PRAGMA user_version")[0][0]
+            self._owner = [number for (number,) in self._query("SELECT product FROM picture ORDER BY row")]
+            self._count = self._query("SELECT count(*) FROM product")[0][0]
+        except sqlite3.DatabaseError as error:
+            raise CatalogError(f"{path.name}: not a readable catalogue ({error}); build the bundle again.") from error
+        if found != FORMAT:
+            raise CatalogError(
+                f"{path.name}: catalogue format {found}; this version reads {FORMAT}, upgrade edgesearch."
+            )
+
+    def __len__(self) -> int:
+        """Number of products."""
+        return int(self._count)
+
+    @property
+    def rows(self) -> int:
+        """Number of reference pictures."""
+        return len(self._owner)
+
+    def owner(self, row: int) -> int:
+        """The number of the product that a row of the index shows."""
+        return self._owner[row]
+
+    def product(self, number: int) -> Product:
+        """The product of that number."""
+        columns = ", ".join(_COLUMNS)
+        *cells, attributes = self._query(f"SELECT {columns}, attributes FROM product WHERE number = ?", number)[0]
+        return Product(**dict(zip(_COLUMNS, cells, strict=True)), attributes=tuple(json.loads(attributes).items()))
+
+    def picture(self, row: int) -> Picture:
+        """The reference picture of a row."""
+        return Picture(*self._query("SELECT row, source, start, size FROM picture WHERE row = ?", row)[0])
+
+    def skus(self) -> set[str]:
+        """All SKUs."""
+        return {sku for (sku,) in self._query("SELECT sku FROM product")}
+
+    def close(self) -> None:
+        """Close every thread's connection."""
+        for connection in self._connections:
+            connection.close()
+
+    def _query(self, sql: str, *arguments: object) -> list[tuple]:  # type: ignore[type-arg]
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            address = self._path.resolve().as_uri() + "?mode=ro&immutable=1"
+            connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+            self._local.connection = connection
+            self._connections.append(connection)
+        return connection.execute(sql, arguments).fetchall()

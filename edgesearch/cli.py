@@ -1,0 +1,185 @@
+"""The commands. Answers go to stdout, everything else to stderr; nothing is computed here.
+
+Exit status: 0 answered (an unknown product is an answer), 1 our error in one line, 2 usage.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from . import catalog, engine, evaluate
+from .build import build
+from .bundle import Bundle
+from .engine import Answer
+from .errors import EdgeSearchError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except EdgeSearchError as error:
+        return _failed(error)
+    except BrokenPipeError:  # the reader of our output has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return _failed("stopped; nothing was changed.")
+    except (OSError, MemoryError) as error:
+        return _failed(
+            f"the system refused ({error or type(error).__name__}); check free space, memory and permissions."
+        )
+
+
+def _build(options: argparse.Namespace) -> None:
+    with _Bar("build", "picture") as progress:
+        built = build(options.catalogue, options.output, options.model, skip_bad=options.skip_bad, progress=progress)
+    for reason in built.skipped:
+        _say(f"left out {reason}")
+    if built.left_out:
+        _say(f"products without any usable picture: {', '.join(built.left_out)}")
+    counts, accuracy = built.manifest.counts, built.manifest.accuracy
+    print(
+        f"{options.output}: {counts['products']} products, {counts['pictures']} pictures, "
+        f"{built.size_bytes / 1e6:.1f} MB, ANN recall@10 {accuracy['ann_recall@10']:.3f}"
+    )
+
+
+def _search(options: argparse.Namespace) -> int:
+    failed = False
+    with engine.open(options.store) as store:
+        for photo in options.photo:
+            try:
+                answer = store.search(photo, k=options.k)
+            except EdgeSearchError as error:
+                failed = bool(_failed(error))
+                continue
+            print(
+                json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else _shown(answer),
+                flush=True,
+            )
+    return int(failed)
+
+
+def _eval(options: argparse.Namespace) -> None:
+    queries = catalog.read_queries(options.queries)
+    with engine.open(options.store) as store, _Bar("eval", "photo") as progress:
+        figures = evaluate.evaluate(store, queries, progress).to_dict()
+    _print_table(figures, options.json)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    bundle = Bundle(options.store)
+    manifest, size = bundle.manifest, options.store.stat().st_size
+    bundle.close()
+    table: dict[str, Any] = {
+        "name": manifest.name,
+        "sequence": manifest.sequence,
+        "created": manifest.created,
+        "signed": False,
+        "size_bytes": size,
+        **manifest.counts,
+        **manifest.accuracy,
+        **{f"decision {name}": value for name, value in manifest.calibration.items()},
+        **{f"{part} sha256": digest for part, digest in manifest.hashes.items()},
+        **{f"{name} bytes": entry.size for name, entry in manifest.files.items()},
+    }
+    _print_table(table, options.json)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    with engine.open(options.store) as store:
+        manifest = store.bundle.manifest
+    print(f"{options.store}: sound; {len(manifest.files)} files, {manifest.counts['products']} products.")
+
+
+def _shown(answer: Answer) -> str:
+    lines = [f"{answer.photo}: {answer.decision} ({answer.elapsed_ms['total']:.1f} ms)"]
+    for place, match in enumerate(answer.matches, 1):
+        price = "" if match.price is None else f"  {match.price:.2f} {match.product.currency or ''}".rstrip()
+        lines.append(f"  {place}  {match.score:.3f}  {match.sku}  {match.name}{price}")
+    return "\n".join(lines)
+
+
+def _print_table(table: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(table, ensure_ascii=False))
+        return
+    for name, value in table.items():
+        print(f"{name:24} {value:.4f}" if isinstance(value, float) else f"{name:24} {'-' if value is None else value}")
+
+
+class _Bar:
+    """A progress bar on stderr, where that is a terminal."""
+
+    def __init__(self, what: str, unit: str):
+        self._bar = tqdm(desc=what, unit=unit, disable=None, leave=False)
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        return self._move
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def _move(self, done: int, total: int) -> None:
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+
+
+def _say(text: object) -> None:
+    print(f"edgesearch: {text}", file=sys.stderr)
+
+
+def _failed(error: object) -> int:
+    _say(error)
+    return 1
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgesearch", description="Offline visual product search: a photo in, the product out."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[..., Any], text: str, example: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text, epilog=f"example: edgesearch {name} {example}")
+        added.set_defaults(run=run)
+        return added
+
+    added = command("build", _build, "Turn a catalogue into one file.", "catalogue.csv -o store.edge")
+    added.add_argument("catalogue", type=Path, help="CSV with at least sku,name,images")
+    added.add_argument("-o", "--output", type=Path, required=True, help="the .edge file to write")
+    added.add_argument("--model", type=Path, help="model folder (default: the shipped one)")
+    added.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read, and list them")
+
+    added = command("search", _search, "Find the product a photo shows.", "store.edge photo.jpg")
+    added.add_argument("store", type=Path, help=".edge file")
+    added.add_argument("photo", nargs="+", help="picture file")
+    added.add_argument("-k", type=_at_least_one, default=5, help="products to show (default: 5)")
+    added.add_argument("--json", action="store_true", help="one JSON object a photo")
+
+    added = command("eval", _eval, "Measure a store on photos of known products.", "store.edge queries.csv --json")
+    added.add_argument("store", type=Path, help=".edge file")
+    added.add_argument("queries", type=Path, help="CSV of image,sku; an empty sku: not in this catalogue")
+    added.add_argument("--json", action="store_true", help="one JSON object")
+
+    added = command("inspect", _inspect, "Say what a store holds.", "store.edge")
+    added.add_argument("store", type=Path, help=".edge file")
+    added.add_argument("--json", action="store_true", help="one JSON object")
+
+    added = command("verify", _verify, "Check every byte of a store, and that its parts fit.", "store.edge")
+    added.add_argument("store", type=Path, help=".edge file")
+    return parser

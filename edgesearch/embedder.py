@@ -1,0 +1,182 @@
+"""A model folder becomes unit embeddings. The only user of onnxruntime.
+
+A model folder holds `config.json` and the ONNX files it names. B batch, D embedding dimensions, S input side in px.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import image
+from .errors import ModelError
+from .manifest import digest_of, sha256
+
+DEFAULT_MODEL = "mobilenet_v2_v1"
+CONFIG_FILE = "config.json"
+CONFIG_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From an upright RGB picture to the network's input.
+
+    Attributes: resize: px of the shorter side; crop: px of the square cut from its middle, S; the input is
+                value * scale + offset in RGB planes.
+    """
+
+    resize: int
+    crop: int
+    scale: float
+    offset: float
+
+    def digest(self) -> str:
+        """Hash of these settings."""
+        return digest_of(asdict(self))
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 -> (3, S, S) float32."""
+        square = image.center_crop(picture, self.resize, self.crop)
+        return square.transpose(2, 0, 1).astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What `config.json` says.
+
+    Attributes: files: ONNX file and its sha256 by precision, "int8" or "fp32"; provenance: how it was made, free form.
+    """
+
+    name: str
+    backbone: str
+    dim: int
+    preprocessing: Preprocessing
+    files: dict[str, tuple[str, str]]
+    provenance: dict[str, Any]
+
+    @classmethod
+    def parse(cls, data: bytes, name: str) -> "ModelConfig":
+        """Read key by key; name: what to call the config in errors.
+
+        Raises:  ModelError: not JSON, of another format, or a key is missing or wrong.
+        """
+        try:
+            table = json.loads(data)
+            if table["format"] != CONFIG_FORMAT:
+                raise ModelError(f"{name}: model format {table['format']}; this version reads {CONFIG_FORMAT}.")
+            prep = table["preprocessing"]
+            return cls(
+                name=str(table["name"]),
+                backbone=str(table["backbone"]),
+                dim=int(table["dim"]),
+                preprocessing=Preprocessing(
+                    int(prep["resize"]), int(prep["crop"]), float(prep["scale"]), float(prep["offset"])
+                ),
+                files={kind: (str(f["file"]), str(f["sha256"])) for kind, f in table["files"].items()},
+                provenance=dict(table["provenance"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"{name}: {error} is missing or wrong; export the model again.") from error
+
+
+class Embedder:
+    """Pictures to unit vectors, with one ONNX file and its preprocessing. Safe to share between threads."""
+
+    def __init__(self, config: ModelConfig, network: bytes, threads: int = 1):
+        """
+        Args:    network: the ONNX file's content, verified by the caller; threads: of one call.
+        Raises:  ModelError: onnxruntime refuses the network, or it does not fit the config.
+        """
+        import onnxruntime  # here, so that importing edgesearch stays light
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Threads that spin while they wait burn a handheld's battery.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions share no base class
+            raise ModelError(f"model {config.name}: onnxruntime cannot load it ({error}).") from error
+        self.config = config
+        self.network_sha256 = sha256(network)
+        self._input = self._session.get_inputs()[0].name
+        found = self._session.get_outputs()[0].shape
+        if list(found[1:]) != [config.dim]:
+            raise ModelError(f"model {config.name}: its output is {found}; its config says (B, {config.dim}).")
+
+    @property
+    def space(self) -> str:
+        """Names the embedding space: vectors of two spaces must not be compared."""
+        return digest_of([self.network_sha256, self.config.preprocessing.digest()])
+
+    @classmethod
+    def open(cls, folder: Path, precision: str = "int8", threads: int = 1) -> "Embedder":
+        """Load a model folder; the file's hash is checked first.
+
+        Raises:  ModelError: a file is missing or not the one the config names.
+        """
+        config, network = read_model(folder, precision)
+        return cls(config, network, threads)
+
+    def preprocess(self, photo: image.Photo) -> np.ndarray:
+        """Decode a photo into the network's input, (3, S, S) float32; raises ImageError."""
+        return self.config.preprocessing(image.read(photo, self.config.preprocessing.resize))
+
+    def embed(self, inputs: np.ndarray) -> np.ndarray:
+        """Run the network.
+
+        Args:    inputs: (B, 3, S, S) float32 as made by `preprocess`.
+        Returns: (B, D) float32, rows of unit length.
+        """
+        return np.asarray(self._session.run(None, {self._input: inputs})[0])
+
+    def embed_photos(self, photos: Sequence[image.Photo], batch: int = 16) -> np.ndarray:
+        """Decode and embed: B photos -> (B, D) float32; raises ImageError."""
+        parts = [np.empty((0, self.config.dim), np.float32)]
+        for start in range(0, len(photos), batch):
+            parts.append(self.embed(np.stack([self.preprocess(photo) for photo in photos[start : start + batch]])))
+        return np.concatenate(parts)
+
+
+def read_model(folder: Path, precision: str = "int8") -> tuple[ModelConfig, bytes]:
+    """Read a model folder's config and one verified ONNX file; raises ModelError."""
+    path = Path(folder) / CONFIG_FILE
+    config = ModelConfig.parse(_read(path), str(path))
+    if precision not in config.files:
+        raise ModelError(f"{path}: no {precision} network; it has {', '.join(sorted(config.files))}.")
+    file, digest = config.files[precision]
+    network = _read(Path(folder) / file)
+    if sha256(network) != digest:
+        raise ModelError(
+            f"{Path(folder) / file}: not the file that {CONFIG_FILE} names (sha256); copy the folder again."
+        )
+    return config, network
+
+
+def copy_model(folder: Path, precision: str, target: Path) -> None:
+    """Copy what a device needs of a model folder: one network, and the config naming it alone; raises ModelError."""
+    config, network = read_model(folder, precision)
+    table = json.loads(_read(folder / CONFIG_FILE))
+    table["files"] = {precision: table["files"][precision]}
+    (target / CONFIG_FILE).write_text(json.dumps(table, indent=1), encoding="utf-8")
+    (target / config.files[precision][0]).write_bytes(network)
+
+
+def default_model() -> Path:
+    """The folder of the shipped model: inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "artifacts" / DEFAULT_MODEL
+    return inside if inside.is_dir() else package.parent / "artifacts" / DEFAULT_MODEL
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); give a model folder, or reinstall.") from error

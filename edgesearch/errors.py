@@ -1,0 +1,25 @@
+"""The tree of exceptions: whatever this package raises on purpose is an `EdgeSearchError`."""
+
+
+class EdgeSearchError(Exception):
+    """Base of all errors here; its text is one sentence that names the thing and says what to do."""
+
+
+class ImageError(EdgeSearchError):
+    """A picture that cannot be read, or is outside the limits."""
+
+
+class ModelError(EdgeSearchError):
+    """A model folder that is incomplete, damaged, or not what its config says."""
+
+
+class CatalogError(EdgeSearchError):
+    """A catalogue or a list of queries that cannot be used as written."""
+
+
+class IndexFileError(EdgeSearchError):
+    """Index data that is damaged, or does not belong to its model."""
+
+
+class BundleError(EdgeSearchError):
+    """A bundle that is damaged, incomplete or foreign."""

@@ -1,0 +1,230 @@
+"""Pictures in, upright RGB arrays out, within limits. The only user of Pillow.
+
+H height, W width in px.
+"""
+
+import io
+import os
+import stat
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from PIL import (  # the plugins are imported to register their readers
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageDraw,
+    ImageFilter,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from .errors import ImageError
+
+Photo: TypeAlias = "str | os.PathLike[str] | bytes | np.ndarray | Image.Image"
+
+# What phones, scanners and shops produce. Pillow's other readers stay shut: each is a parser to trust.
+PLUGINS = (
+    JpegImagePlugin.JpegImageFile,
+    PngImagePlugin.PngImageFile,
+    WebPImagePlugin.WebPImageFile,
+    GifImagePlugin.GifImageFile,
+    BmpImagePlugin.BmpImageFile,
+    TiffImagePlugin.TiffImageFile,
+)
+FORMATS = tuple(str(plugin.format) for plugin in PLUGINS)
+MAX_BYTES = 100_000_000
+MAX_PIXELS = 89_000_000  # just under the size at which Pillow itself begins to warn
+MIN_SIDE = 8
+WHITE = (255, 255, 255)
+
+# Cutting a product out of its plain background.
+LIGHT = 230  # the darkest channel of a corner that counts as such a background
+CUTOUT_TOLERANCE = 24  # how far from the corner's colour the background may be, summed over RGB
+MIN_PRODUCT_AREA = 0.02  # of the picture; less is a product as light as its background
+_MARKER = (255, 0, 255)
+
+
+def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
+    """Decode one photo.
+
+    EXIF orientation is applied, transparency is laid on white, any colour mode becomes 8-bit RGB, and of an animation
+    the first frame is taken. A JPEG much larger than needed is decoded at 1/2, 1/4 or 1/8 of its size.
+
+    Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 array;
+             needed_side: px; the shorter side may be decoded smaller, but not below this.
+    Returns: (H, W, 3) uint8.
+    Raises:  ImageError: unreadable, unsupported, truncated, too large or too small.
+    """
+    if isinstance(photo, np.ndarray):
+        return _checked_array(photo)
+    name = _name(photo)
+    try:
+        image = _open(photo, name)
+        _check_size(image.size, name)
+        if needed_side:
+            image.draft("RGB", _draft_size(image.size, needed_side))
+        image.load()
+        return np.asarray(_flatten(_upright(image), name))
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name}: {error}; at most {MAX_PIXELS:,} pixels are read, save it smaller.") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
+        raise ImageError(f"{name}: the picture is damaged or cut off ({error}); take or copy it again.") from error
+
+
+def center_crop(image: np.ndarray, resize: int, crop: int) -> np.ndarray:
+    """Resize the shorter side to `resize` px, then cut the middle `crop` x `crop` px.
+
+    Args:    image: (H, W, 3) uint8.
+    Returns: (crop, crop, 3) uint8.
+    """
+    height, width = image.shape[:2]
+    side = min(height, width) * crop / resize
+    left, top = (width - side) / 2, (height - side) / 2
+    box = (left, top, left + side, top + side)
+    cut = Image.fromarray(image).resize((crop, crop), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
+    return np.asarray(cut)
+
+
+def thumbnail(image: np.ndarray, side: int) -> bytes:
+    """Encode as a JPEG whose longer side is at most `side` px; image: (H, W, 3) uint8."""
+    small = Image.fromarray(image)
+    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    encoded = io.BytesIO()
+    small.save(encoded, "JPEG", quality=80, optimize=True)
+    return encoded.getvalue()
+
+
+def product_mask(image: np.ndarray) -> np.ndarray:
+    """Where the product is: a plain light area that reaches the corners is background, everything else is not.
+
+    Args:    image: (H, W, 3) uint8.
+    Returns: (H, W) uint8, 255 on the product, soft at its edge; 255 everywhere where there is no such background.
+    """
+    flat = Image.fromarray(image)
+    right, bottom = flat.width - 1, flat.height - 1
+    for corner in ((0, 0), (right, 0), (0, bottom), (right, bottom)):
+        if min(flat.getpixel(corner)) >= LIGHT:  # type: ignore[arg-type]
+            ImageDraw.floodfill(flat, corner, _MARKER, thresh=CUTOUT_TOLERANCE)
+    kept = (np.asarray(flat) != np.array(_MARKER)).any(2)
+    if kept.mean() < MIN_PRODUCT_AREA:
+        return np.full(kept.shape, 255, np.uint8)
+    mask = Image.fromarray((kept * 255).astype(np.uint8))
+    return np.asarray(mask.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.GaussianBlur(0.7)))
+
+
+def shelf_view(image: np.ndarray, behind: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A stand-in for a shop photo of the product: cut out, tilted, before another picture, in other light, less sharp.
+
+    Args:    image: (H, W, 3) uint8, a catalogue picture; behind: (h, w, 3) uint8, what shows around the product.
+    Returns: (S, S, 3) uint8, S the shorter side of `image`.
+    """
+    side = min(image.shape[:2])
+    mask = Image.fromarray(product_mask(image))
+    box = mask.getbbox() or (0, 0, *mask.size)
+    width, height = box[2] - box[0], box[3] - box[1]
+    corners = np.array([[0, 0], [0, 1], [1, 1], [1, 0]], float)
+    shape = np.array([width, height]) / max(width, height) * rng.uniform(0.55, 0.95) * side
+    place = (corners - 0.5 + rng.uniform(-0.07, 0.07, (4, 2))) * shape + side / 2 + rng.uniform(-0.1, 0.1, 2) * side
+    source = corners * (width, height) + box[:2]
+    tilt = [float(value) for value in _homography(place, source)]
+    size, bilinear = (side, side), Image.Resampling.BILINEAR
+    product = Image.fromarray(image).transform(size, Image.Transform.PERSPECTIVE, tilt, bilinear)
+    cover = mask.transform(size, Image.Transform.PERSPECTIVE, tilt, bilinear)
+    scene = Image.composite(product, Image.fromarray(center_crop(behind, 4 * side, side)), cover)
+    scene = scene.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.01) * side))
+    light = rng.uniform(0.55, 1.3) * rng.uniform(0.9, 1.1, 3)
+    noise = rng.normal(0, rng.uniform(0, 8), (side, side, 1))
+    return np.clip(np.asarray(scene) * light + noise, 0, 255).astype(np.uint8)
+
+
+def _name(photo: Any) -> str:
+    if isinstance(photo, (str, os.PathLike)):
+        return str(photo)
+    return f"picture of {len(photo):,} bytes" if isinstance(photo, bytes) else "picture"
+
+
+def _open(photo: Any, name: str) -> Image.Image:
+    if isinstance(photo, Image.Image):
+        return photo.copy()
+    data = photo if isinstance(photo, bytes) else _read_file(Path(photo), name)
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{name}: {len(data):,} bytes; at most {MAX_BYTES:,} are read, save it smaller.")
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        found = "empty" if not data else "no picture, or of an unknown format"
+        raise ImageError(f"{name}: {found}; expected one of {', '.join(FORMATS)}.") from error
+
+
+def _read_file(path: Path, name: str) -> bytes:
+    try:
+        with open(path, "rb", opener=_open_now) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ImageError(f"{name}: not a file; give the path of a picture.")
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ImageError(f"{name}: no such file; check the path.") from error
+    except OSError as error:
+        raise ImageError(f"{name}: cannot be read ({error.strerror}); check the file and its permissions.") from error
+
+
+def _open_now(path: str, flags: int) -> int:
+    """Opening a named pipe would wait for its writer for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _draft_size(size: tuple[int, int], needed_side: int) -> tuple[int, int]:
+    scale = needed_side / min(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{name}: {width}x{height} px; at most {MAX_PIXELS:,} pixels are read, save it smaller.")
+    if min(size) < MIN_SIDE:
+        raise ImageError(f"{name}: {width}x{height} px; at least {MIN_SIDE} px a side are needed, take it nearer.")
+
+
+def _checked_array(array: np.ndarray) -> np.ndarray:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise ImageError(f"array: {array.dtype} of shape {array.shape}; expected uint8 of shape (H, W, 3), RGB.")
+    _check_size((array.shape[1], array.shape[0]), "array")
+    return array
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation; unreadable EXIF says nothing."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # Pillow's EXIF reader raises nearly anything on damaged data
+        return image
+
+
+def _flatten(image: Image.Image, name: str) -> Image.Image:
+    """Any mode -> RGB, transparent parts white."""
+    if image.mode == "F":
+        raise ImageError(f"{name}: floating-point pixels; save it as 8-bit RGB.")
+    if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip them
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, (*WHITE, 255)), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _homography(target: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """The eight coefficients by which Pillow finds the pixel of `source` for one of `target`; both (4, 2) corners."""
+    rows, right = [], []
+    for (x, y), (u, v) in zip(target, source, strict=True):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        right += [u, v]
+    return np.linalg.solve(np.array(rows), np.array(right))

@@ -1,0 +1,89 @@
+"""The manifest: what a bundle says it holds, with a hash of every byte.
+
+JSON, UTF-8. `format` is read first; the rest is read key by key into `Manifest`.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .errors import BundleError
+
+FORMAT = 1
+# Members lie in folders of plain names: no path can leave the folder a bundle is unpacked into.
+MEMBER_NAME = re.compile(r"[a-z0-9_][a-z0-9_.]*(/[a-z0-9_][a-z0-9_.]*)*")
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One member of a bundle."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle holds.
+
+    Attributes: created: ISO 8601, UTC; files: every member but the manifest itself; hashes: of "model",
+                "preprocessing", "codebook" and "index", which bind the parts to each other; counts: "products" and
+                "pictures"; calibration: the fields of `decision.Calibration`; accuracy: figures measured at build.
+    """
+
+    name: str
+    sequence: int
+    created: str
+    files: Mapping[str, FileEntry]
+    hashes: Mapping[str, str]
+    counts: Mapping[str, int]
+    calibration: Mapping[str, Any]
+    accuracy: Mapping[str, Any]
+
+    def to_bytes(self) -> bytes:
+        """The manifest file."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False).encode()
+
+    @classmethod
+    def parse(cls, data: bytes, name: str) -> "Manifest":
+        """Read a manifest; name: what to call the bundle in errors.
+
+        Raises:  BundleError: not a manifest, of a newer format, or a key is missing or wrong.
+        """
+        try:
+            table = json.loads(data)
+            if table["format"] != FORMAT:
+                raise BundleError(
+                    f"{name}: bundle format {table['format']}; this version reads {FORMAT}, upgrade edgesearch."
+                )
+            return cls(
+                name=str(table["name"]),
+                sequence=int(table["sequence"]),
+                created=str(table["created"]),
+                files={_member(key): FileEntry(int(f["size"]), str(f["sha256"])) for key, f in table["files"].items()},
+                hashes={str(key): str(value) for key, value in table["hashes"].items()},
+                counts={str(key): int(value) for key, value in table["counts"].items()},
+                calibration=dict(table["calibration"]),
+                accuracy=dict(table["accuracy"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise BundleError(f"{name}: its manifest is damaged ({error}); copy or build the bundle again.") from error
+
+
+def sha256(data: bytes | memoryview) -> str:
+    """Hex digest."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_of(value: Any) -> str:
+    """Hex digest of a JSON-able value, the same whatever the order of its keys."""
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+
+
+def _member(name: str) -> str:
+    if not MEMBER_NAME.fullmatch(name):
+        raise ValueError(f"member name {name!r}")
+    return name

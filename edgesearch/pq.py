@@ -1,0 +1,104 @@
+"""Product quantization with a learned rotation.
+
+Jégou, Douze, Schmid: Product Quantization for Nearest Neighbor Search, TPAMI 2011; the rotation is OPQ's
+non-parametric solution (Ge, He, Ke, Sun: Optimized Product Quantization, CVPR 2013).
+
+B batch, N training rows, D dimensions, M subquantizers, K = 16 codewords each.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+CODEWORDS = 16
+
+
+@dataclass(frozen=True)
+class ProductQuantizer:
+    """M subquantizers of 16 codewords over rotated vectors.
+
+    Attributes: rotation (D, D) float32, orthogonal; codebook (M, 16, D/M) float32.
+    """
+
+    rotation: np.ndarray
+    codebook: np.ndarray
+
+    @classmethod
+    def fit(cls, x: np.ndarray, subquantizers: int, seed: int = 0, rounds: int = 8) -> "ProductQuantizer":
+        """Learn rotation and codebook.
+
+        Args:    x: (N, D) float32, N >= 1; seed: the same seed and rows give the same quantizer.
+        Raises:  ValueError: x is not (N, D), has no rows, or D is not a multiple of `subquantizers`.
+        """
+        if x.ndim != 2 or not len(x) or x.shape[1] % subquantizers:
+            raise ValueError(f"x has shape {x.shape}; expected (N, D), N >= 1, D a multiple of {subquantizers}.")
+        rng = np.random.default_rng(seed)
+        rotation = np.linalg.qr(rng.standard_normal((x.shape[1], x.shape[1])))[0].astype(np.float32)
+        parts = _split(x @ rotation, subquantizers)
+        quantizer = cls(rotation, parts[:, rng.integers(0, len(x), CODEWORDS)].copy())
+        for _ in range(rounds):
+            quantizer = quantizer._improved(x, rng)
+        return quantizer
+
+    @property
+    def subquantizers(self) -> int:
+        """M."""
+        return len(self.codebook)
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        """Compress vectors.
+
+        Args:    x: (B, D) float32.
+        Returns: (B, M) uint8; codes[b, m] < 16 is the nearest codeword of subquantizer m.
+        Raises:  ValueError: x is not (B, D).
+        """
+        self._check(x)
+        parts = _split(x @ self.rotation, self.subquantizers)
+        return np.stack([_nearest(part, words) for part, words in zip(parts, self.codebook, strict=True)], 1)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Rebuild vectors: (B, M) uint8 -> (B, D) float32."""
+        parts = self.codebook[np.arange(self.subquantizers), codes]
+        return parts.reshape(len(codes), -1) @ self.rotation.T
+
+    def table(self, queries: np.ndarray) -> np.ndarray:
+        """Inner products of queries with all codewords, for asymmetric distance computation (ADC).
+
+        Args:    queries: (B, D) float32.
+        Returns: (B, M, 16) float32; the sum over m of table[b, m, codes[n, m]] is query b . decoded row n.
+        Raises:  ValueError: queries is not (B, D).
+        """
+        self._check(queries)
+        parts = _split(queries @ self.rotation, self.subquantizers)
+        return np.matmul(parts, self.codebook.transpose(0, 2, 1)).transpose(1, 0, 2)
+
+    def _improved(self, x: np.ndarray, rng: np.random.Generator) -> "ProductQuantizer":
+        """One round of OPQ: a Lloyd step in every subspace, then the best rotation onto what it rebuilds."""
+        parts = _split(x @ self.rotation, self.subquantizers)
+        codes = [_nearest(part, words) for part, words in zip(parts, self.codebook, strict=True)]
+        codebook = np.stack([_means(*args, rng) for args in zip(parts, codes, self.codebook, strict=True)])
+        rebuilt = np.concatenate([words[code] for words, code in zip(codebook, codes, strict=True)], 1)
+        u, _, vt = np.linalg.svd(x.T @ rebuilt)  # orthogonal Procrustes
+        return ProductQuantizer((u @ vt).astype(np.float32), codebook)
+
+    def _check(self, x: np.ndarray) -> None:
+        if x.ndim != 2 or x.shape[1] != len(self.rotation):
+            raise ValueError(f"got shape {x.shape}; expected (B, {len(self.rotation)}).")
+
+
+def _split(x: np.ndarray, subquantizers: int) -> np.ndarray:
+    """(B, D) -> (M, B, D/M)."""
+    return x.reshape(len(x), subquantizers, -1).transpose(1, 0, 2)
+
+
+def _nearest(x: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """(B, d), (K, d) -> (B,) uint8, the nearest word by Euclidean distance."""
+    return np.argmin((words**2).sum(1) - 2 * x @ words.T, 1).astype(np.uint8)
+
+
+def _means(x: np.ndarray, codes: np.ndarray, words: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Means of the rows of each word; a word without rows moves onto a random row."""
+    counts = np.bincount(codes, minlength=len(words))[:, None]
+    sums = np.stack([np.bincount(codes, x[:, d], len(words)) for d in range(x.shape[1])], 1)
+    spare = x[rng.integers(0, len(x), len(words))]
+    return np.where(counts > 0, sums / np.maximum(counts, 1), spare).astype(np.float32)
