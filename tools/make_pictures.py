@@ -1,0 +1,60 @@
+"""Draw the demo data: a made-up shop, its catalogue, and phone photos to search it with.
+
+    python tools/make_pictures.py /tmp/shop --products 60 --unknown 12 --photos 4 --seed 0
+
+writes catalogue.csv with pictures/, and queries.csv with photos/ (empty sku: not in the catalogue). The same
+seed gives the same bytes for one version of Pillow; asking for more products leaves the earlier ones as they
+are. The drawing is in pictures/ beside this file.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pictures import FIRST_UNKNOWN, LIMIT, write_catalogue
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        write_catalogue(options.out, options.products, options.unknown, options.photos, options.seed)
+    except OSError as error:
+        print(
+            f"make_pictures: cannot write {error.filename or options.out}: {error.strerror or error}.",
+            file=sys.stderr,
+        )
+        return 1
+    photos = (options.products + options.unknown) * options.photos
+    print(f"{options.out}: {options.products} products in catalogue.csv, {photos} photos in queries.csv")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make_pictures", description="Draw a made-up shop and phone photos of it.")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to; files of the same name are replaced")
+    parser.add_argument(
+        "--products", type=_from_to(1, FIRST_UNKNOWN), default=60, help="products in the catalogue (60)"
+    )
+    parser.add_argument(
+        "--unknown", type=_from_to(0, LIMIT - FIRST_UNKNOWN), default=12, help="products not in it (12)"
+    )
+    parser.add_argument("--photos", type=_from_to(0, 99), default=4, help="photos of each product (4)")
+    parser.add_argument("--seed", type=_from_to(0, 2**31 - 1), default=0, help="another seed draws another shop (0)")
+    return parser
+
+
+def _from_to(low: int, high: int) -> Callable[[str], int]:
+    """A whole number within bounds, for argparse."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text}: expected a whole number from {low} to {high}")
+        return int(text)
+
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""A made-up shop that draws itself: products, catalogue pictures, phone photos.
+
+Imports point to the left: words, products, motifs, patterns, labels, bodies, lathe, cutouts, surfaces,
+camera, scenes, photos, shop.
+"""
+
+from .cutouts import View, catalogue_view, draw_cutout
+from .photos import catalogue_picture, shelf_photo
+from .products import LIMIT, Look, Product, ean13, make_product
+from .shop import FIRST_UNKNOWN, neighbours, write_catalogue
+
+__all__ = [
+    "FIRST_UNKNOWN",
+    "LIMIT",
+    "Look",
+    "Product",
+    "View",
+    "catalogue_picture",
+    "catalogue_view",
+    "draw_cutout",
+    "ean13",
+    "make_product",
+    "neighbours",
+    "shelf_photo",
+    "write_catalogue",
+]
