@@ -1,0 +1,128 @@
+"""Make a model, step by step:
+
+python tools/make_pictures.py build/drawn --products 300 --unknown 0 --photos 3 --seed 7
+python -m export train export/recipes/mobilenet_v2.toml --data DATA --weights mobilenet_v2_imagenet.npz --run build/run
+python -m export to_onnx artifacts/mobilenet_v2_v1 --data DATA --run build/run
+python -m export quantize artifacts/mobilenet_v2_v1 --data DATA
+python -m export verify artifacts/mobilenet_v2_v1 --data DATA
+tools/bench accuracy --json >accuracy.json && python -m export card artifacts/mobilenet_v2_v1 accuracy.json
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from edgesearch.errors import EdgeSearchError
+
+from . import artifact
+from .pictures import Source, training_sources
+
+PARITY_PICTURES = 32
+
+
+def main() -> int:
+    """Run one verb; returns the exit status."""
+    options = _parser().parse_args()
+    try:
+        options.verb(options)
+    except EdgeSearchError as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _train(options: argparse.Namespace) -> None:
+    from .pictures import pack
+    from .train import Recipe, Trainer
+
+    recipe = Recipe.read(options.recipe)
+    pictures = pack(options.data, options.drawn, options.run / "pictures")
+    print(Trainer(recipe, pictures, options.weights, options.run).run())
+
+
+def _to_onnx(options: argparse.Namespace) -> None:
+    from .to_onnx import export
+
+    held_out = [s for s in training_sources(options.data) if s.held_out]
+    inputs = artifact.inputs([s.path for s in held_out[:: len(held_out) // PARITY_PICTURES]])
+    difference = export(options.run, options.folder, inputs)
+    print(f"{options.folder}: ONNX and torch agree to {difference:.1e}")
+
+
+def _quantize(options: argparse.Namespace) -> None:
+    from .quantize import Quantization, quantize
+    from .verify import HeldBack, verify
+
+    sources = list(training_sources(options.data))
+    how = Quantization.read(options.recipe)
+    calibration = artifact.inputs([s.path for s in _sample(sources, how.pictures, how.seed)])
+    quantize(options.folder, calibration, how)
+    found = verify(options.folder, HeldBack.of(sources))
+    facts = {"calibrated": how.pictures, "float_convolutions": how.float_convolutions, **found}
+    artifact.note(options.folder, {"int8": facts})
+    print(json.dumps(found))
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from .verify import HeldBack, verify
+
+    print(json.dumps(verify(options.folder, HeldBack.of(list(training_sources(options.data))))))
+
+
+def _card(options: argparse.Namespace) -> None:
+    from .card import write_card
+
+    print(write_card(options.folder, json.loads(options.accuracy.read_text(encoding="utf-8"))))
+
+
+def _sample(sources: list[Source], count: int, seed: int) -> list[Source]:
+    """Training pictures to calibrate on, drawn evenly from all of them but the bare surfaces."""
+    usable = [s for s in sources if not s.held_out and s.group != "background"]
+    chosen = np.random.default_rng(seed).choice(len(usable), count, replace=False)
+    return [usable[i] for i in np.sort(chosen)]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    recipe = Path(__file__).parent / "recipes" / "mobilenet_v2.toml"
+
+    added = verbs.add_parser("train", help="train an embedder; continues where a run was stopped")
+    added.add_argument("recipe", type=Path)
+    added.add_argument("--data", type=Path, required=True, help="folder of training pictures")
+    added.add_argument("--drawn", type=Path, help="folder made by tools/make_pictures.py")
+    added.add_argument("--weights", type=Path, required=True, help="pretrained weights, .npz")
+    added.add_argument("--run", type=Path, required=True, help="folder of checkpoints and results")
+    added.set_defaults(verb=_train)
+
+    added = verbs.add_parser("to_onnx", help="write a model folder with the float network, checked against torch")
+    added.add_argument("folder", type=Path)
+    added.add_argument("--data", type=Path, required=True)
+    added.add_argument("--run", type=Path, required=True)
+    added.set_defaults(verb=_to_onnx)
+
+    added = verbs.add_parser("quantize", help="add the int8 network; fails where it is too far from float")
+    added.add_argument("folder", type=Path)
+    added.add_argument("--data", type=Path, required=True)
+    added.add_argument("--recipe", type=Path, default=recipe)
+    added.set_defaults(verb=_quantize)
+
+    added = verbs.add_parser("verify", help="measure int8 against float again")
+    added.add_argument("folder", type=Path)
+    added.add_argument("--data", type=Path, required=True)
+    added.set_defaults(verb=_verify)
+
+    added = verbs.add_parser("card", help="write MODEL_CARD.md from the config and measured figures")
+    added.add_argument("folder", type=Path)
+    added.add_argument("accuracy", type=Path, help="what `tools/bench accuracy --json` printed")
+    added.set_defaults(verb=_card)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""The model folder that export writes and devices read: its config, its files, its card."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesearch import image
+from edgesearch.embedder import CONFIG_FILE, CONFIG_FORMAT, Embedder, Preprocessing
+
+FP32_FILE, INT8_FILE, CARD_FILE = "model.fp32.onnx", "model.int8.onnx", "MODEL_CARD.md"
+PREPROCESSING = {
+    "resize": 256,
+    "crop": 224,
+    "scale": 1 / 127.5,
+    "offset": -1.0,
+}  # as the pretrained weights expect
+
+
+def write_config(folder: Path, backbone: str, dim: int, provenance: dict[str, Any]) -> None:
+    """Write a config that names the float file alone."""
+    _write(
+        folder,
+        {
+            "format": CONFIG_FORMAT,
+            "name": folder.name,
+            "backbone": backbone,
+            "dim": dim,
+            "preprocessing": PREPROCESSING,
+            "files": {"fp32": _entry(folder / FP32_FILE)},
+            "provenance": provenance,
+        },
+    )
+
+
+def add_int8(folder: Path) -> None:
+    """Name the int8 file in the config too."""
+    table = read(folder)
+    table["files"] = {"int8": _entry(folder / INT8_FILE), "fp32": table["files"]["fp32"]}
+    _write(folder, table)
+
+
+def note(folder: Path, facts: dict[str, Any]) -> None:
+    """Add facts to the config's provenance."""
+    table = read(folder)
+    table["provenance"] |= facts
+    _write(folder, table)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The config as it stands."""
+    table: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    return table
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def inputs(paths: list[Path]) -> np.ndarray:
+    """Pictures as a device feeds them: (N, 3, S, S) float32."""
+    preprocessing = Preprocessing(**PREPROCESSING)  # type: ignore[arg-type]
+    return np.stack([preprocessing(image.read(path, preprocessing.resize)) for path in paths])
+
+
+def embed(folder: Path, precision: str, batch: np.ndarray) -> np.ndarray:
+    """Embed with the runtime itself: (N, 3, S, S) -> (N, D) float32."""
+    embedder = Embedder.open(folder, precision, threads=2)
+    return np.concatenate([embedder.embed(batch[i : i + 16]) for i in range(0, len(batch), 16)])
+
+
+def _entry(path: Path) -> dict[str, str]:
+    return {"file": path.name, "sha256": sha256(path)}
+
+
+def _write(folder: Path, table: dict[str, Any]) -> None:
+    (folder / CONFIG_FILE).write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,159 @@
+"""Training pictures, packed into one array.
+
+Every picture becomes a square of premultiplied RGBA: squeezed to S x S (its aspect ratio is kept beside it), alpha 0
+where a clean background was cut away. Pictures of one product share a label; a picture that belongs to no known
+product is a product of its own. What must never be trained on (groceries with even class id, every third object, every
+`test.txt`) is left out here, in one place.
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from edgesearch.errors import CatalogError
+from edgesearch.image import product_mask
+
+SIDE = 224
+
+
+@dataclass(frozen=True)
+class Source:
+    """One picture before packing."""
+
+    path: Path
+    group: (
+        str  # where it comes from: "groceries", "objects", "drawn", "clothing", "packaging", "catalogue", "background"
+    )
+    product: str  # pictures with one product are positives of each other
+    clean: bool = False  # a catalogue view: its plain background is cut away
+    held_out: bool = False  # a validation product
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The packed set; N pictures.
+
+    Attributes: pixels (N, 4, S, S) uint8, colour premultiplied by alpha; aspect (N,) float32, width / height before
+                squeezing; label (N,) int64; group (N,) str; clean, held_out (N,) bool.
+    """
+
+    pixels: np.ndarray
+    aspect: np.ndarray
+    label: np.ndarray
+    group: np.ndarray
+    clean: np.ndarray
+    held_out: np.ndarray
+
+
+def pack(data: Path, drawn: Path | None, out: Path) -> Pictures:
+    """Pack shared/data (and a folder made by tools/make_pictures.py) under `out`; reuse what is packed already."""
+    sources = list(training_sources(data)) + (list(drawn_sources(drawn)) if drawn else [])
+    listing = [[str(s.path), s.product, s.held_out] for s in sources]
+    if (out / "sources.json").exists() and json.loads((out / "sources.json").read_text()) == listing:
+        return load(out)
+    out.mkdir(parents=True, exist_ok=True)
+    pixels = np.lib.format.open_memmap(out / "pixels.npy", "w+", np.uint8, (len(sources), 4, SIDE, SIDE))
+    aspect = np.empty(len(sources), np.float32)
+    for i, source in enumerate(tqdm(sources, desc="pack", unit="picture", disable=None)):
+        picture = rgba(source)
+        aspect[i] = picture.width / picture.height
+        pixels[i] = planes(picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0))
+    products = {p: i for i, p in enumerate(dict.fromkeys(s.product for s in sources))}
+    np.savez(
+        out / "labels.npz",
+        aspect=aspect,
+        label=np.array([products[s.product] for s in sources]),
+        group=np.array([s.group for s in sources]),
+        clean=np.array([s.clean for s in sources]),
+        held_out=np.array([s.held_out for s in sources]),
+    )
+    pixels.flush()
+    (out / "sources.json").write_text(json.dumps(listing))
+    return load(out)
+
+
+def load(out: Path) -> Pictures:
+    """Open a packed set."""
+    with np.load(out / "labels.npz") as labels:
+        return Pictures(pixels=np.load(out / "pixels.npy"), **{key: labels[key] for key in labels.files})
+
+
+def training_sources(data: Path) -> Iterator[Source]:
+    """All training pictures of shared/data, in a fixed order."""
+    if not (data / "groceries").is_dir():
+        raise CatalogError(f"{data}: no training pictures (groceries/ is missing); give the folder with --data.")
+    yield from _groceries(data / "groceries")
+    yield from _objects(data / "objects")
+    for folder, group in (
+        ("clothing/images", "clothing"),
+        ("packaging", "packaging"),
+        ("backgrounds", "background"),
+    ):
+        for path in _images(data / folder):
+            yield Source(path, group, str(path.relative_to(data)))
+    for path in _images(data / "catalogue-pictures"):
+        yield Source(path, "catalogue", path.stem, clean=True)
+
+
+def _groceries(folder: Path) -> Iterator[Source]:
+    """Products with odd class id only; every third of them is held out for validation."""
+    with open(folder / "classes.csv", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            number = int(row["Class ID (int)"])
+            if number % 2:
+                path = folder / row["Iconic Image Path (str)"]
+                yield Source(path, "groceries", f"groceries-{number}", clean=True, held_out=number % 6 == 5)
+    for split in ("train.txt", "val.txt"):
+        for line in (folder / split).read_text(encoding="utf-8").splitlines():
+            name, class_id, _ = line.split(", ")
+            if int(class_id) % 2:
+                yield Source(folder / name, "groceries", f"groceries-{class_id}", held_out=int(class_id) % 6 == 5)
+
+
+def _objects(folder: Path) -> Iterator[Source]:
+    """Two of every three objects; every fourth of these is held out for validation."""
+    names = [p.name for i, p in enumerate(sorted(folder.iterdir())) if p.is_dir() and i % 3 != 2]
+    for i, name in enumerate(names):
+        for path in _images(folder / name):
+            yield Source(path, "objects", name, clean=path.stem.startswith("c"), held_out=i % 4 == 3)
+
+
+def drawn_sources(folder: Path) -> Iterator[Source]:
+    """Products drawn by tools/make_pictures.py: catalogue pictures and photos under one SKU."""
+    with open(folder / "catalogue.csv", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            for name in row["images"].split(";"):
+                yield Source(folder / name, "drawn", row["sku"], clean=True)
+    with open(folder / "queries.csv", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["sku"]:
+                yield Source(folder / row["image"], "drawn", row["sku"])
+
+
+def rgba(source: Source) -> Image.Image:
+    """Open one picture; of a catalogue view, only the product stays opaque, tightly cropped."""
+    with Image.open(source.path) as image:
+        picture = image.convert("RGBA")
+    cut_out = source.clean or source.group == "objects"
+    if not cut_out:
+        return picture
+    if np.asarray(picture.getchannel("A")).min() == 255:
+        picture.putalpha(Image.fromarray(product_mask(np.asarray(picture.convert("RGB")))))
+    return picture.crop(picture.getchannel("A").getbbox())
+
+
+def planes(picture: Image.Image) -> np.ndarray:
+    """RGBA picture (H, W) -> (4, H, W) uint8, colour premultiplied by alpha."""
+    pixels = np.asarray(picture).astype(np.uint16)
+    pixels[..., :3] = pixels[..., :3] * pixels[..., 3:] // 255
+    return pixels.astype(np.uint8).transpose(2, 0, 1)
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"})

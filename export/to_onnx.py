@@ -1,0 +1,99 @@
+"""A trained embedder becomes one ONNX file: picture in, unit embedding out."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+
+from edgesearch.errors import ModelError
+
+from . import artifact
+from .backbones import Embedder, embedder
+
+OPSET = 18
+INPUT, OUTPUT = "picture", "embedding"
+PARITY = 1e-4  # largest difference of any component, torch against onnxruntime
+
+
+def export(run: Path, folder: Path, inputs: np.ndarray) -> float:
+    """Write a new model folder from the weights of a training run; returns the largest difference to torch.
+
+    Args:    inputs: (N, 3, S, S) float32, pictures on which torch and onnxruntime are compared.
+    Raises:  ModelError: no weights, or the two disagree.
+    """
+    model, provenance = load(run / "weights.pt")
+    folder.mkdir(parents=True, exist_ok=True)
+    to_onnx(model, folder / artifact.FP32_FILE, inputs.shape[-1])
+    artifact.write_config(folder, model.backbone, model.projection.out_features, provenance)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(inputs)).numpy()
+    found = artifact.embed(folder, "fp32", inputs)
+    difference = float(np.abs(found - expected).max())
+    if difference > PARITY:
+        raise ModelError(f"{folder}: ONNX and torch differ by {difference:.1e}; at most {PARITY:.0e} is allowed.")
+    artifact.note(folder, {"parity": difference})
+    return difference
+
+
+def load(weights: Path) -> tuple[Embedder, dict[str, Any]]:
+    """The embedder that `train` saved, and how it was made; raises ModelError."""
+    try:
+        kept = torch.load(weights, weights_only=True)
+        provenance = kept["provenance"]
+        model = embedder(provenance["recipe"]["backbone"], provenance["recipe"]["dim"])
+        model.load_state_dict(kept["state"])
+    except (OSError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{weights}: not weights saved by `train` ({error}); train first.") from error
+    return model.eval(), provenance
+
+
+def to_onnx(model: Embedder, path: Path, side: int) -> None:
+    """Write `model` for inputs of (B, 3, side, side) float32, B free."""
+    example = torch.zeros(2, 3, side, side)
+    batch = {0: torch.export.Dim("batch", min=1, max=4096)}
+    program = torch.onnx.export(
+        model.cpu().float().eval(),
+        (example,),
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_shapes=(batch,),
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    network = program.model_proto
+    fold_padding(network)
+    del network.metadata_props[:]
+    for node in network.graph.node:  # the exporter's notes on each node name files of this machine
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in network.graph.value_info:
+        del value.metadata_props[:]
+    onnx.checker.check_model(network, full_check=True)
+    onnx.save(network, path)
+
+
+def fold_padding(network: onnx.ModelProto) -> None:
+    """Move every zero padding in front of a convolution into the convolution's own `pads`, in place.
+
+    Between the two, the quantizer would put a quantization of its own.
+    """
+    graph = network.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for pad in [node for node in graph.node if node.op_type == "Pad"]:
+        users = [node for node in graph.node if pad.output[0] in node.input]
+        if len(users) == 1 and users[0].op_type == "Conv":
+            amounts = numpy_helper.to_array(constants[pad.input[1]])  # (2 * 4,): begin of N, C, H, W, then end
+            (convolution,) = users
+            added = np.array([amounts[2], amounts[3], amounts[6], amounts[7]])
+            (pads,) = [a for a in convolution.attribute if a.name == "pads"]
+            pads.ints[:] = (np.array(pads.ints) + added).tolist()
+            convolution.input[0] = pad.input[0]
+            graph.node.remove(pad)
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [t for t in graph.initializer if t.name not in used]:
+        graph.initializer.remove(tensor)

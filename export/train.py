@@ -1,0 +1,353 @@
+"""Train an embedder: metric learning from pretrained weights, by one recipe file.
+
+Two views of each product are pulled together and all other products of the batch pushed away (supervised contrastive
+loss, Khosla et al. 2020, arXiv 2004.11362; a picture without a known product is its own product). Fine-tuning on few
+kinds of products makes a network forget the others, so the similarities between different products are also held near
+those of the frozen pretrained backbone on the clean pictures (relational distillation, Park et al. 2019, arXiv
+1904.05068, in the row-wise KL form).
+"""
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomllib
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from edgesearch.errors import ModelError
+from edgesearch.manifest import sha256
+
+from .augment import Augmenter, plain_views
+from .backbones import Embedder, embedder
+from .pictures import Pictures
+
+CHUNK = 16  # views drawn together: their planes stay in the processor's cache
+CHECKPOINT_EVERY = 100
+TEACHER_DIM = 256
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe file, read key by key; its meaning is in the file's comments."""
+
+    backbone: str
+    pretrained: str
+    dim: int
+    seed: int
+    frozen_stages: int
+    products: int
+    steps: list[tuple[int, int]]
+    shelf_probability: float
+    catalogue_probability: float
+    share: dict[str, float]
+    temperature: float
+    distill_weight: float
+    distill_temperature: float
+    backbone_rate: float
+    projection_rate: float
+    weight_decay: float
+    warmup_steps: int
+    average_decay: float
+    keep_pretrained: float
+
+    @classmethod
+    def read(cls, path: Path) -> "Recipe":
+        """Raises ModelError: no such file, not TOML, or a key is missing or unknown."""
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            flat = {key: value for key, value in table.items() if not isinstance(value, dict)}
+            return cls(**flat, **table["batches"], **table["loss"], **table["optimizer"])
+        except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"{path}: not a training recipe ({error}); start from export/recipes/mobilenet_v2.toml."
+            ) from error
+
+    @property
+    def total_steps(self) -> int:
+        return sum(number for number, _ in self.steps)
+
+    def side_at(self, step: int) -> int:
+        """View side in px at a step."""
+        for number, side in self.steps:
+            if step < number:
+                return side
+            step -= number
+        return self.steps[-1][1]
+
+
+class Sampler:
+    """Draws the products of a step, and two pictures of each."""
+
+    def __init__(self, pictures: Pictures, share: dict[str, float], catalogue_probability: float, seed: int):
+        self.catalogue_probability = catalogue_probability
+        self.rng = np.random.default_rng(seed)
+        self.groups: list[list[np.ndarray]] = []
+        self.weights: list[float] = []
+        self.clean = pictures.clean
+        usable = ~pictures.held_out
+        for group, weight in share.items():
+            rows = np.flatnonzero((pictures.group == group) & usable)
+            if len(rows):
+                order = rows[np.argsort(pictures.label[rows], kind="stable")]
+                cuts = np.flatnonzero(np.diff(pictures.label[order])) + 1
+                self.groups.append(np.split(order, cuts))
+                self.weights.append(weight)
+        self.backgrounds = np.flatnonzero(pictures.group == "background")
+
+    def pairs(self, count: int) -> np.ndarray:
+        """(count, 2) int64 rows; both of a row show one product, which no other row shows unless its group runs out."""
+        numbers = self.rng.multinomial(count, np.array(self.weights) / sum(self.weights))
+        chosen = [
+            group[i]
+            for group, number in zip(self.groups, numbers, strict=True)
+            for i in self.rng.choice(len(group), number, replace=number > len(group))
+        ]
+        return np.stack([self._two(rows) for rows in chosen])
+
+    def _two(self, rows: np.ndarray) -> np.ndarray:
+        """Two different pictures where there are two; now and then one of them is a clean catalogue view."""
+        clean = rows[self.clean[rows]]
+        if len(clean) and len(clean) < len(rows) and self.rng.random() < self.catalogue_probability:
+            return np.array([self.rng.choice(clean), self.rng.choice(rows[~self.clean[rows]])])
+        return self.rng.choice(rows, 2, replace=len(rows) < 2)
+
+    def behind(self, pictures: Pictures, count: int) -> np.ndarray:
+        """(count,) rows to show as background: mostly surfaces, else any other picture."""
+        surfaces = self.rng.choice(self.backgrounds, count)
+        clutter = self.rng.integers(0, len(pictures.label), count)
+        return np.where(self.rng.random(count) < 0.7, surfaces, clutter)
+
+
+def contrastive_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Supervised contrastive loss.
+
+    Args:    embeddings: (B, D) float32, unit rows; labels: (B,) int64, every one at least twice.
+    Returns: () float32.
+    """
+    own = torch.eye(len(labels), dtype=torch.bool)
+    positive = (labels[:, None] == labels[None]) & ~own
+    scores = (embeddings @ embeddings.T / temperature).masked_fill(own, -torch.inf)
+    log_probability = scores.log_softmax(1).masked_fill(~positive, 0)
+    return -(log_probability.sum(1) / positive.sum(1)).mean()
+
+
+def relational_loss(
+    embeddings: Tensor, teacher: Tensor, labels: Tensor, temperature: float, teacher_temperature: float
+) -> Tensor:
+    """KL between the rows of the teacher's and the student's similarities, over pairs of different products.
+
+    Args:    embeddings: (B, D), teacher: (B, C) float32, unit rows; labels: (B,) int64.
+    Returns: () float32.
+    """
+    same = labels[:, None] == labels[None]
+    student = (embeddings @ embeddings.T / temperature).masked_fill(same, -1e4).log_softmax(1)
+    target = (teacher @ teacher.T / teacher_temperature).masked_fill(same, -1e4).softmax(1)
+    return F.kl_div(student, target, reduction="batchmean")
+
+
+class Trainer:
+    """One training run; its state is a checkpoint in `out`, from which it continues."""
+
+    def __init__(self, recipe: Recipe, pictures: Pictures, weights: Path, out: Path):
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.pictures, self.weights, self.out = recipe, pictures, weights, out
+        self.cut_out = torch.from_numpy((pictures.pixels[:, 3] < 128).mean((1, 2)) > 0.01)
+        self.aspect = torch.from_numpy(pictures.aspect)
+        self.model = embedder(recipe.backbone, recipe.dim, weights)
+        self.teacher = self._start_from_pca()
+        self.start = {key: value.clone() for key, value in self.model.state_dict().items()}
+        for stage in list(self.model.features.children())[: recipe.frozen_stages]:
+            stage.requires_grad_(False)
+        self.average = AveragedModel(self.model, multi_avg_fn=self._average)
+        self.optimizer = torch.optim.AdamW(
+            [
+                {
+                    "params": [p for p in self.model.features.parameters() if p.requires_grad],
+                    "lr": recipe.backbone_rate,
+                },
+                {"params": self.model.projection.parameters(), "lr": recipe.projection_rate},
+            ],
+            weight_decay=recipe.weight_decay,
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
+        self.step = 0
+
+    def run(self) -> Path:
+        """Train to the end of the recipe, from the last checkpoint if there is one; returns the final weights' file."""
+        self._resume()
+        sampler = Sampler(
+            self.pictures, self.recipe.share, self.recipe.catalogue_probability, self.recipe.seed + self.step
+        )
+        augmenter = Augmenter(self.recipe.seed + self.step)
+        progress = tqdm(range(self.step, self.recipe.total_steps), desc="train", disable=None)
+        for self.step in progress:
+            if self.step % CHECKPOINT_EVERY == 0:
+                self._checkpoint()
+            losses = self._train_step(sampler, augmenter)
+            progress.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
+        self.step = self.recipe.total_steps
+        self._checkpoint()
+        final = self.out / "weights.pt"
+        torch.save({"provenance": self._provenance(), "state": self._blended()}, final)
+        return final
+
+    @property
+    def averaged(self) -> Embedder:
+        """The network with the averaged weights."""
+        assert isinstance(self.average.module, Embedder)
+        return self.average.module
+
+    def _blended(self) -> dict[str, Tensor]:
+        """The averaged weights, a part of the way back to the start: what training made the network forget returns.
+
+        Weight-space ensembling of a fine-tuned network and its start (Wortsman et al. 2022, arXiv 2109.01903).
+        """
+        trained, part = self.averaged.state_dict(), self.recipe.keep_pretrained
+        return {key: (1 - part) * value + part * self.start[key] for key, value in trained.items()}
+
+    def _provenance(self) -> dict[str, Any]:
+        groups, counts = np.unique(self.pictures.group[~self.pictures.held_out], return_counts=True)
+        return {
+            "weights": f"{self.recipe.pretrained}; {self.weights.name}, sha256 {sha256(self.weights.read_bytes())}",
+            "recipe": asdict(self.recipe),
+            "pictures": dict(zip(groups.tolist(), counts.tolist(), strict=True)),
+            "torch": torch.__version__,
+        }
+
+    def _train_step(self, sampler: Sampler, augmenter: Augmenter) -> dict[str, float]:
+        recipe = self.recipe
+        rows = sampler.pairs(recipe.products).T.reshape(-1)
+        views = self._views(rows, sampler, augmenter, recipe.side_at(self.step))
+        with torch.autocast("cpu", torch.bfloat16):
+            features = self.model.features(views)
+        embeddings = self.model.head(features.float())
+        labels = torch.from_numpy(self.pictures.label[rows])
+        contrast = contrastive_loss(embeddings, labels, recipe.temperature)
+        relation = relational_loss(
+            embeddings, self.teacher[rows], labels, recipe.temperature, recipe.distill_temperature
+        )
+        self.optimizer.zero_grad()
+        (contrast + recipe.distill_weight * relation).backward()
+        self.optimizer.step()
+        self.schedule.step()
+        self.average.update_parameters(self.model)
+        return {"contrast": contrast.item(), "relation": relation.item()}
+
+    def _views(self, rows: np.ndarray, sampler: Sampler, augmenter: Augmenter, side: int) -> Tensor:
+        behind = sampler.behind(self.pictures, len(rows))
+        shelf = augmenter.chance(len(rows), self.recipe.shelf_probability)
+        parts = []
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            pixels = torch.from_numpy(self.pictures.pixels[part])
+            background = torch.from_numpy(self.pictures.pixels[behind[start : start + CHUNK]])
+            shelves = shelf[start : start + CHUNK]
+            parts.append(augmenter.views(pixels, self.aspect[part], self.cut_out[part], shelves, background, side))
+        return torch.cat(parts).contiguous(memory_format=torch.channels_last)
+
+    def _rate(self, step: int) -> float:
+        """Linear warm-up, then half a cosine down to a hundredth."""
+        warm = min(1.0, (step + 1) / self.recipe.warmup_steps)
+        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.recipe.total_steps))))
+
+    def _average(self, averaged: Tensors, current: Tensors, number: Tensor | int) -> None:
+        """Exponential moving average; a short memory at first, so that the untrained weights are soon forgotten."""
+        decay = min(self.recipe.average_decay, (1 + int(number)) / (10 + int(number)))
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+
+    @torch.inference_mode()
+    def _embed_plain(self, rows: np.ndarray, model: Embedder, side: int = 224, pooled: bool = False) -> Tensor:
+        """(len(rows), D) embeddings, or (len(rows), C) pooled features, of the undisturbed pictures."""
+        parts = []
+        for part in np.array_split(rows, max(1, len(rows) // 32)):
+            views = plain_views(
+                torch.from_numpy(self.pictures.pixels[part]), self.aspect[part], self.cut_out[part], side
+            )
+            with torch.autocast("cpu", torch.bfloat16):
+                maps = model.features(views)
+            parts.append(maps.float().mean((2, 3)) if pooled else model.head(maps.float()))
+        return torch.cat(parts).float().clone()
+
+    def _whitening(self) -> tuple[Tensor, Tensor]:
+        """Mean (C,) and half-whitened principal axes (C, D) of the untrained backbone's features of every picture.
+
+        Axes divided by the square root of their standard deviation: between PCA, where a few directions drown the
+        others, and whitening, where noise counts as much as products (Jegou and Chum, ECCV 2012, whiten fully).
+        """
+        kept = self.out / "features.npy"
+        if not kept.exists():
+            self.out.mkdir(parents=True, exist_ok=True)
+            rows = np.arange(len(self.pictures.label))
+            np.save(kept, self._embed_plain(rows, self.model, pooled=True).numpy())
+        self.features = torch.from_numpy(np.load(kept))
+        mean = self.features.mean(0)
+        _, spread, axes = torch.pca_lowrank(
+            self.features - mean, q=min(TEACHER_DIM, len(mean), len(self.features)), center=False, niter=6
+        )
+        return mean, axes * spread**-0.5
+
+    def _start_from_pca(self) -> Tensor:
+        """Let the projection begin as PCA; returns the teacher, (N, TEACHER_DIM) float32 unit rows."""
+        mean, axes = self._whitening()
+        first = axes[:, : self.recipe.dim]
+        first = first * (self.recipe.dim**0.5 / first.norm())  # lost in the L2 norm, but steps of AdamW are absolute
+        with torch.no_grad():
+            self.model.projection.weight.copy_(first.T)
+            self.model.projection.bias.copy_(-first.T @ mean)
+        return F.normalize((self.features - mean) @ axes)
+
+    def validate(self, model: Embedder) -> dict[str, float]:
+        """Recall@1 of held-out products among all of their group (-unseen: among themselves)."""
+        pictures, found = self.pictures, {}
+        for group in ("groceries", "objects"):
+            gallery = np.flatnonzero((pictures.group == group) & pictures.clean)
+            queries = np.flatnonzero((pictures.group == group) & pictures.held_out & ~pictures.clean)
+            found[group] = self._recall(gallery, queries, model)
+            found[f"{group}-unseen"] = self._recall(gallery[pictures.held_out[gallery]], queries, model)
+        photos = np.flatnonzero((pictures.group == "groceries") & ~pictures.clean)
+        gallery = photos[_first_of_each(pictures.label[photos], 5)]
+        queries = np.setdiff1d(photos[pictures.held_out[photos]], gallery)
+        return found | {"groceries-5ref": self._recall(gallery, queries, model)}
+
+    def _recall(self, gallery: np.ndarray, queries: np.ndarray, model: Embedder) -> float:
+        scores = self._embed_plain(queries, model) @ self._embed_plain(gallery, model).T
+        best = self.pictures.label[gallery[scores.argmax(1).numpy()]]
+        return round(float((best == self.pictures.label[queries]).mean()), 4)
+
+    def _checkpoint(self) -> None:
+        state = {"step": self.step, "model": self.model.state_dict(), "average": self.average.state_dict()}
+        state |= {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+        torch.save(state, self.out / "checkpoint.tmp")
+        (self.out / "checkpoint.tmp").replace(self.out / "checkpoint.pt")
+        entry = {
+            "step": self.step,
+            "time": time.strftime("%H:%M:%S"),
+            "recall@1": self.validate(self.averaged),
+        }
+        with open(self.out / "log.jsonl", "a", encoding="utf-8") as log:
+            log.write(json.dumps(entry) + "\n")
+
+    def _resume(self) -> None:
+        kept = self.out / "checkpoint.pt"
+        if not kept.exists():
+            return
+        state = torch.load(kept, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.step = state["step"]
+
+
+def _first_of_each(labels: np.ndarray, count: int) -> np.ndarray:
+    """Positions of the first `count` of every label."""
+    return np.concatenate([np.flatnonzero(labels == label)[:count] for label in np.unique(labels)])
