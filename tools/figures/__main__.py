@@ -1,0 +1,89 @@
+"""`tools/bench FIGURE`: print figures with what they were measured on."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+import edgesearch
+from edgesearch.embedder import default_model, read_model
+from edgesearch.manifest import sha256
+
+from . import accuracy, protocols
+
+SEED = 0
+
+
+def main() -> int:
+    """Print one figure; returns the exit status."""
+    options = _parser().parse_args()
+    try:
+        options.figure(options)
+    except (edgesearch.EdgeSearchError, OSError) as error:
+        print(f"tools/bench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _accuracy(options: argparse.Namespace) -> None:
+    if not (options.data / "groceries").is_dir():
+        raise FileNotFoundError(
+            f"{options.data}: no real photos there (groceries/ is missing); name their folder with --data."
+        )
+    weights = options.weights if options.weights.exists() else None
+    if weights is None:
+        print(
+            f"tools/bench: {options.weights} is missing; the pretrained baseline is left out.",
+            file=sys.stderr,
+        )
+    results = accuracy.accuracy(options.data, weights, options.model, options.protocol or list(protocols.PROTOCOLS))
+    context = _context(options.model)
+    if options.json:
+        print(json.dumps({**context, "protocols": results, "markdown": accuracy.table(results)}))
+        return
+    print(accuracy.table(results))
+    print(
+        "\nrecall@1 each; the last system is what ships. "
+        + ", ".join(f"{key} {value}" for key, value in context.items())
+    )
+
+
+def _context(model: Path) -> dict[str, Any]:
+    """What a figure depends on, and the command that prints it again."""
+    config, network = read_model(model)
+    return {
+        "model": f"{config.name} int8 sha256 {sha256(network)[:12]}",
+        "seed": SEED,
+        "device": f"{_processor()}, {os.cpu_count()} cores, one thread a photo",
+        "versions": f"Python {platform.python_version()}, onnxruntime {onnxruntime.__version__}",
+        "command": f"tools/bench {' '.join(sys.argv[1:])}",
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tools/bench", description="Print the project's figures.")
+    figures = parser.add_subparsers(required=True, metavar="FIGURE")
+    added = figures.add_parser("accuracy", help="recall on real photos, from float to the compressed index")
+    added.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of real photos")
+    added.add_argument("--weights", type=Path, default=Path("../shared/models/mobilenet_v2_imagenet.npz"))
+    added.add_argument("--model", type=Path, default=default_model(), help="model folder (default: the shipped one)")
+    added.add_argument("--protocol", action="append", choices=list(protocols.PROTOCOLS), help="only this one")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_accuracy)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
