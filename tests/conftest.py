@@ -1,0 +1,44 @@
+"""What several tests share: a small drawn shop, and stores built of it."""
+
+from pathlib import Path
+
+import pytest
+from pictures import write_catalogue
+
+import edgesearch
+
+ROOT = Path(__file__).parent.parent
+TINY_MODEL = Path(__file__).parent / "data" / "tiny_model"
+REAL_PHOTOS = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with catalogue.csv (8 products), queries.csv (8 known photos, 2 unknown) and their pictures."""
+    folder = tmp_path_factory.mktemp("shop")
+    write_catalogue(folder, products=8, unknown=2, photos=1, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_edge(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop as a bundle with an untrained network of a few kilobytes."""
+    path = tmp_path_factory.mktemp("tiny") / "shop.edge"
+    edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL)
+    return path
+
+
+@pytest.fixture(scope="session")
+def shop_edge(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop as a bundle with the shipped model."""
+    path = tmp_path_factory.mktemp("shipped") / "shop.edge"
+    edgesearch.build(shop / "catalogue.csv", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_photos() -> Path:
+    """The folder of real photos; the test is skipped where it is absent."""
+    if not (REAL_PHOTOS / "groceries").is_dir():
+        pytest.skip("the folder of real photos (shared/data) is absent")
+    return REAL_PHOTOS

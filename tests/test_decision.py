@@ -1,0 +1,51 @@
+"""Match, ambiguous, unknown."""
+
+import numpy as np
+import pytest
+
+from edgesearch.decision import FALSE_ACCEPT_RATE, Calibration, calibrate
+
+CALIBRATION = Calibration(threshold=0.5, margin=0.1, false_accept_rate=0.05, false_reject_rate=0.1)
+
+
+@pytest.mark.parametrize(
+    ("scores", "decision"),
+    [
+        ([], "unknown"),
+        ([0.49], "unknown"),
+        ([0.5], "match"),
+        ([0.9, 0.85], "ambiguous"),
+        ([0.9, 0.7], "match"),
+        ([0.4, 0.1], "unknown"),
+    ],
+)
+def test_decide(scores: list[float], decision: str) -> None:
+    assert CALIBRATION.decide(np.array(scores)) == decision
+
+
+def test_calibration_meets_its_rate() -> None:
+    rng = np.random.default_rng(0)
+    own, other = rng.normal(0.8, 0.1, 2000), rng.normal(0.4, 0.1, 2000)
+    found = calibrate(own, other)
+    assert found.false_accept_rate == pytest.approx(FALSE_ACCEPT_RATE, abs=0.002)
+    assert found.false_reject_rate < 0.05
+    assert found.margin < 0.2
+
+
+def test_confusable_products_get_a_margin() -> None:
+    rng = np.random.default_rng(0)
+    own = rng.normal(0.8, 0.05, 2000)
+    assert calibrate(own, own + rng.normal(0, 0.05, 2000)).margin > 0.05
+
+
+def test_one_product_alone_can_be_calibrated() -> None:
+    found = calibrate(np.array([0.7, 0.8]), np.array([-np.inf, -np.inf]))
+    assert found.decide(np.array([0.75])) == "match"
+    assert found.decide(np.array([0.6])) == "unknown"
+
+
+def test_calibration_survives_json() -> None:
+    assert Calibration.from_dict(CALIBRATION.to_dict()) == CALIBRATION
+    for table in ({}, {**CALIBRATION.to_dict(), "margin": "wide"}):
+        with pytest.raises((KeyError, ValueError)):
+            Calibration.from_dict(table)

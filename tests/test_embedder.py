@@ -1,0 +1,84 @@
+"""Model folders and what they embed."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgesearch import ModelError
+from edgesearch.embedder import CONFIG_FILE, Embedder, default_model
+
+from .conftest import TINY_MODEL
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(TINY_MODEL, tmp_path / "model"))
+
+
+def photos(count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 255, (60 + i, 80, 3)).astype(np.uint8) for i in range(count)]
+
+
+@pytest.mark.parametrize("model", [TINY_MODEL, default_model()], ids=["tiny", "shipped"])
+def test_embeddings_are_unit_rows_alone_or_in_a_batch(model: Path) -> None:
+    embedder = Embedder.open(model)
+    batch = embedder.embed_photos(photos(5))
+    assert (batch.shape, batch.dtype) == ((5, embedder.config.dim), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(batch, axis=1), 1, atol=1e-5)  # float32
+    alone = np.concatenate([embedder.embed_photos([photo]) for photo in photos(5)])
+    np.testing.assert_allclose(batch, alone, atol=1e-5)
+    assert embedder.embed_photos([]).shape == (0, embedder.config.dim)
+
+
+def test_the_space_changes_with_network_and_preprocessing(folder: Path) -> None:
+    spaces = {Embedder.open(folder).space}
+    table = json.loads((folder / CONFIG_FILE).read_text())
+    table["preprocessing"]["resize"] += 1
+    (folder / CONFIG_FILE).write_text(json.dumps(table))
+    spaces |= {Embedder.open(folder).space, Embedder.open(default_model()).space}
+    assert len(spaces) == 3
+
+
+def test_another_file_under_the_name_is_refused(folder: Path) -> None:
+    (network,) = folder.glob("*.onnx")
+    network.write_bytes(network.read_bytes()[:-1])
+    with pytest.raises(ModelError, match="not the file that config"):
+        Embedder.open(folder)
+
+
+def test_missing_parts_are_named(folder: Path) -> None:
+    with pytest.raises(ModelError, match="no fp32 network; it has int8"):
+        Embedder.open(folder, "fp32")
+    next(folder.glob("*.onnx")).unlink()
+    with pytest.raises(ModelError, match="cannot be read"):
+        Embedder.open(folder)
+    with pytest.raises(ModelError, match="cannot be read"):
+        Embedder.open(folder / "none")
+
+
+@pytest.mark.parametrize("key", ["format", "name", "backbone", "dim", "preprocessing", "files", "provenance"])
+def test_a_config_without_a_key_is_refused(folder: Path, key: str) -> None:
+    table = json.loads((folder / CONFIG_FILE).read_text())
+    del table[key]
+    (folder / CONFIG_FILE).write_text(json.dumps(table))
+    with pytest.raises(ModelError, match=key):
+        Embedder.open(folder)
+
+
+def test_a_newer_config_is_named(folder: Path) -> None:
+    table = json.loads((folder / CONFIG_FILE).read_text())
+    (folder / CONFIG_FILE).write_text(json.dumps(table | {"format": 9}))
+    with pytest.raises(ModelError, match="format 9; this version reads 1"):
+        Embedder.open(folder)
+
+
+def test_what_onnxruntime_refuses_is_our_error() -> None:
+    config = Embedder.open(TINY_MODEL).config
+    with pytest.raises(ModelError, match="onnxruntime cannot load it"):
+        Embedder(config, b"no network")
+    with pytest.raises(ModelError, match="its config says"):
+        Embedder(config, (default_model() / "model.int8.onnx").read_bytes())

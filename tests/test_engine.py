@@ -1,0 +1,132 @@
+"""Search through an open store."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import edgesearch
+from edgesearch import BundleError, EdgeSearchError, ImageError, bundle, engine
+from edgesearch.catalog import read_csv, read_queries
+
+from .conftest import TINY_MODEL
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def test_the_shipped_model_finds_catalogue_pictures_and_photos(shop: Path, shop_edge: Path) -> None:
+    with edgesearch.open(shop_edge) as store:
+        for entry in read_csv(shop / "catalogue.csv"):
+            best = store.search(entry.images[0][1]).matches[0]
+            assert (best.product, best.image) == (entry.product, entry.images[0][0])
+            assert best.score > 0.97
+        known = [(photo, sku) for photo, sku in read_queries(shop / "queries.csv") if sku]
+        found = [store.search(photo).matches[0].sku == sku for photo, sku in known]
+    assert sum(found) >= len(found) / 2
+
+
+def test_an_answer_says_everything(shop: Path, tiny_edge: Path) -> None:
+    photo = shop / "pictures" / "P000003.jpg"
+    with edgesearch.open(tiny_edge) as store:
+        answer = store.search(photo, k=3)
+        assert len(answer.matches) == 3
+        assert list(answer.elapsed_ms) == ["image", "embed", "index", "catalog", "total"]
+        scores = [match.score for match in answer.matches]
+        assert scores == sorted(scores, reverse=True)
+        table = json.loads(json.dumps(answer.to_dict()))
+        assert table["photo"] == str(photo)
+        assert {"sku", "name", "score", "price", "category", "image"} <= set(table["matches"][0])
+        picture = store.picture(answer.matches[0])
+        assert picture.startswith(b"\xff\xd8")
+
+
+def test_every_kind_of_photo_gives_the_same_answer(shop: Path, tiny_edge: Path) -> None:
+    path = shop / "photos" / "P000001-1.jpg"
+    with Image.open(path) as image, edgesearch.open(tiny_edge) as store:
+        image.draft("RGB", (1, 1))
+        photos = [path, str(path), path.read_bytes()]
+        answers = [[(m.sku, m.score) for m in store.search(photo).matches] for photo in photos]
+        assert answers[0] == answers[1] == answers[2]
+        assert store.search(np.asarray(image)).matches[0].sku == store.search(image).matches[0].sku
+
+
+def test_more_than_there_are_are_all(tiny_edge: Path, shop: Path) -> None:
+    with edgesearch.open(tiny_edge) as store:
+        assert len({m.sku for m in store.search(shop / "pictures" / "P000000.jpg", k=50).matches}) == 8
+
+
+def test_a_product_with_many_pictures_is_one_match(shop: Path, tmp_path: Path) -> None:
+    lines = ["sku,name,images", *(f"A,Cup,{shop}/photos/{p.name}" for p in (shop / "photos").glob("*.jpg"))]
+    lines += [f"B,Jug,{shop}/pictures/P000000.jpg"]
+    (tmp_path / "c.csv").write_text("\n".join(lines))
+    edgesearch.build(tmp_path / "c.csv", tmp_path / "c.edge", TINY_MODEL)
+    with edgesearch.open(tmp_path / "c.edge") as store:
+        for photo in (shop / "photos").glob("*.jpg"):
+            assert [m.sku for m in store.search(photo, k=2).matches] == ["A", "B"]
+
+
+def test_a_store_is_shared_between_threads(shop: Path, tiny_edge: Path) -> None:
+    photos = sorted((shop / "photos").glob("*.jpg")) * 6
+    with edgesearch.open(tiny_edge) as store, ThreadPoolExecutor(8) as pool:
+        expected = [store.search(photo).matches for photo in photos]
+        assert list(pool.map(lambda photo: store.search(photo).matches, photos)) == expected
+
+
+def test_bad_photos_are_image_errors(tiny_edge: Path, tmp_path: Path) -> None:
+    with edgesearch.open(tiny_edge) as store, pytest.raises(ImageError):
+        store.search(tmp_path / "none.jpg")
+
+
+def test_closing_leaves_no_files(tiny_edge: Path) -> None:
+    store = edgesearch.open(tiny_edge)
+    copy = store.bundle.unpacked(engine.CATALOG)
+    store.close()
+    assert not copy.parent.exists()
+
+
+def restaged(edge: Path, tmp_path: Path, replace: dict[str, bytes], **described: object) -> Path:
+    """The same bundle with other members, hashes made right again: what a careless tool would produce."""
+    opened = bundle.Bundle(edge)
+    stage = tmp_path / "stage"
+    for name in opened.manifest.files:
+        (stage / name).parent.mkdir(parents=True, exist_ok=True)
+        (stage / name).write_bytes(replace.get(name, bytes(opened.member(name))))
+    fields = {key: value for key, value in vars(opened.manifest).items() if key != "files"}
+    opened.close()
+    bundle.write(tmp_path / "mixed.edge", stage, fields | described)
+    return tmp_path / "mixed.edge"
+
+
+def test_parts_of_two_bundles_do_not_mix(tiny_edge: Path, shop_edge: Path, tmp_path: Path) -> None:
+    other = bundle.Bundle(shop_edge)
+    config, index = (bytes(other.member(name)) for name in ("model/config.json", "index/index.arrays"))
+    for name, content in (("index/index.arrays", index), ("model/config.json", config)):
+        mixed = restaged(tiny_edge, tmp_path, {name: content})
+        with pytest.raises(EdgeSearchError):
+            edgesearch.open(mixed)
+
+
+def test_a_bound_hash_that_differs_is_named(tiny_edge: Path, tmp_path: Path) -> None:
+    hashes = bundle.Bundle(tiny_edge).manifest.hashes
+    for part in ("model", "preprocessing", "codebook", "index"):
+        mixed = restaged(tiny_edge, tmp_path, {}, hashes={**hashes, part: "0" * 64})
+        with pytest.raises(BundleError, match=f"its {part} is not the one"):
+            edgesearch.open(mixed)
+
+
+def test_a_manifest_without_calibration_is_refused(tiny_edge: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="calibration"):
+        edgesearch.open(restaged(tiny_edge, tmp_path, {}, calibration={}))
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.edge")), ids=lambda path: path.name)
+def test_every_released_format_still_opens(path: Path) -> None:
+    expected = json.loads(path.with_suffix(".json").read_text())
+    with edgesearch.open(path) as store:
+        picture = store.picture(store.search(np.full((64, 64, 3), 128, np.uint8)).matches[0])
+        answer = store.search(picture, k=3)
+    assert [match.sku for match in answer.matches] == [match["sku"] for match in expected]
+    np.testing.assert_allclose([m.score for m in answer.matches], [m["score"] for m in expected], atol=0.01)

@@ -1,0 +1,235 @@
+"""Training, export and quantization, on small networks and made-up pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed; it is needed for export alone")
+onnx = pytest.importorskip("onnx")
+
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+from edgesearch import CatalogError, ModelError  # noqa: E402
+from edgesearch.embedder import Embedder as RuntimeEmbedder  # noqa: E402
+from export import artifact, quantize, to_onnx, verify  # noqa: E402
+from export.augment import Augmenter, plain_views  # noqa: E402
+from export.backbones import FEATURES, embedder, fold_batch_norm, pad_same  # noqa: E402
+from export.pictures import Pictures, drawn_sources, pack, training_sources  # noqa: E402
+from export.torchvision_cpu import torchvision  # noqa: E402
+from export.train import Recipe, Sampler, Trainer, contrastive_loss, relational_loss  # noqa: E402
+
+RECIPE = Path(__file__).parent.parent / "export" / "recipes" / "mobilenet_v2.toml"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of the true architecture, in the format of the pretrained ones."""
+    torch.manual_seed(0)
+    state = torchvision.models.mobilenet_v2(weights=None).features.state_dict()
+    path = tmp_path_factory.mktemp("weights") / "random.npz"
+    np.savez(path, **{f"features.{key}": value.numpy() for key, value in state.items() if "tracked" not in key})
+    return path
+
+
+def test_same_padding_is_tensorflows() -> None:
+    torch.manual_seed(0)
+    layer = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False))
+    weight, x = layer[0].weight, torch.randn(1, 3, 8, 8)
+    pad_same(layer)
+    assert torch.allclose(layer(x), F.conv2d(F.pad(x, (0, 1, 0, 1)), weight, stride=2))
+
+
+def test_folding_batch_norm_keeps_the_function() -> None:
+    torch.manual_seed(0)
+    block = nn.Sequential(
+        nn.Conv2d(3, 4, 3, bias=False),
+        nn.BatchNorm2d(4),
+        nn.ReLU6(),
+        nn.Sequential(nn.Conv2d(4, 2, 1), nn.BatchNorm2d(2)),
+    )
+    for norm in (block[1], block[3][1]):
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+        nn.init.normal_(norm.weight)
+    x = torch.randn(2, 3, 8, 8)
+    expected = block.eval()(x)
+    fold_batch_norm(block)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in block.modules())
+    assert torch.allclose(block(x), expected, atol=1e-5)
+
+
+def test_wrong_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="choose one of"):
+        embedder("alexnet", 8)
+    (tmp_path / "text.npz").write_text("no weights")
+    with pytest.raises(ModelError, match="no readable"):
+        embedder("mobilenet_v2", 8, tmp_path / "text.npz")
+    np.savez(tmp_path / "other.npz", **{"features.0.0.weight": np.zeros((32, 3, 3, 3), np.float32)})
+    with pytest.raises(ModelError, match="not weights of this backbone"):
+        embedder("mobilenet_v2", 8, tmp_path / "other.npz")
+
+
+def test_contrastive_loss_prefers_products_together() -> None:
+    labels = torch.tensor([0, 1, 0, 1])
+    together = F.normalize(torch.tensor([[1.0, 0], [0, 1], [1, 0.1], [0.1, 1]]))
+    apart = together[[0, 2, 1, 3]]
+    assert contrastive_loss(together, labels, 0.1) < contrastive_loss(apart, labels, 0.1)
+
+
+def test_relational_loss_is_zero_for_the_teacher_itself() -> None:
+    torch.manual_seed(0)
+    teacher = F.normalize(torch.randn(6, 4))
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    assert relational_loss(teacher, teacher, labels, 0.1, 0.1) == pytest.approx(0, abs=1e-6)
+    assert relational_loss(F.normalize(torch.randn(6, 4)), teacher, labels, 0.1, 0.1) > 0.1
+
+
+def made_up(products: int = 6, views: int = 7) -> Pictures:
+    """Products of one colour each; the last of "groceries" is held out."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(products + 4), views)
+    colors = rng.integers(0, 255, (products + 4, 3, 1, 1))
+    pixels = np.full((len(labels), 4, 224, 224), 255, np.uint8)
+    pixels[:, :3] = (colors[labels] + rng.integers(-8, 8, (len(labels), 3, 1, 1))).clip(0, 255)
+    group = np.where(labels < products, "groceries", "background")
+    group[(labels >= products // 2) & (labels < products)] = "objects"
+    clean = np.arange(len(labels)) % views == 0
+    held_out = np.isin(labels, (products // 2 - 1, products - 1))
+    return Pictures(pixels, np.ones(len(labels), np.float32), labels, group, clean, held_out)
+
+
+def test_the_sampler_pairs_pictures_of_one_product_and_keeps_out_the_held_out() -> None:
+    pictures = made_up()
+    sampler = Sampler(pictures, {"groceries": 0.5, "objects": 0.5}, catalogue_probability=0.5, seed=0)
+    pairs = np.concatenate([sampler.pairs(4) for _ in range(50)])
+    assert (pictures.label[pairs[:, 0]] == pictures.label[pairs[:, 1]]).all()
+    assert (pairs[:, 0] != pairs[:, 1]).all()
+    assert not pictures.held_out[pairs].any()
+    assert set(pictures.label[pairs[:, 0]]) == {0, 1, 3, 4}
+    clean = pictures.clean[pairs].sum(1)
+    assert (clean == 1).any()
+
+
+def test_views_have_the_networks_range_and_are_seeded() -> None:
+    pictures = made_up()
+    pixels, aspect = torch.from_numpy(pictures.pixels[:8]), torch.from_numpy(pictures.aspect[:8])
+    cut_out, shelf = torch.zeros(8, dtype=torch.bool), torch.arange(8) % 2 == 0
+    first, again = (Augmenter(3).views(pixels, aspect, cut_out, shelf, pixels, 64) for _ in range(2))
+    assert first.shape == (8, 3, 64, 64)
+    assert first.min() >= -1
+    assert first.max() <= 1
+    assert torch.equal(first, again)
+
+
+def test_a_plain_view_is_the_picture() -> None:
+    pictures = made_up()
+    views = plain_views(torch.from_numpy(pictures.pixels[:1]), torch.ones(1), torch.zeros(1, dtype=torch.bool), 32)
+    expected = torch.from_numpy(pictures.pixels[0, :3, 0, 0] / 127.5 - 1).float()
+    assert torch.allclose(views[0, :, 16, 16], expected, atol=1e-4)
+
+
+def small_recipe(tmp_path: Path, steps: str) -> Recipe:
+    text = RECIPE.read_text()
+    lines = [f"steps = {steps}" if line.startswith("steps") else line for line in text.splitlines()]
+    lines = ["products = 4" if line.startswith("products") else line for line in lines]
+    lines = ["dim = 16" if line.startswith("dim") else line for line in lines]
+    (tmp_path / "recipe.toml").write_text("\n".join(lines))
+    return Recipe.read(tmp_path / "recipe.toml")
+
+
+@pytest.fixture(scope="module")
+def run(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished training run of three steps."""
+    folder = tmp_path_factory.mktemp("run")
+    Trainer(small_recipe(folder, "[[2, 64], [1, 96]]"), made_up(), weights, folder).run()
+    return folder
+
+
+def test_a_stopped_run_continues_where_it_was(run: Path, weights: Path) -> None:
+    again = Trainer(small_recipe(run, "[[2, 64], [2, 96]]"), made_up(), weights, run)
+    again._resume()
+    assert again.step == 3
+    again.run()
+    assert again.step == 4
+
+
+def test_a_damaged_recipe_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("backbone = ")
+    (tmp_path / "short.toml").write_text('backbone = "mobilenet_v2"')
+    for name in ("bad.toml", "short.toml", "none.toml"):
+        with pytest.raises(ModelError, match="not a training recipe"):
+            Recipe.read(tmp_path / name)
+
+
+def test_export_agrees_with_torch_and_the_runtime_loads_it(run: Path, tmp_path: Path) -> None:
+    inputs = np.random.default_rng(0).uniform(-1, 1, (4, 3, 224, 224)).astype(np.float32)
+    folder = tmp_path / "model_v0"
+    assert to_onnx.export(run, folder, inputs) < to_onnx.PARITY
+    graph = onnx.load(folder / artifact.FP32_FILE).graph
+    assert not [node for node in graph.node if node.op_type in ("Pad", "BatchNormalization")]
+    assert RuntimeEmbedder.open(folder, "fp32").config.provenance["recipe"]["seed"] == 0
+
+    how = quantize.Quantization(pictures=4, seed=0, float_convolutions=3)
+    quantize.quantize(folder, inputs, how)
+    assert set(RuntimeEmbedder.open(folder).config.files) == {"int8", "fp32"}
+    exact, coarse = (artifact.embed(folder, precision, inputs) for precision in ("fp32", "int8"))
+    assert (exact * coarse).sum(1).min() > 0.9
+    assert (folder / artifact.INT8_FILE).stat().st_size < 0.5 * (folder / artifact.FP32_FILE).stat().st_size
+
+
+def test_the_gate_refuses_an_int8_network_that_differs(run: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    inputs = rng.uniform(-1, 1, (8, 3, 224, 224)).astype(np.float32)
+    folder = tmp_path / "model_v0"
+    to_onnx.export(run, folder, inputs[:2])
+    other = embedder("mobilenet_v2", 16)
+    to_onnx.to_onnx(other, folder / artifact.INT8_FILE, 224)
+    artifact.add_int8(folder)
+    held_back = verify.HeldBack(inputs, np.array(list("aabbccdd")), np.arange(8) % 4 == 0)
+    with pytest.raises(ModelError, match="int8 is too far from float"):
+        verify.verify(folder, held_back)
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="train first"):
+        to_onnx.load(tmp_path / "weights.pt")
+
+
+def test_the_channels_of_every_backbone_are_right() -> None:
+    for name, channels in FEATURES.items():
+        assert embedder(name, 8).features(torch.zeros(1, 3, 64, 64)).shape[1] == channels
+
+
+def test_drawn_products_are_training_products(shop: Path) -> None:
+    sources = list(drawn_sources(shop))
+    assert len({source.product for source in sources}) == 8
+    assert len([source for source in sources if source.clean]) == 8
+    assert len(sources) == 16
+
+
+def test_packing_is_reused(shop: Path, tmp_path: Path, real_photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = list(training_sources(real_photos))[::400]
+    monkeypatch.setattr("export.pictures.training_sources", lambda data: few)
+    packed = pack(real_photos, shop, tmp_path)
+    assert packed.pixels.shape == (len(few) + 16, 4, 224, 224)
+    before = (tmp_path / "pixels.npy").stat().st_mtime_ns
+    assert np.array_equal(pack(real_photos, shop, tmp_path).label, packed.label)
+    assert (tmp_path / "pixels.npy").stat().st_mtime_ns == before
+
+
+def test_forbidden_pictures_never_enter_training(real_photos: Path) -> None:
+    sources = list(training_sources(real_photos))
+    assert len(sources) > 10_000
+    forbidden = {path.name for path in sorted((real_photos / "objects").iterdir())[2::3]}
+    assert not forbidden & {source.product for source in sources}
+    numbers = {int(s.product.split("-")[1]) for s in sources if s.group == "groceries"}
+    assert numbers
+    assert all(number % 2 for number in numbers)
+    assert not [source for source in sources if "/groceries/test/" in source.path.as_posix()]
+
+
+def test_a_missing_data_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="no training pictures"):
+        list(training_sources(tmp_path))

@@ -1,0 +1,60 @@
+"""The structure that DESIGN fixes: imports point down, and importing is light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edgesearch
+
+PACKAGE = Path(edgesearch.__file__).parent
+RANK = {
+    "errors": 0, "image": 1, "metrics": 1, "kernel": 1, "manifest": 1, "arrays": 1, "pq": 2, "embedder": 2,
+    "index": 3, "catalog": 3, "bundle": 4, "decision": 4, "engine": 5, "build": 6, "evaluate": 6, "cli": 7,
+    "__init__": 8, "__main__": 8,
+}  # fmt: skip
+ONLY_USER = {"PIL": "image", "onnxruntime": "embedder", "usearch": "index"}
+
+
+def imports(name: str, relative: bool) -> set[str]:
+    """First names imported by a module, from inside the package or from outside."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and bool(node.level) is relative:
+            found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import) and not relative:
+            found |= {alias.name.split(".")[0] for alias in node.names}
+    return found
+
+
+def test_every_module_has_a_rank() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == set(RANK)
+
+
+@pytest.mark.parametrize("name", RANK)
+def test_imports_point_down(name: str) -> None:
+    for other in imports(name, relative=True):
+        assert RANK[other] < RANK[name], f"{name} must not import {other}"
+
+
+@pytest.mark.parametrize("name", RANK)
+def test_a_library_has_one_user(name: str) -> None:
+    outside = imports(name, relative=False)
+    assert not {"torch", "onnx", "torchvision"} & outside
+    for library, user in ONLY_USER.items():
+        assert library not in outside or name == user
+
+
+def test_importing_loads_neither_torch_nor_a_model() -> None:
+    code = "import sys, edgesearch; print(*sys.modules)"
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
+    assert not {"torch", "torchvision", "onnx", "onnxruntime"} & loaded
+
+
+def test_all_is_sorted_and_complete() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    imported = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert set(edgesearch.__all__) == imported
+    assert edgesearch.__all__ == sorted(edgesearch.__all__)
