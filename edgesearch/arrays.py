@@ -66,7 +66,7 @@ def read(data: memoryview, name: str) -> tuple[dict[str, np.ndarray], dict[str, 
         if len(content) != _aligned(max(ends, default=0)):
             raise ValueError(f"{len(data)} bytes")
         return arrays, dict(header["meta"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IndexFileError(f"{name}: the array file is damaged ({error}); build or copy it again.") from error
 
 

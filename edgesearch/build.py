@@ -1,8 +1,10 @@
 """A catalogue becomes a bundle."""
 
+import contextlib
 import datetime
 import itertools
 import os
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -62,8 +64,7 @@ def build(
         raise BundleError(f"{output}: not a file in a folder that exists; give a path such as store.edge.")
     entries = catalog.read_csv(catalogue)
     embedder = Embedder.open(model, precision, threads=os.cpu_count() or 1)
-    with tempfile.TemporaryDirectory(prefix="edgesearch-build-") as temporary:
-        stage = Path(temporary)
+    with _staging(output) as stage:
         gallery = _read_gallery(entries, embedder, stage / PICTURES, seed, progress)
         _refuse_bad(catalogue, gallery, skip_bad)
         embeddings = np.concatenate(gallery.embeddings)
@@ -72,7 +73,7 @@ def build(
         catalog.write(stage / CATALOG, gallery.products)
         copy_model(model, precision, _made(stage / MODEL))
         described = {
-            "name": output.stem,
+            "name": output.stem.encode(errors="replace").decode(),
             "sequence": 1,
             "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "hashes": bindings(embedder, index),
@@ -117,13 +118,13 @@ def _read_gallery(entries: list[Entry], embedder: Embedder, pictures: Path, seed
     viewed = set(rng.choice(total, min(total, CALIBRATION_PICTURES), replace=False).tolist())
     preprocess = embedder.config.preprocessing
     with open(pictures, "wb") as file:
-        decoded = _decoded(entries, max(preprocess.resize, PICTURE_SIDE), gallery.skipped)
+        decoded = _decoded(entries, preprocess.decoded_side, gallery.skipped)
         for batch in iter(lambda: list(itertools.islice(decoded, BATCH)), []):
             gallery.embeddings.append(embedder.embed(np.stack([preprocess(pixels) for *_, pixels in batch])))
             views = []
             for (number, product, source, pixels), (*_, behind) in zip(batch, batch[1:] + batch[:1], strict=True):
                 gallery.add_row(product, source, file.tell(), _append(file, pixels))
-                if number in viewed:
+                if number in viewed or not gallery.view_owner:  # at least one, whatever was skipped
                     shelf = (image.shelf_view(pixels, behind, rng) for _ in range(VIEWS_PER_PICTURE))
                     views += [preprocess(view) for view in shelf]
                     gallery.view_owner += [gallery.owner[-1]] * VIEWS_PER_PICTURE
@@ -158,6 +159,16 @@ def _refuse_bad(catalogue: Path, gallery: _Gallery, skip_bad: bool) -> None:
         )
     if not gallery.products:
         raise CatalogError(f"{catalogue}: none of its pictures can be used ({bad[0]}); nothing was built.")
+
+
+@contextlib.contextmanager
+def _staging(output: Path) -> Iterator[Path]:
+    """A temporary folder; that it cannot be written is an error of the bundle."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgesearch-build-") as folder:
+            yield Path(folder)
+    except (OSError, sqlite3.Error) as error:
+        raise BundleError(f"{output}: cannot be made ({error}); check the space left for temporary files.") from error
 
 
 def _made(folder: Path) -> Path:

@@ -10,6 +10,7 @@ import os
 import shutil
 import struct
 import tempfile
+import weakref
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,7 +37,7 @@ class Bundle:
         Raises:  BundleError: not a bundle, or a byte is not what the manifest says.
         """
         self.path = Path(path)
-        self._unpacked: Path | None = None
+        self._unpacked: tempfile.TemporaryDirectory[str] | None = None
         self._members: dict[str, memoryview] = {}
         self._map = _map(self.path)
         try:
@@ -62,24 +63,28 @@ class Bundle:
 
     def unpacked(self, name: str) -> Path:
         """A private copy of a member, for libraries that open paths alone; it goes when the bundle is closed."""
-        if self._unpacked is None:
-            self._unpacked = Path(tempfile.mkdtemp(prefix="edgesearch-"))
-        path = self._unpacked / name.replace("/", "-")
-        if not path.exists():
-            path.write_bytes(self.member(name))
+        try:
+            if self._unpacked is None:
+                self._unpacked = tempfile.TemporaryDirectory(prefix="edgesearch-", ignore_cleanup_errors=True)
+                weakref.finalize(self, self._unpacked.cleanup)  # also when a store is never closed
+            path = Path(self._unpacked.name) / name.replace("/", "-")
+            if not path.exists():
+                path.write_bytes(self.member(name))
+        except OSError as error:
+            raise BundleError(f"{self.path}: {name} cannot be unpacked ({error}); free some space.") from error
         return path
 
     def close(self) -> None:
         """Give back temporary files; the map goes when its last slice does."""
         if self._unpacked is not None:
-            shutil.rmtree(self._unpacked, ignore_errors=True)
+            self._unpacked.cleanup()
             self._unpacked = None
         self._members = {}
         with contextlib.suppress(BufferError):  # arrays that still look into it keep it open
             self._map.close()
 
 
-def write(path: Path, folder: Path, describe: "Mapping[str, object]") -> Manifest:
+def write(path: Path, folder: Path, describe: Mapping[str, object]) -> Manifest:
     """Write every file below `folder` as one bundle: beside `path` first, then moved into place.
 
     Args:    describe: the fields of `Manifest` other than `files`.
@@ -88,24 +93,24 @@ def write(path: Path, folder: Path, describe: "Mapping[str, object]") -> Manifes
     members = {str(p.relative_to(folder).as_posix()): p for p in sorted(folder.rglob("*")) if p.is_file()}
     entries = {name: FileEntry(p.stat().st_size, _hash_file(p)) for name, p in members.items()}
     manifest = Manifest(files=entries, **describe)  # type: ignore[arg-type]
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(beside, "xb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                _add(archive, MANIFEST_FILE, manifest.to_bytes())
-                for name, member in members.items():
-                    _add(archive, name, member)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
+            _write_zip(Path(beside) / path.name, manifest, members)
+            os.replace(Path(beside) / path.name, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise BundleError(
-            f"{path}: cannot be written ({error.strerror}); check the folder and its free space."
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
+        raise BundleError(f"{path}: cannot be written ({error}); check the folder and its free space.") from error
     return manifest
+
+
+def _write_zip(path: Path, manifest: Manifest, members: Mapping[str, Path]) -> None:
+    with open(path, "xb") as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            _add(archive, MANIFEST_FILE, manifest.to_bytes())
+            for name, member in members.items():
+                _add(archive, name, member)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
@@ -116,7 +121,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
     info.create_system = 3
     assert archive.fp is not None
     start = archive.fp.tell() + _LOCAL_HEADER.size + len(name) + 4
-    if info.file_size >= zipfile.ZIP64_LIMIT:
+    if info.file_size * 1.05 > zipfile.ZIP64_LIMIT:  # zipfile's own rule
         start += 20  # the extra field with which zipfile states 64-bit sizes
     padding = -start % ALIGNMENT
     info.extra = struct.pack("<HH", _PADDING_ID, padding) + bytes(padding)

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -68,15 +69,15 @@ class Entry:
 def read_csv(path: Path) -> list[Entry]:
     """Read a catalogue: header, `sku,name,images` and what `OPTIONAL` names; other columns become attributes.
 
-    A product may have its pictures in one row, separated by ";", or a row for each; its other cells then agree.
-    Paths are relative to the CSV. Nothing is said here about whether the pictures exist.
+    A product may have its pictures in one row, separated by ";" or line breaks, or a row for each; its other cells
+    then agree. Paths are relative to the CSV. Nothing is said here about whether the pictures exist.
 
     Raises:  CatalogError: names the line, what was found and what was expected.
     """
     entries: dict[str, Entry] = {}
     for line, row in _rows(path, REQUIRED):
         product = _product(row, f"{path}, line {line}")
-        names = (part.strip() for part in row["images"].split(";"))
+        names = (part.strip() for part in re.split(r"[;\r\n]", row["images"]))
         images = tuple((name, path.parent / name) for name in names if name)
         if not images:
             raise CatalogError(f"{path}, line {line}: {product.sku} has no images; name at least one picture.")
@@ -107,30 +108,34 @@ def read_queries(path: Path) -> list[tuple[Path, str]]:
 
 def _rows(path: Path, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and stripped cells of each row; blank rows are passed over."""
+    reader = csv.DictReader(_text(path).splitlines(keepends=True), strict=True)
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            names = [name.strip() for name in reader.fieldnames or []]
-            missing = [name for name in required if name not in names]
-            if missing or len(set(names)) < len(names):
-                wrong = f"no column {', '.join(missing)}" if missing else "a column twice"
-                raise CatalogError(
-                    f"{path}: its header has {wrong}; expected at least {','.join(required)}, each once."
-                )
-            reader.fieldnames = names
-            for row in reader:
-                if None in row or None in row.values():
-                    where = f"{path}, line {reader.line_num}"
-                    raise CatalogError(
-                        f"{where}: not the header's {len(names)} cells; put a cell with commas in quotes."
-                    )
-                cells = {name: cell.strip() for name, cell in row.items()}
-                if any(cells.values()):
-                    yield reader.line_num, cells
-    except UnicodeDecodeError as error:
-        raise CatalogError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+        names = [name.strip() for name in reader.fieldnames or []]
+        reader.fieldnames = names
+        missing = [name for name in required if name not in names]
+        named = [name for name in names if name]
+        if missing or len(set(named)) < len(named):
+            wrong = f"no column {', '.join(missing)}" if missing else "a column twice"
+            raise CatalogError(f"{path}: its header has {wrong}; expected at least {','.join(required)}, each once.")
+        for row in reader:
+            where = f"{path}, line {reader.line_num}"
+            if None in row or None in row.values():
+                raise CatalogError(f"{where}: not the header's {len(names)} cells; put a cell with commas in quotes.")
+            cells = {name: cell.strip() for name, cell in row.items() if name}
+            if any(cells.values()):
+                yield reader.line_num, cells
     except csv.Error as error:
         raise CatalogError(f"{path}: not a well-formed CSV ({error}); check its quotes.") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise CatalogError(f"{path}: no such file; give a CSV file.")
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise CatalogError(f"{path}, line {line}: not UTF-8; save the file as UTF-8.") from error
     except OSError as error:
         raise CatalogError(f"{path}: cannot be read ({error.strerror}); give a CSV file.") from error
 
@@ -161,10 +166,9 @@ def _price(cell: str, where: str) -> float | None:
 
 
 def _stock(cell: str, where: str) -> int | None:
-    try:
-        return int(cell) if cell else None
-    except ValueError as error:
-        raise CatalogError(f"{where}: stock is {cell!r}; expected a whole number, or an empty cell.") from error
+    if cell and not re.fullmatch(r"[+-]?\d{1,15}", cell):
+        raise CatalogError(f"{where}: stock is {cell!r}; expected a whole number, or an empty cell.")
+    return int(cell) if cell else None
 
 
 def write(path: Path, products: Iterable[tuple[Product, Sequence[Picture]]]) -> None:
@@ -190,19 +194,18 @@ class Catalog:
 
     def __init__(self, path: Path):
         """Raises CatalogError: no catalogue of this format."""
-        self._path = path
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        address = path.resolve().as_uri() + "?mode=ro&immutable=1"
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
         try:
-            found = self._query("PRAGMA user_version")[0][0]
+            self._check(path.name)
             self._owner = [number for (number,) in self._query("SELECT product FROM picture ORDER BY row")]
             self._count = self._query("SELECT count(*) FROM product")[0][0]
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.Error, CatalogError) as error:
+            self.close()
+            if isinstance(error, CatalogError):
+                raise
             raise CatalogError(f"{path.name}: not a readable catalogue ({error}); build the bundle again.") from error
-        if found != FORMAT:
-            raise CatalogError(
-                f"{path.name}: catalogue format {found}; this version reads {FORMAT}, upgrade edgesearch."
-            )
 
     def __len__(self) -> int:
         """Number of products."""
@@ -217,30 +220,37 @@ class Catalog:
         """The number of the product that a row of the index shows."""
         return self._owner[row]
 
-    def product(self, number: int) -> Product:
-        """The product of that number."""
+    def find(self, rows: Sequence[int]) -> list[tuple[Product, Picture]]:
+        """The product and the picture of each row, in the order asked."""
         columns = ", ".join(_COLUMNS)
-        *cells, attributes = self._query(f"SELECT {columns}, attributes FROM product WHERE number = ?", number)[0]
-        return Product(**dict(zip(_COLUMNS, cells, strict=True)), attributes=tuple(json.loads(attributes).items()))
-
-    def picture(self, row: int) -> Picture:
-        """The reference picture of a row."""
-        return Picture(*self._query("SELECT row, source, start, size FROM picture WHERE row = ?", row)[0])
+        found = self._query(
+            f"SELECT row, source, start, size, {columns}, attributes FROM picture JOIN product ON product = number "
+            "WHERE row IN (SELECT value FROM json_each(?))",
+            json.dumps(list(rows)),
+        )
+        pairs = {}
+        for row, source, start, size, *cells, attributes in found:
+            details = dict(zip(_COLUMNS, cells, strict=True))
+            product = Product(**details, attributes=tuple(json.loads(attributes).items()))
+            pairs[row] = product, Picture(row, source, start, size)
+        return [pairs[row] for row in rows]
 
     def skus(self) -> set[str]:
         """All SKUs."""
         return {sku for (sku,) in self._query("SELECT sku FROM product")}
 
+    def _check(self, name: str) -> None:
+        ((found,),) = self._query("PRAGMA user_version")
+        if found != FORMAT:
+            raise CatalogError(f"{name}: catalogue format {found}; this version reads {FORMAT}, upgrade edgesearch.")
+        ((lowest, highest, count),) = self._query("SELECT min(row), max(row), count(*) FROM picture")
+        if (lowest, highest) != (0, count - 1):
+            raise CatalogError(f"{name}: its picture rows are not 0 to {count - 1}; build the bundle again.")
+
     def close(self) -> None:
-        """Close every thread's connection."""
-        for connection in self._connections:
-            connection.close()
+        """Close the file."""
+        self._connection.close()
 
     def _query(self, sql: str, *arguments: object) -> list[tuple]:  # type: ignore[type-arg]
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            address = self._path.resolve().as_uri() + "?mode=ro&immutable=1"
-            connection = sqlite3.connect(address, uri=True, check_same_thread=False)
-            self._local.connection = connection
-            self._connections.append(connection)
-        return connection.execute(sql, arguments).fetchall()
+        with self._lock:
+            return self._connection.execute(sql, arguments).fetchall()

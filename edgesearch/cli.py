@@ -4,9 +4,12 @@ Exit status: 0 answered (an unknown product is an answer), 1 our error in one li
 """
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,20 +22,30 @@ from .bundle import Bundle
 from .engine import Answer
 from .errors import EdgeSearchError
 
+COMMANDS = ("build", "search", "eval", "inspect", "verify")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot show is no reason to fail
     try:
-        return int(options.run(options) or 0)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="PIL")  # our own sentence says it
+            status = int(options.run(options) or 0)
+        sys.stdout.flush()
+        return status
     except EdgeSearchError as error:
         return _failed(error)
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_stdout()
         return 1
     except KeyboardInterrupt:
         return _failed("stopped; nothing was changed.")
     except (OSError, MemoryError) as error:
+        _discard_stdout()
         return _failed(
             f"the system refused ({error or type(error).__name__}); check free space, memory and permissions."
         )
@@ -133,8 +146,14 @@ class _Bar:
         self._bar.update(done - self._bar.n)
 
 
+def _discard_stdout() -> None:
+    """What is still buffered cannot be written; keep the interpreter from trying again at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _say(text: object) -> None:
-    print(f"edgesearch: {text}", file=sys.stderr)
+    print("edgesearch:", " ".join(str(text).split()), file=sys.stderr)
 
 
 def _failed(error: object) -> int:

@@ -6,8 +6,8 @@ from typing import Any, Literal
 import numpy as np
 
 Decision = Literal["match", "ambiguous", "unknown"]
-FALSE_ACCEPT_RATE = 0.05
-AMBIGUITY_ERROR = 0.10  # of first matches that lead by less than the margin, more than this share is wrong
+MATCH_PRECISION = 0.9  # share of first matches that are right, among those that lead by the margin
+LEAST_MARGIN = 0.001  # closer scores differ by the rounding of int8 alone
 
 
 @dataclass(frozen=True)
@@ -43,27 +43,30 @@ class Calibration:
 
 
 def calibrate(own: np.ndarray, other: np.ndarray) -> Calibration:
-    """Choose the threshold so that few unknown products are accepted, and the margin.
+    """Choose threshold and margin from queries whose product is known.
 
-    An unknown product is played by each query with its own product left out: `other` is then the best score.
+    An unknown product is played by each query with its own product left out. The threshold is where as many of these
+    are accepted as known ones are rejected (equal error rate).
 
     Args:    own: (Q,) float32, each query's best score with its own product; other: (Q,) float32, its best score with
-             any other, -inf where there is no other product.
+             any other, -inf where there is no other product. Q >= 1.
     """
-    strangers = other[np.isfinite(other)]
-    threshold = float(np.quantile(strangers, 1 - FALSE_ACCEPT_RATE)) if len(strangers) else float(own.min())
-    lead, right = np.abs(own - other), own > other
+    best, strangers = np.maximum(own, other), other[np.isfinite(other)]
+    candidates = np.sort(best)
+    rejected = np.arange(len(best)) / len(best)  # of the known, below each candidate
+    accepted = 1 - np.searchsorted(np.sort(strangers), candidates) / max(1, len(strangers))
+    chosen = int(np.argmin(np.abs(accepted - rejected))) if len(strangers) else 0
     return Calibration(
-        threshold=threshold,
-        margin=_margin(lead, right),
-        false_accept_rate=float((strangers >= threshold).mean()) if len(strangers) else 0.0,
-        false_reject_rate=float((np.maximum(own, other) < threshold).mean()),
+        threshold=float(candidates[chosen]),
+        margin=_margin(np.abs(own - other), own > other),
+        false_accept_rate=float(accepted[chosen]) if len(strangers) else 0.0,
+        false_reject_rate=float(rejected[chosen]),
     )
 
 
 def _margin(lead: np.ndarray, right: np.ndarray) -> float:
-    """The largest lead below which more than `AMBIGUITY_ERROR` of the first matches are wrong, or 0."""
-    order = np.argsort(lead)
-    wrong = np.cumsum(~right[order]) / np.arange(1, len(lead) + 1)
-    doubtful = np.flatnonzero(wrong > AMBIGUITY_ERROR)
-    return float(lead[order][doubtful[-1]]) if len(doubtful) else 0.0
+    """The least lead from which on `MATCH_PRECISION` of the first matches are right; (Q,) float32, (Q,) bool."""
+    order = np.argsort(-lead, kind="stable")
+    precision = np.cumsum(right[order]) / np.arange(1, len(lead) + 1)
+    sure = np.flatnonzero(precision >= MATCH_PRECISION)
+    return max(LEAST_MARGIN, float(lead[order][sure[-1]]) if len(sure) else 1.0)

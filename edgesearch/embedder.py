@@ -4,6 +4,7 @@ A model folder holds `config.json` and the ONNX files it names. B batch, D embed
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +33,16 @@ class Preprocessing:
     crop: int
     scale: float
     offset: float
+
+    def __post_init__(self) -> None:
+        """Raises ValueError: sides that cannot be, or numbers that are none."""
+        if not 0 < self.crop <= self.resize <= 4096 or not math.isfinite(self.scale + self.offset):
+            raise ValueError(f"preprocessing {asdict(self)}")
+
+    @property
+    def decoded_side(self) -> int:
+        """Shorter side in px to which a picture is decoded at least."""
+        return max(self.resize, image.WORKING_SIDE)
 
     def digest(self) -> str:
         """Hash of these settings."""
@@ -78,7 +89,7 @@ class ModelConfig:
                 files={kind: (str(f["file"]), str(f["sha256"])) for kind, f in table["files"].items()},
                 provenance=dict(table["provenance"]),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ModelError(f"{name}: {error} is missing or wrong; export the model again.") from error
 
 
@@ -106,9 +117,13 @@ class Embedder:
         self.config = config
         self.network_sha256 = sha256(network)
         self._input = self._session.get_inputs()[0].name
-        found = self._session.get_outputs()[0].shape
-        if list(found[1:]) != [config.dim]:
-            raise ModelError(f"model {config.name}: its output is {found}; its config says (B, {config.dim}).")
+        side = config.preprocessing.crop
+        shapes = [list(end[0].shape[1:]) for end in (self._session.get_inputs(), self._session.get_outputs())]
+        if shapes != [[3, side, side], [config.dim]] or config.dim % 4:
+            raise ModelError(
+                f"model {config.name}: from {shapes[0]} to {shapes[1]} for each picture; its config says "
+                f"{[3, side, side]} to {[config.dim]}, a multiple of 4."
+            )
 
     @property
     def space(self) -> str:
@@ -126,7 +141,7 @@ class Embedder:
 
     def preprocess(self, photo: image.Photo) -> np.ndarray:
         """Decode a photo into the network's input, (3, S, S) float32; raises ImageError."""
-        return self.config.preprocessing(image.read(photo, self.config.preprocessing.resize))
+        return self.config.preprocessing(image.read(photo, self.config.preprocessing.decoded_side))
 
     def embed(self, inputs: np.ndarray) -> np.ndarray:
         """Run the network.
@@ -162,10 +177,11 @@ def read_model(folder: Path, precision: str = "int8") -> tuple[ModelConfig, byte
 def copy_model(folder: Path, precision: str, target: Path) -> None:
     """Copy what a device needs of a model folder: one network, and the config naming it alone; raises ModelError."""
     config, network = read_model(folder, precision)
-    table = json.loads(_read(folder / CONFIG_FILE))
-    table["files"] = {precision: table["files"][precision]}
+    _, digest = config.files[precision]
+    name = f"model.{precision}.onnx"
+    table = json.loads(_read(folder / CONFIG_FILE)) | {"files": {precision: {"file": name, "sha256": digest}}}
     (target / CONFIG_FILE).write_text(json.dumps(table, indent=1), encoding="utf-8")
-    (target / config.files[precision][0]).write_bytes(network)
+    (target / name).write_bytes(network)
 
 
 def default_model() -> Path:

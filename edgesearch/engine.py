@@ -89,22 +89,28 @@ class Store:
         self.bundle = bundle
         self.embedder = _embedder(bundle, threads)
         self.index = CompactIndex.open(bundle.member(INDEX + ARRAYS_FILE), bundle.get(INDEX + ROUTER_FILE))
-        self.catalog = Catalog(bundle.unpacked(CATALOG))
         self.calibration = _calibration(bundle)
         self._pictures = bundle.member(PICTURES)
-        self._check_parts()
+        self.catalog = Catalog(bundle.unpacked(CATALOG))
+        try:
+            self._check_parts()
+        except BundleError:
+            self.catalog.close()
+            raise
 
     def search(self, photo: Photo, k: int = 5) -> Answer:
         """Find the products that a photo shows.
 
         Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 RGB array; k: products wanted.
-        Raises:  ImageError: the photo cannot be read.
+        Raises:  ImageError: the photo cannot be read; ValueError: k < 1.
         """
+        if k < 1:
+            raise ValueError(f"k is {k}; expected at least 1.")
         elapsed: dict[str, float] = {}
         pixels = _timed(elapsed, "image", lambda: self.embedder.preprocess(photo))
         embedding = _timed(elapsed, "embed", lambda: self.embedder.embed(pixels[None]))
         found = _timed(elapsed, "index", lambda: self._products(embedding, k))
-        matches = _timed(elapsed, "catalog", lambda: tuple(self._match(row, score) for row, score in found))
+        matches = _timed(elapsed, "catalog", lambda: self._matches(found))
         elapsed["total"] = sum(elapsed.values())
         decision = self.calibration.decide(np.array([score for _, score in found[:2]]))
         return Answer(_photo_name(photo), decision, matches, elapsed)
@@ -115,7 +121,7 @@ class Store:
 
     def picture(self, match: Match) -> bytes:
         """The reference image of a match, as a small JPEG."""
-        place = self.catalog.picture(match.row)
+        ((_, place),) = self.catalog.find([match.row])
         return bytes(self._pictures[place.start : place.start + place.size])
 
     def close(self) -> None:
@@ -155,9 +161,12 @@ class Store:
                 return list(best.values())[:k]
             rows = min(len(self.index), rows * 4)
 
-    def _match(self, row: int, score: float) -> Match:
-        product = self.catalog.product(self.catalog.owner(row))
-        return Match(product, score, self.catalog.picture(row).source, row)
+    def _matches(self, found: list[tuple[int, float]]) -> tuple[Match, ...]:
+        details = self.catalog.find([row for row, _ in found])
+        return tuple(
+            Match(product, score, picture.source, row)
+            for (row, score), (product, picture) in zip(found, details, strict=True)
+        )
 
 
 def open(path: str | os.PathLike[str], threads: int = 1) -> Store:
@@ -187,7 +196,9 @@ def bindings(embedder: Embedder, index: CompactIndex) -> dict[str, str]:
 
 def _embedder(bundle: Bundle, threads: int) -> Embedder:
     config = ModelConfig.parse(bytes(bundle.member(MODEL + CONFIG_FILE)), f"{bundle.path}: {MODEL}{CONFIG_FILE}")
-    (file, _), *_ = config.files.values()
+    if len(config.files) != 1:
+        raise BundleError(f"{bundle.path}: its model names {len(config.files)} networks, expected one; build it again.")
+    ((file, _),) = config.files.values()
     return Embedder(config, bytes(bundle.member(MODEL + file)), threads)
 
 

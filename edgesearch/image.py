@@ -41,6 +41,8 @@ FORMATS = tuple(str(plugin.format) for plugin in PLUGINS)
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 89_000_000  # just under the size at which Pillow itself begins to warn
 MIN_SIDE = 8
+WORKING_SIDE = 256  # px; to which pictures of products and photos are decoded at least
+_ORIENTATION = 0x0112  # EXIF tag
 WHITE = (255, 255, 255)
 
 # Cutting a product out of its plain background.
@@ -54,7 +56,7 @@ def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
     """Decode one photo.
 
     EXIF orientation is applied, transparency is laid on white, any colour mode becomes 8-bit RGB, and of an animation
-    the first frame is taken. A JPEG much larger than needed is decoded at 1/2, 1/4 or 1/8 of its size.
+    the first frame is taken. A picture of twice the needed size or more is made smaller, a JPEG while it is decoded.
 
     Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 array;
              needed_side: px; the shorter side may be decoded smaller, but not below this.
@@ -70,6 +72,8 @@ def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
         if needed_side:
             image.draft("RGB", _draft_size(image.size, needed_side))
         image.load()
+        if needed_side and min(image.size) >= 2 * needed_side and image.mode in ("L", "RGB", "RGBA", "CMYK"):
+            image = _reduced(image, min(image.size) // needed_side)
         return np.asarray(_flatten(_upright(image), name))
     except ImageError:
         raise
@@ -199,6 +203,13 @@ def _checked_array(array: np.ndarray) -> np.ndarray:
         raise ImageError(f"array: {array.dtype} of shape {array.shape}; expected uint8 of shape (H, W, 3), RGB.")
     _check_size((array.shape[1], array.shape[0]), "array")
     return array
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    """Average `factor` x `factor` pixels; what the EXIF says stays."""
+    smaller = image.reduce(factor)
+    smaller.info, smaller.getexif()[_ORIENTATION] = image.info, image.getexif().get(_ORIENTATION, 1)
+    return smaller
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -127,7 +127,7 @@ class CompactIndex:
         kept = kernel.best(coarse, max(k, self.shortlist))
         positions = np.sort(positions[kept]) if rescored else positions[kept]
         if rescored:
-            scores = kernel.rescore(query, self.vectors[positions]) * self.scale
+            scores = np.minimum(kernel.rescore(query, self.vectors[positions]) * self.scale, 1)
         else:
             scores = (coarse[kept] * step + table.min(1).sum()).astype(np.float32)
         first = np.argsort(-scores, kind="stable")[:k]
@@ -195,24 +195,30 @@ class CompactIndex:
                 recall=float(meta["recall"]),
                 space=str(meta["space"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise IndexFileError(f"{ARRAYS_FILE}: {error} is missing or wrong; build the bundle again.") from error
         index._check_shapes(router is not None)
         return index if router is None else replace(index, router=_restore(router, index.dim, len(index.cells) - 1))
 
     def _check_shapes(self, routed: bool) -> None:
-        m, n, d = len(self.quantizer.codebook), len(self.rows), self.vectors.shape[-1]
+        d = self.quantizer.rotation.shape[-1] if self.quantizer.rotation.ndim else 0
+        m, n = 2 * self.packed.shape[0] if self.packed.ndim else 0, self.rows.size
         expected = {
-            "rotation": (self.quantizer.rotation.shape, (d, d)),
-            "codebook": (self.quantizer.codebook.shape, (m, CODEWORDS, d // max(m, 1))),
-            "packed": (self.packed.shape, (m // 2, n)),
-            "vectors": (self.vectors.shape, (n, d)),
+            "rotation": (self.quantizer.rotation, np.float32, (d, d)),
+            "codebook": (self.quantizer.codebook, np.float32, (m, CODEWORDS, d // max(m, 1))),
+            "packed": (self.packed, np.uint8, (m // 2, n)),
+            "vectors": (self.vectors, np.int8, (n, d)),
+            "rows": (self.rows, np.int64, (n,)),
+            "cells": (self.cells, np.int64, (self.cells.size,)),
         }
-        for name, (found, wanted) in expected.items():
-            if found != wanted:
-                raise IndexFileError(f"{ARRAYS_FILE}: {name} is {found}; expected {wanted}, build the bundle again.")
+        for name, (found, kind, shape) in expected.items():
+            if found.dtype != kind or found.shape != shape:
+                raise IndexFileError(
+                    f"{ARRAYS_FILE}: {name} is {found.dtype} {found.shape}; expected {np.dtype(kind)} {shape}, "
+                    "build the bundle again."
+                )
         whole = len(self.cells) >= 2 and self.cells[0] == 0 and self.cells[-1] == n and (np.diff(self.cells) >= 0).all()
-        numbered = n > 0 and self.rows.min() >= 0
+        numbered = n > 0 and np.array_equal(np.sort(self.rows), np.arange(n))
         if not whole or not numbered or routed != (len(self.cells) > 2) or not 1 <= self.probes < len(self.cells):
             raise IndexFileError(f"{ARRAYS_FILE}: cells, rows or router do not fit together; build the bundle again.")
 
@@ -248,7 +254,10 @@ def _graph(centers: np.ndarray) -> Graph:
 
 def _restore(data: memoryview, dim: int, cells: int) -> Graph:
     graph = Graph(ndim=dim, metric="ip", dtype="f32")
-    graph.load(bytes(data))
+    try:
+        graph.load(bytes(data))
+    except RuntimeError as error:
+        raise IndexFileError(f"{ROUTER_FILE}: {error}; build the bundle again.") from error
     if len(graph) != cells or graph.ndim != dim:
         raise IndexFileError(
             f"{ROUTER_FILE}: {len(graph)} cells of {graph.ndim} dimensions; expected {cells} of {dim}."

@@ -69,7 +69,7 @@ class Manifest:
                 calibration=dict(table["calibration"]),
                 accuracy=dict(table["accuracy"]),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise BundleError(f"{name}: its manifest is damaged ({error}); copy or build the bundle again.") from error
 
 

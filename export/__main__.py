@@ -28,7 +28,7 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         options.verb(options)
-    except EdgeSearchError as error:
+    except (EdgeSearchError, OSError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1
     return 0

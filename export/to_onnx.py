@@ -1,5 +1,6 @@
 """A trained embedder becomes one ONNX file: picture in, unit embedding out."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def load(weights: Path) -> tuple[Embedder, dict[str, Any]]:
         provenance = kept["provenance"]
         model = embedder(provenance["recipe"]["backbone"], provenance["recipe"]["dim"])
         model.load_state_dict(kept["state"])
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
         raise ModelError(f"{weights}: not weights saved by `train` ({error}); train first.") from error
     return model.eval(), provenance
 

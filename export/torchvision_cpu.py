@@ -12,7 +12,7 @@ _SCHEMAS = (
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
 
-if not torch.cuda.is_available():
+if torch.version.cuda is None:
     _library = torch.library.Library("torchvision", "FRAGMENT")
     for _schema in _SCHEMAS:
         _library.define(_schema)

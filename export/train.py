@@ -57,7 +57,6 @@ class Recipe:
     weight_decay: float
     warmup_steps: int
     average_decay: float
-    keep_pretrained: float
 
     @classmethod
     def read(cls, path: Path) -> "Recipe":
@@ -160,11 +159,11 @@ class Trainer:
     def __init__(self, recipe: Recipe, pictures: Pictures, weights: Path, out: Path):
         torch.manual_seed(recipe.seed)
         self.recipe, self.pictures, self.weights, self.out = recipe, pictures, weights, out
+        out.mkdir(parents=True, exist_ok=True)
         self.cut_out = torch.from_numpy((pictures.pixels[:, 3] < 128).mean((1, 2)) > 0.01)
         self.aspect = torch.from_numpy(pictures.aspect)
         self.model = embedder(recipe.backbone, recipe.dim, weights)
         self.teacher = self._start_from_pca()
-        self.start = {key: value.clone() for key, value in self.model.state_dict().items()}
         for stage in list(self.model.features.children())[: recipe.frozen_stages]:
             stage.requires_grad_(False)
         self.average = AveragedModel(self.model, multi_avg_fn=self._average)
@@ -197,7 +196,7 @@ class Trainer:
         self.step = self.recipe.total_steps
         self._checkpoint()
         final = self.out / "weights.pt"
-        torch.save({"provenance": self._provenance(), "state": self._blended()}, final)
+        torch.save({"provenance": self._provenance(), "state": self.averaged.state_dict()}, final)
         return final
 
     @property
@@ -206,21 +205,13 @@ class Trainer:
         assert isinstance(self.average.module, Embedder)
         return self.average.module
 
-    def _blended(self) -> dict[str, Tensor]:
-        """The averaged weights, a part of the way back to the start: what training made the network forget returns.
-
-        Weight-space ensembling of a fine-tuned network and its start (Wortsman et al. 2022, arXiv 2109.01903).
-        """
-        trained, part = self.averaged.state_dict(), self.recipe.keep_pretrained
-        return {key: (1 - part) * value + part * self.start[key] for key, value in trained.items()}
-
     def _provenance(self) -> dict[str, Any]:
         groups, counts = np.unique(self.pictures.group[~self.pictures.held_out], return_counts=True)
         return {
             "weights": f"{self.recipe.pretrained}; {self.weights.name}, sha256 {sha256(self.weights.read_bytes())}",
             "recipe": asdict(self.recipe),
             "pictures": dict(zip(groups.tolist(), counts.tolist(), strict=True)),
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
         }
 
     def _train_step(self, sampler: Sampler, augmenter: Augmenter) -> dict[str, float]:
@@ -283,12 +274,8 @@ class Trainer:
         Axes divided by the square root of their standard deviation: between PCA, where a few directions drown the
         others, and whitening, where noise counts as much as products (Jegou and Chum, ECCV 2012, whiten fully).
         """
-        kept = self.out / "features.npy"
-        if not kept.exists():
-            self.out.mkdir(parents=True, exist_ok=True)
-            rows = np.arange(len(self.pictures.label))
-            np.save(kept, self._embed_plain(rows, self.model, pooled=True).numpy())
-        self.features = torch.from_numpy(np.load(kept))
+        rows = np.arange(len(self.pictures.label))
+        self.features = self._embed_plain(rows, self.model, pooled=True)
         mean = self.features.mean(0)
         _, spread, axes = torch.pca_lowrank(
             self.features - mean, q=min(TEACHER_DIM, len(mean), len(self.features)), center=False, niter=6

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edgesearch.cli import main
+from edgesearch.cli import COMMANDS, _parser, main
 
 from .conftest import ROOT, TINY_MODEL
-
-COMMANDS = {"build", "search", "eval", "inspect", "verify"}
 
 
 def test_build_says_what_it_made(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,7 +111,8 @@ def test_every_command_has_help_and_an_example(capsys: pytest.CaptureFixture[str
 
 def test_the_readme_shows_these_commands() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\$ edgesearch (\w+)", readme, re.M)) == COMMANDS
+    assert set(re.findall(r"^\$ edgesearch (\w+)", readme, re.M)) == set(COMMANDS)
+    assert re.findall(r"^    (\w+)  ", _parser().format_help(), re.M) == list(COMMANDS)
 
 
 def test_a_reader_that_leaves_is_no_error(shop: Path, tiny_edge: Path) -> None:

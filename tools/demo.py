@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--sheet-rows", type=int, default=12, help="photos on the contact sheet (12)")
     options = parser.parse_args()
     try:
-        run(options.out, options.sheet_rows)
+        run(options.out, max(3, options.sheet_rows))
     except (edgesearch.EdgeSearchError, OSError) as error:
         print(f"tools/demo: {error}", file=sys.stderr)
         return 1

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 FRAME_SIDE = 256  # px; of the photos made by pasting an object onto a background
+MARGIN = 1.15  # side of the white square around a catalogue view, to the longer side of the object
 PHOTOS_PER_PRODUCT = 5
 
 
@@ -111,9 +112,13 @@ def _photos(folder: Path, split: str) -> dict[int, list[Path]]:
 
 
 def _on_white(view: Path) -> Image.Image:
+    """The cut-out in the middle of a white square."""
     with Image.open(view) as image:
         cut = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", cut.size, (255, 255, 255, 255)), cut).convert("RGB")
+    side = round(max(cut.size) * MARGIN)
+    square = Image.new("RGB", (side, side), (255, 255, 255))
+    square.paste(cut, ((side - cut.width) // 2, (side - cut.height) // 2), cut)
+    return square
 
 
 def _pasted(view: Path, backgrounds: list[Path], seed: str) -> Image.Image:

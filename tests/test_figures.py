@@ -1,0 +1,51 @@
+"""The protocols on real photos are the published ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from figures.accuracy import SYSTEMS, accuracy, table
+from figures.protocols import PROTOCOLS, write_all
+
+from edgesearch.catalog import read_csv, read_queries
+from edgesearch.embedder import default_model
+
+# name: products, pictures of the gallery, queries
+SIZES = {
+    "groceries-catalogue": (81, 81, 2485),
+    "groceries-5ref": (81, 405, 2485),
+    "objects-unseen": (15, 90, 315),
+    "objects": (46, 276, 966),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_protocols_have_their_published_sizes(name: str, real_photos: Path, tmp_path: Path) -> None:
+    (protocol,) = write_all(real_photos, tmp_path, [name])
+    entries, queries = read_csv(protocol.catalogue), read_queries(protocol.queries)
+    assert (len(entries), sum(len(entry.images) for entry in entries), len(queries)) == SIZES[name]
+
+
+def test_unseen_products_are_the_even_ones(real_photos: Path, tmp_path: Path) -> None:
+    (protocol,) = write_all(real_photos, tmp_path, ["groceries-5ref-unseen"])
+    skus = {entry.product.sku for entry in read_csv(protocol.catalogue)}
+    assert len(skus) == 41
+    assert all(int(sku[1:]) % 2 == 0 for sku in skus)
+    assert {sku for _, sku in read_queries(protocol.queries)} == skus
+
+
+def test_all_six_protocols_are_there() -> None:
+    assert set(PROTOCOLS) == {
+        "groceries-catalogue", "groceries-5ref", "objects",
+        "groceries-catalogue-unseen", "groceries-5ref-unseen", "objects-unseen",
+    }  # fmt: skip
+
+
+def test_accuracy_goes_through_bundle_and_engine(real_photos: Path) -> None:
+    results = accuracy(real_photos, None, default_model(), ["objects-unseen"])
+    found = results["objects-unseen"]
+    assert list(found) == list(SYSTEMS[1:])
+    recalls = np.array([found[system]["recall@1"] for system in SYSTEMS[1:]])
+    assert (recalls > 0.7).all()
+    assert abs(found["int8 exact"]["recall@1"] - found["int8 + PQ + rescoring"]["recall@1"]) <= 0.01
+    assert "| objects-unseen |" in table(results)
