@@ -42,7 +42,7 @@ class CompactIndex:
     """Rows of unit vectors, compressed.
 
     Attributes: quantizer: of the codes; packed (M/2, N) uint8: codes as `kernel.pack` makes them; vectors (N, D) int8:
-                unit vectors / scale; rows (N,) int64: the caller's number of each stored row; cells (C + 1,) int64:
+                as `kernel.quantize_rows` makes them; rows (N,) int64: the caller's number of each stored row; cells (C + 1,) int64:
                 where each cell begins; router: graph over the C cell centres, None for one cell; probes: cells looked
                 into; shortlist: rows rescored; recall: ANN recall@10 measured at build, with these settings;
                 space: names the embedding space of the vectors (`Embedder.space`).
@@ -54,7 +54,6 @@ class CompactIndex:
     rows: np.ndarray
     cells: np.ndarray
     router: Graph | None
-    scale: float
     probes: int
     shortlist: int
     recall: float
@@ -76,15 +75,13 @@ class CompactIndex:
         centers = _centers(sample, -(-len(x) // ROWS_PER_CELL) if len(x) > ONE_CELL_UP_TO else 1, rng)
         cell = _nearest_center(x, centers)
         order = np.argsort(cell, kind="stable")
-        scale = float(np.abs(x).max()) / 127 or 1.0
         index = cls(
             quantizer=quantizer,
             packed=kernel.pack(quantizer.encode(x[order])),
-            vectors=np.round(x[order] / scale).astype(np.int8),
+            vectors=kernel.quantize_rows(x[order]),
             rows=order.astype(np.int64),
             cells=np.searchsorted(cell[order], np.arange(len(centers) + 1)).astype(np.int64),
             router=_graph(centers) if len(centers) > 1 else None,
-            scale=scale,
             probes=1,
             shortlist=SHORTLISTS[0],
             recall=0.0,
@@ -127,7 +124,7 @@ class CompactIndex:
         kept = kernel.best(coarse, max(k, self.shortlist))
         positions = np.sort(positions[kept]) if rescored else positions[kept]
         if rescored:
-            scores = np.minimum(kernel.rescore(query, self.vectors[positions]) * self.scale, 1)
+            scores = kernel.rescore(query, self.vectors[positions])
         else:
             scores = (coarse[kept] * step + table.min(1).sum()).astype(np.float32)
         first = np.argsort(-scores, kind="stable")[:k]
@@ -167,7 +164,7 @@ class CompactIndex:
             "packed": self.packed,
             "vectors": self.vectors,
         }
-        meta = {name: getattr(self, name) for name in ("scale", "probes", "shortlist", "recall", "space")}
+        meta = {name: getattr(self, name) for name in ("probes", "shortlist", "recall", "space")}
         arrays.write(folder / ARRAYS_FILE, stored, meta)
         if self.router is not None:
             self.router.save(str(folder / ROUTER_FILE))
@@ -189,7 +186,6 @@ class CompactIndex:
                 rows=stored["rows"],
                 cells=stored["cells"],
                 router=None,
-                scale=float(meta["scale"]),
                 probes=int(meta["probes"]),
                 shortlist=int(meta["shortlist"]),
                 recall=float(meta["recall"]),

@@ -2,7 +2,7 @@
 
 Two views of each product are pulled together and all other products of the batch pushed away (supervised contrastive
 loss, Khosla et al. 2020, arXiv 2004.11362; a picture without a known product is its own product). Fine-tuning on few
-kinds of products makes a network forget the others, so the similarities between different products are also held near
+kinds of products makes a network forget the others, so the cosines between different products are also held near
 those of the frozen pretrained backbone on the clean pictures (relational distillation, Park et al. 2019, arXiv
 1904.05068, in the row-wise KL form).
 """
@@ -142,7 +142,7 @@ def contrastive_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> 
 def relational_loss(
     embeddings: Tensor, teacher: Tensor, labels: Tensor, temperature: float, teacher_temperature: float
 ) -> Tensor:
-    """KL between the rows of the teacher's and the student's similarities, over pairs of different products.
+    """KL between the rows of the teacher's and the student's cosines, over pairs of different products.
 
     Args:    embeddings: (B, D), teacher: (B, C) float32, unit rows; labels: (B,) int64.
     Returns: () float32.

@@ -29,7 +29,7 @@ def test_the_threshold_balances_both_errors() -> None:
     found = calibrate(own, other)
     assert found.false_accept_rate == pytest.approx(found.false_reject_rate, abs=0.01)
     assert found.threshold == pytest.approx(0.65, abs=0.02)
-    assert found.margin == LEAST_MARGIN  # nearly all first matches are right
+    assert LEAST_MARGIN <= found.margin < 0.02  # nearly all first matches are right
 
 
 def test_confusable_products_get_a_margin() -> None:
