@@ -1,12 +1,13 @@
 """From catalogue to bundle, and what goes wrong on the way."""
 
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 import edgesearch
-from edgesearch import BundleError, CatalogError, ModelError
+from edgesearch import BundleError, CatalogError, ModelError, catalog
 from edgesearch.bundle import Bundle
 
 from .conftest import TINY_MODEL
@@ -46,6 +47,34 @@ def test_bad_pictures_are_left_out_when_told_to(spoiled: Path) -> None:
     assert built.manifest.counts == {"products": 5, "pictures": 5}
     with edgesearch.open(spoiled / "x.edge") as store:
         assert store.search(spoiled / "pictures" / "P000007.jpg").matches[0].sku == "P000007"
+
+
+def test_one_good_picture_among_many_bad_is_enough(shop: Path, tmp_path: Path) -> None:
+    lines = [f"B{i},Jug,none-{i}.jpg" for i in range(900)]
+    lines.insert(450, f"A,Cup,{shop}/pictures/P000000.jpg")
+    (tmp_path / "c.csv").write_text("\n".join(["sku,name,images", *lines]))
+    built = edgesearch.build(tmp_path / "c.csv", tmp_path / "c.edge", TINY_MODEL, skip_bad=True)
+    assert built.manifest.counts == {"products": 1, "pictures": 1}
+    assert len(built.skipped) == 900
+
+
+def test_any_model_file_name_works(shop: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(TINY_MODEL, tmp_path / "model"))
+    (folder / "model.int8.onnx").rename(folder / "My Model-8.onnx")
+    config = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(config.replace("model.int8.onnx", "My Model-8.onnx"))
+    edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", folder)
+    edgesearch.open(tmp_path / "x.edge").close()
+
+
+def test_a_full_temporary_folder_is_our_error(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(catalog, "write", full)
+    with pytest.raises(BundleError, match="disk is full"):
+        edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_usable_is_an_error(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The commands, as people and scripts call them."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -113,6 +114,25 @@ def test_the_readme_shows_these_commands() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\$ edgesearch (\w+)", readme, re.M)) == set(COMMANDS)
     assert re.findall(r"^    (\w+)  ", _parser().format_help(), re.M) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [["inspect"], ["verify"]])
+def test_output_that_cannot_be_written_is_our_error(tiny_edge: Path, arguments: list[str]) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "edgesearch", *arguments, str(tiny_edge)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("edgesearch: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_names_the_terminal_cannot_show_are_no_error(shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(f"sku,name,images\nA,杯子,{shop}/pictures/P000000.jpg\n", encoding="utf-8")
+    assert main(["build", str(tmp_path / "c.csv"), "-o", str(tmp_path / "c.edge"), "--model", str(TINY_MODEL)]) == 0
+    command = [sys.executable, "-m", "edgesearch", "search", str(tmp_path / "c.edge"), f"{shop}/pictures/P000000.jpg"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    assert b"\\u676f" in subprocess.run(command, capture_output=True, env=environment, check=True).stdout
 
 
 def test_a_reader_that_leaves_is_no_error(shop: Path, tiny_edge: Path) -> None:

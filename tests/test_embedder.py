@@ -69,6 +69,25 @@ def test_a_config_without_a_key_is_refused(folder: Path, key: str) -> None:
         Embedder.open(folder)
 
 
+@pytest.mark.parametrize(
+    "change", [{"crop": 0}, {"resize": 20}, {"resize": 10**9}, {"scale": float("inf")}, {"crop": "x"}]
+)
+def test_preprocessing_that_cannot_be_is_refused(folder: Path, change: dict[str, object]) -> None:
+    table = json.loads((folder / CONFIG_FILE).read_text())
+    table["preprocessing"] |= change
+    (folder / CONFIG_FILE).write_text(json.dumps(table))
+    with pytest.raises(ModelError, match="missing or wrong"):
+        Embedder.open(folder)
+
+
+def test_a_crop_the_network_does_not_take_is_refused(folder: Path) -> None:
+    table = json.loads((folder / CONFIG_FILE).read_text())
+    table["preprocessing"]["crop"] = 33
+    (folder / CONFIG_FILE).write_text(json.dumps(table))
+    with pytest.raises(ModelError, match="its config says"):
+        Embedder.open(folder)
+
+
 def test_a_newer_config_is_named(folder: Path) -> None:
     table = json.loads((folder / CONFIG_FILE).read_text())
     (folder / CONFIG_FILE).write_text(json.dumps(table | {"format": 9}))

@@ -1,6 +1,8 @@
 """Search through an open store."""
 
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -80,11 +82,19 @@ def test_bad_photos_are_image_errors(tiny_edge: Path, tmp_path: Path) -> None:
         store.search(tmp_path / "none.jpg")
 
 
-def test_closing_leaves_no_files(tiny_edge: Path) -> None:
+def test_no_files_are_left_closed_or_not(tiny_edge: Path) -> None:
     store = edgesearch.open(tiny_edge)
     copy = store.bundle.unpacked(engine.CATALOG)
     store.close()
     assert not copy.parent.exists()
+    code = f"import edgesearch; s = edgesearch.open({str(tiny_edge)!r}); print(s.bundle.unpacked('catalog.sqlite'))"
+    left = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
+    assert not Path(left).exists()
+
+
+def test_fewer_than_one_product_is_refused(tiny_edge: Path, shop: Path) -> None:
+    with edgesearch.open(tiny_edge) as store, pytest.raises(ValueError, match="k is 0"):
+        store.search(shop / "pictures" / "P000000.jpg", k=0)
 
 
 def restaged(edge: Path, tmp_path: Path, replace: dict[str, bytes], **described: object) -> Path:
@@ -105,7 +115,7 @@ def test_parts_of_two_bundles_do_not_mix(tiny_edge: Path, shop_edge: Path, tmp_p
     config, index = (bytes(other.member(name)) for name in ("model/config.json", "index/index.arrays"))
     for name, content in (("index/index.arrays", index), ("model/config.json", config)):
         mixed = restaged(tiny_edge, tmp_path, {name: content})
-        with pytest.raises(EdgeSearchError):
+        with pytest.raises(EdgeSearchError, match=r"from .* to .* for each picture|its .* is not the one"):
             edgesearch.open(mixed)
 
 

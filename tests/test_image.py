@@ -98,6 +98,18 @@ def test_a_large_jpeg_is_decoded_at_reduced_scale() -> None:
     assert image.read(data).shape[:2] == (1600, 2000)
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_other_large_pictures_are_made_smaller_and_stay_upright(orientation: int) -> None:
+    wide = Image.new("RGB", (1200, 800), WHITE)
+    wide.paste(RED, (0, 0, 300, 800))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = image.read(encoded(wide, exif=exif), needed_side=200)
+    assert pixels.shape[:2] == ((200, 300) if orientation == 1 else (300, 200))
+    assert (pixels[5, 5] == RED).all()  # turned clockwise, the red left becomes the top
+    assert (pixels[-5, -5] == WHITE).all()
+
+
 def test_arrays_bytes_paths_and_pil_images_are_the_same(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     red().save(path)
