@@ -43,9 +43,9 @@ class CompactIndex:
 
     Attributes: quantizer: of the codes; packed (M/2, N) uint8: codes as `kernel.pack` makes them;
                 vectors (N, D) int8: as `kernel.quantize_rows` makes them; rows (N,) int64: the caller's number of
-                each stored row; cells (C + 1,) int64: where each cell begins; router: graph over the C cell centres, None for one cell; probes: cells looked
-                into; shortlist: rows rescored; recall: ANN recall@10 measured at build, with these settings;
-                space: names the embedding space of the vectors (`Embedder.space`).
+                each stored row; cells (C + 1,) int64: where each cell begins; router: graph over the C cell centres,
+                None for one cell; probes: cells looked into; shortlist: rows rescored; recall: ANN recall@10 measured
+                at build, with these settings; space: names the embedding space of the vectors (`Embedder.space`).
     """
 
     quantizer: ProductQuantizer
