@@ -50,6 +50,7 @@ LIGHT = 230  # the darkest channel of a corner that counts as such a background
 CUTOUT_TOLERANCE = 24  # how far from the corner's colour the background may be, summed over RGB
 MIN_PRODUCT_AREA = 0.02  # of the picture; less is a product as light as its background
 _MARKER = (255, 0, 255)
+_MASK_SIDE = 128  # px
 
 
 def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
@@ -131,7 +132,9 @@ def shelf_view(image: np.ndarray, behind: np.ndarray, rng: np.random.Generator) 
     Returns: (S, S, 3) uint8, S the shorter side of `image`.
     """
     side = min(image.shape[:2])
-    mask = Image.fromarray(product_mask(image))
+    small = Image.fromarray(image)
+    small.thumbnail((_MASK_SIDE, _MASK_SIDE))  # the fill visits pixels one by one
+    mask = Image.fromarray(product_mask(np.asarray(small))).resize((image.shape[1], image.shape[0]))
     box = mask.getbbox() or (0, 0, *mask.size)
     width, height = box[2] - box[0], box[3] - box[1]
     corners = np.array([[0, 0], [0, 1], [1, 1], [1, 0]], float)
