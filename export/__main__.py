@@ -1,7 +1,8 @@
 """Make a model, step by step:
 
 python tools/make_pictures.py build/drawn --products 300 --unknown 0 --photos 3 --seed 7
-python -m export train export/recipes/mobilenet_v2.toml --data DATA --weights mobilenet_v2_imagenet.npz --run build/run
+python -m export train export/recipes/mobilenet_v2.toml --data DATA --drawn build/drawn \\
+    --weights mobilenet_v2_imagenet.npz --run build/run
 python -m export to_onnx artifacts/mobilenet_v2_v1 --data DATA --run build/run
 python -m export quantize artifacts/mobilenet_v2_v1 --data DATA
 python -m export verify artifacts/mobilenet_v2_v1 --data DATA
