@@ -12,9 +12,9 @@ import struct
 import tempfile
 import weakref
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 from . import manifest as manifests
 from .errors import BundleError
@@ -41,9 +41,9 @@ class Bundle:
         self._members: dict[str, memoryview] = {}
         self._map = _map(self.path)
         try:
-            places = _directory(self.path, len(self._map))
+            places = _directory(self.path, self._map)
             data = memoryview(self._map)
-            self.manifest = _read_manifest(self.path)
+            self.manifest = Manifest.parse(bytes(data[places[MANIFEST_FILE]]), str(self.path))
             self._members = {name: data[place] for name, place in places.items() if name != MANIFEST_FILE}
             _verify(self.path, self._members, self.manifest.files)
         except BaseException:
@@ -143,39 +143,30 @@ def _map(path: Path) -> mmap.mmap:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); give a .edge file.") from error
 
 
-def _directory(path: Path, size: int) -> dict[str, slice]:
-    """Where each member's content lies in the file, by name."""
+def _directory(path: Path, data: mmap.mmap) -> dict[str, slice]:
+    """Where each member's content lies in the file, by name; the manifest agrees with its CRC."""
     try:
-        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(data) as archive:  # type: ignore[call-overload]  # a map reads and seeks like a file
             infos = archive.infolist()
-            places = {info.filename: _place(file, info, size) for info in infos}
+        places = {info.filename: _place(data, info) for info in infos}
     except (zipfile.BadZipFile, struct.error, NotImplementedError, OSError, ValueError) as error:
         raise BundleError(f"{path}: not a bundle, or damaged or cut off ({error}); copy or build it again.") from error
     if not infos or infos[0].filename != MANIFEST_FILE or len(places) < len(infos):
         raise BundleError(f"{path}: a zip, but not a bundle ({MANIFEST_FILE} is not first, or a name is there twice).")
+    if infos[0].file_size > MAX_MANIFEST_BYTES or zlib.crc32(data[places[MANIFEST_FILE]]) != infos[0].CRC:
+        raise BundleError(f"{path}: its manifest is damaged (CRC); copy or build the bundle again.")
     return places
 
 
-def _place(file: BinaryIO, info: zipfile.ZipInfo, size: int) -> slice:
-    file.seek(info.header_offset)
-    *_, name_length, extra_length = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+def _place(data: mmap.mmap, info: zipfile.ZipInfo) -> slice:
+    if info.header_offset < 0:
+        raise ValueError(f"{info.filename} begins before the file")
+    *_, name_length, extra_length = _LOCAL_HEADER.unpack_from(data, info.header_offset)
     start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
     end = start + info.file_size
-    if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or end > size:
+    if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or end > len(data):
         raise ValueError(f"{info.filename} is compressed, or larger than the file")
     return slice(start, end)
-
-
-def _read_manifest(path: Path) -> Manifest:
-    """Read and check the one member that no manifest describes; the zip holds a CRC of it."""
-    with zipfile.ZipFile(path) as archive:
-        if archive.getinfo(MANIFEST_FILE).file_size > MAX_MANIFEST_BYTES:
-            raise BundleError(f"{path}: its manifest is larger than {MAX_MANIFEST_BYTES:,} bytes; build it again.")
-        try:
-            data = archive.read(MANIFEST_FILE)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-            raise BundleError(f"{path}: its manifest is damaged ({error}); copy the bundle again.") from error
-    return Manifest.parse(data, str(path))
 
 
 def _verify(path: Path, members: Mapping[str, memoryview], promised: Mapping[str, FileEntry]) -> None:
