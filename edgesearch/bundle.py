@@ -134,6 +134,8 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
 
 
 def _map(path: Path) -> mmap.mmap:
+    if path.exists() and not path.is_file():  # to open a named pipe would be to wait for its writer
+        raise BundleError(f"{path}: cannot be read (not a file); give a .edge file.")
     try:
         with open(path, "rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

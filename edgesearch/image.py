@@ -229,7 +229,7 @@ def _flatten(image: Image.Image, name: str) -> Image.Image:
         raise ImageError(f"{name}: floating-point pixels; save it as 8-bit RGB.")
     if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip them
         image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, (*WHITE, 255)), image).convert("RGB")
     return image.convert("RGB")

@@ -65,7 +65,7 @@ class Manifest:
                 created=str(table["created"]),
                 files={_member(key): FileEntry(int(f["size"]), str(f["sha256"])) for key, f in table["files"].items()},
                 hashes={str(key): str(value) for key, value in table["hashes"].items()},
-                counts={str(key): int(value) for key, value in table["counts"].items()},
+                counts={key: int(table["counts"][key]) for key in ("products", "pictures")},
                 calibration=dict(table["calibration"]),
                 accuracy=dict(table["accuracy"]),
             )

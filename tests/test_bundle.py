@@ -19,7 +19,7 @@ DESCRIBED = {
     "sequence": 1,
     "created": "2026-01-01T00:00:00+00:00",
     "hashes": {},
-    "counts": {},
+    "counts": {"products": 0, "pictures": 0},
     "calibration": {},
     "accuracy": {},
 }
@@ -148,6 +148,12 @@ def test_what_is_no_bundle_is_named(tmp_path: Path) -> None:
     ):
         with pytest.raises(BundleError, match=says):
             Bundle(tmp_path / name)
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.edge")
+    with pytest.raises(BundleError, match="not a file"):
+        Bundle(tmp_path / "pipe.edge")
 
 
 def test_a_newer_manifest_is_named() -> None:
