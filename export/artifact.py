@@ -1,6 +1,5 @@
 """The model folder that export writes and devices read: its config, its files, its card."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from edgesearch import image
 from edgesearch.embedder import CONFIG_FILE, CONFIG_FORMAT, Embedder, Preprocessing
+from edgesearch.manifest import sha256
 
 FP32_FILE, INT8_FILE, CARD_FILE = "model.fp32.onnx", "model.int8.onnx", "MODEL_CARD.md"
 PREPROCESSING = {
@@ -55,15 +55,10 @@ def read(folder: Path) -> dict[str, Any]:
     return table
 
 
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def inputs(paths: list[Path]) -> np.ndarray:
     """Pictures as a device feeds them: (N, 3, S, S) float32."""
     preprocessing = Preprocessing(**PREPROCESSING)  # type: ignore[arg-type]
-    return np.stack([preprocessing(image.read(path, preprocessing.resize)) for path in paths])
+    return np.stack([preprocessing(image.read(path, preprocessing.decoded_side)) for path in paths])
 
 
 def embed(folder: Path, precision: str, batch: np.ndarray) -> np.ndarray:
@@ -73,7 +68,7 @@ def embed(folder: Path, precision: str, batch: np.ndarray) -> np.ndarray:
 
 
 def _entry(path: Path) -> dict[str, str]:
-    return {"file": path.name, "sha256": sha256(path)}
+    return {"file": path.name, "sha256": sha256(path.read_bytes())}
 
 
 def _write(folder: Path, table: dict[str, Any]) -> None:

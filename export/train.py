@@ -27,7 +27,7 @@ from edgesearch.manifest import sha256
 
 from .augment import Augmenter, plain_views
 from .backbones import Embedder, embedder
-from .pictures import Pictures
+from .pictures import SIDE, Pictures
 
 CHUNK = 16  # views drawn together: their planes stay in the processor's cache
 CHECKPOINT_EVERY = 100
@@ -256,12 +256,12 @@ class Trainer:
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
     @torch.inference_mode()
-    def _embed_plain(self, rows: np.ndarray, model: Embedder, side: int = 224, pooled: bool = False) -> Tensor:
+    def _embed_plain(self, rows: np.ndarray, model: Embedder, pooled: bool = False) -> Tensor:
         """(len(rows), D) embeddings, or (len(rows), C) pooled features, of the undisturbed pictures."""
         parts = []
         for part in np.array_split(rows, max(1, len(rows) // 32)):
             views = plain_views(
-                torch.from_numpy(self.pictures.pixels[part]), self.aspect[part], self.cut_out[part], side
+                torch.from_numpy(self.pictures.pixels[part]), self.aspect[part], self.cut_out[part], SIDE
             )
             with torch.autocast("cpu", torch.bfloat16):
                 maps = model.features(views)
@@ -298,16 +298,21 @@ class Trainer:
         for group in ("groceries", "objects"):
             gallery = np.flatnonzero((pictures.group == group) & pictures.clean)
             queries = np.flatnonzero((pictures.group == group) & pictures.held_out & ~pictures.clean)
-            found[group] = self._recall(gallery, queries, model)
-            found[f"{group}-unseen"] = self._recall(gallery[pictures.held_out[gallery]], queries, model)
+            scores, unseen = self._scores(gallery, queries, model), pictures.held_out[gallery]
+            found[group] = self._recall(scores, gallery, queries)
+            found[f"{group}-unseen"] = self._recall(scores[:, unseen], gallery[unseen], queries)
         photos = np.flatnonzero((pictures.group == "groceries") & ~pictures.clean)
         gallery = photos[_first_of_each(pictures.label[photos], 5)]
         queries = np.setdiff1d(photos[pictures.held_out[photos]], gallery)
-        return found | {"groceries-5ref": self._recall(gallery, queries, model)}
+        scores = self._scores(gallery, queries, model)
+        return found | {"groceries-5ref": self._recall(scores, gallery, queries)}
 
-    def _recall(self, gallery: np.ndarray, queries: np.ndarray, model: Embedder) -> float:
-        scores = self._embed_plain(queries, model) @ self._embed_plain(gallery, model).T
-        best = self.pictures.label[gallery[scores.argmax(1).numpy()]]
+    def _scores(self, gallery: np.ndarray, queries: np.ndarray, model: Embedder) -> np.ndarray:
+        """(len(queries), len(gallery)) float32."""
+        return (self._embed_plain(queries, model) @ self._embed_plain(gallery, model).T).numpy()
+
+    def _recall(self, scores: np.ndarray, gallery: np.ndarray, queries: np.ndarray) -> float:
+        best = self.pictures.label[gallery[scores.argmax(1)]]
         return round(float((best == self.pictures.label[queries]).mean()), 4)
 
     def _checkpoint(self) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from edgesearch.embedder import CONFIG_FILE
+from edgesearch.manifest import sha256
 from export import artifact
 from export.backbones import Embedder
 from export.to_onnx import to_onnx
@@ -32,7 +33,7 @@ def main() -> None:
         "backbone": "none",
         "dim": DIM,
         "preprocessing": PREPROCESSING,
-        "files": {"int8": {"file": artifact.INT8_FILE, "sha256": artifact.sha256(FOLDER / artifact.INT8_FILE)}},
+        "files": {"int8": {"file": artifact.INT8_FILE, "sha256": sha256((FOLDER / artifact.INT8_FILE).read_bytes())}},
         "provenance": {"weights": "random; float, in the place of int8"},
     }
     (FOLDER / CONFIG_FILE).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
