@@ -7,6 +7,8 @@ python -m export to_onnx artifacts/mobilenet_v2_v1 --data DATA --run build/run
 python -m export quantize artifacts/mobilenet_v2_v1 --data DATA
 python -m export verify artifacts/mobilenet_v2_v1 --data DATA
 tools/bench accuracy --json >accuracy.json && python -m export card artifacts/mobilenet_v2_v1 accuracy.json
+
+Other backbones have recipes of their own; `compare` prints what each weighs, takes and loses.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from edgesearch.errors import EdgeSearchError
 
@@ -22,6 +25,7 @@ from . import artifact
 from .pictures import Source, training_sources
 
 PARITY_PICTURES = 32
+COMPARED_PICTURES = 64  # to calibrate on
 
 
 def main() -> int:
@@ -37,7 +41,8 @@ def main() -> int:
 
 def _train(options: argparse.Namespace) -> None:
     from .pictures import pack
-    from .train import Recipe, Trainer
+    from .recipe import Recipe
+    from .train import Trainer
 
     recipe = Recipe.read(options.recipe)
     pictures = pack(options.data, options.drawn, options.run / "pictures")
@@ -54,7 +59,8 @@ def _to_onnx(options: argparse.Namespace) -> None:
 
 
 def _quantize(options: argparse.Namespace) -> None:
-    from .quantize import Quantization, quantize
+    from .quantize import quantize
+    from .recipe import Quantization
     from .verify import HeldBack, verify
 
     sources = list(training_sources(options.data))
@@ -71,6 +77,16 @@ def _verify(options: argparse.Namespace) -> None:
     from .verify import HeldBack, verify
 
     print(json.dumps(verify(options.folder, HeldBack.of(list(training_sources(options.data))))))
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from .compare import compare, table
+    from .verify import HeldBack
+
+    sources = list(training_sources(options.data))
+    calibration = artifact.inputs([s.path for s in _sample(sources, COMPARED_PICTURES, seed=0)])
+    rows = compare(options.weights, calibration, HeldBack.of(sources))
+    print(table(list(tqdm(rows, desc="compare", unit="backbone", disable=None))))
 
 
 def _card(options: argparse.Namespace) -> None:
@@ -97,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("recipe", type=Path)
     added.add_argument("--data", type=Path, required=True, help="folder of training pictures")
     added.add_argument("--drawn", type=Path, help="folder made by tools/make_pictures.py")
-    added.add_argument("--weights", type=Path, required=True, help="pretrained weights, .npz")
+    added.add_argument("--weights", type=Path, help="pretrained weights (default: what torchvision publishes)")
     added.add_argument("--run", type=Path, required=True, help="folder of checkpoints and results")
     added.set_defaults(verb=_train)
 
@@ -117,6 +133,11 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("folder", type=Path)
     added.add_argument("--data", type=Path, required=True)
     added.set_defaults(verb=_verify)
+
+    added = verbs.add_parser("compare", help="print what each backbone weighs, takes and loses by int8")
+    added.add_argument("--data", type=Path, required=True)
+    added.add_argument("--weights", type=Path, help="folder of checkpoints (default: what torchvision publishes)")
+    added.set_defaults(verb=_compare)
 
     added = verbs.add_parser("card", help="write MODEL_CARD.md from the config and measured figures")
     added.add_argument("folder", type=Path)

@@ -64,7 +64,7 @@ def inputs(paths: list[Path]) -> np.ndarray:
 def embed(folder: Path, precision: str, batch: np.ndarray) -> np.ndarray:
     """Embed with the runtime itself: (N, 3, S, S) -> (N, D) float32."""
     embedder = Embedder.open(folder, precision, threads=2)
-    return np.concatenate([embedder.embed(batch[i : i + 16]) for i in range(0, len(batch), 16)])
+    return np.concatenate([embedder.run(batch[i : i + 16])[0] for i in range(0, len(batch), 16)])
 
 
 def _entry(path: Path) -> dict[str, str]:

@@ -3,9 +3,9 @@
 B batch, C feature channels, D embedding dimensions.
 """
 
-from pathlib import Path
+from collections import OrderedDict
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -14,52 +14,111 @@ from edgesearch.errors import ModelError
 
 from .torchvision_cpu import torchvision
 
-FEATURES = {"mobilenet_v2": 1280}  # C by backbone
+State = dict[str, Tensor]
+CONVENTIONS = ("tensorflow", "torchvision")
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """What is taken of torchvision's network: its children up to the pooling, and the channels C they end in."""
+
+    channels: int
+    parts: tuple[str, ...] = ("features",)
+
+
+_RESNET = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
+BACKBONES = {
+    "mobilenet_v2": Backbone(1280),
+    "mobilenet_v3_small": Backbone(576),
+    "mobilenet_v3_large": Backbone(960),
+    "resnet18": Backbone(512, _RESNET),
+    "resnet50": Backbone(2048, _RESNET),
+}
 
 
 class Embedder(nn.Module):
     """Backbone, global average pooling, projection and L2 norm: picture in, unit embedding out."""
 
-    def __init__(self, backbone: str, features: nn.Module, channels: int, dim: int):
+    def __init__(self, backbone: str, convention: str, features: nn.Module, channels: int, dim: int):
         super().__init__()
         self.backbone = backbone
+        self.prepare = Standardize() if convention == "torchvision" else nn.Identity()
         self.features = features
         self.projection = nn.Linear(channels, dim)
+
+    def maps(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) float32 in [-1, 1] -> (B, C, h, w), the backbone's last feature maps."""
+        maps: Tensor = self.features(self.prepare(x))
+        return maps
 
     def head(self, maps: Tensor) -> Tensor:
         """(B, C, h, w) float32 feature maps -> (B, D) float32, rows of unit length."""
         projected = self.projection(maps.mean((2, 3)))
         return projected / projected.norm(dim=1, keepdim=True).clamp_min(1e-12)
 
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, H, W) float32 in [-1, 1] -> (B, D) float32, rows of unit length, and (B, h, w), response by place."""
+        maps = self.maps(x)
+        return self.head(maps), maps.sum(1)
+
+
+class Standardize(nn.Module):
+    """From [-1, 1] to the mean and deviation of ImageNet, in which torchvision's weights were trained."""
+
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+        self.register_buffer("scale", (0.5 / deviation).view(3, 1, 1), persistent=False)
+        self.register_buffer("offset", ((0.5 - mean) / deviation).view(3, 1, 1), persistent=False)
+
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) float32 in [-1, 1] -> (B, D) float32, rows of unit length."""
-        return self.head(self.features(x))
+        """(B, 3, H, W) float32 -> the same."""
+        return x * self.scale + self.offset
 
 
-def embedder(name: str, dim: int, weights: Path | None = None) -> Embedder:
+class Mean(nn.Module):
+    """Global average pooling; the exporter writes torch's own as a dozen nodes where the batch is free."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, 1, 1)."""
+        return x.mean((2, 3), keepdim=True)
+
+
+def embedder(name: str, dim: int, convention: str = "torchvision", weights: State | None = None) -> Embedder:
     """Build an embedder on backbone `name`, batch norm folded into the convolutions.
 
     Folding fixes the batch statistics, so fine-tuning is the same function in training and in use, and faster.
 
-    Args:    weights: `.npz` of arrays under torchvision's keys; None for random weights (tests).
-    Raises:  ModelError: unknown backbone, or weights that do not belong to it.
+    Args:    convention: whose padding and input range the weights were trained with; weights: under torchvision's
+             keys, None for random ones (tests).
+    Raises:  ModelError: unknown backbone or convention, or weights that do not belong to it.
     """
-    if name not in FEATURES:
-        raise ModelError(f"backbone {name!r} is unknown; choose one of {', '.join(FEATURES)}.")
+    if name not in BACKBONES or convention not in CONVENTIONS:
+        raise ModelError(
+            f"backbone {name!r} in {convention!r} convention is unknown; choose one of {', '.join(BACKBONES)}, and "
+            f"one of {', '.join(CONVENTIONS)}."
+        )
+    backbone = BACKBONES[name]
     network = torchvision.models.get_model(name, weights=None)
     if weights is not None:
-        _load(network, weights)
-    features = network.features.eval()
-    pad_same(features)
-    fold_batch_norm(features)
-    built = Embedder(name, features, FEATURES[name], dim)
+        _load(network, weights, name)
+    parts = OrderedDict((part, getattr(network, part)) for part in backbone.parts)
+    features = parts["features"] if len(parts) == 1 else nn.Sequential(parts)
+    fold_batch_norm(features.eval())
+    pool_by_mean(features)
+    if convention == "tensorflow":
+        pad_same(features)
+    built = Embedder(name, convention, features, backbone.channels, dim)
     return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def pad_same(module: nn.Module) -> None:
     """Give every 3x3 stride-2 convolution TensorFlow's "SAME" padding: one pixel right and bottom.
 
-    The published MobileNetV2 weights were trained so; torchvision's symmetric padding is another function.
+    Weights published from TensorFlow were trained so; torchvision's symmetric padding is another function.
     """
     for name, child in list(module.named_children()):
         if isinstance(child, nn.Conv2d) and child.stride == (2, 2) and child.kernel_size == (3, 3):
@@ -69,37 +128,35 @@ def pad_same(module: nn.Module) -> None:
             pad_same(child)
 
 
+def pool_by_mean(module: nn.Module) -> None:
+    """Replace every pooling over the whole picture (squeeze-and-excitation has one), in place."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.AdaptiveAvgPool2d):
+            setattr(module, name, Mean())
+        else:
+            pool_by_mean(child)
+
+
 def fold_batch_norm(module: nn.Module) -> None:
     """Replace every convolution + batch norm by one convolution, in place."""
     before: tuple[str, nn.Module] | None = None
     for name, child in list(module.named_children()):
         if isinstance(child, nn.BatchNorm2d) and before is not None:
-            _fold(module, before, child)
+            convolution = before[1]
+            assert isinstance(convolution, nn.Conv2d)
+            setattr(module, before[0], fuse_conv_bn_eval(convolution, child))
             setattr(module, name, nn.Identity())
         else:
             fold_batch_norm(child)
             before = (name, child)
 
 
-def _fold(parent: nn.Module, before: tuple[str, nn.Module], norm: nn.BatchNorm2d) -> None:
-    name, layer = before
-    if isinstance(layer, nn.Sequential):  # padding, then the convolution
-        parent, name, layer = layer, "1", layer[1]
-    assert isinstance(layer, nn.Conv2d)
-    setattr(parent, name, fuse_conv_bn_eval(layer, norm))
-
-
-def _load(network: nn.Module, path: Path) -> None:
+def _load(network: nn.Module, weights: State, name: str) -> None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            state = {key: torch.from_numpy(arrays[key]) for key in arrays.files}
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{path}: no readable .npz of weights ({error}); give the file named in its README."
-        ) from error
-    missing, unexpected = network.load_state_dict(state, strict=False)
-    missing = [key for key in missing if not key.startswith("classifier.") and not key.endswith("num_batches_tracked")]
+        missing, unexpected = network.load_state_dict(weights, strict=False)
+    except RuntimeError as error:  # an array of another shape
+        raise ModelError(f"these weights do not fit {name} ({str(error).splitlines()[-1].strip()}).") from error
+    without = ("classifier.", "fc.")  # the classifier is not used
+    missing = [key for key in missing if not key.startswith(without) and not key.endswith("num_batches_tracked")]
     if missing or unexpected:
-        raise ModelError(
-            f"{path}: not weights of this backbone; missing {missing[:3]}, unknown {list(unexpected)[:3]}."
-        )
+        raise ModelError(f"these are not weights of {name}; missing {missing[:3]}, unknown {list(unexpected)[:3]}.")

@@ -9,13 +9,14 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from edgesearch.embedder import RESPONSE
 from edgesearch.errors import ModelError
 
 from . import artifact
 from .backbones import Embedder, embedder
 
 OPSET = 18
-INPUT, OUTPUT = "picture", "embedding"
+INPUT, OUTPUT = "picture", "embedding"  # and edgesearch.embedder.RESPONSE
 PARITY = 1e-4  # largest difference of any component, torch against onnxruntime
 
 
@@ -30,7 +31,7 @@ def export(run: Path, folder: Path, inputs: np.ndarray) -> float:
     to_onnx(model, folder / artifact.FP32_FILE, inputs.shape[-1])
     artifact.write_config(folder, model.backbone, model.projection.out_features, provenance)
     with torch.inference_mode():
-        expected = model(torch.from_numpy(inputs)).numpy()
+        expected = model(torch.from_numpy(inputs))[0].numpy()
     found = artifact.embed(folder, "fp32", inputs)
     difference = float(np.abs(found - expected).max())
     if difference > PARITY:
@@ -44,7 +45,8 @@ def load(weights: Path) -> tuple[Embedder, dict[str, Any]]:
     try:
         kept = torch.load(weights, weights_only=True)
         provenance = kept["provenance"]
-        model = embedder(provenance["recipe"]["backbone"], provenance["recipe"]["dim"])
+        recipe = provenance["recipe"]
+        model = embedder(recipe["backbone"], recipe["dim"], recipe["convention"])
         model.load_state_dict(kept["state"])
     except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
         raise ModelError(f"{weights}: not weights saved by `train` ({error}); train first.") from error
@@ -59,7 +61,7 @@ def to_onnx(model: Embedder, path: Path, side: int) -> None:
         model.cpu().float().eval(),
         (example,),
         input_names=[INPUT],
-        output_names=[OUTPUT],
+        output_names=[OUTPUT, RESPONSE],
         dynamic_shapes=(batch,),
         opset_version=OPSET,
         dynamo=True,

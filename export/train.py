@@ -10,77 +10,28 @@ those of the frozen pretrained backbone on the clean pictures (relational distil
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tomllib
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from edgesearch.errors import ModelError
-from edgesearch.manifest import sha256
-
 from .augment import Augmenter, plain_views
 from .backbones import Embedder, embedder
 from .pictures import SIDE, Pictures
+from .recipe import Recipe
+from .weights import pretrained
 
 CHUNK = 16  # views drawn together: their planes stay in the processor's cache
 CHECKPOINT_EVERY = 100
 TEACHER_DIM = 256
+BFLOAT16 = torch.backends.cpu.get_cpu_capability() == "AVX512"  # emulated elsewhere, ten times slower than float32
 Tensors = tuple[Tensor, ...] | list[Tensor]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A recipe file, read key by key; its meaning is in the file's comments."""
-
-    backbone: str
-    pretrained: str
-    dim: int
-    seed: int
-    frozen_stages: int
-    products: int
-    steps: list[tuple[int, int]]
-    shelf_probability: float
-    catalogue_probability: float
-    share: dict[str, float]
-    temperature: float
-    distill_weight: float
-    distill_temperature: float
-    backbone_rate: float
-    projection_rate: float
-    weight_decay: float
-    warmup_steps: int
-    average_decay: float
-
-    @classmethod
-    def read(cls, path: Path) -> "Recipe":
-        """Raises ModelError: no such file, not TOML, or a key is missing or unknown."""
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-            flat = {key: value for key, value in table.items() if not isinstance(value, dict)}
-            return cls(**flat, **table["batches"], **table["loss"], **table["optimizer"])
-        except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-            raise ModelError(
-                f"{path}: not a training recipe ({error}); start from export/recipes/mobilenet_v2.toml."
-            ) from error
-
-    @property
-    def total_steps(self) -> int:
-        return sum(number for number, _ in self.steps)
-
-    def side_at(self, step: int) -> int:
-        """View side in px at a step."""
-        for number, side in self.steps:
-            if step < number:
-                return side
-            step -= number
-        return self.steps[-1][1]
 
 
 class Sampler:
@@ -156,13 +107,14 @@ def relational_loss(
 class Trainer:
     """One training run; its state is a checkpoint in `out`, from which it continues."""
 
-    def __init__(self, recipe: Recipe, pictures: Pictures, weights: Path, out: Path):
+    def __init__(self, recipe: Recipe, pictures: Pictures, weights: Path | None, out: Path):
         torch.manual_seed(recipe.seed)
-        self.recipe, self.pictures, self.weights, self.out = recipe, pictures, weights, out
+        self.recipe, self.pictures, self.out = recipe, pictures, out
         out.mkdir(parents=True, exist_ok=True)
         self.cut_out = torch.from_numpy((pictures.pixels[:, 3] < 128).mean((1, 2)) > 0.01)
         self.aspect = torch.from_numpy(pictures.aspect)
-        self.model = embedder(recipe.backbone, recipe.dim, weights)
+        state, self.weights = pretrained(recipe.backbone, recipe.convention, weights)
+        self.model = embedder(recipe.backbone, recipe.dim, recipe.convention, state)
         self.teacher = self._start_from_pca()
         for stage in list(self.model.features.children())[: recipe.frozen_stages]:
             stage.requires_grad_(False)
@@ -208,7 +160,7 @@ class Trainer:
     def _provenance(self) -> dict[str, Any]:
         groups, counts = np.unique(self.pictures.group[~self.pictures.held_out], return_counts=True)
         return {
-            "weights": f"{self.recipe.pretrained}; {self.weights.name}, sha256 {sha256(self.weights.read_bytes())}",
+            "weights": f"{self.recipe.pretrained}; {self.weights}",
             "recipe": asdict(self.recipe),
             "pictures": dict(zip(groups.tolist(), counts.tolist(), strict=True)),
             "torch": str(torch.__version__),
@@ -218,9 +170,9 @@ class Trainer:
         recipe = self.recipe
         rows = sampler.pairs(recipe.products).T.reshape(-1)
         views = self._views(rows, sampler, augmenter, recipe.side_at(self.step))
-        with torch.autocast("cpu", torch.bfloat16):
-            features = self.model.features(views)
-        embeddings = self.model.head(features.float())
+        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
+            maps = self.model.maps(views)
+        embeddings = self.model.head(maps.float())
         labels = torch.from_numpy(self.pictures.label[rows])
         contrast = contrastive_loss(embeddings, labels, recipe.temperature)
         relation = relational_loss(
@@ -263,8 +215,8 @@ class Trainer:
             views = plain_views(
                 torch.from_numpy(self.pictures.pixels[part]), self.aspect[part], self.cut_out[part], SIDE
             )
-            with torch.autocast("cpu", torch.bfloat16):
-                maps = model.features(views)
+            with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
+                maps = model.maps(views)
             parts.append(maps.float().mean((2, 3)) if pooled else model.head(maps.float()))
         return torch.cat(parts).float().clone()
 

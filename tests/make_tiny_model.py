@@ -24,7 +24,7 @@ def main() -> None:
     """Write the folder."""
     torch.manual_seed(0)
     features = nn.Sequential(nn.Conv2d(3, CHANNELS, 4, stride=2), nn.ReLU6())
-    model = Embedder("tiny", features, CHANNELS, DIM)
+    model = Embedder("tiny", "tensorflow", features, CHANNELS, DIM)
     FOLDER.mkdir(parents=True, exist_ok=True)
     to_onnx(model, FOLDER / artifact.INT8_FILE, SIDE)
     config = {

@@ -1,5 +1,6 @@
 """Training, export and quantization, on small networks and made-up pictures."""
 
+import urllib.error
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,14 @@ from torch.nn import functional as F  # noqa: E402
 
 from edgesearch import CatalogError, ModelError  # noqa: E402
 from edgesearch.embedder import Embedder as RuntimeEmbedder  # noqa: E402
-from export import artifact, quantize, to_onnx, verify  # noqa: E402
+from export import artifact, compare, quantize, to_onnx, verify  # noqa: E402
 from export.augment import Augmenter, plain_views  # noqa: E402
-from export.backbones import FEATURES, embedder, fold_batch_norm, pad_same  # noqa: E402
+from export.backbones import BACKBONES, embedder, fold_batch_norm, pad_same  # noqa: E402
 from export.pictures import Pictures, drawn_sources, pack, training_sources  # noqa: E402
+from export.recipe import Quantization, Recipe  # noqa: E402
 from export.torchvision_cpu import torchvision  # noqa: E402
-from export.train import Recipe, Sampler, Trainer, contrastive_loss, relational_loss  # noqa: E402
+from export.train import Sampler, Trainer, contrastive_loss, relational_loss  # noqa: E402
+from export.weights import pretrained  # noqa: E402
 
 RECIPE = Path(__file__).parent.parent / "export" / "recipes" / "mobilenet_v2.toml"
 
@@ -61,14 +64,67 @@ def test_folding_batch_norm_keeps_the_function() -> None:
 
 
 def test_wrong_weights_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="choose one of"):
-        embedder("alexnet", 8)
-    (tmp_path / "text.npz").write_text("no weights")
-    with pytest.raises(ModelError, match="no readable"):
-        embedder("mobilenet_v2", 8, tmp_path / "text.npz")
-    np.savez(tmp_path / "other.npz", **{"features.0.0.weight": np.zeros((32, 3, 3, 3), np.float32)})
-    with pytest.raises(ModelError, match="not weights of this backbone"):
-        embedder("mobilenet_v2", 8, tmp_path / "other.npz")
+    for name, convention in (("alexnet", "torchvision"), ("resnet18", "caffe")):
+        with pytest.raises(ModelError, match="choose one of"):
+            embedder(name, 8, convention)
+    some = {"features.0.0.weight": torch.zeros(32, 3, 3, 3)}
+    with pytest.raises(ModelError, match="not weights of mobilenet_v2; missing"):
+        embedder("mobilenet_v2", 8, weights=some)
+    with pytest.raises(ModelError, match="do not fit mobilenet_v3_small"):
+        embedder("mobilenet_v3_small", 8, weights=some)
+    for name in ("text.npz", "text.pth", "none.pth"):
+        if name.startswith("text"):
+            (tmp_path / name).write_text("no weights")
+        with pytest.raises(ModelError, match=name):
+            pretrained("mobilenet_v2", "torchvision", tmp_path / name)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"features": Path("anything")}, tmp_path / "bad.pth")
+    with pytest.raises(ModelError, match=r"bad\.pth"):
+        pretrained("mobilenet_v2", "torchvision", tmp_path / "bad.pth")
+
+
+def test_weights_that_cannot_be_fetched_say_what_to_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", unreachable)
+    with pytest.raises(ModelError, match=rf"bring resnet18-\w+\.pth.* put it into {tmp_path}"):
+        pretrained("resnet18", "torchvision")
+    with pytest.raises(ModelError, match="only torchvision's weights are fetched"):
+        pretrained("mobilenet_v2", "tensorflow")
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_torchvision_checkpoint_gives_torchvisions_network(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    network = torchvision.models.get_model(name, weights=None).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    kept = tmp_path / "checkpoints" / Path(torchvision.models.get_model_weights(name).DEFAULT.url).name
+    kept.parent.mkdir()
+    torch.save(network.state_dict(), kept)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    state, described = pretrained(name, "torchvision")
+    assert described.startswith(f"{kept.name}, sha256 ")
+
+    x = torch.rand(1, 3, 64, 64)
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    pooled: list[torch.Tensor] = []
+    classifier = network.fc if name.startswith("resnet") else network.classifier
+    classifier.register_forward_pre_hook(lambda module, args: pooled.append(args[0]))
+    with torch.inference_mode():
+        network((x - mean.view(3, 1, 1)) / deviation.view(3, 1, 1))
+        maps = embedder(name, 8, "torchvision", state).maps(x * 2 - 1)
+    assert maps.shape[1] == BACKBONES[name].channels
+    expected = pooled[0].flatten(1)
+    assert torch.allclose(maps.mean((2, 3)), expected, atol=1e-3 * expected.abs().max())
 
 
 def test_contrastive_loss_prefers_products_together() -> None:
@@ -171,7 +227,7 @@ def test_export_agrees_with_torch_and_the_runtime_loads_it(run: Path, tmp_path: 
     assert not [node for node in graph.node if node.op_type in ("Pad", "BatchNormalization")]
     assert RuntimeEmbedder.open(folder, "fp32").config.provenance["recipe"]["seed"] == 0
 
-    how = quantize.Quantization(pictures=4, seed=0, float_convolutions=3)
+    how = Quantization(pictures=4, seed=0, float_convolutions=3)
     quantize.quantize(folder, inputs, how)
     assert set(RuntimeEmbedder.open(folder).config.files) == {"int8", "fp32"}
     exact, coarse = (artifact.embed(folder, precision, inputs) for precision in ("fp32", "int8"))
@@ -184,7 +240,7 @@ def test_the_gate_refuses_an_int8_network_that_differs(run: Path, tmp_path: Path
     inputs = rng.uniform(-1, 1, (8, 3, 224, 224)).astype(np.float32)
     folder = tmp_path / "model_v0"
     to_onnx.export(run, folder, inputs[:2])
-    other = embedder("mobilenet_v2", 16)
+    other = embedder("mobilenet_v2", 16, "tensorflow")
     to_onnx.to_onnx(other, folder / artifact.INT8_FILE, 224)
     artifact.add_int8(folder)
     held_back = verify.HeldBack(inputs, np.array(list("aabbccdd")), np.arange(8) % 4 == 0)
@@ -192,14 +248,46 @@ def test_the_gate_refuses_an_int8_network_that_differs(run: Path, tmp_path: Path
         verify.verify(folder, held_back)
 
 
+def test_the_family_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    torch.save(torchvision.models.mobilenet_v3_small(weights=None).state_dict(), tmp_path / "mobilenet_v3_small-0.pth")
+    monkeypatch.setattr(compare, "BACKBONES", ["mobilenet_v3_small"])
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *_, **__: (_ for _ in ()).throw(OSError("none")))
+    inputs = np.random.default_rng(0).uniform(-1, 1, (4, 3, 224, 224)).astype(np.float32)
+    held_back = verify.HeldBack(inputs, np.array(list("aabb")), np.arange(4) % 2 == 0)
+    (known,), (unknown,) = (list(compare.compare(weights, inputs, held_back)) for weights in (tmp_path, None))
+    assert known.recall is not None
+    assert unknown.recall is None
+    assert "bring mobilenet_v3_small-" in unknown.note
+    assert known.size_mb[1] < 0.5 * known.size_mb[0]
+    assert known.cosine > 0.5
+    printed = compare.table([known, unknown])
+    assert "| mobilenet_v3_small |" in printed
+    assert unknown.note in printed
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_has_its_recipe(name: str) -> None:
+    path = RECIPE.with_name(f"{name}.toml")
+    assert Recipe.read(path).backbone == name
+    assert Quantization.read(path).float_convolutions >= 0
+
+
+def test_int8_products_never_overflow_in_pairs() -> None:
+    weight = np.random.default_rng(0).normal(0, 1, (16, 9, 1, 1)).astype(np.float32)
+    weight[:, 3] = weight[:, 2]  # two large ones together
+    codes = np.round(weight / quantize.weight_scales(weight)[:, None, None, None]).reshape(16, 9)
+    assert np.abs(codes).max() <= 127
+    assert np.abs(codes).max() > 60
+    pairs = np.pad(codes, ((0, 0), (0, 1))).reshape(16, -1, 2)
+    assert (255 * np.maximum(pairs, 0).sum(2)).max() <= 32767
+    assert (255 * np.minimum(pairs, 0).sum(2)).min() >= -32768
+
+
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="train first"):
         to_onnx.load(tmp_path / "weights.pt")
-
-
-def test_the_channels_of_every_backbone_are_right() -> None:
-    for name, channels in FEATURES.items():
-        assert embedder(name, 8).features(torch.zeros(1, 3, 64, 64)).shape[1] == channels
 
 
 def test_drawn_products_are_training_products(shop: Path) -> None:

@@ -1,0 +1,122 @@
+"""The family's table: what each backbone weighs, how long it takes, and what int8 costs it."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edgesearch.embedder import Embedder as RuntimeEmbedder
+from edgesearch.errors import ModelError
+
+from . import artifact
+from .backbones import BACKBONES, Embedder, embedder
+from .quantize import quantize
+from .recipe import Quantization, Recipe
+from .to_onnx import to_onnx
+from .verify import HeldBack
+from .weights import pretrained
+
+RECIPES = Path(__file__).parent / "recipes"
+ROUNDS = 30
+
+
+@dataclass(frozen=True)
+class Row:
+    """One backbone; the recalls are None where there are no pretrained weights.
+
+    Attributes: size_mb, latency_ms, recall: of float and int8; cosine: of the two, mean over the held-back pictures;
+                note: what to bring where weights are missing.
+    """
+
+    backbone: str
+    size_mb: tuple[float, float]
+    latency_ms: tuple[float, float]
+    cosine: float
+    recall: tuple[float, float] | None
+    note: str
+
+
+def compare(weights: Path | None, calibration: np.ndarray, held_back: HeldBack) -> Iterator[Row]:
+    """Export and quantize every backbone, untrained but for a projection by PCA, and measure it on one thread.
+
+    Args:    weights: folder of checkpoints under torchvision's names, or of `<backbone>*.npz`; calibration:
+             (N, 3, S, S) float32.
+    """
+    for name in BACKBONES:
+        with tempfile.TemporaryDirectory() as temporary:
+            yield _row(RECIPES / f"{name}.toml", weights, Path(temporary), calibration, held_back)
+
+
+def table(rows: list[Row]) -> str:
+    """Markdown."""
+    lines = ["| backbone | MB float | int8 | ms float | int8 | cosine | recall@1 float | int8 |", "|---" * 8 + "|"]
+    for row in rows:
+        recall = [f"{value:.3f}" for value in row.recall] if row.recall else ["-", "-"]
+        sizes, times = ([f"{value:.1f}" for value in pair] for pair in (row.size_mb, row.latency_ms))
+        lines.append(f"| {' | '.join([row.backbone, *sizes, *times, f'{row.cosine:.4f}', *recall])} |")
+    return "\n".join(lines + [f"\n{row.note}" for row in rows if row.note])
+
+
+def _row(recipe: Path, weights: Path | None, folder: Path, calibration: np.ndarray, held_back: HeldBack) -> Row:
+    wanted, note = Recipe.read(recipe), ""
+    try:
+        state, _ = pretrained(wanted.backbone, wanted.convention, _file(wanted.backbone, weights))
+    except ModelError as error:
+        state, note = None, f"Random weights: {error}"
+    torch.manual_seed(wanted.seed)
+    model = embedder(wanted.backbone, wanted.dim, wanted.convention, state)
+    _project_by_pca(model, calibration)
+    to_onnx(model, folder / artifact.FP32_FILE, calibration.shape[-1])
+    artifact.write_config(folder, wanted.backbone, wanted.dim, {})
+    quantize(folder, calibration, Quantization.read(recipe))
+    networks = [RuntimeEmbedder.open(folder, precision) for precision in ("fp32", "int8")]
+    exact, coarse = (artifact.embed(folder, precision, held_back.inputs) for precision in ("fp32", "int8"))
+    return Row(
+        wanted.backbone,
+        _megabytes(folder / artifact.FP32_FILE, folder / artifact.INT8_FILE),
+        _latencies(networks, held_back.inputs[:1]),
+        float((exact * coarse).sum(1).mean()),
+        None if note else (held_back.recall(exact), held_back.recall(coarse)),
+        note,
+    )
+
+
+def _file(backbone: str, weights: Path | None) -> Path | None:
+    """The backbone's weights in the folder, if there are any; their names begin with the backbone's."""
+    found = sorted(weights.glob(f"{backbone}[-_.]*")) if weights else []
+    return found[0] if found else None
+
+
+@torch.inference_mode()
+def _project_by_pca(model: Embedder, inputs: np.ndarray) -> None:
+    pooled = torch.cat(
+        [model.maps(torch.from_numpy(part)).mean((2, 3)) for part in np.array_split(inputs, len(inputs))]
+    )
+    mean = pooled.mean(0)
+    _, spread, axes = torch.linalg.svd(pooled - mean, full_matrices=False)
+    kept = min(model.projection.out_features, len(axes))
+    model.projection.weight.zero_()
+    model.projection.weight[:kept] = axes[:kept] / spread[:kept, None].sqrt().clamp_min(1e-6)
+    model.projection.bias.copy_(-model.projection.weight @ mean)
+
+
+def _megabytes(*files: Path) -> tuple[float, float]:
+    exact, coarse = (file.stat().st_size / 1e6 for file in files)
+    return exact, coarse
+
+
+def _latencies(networks: list[RuntimeEmbedder], inputs: np.ndarray) -> tuple[float, float]:
+    """Median milliseconds of each for one picture, taken in turns."""
+    spent: list[list[float]] = [[], []]
+    for _ in range(ROUNDS):
+        for times, network in zip(spent, networks, strict=True):
+            start = time.perf_counter()
+            network.run(inputs)
+            times.append((time.perf_counter() - start) * 1000)
+    exact, coarse = map(statistics.median, spent)
+    return exact, coarse
