@@ -21,6 +21,7 @@ from .engine import CATALOG, INDEX, MODEL, PICTURES, bindings
 from .errors import BundleError, CatalogError, ImageError
 from .index import CompactIndex
 from .manifest import Manifest
+from .views import cut_out, shelf_view
 
 PICTURE_SIDE = 224  # px; of the reference images kept for showing
 BATCH = 16
@@ -116,31 +117,32 @@ def _read_gallery(entries: list[Entry], embedder: Embedder, pictures: Path, seed
     gallery, rng = _Gallery(), np.random.default_rng(seed)
     total = sum(len(entry.images) for entry in entries)
     viewed = set(rng.choice(total, min(total, CALIBRATION_PICTURES), replace=False).tolist())
-    preprocess = embedder.config.preprocessing
     with open(pictures, "wb") as file:
-        decoded = _decoded(entries, preprocess.decoded_side, gallery.skipped)
+        decoded = _decoded(entries, embedder, gallery.skipped)
         for batch in iter(lambda: list(itertools.islice(decoded, BATCH)), []):
-            gallery.embeddings.append(embedder.embed(np.stack([preprocess(pixels) for *_, pixels in batch])))
-            views = []
-            for (number, product, source, pixels), (*_, behind) in zip(batch, batch[1:] + batch[:1], strict=True):
+            gallery.embeddings.append(embedder.embed_references([pixels for *_, pixels in batch], seed))
+            photos = []
+            for number, product, source, pixels in batch:
                 gallery.add_row(product, source, file.tell(), _append(file, pixels))
                 if number in viewed or not gallery.view_owner:  # at least one, whatever was skipped
-                    shelf = (image.shelf_view(pixels, behind, rng) for _ in range(VIEWS_PER_PICTURE))
-                    views += [preprocess(view) for view in shelf]
+                    cut = cut_out(pixels)
+                    photos += [shelf_view(cut, image.WORKING_SIDE, rng) for _ in range(VIEWS_PER_PICTURE)]
                     gallery.view_owner += [gallery.owner[-1]] * VIEWS_PER_PICTURE
-            if views:
-                gallery.view_embeddings.append(embedder.embed(np.stack(views)))
+            if photos:
+                gallery.view_embeddings.append(embedder.embed(photos))
             progress(batch[-1][0] + 1, total)
     progress(total, total)
     return gallery
 
 
-def _decoded(entries: list[Entry], side: int, skipped: list[str]) -> Iterator[tuple[int, Product, str, np.ndarray]]:
+def _decoded(
+    entries: list[Entry], embedder: Embedder, skipped: list[str]
+) -> Iterator[tuple[int, Product, str, np.ndarray]]:
     """Number, product, name and pixels of every readable picture; of the others the reason goes into `skipped`."""
     pictures = ((entry.product, source, path) for entry in entries for source, path in entry.images)
     for number, (product, source, path) in enumerate(pictures):
         try:
-            yield number, product, source, image.read(path, side)
+            yield number, product, source, embedder.read(path)
         except ImageError as error:
             skipped.append(f"{product.sku}: {error}")
 

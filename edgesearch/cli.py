@@ -70,7 +70,7 @@ def _search(options: argparse.Namespace) -> int:
     with engine.open(options.store) as store:
         for photo in options.photo:
             try:
-                answer = store.search(photo, k=options.k)
+                answer = store.search(photo, k=options.k, fast=options.fast)
             except EdgeSearchError as error:
                 failed = bool(_failed(error))
                 continue
@@ -84,7 +84,7 @@ def _search(options: argparse.Namespace) -> int:
 def _eval(options: argparse.Namespace) -> None:
     queries = catalog.read_queries(options.queries)
     with engine.open(options.store) as store, _Bar("eval", "photo") as progress:
-        figures = evaluate.evaluate(store, queries, progress).to_dict()
+        figures = evaluate.evaluate(store, queries, options.fast, progress).to_dict()
     _print_table(figures, options.json)
 
 
@@ -187,12 +187,14 @@ def _parser() -> argparse.ArgumentParser:
     added = command("search", _search, "Find the product a photo shows.", "store.edge photo.jpg")
     added.add_argument("store", type=Path, help=".edge file")
     added.add_argument("photo", nargs="+", help="picture file")
+    added.add_argument("--fast", action="store_true", help="one look at a photo instead of three")
     added.add_argument("-k", type=_at_least_one, default=5, help="products to show (default: 5)")
     added.add_argument("--json", action="store_true", help="one JSON object a photo")
 
     added = command("eval", _eval, "Measure a store on photos of known products.", "store.edge queries.csv --json")
     added.add_argument("store", type=Path, help=".edge file")
     added.add_argument("queries", type=Path, help="CSV of image,sku; an empty sku: not in this catalogue")
+    added.add_argument("--fast", action="store_true", help="one look at a photo instead of three")
     added.add_argument("--json", action="store_true", help="one JSON object")
 
     added = command("inspect", _inspect, "Say what a store holds.", "store.edge")

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from . import image
+from . import image, looks, views
 from .errors import ModelError
+from .looks import Square
 from .manifest import digest_of, sha256
 
 DEFAULT_MODEL = "mobilenet_v2_v1"
 CONFIG_FILE = "config.json"
 CONFIG_FORMAT = 1
+RESPONSE = "response"  # second output of networks that can be asked where they see something
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ class Preprocessing:
         """Hash of these settings."""
         return digest_of(asdict(self))
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> (3, S, S) float32."""
-        square = image.center_crop(picture, self.resize, self.crop)
-        return square.transpose(2, 0, 1).astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
+    def __call__(self, picture: np.ndarray, look: Square | None = None) -> np.ndarray:
+        """(H, W, 3) uint8 -> (3, S, S) float32, of one look, None for the centre."""
+        look = look or looks.centre(picture.shape[:2], self.crop / self.resize)
+        pixels = image.square(picture, look, self.crop)
+        return pixels.transpose(2, 0, 1).astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
 
 
 @dataclass(frozen=True)
@@ -118,11 +121,13 @@ class Embedder:
         self.network_sha256 = sha256(network)
         self._input = self._session.get_inputs()[0].name
         side = config.preprocessing.crop
-        shapes = [list(end[0].shape[1:]) for end in (self._session.get_inputs(), self._session.get_outputs())]
-        if shapes != [[3, side, side], [config.dim]] or config.dim % 4:
+        outputs = {end.name: end.shape for end in self._session.get_outputs()}
+        self._outputs = [*outputs]
+        shapes = [list(self._session.get_inputs()[0].shape[1:]), list(outputs[self._outputs[0]][1:])]
+        if shapes != [[3, side, side], [config.dim]] or config.dim % 4 or self._outputs[1:] not in ([], [RESPONSE]):
             raise ModelError(
-                f"model {config.name}: from {shapes[0]} to {shapes[1]} for each picture; its config says "
-                f"{[3, side, side]} to {[config.dim]}, a multiple of 4."
+                f"model {config.name}: from {shapes[0]} to {shapes[1]} for each picture, outputs {self._outputs}; its "
+                f"config says {[3, side, side]} to {[config.dim]}, a multiple of 4; a second output is {RESPONSE!r}."
             )
 
     @property
@@ -139,24 +144,69 @@ class Embedder:
         config, network = read_model(folder, precision)
         return cls(config, network, threads)
 
-    def preprocess(self, photo: image.Photo) -> np.ndarray:
-        """Decode a photo into the network's input, (3, S, S) float32; raises ImageError."""
-        return self.config.preprocessing(image.read(photo, self.config.preprocessing.decoded_side))
+    def read(self, photo: image.Photo) -> np.ndarray:
+        """Decode a photo as large as is needed: (H, W, 3) uint8; raises ImageError."""
+        return image.read(photo, self.config.preprocessing.decoded_side)
 
-    def embed(self, inputs: np.ndarray) -> np.ndarray:
+    def run(self, inputs: np.ndarray) -> list[np.ndarray]:
         """Run the network.
 
-        Args:    inputs: (B, 3, S, S) float32 as made by `preprocess`.
+        Args:    inputs: (B, 3, S, S) float32 as made by `config.preprocessing`.
+        Returns: (B, D) float32, rows of unit length; and, if the network tells, (B, h, w) float32, how strongly each
+                 place of the picture made it respond.
+        """
+        return [np.asarray(output) for output in self._session.run(self._outputs, {self._input: inputs})]
+
+    def embed(self, pictures: Sequence[np.ndarray], fast: bool = False) -> np.ndarray:
+        """Embed decoded pictures.
+
+        Args:    pictures: B times (H, W, 3) uint8; fast: one look at each, its centre. Otherwise the mean of the whole,
+                 the middle seen from near, and the object that the network finds in the whole.
         Returns: (B, D) float32, rows of unit length.
         """
-        return np.asarray(self._session.run(None, {self._input: inputs})[0])
+        preprocess = self.config.preprocessing
+        if fast or not pictures:
+            inputs = [preprocess(picture) for picture in pictures]
+            return self.run(np.stack(inputs))[0] if inputs else np.empty((0, self.config.dim), np.float32)
+        wholes = [looks.whole(picture.shape[:2]) for picture in pictures]
+        nears = [looks.centre(picture.shape[:2], looks.NEAR_SHARE) for picture in pictures]
+        count = len(pictures)
+        embeddings, *responses = self.run(
+            np.stack([preprocess(*pair) for pair in zip([*pictures, *pictures], wholes + nears, strict=True)])
+        )
+        total = embeddings[:count] + embeddings[count:]
+        for response in responses:
+            found = map(looks.object_in, wholes, response[:count])
+            total += self.run(np.stack([preprocess(*pair) for pair in zip(pictures, found, strict=True)]))[0]
+        return unit(total)
 
-    def embed_photos(self, photos: Sequence[image.Photo], batch: int = 16) -> np.ndarray:
+    def embed_references(self, pictures: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
+        """Embed reference images: a photo as it is, of a product on a plain background the mean with made views of it.
+
+        Args:    pictures: B times (H, W, 3) uint8; seed: of the views.
+        Returns: (B, D) float32, rows of unit length.
+        """
+        return np.concatenate([self._reference(picture, seed) for picture in pictures])
+
+    def _reference(self, picture: np.ndarray, seed: int) -> np.ndarray:
+        preprocess = self.config.preprocessing
+        made = views.made_views(picture, preprocess.crop, np.random.default_rng(seed))
+        if not made:
+            return self.embed([picture])
+        inputs = [preprocess(picture), *(preprocess(view, Square(0, 0, preprocess.crop)) for view in made)]
+        embeddings = self.run(np.stack(inputs))[0]
+        return unit(embeddings[:1] + unit(embeddings[1:].sum(0, keepdims=True)))
+
+    def embed_photos(self, photos: Sequence[image.Photo], fast: bool = False, batch: int = 16) -> np.ndarray:
         """Decode and embed: B photos -> (B, D) float32; raises ImageError."""
-        parts = [np.empty((0, self.config.dim), np.float32)]
-        for start in range(0, len(photos), batch):
-            parts.append(self.embed(np.stack([self.preprocess(photo) for photo in photos[start : start + batch]])))
-        return np.concatenate(parts)
+        starts = range(0, max(1, len(photos)), batch)
+        return np.concatenate([self.embed([self.read(p) for p in photos[i : i + batch]], fast) for i in starts])
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """(B, D) float32 -> the same, every row of unit length; a row of zeros stays."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
 
 
 def read_model(folder: Path, precision: str = "int8") -> tuple[ModelConfig, bytes]:

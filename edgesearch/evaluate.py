@@ -50,11 +50,12 @@ class Evaluation:
 def evaluate(
     store: Store,
     queries: Sequence[tuple[Path, str]],
+    fast: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Ask every query, one after the other.
 
-    Args:    queries: (photo, SKU); an empty SKU: a product that is not in the catalogue.
+    Args:    queries: (photo, SKU); an empty SKU: a product that is not in the catalogue; fast: as in `Store.search`.
     Raises:  CatalogError: a SKU is not in the catalogue; ImageError: a photo cannot be read.
     """
     strange = sorted({sku for _, sku in queries if sku} - store.catalog.skus())
@@ -65,7 +66,7 @@ def evaluate(
         )
     answers = []
     for done, (photo, _) in enumerate(queries, 1):
-        answers.append(store.search(photo, k=DEPTH))
+        answers.append(store.search(photo, k=DEPTH, fast=fast))
         progress(done, len(queries))
     return Evaluation(
         ranks=np.array([_rank(answer, sku) for answer, (_, sku) in zip(answers, queries, strict=True)]),

@@ -1,9 +1,10 @@
-"""Pictures in, upright RGB arrays out, within limits. The only user of Pillow.
+"""Pictures in, upright RGB arrays out, within limits.
 
 H height, W width in px.
 """
 
 import io
+import math
 import os
 import stat
 from pathlib import Path
@@ -14,8 +15,6 @@ from PIL import (  # the plugins are imported to register their readers
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    ImageDraw,
-    ImageFilter,
     ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
@@ -44,13 +43,6 @@ MIN_SIDE = 8
 WORKING_SIDE = 256  # px; to which pictures of products and photos are decoded at least
 _ORIENTATION = 0x0112  # EXIF tag
 WHITE = (255, 255, 255)
-
-# Cutting a product out of its plain background.
-LIGHT = 230  # the darkest channel of a corner that counts as such a background
-CUTOUT_TOLERANCE = 24  # how far from the corner's colour the background may be, summed over RGB
-MIN_PRODUCT_AREA = 0.02  # of the picture; less is a product as light as its background
-_MARKER = (255, 0, 255)
-_MASK_SIDE = 128  # px
 
 
 def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
@@ -84,18 +76,21 @@ def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
         raise ImageError(f"{name}: the picture is damaged or cut off ({error}); take or copy it again.") from error
 
 
-def center_crop(image: np.ndarray, resize: int, crop: int) -> np.ndarray:
-    """Resize the shorter side to `resize` px, then cut the middle `crop` x `crop` px.
+def square(image: np.ndarray, part: tuple[float, float, float], side: int) -> np.ndarray:
+    """Resize a square part of a picture; beyond the picture it shows the middle colour of the picture's border.
 
-    Args:    image: (H, W, 3) uint8.
-    Returns: (crop, crop, 3) uint8.
+    Args:    image: (H, W, 3) uint8; part: left, top and side in px.
+    Returns: (S, S, 3) uint8, S being `side`.
     """
-    height, width = image.shape[:2]
-    side = min(height, width) * crop / resize
-    left, top = (width - side) / 2, (height - side) / 2
-    box = (left, top, left + side, top + side)
-    cut = Image.fromarray(image).resize((crop, crop), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
-    return np.asarray(cut)
+    left, top, length = part
+    picture = Image.fromarray(image)
+    if left < 0 or top < 0 or left + length > picture.width or top + length > picture.height:
+        border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+        canvas = Image.new("RGB", (math.ceil(length), math.ceil(length)), tuple(np.median(border, 0).astype(int)))
+        canvas.paste(picture, (round(-left), round(-top)))
+        picture, left, top = canvas, 0, 0
+    box = (left, top, left + length, top + length)
+    return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0))
 
 
 def thumbnail(image: np.ndarray, side: int) -> bytes:
@@ -105,51 +100,6 @@ def thumbnail(image: np.ndarray, side: int) -> bytes:
     encoded = io.BytesIO()
     small.save(encoded, "JPEG", quality=80, optimize=True)
     return encoded.getvalue()
-
-
-def product_mask(image: np.ndarray) -> np.ndarray:
-    """Where the product is: a plain light area that reaches the corners is background, everything else is not.
-
-    Args:    image: (H, W, 3) uint8.
-    Returns: (H, W) uint8, 255 on the product, soft at its edge; 255 everywhere where there is no such background.
-    """
-    flat = Image.fromarray(image)
-    right, bottom = flat.width - 1, flat.height - 1
-    for corner in ((0, 0), (right, 0), (0, bottom), (right, bottom)):
-        if min(flat.getpixel(corner)) >= LIGHT:  # type: ignore[arg-type]
-            ImageDraw.floodfill(flat, corner, _MARKER, thresh=CUTOUT_TOLERANCE)
-    kept = (np.asarray(flat) != np.array(_MARKER)).any(2)
-    if kept.mean() < MIN_PRODUCT_AREA:
-        return np.full(kept.shape, 255, np.uint8)
-    mask = Image.fromarray((kept * 255).astype(np.uint8))
-    return np.asarray(mask.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.GaussianBlur(0.7)))
-
-
-def shelf_view(image: np.ndarray, behind: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A stand-in for a shop photo of the product: cut out, tilted, before another picture, in other light, less sharp.
-
-    Args:    image: (H, W, 3) uint8, a catalogue picture; behind: (h, w, 3) uint8, what shows around the product.
-    Returns: (S, S, 3) uint8, S the shorter side of `image`.
-    """
-    side = min(image.shape[:2])
-    small = Image.fromarray(image)
-    small.thumbnail((_MASK_SIDE, _MASK_SIDE))  # the fill visits pixels one by one
-    mask = Image.fromarray(product_mask(np.asarray(small))).resize((image.shape[1], image.shape[0]))
-    box = mask.getbbox() or (0, 0, *mask.size)
-    width, height = box[2] - box[0], box[3] - box[1]
-    corners = np.array([[0, 0], [0, 1], [1, 1], [1, 0]], float)
-    shape = np.array([width, height]) / max(width, height) * rng.uniform(0.55, 0.95) * side
-    place = (corners - 0.5 + rng.uniform(-0.07, 0.07, (4, 2))) * shape + side / 2 + rng.uniform(-0.1, 0.1, 2) * side
-    source = corners * (width, height) + box[:2]
-    tilt = [float(value) for value in _homography(place, source)]
-    size, bilinear = (side, side), Image.Resampling.BILINEAR
-    product = Image.fromarray(image).transform(size, Image.Transform.PERSPECTIVE, tilt, bilinear)
-    cover = mask.transform(size, Image.Transform.PERSPECTIVE, tilt, bilinear)
-    scene = Image.composite(product, Image.fromarray(center_crop(behind, 4 * side, side)), cover)
-    scene = scene.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.01) * side))
-    light = rng.uniform(0.55, 1.3) * rng.uniform(0.9, 1.1, 3)
-    noise = rng.normal(0, rng.uniform(0, 8), (side, side, 1))
-    return np.clip(np.asarray(scene) * light + noise, 0, 255).astype(np.uint8)
 
 
 def _name(photo: Any) -> str:
@@ -233,12 +183,3 @@ def _flatten(image: Image.Image, name: str) -> Image.Image:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, (*WHITE, 255)), image).convert("RGB")
     return image.convert("RGB")
-
-
-def _homography(target: np.ndarray, source: np.ndarray) -> np.ndarray:
-    """The eight coefficients by which Pillow finds the pixel of `source` for one of `target`; both (4, 2) corners."""
-    rows, right = [], []
-    for (x, y), (u, v) in zip(target, source, strict=True):
-        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
-        right += [u, v]
-    return np.linalg.solve(np.array(rows), np.array(right))

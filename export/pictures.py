@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from edgesearch.errors import CatalogError
-from edgesearch.image import product_mask
+from edgesearch.views import product_mask
 
 SIDE = 224
 

@@ -33,8 +33,8 @@ def test_build_lists_what_it_left_out(shop: Path, tmp_path: Path, capsys: pytest
     assert "without any usable picture: B" in err
 
 
-def test_search_for_people(shop: Path, tiny_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["search", str(tiny_edge), str(shop / "pictures" / "P000001.jpg"), "-k", "2"]) == 0
+def test_search_for_people(shop: Path, shop_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", str(shop_edge), str(shop / "pictures" / "P000001.jpg"), "-k", "2"]) == 0
     first, *matches = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r".*P000001\.jpg: (match|ambiguous|unknown) \(\d+\.\d ms\)", first)
     assert len(matches) == 2

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgesearch import ModelError
-from edgesearch.embedder import CONFIG_FILE, Embedder, default_model
+from edgesearch import ModelError, looks, views
+from edgesearch.embedder import CONFIG_FILE, Embedder, default_model, unit
 
 from .conftest import TINY_MODEL
 
@@ -101,3 +101,31 @@ def test_what_onnxruntime_refuses_is_our_error() -> None:
         Embedder(config, b"no network")
     with pytest.raises(ModelError, match="its config says"):
         Embedder(config, (default_model() / "model.int8.onnx").read_bytes())
+
+
+def test_a_photo_is_the_mean_of_its_looks() -> None:
+    embedder = Embedder.open(TINY_MODEL)
+    pictures = photos(3)
+    full, fast = embedder.embed(pictures), embedder.embed(pictures, fast=True)
+    np.testing.assert_allclose(np.linalg.norm(full, axis=1), 1, atol=1e-5)  # float32
+    assert not np.allclose(full, fast, atol=1e-3)
+    expected = []
+    for picture in pictures:
+        preprocess = embedder.config.preprocessing
+        whole = looks.whole(picture.shape[:2])
+        first, response = embedder.run(preprocess(picture, whole)[None])
+        others = [looks.centre(picture.shape[:2], looks.NEAR_SHARE), looks.object_in(whole, response[0])]
+        second = embedder.run(np.stack([preprocess(picture, look) for look in others]))[0]
+        expected.append(unit((first[0] + second.sum(0))[None])[0])
+    np.testing.assert_allclose(full, expected, atol=1e-5)
+
+
+def test_a_reference_on_a_plain_background_is_drawn_towards_shop_photos() -> None:
+    embedder = Embedder.open(TINY_MODEL)
+    plain, photo = np.full((80, 80, 3), 255, np.uint8), photos(1)[0]
+    plain[20:60, 30:50] = (200, 30, 40)
+    references = embedder.embed_references([plain, photo])
+    np.testing.assert_allclose(references[1:], embedder.embed([photo]), atol=1e-5)
+    alone = embedder.embed([plain], fast=True)[0]
+    shop = embedder.embed([views.shelf_view(views.cut_out(plain), 32, np.random.default_rng(5))], fast=True)[0]
+    assert references[0] @ shop > alone @ shop

@@ -10,9 +10,9 @@ from edgesearch.catalog import read_queries
 from edgesearch.evaluate import evaluate
 
 
-def test_catalogue_pictures_are_all_found(shop: Path, tiny_edge: Path) -> None:
+def test_catalogue_pictures_are_all_found(shop: Path, shop_edge: Path) -> None:
     queries = [(path, path.stem) for path in sorted((shop / "pictures").glob("*.jpg"))]
-    with edgesearch.open(tiny_edge) as store:
+    with edgesearch.open(shop_edge) as store:
         figures = evaluate(store, queries).to_dict()
     assert (figures["recall@1"], figures["recall@5"], figures["map"]) == (1, 1, 1)
     assert figures["false_accept_rate"] is None

@@ -16,6 +16,7 @@ from PIL import Image
 FRAME_SIDE = 256  # px; of the photos made by pasting an object onto a background
 MARGIN = 1.15  # side of the white square around a catalogue view, to the longer side of the object
 PHOTOS_PER_PRODUCT = 5
+AMONG_DISTRACTORS = "+7600"  # pictures, about
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,19 @@ def _objects(unseen: bool) -> Callable[[Path, Path], tuple[Path, Path]]:
     return write
 
 
+def _among_distractors(write: Callable[[Path, Path], tuple[Path, Path]]) -> Callable[[Path, Path], tuple[Path, Path]]:
+    """The same with every picture of clothing and packaging in the gallery, each as a product that nobody asks for."""
+
+    def write_all_of_it(data: Path, out: Path) -> tuple[Path, Path]:
+        catalogue, queries = write(data, out)
+        pictures = [p for folder in ("clothing", "packaging") for p in sorted((data / folder).rglob("*.jpg"))]
+        with open(catalogue, "a", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows((f"X{i:04}", path.stem, path.resolve()) for i, path in enumerate(pictures))
+        return catalogue, queries
+
+    return write_all_of_it
+
+
 PROTOCOLS: dict[str, Callable[[Path, Path], tuple[Path, Path]]] = {
     "groceries-catalogue": _groceries(references=0, unseen=False),
     "groceries-catalogue-unseen": _groceries(references=0, unseen=True),
@@ -86,6 +100,11 @@ PROTOCOLS: dict[str, Callable[[Path, Path], tuple[Path, Path]]] = {
     "groceries-5ref-unseen": _groceries(references=PHOTOS_PER_PRODUCT, unseen=True),
     "objects": _objects(unseen=False),
     "objects-unseen": _objects(unseen=True),
+    "groceries-catalogue-unseen" + AMONG_DISTRACTORS: _among_distractors(_groceries(references=0, unseen=True)),
+    "groceries-5ref-unseen" + AMONG_DISTRACTORS: _among_distractors(
+        _groceries(references=PHOTOS_PER_PRODUCT, unseen=True)
+    ),
+    "objects-unseen" + AMONG_DISTRACTORS: _among_distractors(_objects(unseen=True)),
 }
 
 

@@ -1,0 +1,116 @@
+"""Made views of a catalogue picture: the product as a shop photo may show it.
+
+One clean picture is a poor guide to how a product looks on a shelf. Cut out of its plain background and shown
+alone and in a heap, it gives embeddings nearer to those of photos; `build` adds them to the picture's own.
+
+H height, W width, S side of the view in px.
+"""
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+LIGHT = 230  # the darkest channel of a corner that counts as a plain background
+CUTOUT_TOLERANCE = 24  # how far from the corner's colour the background may be, summed over RGB
+MIN_PRODUCT_AREA = 0.02  # of the picture; less is a product as light as its background
+VIEWS_OF_A_KIND = 2
+HEAP_COPIES, HEAP_TURNS = 40, 8
+_MARKER = (255, 0, 255)
+_MASK_SIDE = 128  # px
+_BILINEAR = Image.Resampling.BILINEAR
+
+
+def product_mask(image: np.ndarray) -> np.ndarray:
+    """Where the product is: a plain light area that reaches the corners is background, everything else is not.
+
+    Args:    image: (H, W, 3) uint8.
+    Returns: (H, W) uint8, 255 on the product, soft at its edge; 255 everywhere where there is no such background.
+    """
+    flat = Image.fromarray(image)
+    right, bottom = flat.width - 1, flat.height - 1
+    for corner in ((0, 0), (right, 0), (0, bottom), (right, bottom)):
+        if min(flat.getpixel(corner)) >= LIGHT:  # type: ignore[arg-type]
+            ImageDraw.floodfill(flat, corner, _MARKER, thresh=CUTOUT_TOLERANCE)
+    kept = (np.asarray(flat) != np.array(_MARKER)).any(2)
+    if kept.mean() < MIN_PRODUCT_AREA:
+        return np.full(kept.shape, 255, np.uint8)
+    mask = Image.fromarray((kept * 255).astype(np.uint8))
+    return np.asarray(mask.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.GaussianBlur(0.7)))
+
+
+def cut_out(image: np.ndarray) -> Image.Image:
+    """The product alone: RGBA, tightly cropped; opaque and whole where the picture has no plain background."""
+    small = Image.fromarray(image)
+    small.thumbnail((_MASK_SIDE, _MASK_SIDE))  # the fill visits pixels one by one
+    picture = Image.fromarray(image)
+    picture.putalpha(Image.fromarray(product_mask(np.asarray(small))).resize(picture.size))
+    return picture.crop(picture.getchannel("A").getbbox())
+
+
+def made_views(image: np.ndarray, side: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """The product alone and in a heap; none where the picture has no plain background to cut it out of.
+
+    Args:    image: (H, W, 3) uint8.
+    Returns: (S, S, 3) uint8 each.
+    """
+    product = cut_out(image)
+    if product.getchannel("A").getextrema()[0] == 255:
+        return []
+    return [draw(product, side, rng) for draw in (shelf_view, heap_view) for _ in range(VIEWS_OF_A_KIND)]
+
+
+def shelf_view(product: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
+    """One copy, tilted; product: RGBA; returns (S, S, 3) uint8."""
+    corners = np.array([[0, 0], [0, 1], [1, 1], [1, 0]], float)
+    shape = np.array(product.size) / max(product.size) * rng.uniform(0.55, 0.95) * side
+    place = (corners - 0.5 + rng.uniform(-0.07, 0.07, (4, 2))) * shape + side / 2 + rng.uniform(-0.1, 0.1, 2) * side
+    tilt = [float(value) for value in _homography(place, corners * product.size)]
+    scene = _backdrop(side, rng)
+    # Premultiplied, so that the edge does not take the colour of what was cut away.
+    layer = product.convert("RGBa").transform((side, side), Image.Transform.PERSPECTIVE, tilt, _BILINEAR)
+    scene.alpha_composite(layer.convert("RGBA"))
+    return _taken(scene, rng)
+
+
+def heap_view(product: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
+    """Many copies, turned each its own way, as fruit lies in a crate; as `shelf_view`."""
+    scene = _backdrop(side, rng)
+    copy = _resized(product, rng.uniform(0.3, 0.6) * side / max(product.size))
+    turned = [copy.rotate(angle, _BILINEAR, expand=True) for angle in rng.uniform(0, 360, HEAP_TURNS)]
+    for number in range(HEAP_COPIES):
+        _paste(scene, turned[number % HEAP_TURNS], rng.uniform(0, side, 2))
+    return _taken(scene, rng)
+
+
+def _resized(product: Image.Image, size: float) -> Image.Image:
+    shape = [max(1, round(length * size)) for length in product.size]
+    return product.resize(shape, _BILINEAR, reducing_gap=3.0)
+
+
+def _paste(scene: Image.Image, copy: Image.Image, middle: np.ndarray) -> None:
+    left, top = (round(place - length / 2) for place, length in zip(middle.tolist(), copy.size, strict=True))
+    scene.paste(copy, (left, top), copy)
+
+
+def _backdrop(side: int, rng: np.random.Generator) -> Image.Image:
+    """Soft blotches of muted colour, RGBA: something that is no product."""
+    grey, tint = rng.uniform(60, 220, (5, 5, 1)), rng.uniform(-15, 15, (5, 5, 3))
+    blotches = Image.fromarray(np.clip(grey + tint, 0, 255).astype(np.uint8))
+    return blotches.resize((side, side), Image.Resampling.BICUBIC).convert("RGBA")
+
+
+def _taken(scene: Image.Image, rng: np.random.Generator) -> np.ndarray:
+    """As a hurried photo has it: other light, less sharp, noise; RGBA in, (S, S, 3) uint8 out."""
+    side = scene.width
+    soft = scene.convert("RGB").filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.01) * side))
+    light = rng.uniform(0.55, 1.3) * rng.uniform(0.9, 1.1, 3)
+    noise = rng.normal(0, rng.uniform(0, 8), (side, side, 1))
+    return np.clip(np.asarray(soft) * light + noise, 0, 255).astype(np.uint8)
+
+
+def _homography(target: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """The eight coefficients by which Pillow finds the pixel of `source` for one of `target`; both (4, 2) corners."""
+    rows, right = [], []
+    for (x, y), (u, v) in zip(target, source, strict=True):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        right += [u, v]
+    return np.linalg.solve(np.array(rows), np.array(right))
