@@ -17,7 +17,7 @@ from .errors import ModelError
 from .looks import Square
 from .manifest import digest_of, sha256
 
-DEFAULT_MODEL = "mobilenet_v2_v1"
+DEFAULT_MODEL = "mobilenet_v2_v2"
 CONFIG_FILE = "config.json"
 CONFIG_FORMAT = 1
 RESPONSE = "response"  # second output of networks that can be asked where they see something
@@ -50,9 +50,12 @@ class Preprocessing:
         """Hash of these settings."""
         return digest_of(asdict(self))
 
-    def __call__(self, picture: np.ndarray, look: Square | None = None) -> np.ndarray:
-        """(H, W, 3) uint8 -> (3, S, S) float32, of one look, None for the centre."""
-        look = look or looks.centre(picture.shape[:2], self.crop / self.resize)
+    def centre(self, size: tuple[int, int]) -> Square:
+        """The look of a hurry, at a picture of (H, W) px."""
+        return looks.centre(size, self.crop / self.resize)
+
+    def __call__(self, picture: np.ndarray, look: Square) -> np.ndarray:
+        """(H, W, 3) uint8, one look at it -> (3, S, S) float32."""
         pixels = image.square(picture, look, self.crop)
         return pixels.transpose(2, 0, 1).astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
 
@@ -124,10 +127,11 @@ class Embedder:
         outputs = {end.name: end.shape for end in self._session.get_outputs()}
         self._outputs = [*outputs]
         shapes = [list(self._session.get_inputs()[0].shape[1:]), list(outputs[self._outputs[0]][1:])]
-        if shapes != [[3, side, side], [config.dim]] or config.dim % 4 or self._outputs[1:] not in ([], [RESPONSE]):
+        others = {name: len(outputs[name]) for name in self._outputs[1:]}
+        if shapes != [[3, side, side], [config.dim]] or config.dim % 4 or others not in ({}, {RESPONSE: 3}):
             raise ModelError(
-                f"model {config.name}: from {shapes[0]} to {shapes[1]} for each picture, outputs {self._outputs}; its "
-                f"config says {[3, side, side]} to {[config.dim]}, a multiple of 4; a second output is {RESPONSE!r}."
+                f"model {config.name}: from {shapes[0]} to {shapes[1]} for each picture, and besides {others}; its "
+                f"config says {[3, side, side]} to {[config.dim]}, a multiple of 4, and besides at most {RESPONSE!r}."
             )
 
     @property
@@ -164,21 +168,21 @@ class Embedder:
                  the middle seen from near, and the object that the network finds in the whole.
         Returns: (B, D) float32, rows of unit length.
         """
-        preprocess = self.config.preprocessing
-        if fast or not pictures:
-            inputs = [preprocess(picture) for picture in pictures]
-            return self.run(np.stack(inputs))[0] if inputs else np.empty((0, self.config.dim), np.float32)
-        wholes = [looks.whole(picture.shape[:2]) for picture in pictures]
-        nears = [looks.centre(picture.shape[:2], looks.NEAR_SHARE) for picture in pictures]
-        count = len(pictures)
-        embeddings, *responses = self.run(
-            np.stack([preprocess(*pair) for pair in zip([*pictures, *pictures], wholes + nears, strict=True)])
-        )
-        total = embeddings[:count] + embeddings[count:]
+        if not pictures:
+            return np.empty((0, self.config.dim), np.float32)
+        sizes = [picture.shape[:2] for picture in pictures]
+        if fast:
+            return self._look(pictures, [self.config.preprocessing.centre(size) for size in sizes])[0]
+        wholes = [looks.whole(size) for size in sizes]
+        total, *responses = self._look(pictures, wholes)
+        total += self._look(pictures, [looks.centre(size, looks.NEAR_SHARE) for size in sizes])[0]
         for response in responses:
-            found = map(looks.object_in, wholes, response[:count])
-            total += self.run(np.stack([preprocess(*pair) for pair in zip(pictures, found, strict=True)]))[0]
+            total += self._look(pictures, list(map(looks.object_in, wholes, response)))[0]
         return unit(total)
+
+    def _look(self, pictures: Sequence[np.ndarray], squares: Sequence[Square]) -> list[np.ndarray]:
+        inputs = [self.config.preprocessing(*pair) for pair in zip(pictures, squares, strict=True)]
+        return self.run(np.stack(inputs))
 
     def embed_references(self, pictures: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
         """Embed reference images: a photo as it is, of a product on a plain background the mean with made views of it.
@@ -189,13 +193,12 @@ class Embedder:
         return np.concatenate([self._reference(picture, seed) for picture in pictures])
 
     def _reference(self, picture: np.ndarray, seed: int) -> np.ndarray:
-        preprocess = self.config.preprocessing
-        made = views.made_views(picture, preprocess.crop, np.random.default_rng(seed))
+        side = self.config.preprocessing.crop
+        made = views.made_views(picture, side, np.random.default_rng(seed))
         if not made:
             return self.embed([picture])
-        inputs = [preprocess(picture), *(preprocess(view, Square(0, 0, preprocess.crop)) for view in made)]
-        embeddings = self.run(np.stack(inputs))[0]
-        return unit(embeddings[:1] + unit(embeddings[1:].sum(0, keepdims=True)))
+        shop = self._look(made, [Square(0, 0, side)] * len(made))[0]
+        return unit(self.embed([picture], fast=True) + unit(shop.sum(0, keepdims=True)))
 
     def embed_photos(self, photos: Sequence[image.Photo], fast: bool = False, batch: int = 16) -> np.ndarray:
         """Decode and embed: B photos -> (B, D) float32; raises ImageError."""

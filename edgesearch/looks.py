@@ -1,5 +1,8 @@
 """Where to look in a picture: squares of it, each embedded alone; the mean of their embeddings is the picture's.
 
+The object is where the network's last feature maps respond: no second model. It is what finds small things that stand
+aside (`tools/bench accuracy --protocol objects-unseen-small`).
+
 H height, W width in px; h, w of the network's response.
 """
 
@@ -9,7 +12,7 @@ import numpy as np
 
 WHOLE_MAX_SHARE = 2.5  # side of the whole look, to the picture's shorter side: of a long strip, the middle
 NEAR_SHARE = 0.7  # side of the near look, to the picture's shorter side
-OBJECT_RESPONSE = 0.5  # of the strongest: what responds less is not the object
+OBJECT_RESPONSE = 0.65  # of the strongest: what responds less is not the object
 OBJECT_MARGIN = 0.1  # on each side, of the object's longer side
 OBJECT_MIN_SHARE = 0.3  # side of the smallest object looked at, to the side of the look it was found in
 BACKGROUND_QUANTILE = 0.2  # of the response: this much of a picture is taken for background
@@ -60,7 +63,7 @@ def _around(x: float, y: float, side: float) -> Square:
 def _connected(mask: np.ndarray, start: np.integer) -> np.ndarray:
     """The part of a (h, w) mask that hangs together with the place `start` (flat index)."""
     part = np.zeros_like(mask)
-    part.flat[start] = True
+    part.flat[start] = mask.flat[start] = True
     while True:
         grown = part.copy()
         grown[1:] |= part[:-1]

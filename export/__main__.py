@@ -1,12 +1,12 @@
 """Make a model, step by step:
 
-python tools/make_pictures.py build/drawn --products 300 --unknown 0 --photos 3 --seed 7
+python tools/make_pictures.py build/drawn --products 1600 --unknown 0 --photos 3 --seed 7
 python -m export train export/recipes/mobilenet_v2.toml --data DATA --drawn build/drawn \\
     --weights mobilenet_v2_imagenet.npz --run build/run
-python -m export to_onnx artifacts/mobilenet_v2_v1 --data DATA --run build/run
-python -m export quantize artifacts/mobilenet_v2_v1 --data DATA
-python -m export verify artifacts/mobilenet_v2_v1 --data DATA
-tools/bench accuracy --json >accuracy.json && python -m export card artifacts/mobilenet_v2_v1 accuracy.json
+python -m export to_onnx artifacts/mobilenet_v2_v2 --data DATA --run build/run
+python -m export quantize artifacts/mobilenet_v2_v2 --data DATA
+python -m export verify artifacts/mobilenet_v2_v2 --data DATA
+tools/bench accuracy --json >accuracy.json && python -m export card artifacts/mobilenet_v2_v2 accuracy.json
 
 Other backbones have recipes of their own; `compare` prints what each weighs, takes and loses.
 """
@@ -92,7 +92,8 @@ def _compare(options: argparse.Namespace) -> None:
 def _card(options: argparse.Namespace) -> None:
     from .card import write_card
 
-    print(write_card(options.folder, json.loads(options.accuracy.read_text(encoding="utf-8"))))
+    accuracy = json.loads(options.accuracy.read_text(encoding="utf-8"))
+    print(write_card(options.folder, accuracy, options.runs))
 
 
 def _sample(sources: list[Source], count: int, seed: int) -> list[Source]:
@@ -142,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     added = verbs.add_parser("card", help="write MODEL_CARD.md from the config and measured figures")
     added.add_argument("folder", type=Path)
     added.add_argument("accuracy", type=Path, help="what `tools/bench accuracy --json` printed")
+    added.add_argument("--runs", type=Path, nargs="*", default=[], help="runs with fewer products, to compare")
     added.set_defaults(verb=_card)
     return parser
 

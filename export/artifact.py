@@ -58,7 +58,8 @@ def read(folder: Path) -> dict[str, Any]:
 def inputs(paths: list[Path]) -> np.ndarray:
     """Pictures as a device feeds them: (N, 3, S, S) float32."""
     preprocessing = Preprocessing(**PREPROCESSING)  # type: ignore[arg-type]
-    return np.stack([preprocessing(image.read(path, preprocessing.decoded_side)) for path in paths])
+    pictures = (image.read(path, preprocessing.decoded_side) for path in paths)
+    return np.stack([preprocessing(picture, preprocessing.centre(picture.shape[:2])) for picture in pictures])
 
 
 def embed(folder: Path, precision: str, batch: np.ndarray) -> np.ndarray:

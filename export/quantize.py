@@ -3,7 +3,14 @@
 uint8 activations and int8 weights are the pair that VNNI multiplies. Without VNNI, onnxruntime multiplies them by an
 instruction (vpmaddubsw) that adds two products into 16 bits and saturates. So the scale of each output channel is
 chosen such that no two weights multiplied together can overflow: the scales grow by a fifth, where one bit less for
-every weight (onnxruntime's `reduce_range`) doubles them. Then the result is the same on every processor.
+every weight (onnxruntime's `reduce_range`) doubles them. Mean cosine to float on an AVX2 processor (mobilenet_v2_v1,
+431 held-back pictures, calibrated on 64): 0.9907 plain, 0.9888 with `reduce_range`, 0.9955 so; with uint8 weights,
+which never saturate there, 0.9962, but a seventh slower.
+
+The first convolutions stay float: their outputs, wide in range and few in channels, lose most. mobilenet_v2_v2, same
+pictures, calibrated on 128: 0.9863 with 3 float convolutions, 0.9880 with 6, 0.9905 with 9, 0.9918 with 12, within 7%
+of the same time and 50 kB of the same size. The cut must fall behind a bottleneck's last convolution: behind any other,
+its ReLU6 stays float too and 8 bits must hold the range before the clipping.
 """
 
 import tempfile
@@ -26,7 +33,6 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from . import artifact
 from .recipe import Quantization
 from .to_onnx import INPUT
-
 
 # Of squeeze-and-excitation. In int8, MobileNetV3 small (random weights) is slower, 4.5 ms against 3.4 on one thread
 # with AVX2, and farther from float: mean cosine 0.954 against 0.969.

@@ -1,6 +1,6 @@
 """What a recipe file says: how a model is trained, and how it is quantized."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Recipe:
     weight_decay: float
     warmup_steps: int
     average_decay: float
+    limit: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Recipe":

@@ -37,19 +37,20 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 class Sampler:
     """Draws the products of a step, and two pictures of each."""
 
-    def __init__(self, pictures: Pictures, share: dict[str, float], catalogue_probability: float, seed: int):
-        self.catalogue_probability = catalogue_probability
+    def __init__(self, pictures: Pictures, recipe: Recipe, seed: int):
+        self.catalogue_probability = recipe.catalogue_probability
         self.rng = np.random.default_rng(seed)
         self.groups: list[list[np.ndarray]] = []
         self.weights: list[float] = []
         self.clean = pictures.clean
         usable = ~pictures.held_out
-        for group, weight in share.items():
+        for group, weight in recipe.share.items():
             rows = np.flatnonzero((pictures.group == group) & usable)
-            if len(rows):
+            limit = recipe.limit.get(group)
+            if len(rows) and limit != 0:
                 order = rows[np.argsort(pictures.label[rows], kind="stable")]
                 cuts = np.flatnonzero(np.diff(pictures.label[order])) + 1
-                self.groups.append(np.split(order, cuts))
+                self.groups.append(np.split(order, cuts)[:limit])
                 self.weights.append(weight)
         self.backgrounds = np.flatnonzero(pictures.group == "background")
 
@@ -135,9 +136,7 @@ class Trainer:
     def run(self) -> Path:
         """Train to the end of the recipe, from the last checkpoint if there is one; returns the final weights' file."""
         self._resume()
-        sampler = Sampler(
-            self.pictures, self.recipe.share, self.recipe.catalogue_probability, self.recipe.seed + self.step
-        )
+        sampler = Sampler(self.pictures, self.recipe, self.recipe.seed + self.step)
         augmenter = Augmenter(self.recipe.seed + self.step)
         progress = tqdm(range(self.step, self.recipe.total_steps), desc="train", disable=None)
         for self.step in progress:
@@ -227,7 +226,10 @@ class Trainer:
         others, and whitening, where noise counts as much as products (Jegou and Chum, ECCV 2012, whiten fully).
         """
         rows = np.arange(len(self.pictures.label))
-        self.features = self._embed_plain(rows, self.model, pooled=True)
+        kept = self.out / "features.npy"  # minutes of work, and the same when a stopped run continues
+        if not kept.exists():
+            np.save(kept, self._embed_plain(rows, self.model, pooled=True).numpy())
+        self.features = torch.from_numpy(np.load(kept))
         mean = self.features.mean(0)
         _, spread, axes = torch.pca_lowrank(
             self.features - mean, q=min(TEACHER_DIM, len(mean), len(self.features)), center=False, niter=6

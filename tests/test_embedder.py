@@ -11,6 +11,7 @@ from edgesearch import ModelError, looks, views
 from edgesearch.embedder import CONFIG_FILE, Embedder, default_model, unit
 
 from .conftest import TINY_MODEL
+from .make_golden_embeddings import PATH, instructions, pictures
 
 
 @pytest.fixture
@@ -129,3 +130,18 @@ def test_a_reference_on_a_plain_background_is_drawn_towards_shop_photos() -> Non
     alone = embedder.embed([plain], fast=True)[0]
     shop = embedder.embed([views.shelf_view(views.cut_out(plain), 32, np.random.default_rng(5))], fast=True)[0]
     assert references[0] @ shop > alone @ shop
+
+
+# 1 - cosine. int8 products never overflow, so processors differ only by the order of float additions, which may move
+# an activation to the next of 256 steps; how far that carries on other processors than the golden one is an allowance.
+SAME_INSTRUCTIONS, OTHER_INSTRUCTIONS = 1e-4, 1e-2
+
+
+def test_the_shipped_model_gives_its_golden_embeddings() -> None:
+    golden = json.loads(PATH.read_text())
+    embedder = Embedder.open(default_model())
+    assert golden["model"] == embedder.network_sha256, "a new model: run python -m tests.make_golden_embeddings"
+    tolerance = SAME_INSTRUCTIONS if golden["instructions"] == instructions() else OTHER_INSTRUCTIONS
+    for name, fast in (("fast", True), ("full", False)):
+        cosines = (embedder.embed(pictures(), fast) * np.array(golden[name], np.float32)).sum(1)
+        assert cosines.min() > 1 - tolerance

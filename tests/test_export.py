@@ -1,6 +1,7 @@
 """Training, export and quantization, on small networks and made-up pictures."""
 
 import urllib.error
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +159,8 @@ def made_up(products: int = 6, views: int = 7) -> Pictures:
 
 def test_the_sampler_pairs_pictures_of_one_product_and_keeps_out_the_held_out() -> None:
     pictures = made_up()
-    sampler = Sampler(pictures, {"groceries": 0.5, "objects": 0.5}, catalogue_probability=0.5, seed=0)
+    even = replace(Recipe.read(RECIPE), share={"groceries": 0.5, "objects": 0.5}, catalogue_probability=0.5)
+    sampler = Sampler(pictures, even, seed=0)
     pairs = np.concatenate([sampler.pairs(4) for _ in range(50)])
     assert (pictures.label[pairs[:, 0]] == pictures.label[pairs[:, 1]]).all()
     assert (pairs[:, 0] != pairs[:, 1]).all()
@@ -166,6 +168,8 @@ def test_the_sampler_pairs_pictures_of_one_product_and_keeps_out_the_held_out() 
     assert set(pictures.label[pairs[:, 0]]) == {0, 1, 3, 4}
     clean = pictures.clean[pairs].sum(1)
     assert (clean == 1).any()
+    few = Sampler(pictures, replace(even, limit={"groceries": 1, "objects": 0}), seed=0).pairs(50)
+    assert set(pictures.label[few[:, 0]]) == {0}
 
 
 def test_views_have_the_networks_range_and_are_seeded() -> None:

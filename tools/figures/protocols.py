@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-FRAME_SIDE = 256  # px; of the photos made by pasting an object onto a background
 MARGIN = 1.15  # side of the white square around a catalogue view, to the longer side of the object
 PHOTOS_PER_PRODUCT = 5
 AMONG_DISTRACTORS = "+7600"  # pictures, about
@@ -58,8 +57,10 @@ def _groceries(references: int, unseen: bool) -> Callable[[Path, Path], tuple[Pa
     return write
 
 
-def _objects(unseen: bool) -> Callable[[Path, Path], tuple[Path, Path]]:
-    """Objects cut from scans: catalogue views on white, any pose pasted onto a background."""
+def _objects(
+    unseen: bool, scale: tuple[float, float] = (0.45, 0.85), frame_side: int = 256
+) -> Callable[[Path, Path], tuple[Path, Path]]:
+    """Objects cut from scans: catalogue views on white, any pose pasted onto a background, at a scale of the frame."""
 
     def write(data: Path, out: Path) -> tuple[Path, Path]:
         folders = sorted(p for p in (data / "objects").iterdir() if p.is_dir())
@@ -73,7 +74,7 @@ def _objects(unseen: bool) -> Callable[[Path, Path], tuple[Path, Path]]:
                 gallery.append((folder.name, folder.name, path))
             for view in sorted(folder.glob("v*.webp"))[::2]:
                 path = out / "pictures" / f"{folder.name}-{view.stem}.png"
-                _pasted(view, backgrounds, f"{folder.name}/{view.stem}").save(path)
+                _pasted(view, backgrounds, f"{folder.name}/{view.stem}", scale, frame_side).save(path)
                 queries.append((path, folder.name))
         return _write(out, gallery, queries)
 
@@ -100,6 +101,7 @@ PROTOCOLS: dict[str, Callable[[Path, Path], tuple[Path, Path]]] = {
     "groceries-5ref-unseen": _groceries(references=PHOTOS_PER_PRODUCT, unseen=True),
     "objects": _objects(unseen=False),
     "objects-unseen": _objects(unseen=True),
+    "objects-unseen-small": _objects(unseen=True, scale=(0.2, 0.45), frame_side=512),
     "groceries-catalogue-unseen" + AMONG_DISTRACTORS: _among_distractors(_groceries(references=0, unseen=True)),
     "groceries-5ref-unseen" + AMONG_DISTRACTORS: _among_distractors(
         _groceries(references=PHOTOS_PER_PRODUCT, unseen=True)
@@ -140,17 +142,17 @@ def _on_white(view: Path) -> Image.Image:
     return square
 
 
-def _pasted(view: Path, backgrounds: list[Path], seed: str) -> Image.Image:
-    """The cut-out at 45-85% of the frame, anywhere on a background, seeded by name and number."""
+def _pasted(view: Path, backgrounds: list[Path], seed: str, scale: tuple[float, float], frame_side: int) -> Image.Image:
+    """The cut-out at some scale of the frame, anywhere on a background, seeded by name and number."""
     rng = np.random.default_rng(list(hashlib.sha256(seed.encode()).digest()[:8]))
     with Image.open(backgrounds[rng.integers(len(backgrounds))]) as image:
-        frame = image.convert("RGB").resize((FRAME_SIDE, FRAME_SIDE), Image.Resampling.BICUBIC)
+        frame = image.convert("RGB").resize((frame_side, frame_side), Image.Resampling.BICUBIC)
     with Image.open(view) as image:
         cut = image.convert("RGBA")
     cut = cut.crop(cut.getchannel("A").getbbox())
-    scale = rng.uniform(0.45, 0.85) * FRAME_SIDE / max(cut.size)
-    cut = cut.resize((max(1, round(cut.width * scale)), max(1, round(cut.height * scale))), Image.Resampling.BICUBIC)
-    place = rng.integers(0, (FRAME_SIDE - cut.width + 1, FRAME_SIDE - cut.height + 1))
+    size = rng.uniform(*scale) * frame_side / max(cut.size)
+    cut = cut.resize((max(1, round(cut.width * size)), max(1, round(cut.height * size))), Image.Resampling.BICUBIC)
+    place = rng.integers(0, (frame_side - cut.width + 1, frame_side - cut.height + 1))
     frame.paste(cut, (int(place[0]), int(place[1])), cut)
     return frame
 
