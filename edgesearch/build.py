@@ -79,7 +79,7 @@ def build(
             "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "hashes": bindings(embedder, index),
             "counts": {"products": len(gallery.products), "pictures": len(embeddings)},
-            "calibration": gallery.calibration(embeddings).to_dict(),
+            "calibration": gallery.calibration().to_dict(),
             "accuracy": {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist},
         }
         manifest = bundle.write(output, stage, described)
@@ -95,6 +95,7 @@ class _Gallery:
     products: list[tuple[Product, list[Picture]]] = field(default_factory=list)
     owner: list[int] = field(default_factory=list)
     embeddings: list[np.ndarray] = field(default_factory=list)
+    plain: list[np.ndarray] = field(default_factory=list)
     view_owner: list[int] = field(default_factory=list)
     view_embeddings: list[np.ndarray] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -105,9 +106,12 @@ class _Gallery:
         self.products[-1][1].append(Picture(len(self.owner), source, start, size))
         self.owner.append(len(self.products) - 1)
 
-    def calibration(self, embeddings: np.ndarray) -> Calibration:
-        """Calibrate on the views: each asked of the whole catalogue, its own product apart."""
-        scores = np.concatenate(self.view_embeddings) @ embeddings.T
+    def calibration(self) -> Calibration:
+        """Calibrate on the views: each asked of the whole catalogue, its own product apart.
+
+        Of the pictures as they are: the rows hold views of the same make, which would flatter.
+        """
+        scores = np.concatenate(self.view_embeddings) @ np.concatenate(self.plain).T
         own = np.array(self.view_owner)[:, None] == np.array(self.owner)[None]
         return calibrate(np.where(own, scores, -np.inf).max(1), np.where(own, -np.inf, scores).max(1))
 
@@ -121,6 +125,7 @@ def _read_gallery(entries: list[Entry], embedder: Embedder, pictures: Path, seed
         decoded = _decoded(entries, embedder, gallery.skipped)
         for batch in iter(lambda: list(itertools.islice(decoded, BATCH)), []):
             gallery.embeddings.append(embedder.embed_references([pixels for *_, pixels in batch], seed))
+            gallery.plain.append(embedder.embed([pixels for *_, pixels in batch], fast=True))
             photos = []
             for number, product, source, pixels in batch:
                 gallery.add_row(product, source, file.tell(), _append(file, pixels))

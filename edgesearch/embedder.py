@@ -190,7 +190,8 @@ class Embedder:
         Args:    pictures: B times (H, W, 3) uint8; seed: of the views.
         Returns: (B, D) float32, rows of unit length.
         """
-        return np.concatenate([self._reference(picture, seed) for picture in pictures])
+        rows = [self._reference(picture, seed) for picture in pictures]
+        return np.concatenate([np.empty((0, self.config.dim), np.float32), *rows])
 
     def _reference(self, picture: np.ndarray, seed: int) -> np.ndarray:
         side = self.config.preprocessing.crop

@@ -125,6 +125,7 @@ def test_a_reference_on_a_plain_background_is_drawn_towards_shop_photos() -> Non
     embedder = Embedder.open(TINY_MODEL)
     plain, photo = np.full((80, 80, 3), 255, np.uint8), photos(1)[0]
     plain[20:60, 30:50] = (200, 30, 40)
+    assert embedder.embed_references([]).shape == (0, embedder.config.dim)
     references = embedder.embed_references([plain, photo])
     np.testing.assert_allclose(references[1:], embedder.embed([photo]), atol=1e-5)
     alone = embedder.embed([plain], fast=True)[0]

@@ -41,7 +41,8 @@ def _accuracy(options: argparse.Namespace) -> None:
             f"tools/bench: {options.weights} is missing; the pretrained baseline is left out.",
             file=sys.stderr,
         )
-    results = accuracy.accuracy(options.data, weights, options.model, options.protocol or list(protocols.PROTOCOLS))
+    names = options.protocol or [n for n in protocols.PROTOCOLS if not n.endswith(protocols.AMONG_DISTRACTORS)]
+    results = accuracy.accuracy(options.data, weights, options.model, names)
     context = _context(options.model)
     if options.json:
         print(json.dumps({**context, "protocols": results, "markdown": accuracy.table(results)}))
@@ -79,7 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of real photos")
     added.add_argument("--weights", type=Path, default=Path("../shared/models/mobilenet_v2_imagenet.npz"))
     added.add_argument("--model", type=Path, default=default_model(), help="model folder (default: the shipped one)")
-    added.add_argument("--protocol", action="append", choices=list(protocols.PROTOCOLS), help="only this one")
+    added.add_argument(
+        "--protocol",
+        action="append",
+        choices=list(protocols.PROTOCOLS),
+        help="this one (default: all without distractors, which take minutes each)",
+    )
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=_accuracy)
     return parser

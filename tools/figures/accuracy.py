@@ -1,5 +1,6 @@
 """Accuracy on real photos, from float to the compressed index, through the real bundle and engine."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) ->
     Returns: figures by protocol and system: recall@1, recall@5, map, and through the engine p50_ms, p95_ms.
     """
     baseline = _remembering(_pretrained(weights)) if weights else None
-    networks = {precision: _Network(Embedder.open(model, precision)) for precision in ("fp32", "int8")}
+    threads = os.cpu_count() or 1
+    networks = {precision: _Network(Embedder.open(model, precision, threads)) for precision in ("fp32", "int8")}
     results: dict[str, dict[str, Figures]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for protocol in tqdm(write_all(data, Path(temporary), names), desc="accuracy", disable=None):
