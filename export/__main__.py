@@ -25,7 +25,7 @@ from . import artifact
 from .pictures import Source, training_sources
 
 PARITY_PICTURES = 32
-COMPARED_PICTURES = 64  # to calibrate on
+COMPARED_PICTURES = 256  # to calibrate on
 
 
 def main() -> int:

@@ -99,7 +99,7 @@ def _project_by_pca(model: Embedder, inputs: np.ndarray) -> None:
     )
     mean = pooled.mean(0)
     _, spread, axes = torch.linalg.svd(pooled - mean, full_matrices=False)
-    kept = min(model.projection.out_features, len(axes))
+    kept = min(model.projection.out_features, len(axes) // 2)  # the last axes of so few pictures are noise
     model.projection.weight.zero_()
     model.projection.weight[:kept] = axes[:kept] / spread[:kept, None].sqrt().clamp_min(1e-6)
     model.projection.bias.copy_(-model.projection.weight @ mean)
