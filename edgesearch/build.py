@@ -95,7 +95,7 @@ class _Gallery:
     products: list[tuple[Product, list[Picture]]] = field(default_factory=list)
     owner: list[int] = field(default_factory=list)
     embeddings: list[np.ndarray] = field(default_factory=list)
-    plain: list[np.ndarray] = field(default_factory=list)
+    glances: list[np.ndarray] = field(default_factory=list)
     view_owner: list[int] = field(default_factory=list)
     view_embeddings: list[np.ndarray] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -111,7 +111,7 @@ class _Gallery:
 
         Of the pictures as they are: the rows hold views of the same make, which would flatter.
         """
-        scores = np.concatenate(self.view_embeddings) @ np.concatenate(self.plain).T
+        scores = np.concatenate(self.view_embeddings) @ np.concatenate(self.glances).T
         own = np.array(self.view_owner)[:, None] == np.array(self.owner)[None]
         return calibrate(np.where(own, scores, -np.inf).max(1), np.where(own, -np.inf, scores).max(1))
 
@@ -124,8 +124,9 @@ def _read_gallery(entries: list[Entry], embedder: Embedder, pictures: Path, seed
     with open(pictures, "wb") as file:
         decoded = _decoded(entries, embedder, gallery.skipped)
         for batch in iter(lambda: list(itertools.islice(decoded, BATCH)), []):
-            gallery.embeddings.append(embedder.embed_references([pixels for *_, pixels in batch], seed))
-            gallery.plain.append(embedder.embed([pixels for *_, pixels in batch], fast=True))
+            rows, glances = embedder.embed_references([pixels for *_, pixels in batch], seed)
+            gallery.embeddings.append(rows)
+            gallery.glances.append(glances)
             photos = []
             for number, product, source, pixels in batch:
                 gallery.add_row(product, source, file.tell(), _append(file, pixels))

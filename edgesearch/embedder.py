@@ -184,22 +184,23 @@ class Embedder:
         inputs = [self.config.preprocessing(*pair) for pair in zip(pictures, squares, strict=True)]
         return self.run(np.stack(inputs))
 
-    def embed_references(self, pictures: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
+    def embed_references(self, pictures: Sequence[np.ndarray], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Embed reference images: a photo as it is, of a product on a plain background the mean with made views of it.
 
         Args:    pictures: B times (H, W, 3) uint8; seed: of the views.
-        Returns: (B, D) float32, rows of unit length.
+        Returns: (B, D) float32, the rows of an index; and the same of one look at each picture, without views.
         """
-        rows = [self._reference(picture, seed) for picture in pictures]
-        return np.concatenate([np.empty((0, self.config.dim), np.float32), *rows])
+        glances = self.embed(pictures, fast=True)
+        rows = [self._reference(*pair, seed) for pair in zip(pictures, glances, strict=True)]
+        return np.concatenate([np.empty((0, self.config.dim), np.float32), *rows]), glances
 
-    def _reference(self, picture: np.ndarray, seed: int) -> np.ndarray:
+    def _reference(self, picture: np.ndarray, glance: np.ndarray, seed: int) -> np.ndarray:
         side = self.config.preprocessing.crop
         made = views.made_views(picture, side, np.random.default_rng(seed))
         if not made:
             return self.embed([picture])
         shop = self._look(made, [Square(0, 0, side)] * len(made))[0]
-        return unit(self.embed([picture], fast=True) + unit(shop.sum(0, keepdims=True)))
+        return unit(glance + unit(shop.sum(0, keepdims=True)))
 
     def embed_photos(self, photos: Sequence[image.Photo], fast: bool = False, batch: int = 16) -> np.ndarray:
         """Decode and embed: B photos -> (B, D) float32; raises ImageError."""

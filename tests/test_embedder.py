@@ -125,10 +125,11 @@ def test_a_reference_on_a_plain_background_is_drawn_towards_shop_photos() -> Non
     embedder = Embedder.open(TINY_MODEL)
     plain, photo = np.full((80, 80, 3), 255, np.uint8), photos(1)[0]
     plain[20:60, 30:50] = (200, 30, 40)
-    assert embedder.embed_references([]).shape == (0, embedder.config.dim)
-    references = embedder.embed_references([plain, photo])
+    assert [rows.shape for rows in embedder.embed_references([])] == [(0, embedder.config.dim)] * 2
+    references, glances = embedder.embed_references([plain, photo])
     np.testing.assert_allclose(references[1:], embedder.embed([photo]), atol=1e-5)
-    alone = embedder.embed([plain], fast=True)[0]
+    np.testing.assert_allclose(glances, embedder.embed([plain, photo], fast=True), atol=1e-5)
+    alone = glances[0]
     shop = embedder.embed([views.shelf_view(views.cut_out(plain), 32, np.random.default_rng(5))], fast=True)[0]
     assert references[0] @ shop > alone @ shop
 
