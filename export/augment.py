@@ -183,17 +183,19 @@ def _project(homography: Tensor, side: int) -> Tensor:
     return (points[..., :2] / depth).view(-1, side, side, 2)
 
 
-def plain_views(pixels: Tensor, aspect: Tensor, cut_out: Tensor, side: int) -> Tensor:
+def plain_views(pixels: Tensor, aspect: Tensor, cut_out: Tensor, side: int, background: Tensor | None = None) -> Tensor:
     """The undisturbed pictures as a device sees them: the middle of a photo, a cut-out whole on white.
 
-    Args:    as `Augmenter.views`.
+    Args:    as `Augmenter.views`; with a background, a cut-out lies on it and is smaller.
     Returns: (B, 3, T, T) float32 in [-1, 1].
     """
     longer = aspect.clamp(min=1)
     wide, high = aspect / longer, 1 / longer
-    reach = torch.where(cut_out, torch.tensor(1 / 0.9), 0.875 * torch.minimum(wide, high))
+    filled = 0.9 if background is None else 0.65
+    reach = torch.where(cut_out, torch.tensor(1 / filled), 0.875 * torch.minimum(wide, high))
     homography = torch.zeros(len(aspect), 3, 3)
     homography[:, 0, 0], homography[:, 1, 1], homography[:, 2, 2] = reach / wide, reach / high, 1
     layer = _sample(pixels, _project(homography, side), padding_mode="zeros")
-    view = layer[:, :3] + 1 - layer[:, 3:]
+    scene = 1.0 if background is None else F.interpolate(background[:, :3].float(), size=side, mode="bilinear") / 255
+    view = layer[:, :3] + (1 - layer[:, 3:]) * scene
     return (view * 2 - 1).contiguous(memory_format=torch.channels_last)

@@ -13,8 +13,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from edgesearch.errors import ModelError
 
 from .torchvision_cpu import torchvision
+from .weights import Weights
 
-State = dict[str, Tensor]
 CONVENTIONS = ("tensorflow", "torchvision")
 
 
@@ -45,6 +45,16 @@ class Embedder(nn.Module):
         self.prepare = Standardize() if convention == "torchvision" else nn.Identity()
         self.features = features
         self.projection = nn.Linear(channels, dim)
+
+    @torch.no_grad()
+    def start_from(self, mean: Tensor, axes: Tensor) -> None:
+        """Let the projection begin as PCA; mean: (C,), axes: (C, K), the first of which are taken, up to D."""
+        first = axes[:, : self.projection.out_features]
+        # Lost in the L2 norm, but steps of AdamW are absolute.
+        first = first * (self.projection.out_features**0.5 / first.norm())
+        self.projection.weight.zero_()
+        self.projection.weight[: first.shape[1]] = first.T
+        self.projection.bias.copy_(-self.projection.weight @ mean)
 
     def maps(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) float32 in [-1, 1] -> (B, C, h, w), the backbone's last feature maps."""
@@ -87,13 +97,13 @@ class Mean(nn.Module):
         return x.mean((2, 3), keepdim=True)
 
 
-def embedder(name: str, dim: int, convention: str = "torchvision", weights: State | None = None) -> Embedder:
+def embedder(name: str, dim: int, convention: str = "torchvision", weights: Weights | None = None) -> Embedder:
     """Build an embedder on backbone `name`, batch norm folded into the convolutions.
 
     Folding fixes the batch statistics, so fine-tuning is the same function in training and in use, and faster.
 
-    Args:    convention: whose padding and input range the weights were trained with; weights: under torchvision's
-             keys, None for random ones (tests).
+    Args:    convention: whose padding and input range the weights were trained with; weights: None for random ones
+             (tests).
     Raises:  ModelError: unknown backbone or convention, or weights that do not belong to it.
     """
     if name not in BACKBONES or convention not in CONVENTIONS:
@@ -113,6 +123,20 @@ def embedder(name: str, dim: int, convention: str = "torchvision", weights: Stat
         pad_same(features)
     built = Embedder(name, convention, features, backbone.channels, dim)
     return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def half_whitening(features: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Mean and principal axes of features, each axis divided by the square root of its standard deviation.
+
+    Between PCA, where a few directions drown the others, and whitening, where noise counts as much as products (Jegou
+    and Chum, ECCV 2012, whiten fully).
+
+    Args:    features: (N, C) float32; count: of axes, K, at most N and C.
+    Returns: (C,) and (C, K) float32.
+    """
+    mean = features.mean(0)
+    _, spread, axes = torch.pca_lowrank(features - mean, q=count, center=False, niter=6)
+    return mean, axes * spread**-0.5
 
 
 def pad_same(module: nn.Module) -> None:
@@ -151,12 +175,18 @@ def fold_batch_norm(module: nn.Module) -> None:
             before = (name, child)
 
 
-def _load(network: nn.Module, weights: State, name: str) -> None:
+def _load(network: nn.Module, weights: Weights, name: str) -> None:
     try:
-        missing, unexpected = network.load_state_dict(weights, strict=False)
+        missing, unexpected = network.load_state_dict(weights.tensors, strict=False)
     except RuntimeError as error:  # an array of another shape
-        raise ModelError(f"these weights do not fit {name} ({str(error).splitlines()[-1].strip()}).") from error
+        detail = str(error).splitlines()[-1].strip()
+        raise ModelError(
+            f"{weights.source}: no weights of {name} ({detail}); give others, or mend the recipe."
+        ) from error
     without = ("classifier.", "fc.")  # the classifier is not used
     missing = [key for key in missing if not key.startswith(without) and not key.endswith("num_batches_tracked")]
     if missing or unexpected:
-        raise ModelError(f"these are not weights of {name}; missing {missing[:3]}, unknown {list(unexpected)[:3]}.")
+        raise ModelError(
+            f"{weights.source}: no weights of {name} (missing {missing[:3]}, unknown {list(unexpected)[:3]}); give "
+            "others, or mend the recipe."
+        )

@@ -26,7 +26,8 @@ must be able to say "unknown": the open-set threshold is calibrated for each cat
   `python -m export train`; the commands are in `python -m export --help`.
 - Training pictures: {pictures}.
 - Never used: groceries with even class id, every third object, every `test.txt`. Held out to choose the recipe:
-  groceries whose class id leaves 5 when divided by 6, every fourth of the training objects.
+  groceries whose class id leaves 5 when divided by 6, every fourth of the training objects, and of the others `val.txt`
+  and every sixth photo.
 - Licences of the pictures: Grocery Store Dataset MIT; YCB objects CC BY 4.0 (Calli et al. 2015); clothing-dataset
   CC0; TrashNet MIT; catalogue pictures of dotnet/eShop MIT and saleor BSD-3; ambientCG and Poly Haven surfaces CC0;
   drawn products by this project. No picture is part of this repository.
@@ -63,8 +64,9 @@ One training run, one seed.
 LIMITS = """\
 ## What more data would give
 
-Recall@1 on the held-out products, float, one look, reference images as they are, after the same training with fewer
-grocery products (`limit` in the recipe); `-unseen`: asked among the held-out products alone.
+Recall@1 on the pictures held out of training, float, one look, reference images as they are, after the same training
+with fewer grocery products (`limit` in the recipe); `-unseen`: the products held out, among themselves; `+photos`: with
+photos of other things among them.
 
 {table}
 

@@ -14,12 +14,12 @@ from edgesearch.embedder import Embedder as RuntimeEmbedder
 from edgesearch.errors import ModelError
 
 from . import artifact
-from .backbones import BACKBONES, Embedder, embedder
+from .backbones import BACKBONES, Embedder, embedder, half_whitening
 from .quantize import quantize
 from .recipe import Quantization, Recipe
 from .to_onnx import to_onnx
-from .verify import HeldBack
-from .weights import pretrained
+from .verify import HeldBack, measure
+from .weights import Weights, pretrained
 
 RECIPES = Path(__file__).parent / "recipes"
 ROUNDS = 30
@@ -64,24 +64,27 @@ def table(rows: list[Row]) -> str:
 
 def _row(recipe: Path, weights: Path | None, folder: Path, calibration: np.ndarray, held_back: HeldBack) -> Row:
     wanted, note = Recipe.read(recipe), ""
+    start: Weights | None = None
     try:
-        state, _ = pretrained(wanted.backbone, wanted.convention, _file(wanted.backbone, weights))
+        start = pretrained(wanted.backbone, wanted.convention, _file(wanted.backbone, weights))
     except ModelError as error:
-        state, note = None, f"Random weights: {error}"
+        note = f"Random weights: {error}"
     torch.manual_seed(wanted.seed)
-    model = embedder(wanted.backbone, wanted.dim, wanted.convention, state)
-    _project_by_pca(model, calibration)
+    model = embedder(wanted.backbone, wanted.dim, wanted.convention, start)
+    features = _pooled(model, calibration)
+    # The last axes of so few pictures are noise.
+    model.start_from(*half_whitening(features, min(wanted.dim, len(features) // 2)))
     to_onnx(model, folder / artifact.FP32_FILE, calibration.shape[-1])
     artifact.write_config(folder, wanted.backbone, wanted.dim, {})
     quantize(folder, calibration, Quantization.read(recipe))
     networks = [RuntimeEmbedder.open(folder, precision) for precision in ("fp32", "int8")]
-    exact, coarse = (artifact.embed(folder, precision, held_back.inputs) for precision in ("fp32", "int8"))
+    found = measure(folder, held_back)
     return Row(
         wanted.backbone,
         _megabytes(folder / artifact.FP32_FILE, folder / artifact.INT8_FILE),
         _latencies(networks, held_back.inputs[:1]),
-        float((exact * coarse).sum(1).mean()),
-        None if note else (held_back.recall(exact), held_back.recall(coarse)),
+        found["cosine"],
+        None if note else (found["recall_fp32"], found["recall_int8"]),
         note,
     )
 
@@ -93,16 +96,10 @@ def _file(backbone: str, weights: Path | None) -> Path | None:
 
 
 @torch.inference_mode()
-def _project_by_pca(model: Embedder, inputs: np.ndarray) -> None:
-    pooled = torch.cat(
-        [model.maps(torch.from_numpy(part)).mean((2, 3)) for part in np.array_split(inputs, len(inputs))]
-    )
-    mean = pooled.mean(0)
-    _, spread, axes = torch.linalg.svd(pooled - mean, full_matrices=False)
-    kept = min(model.projection.out_features, len(axes) // 2)  # the last axes of so few pictures are noise
-    model.projection.weight.zero_()
-    model.projection.weight[:kept] = axes[:kept] / spread[:kept, None].sqrt().clamp_min(1e-6)
-    model.projection.bias.copy_(-model.projection.weight @ mean)
+def _pooled(model: Embedder, inputs: np.ndarray) -> torch.Tensor:
+    """(N, C) float32."""
+    parts = np.array_split(inputs, len(inputs))
+    return torch.cat([model.maps(torch.from_numpy(part)).mean((2, 3)) for part in parts])
 
 
 def _megabytes(*files: Path) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ class Source:
     )
     product: str  # pictures with one product are positives of each other
     clean: bool = False  # a catalogue view: its plain background is cut away
-    held_out: bool = False  # a validation product
+    held_out: bool = False  # kept for validation: of a product never trained on, or one more photo of one that is
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,16 @@ class Pictures:
     group: np.ndarray
     clean: np.ndarray
     held_out: np.ndarray
+
+    @cached_property
+    def cut_out(self) -> np.ndarray:
+        """(N,) bool: has transparent surroundings."""
+        return (self.pixels[:, 3] < 128).mean((1, 2)) > 0.01
+
+    @cached_property
+    def unseen(self) -> np.ndarray:
+        """(N,) bool: no picture of its product is trained on."""
+        return ~np.isin(self.label, self.label[~self.held_out])
 
 
 def pack(data: Path, drawn: Path | None, out: Path) -> Pictures:
@@ -102,7 +113,7 @@ def training_sources(data: Path) -> Iterator[Source]:
 
 
 def _groceries(folder: Path) -> Iterator[Source]:
-    """Products with odd class id only; every third of them is held out for validation."""
+    """Products with odd class id only; every third of them is held out for validation, and so is all of val.txt."""
     with open(folder / "classes.csv", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             number = int(row["Class ID (int)"])
@@ -113,15 +124,18 @@ def _groceries(folder: Path) -> Iterator[Source]:
         for line in (folder / split).read_text(encoding="utf-8").splitlines():
             name, class_id, _ = line.split(", ")
             if int(class_id) % 2:
-                yield Source(folder / name, "groceries", f"groceries-{class_id}", held_out=int(class_id) % 6 == 5)
+                held_out = int(class_id) % 6 == 5 or split == "val.txt"
+                yield Source(folder / name, "groceries", f"groceries-{class_id}", held_out=held_out)
 
 
 def _objects(folder: Path) -> Iterator[Source]:
-    """Two of every three objects; every fourth of these is held out for validation."""
+    """Two of every three objects; of these every fourth is held out for validation, and of the others some photos."""
     names = [p.name for i, p in enumerate(sorted(folder.iterdir())) if p.is_dir() and i % 3 != 2]
     for i, name in enumerate(names):
-        for path in _images(folder / name):
-            yield Source(path, "objects", name, clean=path.stem.startswith("c"), held_out=i % 4 == 3)
+        for number, path in enumerate(_images(folder / name)):
+            clean = path.stem.startswith("c")
+            held_out = i % 4 == 3 or (not clean and number % 6 == 0)
+            yield Source(path, "objects", name, clean=clean, held_out=held_out)
 
 
 def drawn_sources(folder: Path) -> Iterator[Source]:

@@ -10,6 +10,7 @@ those of the frozen pretrained backbone on the clean pictures (relational distil
 import json
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from .augment import Augmenter, plain_views
-from .backbones import Embedder, embedder
+from .backbones import Embedder, embedder, half_whitening
 from .pictures import SIDE, Pictures
 from .recipe import Recipe
 from .weights import pretrained
@@ -52,7 +53,8 @@ class Sampler:
                 cuts = np.flatnonzero(np.diff(pictures.label[order])) + 1
                 self.groups.append(np.split(order, cuts)[:limit])
                 self.weights.append(weight)
-        self.backgrounds = np.flatnonzero(pictures.group == "background")
+        self.cut_out = pictures.cut_out
+        self.surfaces = np.flatnonzero(pictures.group == "background")
 
     def pairs(self, count: int) -> np.ndarray:
         """(count, 2) int64 rows; both of a row show one product, which no other row shows unless its group runs out."""
@@ -71,11 +73,17 @@ class Sampler:
             return np.array([self.rng.choice(clean), self.rng.choice(rows[~self.clean[rows]])])
         return self.rng.choice(rows, 2, replace=len(rows) < 2)
 
-    def behind(self, pictures: Pictures, count: int) -> np.ndarray:
-        """(count,) rows to show as background: mostly surfaces, else any other picture."""
-        surfaces = self.rng.choice(self.backgrounds, count)
-        clutter = self.rng.integers(0, len(pictures.label), count)
-        return np.where(self.rng.random(count) < 0.7, surfaces, clutter)
+    def behind(self, rows: np.ndarray) -> np.ndarray:
+        """(B,) rows to show behind the products of `rows` (B,): a surface, or a photo of the same step.
+
+        A photo that is in the step as a product of its own must then be told from the product that lies on it, so what
+        lies behind comes to count for nothing.
+        """
+        photos = rows[~self.cut_out[rows]]
+        surfaces = self.rng.choice(self.surfaces, len(rows))
+        if not len(photos):
+            return surfaces
+        return np.where(self.rng.random(len(rows)) < 0.5, surfaces, self.rng.choice(photos, len(rows)))
 
 
 def contrastive_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
@@ -112,10 +120,11 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.recipe, self.pictures, self.out = recipe, pictures, out
         out.mkdir(parents=True, exist_ok=True)
-        self.cut_out = torch.from_numpy((pictures.pixels[:, 3] < 128).mean((1, 2)) > 0.01)
+        self.cut_out = torch.from_numpy(pictures.cut_out)
         self.aspect = torch.from_numpy(pictures.aspect)
-        state, self.weights = pretrained(recipe.backbone, recipe.convention, weights)
-        self.model = embedder(recipe.backbone, recipe.dim, recipe.convention, state)
+        start = pretrained(recipe.backbone, recipe.convention, weights)
+        self.weights = start.source
+        self.model = embedder(recipe.backbone, recipe.dim, recipe.convention, start)
         self.teacher = self._start_from_pca()
         for stage in list(self.model.features.children())[: recipe.frozen_stages]:
             stage.requires_grad_(False)
@@ -185,7 +194,7 @@ class Trainer:
         return {"contrast": contrast.item(), "relation": relation.item()}
 
     def _views(self, rows: np.ndarray, sampler: Sampler, augmenter: Augmenter, side: int) -> Tensor:
-        behind = sampler.behind(self.pictures, len(rows))
+        behind = sampler.behind(rows)
         shelf = augmenter.chance(len(rows), self.recipe.shelf_probability)
         parts = []
         for start in range(0, len(rows), CHUNK):
@@ -207,67 +216,68 @@ class Trainer:
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
     @torch.inference_mode()
-    def _embed_plain(self, rows: np.ndarray, model: Embedder, pooled: bool = False) -> Tensor:
-        """(len(rows), D) embeddings, or (len(rows), C) pooled features, of the undisturbed pictures."""
-        parts = []
-        for part in np.array_split(rows, max(1, len(rows) // 32)):
-            views = plain_views(
-                torch.from_numpy(self.pictures.pixels[part]), self.aspect[part], self.cut_out[part], SIDE
-            )
+    def _embed_plain(self, rows: np.ndarray, model: Embedder, surfaces: np.ndarray | None = None) -> Tensor:
+        """(len(rows), D) embeddings of the undisturbed pictures, cut-outs on white or on those surfaces."""
+        return torch.cat([model.head(maps) for maps in self._plain_maps(rows, model, surfaces)])
+
+    @torch.inference_mode()
+    def _plain_maps(self, rows: np.ndarray, model: Embedder, surfaces: np.ndarray | None = None) -> Iterator[Tensor]:
+        for part in np.array_split(np.arange(len(rows)), max(1, len(rows) // 32)):
+            pixels, aspect, cut_out = (a[rows[part]] for a in (self.pictures.pixels, self.aspect, self.cut_out))
+            behind = None if surfaces is None else torch.from_numpy(self.pictures.pixels[surfaces[part]])
+            views = plain_views(torch.from_numpy(pixels), aspect, cut_out, SIDE, behind)
             with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
                 maps = model.maps(views)
-            parts.append(maps.float().mean((2, 3)) if pooled else model.head(maps.float()))
-        return torch.cat(parts).float().clone()
-
-    def _whitening(self) -> tuple[Tensor, Tensor]:
-        """Mean (C,) and half-whitened principal axes (C, D) of the untrained backbone's features of every picture.
-
-        Axes divided by the square root of their standard deviation: between PCA, where a few directions drown the
-        others, and whitening, where noise counts as much as products (Jegou and Chum, ECCV 2012, whiten fully).
-        """
-        rows = np.arange(len(self.pictures.label))
-        kept = self.out / "features.npy"  # minutes of work, and the same when a stopped run continues
-        if not kept.exists():
-            np.save(kept, self._embed_plain(rows, self.model, pooled=True).numpy())
-        self.features = torch.from_numpy(np.load(kept))
-        mean = self.features.mean(0)
-        _, spread, axes = torch.pca_lowrank(
-            self.features - mean, q=min(TEACHER_DIM, len(mean), len(self.features)), center=False, niter=6
-        )
-        return mean, axes * spread**-0.5
+            yield maps.float()
 
     def _start_from_pca(self) -> Tensor:
-        """Let the projection begin as PCA; returns the teacher, (N, TEACHER_DIM) float32 unit rows."""
-        mean, axes = self._whitening()
-        first = axes[:, : self.recipe.dim]
-        first = first * (self.recipe.dim**0.5 / first.norm())  # lost in the L2 norm, but steps of AdamW are absolute
-        with torch.no_grad():
-            self.model.projection.weight.copy_(first.T)
-            self.model.projection.bias.copy_(-first.T @ mean)
-        return F.normalize((self.features - mean) @ axes)
+        """Let the projection begin as PCA of every picture; returns the teacher, (N, C) float32 unit rows."""
+        features = self._features()
+        mean, axes = half_whitening(features, min(TEACHER_DIM, *features.shape))
+        self.model.start_from(mean, axes)
+        return F.normalize((features - mean) @ axes)
+
+    def _features(self) -> Tensor:
+        """(N, C) float32: the untrained backbone's pooled feature maps of every picture."""
+        kept = self.out / "features.npy"  # minutes of work, and the same when a stopped run continues
+        if not kept.exists():
+            every = np.arange(len(self.pictures.label))
+            np.save(kept, torch.cat([maps.mean((2, 3)) for maps in self._plain_maps(every, self.model)]).numpy())
+        return torch.from_numpy(np.load(kept))
 
     def validate(self, model: Embedder) -> dict[str, float]:
-        """Recall@1 of held-out products among all of their group (-unseen: among themselves)."""
+        """Recall@1 by protocol; pictures that are asked lie on a surface if they are cut out, all others are plain."""
+        protocols = self._protocols()
+        gallery = np.unique(np.concatenate([rows for rows, _ in protocols.values()]))
+        queries = np.unique(np.concatenate([rows for _, rows in protocols.values()]))
+        surfaces = np.resize(np.flatnonzero(self.pictures.group == "background"), len(queries))
+        known, asked = self._embed_plain(gallery, model), self._embed_plain(queries, model, surfaces)
+        found = {}
+        for name, (rows, right) in protocols.items():
+            scores = asked[np.searchsorted(queries, right)] @ known[np.searchsorted(gallery, rows)].T
+            best = self.pictures.label[rows[scores.argmax(1).numpy()]]
+            found[name] = round(float((best == self.pictures.label[right]).mean()), 4)
+        return found
+
+    def _protocols(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Like those of the test, on held-out pictures: rows of the gallery, and rows that are asked.
+
+        A group is found by the clean pictures of all its products, `-unseen` by those of products never trained on,
+        `-5ref` by five photos of each; `+photos` has photos of other things among them.
+        """
         pictures, found = self.pictures, {}
+        others = np.flatnonzero(np.isin(pictures.group, ("clothing", "packaging")))[::8]
         for group in ("groceries", "objects"):
-            gallery = np.flatnonzero((pictures.group == group) & pictures.clean)
-            queries = np.flatnonzero((pictures.group == group) & pictures.held_out & ~pictures.clean)
-            scores, unseen = self._scores(gallery, queries, model), pictures.held_out[gallery]
-            found[group] = self._recall(scores, gallery, queries)
-            found[f"{group}-unseen"] = self._recall(scores[:, unseen], gallery[unseen], queries)
+            own = pictures.group == group
+            clean, asked = own & pictures.clean, own & pictures.held_out & ~pictures.clean
+            found[group] = np.flatnonzero(clean), np.flatnonzero(asked)
+            unseen = np.flatnonzero(clean & pictures.unseen), np.flatnonzero(asked & pictures.unseen)
+            found[f"{group}-unseen"] = unseen
+            found[f"{group}-unseen+photos"] = np.concatenate([unseen[0], others]), unseen[1]
         photos = np.flatnonzero((pictures.group == "groceries") & ~pictures.clean)
-        gallery = photos[_first_of_each(pictures.label[photos], 5)]
-        queries = np.setdiff1d(photos[pictures.held_out[photos]], gallery)
-        scores = self._scores(gallery, queries, model)
-        return found | {"groceries-5ref": self._recall(scores, gallery, queries)}
-
-    def _scores(self, gallery: np.ndarray, queries: np.ndarray, model: Embedder) -> np.ndarray:
-        """(len(queries), len(gallery)) float32."""
-        return (self._embed_plain(queries, model) @ self._embed_plain(gallery, model).T).numpy()
-
-    def _recall(self, scores: np.ndarray, gallery: np.ndarray, queries: np.ndarray) -> float:
-        best = self.pictures.label[gallery[scores.argmax(1)]]
-        return round(float((best == self.pictures.label[queries]).mean()), 4)
+        five = photos[_first_of_each(pictures.label[photos], 5)]
+        found["groceries-5ref"] = five, np.setdiff1d(photos[pictures.held_out[photos]], five)
+        return found
 
     def _checkpoint(self) -> None:
         state = {"step": self.step, "model": self.model.state_dict(), "average": self.average.state_dict()}

@@ -28,7 +28,8 @@ class HeldBack:
     @classmethod
     def of(cls, sources: list[Source]) -> "HeldBack":
         """Every held-out grocery product: catalogue picture and photos."""
-        kept = [s for s in sources if s.held_out and s.group == "groceries"]
+        unseen = {s.product for s in sources if s.held_out and s.clean and s.group == "groceries"}
+        kept = [s for s in sources if s.product in unseen]
         return cls(
             artifact.inputs([s.path for s in kept]),
             np.array([s.product for s in kept]),
@@ -41,19 +42,20 @@ class HeldBack:
         return float((self.product[self.clean][scores.argmax(1)] == self.product[~self.clean]).mean())
 
 
-def verify(folder: Path, held_back: HeldBack) -> dict[str, float]:
-    """Measure int8 against float.
-
-    Returns: number of held-back pictures, mean cosine between the two, and recall@1 of each.
-    Raises:  ModelError: int8 is farther from float than the gate allows.
-    """
+def measure(folder: Path, held_back: HeldBack) -> dict[str, float]:
+    """Int8 against float: number of held-back pictures, mean cosine between the two, and recall@1 of each."""
     exact, coarse = (artifact.embed(folder, precision, held_back.inputs) for precision in ("fp32", "int8"))
-    found = {
+    return {
         "held_back": len(exact),
         "cosine": float((exact * coarse).sum(1).mean()),
         "recall_fp32": held_back.recall(exact),
         "recall_int8": held_back.recall(coarse),
     }
+
+
+def verify(folder: Path, held_back: HeldBack) -> dict[str, float]:
+    """Measure, and raise ModelError where int8 is farther from float than the gate allows."""
+    found = measure(folder, held_back)
     if found["cosine"] < GATE_COSINE or found["recall_fp32"] - found["recall_int8"] > GATE_RECALL:
         raise ModelError(
             f"{folder}: int8 is too far from float: cosine {found['cosine']:.4f} (at least {GATE_COSINE}), recall@1 "

@@ -2,20 +2,32 @@
 
 import pickle
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from edgesearch.errors import ModelError
 from edgesearch.manifest import sha256
 
-from .backbones import State
 from .torchvision_cpu import torchvision
 
 
-def pretrained(backbone: str, convention: str, file: Path | None = None) -> tuple[State, str]:
-    """Weights under torchvision's keys, and what to write down about them.
+@dataclass(frozen=True)
+class Weights:
+    """A checkpoint.
+
+    Attributes: tensors: under torchvision's keys; source: the file's name and hash.
+    """
+
+    tensors: dict[str, Tensor]
+    source: str
+
+
+def pretrained(backbone: str, convention: str, file: Path | None = None) -> Weights:
+    """Read weights, or fetch them.
 
     Args:    file: a checkpoint in torchvision's format, or `.npz` of arrays under its keys; None: the ones that
              torchvision publishes, kept where `torch.hub` keeps its downloads.
@@ -32,7 +44,7 @@ def pretrained(backbone: str, convention: str, file: Path | None = None) -> tupl
         raise ModelError(f"{file}: no readable weights ({error}); give the file named in its README.") from error
     except (pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise ModelError(f"{file}: holds more than weights, or is damaged ({error}); copy it again.") from error
-    return tensors, f"{file.name}, sha256 {sha256(file.read_bytes())}"
+    return Weights(tensors, f"{file.name}, sha256 {sha256(file.read_bytes())}")
 
 
 def _arrays(file: Path) -> dict[str, np.ndarray]:

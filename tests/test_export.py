@@ -1,5 +1,7 @@
 """Training, export and quantization, on small networks and made-up pictures."""
 
+import json
+import shutil
 import urllib.error
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +17,11 @@ from torch.nn import functional as F  # noqa: E402
 
 from edgesearch import CatalogError, ModelError  # noqa: E402
 from edgesearch.embedder import Embedder as RuntimeEmbedder  # noqa: E402
+from edgesearch.embedder import default_model  # noqa: E402
 from export import artifact, compare, quantize, to_onnx, verify  # noqa: E402
 from export.augment import Augmenter, plain_views  # noqa: E402
 from export.backbones import BACKBONES, embedder, fold_batch_norm, pad_same  # noqa: E402
+from export.card import write_card  # noqa: E402
 from export.pictures import Pictures, drawn_sources, pack, training_sources  # noqa: E402
 from export.recipe import Quantization, Recipe  # noqa: E402
 from export.torchvision_cpu import torchvision  # noqa: E402
@@ -68,10 +72,11 @@ def test_wrong_weights_are_named(tmp_path: Path) -> None:
     for name, convention in (("alexnet", "torchvision"), ("resnet18", "caffe")):
         with pytest.raises(ModelError, match="choose one of"):
             embedder(name, 8, convention)
-    some = {"features.0.0.weight": torch.zeros(32, 3, 3, 3)}
-    with pytest.raises(ModelError, match="not weights of mobilenet_v2; missing"):
+    torch.save({"features.0.0.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "some.pth")
+    some = pretrained("mobilenet_v2", "torchvision", tmp_path / "some.pth")
+    with pytest.raises(ModelError, match=r"^some\.pth, .*: no weights of mobilenet_v2 \(missing"):
         embedder("mobilenet_v2", 8, weights=some)
-    with pytest.raises(ModelError, match="do not fit mobilenet_v3_small"):
+    with pytest.raises(ModelError, match=r"^some\.pth, .*: no weights of mobilenet_v3_small \(.*size mismatch"):
         embedder("mobilenet_v3_small", 8, weights=some)
     for name in ("text.npz", "text.pth", "none.pth"):
         if name.startswith("text"):
@@ -112,8 +117,8 @@ def test_a_torchvision_checkpoint_gives_torchvisions_network(
     kept.parent.mkdir()
     torch.save(network.state_dict(), kept)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    state, described = pretrained(name, "torchvision")
-    assert described.startswith(f"{kept.name}, sha256 ")
+    weights = pretrained(name, "torchvision")
+    assert weights.source.startswith(f"{kept.name}, sha256 ")
 
     x = torch.rand(1, 3, 64, 64)
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -122,7 +127,7 @@ def test_a_torchvision_checkpoint_gives_torchvisions_network(
     classifier.register_forward_pre_hook(lambda module, args: pooled.append(args[0]))
     with torch.inference_mode():
         network((x - mean.view(3, 1, 1)) / deviation.view(3, 1, 1))
-        maps = embedder(name, 8, "torchvision", state).maps(x * 2 - 1)
+        maps = embedder(name, 8, "torchvision", weights).maps(x * 2 - 1)
     assert maps.shape[1] == BACKBONES[name].channels
     expected = pooled[0].flatten(1)
     assert torch.allclose(maps.mean((2, 3)), expected, atol=1e-3 * expected.abs().max())
@@ -172,6 +177,20 @@ def test_the_sampler_pairs_pictures_of_one_product_and_keeps_out_the_held_out() 
     assert set(pictures.label[few[:, 0]]) == {0}
 
 
+def test_what_lies_behind_is_a_surface_or_a_photo_of_the_same_step() -> None:
+    pictures = made_up()
+    pictures.pixels[pictures.clean, 3, :40] = 0
+    sampler = Sampler(pictures, replace(Recipe.read(RECIPE), share={"groceries": 0.5, "objects": 0.5}), seed=0)
+    rows = sampler.pairs(4).T.reshape(-1)
+    behind = np.concatenate([sampler.behind(rows) for _ in range(20)])
+    surface = pictures.group[behind] == "background"
+    assert 0.3 < surface.mean() < 0.7
+    assert np.isin(behind[~surface], rows).all()
+    assert not pictures.clean[behind[~surface]].any()
+    only_cut_out = np.flatnonzero(pictures.clean)
+    assert (pictures.group[sampler.behind(only_cut_out)] == "background").all()
+
+
 def test_views_have_the_networks_range_and_are_seeded() -> None:
     pictures = made_up()
     pixels, aspect = torch.from_numpy(pictures.pixels[:8]), torch.from_numpy(pictures.aspect[:8])
@@ -188,6 +207,13 @@ def test_a_plain_view_is_the_picture() -> None:
     views = plain_views(torch.from_numpy(pictures.pixels[:1]), torch.ones(1), torch.zeros(1, dtype=torch.bool), 32)
     expected = torch.from_numpy(pictures.pixels[0, :3, 0, 0] / 127.5 - 1).float()
     assert torch.allclose(views[0, :, 16, 16], expected, atol=1e-4)
+    pixels = torch.from_numpy(pictures.pixels[:1].copy())
+    pixels[:, :, :, 112:] = 0
+    behind = torch.full((1, 4, 224, 224), 51, dtype=torch.uint8)
+    on_surface = plain_views(pixels, torch.ones(1), torch.ones(1, dtype=torch.bool), 32, behind)
+    assert torch.allclose(on_surface[0, :, 16, 10], expected, atol=1e-4)
+    assert torch.allclose(on_surface[0, :, 16, 20], torch.tensor(51 / 127.5 - 1), atol=1e-4)
+    assert torch.allclose(on_surface[0, :, 16, 2], torch.tensor(51 / 127.5 - 1), atol=1e-4)
 
 
 def small_recipe(tmp_path: Path, steps: str) -> Recipe:
@@ -237,6 +263,26 @@ def test_export_agrees_with_torch_and_the_runtime_loads_it(run: Path, tmp_path: 
     exact, coarse = (artifact.embed(folder, precision, inputs) for precision in ("fp32", "int8"))
     assert (exact * coarse).sum(1).min() > 0.9
     assert (folder / artifact.INT8_FILE).stat().st_size < 0.5 * (folder / artifact.FP32_FILE).stat().st_size
+
+
+def test_the_card_tells_what_was_measured(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model_v0"
+    shutil.copytree(default_model(), folder)
+    accuracy = {
+        "command": "tools/bench accuracy --json",
+        "seed": 3,
+        "model": "model_v0 int8",
+        "device": "a device",
+        "markdown": "| protocol | recall |\n|---|---|\n| shelf | 0.250 |",
+    }
+    card = write_card(folder, accuracy, []).read_text()
+    assert "`tools/bench accuracy`, seed 3, model_v0 int8, a device." in card
+    assert "| shelf | 0.250 |" in card
+    assert "What more data would give" not in card
+    last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])["recall@1"]
+    with_runs = write_card(folder, accuracy, [run]).read_text()
+    assert f"| grocery products | {' | '.join(last)} |" in with_runs
+    assert f"| all | {' | '.join(f'{value:.3f}' for value in last.values())} |" in with_runs
 
 
 def test_the_gate_refuses_an_int8_network_that_differs(run: Path, tmp_path: Path) -> None:
@@ -320,6 +366,18 @@ def test_forbidden_pictures_never_enter_training(real_photos: Path) -> None:
     assert numbers
     assert all(number % 2 for number in numbers)
     assert not [source for source in sources if "/groceries/test/" in source.path.as_posix()]
+
+
+def test_what_is_asked_in_validation_is_not_trained_on(real_photos: Path) -> None:
+    sources = list(training_sources(real_photos))
+    for group in ("groceries", "objects"):
+        products = {s.product for s in sources if s.group == group and s.clean}
+        seen = {s.product for s in sources if s.group == group and s.clean and not s.held_out}
+        asked = {s.product for s in sources if s.group == group and s.held_out and not s.clean}
+        assert products > seen
+        assert products - seen < asked
+        assert seen == {s.product for s in sources if s.group == group and not s.held_out}
+    assert all(s.held_out for s in sources if "/groceries/val/" in s.path.as_posix())
 
 
 def test_a_missing_data_folder_is_named(tmp_path: Path) -> None:

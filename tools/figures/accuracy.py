@@ -96,7 +96,7 @@ class _Network:
     def __init__(self, embedder: Embedder):
         self.glances = _remembering(lambda paths: embedder.embed_photos(paths, fast=True))
         self.photos = _remembering(embedder.embed_photos)
-        self.references = _remembering(lambda paths: embedder.embed_references([embedder.read(p) for p in paths]))
+        self.references = _remembering(lambda paths: embedder.embed_references([embedder.read(p) for p in paths])[0])
 
 
 def _exact(networks: dict[str, _Network], asked: _Asked) -> Iterator[tuple[str, np.ndarray]]:
@@ -152,8 +152,8 @@ def _pretrained(weights: Path) -> Embed:
     from export.backbones import embedder
     from export.weights import pretrained
 
-    state, _ = pretrained("mobilenet_v2", "tensorflow", weights)
-    features = embedder("mobilenet_v2", 128, "tensorflow", state).features.eval()
+    start = pretrained("mobilenet_v2", "tensorflow", weights)
+    features = embedder("mobilenet_v2", 128, "tensorflow", start).features.eval()
 
     def embed(paths: list[Path]) -> np.ndarray:
         with torch.inference_mode():
@@ -170,7 +170,7 @@ def table(results: dict[str, dict[str, Figures]]) -> str:
     """Markdown: recall@1 of each system, and what the shipped one reaches and costs besides."""
     systems = [s for s in SYSTEMS if any(s in found for found in results.values())]
     lines = [
-        f"| protocol | {' | '.join(systems)} | @5 | mAP | ms a photo, p50 (p95) | fast |",
+        f"| protocol | {' | '.join(systems)} | @5 | mAP | ms a photo, p50 (p95) | ms, fast |",
         "|---|" + "---|" * (len(systems) + 4),
     ]
     for name, found in results.items():
