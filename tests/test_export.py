@@ -285,6 +285,20 @@ def test_the_card_tells_what_was_measured(run: Path, tmp_path: Path) -> None:
     assert f"| all | {' | '.join(f'{value:.3f}' for value in last.values())} |" in with_runs
 
 
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_biases_take_back_what_rounding_shifts(groups: int) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(6, 12, 3, groups=groups)
+    weight = layer.weight.detach().numpy()
+    scales = quantize.weight_scales(weight)[:, None, None, None]
+    x = torch.rand(1, 6, 1, 1).expand(1, 6, 8, 8)
+    before = layer(x).mean((0, 2, 3)).detach().numpy()
+    layer.weight.data = torch.from_numpy(np.round(weight / scales) * scales)
+    shift = quantize.mean_shift(weight, x[0, :, 0, 0].numpy())
+    assert np.abs(shift).max() > 1e-3
+    np.testing.assert_allclose(layer(x).mean((0, 2, 3)).detach().numpy() - shift, before, atol=1e-5)
+
+
 def test_the_gate_refuses_an_int8_network_that_differs(run: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     inputs = rng.uniform(-1, 1, (8, 3, 224, 224)).astype(np.float32)
