@@ -96,7 +96,12 @@ class _Network:
     def __init__(self, embedder: Embedder):
         self.glances = _remembering(lambda paths: embedder.embed_photos(paths, fast=True))
         self.photos = _remembering(embedder.embed_photos)
-        self.references = _remembering(lambda paths: embedder.embed_references([embedder.read(p) for p in paths])[0])
+        self.references = _remembering(lambda paths: np.concatenate([_reference(embedder, path) for path in paths]))
+
+
+def _reference(embedder: Embedder, path: Path) -> np.ndarray:
+    """(1, D)."""
+    return embedder.embed_references([embedder.read(path)])[0]
 
 
 def _exact(networks: dict[str, _Network], asked: _Asked) -> Iterator[tuple[str, np.ndarray]]:
