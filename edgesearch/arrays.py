@@ -13,7 +13,9 @@ Layout, all numbers little-endian:
 
 import json
 import math
+import mmap
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,31 @@ from .errors import IndexFileError
 MAGIC = b"ESARRAYS"
 FORMAT = 1
 ALIGNMENT = 64
-DTYPES = {"uint8": "u1", "int8": "i1", "int32": "<i4", "int64": "<i8", "float32": "<f4"}
+DTYPES = {"uint8": "u1", "int8": "i1", "uint32": "<u4", "int32": "<i4", "int64": "<i8", "float32": "<f4"}
 _PREFIX = struct.Struct("<8sII")
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The whole pages of a mapped file on which an array lies."""
+
+    mapped: mmap.mmap
+    start: int
+    size: int
+
+    @classmethod
+    def of(cls, array: np.ndarray, mapped: mmap.mmap) -> "Pages":
+        """array: a view into `mapped`."""
+        start = array.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+        first, end = (
+            place // mmap.PAGESIZE * mmap.PAGESIZE for place in (start + mmap.PAGESIZE - 1, start + array.nbytes)
+        )
+        return cls(mapped, first, max(0, end - first))
+
+    def let_go(self) -> None:
+        """Take them out of this process's memory; the system's cache keeps them, and reading brings them back."""
+        if self.size and hasattr(mmap, "MADV_DONTNEED"):  # Linux and macOS have it
+            self.mapped.madvise(mmap.MADV_DONTNEED, self.start, self.size)
 
 
 def write(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:

@@ -76,7 +76,7 @@ def build(
         described = {
             "name": output.stem.encode(errors="replace").decode(),
             "sequence": 1,
-            "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "hashes": bindings(embedder, index),
             "counts": {"products": len(gallery.products), "pictures": len(embeddings)},
             "calibration": gallery.calibration().to_dict(),

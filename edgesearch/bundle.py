@@ -29,7 +29,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # no clock in the file: the same content gives t
 
 
 class Bundle:
-    """A verified bundle. Its members are slices of the mapped file."""
+    """A verified bundle. Its members are slices of `mapped`, the file."""
 
     def __init__(self, path: Path):
         """Map and verify.
@@ -39,10 +39,10 @@ class Bundle:
         self.path = Path(path)
         self._unpacked: tempfile.TemporaryDirectory[str] | None = None
         self._members: dict[str, memoryview] = {}
-        self._map = _map(self.path)
+        self.mapped = _map(self.path)
         try:
-            places = _directory(self.path, self._map)
-            data = memoryview(self._map)
+            places = _directory(self.path, self.mapped)
+            data = memoryview(self.mapped)
             self.manifest = Manifest.parse(bytes(data[places[MANIFEST_FILE]]), str(self.path))
             self._members = {name: data[place] for name, place in places.items() if name != MANIFEST_FILE}
             _verify(self.path, self._members, self.manifest.files)
@@ -81,7 +81,7 @@ class Bundle:
             self._unpacked = None
         self._members = {}
         with contextlib.suppress(BufferError):  # arrays that still look into it keep it open
-            self._map.close()
+            self.mapped.close()
 
 
 def write(path: Path, folder: Path, describe: Mapping[str, object]) -> Manifest:

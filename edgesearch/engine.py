@@ -88,7 +88,9 @@ class Store:
         """
         self.bundle = bundle
         self.embedder = _embedder(bundle, threads)
-        self.index = CompactIndex.open(bundle.member(INDEX + ARRAYS_FILE), bundle.get(INDEX + ROUTER_FILE))
+        self.index = CompactIndex.open(
+            bundle.member(INDEX + ARRAYS_FILE), bundle.get(INDEX + ROUTER_FILE), bundle.mapped
+        )
         self.calibration = _calibration(bundle)
         self._pictures = bundle.member(PICTURES)
         self.catalog = Catalog(bundle.unpacked(CATALOG))
@@ -111,6 +113,7 @@ class Store:
         pixels = _timed(elapsed, "image", lambda: self.embedder.read(photo))
         embedding = _timed(elapsed, "embed", lambda: self.embedder.embed([pixels], fast))
         found = _timed(elapsed, "index", lambda: self._products(embedding, k))
+        self.index.let_go()
         matches = _timed(elapsed, "catalog", lambda: self._matches(found))
         elapsed["total"] = sum(elapsed.values())
         decision = self.calibration.decide(np.array([score for _, score in found[:2]]))
@@ -186,7 +189,7 @@ def open(path: str | os.PathLike[str], threads: int = 1) -> Store:
 
 def bindings(embedder: Embedder, index: CompactIndex) -> dict[str, str]:
     """The hashes by which a manifest binds model, preprocessing, codebook and index to each other."""
-    rotation, codebook = index.quantizer.rotation, index.quantizer.codebook
+    rotation, codebook = index.blocks.rotation, index.blocks.codebook
     return {
         "model": embedder.network_sha256,
         "preprocessing": embedder.config.preprocessing.digest(),

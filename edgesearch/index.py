@@ -1,12 +1,18 @@
-"""The compact index: a router to cells, 4-bit codes to scan, int8 vectors to rescore. The only user of usearch.
+"""The compact index: cells of similar rows, 4-bit codes to scan, int8 vectors to rescore. The only user of usearch.
 
-Three tiers. Only what a query needs is touched: the router and the codes of the probed cells stay in memory, the int8
-vectors are read for the shortlist alone. Rows are stored cell after cell; `rows` gives back the caller's numbers.
+Three tiers. Only what a query needs is touched: cell centres and codes stay in memory, the int8 vectors are read for
+the shortlist alone. Rows are stored cell after cell in blocks of 32, and `kernel` searches them in one call.
 
-N rows, D dimensions, M subquantizers, B queries, k results. Scores are cosines: higher is closer.
+The cells to look into are those with the nearest centres. Comparing all centres costs the kernel less than a graph over
+them costs up to `COMPARED_CELLS` (`tools/bench index` prints both); beyond, usearch routes.
+
+The file `index.arrays` holds the arrays of `kernel.Blocks` under their names, in the layout of `arrays`.
+
+N rows, D dimensions, M subquantizers, C cells, B queries, k results. Scores are cosines: higher is closer.
 """
 
-from dataclasses import dataclass, replace
+import mmap
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +20,31 @@ from usearch.index import Index as Graph
 
 from . import arrays, kernel
 from .errors import IndexFileError
-from .metrics import ann_recall
+from .kernel import BLOCK, NO_ROW, Blocks
 from .pq import CODEWORDS, ProductQuantizer
 
 ARRAYS_FILE, ROUTER_FILE = "index.arrays", "router.usearch"
-ROWS_PER_CELL = 256
+LAYOUT = 2  # of the arrays; 1 had codes without blocks
 ONE_CELL_UP_TO = 8192  # rows; so few are scanned sooner than routed
+CELLS_PER_ROOT = 2  # cells to the square root of N
+ROWS_PER_CELL = 256  # at least, on average; a cell's last block is half empty
+COMPARED_CELLS = 32_768
+MAX_SUBQUANTIZERS = 64  # 32 bytes a row
 TRAINING_ROWS = 65_536
+TUNING_ROWS = 256
 SHORTLISTS = (64, 128, 256, 512)
 RECALL_TO_REACH = 0.99
-NO_ROW = -1
+RECALL_TOLERANCE = 0.002  # below the best there is, where the recall to reach is beyond it
+RESCORING_COST = 4096  # bytes of codes that are scanned while one row is rescored
+LET_GO_ABOVE = 4_000_000  # bytes of vectors; fewer may stay in memory once they were read
+CHUNK = 8192  # rows worked on at once while building
 
 
 @dataclass(frozen=True)
 class Hits:
     """What a batch of queries found, best first.
 
-    Attributes: rows (B, k) int64, -1 where there are fewer than k; scores (B, k) float32.
+    Attributes: rows (B, k) int32, -1 where there are fewer than k; scores (B, k) float32.
     """
 
     rows: np.ndarray
@@ -38,190 +52,247 @@ class Hits:
 
 
 @dataclass(frozen=True)
+class Allowed:
+    """Rows that a search may find, ready for the kernel; made by `CompactIndex.allow`.
+
+    Attributes: bits: as `kernel.bits` makes them; count: of rows.
+    """
+
+    bits: np.ndarray
+    count: int
+
+
+@dataclass(frozen=True)
 class CompactIndex:
     """Rows of unit vectors, compressed.
 
-    Attributes: quantizer: of the codes; packed (M/2, N) uint8: codes as `kernel.pack` makes them;
-                vectors (N, D) int8: as `kernel.quantize_rows` makes them; rows (N,) int64: the caller's number of
-                each stored row; cells (C + 1,) int64: where each cell begins; router: graph over the C cell centres,
-                None for one cell; probes: cells looked into; shortlist: rows rescored; recall: ANN recall@10 measured
-                at build, with these settings; space: names the embedding space of the vectors (`Embedder.space`).
+    Attributes: blocks: the stored arrays; size: N; router: usearch graph over the cell centres, None where all are
+                compared; probes: cells looked into; shortlist: rows rescored; recall: ANN recall@10 measured at build,
+                with these settings; space: names the embedding space of the vectors (`Embedder.space`);
+                pages: of the vectors, which `let_go` gives back; None where they stay.
     """
 
-    quantizer: ProductQuantizer
-    packed: np.ndarray
-    vectors: np.ndarray
-    rows: np.ndarray
-    cells: np.ndarray
+    blocks: Blocks
+    size: int
     router: Graph | None
     probes: int
     shortlist: int
     recall: float
     space: str
+    pages: arrays.Pages | None = None
 
     @classmethod
     def build(cls, x: np.ndarray, space: str, subquantizers: int | None = None, seed: int = 0) -> "CompactIndex":
-        """Compress vectors and choose probes and shortlist, as few as reach ANN recall@10 >= 0.99.
+        """Compress vectors and choose probes and shortlist, the cheapest that reach ANN recall@10 >= 0.99.
 
         Args:    x: (N, D) float32, unit rows, N >= 1; row n keeps the number n; space: as the attribute;
-                 subquantizers: M, even; None for D / 2 (D / 4 bytes a row).
+                 subquantizers: M, even; None for D / 2, at most 64 (M / 2 bytes a row).
         Raises:  ValueError: x is not (N, D) or has no rows.
         """
         if x.ndim != 2 or not len(x):
             raise ValueError(f"x has shape {x.shape}; expected (N, D) with N >= 1.")
         rng = np.random.default_rng(seed)
         sample = x[np.sort(rng.choice(len(x), min(len(x), TRAINING_ROWS), replace=False))]
-        quantizer = ProductQuantizer.fit(sample, subquantizers or x.shape[1] // 2, seed)
-        centers = _centers(sample, -(-len(x) // ROWS_PER_CELL) if len(x) > ONE_CELL_UP_TO else 1, rng)
-        cell = _nearest_center(x, centers)
-        order = np.argsort(cell, kind="stable")
-        index = cls(
-            quantizer=quantizer,
-            packed=kernel.pack(quantizer.encode(x[order])),
-            vectors=kernel.quantize_rows(x[order]),
-            rows=order.astype(np.int64),
-            cells=np.searchsorted(cell[order], np.arange(len(centers) + 1)).astype(np.int64),
-            router=_graph(centers) if len(centers) > 1 else None,
-            probes=1,
-            shortlist=SHORTLISTS[0],
-            recall=0.0,
-            space=space,
-        )
-        return index._tuned(x, rng)
+        quantizer = ProductQuantizer.fit(sample, subquantizers or min(x.shape[1] // 2, MAX_SUBQUANTIZERS), seed)
+        centers = _centers(sample, _cell_count(len(x)), rng)
+        blocks = _blocks(x, quantizer, centers)
+        router = _graph(centers) if len(centers) > COMPARED_CELLS else None
+        return cls(blocks, len(x), router, 1, SHORTLISTS[0], 0.0, space)._tuned(x, rng)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return self.size
 
     @property
     def dim(self) -> int:
         """D."""
-        return self.vectors.shape[1]
+        return len(self.blocks.rotation)
 
-    def search(self, queries: np.ndarray, k: int, rescored: bool = True) -> Hits:
+    @property
+    def cells(self) -> int:
+        """C."""
+        return len(self.blocks.centers)
+
+    def allow(self, mask: np.ndarray) -> Allowed:
+        """Prepare a filter; mask: (N,) bool, by the caller's row numbers."""
+        if mask.shape != (self.size,):
+            raise ValueError(f"mask has shape {mask.shape}; expected {(self.size,)}.")
+        return Allowed(kernel.bits(mask[self.blocks.rows] & (self.blocks.rows >= 0)), int(mask.sum()))
+
+    def search(self, queries: np.ndarray, k: int, rescored: bool = True, allowed: Allowed | None = None) -> Hits:
         """Find the rows with the highest cosine.
 
-        Args:    queries: (B, D) float32, unit rows; rescored: False gives the scores of the codes alone.
-        Raises:  ValueError: queries is not (B, D), or k < 1.
+        Args:    queries: (B, D) float32, unit rows; rescored: False gives the scores of the codes alone; allowed: only
+                 these; so few that the shortlist holds them all are compared exactly.
+        Raises:  ValueError: queries is not (B, D) or not finite, or k < 1.
         """
         if queries.ndim != 2 or queries.shape[1] != self.dim or k < 1:
             raise ValueError(f"queries {queries.shape}, k {k}; expected (B, {self.dim}) and k >= 1.")
-        rows = np.full((len(queries), k), NO_ROW, np.int64)
-        scores = np.full((len(queries), k), -np.inf, np.float32)
-        tables = self.quantizer.table(queries)
-        for i, (query, table, cells) in enumerate(zip(queries, tables, self._route(queries), strict=True)):
-            positions, found = self._search_one(query, table, cells, k, rescored)
-            rows[i, : len(found)], scores[i, : len(found)] = self.rows[positions], found
+        if not np.isfinite(queries).all():
+            raise ValueError("queries hold numbers that are not finite.")
+        kept = min(k, self.size)
+        shortlist = min(max(kept, self.shortlist), len(self.blocks.rows))
+        probes = self._probes(kept, self.size if allowed is None else allowed.count)
+        routed = None
+        if self.router is not None and probes < self.cells:
+            routed = self.router.search(queries, probes, threads=1).keys.reshape(len(queries), -1).astype(np.uint32)
+        rows, scores = kernel.search(
+            self.blocks, queries, kept, probes, shortlist, rescored, routed, allowed.bits if allowed else None
+        )
+        if kept < k:
+            missing = ((0, 0), (0, k - kept))
+            rows = np.pad(rows, missing, constant_values=NO_ROW)
+            scores = np.pad(scores, missing, constant_values=-np.inf)
         return Hits(rows, scores)
 
-    def _search_one(
-        self, query: np.ndarray, table: np.ndarray, cells: np.ndarray, k: int, rescored: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Positions and scores of the best k, best first."""
-        spans = [slice(self.cells[c], self.cells[c + 1]) for c in cells]
-        positions = np.concatenate([np.arange(span.start, span.stop) for span in spans])
-        levels, step = kernel.quantize_table(table)
-        coarse = np.concatenate([kernel.scan(levels, self.packed[:, span]) for span in spans])
-        kept = kernel.best(coarse, max(k, self.shortlist))
-        positions = np.sort(positions[kept]) if rescored else positions[kept]
-        if rescored:
-            scores = kernel.rescore(query, self.vectors[positions])
-        else:
-            scores = (coarse[kept] * step + table.min(1).sum()).astype(np.float32)
-        first = np.argsort(-scores, kind="stable")[:k]
-        return positions[first], scores[first]
+    def let_go(self) -> None:
+        """Take out of memory what the last searches read of a large index's vectors; to read it again costs 0.2 ms."""
+        if self.pages:
+            self.pages.let_go()
 
-    def _route(self, queries: np.ndarray) -> np.ndarray:
-        """(B, D) -> (B, probes) cells to look into."""
-        if self.router is None:
-            return np.zeros((len(queries), 1), np.int64)
-        matches = self.router.search(queries, self.probes, threads=1)
-        return matches.keys.reshape(len(queries), -1).astype(np.int64)
+    def _probes(self, k: int, allowed: int) -> int:
+        """Cells to look into: more for many results; of few allowed rows, so many that as many are met."""
+        if allowed <= ONE_CELL_UP_TO:
+            return self.cells
+        return min(self.cells, -(-self.probes * self.size * max(k, self.shortlist) // (allowed * self.shortlist)))
 
     def _tuned(self, x: np.ndarray, rng: np.random.Generator) -> "CompactIndex":
-        """The cheapest probes and shortlist that reach the recall, measured on rows with noise as queries."""
-        asked = x[rng.choice(len(x), min(len(x), 256), replace=False)]
-        noise = rng.standard_normal(asked.shape).astype(np.float32)
-        queries = asked + 0.5 * noise / np.linalg.norm(noise, axis=1, keepdims=True)
-        queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-        k = min(10, len(x))
-        exact = np.argsort(-(queries @ x.T), 1, kind="stable")[:, :k]
-        tried = self
-        for probes in _doubling(len(self.cells) - 1):
-            for shortlist in SHORTLISTS:
-                tried = replace(self, probes=probes, shortlist=shortlist)
-                tried = replace(tried, recall=ann_recall(tried.search(queries, k).rows, exact))
-                if tried.recall >= RECALL_TO_REACH:
-                    return tried
-        return tried
+        """The cheapest probes and shortlist that reach the recall, or nearly the best there is.
+
+        Measured on rows of the index: each is asked, and must find the nearest of the others.
+        """
+        asked = np.sort(rng.choice(len(x), min(len(x), TUNING_ROWS), replace=False))
+        k = min(10, len(x) - 1)
+        if not k:
+            return replace(self, recall=1.0)
+        worst = _nearest_scores(x, asked, k)[:, -1:] - np.float32(1e-6)
+        tried: list[CompactIndex] = []
+        for shortlist in SHORTLISTS:
+            for probes in _probes_to_try(self.cells):
+                one = replace(self, probes=probes, shortlist=shortlist)
+                rows = one.search(x[asked], k + 1).rows
+                found = np.einsum("bd,bkd->bk", x[asked], x[rows]) >= worst
+                found &= (rows != asked[:, None]) & (rows != NO_ROW)
+                tried.append(replace(one, recall=float(found.sum(1).clip(max=k).sum() / found.shape[0] / k)))
+                if tried[-1].recall >= RECALL_TO_REACH:
+                    break
+        enough = min(RECALL_TO_REACH, max(one.recall for one in tried) - RECALL_TOLERANCE)
+        return min((one for one in tried if one.recall >= enough), key=CompactIndex._cost)
+
+    def _cost(self) -> float:
+        """Of a query, in bytes of codes scanned; a row rescored costs as much as many scanned, for it lies anywhere."""
+        return self.blocks.packed.nbytes * self.probes / self.cells + RESCORING_COST * self.shortlist
 
     def write(self, folder: Path) -> None:
         """Write `index.arrays`, and `router.usearch` where there is a router, into `folder`."""
-        stored = {
-            "rotation": self.quantizer.rotation,
-            "codebook": self.quantizer.codebook,
-            "cells": self.cells,
-            "rows": self.rows,
-            "packed": self.packed,
-            "vectors": self.vectors,
-        }
-        meta = {name: getattr(self, name) for name in ("probes", "shortlist", "recall", "space")}
-        arrays.write(folder / ARRAYS_FILE, stored, meta)
+        meta = {name: getattr(self, name) for name in ("size", "probes", "shortlist", "recall", "space")}
+        stored = {field.name: getattr(self.blocks, field.name) for field in fields(Blocks)}
+        arrays.write(folder / ARRAYS_FILE, stored, {"layout": LAYOUT, **meta})
         if self.router is not None:
             self.router.save(str(folder / ROUTER_FILE))
 
     @classmethod
-    def open(cls, data: memoryview, router: memoryview | None) -> "CompactIndex":
+    def open(
+        cls, data: memoryview, router: memoryview | None = None, mapped: mmap.mmap | None = None
+    ) -> "CompactIndex":
         """Use an index where it lies. usearch trusts its file: give it verified bytes only.
 
-        Args:    data: content of `index.arrays`; router: content of `router.usearch`, None where there is none.
-        Raises:  IndexFileError: damaged, or parts that do not fit each other.
+        Args:    data: content of `index.arrays`; router: content of `router.usearch`, None where there is none;
+                 mapped: the file that `data` is a part of.
+        Raises:  IndexFileError: damaged, of another layout, or parts that do not fit each other.
         """
         stored, meta = arrays.read(data, ARRAYS_FILE)
-        try:
-            quantizer = ProductQuantizer(stored["rotation"], stored["codebook"])
-            index = cls(
-                quantizer=quantizer,
-                packed=stored["packed"],
-                vectors=stored["vectors"],
-                rows=stored["rows"],
-                cells=stored["cells"],
-                router=None,
-                probes=int(meta["probes"]),
-                shortlist=int(meta["shortlist"]),
-                recall=float(meta["recall"]),
-                space=str(meta["space"]),
+        if meta.get("layout") != LAYOUT:
+            raise IndexFileError(
+                f"{ARRAYS_FILE}: index layout {meta.get('layout')}, where {LAYOUT} is read; build the bundle again."
             )
+        try:
+            blocks = Blocks(**{field.name: stored[field.name] for field in fields(Blocks)})
+            size, probes, shortlist = (int(meta[name]) for name in ("size", "probes", "shortlist"))
+            pages = arrays.Pages.of(blocks.vectors, mapped) if mapped and blocks.vectors.nbytes > LET_GO_ABOVE else None
+            index = cls(blocks, size, None, probes, shortlist, float(meta["recall"]), str(meta["space"]), pages)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise IndexFileError(f"{ARRAYS_FILE}: {error} is missing or wrong; build the bundle again.") from error
-        index._check_shapes(router is not None)
-        return index if router is None else replace(index, router=_restore(router, index.dim, len(index.cells) - 1))
+        index._check_shapes()
+        index._check_numbers(router is not None)
+        return index if router is None else replace(index, router=_restore(router, index.dim, index.cells))
 
-    def _check_shapes(self, routed: bool) -> None:
-        d = self.quantizer.rotation.shape[-1] if self.quantizer.rotation.ndim else 0
-        m, n = 2 * self.packed.shape[0] if self.packed.ndim else 0, self.rows.size
+    def _check_shapes(self) -> None:
+        d, m, p, c = (
+            len(array) if array.ndim else 0
+            for array in (self.blocks.rotation, self.blocks.codebook, self.blocks.packed, self.blocks.centers)
+        )
         expected = {
-            "rotation": (self.quantizer.rotation, np.float32, (d, d)),
-            "codebook": (self.quantizer.codebook, np.float32, (m, CODEWORDS, d // max(m, 1))),
-            "packed": (self.packed, np.uint8, (m // 2, n)),
-            "vectors": (self.vectors, np.int8, (n, d)),
-            "rows": (self.rows, np.int64, (n,)),
-            "cells": (self.cells, np.int64, (self.cells.size,)),
+            "rotation": (np.float32, (d, d)),
+            "codebook": (np.float32, (m // 2 * 2, d // max(m, 1), CODEWORDS)),
+            "centers": (np.int8, (c, d)),
+            "starts": (np.uint32, (c + 1,)),
+            "packed": (np.uint8, (p, m // 2, BLOCK)),
+            "vectors": (np.int8, (p * BLOCK, d)),
+            "rows": (np.int32, (p * BLOCK,)),
         }
-        for name, (found, kind, shape) in expected.items():
-            if found.dtype != kind or found.shape != shape:
+        for name, (kind, shape) in expected.items():
+            found = getattr(self.blocks, name)
+            if found.dtype != kind or found.shape != shape or not found.size:
                 raise IndexFileError(
                     f"{ARRAYS_FILE}: {name} is {found.dtype} {found.shape}; expected {np.dtype(kind)} {shape}, "
                     "build the bundle again."
                 )
-        whole = len(self.cells) >= 2 and self.cells[0] == 0 and self.cells[-1] == n and (np.diff(self.cells) >= 0).all()
-        numbered = n > 0 and np.array_equal(np.sort(self.rows), np.arange(n))
-        if not whole or not numbered or routed != (len(self.cells) > 2) or not 1 <= self.probes < len(self.cells):
+
+    def _check_numbers(self, routed: bool) -> None:
+        starts, rows = self.blocks.starts, self.blocks.rows
+        whole = starts[0] == 0 and starts[-1] == len(self.blocks.packed) and (starts[1:] >= starts[:-1]).all()
+        numbered = rows.min() >= NO_ROW and rows.max() == self.size - 1 and (rows >= 0).sum() == self.size
+        settled = 1 <= self.probes <= self.cells and self.shortlist >= 1
+        if not (whole and numbered and settled) or routed != (self.cells > COMPARED_CELLS):
             raise IndexFileError(f"{ARRAYS_FILE}: cells, rows or router do not fit together; build the bundle again.")
 
 
-def _doubling(limit: int) -> list[int]:
-    """1, 2, 4, ... and last `limit` itself."""
-    return [2**i for i in range(limit.bit_length()) if 2**i < limit] + [limit]
+def _cell_count(rows: int) -> int:
+    """As many that comparing centres and scanning cells cost alike, of some blocks each."""
+    return min(round(CELLS_PER_ROOT * rows**0.5), rows // ROWS_PER_CELL) if rows > ONE_CELL_UP_TO else 1
+
+
+def _blocks(x: np.ndarray, quantizer: ProductQuantizer, centers: np.ndarray) -> Blocks:
+    """Rows cell after cell, each cell filled up to whole blocks; x: (N, D) float32, centers: (C, D) float32."""
+    cell = _nearest_center(x, centers)
+    order = np.argsort(cell, kind="stable")
+    counts = np.bincount(cell, minlength=len(centers))
+    starts = np.concatenate([[0], np.cumsum(-(-counts // BLOCK))])
+    rank = np.arange(len(x)) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.repeat(starts[:-1] * BLOCK, counts) + rank
+    rows = np.full(starts[-1] * BLOCK, NO_ROW, np.int32)
+    rows[places] = order
+    codes = np.zeros((len(rows), quantizer.subquantizers), np.uint8)
+    vectors = np.zeros((len(rows), x.shape[1]), np.int8)
+    for part in np.array_split(np.arange(len(x)), -(-len(x) // CHUNK)):
+        codes[places[part]] = quantizer.encode(x[order[part]])
+        vectors[places[part]] = kernel.quantize_rows(x[order[part]])
+    return Blocks(
+        rotation=quantizer.rotation,
+        codebook=np.ascontiguousarray(quantizer.codebook.transpose(0, 2, 1)),
+        centers=kernel.quantize_rows(centers),
+        starts=starts.astype(np.uint32),
+        packed=kernel.pack(codes),
+        vectors=vectors,
+        rows=rows,
+    )
+
+
+def _nearest_scores(x: np.ndarray, asked: np.ndarray, k: int) -> np.ndarray:
+    """(len(asked), k) float32: exact cosines of these rows of x with the nearest k others, highest first."""
+    nearest = np.full((len(asked), k), -np.inf, np.float32)
+    for start in range(0, len(x), CHUNK):
+        scores = x[asked] @ x[start : start + CHUNK].T
+        own = np.flatnonzero((asked >= start) & (asked < start + CHUNK))
+        scores[own, asked[own] - start] = -np.inf
+        nearest = -np.sort(-np.concatenate([nearest, scores], 1), 1)[:, :k]
+    return nearest
+
+
+def _probes_to_try(limit: int) -> list[int]:
+    """1, 2, 3, 4, 6, 8, 12, ... and last `limit` itself."""
+    steps = sorted({2**i * j // 2 for i in range(limit.bit_length()) for j in (2, 3)})
+    return [step for step in steps if step < limit] + [limit]
 
 
 def _centers(x: np.ndarray, count: int, rng: np.random.Generator, rounds: int = 8) -> np.ndarray:
@@ -237,9 +308,9 @@ def _centers(x: np.ndarray, count: int, rng: np.random.Generator, rounds: int = 
     return centers
 
 
-def _nearest_center(x: np.ndarray, centers: np.ndarray, batch: int = 8192) -> np.ndarray:
+def _nearest_center(x: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """(N, D), (C, D) -> (N,) int64."""
-    return np.concatenate([np.argmax(x[i : i + batch] @ centers.T, 1) for i in range(0, len(x), batch)])
+    return np.concatenate([np.argmax(x[i : i + CHUNK] @ centers.T, 1) for i in range(0, len(x), CHUNK)])
 
 
 def _graph(centers: np.ndarray) -> Graph:

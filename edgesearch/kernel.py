@@ -1,49 +1,176 @@
-"""The inner loops: scan of 4-bit codes, and rescoring of int8 rows.
+"""The inner loops: search of the compact index, in one call of compiled C, or in numpy where none is compiled.
 
-N rows, M subquantizers, D dimensions.
+The numpy functions here are the specification of `_kernel.c`, whose steps have the same names.
+
+B queries, k results, N rows in P blocks of 32 (each cell begins a block; rows that fill up have number -1), D
+dimensions, M subquantizers of 16 codewords, C cells.
 """
+
+import warnings
+from dataclasses import dataclass
 
 import numpy as np
 
+try:
+    from . import _kernel  # type: ignore[attr-defined]
+except ImportError:
+    _kernel = None
+    warnings.warn(
+        "edgesearch: no compiled kernel here, so numpy searches, many times slower; install a wheel of this platform, "
+        "or a C compiler and edgesearch again.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+BLOCK = 32  # rows
+NO_ROW = -1
+MAX_LEVEL = 63  # four of them add up in a byte
+MAX_QUERY = 8191  # with int8 rows, products add up in an int32 over 2,048 dimensions
+_NOTHING = np.empty(0, np.uint32)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """An index as the kernel reads it.
+
+    Attributes: rotation (D, D) float32; codebook (M, D/M, 16) float32, a codeword a column; centers (C, D) int8; starts
+                (C + 1,) uint32, the block where each cell begins; packed (P, M/2, 32) uint8 as made by `pack`; vectors
+                (32 P, D) int8 as made by `quantize_rows`; rows (32 P,) int32, the caller's numbers.
+    """
+
+    rotation: np.ndarray
+    codebook: np.ndarray
+    centers: np.ndarray
+    starts: np.ndarray
+    packed: np.ndarray
+    vectors: np.ndarray
+    rows: np.ndarray
+
+
+def search(
+    blocks: Blocks,
+    queries: np.ndarray,
+    k: int,
+    probes: int,
+    shortlist: int,
+    rescored: bool = True,
+    routed: np.ndarray | None = None,
+    allowed: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the rows with the highest cosine.
+
+    Args:    queries: (B, D) float32; probes: cells to look into, of those with the nearest centres; shortlist: rows
+             with the best codes whose vectors are compared, at least k; rescored: False gives the scores of the codes
+             alone; routed: (B, probes) uint32, cells chosen elsewhere; allowed: (P,) uint32 as made by `bits`.
+    Returns: (B, k) int32 rows and (B, k) float32 scores, best first and equals by position; -1 and -inf where there are
+             fewer.
+    Raises:  ValueError: sizes that do not fit together.
+    """
+    if _kernel is None:
+        return search_by_numpy(blocks, queries, k, probes, shortlist, rescored, routed, allowed)
+    rows, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
+    _kernel.search(
+        np.ascontiguousarray(queries, np.float32),
+        blocks.rotation,
+        blocks.codebook,
+        blocks.centers,
+        blocks.starts,
+        blocks.packed,
+        blocks.vectors,
+        blocks.rows,
+        _NOTHING if allowed is None else allowed,
+        _NOTHING if routed is None else routed,
+        rows,
+        scores,
+        blocks.rotation.shape[0],
+        len(blocks.codebook),
+        probes,
+        shortlist,
+        k,
+        rescored,
+    )
+    return rows, scores
+
+
+def search_by_numpy(
+    blocks: Blocks,
+    queries: np.ndarray,
+    k: int,
+    probes: int,
+    shortlist: int,
+    rescored: bool = True,
+    routed: np.ndarray | None = None,
+    allowed: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `search`, which it specifies."""
+    usable = blocks.rows >= 0
+    if allowed is not None:
+        usable &= np.unpackbits(allowed.view(np.uint8), bitorder="little").astype(bool)
+    rows, scores = np.full((len(queries), k), NO_ROW, np.int32), np.full((len(queries), k), -np.inf, np.float32)
+    for i, query in enumerate(queries):
+        cells = route(query, blocks.centers, probes) if routed is None else routed[i]
+        spans = [np.arange(blocks.starts[c], blocks.starts[c + 1]) for c in cells]
+        looked = np.concatenate(spans)
+        levels, step, bias = make_table(query, blocks.rotation, blocks.codebook)
+        sums = scan(levels, blocks.packed[looked])
+        positions = (looked[:, None] * BLOCK + np.arange(BLOCK)).reshape(-1)
+        sums, positions = sums[usable[positions]], positions[usable[positions]]
+        kept = best(sums, positions, shortlist)
+        sums, positions = sums[kept], positions[kept]
+        found = cosines(query, blocks.vectors[positions]) if rescored else np.float32(bias) + np.float32(step) * sums
+        first = best(found, positions, k)
+        rows[i, : len(first)], scores[i, : len(first)] = blocks.rows[positions[first]], found[first]
+    return rows, scores
+
 
 def pack(codes: np.ndarray) -> np.ndarray:
-    """Two codes a byte, subquantizer-major: (N, M) uint8 below 16, M even -> (M/2, N) uint8.
+    """Codes in blocks: (32 P, M) uint8 below 16, M even -> (P, M/2, 32) uint8.
 
-    Byte [j, n] holds codes[n, 2j] in its low and codes[n, 2j + 1] in its high four bits.
+    Byte [p, j, i] holds codes[32 p + i, 2j] in its low and codes[32 p + i, 2j + 1] in its high four bits.
     """
-    return np.ascontiguousarray((codes[:, 0::2] | codes[:, 1::2] << 4).T)
+    pairs = codes[:, 0::2] | codes[:, 1::2] << 4
+    return np.ascontiguousarray(pairs.reshape(-1, BLOCK, pairs.shape[1]).transpose(0, 2, 1))
 
 
-def quantize_table(table: np.ndarray) -> tuple[np.ndarray, float]:
-    """One byte an entry, on one scale for all subquantizers, so that sums keep their order up to rounding.
+def bits(allowed: np.ndarray) -> np.ndarray:
+    """One bit a row: (32 P,) bool -> (P,) uint32, the lowest bit for the first row of a block."""
+    return np.packbits(allowed, bitorder="little").view("<u4").astype(np.uint32)
 
-    Args:    table: (M, 16) float32.
-    Returns: (M, 16) uint8 and the step between two levels; each subquantizer's least entry becomes 0.
-             A sum of M entries is off by at most M/2 steps.
+
+def make_table(query: np.ndarray, rotation: np.ndarray, codebook: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Products of a query with every codeword, in 64 levels on one scale for all, so that sums keep their order.
+
+    Args:    query: (D,) float32; rotation: (D, D), codebook: (M, D/M, 16) float32.
+    Returns: (M, 16) uint8 levels, the step between two of them, and the bias: a row's score is
+             bias + step * sum of its codes' levels, off by at most M/2 steps.
     """
+    table = np.einsum("md,mdk->mk", (query @ rotation).reshape(len(codebook), -1), codebook)
     low = table.min(1, keepdims=True)
-    step = float((table - low).max()) / 255 or 1.0
-    return np.round((table - low) / step).astype(np.uint8), step
+    step = float((table - low).max()) / MAX_LEVEL or 1.0
+    return np.floor((table - low) / step + 0.5).clip(0, MAX_LEVEL).astype(np.uint8), step, float(low.sum())
 
 
-def scan(table: np.ndarray, packed: np.ndarray) -> np.ndarray:
-    """score[n] = sum over m of table[m, code[n, m]].
+def scan(levels: np.ndarray, packed: np.ndarray) -> np.ndarray:
+    """sum[32 p + i] = sum over m of levels[m, code of row i in block p].
 
-    Args:    table: (M, 16) uint8; packed: (M/2, N) uint8 as made by `pack`.
-    Returns: (N,) uint16; 255 M fits for M <= 256.
+    Args:    levels: (M, 16) uint8 up to 63; packed: (P, M/2, 32) uint8.
+    Returns: (32 P,) uint16.
     """
-    pairs = table[0::2, None, :].astype(np.uint16) + table[1::2, :, None]  # [j, high, low]
-    scores = np.zeros(packed.shape[1], np.uint16)
-    for entries, codes in zip(pairs.reshape(len(packed), 256), packed, strict=True):
-        scores += entries[codes]
-    return scores
+    pairs = (levels[0::2, None, :] + levels[1::2, :, None]).reshape(packed.shape[1], 256).astype(np.uint16)
+    sums = np.zeros((len(packed), BLOCK), np.uint16)
+    for j, entries in enumerate(pairs):
+        sums += entries[packed[:, j]]
+    return sums.reshape(-1)
 
 
-def best(scores: np.ndarray, count: int) -> np.ndarray:
-    """Positions of the `count` highest scores (all, where there are fewer), in no order; scores: (N,)."""
-    if count >= len(scores):
-        return np.arange(len(scores))
-    return np.argpartition(scores, len(scores) - count)[len(scores) - count :]
+def route(query: np.ndarray, centers: np.ndarray, probes: int) -> np.ndarray:
+    """The `probes` cells with the nearest centres, nearest first; query: (D,) float32, centers: (C, D) int8."""
+    return best(cosines(query, centers), np.arange(len(centers)), probes)
+
+
+def best(scores: np.ndarray, positions: np.ndarray, count: int) -> np.ndarray:
+    """Which (all, where there are fewer) have the highest scores, best first, of equals the lower position first."""
+    return np.lexsort((positions, -scores.astype(np.float64)))[:count]
 
 
 def quantize_rows(x: np.ndarray) -> np.ndarray:
@@ -51,7 +178,14 @@ def quantize_rows(x: np.ndarray) -> np.ndarray:
     return np.round(x * (127 / np.abs(x).max(1, keepdims=True))).astype(np.int8)
 
 
-def rescore(query: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Cosines of one unit query with int8 rows, whose scale is lost: (D,) float32, (N, D) int8 -> (N,) float32."""
-    exact = rows.astype(np.float32)
-    return exact @ query / np.linalg.norm(exact, axis=1)
+def cosines(query: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Cosines of a query, in 14 bits, with int8 rows, whose scale is lost; 0 for a row of zeros.
+
+    Args:    query: (D,) float32; rows: (N, D) int8.
+    Returns: (N,) float32.
+    """
+    most = np.abs(query).max()
+    levels = np.floor(query * np.float32(MAX_QUERY / most if most else 0) + np.float32(0.5)).astype(np.int32)
+    exact = rows.astype(np.int32)
+    norms = np.float32(np.sqrt((levels.astype(np.float64) ** 2).sum())) * np.sqrt((exact**2).sum(1), dtype=np.float32)
+    return np.divide((exact @ levels).astype(np.float32), norms, out=np.zeros(len(rows), np.float32), where=norms > 0)

@@ -1,10 +1,9 @@
 """What a recipe file says: how a model is trained, and how it is quantized."""
 
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import tomllib
 
 from edgesearch.errors import ModelError
 

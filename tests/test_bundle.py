@@ -45,7 +45,7 @@ def test_members_come_back_aligned(written: Path) -> None:
     assert opened.get("none") is None
     with pytest.raises(BundleError, match="no none inside"):
         opened.member("none")
-    address = np.frombuffer(opened._map, np.uint8).ctypes.data
+    address = np.frombuffer(opened.mapped, np.uint8).ctypes.data
     for name in ("a.bin", "index/b.bin"):
         assert (np.frombuffer(opened.member(name), np.uint8).ctypes.data - address) % ALIGNMENT == 0
     with zipfile.ZipFile(written) as archive:  # an ordinary zip to everybody else, the manifest first
@@ -64,7 +64,7 @@ def test_unpacked_copies_go_with_the_bundle(written: Path) -> None:
 def test_every_flipped_byte_is_found(written: Path) -> None:
     data = bytearray(written.read_bytes())
     opened = Bundle(written)
-    places = bundle._directory(written, opened._map)
+    places = bundle._directory(written, opened.mapped)
     opened.close()
     content = {i for place in places.values() for i in range(place.start, place.stop)}
     for i in sorted(content):

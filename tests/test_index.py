@@ -1,5 +1,7 @@
 """The compact index."""
 
+import mmap
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +43,23 @@ def test_a_small_catalogue_is_searched_exactly(count: int) -> None:
     assert (np.diff(hits.scores, axis=1) <= 0).all()
 
 
+def test_vectors_are_let_go_and_come_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    x, queries = np.split(unit_rows(5020), [5000])
+    built = CompactIndex.build(x, "space")
+    built.write(tmp_path)
+    monkeypatch.setattr(index, "LET_GO_ABOVE", 0)
+    with open(tmp_path / ARRAYS_FILE, "rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    found = CompactIndex.open(memoryview(mapped), None, mapped)
+    assert found.pages is not None
+    pages = np.frombuffer(mapped, np.uint8)[found.pages.start : found.pages.start + found.pages.size]
+    assert 0 < found.blocks.vectors.nbytes - pages.nbytes < 2 * mmap.PAGESIZE
+    for _ in range(2):
+        assert np.array_equal(found.search(queries, 10).rows, built.search(queries, 10).rows)
+        found.let_go()
+        built.let_go()  # of an index in memory nothing is
+
+
 def test_places_without_a_row_are_marked() -> None:
     hits = CompactIndex.build(unit_rows(3), "space").search(unit_rows(2, seed=1), 5)
     assert (hits.rows[:, 3:] == index.NO_ROW).all()
@@ -56,16 +75,46 @@ def test_codes_alone_find_nearly_the_same() -> None:
     assert np.abs(hits.scores - exact).mean() < 0.05
 
 
-def test_cells_are_routed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("compared", [4, 15])
+def test_cells_are_routed(compared: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(index, "ONE_CELL_UP_TO", 500)
+    monkeypatch.setattr(index, "COMPARED_CELLS", compared)
     x, queries = np.split(unit_rows(4050), [4000])
     built = CompactIndex.build(x, "space")
-    assert built.router is not None
-    assert built.recall >= 0.95
+    assert built.cells == 15
+    assert (built.router is not None) == (compared < 15)
+    assert built.recall >= 0.98
     hits = built.search(queries, 10)
     assert ann_recall(hits.rows, exact_rows(queries, x, 10)) >= 0.95
     built.write(tmp_path)
     assert np.array_equal(opened(tmp_path).search(queries, 10).rows, hits.rows)
+    everything = built.search(queries[:2], 4500)
+    assert (np.sort(everything.rows[:, :4000], 1) == np.arange(4000)).all()
+    assert (everything.rows[:, 4000:] == index.NO_ROW).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.002, 0.5])
+def test_only_what_is_allowed_is_found(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    monkeypatch.setattr(index, "ONE_CELL_UP_TO", 500)
+    x, queries = np.split(unit_rows(4020), [4000])
+    built = CompactIndex.build(x, "space")
+    mask = np.random.default_rng(3).random(4000) < share
+    hits = built.search(queries, 10, allowed=built.allow(mask))
+    kept = np.flatnonzero(mask)
+    assert np.isin(hits.rows, [*kept, index.NO_ROW]).all()
+    if len(kept):
+        assert ann_recall(hits.rows, kept[exact_rows(queries, x[mask], 10)]) >= 0.98
+    assert (hits.rows[:, : min(10, len(kept))] >= 0).all()
+    with pytest.raises(ValueError, match="mask has shape"):
+        built.allow(mask[:5])
+
+
+def test_copies_of_one_row_are_all_found() -> None:
+    x = np.repeat(unit_rows(40), 25, 0)
+    built = CompactIndex.build(x, "space")
+    assert built.recall >= 0.99
+    rows = built.search(x[:1], 25).rows
+    assert sorted(rows[0]) == list(range(25))
 
 
 def test_the_same_rows_give_the_same_file(tmp_path: Path) -> None:
@@ -86,30 +135,56 @@ def test_wrong_shapes_are_refused() -> None:
             built.search(queries, k)
 
 
-def damaged(built: CompactIndex, tmp_path: Path, **changes: object) -> CompactIndex:
-    replace(built, **changes).write(tmp_path)  # type: ignore[arg-type]
-    return opened(tmp_path)
+def test_queries_that_are_no_numbers_are_refused() -> None:
+    queries = unit_rows(2)
+    queries[1, 3] = np.nan
+    with pytest.raises(ValueError, match="finite"):
+        CompactIndex.build(unit_rows(10), "space").search(queries, 1)
 
 
-def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    built = CompactIndex.build(unit_rows(10), "space")
-    for changes in (
-        {"packed": built.packed[:, :9]},
-        {"packed": built.packed[:3]},
-        {"vectors": built.vectors[:, :8]},
-        {"rows": built.rows[:4]},
-        {"rows": -built.rows},
-        {"rows": built.rows + 1},
-        {"vectors": built.vectors.astype(np.float32)},
-        {"vectors": built.vectors[0, 0].reshape(())},
-        {"cells": np.array([0, 4], np.int64)},
-        {"cells": np.array([0, 12, 10], np.int64)},
-        {"cells": np.array([10], np.int64)},
-        {"probes": 0},
-        {"probes": 7},
-    ):
-        with pytest.raises(IndexFileError):
-            damaged(built, tmp_path, **changes)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"packed": lambda a: a[:1]},
+        {"packed": lambda a: a[:, :3]},
+        {"vectors": lambda a: a[:, :8]},
+        {"vectors": lambda a: a.astype(np.float32)},
+        {"vectors": lambda a: a[0, 0].reshape(())},
+        {"rows": lambda a: a[:4]},
+        {"rows": lambda a: a + 1},
+        {"rows": lambda a: -a - 2},
+        {"rows": lambda a: np.zeros_like(a)},
+        {"centers": lambda a: a[:, :8]},
+        {"centers": lambda a: np.concatenate([a, a])},
+        {"starts": lambda a: a[:1]},
+        {"starts": lambda a: a * 2},
+        {"starts": lambda a: a[::-1].copy()},
+        {"codebook": lambda a: a[:3]},
+        {"rotation": lambda a: a[:8]},
+        {"rotation": lambda a: a[:0]},
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(changes: dict[str, Callable], tmp_path: Path) -> None:
+    built = CompactIndex.build(unit_rows(70), "space")
+    blocks = replace(built.blocks, **{name: change(getattr(built.blocks, name)) for name, change in changes.items()})
+    replace(built, blocks=blocks).write(tmp_path)
+    with pytest.raises(IndexFileError):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize("changes", [{"probes": 0}, {"probes": 7}, {"shortlist": 0}, {"size": 9}, {"size": -1}])
+def test_numbers_that_do_not_fit_are_refused(changes: dict[str, int], tmp_path: Path) -> None:
+    replace(CompactIndex.build(unit_rows(70), "space"), **changes).write(tmp_path)
+    with pytest.raises(IndexFileError):
+        opened(tmp_path)
+
+
+def test_another_layout_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(index, "LAYOUT", 1)
+    CompactIndex.build(unit_rows(70), "space").write(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(IndexFileError, match="index layout 1, where 2 is read"):
+        opened(tmp_path)
 
 
 def test_a_missing_part_is_refused(tmp_path: Path) -> None:
