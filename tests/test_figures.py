@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figures import indexes, vectors
 from figures.accuracy import SHIPPED, SYSTEMS, accuracy, table
 from figures.protocols import PROTOCOLS, write_all
 
@@ -57,3 +58,24 @@ def test_accuracy_goes_through_bundle_and_engine(real_photos: Path) -> None:
     assert (recalls > 0.7).all()
     assert abs(found["int8 network"]["recall@1"] - found[SHIPPED]["recall@1"]) <= 0.01
     assert "| objects-unseen |" in table(results)
+
+
+def test_indexes_are_measured_side_by_side(tmp_path: Path) -> None:
+    x, queries = vectors.synthetic(3000, 32, seed=0)
+    assert np.allclose(np.linalg.norm(x, axis=1), 1, atol=1e-5)
+    only = ["edgesearch", "usearch i8"]
+    results = {r["name"]: r for r in indexes.measure(x, queries[:60], tmp_path, only)}
+    assert list(results) == ["edgesearch", "edgesearch, vectors let go", "usearch i8"]
+    for found in results.values():
+        assert 0 < found["p50_us"] <= found["p99_us"]
+        assert found["recall@10"] > 0.7
+        assert found["resident_bytes_per_row"] >= 0
+        assert found["file_bytes_per_row"] > 32
+    assert results["edgesearch"]["recall@10"] > 0.97
+    assert "| edgesearch |" in indexes.table(list(results.values()))
+
+
+def test_exact_neighbours_are_the_nearest() -> None:
+    x, queries = vectors.synthetic(500, 16, seed=1)
+    expected = np.argsort(-(queries[:5] @ x.T), 1)[:, : indexes.K]
+    assert np.array_equal(indexes.exact_neighbours(x, queries[:5]), expected)

@@ -5,16 +5,18 @@ import json
 import os
 import platform
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
+from tqdm import tqdm
 
 import edgesearch
 from edgesearch.embedder import default_model, read_model
 from edgesearch.manifest import sha256
 
-from . import accuracy, protocols
+from . import accuracy, indexes, protocols, vectors
 
 SEED = 0
 
@@ -54,6 +56,22 @@ def _accuracy(options: argparse.Namespace) -> None:
     )
 
 
+def _index(options: argparse.Namespace) -> None:
+    if options.data == "embeddings":
+        x, queries = vectors.embeddings(options.photos, options.model, options.rows, options.kept, SEED)
+    else:
+        x, queries = vectors.synthetic(options.rows, options.dim, SEED)
+    with tempfile.TemporaryDirectory() as folder:
+        measured = indexes.measure(x, queries, Path(folder), options.only)
+        results = list(tqdm(measured, desc="index", unit="system", disable=None))
+    context = {"rows": len(x), "dim": x.shape[1], "data": options.data} | _context(options.model)
+    if options.json:
+        print(json.dumps(context | {"results": results}))
+        return
+    print(indexes.table(results))
+    print("\none query at a time, one thread. " + ", ".join(f"{key} {value}" for key, value in context.items()))
+
+
 def _context(model: Path) -> dict[str, Any]:
     """What a figure depends on, and the command that prints it again."""
     config, network = read_model(model)
@@ -88,6 +106,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=_accuracy)
+
+    added = figures.add_parser("index", help="our index beside FAISS, USearch, hnswlib and sqlite-vec")
+    added.add_argument("--rows", type=int, default=100_000)
+    added.add_argument("--data", choices=["embeddings", "synthetic"], default="embeddings")
+    added.add_argument("--dim", type=int, default=128, help="of synthetic vectors (default: 128)")
+    added.add_argument("--photos", type=Path, default=Path("../shared/data"), help="folder of real photos to embed")
+    added.add_argument("--kept", type=Path, default=Path("build/index"), help="folder where embeddings stay")
+    added.add_argument("--model", type=Path, default=default_model(), help="model folder (default: the shipped one)")
+    added.add_argument("--only", action="append", default=[], help="systems whose name begins so")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_index)
     return parser
 
 
