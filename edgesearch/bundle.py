@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from . import manifest as manifests
+from .arrays import Pages
 from .errors import BundleError
 from .manifest import FileEntry, Manifest
 
@@ -46,6 +47,7 @@ class Bundle:
             self.manifest = Manifest.parse(bytes(data[places[MANIFEST_FILE]]), str(self.path))
             self._members = {name: data[place] for name, place in places.items() if name != MANIFEST_FILE}
             _verify(self.path, self._members, self.manifest.files)
+            Pages(self.mapped, 0, len(self.mapped)).let_go()  # hashing has read them all
         except BaseException:
             self.close()
             raise

@@ -16,7 +16,7 @@ import edgesearch
 from edgesearch.embedder import default_model, read_model
 from edgesearch.manifest import sha256
 
-from . import accuracy, indexes, protocols, vectors
+from . import accuracy, indexes, plot, protocols, vectors
 
 SEED = 0
 
@@ -72,6 +72,11 @@ def _index(options: argparse.Namespace) -> None:
     print("\none query at a time, one thread. " + ", ".join(f"{key} {value}" for key, value in context.items()))
 
 
+def _plot(options: argparse.Namespace) -> None:
+    plot.plot(options.runs, options.output)
+    print(options.output)
+
+
 def _context(model: Path) -> dict[str, Any]:
     """What a figure depends on, and the command that prints it again."""
     config, network = read_model(model)
@@ -117,6 +122,11 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--only", action="append", default=[], help="systems whose name begins so")
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=_index)
+
+    added = figures.add_parser("plot", help="draw what `index --json` printed")
+    added.add_argument("runs", type=Path, nargs="+", help="files, with more and more rows")
+    added.add_argument("-o", "--output", type=Path, default=Path("index.png"))
+    added.set_defaults(figure=_plot)
     return parser
 
 
