@@ -3,8 +3,9 @@
 Three tiers. Only what a query needs is touched: cell centres and codes stay in memory, the int8 vectors are read for
 the shortlist alone. Rows are stored cell after cell in blocks of 32, and `kernel` searches them in one call.
 
-The cells to look into are those with the nearest centres. Comparing all centres costs the kernel less than a graph over
-them costs up to `COMPARED_CELLS` (`tools/bench index` prints both); beyond, usearch routes.
+The cells to look into are those with the nearest centres. Up to `COMPARED_CELLS` the kernel compares them all; beyond,
+usearch routes. One thread, 128-d, 64 cells wanted: 72 us compared and 85 us by usearch for 2,000 cells, 144 and 91 us
+for 8,000, of which usearch finds 0.976 of the right ones.
 
 The file `index.arrays` holds the arrays of `kernel.Blocks` under their names, in the layout of `arrays`.
 
@@ -28,7 +29,7 @@ LAYOUT = 2  # of the arrays; 1 had codes without blocks
 ONE_CELL_UP_TO = 8192  # rows; so few are scanned sooner than routed
 CELLS_PER_ROOT = 2  # cells to the square root of N
 ROWS_PER_CELL = 256  # at least, on average; a cell's last block is half empty
-COMPARED_CELLS = 32_768
+COMPARED_CELLS = 4096  # some four million rows
 MAX_SUBQUANTIZERS = 64  # 32 bytes a row
 TRAINING_ROWS = 65_536
 TUNING_ROWS = 256

@@ -65,7 +65,7 @@ def test_indexes_are_measured_side_by_side(tmp_path: Path) -> None:
     assert np.allclose(np.linalg.norm(x, axis=1), 1, atol=1e-5)
     only = ["edgesearch", "usearch i8"]
     results = {r["name"]: r for r in indexes.measure(x, queries[:60], tmp_path, only)}
-    assert list(results) == ["edgesearch", "edgesearch, vectors let go", "usearch i8"]
+    assert [name for name in results if "," not in name] == ["edgesearch", "usearch i8"]
     for found in results.values():
         assert 0 < found["p50_us"] <= found["p99_us"]
         assert found["recall@10"] > 0.7
