@@ -87,14 +87,14 @@ class CompactIndex:
         """Compress vectors and choose probes and shortlist, the cheapest that reach ANN recall@10 >= 0.99.
 
         Args:    x: (N, D) float32, unit rows, N >= 1; row n keeps the number n; space: as the attribute;
-                 subquantizers: M, even; None for D / 2, at most 64 (M / 2 bytes a row).
+                 subquantizers: M, even and a divisor of D; None for the most up to D / 2 and 64 (M / 2 bytes a row).
         Raises:  ValueError: x is not (N, D) or has no rows.
         """
         if x.ndim != 2 or not len(x):
             raise ValueError(f"x has shape {x.shape}; expected (N, D) with N >= 1.")
         rng = np.random.default_rng(seed)
         sample = x[np.sort(rng.choice(len(x), min(len(x), TRAINING_ROWS), replace=False))]
-        quantizer = ProductQuantizer.fit(sample, subquantizers or min(x.shape[1] // 2, MAX_SUBQUANTIZERS), seed)
+        quantizer = ProductQuantizer.fit(sample, subquantizers or _subquantizers(x.shape[1]), seed)
         centers = _centers(sample, _cell_count(len(x)), rng)
         blocks = _blocks(x, quantizer, centers)
         router = _graph(centers) if len(centers) > COMPARED_CELLS else None
@@ -246,6 +246,11 @@ class CompactIndex:
         settled = 1 <= self.probes <= self.cells and self.shortlist >= 1
         if not (whole and numbered and settled) or routed != (self.cells > COMPARED_CELLS):
             raise IndexFileError(f"{ARRAYS_FILE}: cells, rows or router do not fit together; build the bundle again.")
+
+
+def _subquantizers(dim: int) -> int:
+    """The most that are even, divide `dim`, and have two dimensions each; 2 at least."""
+    return next((m for m in range(min(dim // 2, MAX_SUBQUANTIZERS), 2, -1) if m % 2 == 0 and dim % m == 0), 2)
 
 
 def _cell_count(rows: int) -> int:

@@ -60,6 +60,14 @@ def test_vectors_are_let_go_and_come_back(monkeypatch: pytest.MonkeyPatch, tmp_p
         built.let_go()  # of an index in memory nothing is
 
 
+@pytest.mark.parametrize(("dim", "subquantizers"), [(4, 2), (32, 16), (132, 44), (160, 40), (192, 64), (256, 64)])
+def test_any_width_of_embedding_is_divided(dim: int, subquantizers: int) -> None:
+    x = unit_rows(40, dim)
+    built = CompactIndex.build(x, "space")
+    assert len(built.blocks.codebook) == subquantizers
+    assert (built.search(x, 1).rows[:, 0] == np.arange(40)).mean() > 0.9
+
+
 def test_places_without_a_row_are_marked() -> None:
     hits = CompactIndex.build(unit_rows(3), "space").search(unit_rows(2, seed=1), 5)
     assert (hits.rows[:, 3:] == index.NO_ROW).all()
