@@ -21,7 +21,7 @@ from usearch.index import Index as Graph
 
 from . import arrays, kernel
 from .errors import IndexFileError
-from .kernel import BLOCK, NO_ROW, Blocks
+from .kernel import BLOCK, NO_ROW, Blocks, Question
 from .pq import CODEWORDS, ProductQuantizer
 
 ARRAYS_FILE, ROUTER_FILE = "index.arrays", "router.usearch"
@@ -136,9 +136,8 @@ class CompactIndex:
         routed = None
         if self.router is not None and probes < self.cells:
             routed = self.router.search(queries, probes, threads=1).keys.reshape(len(queries), -1).astype(np.uint32)
-        rows, scores = kernel.search(
-            self.blocks, queries, kept, probes, shortlist, rescored, routed, allowed.bits if allowed else None
-        )
+        asked = Question(queries, kept, probes, shortlist, rescored, routed, allowed.bits if allowed else None)
+        rows, scores = kernel.search(self.blocks, asked)
         if kept < k:
             missing = ((0, 0), (0, k - kept))
             rows = np.pad(rows, missing, constant_values=NO_ROW)
@@ -173,7 +172,7 @@ class CompactIndex:
                 rows = one.search(x[asked], k + 1).rows
                 found = np.einsum("bd,bkd->bk", x[asked], x[rows]) >= worst
                 found &= (rows != asked[:, None]) & (rows != NO_ROW)
-                tried.append(replace(one, recall=float(found.sum(1).clip(max=k).sum() / found.shape[0] / k)))
+                tried.append(replace(one, recall=float(found.sum(1).clip(max=k).mean() / k)))
                 if tried[-1].recall >= RECALL_TO_REACH:
                     break
         enough = min(RECALL_TO_REACH, max(one.recall for one in tried) - RECALL_TOLERANCE)

@@ -8,6 +8,7 @@ dimensions, M subquantizers of 16 codewords, C cells.
 
 import warnings
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,30 +48,36 @@ class Blocks:
     rows: np.ndarray
 
 
-def search(
-    blocks: Blocks,
-    queries: np.ndarray,
-    k: int,
-    probes: int,
-    shortlist: int,
-    rescored: bool = True,
-    routed: np.ndarray | None = None,
-    allowed: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+class Question(NamedTuple):
+    """What is asked of an index.
+
+    Attributes: queries: (B, D) float32; probes: cells to look into, of those with the nearest centres; shortlist: rows
+                with the best codes whose vectors are compared, at least k; rescored: False gives the scores of the
+                codes alone; routed: (B, probes) uint32, cells chosen elsewhere; allowed: (P,) uint32 as made by `bits`.
+    """
+
+    queries: np.ndarray
+    k: int
+    probes: int
+    shortlist: int
+    rescored: bool = True
+    routed: np.ndarray | None = None
+    allowed: np.ndarray | None = None
+
+
+def search(blocks: Blocks, asked: Question) -> tuple[np.ndarray, np.ndarray]:
     """Find the rows with the highest cosine.
 
-    Args:    queries: (B, D) float32; probes: cells to look into, of those with the nearest centres; shortlist: rows
-             with the best codes whose vectors are compared, at least k; rescored: False gives the scores of the codes
-             alone; routed: (B, probes) uint32, cells chosen elsewhere; allowed: (P,) uint32 as made by `bits`.
     Returns: (B, k) int32 rows and (B, k) float32 scores, best first and equals by position; -1 and -inf where there are
              fewer.
     Raises:  ValueError: sizes that do not fit together.
     """
     if _kernel is None:
-        return search_by_numpy(blocks, queries, k, probes, shortlist, rescored, routed, allowed)
-    rows, scores = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
+        return search_by_numpy(blocks, asked)
+    shape = len(asked.queries), asked.k
+    rows, scores = np.empty(shape, np.int32), np.empty(shape, np.float32)
     _kernel.search(
-        np.ascontiguousarray(queries, np.float32),
+        np.ascontiguousarray(asked.queries, np.float32),
         blocks.rotation,
         blocks.codebook,
         blocks.centers,
@@ -78,31 +85,23 @@ def search(
         blocks.packed,
         blocks.vectors,
         blocks.rows,
-        _NOTHING if allowed is None else allowed,
-        _NOTHING if routed is None else routed,
+        _NOTHING if asked.allowed is None else asked.allowed,
+        _NOTHING if asked.routed is None else asked.routed,
         rows,
         scores,
         blocks.rotation.shape[0],
         len(blocks.codebook),
-        probes,
-        shortlist,
-        k,
-        rescored,
+        asked.probes,
+        asked.shortlist,
+        asked.k,
+        asked.rescored,
     )
     return rows, scores
 
 
-def search_by_numpy(
-    blocks: Blocks,
-    queries: np.ndarray,
-    k: int,
-    probes: int,
-    shortlist: int,
-    rescored: bool = True,
-    routed: np.ndarray | None = None,
-    allowed: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+def search_by_numpy(blocks: Blocks, asked: Question) -> tuple[np.ndarray, np.ndarray]:
     """As `search`, which it specifies."""
+    queries, k, probes, shortlist, rescored, routed, allowed = asked
     usable = blocks.rows >= 0
     if allowed is not None:
         usable &= np.unpackbits(allowed.view(np.uint8), bitorder="little").astype(bool)

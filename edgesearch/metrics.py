@@ -1,5 +1,7 @@
 """Figures of merit. Pure functions of arrays; Q queries."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 NOT_FOUND = 0  # the rank of a product that was not among the answers
@@ -37,7 +39,7 @@ def open_set(known: np.ndarray, accepted: np.ndarray, right: np.ndarray) -> dict
     }
 
 
-def ann_recall(found: np.ndarray, exact: np.ndarray) -> float:
+def ann_recall(found: Iterable[np.ndarray], exact: np.ndarray) -> float:
     """Share of the exact k nearest rows that were found; found, exact: (Q, k) int rows, -1 for none."""
     overlap = [len(np.intersect1d(a[a >= 0], b)) for a, b in zip(found, exact, strict=True)]
     return float(np.sum(overlap) / max(1, (exact >= 0).sum()))

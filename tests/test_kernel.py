@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgesearch import kernel
-from edgesearch.kernel import BLOCK, NO_ROW, Blocks
+from edgesearch.kernel import BLOCK, NO_ROW, Blocks, Question
 
 compiled = pytest.importorskip("edgesearch._kernel", reason="the kernel is not compiled here")
 
@@ -62,8 +62,8 @@ def test_the_kernel_finds_what_its_twin_finds(
     blocks, queries = blocks_of(rows, dim, subquantizers, cells), queries_of(10, dim)
     k = min(7, rows)
     for shortlist in (k, min(100, len(blocks.rows))):
-        given = kernel.search(blocks, queries, k, probes, shortlist, rescored)
-        twin = kernel.search_by_numpy(blocks, queries, k, probes, shortlist, rescored)
+        given = kernel.search(blocks, Question(queries, k, probes, shortlist, rescored))
+        twin = kernel.search_by_numpy(blocks, Question(queries, k, probes, shortlist, rescored))
         # Float sums in another order may move a table's entry to the next level, a row beyond the shortlist's end.
         assert (given[0] == twin[0]).mean() >= 0.98
         same = (given[0] == twin[0]) & (twin[0] != NO_ROW)
@@ -75,7 +75,7 @@ def test_all_loops_find_the_same() -> None:
     answers = []
     for name in ("", "plain"):
         compiled.use(name)
-        answers.append(kernel.search(blocks, queries, 10, 5, 100))
+        answers.append(kernel.search(blocks, Question(queries, 10, 5, 100)))
     compiled.use("")
     assert np.array_equal(answers[0][0], answers[1][0])
     assert np.array_equal(answers[0][1], answers[1][1])
@@ -87,7 +87,8 @@ def test_only_allowed_rows_are_found(loops: str) -> None:
         mask = np.random.default_rng(2).random(len(blocks.rows)) < share
         allowed = kernel.bits(mask & (blocks.rows >= 0))
         given, twin = (
-            search(blocks, queries, 20, 7, 100, allowed=allowed) for search in (kernel.search, kernel.search_by_numpy)
+            search(blocks, Question(queries, 20, 7, 100, allowed=allowed))
+            for search in (kernel.search, kernel.search_by_numpy)
         )
         assert set(given[0].flat) - {NO_ROW} <= set(blocks.rows[mask])
         assert np.array_equal(given[0], twin[0])
@@ -97,8 +98,8 @@ def test_only_allowed_rows_are_found(loops: str) -> None:
 def test_cells_chosen_elsewhere_are_looked_into(loops: str) -> None:
     blocks, queries = blocks_of(2000, 64, 32, 7), queries_of(5, 64)
     routed = np.array([[1, 6]] * 5, np.uint32)
-    given = kernel.search(blocks, queries, 20, 2, 100, routed=routed)
-    twin = kernel.search_by_numpy(blocks, queries, 20, 2, 100, routed=routed)
+    given = kernel.search(blocks, Question(queries, 20, 2, 100, routed=routed))
+    twin = kernel.search_by_numpy(blocks, Question(queries, 20, 2, 100, routed=routed))
     inside = np.concatenate([blocks.rows[blocks.starts[c] * BLOCK : blocks.starts[c + 1] * BLOCK] for c in (1, 6)])
     assert np.isin(given[0], inside).all()
     assert np.array_equal(given[0], twin[0])
@@ -112,28 +113,28 @@ def test_equal_rows_come_in_the_order_they_are_stored(loops: str) -> None:
         vectors=np.ones_like(blocks.vectors),
         rows=np.arange(BLOCK * 40, dtype=np.int32),
     )
-    found, _ = kernel.search(same, queries_of(3, 16), 50, 1, 60)
+    found, _ = kernel.search(same, Question(queries_of(3, 16), 50, 1, 60))
     assert found.tolist() == [list(range(50))] * 3
 
 
 def test_everything_can_be_asked_for(loops: str) -> None:
     blocks = blocks_of(700, 32, 16, 3)
-    found, scores = kernel.search(blocks, queries_of(2, 32), 700, 3, 704)
+    found, scores = kernel.search(blocks, Question(queries_of(2, 32), 700, 3, 704))
     assert sorted(found[0]) == list(range(700))
     assert (np.diff(scores, axis=1) <= 0).all()
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 1e38, 1e-38])
 def test_strange_queries_are_survived(loops: str, value: float) -> None:
-    found, _ = kernel.search(blocks_of(100, 16, 8), np.full((1, 16), value, np.float32), 5, 1, 50)
+    found, _ = kernel.search(blocks_of(100, 16, 8), Question(np.full((1, 16), value, np.float32), 5, 1, 50))
     assert ((found >= 0) & (found < 100)).all()
 
 
 def test_many_threads_search_at_once() -> None:
     blocks, queries = blocks_of(5000, 128, 64, 10), queries_of(64, 128)
-    expected = kernel.search(blocks, queries, 10, 5, 100)[0]
+    expected = kernel.search(blocks, Question(queries, 10, 5, 100))[0]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda q: kernel.search(blocks, q[None], 10, 5, 100)[0][0], queries))
+        found = list(pool.map(lambda q: kernel.search(blocks, Question(q[None], 10, 5, 100))[0][0], queries))
     assert np.array_equal(found, expected)
 
 
@@ -142,18 +143,18 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
     for name in ("rotation", "codebook", "centers", "starts", "packed", "vectors", "rows"):
         short = replace(blocks, **{name: getattr(blocks, name)[:-1]})
         with pytest.raises(ValueError, match="do not fit together"):
-            kernel.search(short, queries, 5, 1, 50)
+            kernel.search(short, Question(queries, 5, 1, 50))
     for starts in ([0, 9, 4], [1, 2, 4], [0, 2, 3], [0, 2, 2**32 - 1]):
         with pytest.raises(ValueError, match="starts"):
-            kernel.search(replace(blocks, starts=np.array(starts, np.uint32)), queries, 5, 1, 50)
+            kernel.search(replace(blocks, starts=np.array(starts, np.uint32)), Question(queries, 5, 1, 50))
     for k, probes, shortlist in ((0, 1, 50), (5, 0, 50), (5, 3, 50), (5, 1, 4), (5, 1, 10**9)):
         with pytest.raises(ValueError, match="do not fit together"):
-            kernel.search(blocks, queries, k, probes, shortlist)
+            kernel.search(blocks, Question(queries, k, probes, shortlist))
     with pytest.raises(ValueError, match="allowed"):
-        kernel.search(blocks, queries, 5, 1, 50, allowed=np.zeros(3, np.uint32))
+        kernel.search(blocks, Question(queries, 5, 1, 50, allowed=np.zeros(3, np.uint32)))
     for routed in (np.full((2, 1), 2, np.uint32), np.zeros((1, 1), np.uint32)):
         with pytest.raises(ValueError, match="routed"):
-            kernel.search(blocks, queries, 5, 1, 50, routed=routed)
+            kernel.search(blocks, Question(queries, 5, 1, 50, routed=routed))
 
 
 def test_without_a_compiled_kernel_a_warning_says_so() -> None:

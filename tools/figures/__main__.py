@@ -26,17 +26,14 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         options.figure(options)
-    except (edgesearch.EdgeSearchError, OSError) as error:
+    except (edgesearch.EdgeSearchError, OSError, ValueError) as error:
         print(f"tools/bench: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def _accuracy(options: argparse.Namespace) -> None:
-    if not (options.data / "groceries").is_dir():
-        raise FileNotFoundError(
-            f"{options.data}: no real photos there (groceries/ is missing); name their folder with --data."
-        )
+    _require_photos(options.data, "--data")
     weights = options.weights if options.weights.exists() else None
     if weights is None:
         print(
@@ -58,6 +55,7 @@ def _accuracy(options: argparse.Namespace) -> None:
 
 def _index(options: argparse.Namespace) -> None:
     if options.data == "embeddings":
+        _require_photos(options.photos, "--photos")
         x, queries = vectors.embeddings(options.photos, options.model, options.rows, options.kept, SEED)
     else:
         x, queries = vectors.synthetic(options.rows, options.dim, SEED)
@@ -70,6 +68,13 @@ def _index(options: argparse.Namespace) -> None:
         return
     print(indexes.table(results))
     print("\none query at a time, one thread. " + ", ".join(f"{key} {value}" for key, value in context.items()))
+
+
+def _require_photos(folder: Path, option: str) -> None:
+    if not (folder / "groceries").is_dir():
+        raise FileNotFoundError(
+            f"{folder}: no real photos there (groceries/ is missing); name their folder with {option}."
+        )
 
 
 def _plot(options: argparse.Namespace) -> None:

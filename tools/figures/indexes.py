@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgesearch.index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
+from edgesearch.metrics import ann_recall
 
 K = 10
 TURN = 50  # queries of one system before the next one's turn
@@ -237,12 +238,12 @@ def measure(x: np.ndarray, queries: np.ndarray, folder: Path, only: list[str]) -
     spent, found = _asked_in_turns(chosen, queries)
     exact = exact_neighbours(x, queries)
     for name, system in chosen.items():
+        right = exact[: len(found[name])]
         yield {
             "name": name,
             "p50_us": float(np.percentile(spent[name], 50)),
             "p99_us": float(np.percentile(spent[name], 99)),
-            "recall@10": _recall(found[name], exact, K),
-            "recall@1": _recall(found[name], exact, 1),
+            **{f"recall@{k}": ann_recall([r[:k] for r in found[name]], right[:, :k]) for k in (K, 1)},
             "resident_bytes_per_row": _resident_growth(list(every).index(name), x.shape, folder) / len(x),
             "file_bytes_per_row": _size(system.file) / len(x),
             "build_s": built[system.file],
@@ -279,12 +280,6 @@ def _asked_in_turns(chosen: dict[str, System], queries: np.ndarray) -> tuple[dic
     return spent, found
 
 
-def _recall(found: list[np.ndarray], exact: np.ndarray, k: int) -> float:
-    """Of the queries that were asked, the first len(found)."""
-    hits = [len(np.intersect1d(rows[:k], right[:k])) for rows, right in zip(found, exact, strict=False)]
-    return float(np.mean(hits) / k)
-
-
 def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in path.iterdir()) if path.is_dir() else path.stat().st_size
 
@@ -300,20 +295,22 @@ def _resident_growth(number: int, shape: tuple[int, ...], folder: Path) -> int:
 
 def grown(number: str, rows: str, dim: str, folder: str) -> int:
     """What opening and asking system `number` adds to this process; the library itself is loaded before."""
+
+    def this(count: int, place: Path) -> System:
+        return list(systems(count, int(dim), place).values())[int(number)]
+
     small = Path(folder) / f"small-{number}"
     few = np.random.default_rng(0).standard_normal((SMALL_ROWS, int(dim))).astype(np.float32)
     if not small.exists():
         small.mkdir()
         if not os.fork():  # what building takes must not be there when opening begins
-            list(systems(SMALL_ROWS, int(dim), small).values())[int(number)].build(few)
+            this(SMALL_ROWS, small).build(few)
             os._exit(0)
         os.wait()
-    first = list(systems(SMALL_ROWS, int(dim), small).values())[int(number)]
     queries = np.load(Path(folder) / "queries.npy")
-    _open_and_ask(first, queries[:TURN])
-    system = list(systems(int(rows), int(dim), Path(folder)).values())[int(number)]
+    _open_and_ask(this(SMALL_ROWS, small), queries[:TURN])
     before = _resident()
-    _open_and_ask(system, queries)
+    _open_and_ask(this(int(rows), Path(folder)), queries)
     return _resident() - before
 
 
