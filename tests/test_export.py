@@ -20,7 +20,7 @@ from edgesearch.embedder import Embedder as RuntimeEmbedder  # noqa: E402
 from edgesearch.embedder import default_model  # noqa: E402
 from export import artifact, compare, quantize, to_onnx, verify  # noqa: E402
 from export.augment import Augmenter, plain_views  # noqa: E402
-from export.backbones import BACKBONES, embedder, fold_batch_norm, pad_same  # noqa: E402
+from export.backbones import BACKBONES, embedder, fold_batch_norm, half_whitening, pad_same  # noqa: E402
 from export.card import write_card  # noqa: E402
 from export.pictures import Pictures, drawn_sources, pack, training_sources  # noqa: E402
 from export.recipe import Quantization, Recipe  # noqa: E402
@@ -329,6 +329,17 @@ def test_the_family_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     printed = compare.table([known, unknown])
     assert "| mobilenet_v3_small |" in printed
     assert unknown.note in printed
+
+
+def test_an_untrained_network_is_not_projected_on_its_rounding() -> None:
+    torch.manual_seed(0)
+    model = embedder("mobilenet_v3_small", 128)
+    with torch.no_grad():
+        features = model.maps(torch.rand(256, 3, 32, 32) + torch.rand(256, 3, 1, 1) - 1).mean((2, 3))
+    noise = 0.01 * features.std() * torch.randn_like(features)
+    model.start_from(*half_whitening(features, compare.axes(features, 128)))
+    exact, coarse = (F.normalize(model.projection(x).detach(), eps=1e-30) for x in (features, features + noise))
+    assert (exact * coarse).sum(1).mean() > 0.99
 
 
 @pytest.mark.parametrize("name", BACKBONES)
