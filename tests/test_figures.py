@@ -1,12 +1,14 @@
 """The protocols on real photos are the published ones."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from figures import indexes, vectors
+from figures import indexes, protocols, vectors
 from figures.accuracy import SHIPPED, SYSTEMS, accuracy, table
 from figures.protocols import PROTOCOLS, write_all
+from pictures import write_twins
 
 from edgesearch.catalog import read_csv, read_queries
 from edgesearch.embedder import default_model
@@ -39,8 +41,19 @@ def test_all_protocols_are_there() -> None:
     published = {
         f"{name}{unseen}" for name in ("groceries-catalogue", "groceries-5ref", "objects") for unseen in ("", "-unseen")
     }
-    small = {"objects-unseen-small"}
-    assert set(PROTOCOLS) == published | small | {f"{name}+7600" for name in published if name.endswith("-unseen")}
+    own = {"objects-unseen-small", "twins"}
+    assert set(PROTOCOLS) == published | own | {f"{name}+7600" for name in published if name.endswith("-unseen")}
+
+
+def test_twins_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(protocols, "write_twins", partial(write_twins, families=1, photos=1))
+    (first,) = write_all(tmp_path / "no data", tmp_path, ["twins"])
+    drawn = first.queries.stat().st_mtime_ns
+    assert len(read_csv(first.catalogue)) == len(read_queries(first.queries)) >= 3
+    (second,) = write_all(tmp_path / "no data", tmp_path, ["twins"])
+    assert second == first
+    assert second.queries.stat().st_mtime_ns == drawn
 
 
 def test_distractors_are_products_that_nobody_asks_for(real_photos: Path, tmp_path: Path) -> None:

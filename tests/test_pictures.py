@@ -1,11 +1,12 @@
 """The drawn shop."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import make_pictures
 import pytest
-from pictures import ean13, write_catalogue
+from pictures import Product, ean13, make_twins, write_catalogue, write_twins
 from PIL import Image
 
 
@@ -41,3 +42,35 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pyte
     (tmp_path / "file").write_text("in the way")
     assert make_pictures.main([str(tmp_path / "file"), "--products", "1", "--unknown", "0", "--photos", "0"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+PRINT = {"sku": "", "name": "", "description": "", "barcode": "", "small_print": ""}  # follow from the difference
+
+
+@pytest.mark.parametrize(
+    "family, fields", [(0, {"variant"}), (1, {"size"}), (2, {"brand"}), (3, {"noun", "variant"}), (2999, {"noun"})]
+)
+def test_twins_share_all_but_one_print(family: int, fields: set[str]) -> None:
+    twins = make_twins(0, family)
+    assert 3 <= len(twins) <= 6
+    assert len({twin.name for twin in twins}) == len({twin.barcode for twin in twins}) == len(twins)
+    for field in fields:
+        assert len({getattr(twin, field) for twin in twins}) == len(twins)
+
+    def without(twin: Product) -> Product:
+        return replace(twin, **PRINT, **dict.fromkeys(fields | {"variant"}, ""))  # type: ignore[arg-type]
+
+    assert len({without(twin) for twin in twins}) == 1
+
+
+def test_twins_are_drawn_again_the_same(tmp_path: Path) -> None:
+    all_photos, fewer = tmp_path / "all", tmp_path / "fewer"
+    write_twins(all_photos, families=1, photos=2)
+    write_twins(fewer, families=1, photos=1)
+    queries = rows(all_photos / "queries.csv")
+    assert [q["sku"] for q in queries] == [p["sku"] for p in rows(all_photos / "catalogue.csv") for _ in range(2)]
+    assert {query["difficulty"] for query in queries} == {"plain", "far", "angle", "hidden", "pair"}
+    assert all((all_photos / query["image"]).exists() for query in queries)
+    assert rows(fewer / "queries.csv") == queries[::2]
+    for path in fewer.glob("p*/*"):
+        assert path.read_bytes() == (all_photos / path.relative_to(fewer)).read_bytes()

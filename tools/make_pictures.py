@@ -1,10 +1,12 @@
 """Draw the demo data: a made-up shop, its catalogue, and phone photos to search it with.
 
     python tools/make_pictures.py /tmp/shop --products 60 --unknown 12 --photos 4 --seed 0
+    python tools/make_pictures.py /tmp/twins --twins 28 --photos 6 --seed 0
 
 writes catalogue.csv with pictures/, and queries.csv with photos/ (empty sku: not in the catalogue). The same
 seed gives the same bytes for one version of Pillow; asking for more products leaves the earlier ones as they
-are. The drawing is in pictures/ beside this file.
+are. With --twins the products are families that differ in print alone, and their photos difficult.
+The drawing is in pictures/ beside this file.
 """
 
 import argparse
@@ -12,23 +14,32 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pictures import FIRST_UNKNOWN, LIMIT, write_catalogue
+from pictures import FIRST_UNKNOWN, LIMIT, MOST_FAMILIES, make_twins, write_catalogue, write_twins
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        write_catalogue(options.out, options.products, options.unknown, options.photos, options.seed)
+        known, unknown = _draw(options)
     except OSError as error:
         print(
             f"make_pictures: cannot write {error.filename or options.out}: {error.strerror or error}.",
             file=sys.stderr,
         )
         return 1
-    photos = (options.products + options.unknown) * options.photos
-    print(f"{options.out}: {options.products} products in catalogue.csv, {photos} photos in queries.csv")
+    photos = (known + unknown) * options.photos
+    print(f"{options.out}: {known} products in catalogue.csv, {photos} photos in queries.csv")
     return 0
+
+
+def _draw(options: argparse.Namespace) -> tuple[int, int]:
+    """Draw what is asked for; returns how many products the catalogue has, and how many it has not."""
+    if not options.twins:
+        write_catalogue(options.out, options.products, options.unknown, options.photos, options.seed)
+        return options.products, options.unknown
+    write_twins(options.out, options.twins, options.photos, options.seed)
+    return sum(len(make_twins(options.seed, family)) for family in range(options.twins)), 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,6 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--unknown", type=_from_to(0, LIMIT - FIRST_UNKNOWN), default=12, help="products not in it (12)"
+    )
+    parser.add_argument(
+        "--twins",
+        type=_from_to(0, MOST_FAMILIES),
+        default=0,
+        help="draw so many families of products that differ in print alone, instead of the shop (0)",
     )
     parser.add_argument("--photos", type=_from_to(0, 99), default=4, help="photos of each product (4)")
     parser.add_argument("--seed", type=_from_to(0, 2**31 - 1), default=0, help="another seed draws another shop (0)")

@@ -33,7 +33,8 @@ def main() -> int:
 
 
 def _accuracy(options: argparse.Namespace) -> None:
-    _require_photos(options.data, "--data")
+    if options.protocol != [protocols.DRAWN]:
+        _require_photos(options.data, "--data")
     weights = options.weights if options.weights.exists() else None
     if weights is None:
         print(
@@ -104,7 +105,7 @@ def _processor() -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tools/bench", description="Print the project's figures.")
     figures = parser.add_subparsers(required=True, metavar="FIGURE")
-    added = figures.add_parser("accuracy", help="recall on real photos, from float to the compressed index")
+    added = figures.add_parser("accuracy", help="recall on real and drawn photos, from float to the compressed index")
     added.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of real photos")
     added.add_argument("--weights", type=Path, default=Path("../shared/models/mobilenet_v2_imagenet.npz"))
     added.add_argument("--model", type=Path, default=default_model(), help="model folder (default: the shipped one)")

@@ -1,7 +1,8 @@
-"""The protocols on real photos: which pictures make the gallery, which are asked, and what counts as a hit.
+"""The protocols, on real photos and on drawn ones: which pictures make the gallery, and which are asked.
 
 Each protocol is written as the files a user would bring, a catalogue and a list of queries, so that the figures come
-out of the same `build` and `search` that users call. Names and rules are those of the data folder's README.
+out of the same `build` and `search` that users call. Names and rules of those on real photos are those of the data
+folder's README.
 """
 
 import csv
@@ -11,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pictures import write_twins
 from PIL import Image
 
+DRAWN = "twins"  # the one that needs no real photos
+DRAWN_IN = Path("build/twins")  # drawing takes minutes, so the pictures stay there
 MARGIN = 1.15  # side of the white square around a catalogue view, to the longer side of the object
 PHOTOS_PER_PRODUCT = 5
 AMONG_DISTRACTORS = "+7600"  # pictures, about
@@ -94,6 +98,14 @@ def _among_distractors(write: Callable[[Path, Path], tuple[Path, Path]]) -> Call
     return write_all_of_it
 
 
+def _twins(data: Path, out: Path, folder: Path = DRAWN_IN) -> tuple[Path, Path]:
+    """Drawn products that differ from some others in print alone: one catalogue picture each, difficult photos."""
+    catalogue, asked = folder / "catalogue.csv", folder / "queries.csv"
+    if not asked.exists():  # written last
+        write_twins(folder)
+    return catalogue, asked
+
+
 PROTOCOLS: dict[str, Callable[[Path, Path], tuple[Path, Path]]] = {
     "groceries-catalogue": _groceries(references=0, unseen=False),
     "groceries-catalogue-unseen": _groceries(references=0, unseen=True),
@@ -107,6 +119,7 @@ PROTOCOLS: dict[str, Callable[[Path, Path], tuple[Path, Path]]] = {
         _groceries(references=PHOTOS_PER_PRODUCT, unseen=True)
     ),
     "objects-unseen" + AMONG_DISTRACTORS: _among_distractors(_objects(unseen=True)),
+    DRAWN: _twins,
 }
 
 

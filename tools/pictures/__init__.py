@@ -1,17 +1,19 @@
 """A made-up shop that draws itself: products, catalogue pictures, phone photos.
 
-Imports point to the left: words, products, motifs, patterns, labels, bodies, lathe, cutouts, surfaces,
-camera, scenes, photos, shop.
+Imports point to the left: words, products, twins, motifs, patterns, labels, bodies, lathe, cutouts, surfaces,
+camera, scenes, photos, encounters, shop.
 """
 
 from .cutouts import View, catalogue_view, draw_cutout
 from .photos import catalogue_picture, shelf_photo
 from .products import LIMIT, Look, Product, ean13, make_product
-from .shop import FIRST_UNKNOWN, neighbours, write_catalogue
+from .shop import FIRST_UNKNOWN, neighbours, write_catalogue, write_twins
+from .twins import MOST_FAMILIES, make_twins
 
 __all__ = [
     "FIRST_UNKNOWN",
     "LIMIT",
+    "MOST_FAMILIES",
     "Look",
     "Product",
     "View",
@@ -20,7 +22,9 @@ __all__ = [
     "draw_cutout",
     "ean13",
     "make_product",
+    "make_twins",
     "neighbours",
     "shelf_photo",
     "write_catalogue",
+    "write_twins",
 ]

@@ -12,7 +12,7 @@ from .labels import back, front, lettering, strip
 from .lathe import turned, with_handle
 from .products import Colour, Product, mix
 
-LONG_PX = 416  # longer side of a product's upright front
+LONG_PX = 416  # usual longer side of a product's upright front
 SUPERSAMPLE = 2  # drawn this much larger, then averaged down
 ANGULAR = ("box", "carton")  # a little to one side they look best
 LYING = ("hammer", "screwdriver", "wrench", "brush")  # they cannot stand
@@ -35,10 +35,9 @@ class Face(NamedTuple):
 
 
 @lru_cache(maxsize=160)
-def draw_cutout(product: Product, view: View) -> Image.Image:
+def draw_cutout(product: Product, view: View, long_px: int = LONG_PX) -> Image.Image:
     """Draw a product: RGBA, cropped to what is not transparent; do not write to it, it is cached."""
-    long_px = LONG_PX * SUPERSAMPLE
-    height = round(long_px / max(1.0, product.aspect))
+    height = round(long_px * SUPERSAMPLE / max(1.0, product.aspect))
     draw = {
         "box": _box, "carton": _carton, "pouch": _pouch, "hammer": _hammer, "wrench": _wrench, "mug": _mug,
     }.get(product.shape, _turned)  # fmt: skip

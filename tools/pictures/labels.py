@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from math import cos, pi, sin
+from textwrap import fill
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ class Layout(NamedTuple):
     noun: Box
     variant: Box
     size: Box
+    small: Box | None = None  # the small print
 
 
 TALL = {
@@ -60,6 +62,31 @@ TALL = {
         (0.18, 0.05, 0.82, 0.17), (0.2, 0.4, 0.8, 0.8), (0.18, 0.23, 0.82, 0.33), (0.2, 0.335, 0.8, 0.39),
         (0.35, 0.87, 0.65, 0.92),
     ),
+    "stack": Layout(
+        (("paper", "box", (0.05, 0.42, 0.95, 0.97)),),
+        (0.12, 0.05, 0.88, 0.18), (0.2, 0.2, 0.8, 0.41), (0.1, 0.44, 0.9, 0.56), (0.1, 0.58, 0.9, 0.72),
+        (0.24, 0.74, 0.76, 0.85), (0.08, 0.87, 0.92, 0.96),
+    ),
+    "belt": Layout(
+        (("accent", "box", (0, 0.35, 1, 0.55)),),
+        (0.12, 0.04, 0.88, 0.17), (0.06, 0.58, 0.48, 0.86), (0.1, 0.2, 0.9, 0.33), (0.07, 0.38, 0.93, 0.53),
+        (0.5, 0.66, 0.95, 0.74), (0.08, 0.88, 0.92, 0.97),
+    ),
+    "letter": Layout(
+        (("paper", "box", (0.06, 0.04, 0.94, 0.62)),),
+        (0.14, 0.07, 0.86, 0.2), (0.15, 0.65, 0.85, 0.87), (0.11, 0.22, 0.89, 0.33), (0.1, 0.35, 0.9, 0.48),
+        (0.2, 0.5, 0.8, 0.59), (0.08, 0.89, 0.92, 0.97),
+    ),
+    "wrap": Layout(
+        (("paper", "box", (0.1, 0.04, 0.9, 0.97)),),
+        (0.17, 0.07, 0.83, 0.2), (0.28, 0.22, 0.72, 0.42), (0.17, 0.44, 0.83, 0.56), (0.16, 0.58, 0.84, 0.72),
+        (0.3, 0.74, 0.7, 0.84), (0.17, 0.87, 0.83, 0.96),
+    ),
+    "ring": Layout(
+        (("accent", "box", (0, 0.38, 1, 0.58)),),
+        (0.17, 0.05, 0.83, 0.18), (0.3, 0.73, 0.7, 0.87), (0.17, 0.21, 0.83, 0.36), (0.16, 0.4, 0.84, 0.56),
+        (0.25, 0.61, 0.75, 0.7), (0.17, 0.89, 0.83, 0.97),
+    ),
 }  # fmt: skip
 
 WIDE = {
@@ -83,13 +110,33 @@ WIDE = {
         (0.54, 0.1, 0.96, 0.38), (0.06, 0.08, 0.46, 0.92), (0.54, 0.45, 0.96, 0.64), (0.54, 0.66, 0.9, 0.78),
         (0.74, 0.85, 0.95, 0.94),
     ),
+    "stack": Layout(
+        (("paper", "box", (0.35, 0.04, 0.98, 0.96)),),
+        (0.4, 0.1, 0.93, 0.28), (0.03, 0.1, 0.33, 0.9), (0.38, 0.32, 0.95, 0.47), (0.38, 0.49, 0.95, 0.66),
+        (0.46, 0.68, 0.87, 0.81), (0.38, 0.83, 0.95, 0.94),
+    ),
+    "belt": Layout(
+        (("accent", "box", (0, 0.34, 1, 0.6)),),
+        (0.06, 0.08, 0.48, 0.28), (0.04, 0.63, 0.28, 0.96), (0.54, 0.08, 0.96, 0.3), (0.06, 0.38, 0.94, 0.57),
+        (0.3, 0.65, 0.6, 0.92), (0.63, 0.66, 0.96, 0.93),
+    ),
+    "wrap": Layout(
+        (("paper", "box", (0.14, 0.03, 0.86, 0.97)),),
+        (0.19, 0.06, 0.81, 0.22), (0.0, 0.2, 0.13, 0.8), (0.18, 0.25, 0.82, 0.42), (0.17, 0.44, 0.83, 0.64),
+        (0.32, 0.66, 0.68, 0.82), (0.19, 0.85, 0.81, 0.95),
+    ),
+    "ring": Layout(
+        (("accent", "box", (0, 0.4, 1, 0.66)),),
+        (0.21, 0.06, 0.81, 0.2), (0.02, 0.02, 0.2, 0.38), (0.18, 0.23, 0.82, 0.38), (0.17, 0.43, 0.83, 0.64),
+        (0.34, 0.69, 0.66, 0.83), (0.19, 0.86, 0.81, 0.96),
+    ),
 }  # fmt: skip
 MARGINS = {
     "oval": (0.12, 0.2), "bar": (0.12, 0.2), "frame": (0.12, 0.2),
     "ribbon": (0.06, 0.18), "shield": (0.08, 0.12), "rule": (0.0, 0.1),
 }  # fmt: skip
 PICTURED = ("mug", "flask")  # no packages: a picture and a word, nothing to sell
-WIDE |= {"poster": WIDE["split"], "column": WIDE["classic"]}
+WIDE |= {"poster": WIDE["split"], "column": WIDE["classic"], "letter": WIDE["stack"]}
 
 
 @lru_cache(maxsize=48)
@@ -110,6 +157,8 @@ def front(product: Product, width_px: int, height_px: int) -> Image.Image:
     write(sheet, layout.noun, product.noun, look.weight + 0.01, look.stretch)
     write(sheet, layout.variant, product.variant, look.weight / 2, 1.0)
     write(sheet, layout.size, product.size, 0.02, 1.0)
+    if layout.small:
+        write(sheet, layout.small, fill(product.small_print, 46), 0.0, 1.0)
     if look.flash:
         _flash(sheet, layout.motif, product)
     return sheet
@@ -121,12 +170,11 @@ def back(product: Product, width_px: int, height_px: int) -> Image.Image:
     sheet = ground(product, width_px, height_px, plain=True)
     write(sheet, (0.1, 0.04, 0.9, 0.15), product.brand, product.look.weight, product.look.stretch)
     panel = _pixels(sheet, (0.1, 0.2, 0.9, 0.68))
-    draw = ImageDraw.Draw(sheet)
-    draw.rectangle(panel, fill=(250, 250, 246))
-    rng, pitch = product.rng(7), max(6, height_px // 32)
-    for y in range(int(panel[1]) + pitch, int(panel[3]) - pitch // 2, pitch):
-        end = panel[0] + (panel[2] - panel[0]) * rng.uniform(0.6, 0.95)
-        draw.line([(panel[0] + width_px * 0.03, y), (end, y)], fill=(110, 110, 116), width=max(1, pitch // 4))
+    ImageDraw.Draw(sheet).rectangle(panel, fill=(250, 250, 246))
+    if product.small_print:
+        write(sheet, (0.13, 0.22, 0.87, 0.66), fill(product.small_print, 22), 0.0, 1.0)
+    else:
+        _grey_lines(sheet, panel, product.rng(7))
     _barcode(sheet, (0.16, 0.74, 0.84, 0.94), product.barcode)
     return sheet
 
@@ -165,7 +213,7 @@ def lettering(text: str, width_px: int, height_px: int, weight: float, stretch: 
     """Text as a mask ("L") that fits into width_px x height_px; weight and slant in shares of its height."""
     size = max(8, min(160, height_px))
     font = ImageFont.load_default(size)
-    if " " in text and height_px > 0.42 * width_px:
+    if " " in text and "\n" not in text and height_px > 0.42 * width_px:
         text = text.replace(" ", "\n")
     stroke = round(weight * size)
     canvas = ImageDraw.Draw(Image.new("L", (1, 1)))
@@ -276,6 +324,14 @@ def _flash(sheet: Image.Image, where: Box, product: Product) -> None:
     middle = (x / sheet.width, y / sheet.height)
     write(sheet, (middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1]),
           product.look.flash, 0.04, 1.0)  # fmt: skip
+
+
+def _grey_lines(sheet: Image.Image, panel: Box, rng: np.random.Generator) -> None:
+    """What small print looks like from afar; the panel is in pixels."""
+    draw, pitch = ImageDraw.Draw(sheet), max(6, sheet.height // 32)
+    for y in range(int(panel[1]) + pitch, int(panel[3]) - pitch // 2, pitch):
+        end = panel[0] + (panel[2] - panel[0]) * rng.uniform(0.6, 0.95)
+        draw.line([(panel[0] + sheet.width * 0.03, y), (end, y)], fill=(110, 110, 116), width=max(1, pitch // 4))
 
 
 def _barcode(sheet: Image.Image, where: Box, digits: str) -> None:

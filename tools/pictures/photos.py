@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from .camera import MARGIN, photograph
-from .cutouts import ANGULAR, LYING, View, catalogue_view, draw_cutout, fitted
+from .cutouts import ANGULAR, LONG_PX, LYING, View, catalogue_view, draw_cutout, fitted
 from .labels import write
 from .products import Product, mix
 from .scenes import Place, shadow, shelf, table
@@ -18,12 +18,11 @@ SHARE = (0.4, 0.72, 0.85)  # least, usual and largest share of the frame that th
 HIDDEN = 0.2  # share of the product that something in front may cover
 
 
-def catalogue_picture(product: Product) -> Image.Image:
-    """A product on white with a soft shadow: RGB, PICTURE_PX square."""
-    side = PICTURE_PX
+def catalogue_picture(product: Product, side: int = PICTURE_PX, long_px: int = LONG_PX) -> Image.Image:
+    """A product, drawn long_px long, on white with a soft shadow: RGB, `side` pixels square."""
     tone = int(product.rng(21).integers(243, 256))
     picture = Image.new("RGB", (side, side), (tone, tone, tone))
-    cutout = fitted(draw_cutout(product, catalogue_view(product)), 0.8 * side, 0.84 * side)
+    cutout = fitted(draw_cutout(product, catalogue_view(product), long_px), 0.8 * side, 0.84 * side)
     place = ((side - cutout.width) // 2, (side - cutout.height) // 2)
     shadow(picture, cutout, place, standing=product.shape not in LYING, strength=0.35)
     picture.paste(cutout, place, cutout)
@@ -48,12 +47,12 @@ def shelf_photo(
     lying = product.shape in LYING or rng.random() < 0.3
     if lying:
         cutout = fitted(cutout.rotate(rng.normal(0, 25), Image.Resampling.BICUBIC, expand=True), *span)
-    place = _placed(cutout, size, room, rng)
+    place = placed(cutout, size, room, rng)
     scene = (table if lying else shelf)(room, cutout, place, others, rng)
     shadow(scene, cutout, place, standing=not lying, strength=rng.uniform(0.4, 0.8))
-    scene.paste(_with_glare(cutout, rng), place, cutout)
+    scene.paste(with_glare(cutout, rng), place, cutout)
     if rng.random() < 0.45:
-        _hide_a_part(scene, cutout, place, others, rng)
+        hide_a_part(scene, cutout, place, others, rng)
     return photograph(scene, size, rng)
 
 
@@ -63,16 +62,16 @@ def _phone_view(product: Product, rng: np.random.Generator, turned: bool) -> Vie
     return View(int(yaw), int(rng.integers(2, 20)))
 
 
-def _placed(cutout: Image.Image, size: Size, room: Size, rng: np.random.Generator) -> Place:
-    """Near the middle, and inside the frame."""
+def placed(cutout: Image.Image, size: Size, room: Size, rng: np.random.Generator, aside: float = 0.25) -> Place:
+    """Near the middle, at most `aside` of the free space away from it, and inside the frame."""
     left, top = (
-        round(whole / 2 - part / 2 + rng.uniform(-0.25, 0.25) * (frame - part))
+        round(whole / 2 - part / 2 + rng.uniform(-aside, aside) * (frame - part))
         for whole, part, frame in zip(room, cutout.size, size, strict=True)
     )
     return left, top
 
 
-def _with_glare(cutout: Image.Image, rng: np.random.Generator) -> Image.Image:
+def with_glare(cutout: Image.Image, rng: np.random.Generator) -> Image.Image:
     """In a third of the photos a lamp shines back from the product."""
     if rng.random() > 0.35:
         return cutout
@@ -86,10 +85,11 @@ def _with_glare(cutout: Image.Image, rng: np.random.Generator) -> Image.Image:
     return shining
 
 
-def _hide_a_part(
-    scene: Image.Image, cutout: Image.Image, place: Place, others: Sequence[Product], rng: np.random.Generator
-) -> None:
-    """Put something in front of one side of the product, as far in as HIDDEN allows."""
+def hide_a_part(
+    scene: Image.Image, cutout: Image.Image, place: Place, others: Sequence[Product], rng: np.random.Generator,
+    most: float = HIDDEN, telling: Image.Image | None = None,
+) -> None:  # fmt: skip
+    """Put something in front of one side of the product, as far in as `most` of it, and half of `telling`, allow."""
     side, long = rng.choice([-1, 1]), max(cutout.size)
     kind = ("product", "card", "hand")[rng.integers(3)]
     if kind == "product" and others:
@@ -99,19 +99,20 @@ def _hide_a_part(
     else:
         cover = _hand(round(long * 0.4), side, rng) if kind == "hand" else _card(round(long * 0.3), rng)
         top = round(rng.uniform(0.2, 0.9) * cutout.height - cover.height / 2)
-    for reach in np.linspace(rng.uniform(0.15, 0.4), 0.0, 7) * cutout.width:
+    for reach in np.linspace(rng.uniform(0.15, 0.4), 0.0, 7) * (most / HIDDEN) * cutout.width:
         corner = (round(cutout.width - reach if side > 0 else reach - cover.width), top)
-        if _hidden_share(cutout, cover, corner) <= HIDDEN:
+        body_is_seen = _hidden_share(cutout.getchannel("A"), cover, corner) <= most
+        if body_is_seen and (telling is None or _hidden_share(telling, cover, corner) <= 0.5):
             at = (place[0] + corner[0], place[1] + corner[1])
             shadow(scene, cover, at, standing=kind == "product", strength=0.4)
             scene.paste(cover, at, cover)
             return
 
 
-def _hidden_share(cutout: Image.Image, cover: Image.Image, corner: Place) -> float:
-    over = Image.new("L", cutout.size)
+def _hidden_share(mask: Image.Image, cover: Image.Image, corner: Place) -> float:
+    over = Image.new("L", mask.size)
     over.paste(cover.getchannel("A"), corner)
-    body = np.asarray(cutout.getchannel("A").reduce(4), np.float32)
+    body = np.asarray(mask.reduce(4), np.float32)
     return float((body * np.asarray(over.reduce(4), np.float32) / 255).sum() / max(1.0, body.sum()))
 
 

@@ -65,6 +65,7 @@ class Product:
     shape: str
     aspect: float  # width / height
     look: Look
+    small_print: str = ""  # a paragraph on the front and the back
 
     def rng(self, salt: int) -> np.random.Generator:
         """A generator of this product's own, one per salt."""

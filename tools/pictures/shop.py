@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .encounters import DIFFICULTIES, LONG_PX, PICTURE_PX, Company, twin_photo
 from .photos import catalogue_picture, shelf_photo
-from .products import Product, make_product
+from .products import FAMILY, Product, make_product
+from .twins import difference, make_twins
 
 BAY = 12  # products that stand together on a shelf
 FIRST_UNKNOWN = 120_000  # products from here on are never in a catalogue
@@ -37,6 +39,24 @@ def write_catalogue(out: Path, products: int = 60, unknown: int = 12, photos: in
     _write_csv(out / "queries.csv", ("image", "sku"), queries)
 
 
+def write_twins(out: Path, families: int = 28, photos: int = 6, seed: int = 0) -> None:
+    """Write families of products that differ in print alone, in the files of `write_catalogue`; none is unknown.
+
+    The catalogue says besides which family a product is of and in what its products differ, the queries which
+    difficulty a photo has. Raises OSError where a file cannot be written.
+    """
+    for folder in ("pictures", "photos"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    listed, queries = [], []
+    for family in range(families):
+        for product in make_twins(seed, family):
+            listed.append((*_row(product), family, difference(family)))
+            catalogue_picture(product, PICTURE_PX, LONG_PX).save(out / _picture(product), quality=92)
+            queries += _write_encounters(out, product, family, photos)
+    _write_csv(out / "catalogue.csv", (*COLUMNS, "family", "differs_in"), listed)
+    _write_csv(out / "queries.csv", ("image", "sku", "difficulty"), queries)
+
+
 def neighbours(product: Product) -> list[Product]:
     """The other products of its bay; they do not depend on how many products a catalogue lists."""
     first = product.index // BAY * BAY
@@ -54,6 +74,21 @@ def _write_photos(out: Path, product: Product, photos: int) -> list[str]:
         photo.save(out / image, quality=int(rng.integers(60, 91)))
         images.append(image)
     return images
+
+
+def _write_encounters(out: Path, product: Product, family: int, photos: int) -> list[tuple[str, str, str]]:
+    """Photograph a twin; returns image, SKU and difficulty of each photo."""
+    twins, strangers = make_twins(product.seed, family), make_twins(product.seed, family ^ 1)
+    member, queries = twins.index(product), []
+    others = [one for one in neighbours(product) if one.index // FAMILY != product.index // FAMILY]  # of other brands
+    company = Company(twins[member - 1], strangers[member % len(strangers)], others)
+    for number in range(photos):
+        rng = np.random.default_rng([product.seed, family, member, 200 + number])
+        difficulty = DIFFICULTIES[(number + member) % len(DIFFICULTIES)]
+        image = f"photos/{product.sku}-{number + 1}.jpg"
+        twin_photo(product, difficulty, company, rng).save(out / image, quality=int(rng.integers(60, 91)))
+        queries.append((image, product.sku, difficulty))
+    return queries
 
 
 def _picture(product: Product) -> str:

@@ -162,4 +162,37 @@ BRAND_ENDS = _words(
     "gate grove haven hof holm horn ia isa ido ina ister land leaf low mark mere mill moor ora otta "
     "ridge shore stad sund vale vik well wick wind arby"
 )
+# What a package says in English, German, French, Italian, Spanish, Dutch. Pillow's own font has no accents.
+NOUNS_ABROAD = {
+    "Milk": ("Milk", "Milch", "Lait", "Latte", "Leche", "Melk"),
+    "Juice": ("Juice", "Saft", "Jus", "Succo", "Zumo", "Sap"),
+    "Syrup": ("Syrup", "Sirup", "Sirop", "Sciroppo", "Jarabe", "Siroop"),
+    "Vinegar": ("Vinegar", "Essig", "Vinaigre", "Aceto", "Vinagre", "Azijn"),
+    "Soup": ("Soup", "Suppe", "Soupe", "Zuppa", "Sopa", "Soep"),
+    "Stew": ("Stew", "Eintopf", "Ragout", "Stufato", "Guiso", "Stoofpot"),
+    "Pickles": ("Pickles", "Gurken", "Cornichons", "Cetriolini", "Pepinillos", "Augurken"),
+    "Flakes": ("Flakes", "Flocken", "Flocons", "Fiocchi", "Copos", "Vlokken"),
+    "Crisps": ("Crisps", "Kartoffelchips", "Chips", "Patatine", "Patatas", "Aardappelchips"),
+    "Coffee": ("Coffee", "Kaffee", "Cafe", "Caffe macinato", "Cafe molido", "Koffie"),
+    "Washing Powder": ("Washing Powder", "Waschpulver", "Lessive", "Detersivo", "Detergente", "Waspoeder"),
+    "Shower Gel": ("Shower Gel", "Duschgel", "Gel douche", "Gel doccia", "Gel de ducha", "Douchegel"),
+    "Toothpaste": ("Toothpaste", "Zahncreme", "Dentifrice", "Dentifricio", "Pasta de dientes", "Tandpasta"),
+    "Candle": ("Candle", "Kerze", "Bougie", "Candela", "Vela", "Kaars"),
+    "Wood Screws": ("Wood Screws", "Holzschrauben", "Vis bois", "Viti legno", "Tornillos", "Houtschroeven"),
+    "Wall Paint": ("Wall Paint", "Wandfarbe", "Peinture murale", "Pittura murale", "Pintura mural", "Muurverf"),
+    "Wood Varnish": ("Wood Varnish", "Holzlack", "Vernis bois", "Vernice legno", "Barniz", "Houtlak"),
+}
+SAYINGS_ABROAD = (
+    ("New recipe", "Neue Rezeptur", "Nouvelle recette", "Nuova ricetta", "Nueva receta", "Nieuw recept"),
+    ("Family pack", "Familienpackung", "Format familial", "Formato famiglia", "Formato familiar", "Gezinspak"),
+    ("Good quality", "Gute Auswahl", "Bon choix", "Buona scelta", "Buena calidad", "Goede keuze"),
+)
+SMALL_PRINT = (
+    "Keep cool and dry. Best before: see base. Made by",
+    "Trocken und dunkel lagern. Haltbar bis: siehe Boden. Hergestellt von",
+    "A conserver au sec. A consommer avant: voir fond. Produit par",
+    "Conservare in luogo asciutto. Consumare entro: vedi fondo. Prodotto da",
+    "Conservar en lugar seco. Consumir antes de: ver base. Producido por",
+    "Koel en droog bewaren. Houdbaar tot: zie bodem. Gemaakt door",
+)
 FLASHES = ("NEW", "FRESH", "CLASSIC", "FAMILY", "EXTRA", "ECO", "TRUSTED", "BEST")
