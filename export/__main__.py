@@ -143,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     added = verbs.add_parser("card", help="write MODEL_CARD.md from the config and measured figures")
     added.add_argument("folder", type=Path)
     added.add_argument("accuracy", type=Path, help="what `tools/bench accuracy --json` printed")
-    added.add_argument("--runs", type=Path, nargs="*", default=[], help="runs with fewer products, to compare")
+    added.add_argument("--runs", type=Path, nargs="*", default=[], help="runs with more and more groceries, to compare")
     added.set_defaults(verb=_card)
     return parser
 

@@ -166,7 +166,8 @@ class Trainer:
         return self.average.module
 
     def _provenance(self) -> dict[str, Any]:
-        groups, counts = np.unique(self.pictures.group[~self.pictures.held_out], return_counts=True)
+        trained_on = np.isin(self.pictures.group, list(self.recipe.share)) & ~self.pictures.held_out
+        groups, counts = np.unique(self.pictures.group[trained_on], return_counts=True)
         return {
             "weights": f"{self.recipe.pretrained}; {self.weights}",
             "recipe": asdict(self.recipe),
