@@ -17,7 +17,7 @@ from .errors import ModelError
 from .looks import Square
 from .manifest import digest_of, sha256
 
-DEFAULT_MODEL = "mobilenet_v2_v3"
+DEFAULT_MODEL = "mobilenet_v2_v4"
 CONFIG_FILE = "config.json"
 CONFIG_FORMAT = 1
 RESPONSE = "response"  # second output of networks that can be asked where they see something

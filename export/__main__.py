@@ -3,10 +3,10 @@
 python tools/make_pictures.py build/drawn --products 1600 --unknown 0 --photos 3 --seed 7
 python -m export train export/recipes/mobilenet_v2.toml --data DATA --drawn build/drawn \\
     --weights mobilenet_v2_imagenet.npz --run build/run
-python -m export to_onnx artifacts/mobilenet_v2_v3 --data DATA --run build/run
-python -m export quantize artifacts/mobilenet_v2_v3 --data DATA
-python -m export verify artifacts/mobilenet_v2_v3 --data DATA
-tools/bench accuracy --json >accuracy.json && python -m export card artifacts/mobilenet_v2_v3 accuracy.json
+python -m export to_onnx artifacts/mobilenet_v2_v4 --data DATA --run build/run
+python -m export quantize artifacts/mobilenet_v2_v4 --data DATA
+python -m export verify artifacts/mobilenet_v2_v4 --data DATA
+tools/bench accuracy --json >accuracy.json && python -m export card artifacts/mobilenet_v2_v4 accuracy.json
 
 Other backbones have recipes of their own; `compare` prints what each weighs, takes and loses.
 """
