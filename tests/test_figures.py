@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from figures import indexes, protocols, vectors
-from figures.accuracy import SHIPPED, SYSTEMS, accuracy, table
+from figures.accuracy import SHIPPED, SYSTEMS, _remembering, accuracy, table
 from figures.protocols import PROTOCOLS, write_all
 from pictures import write_twins
 
@@ -71,6 +71,12 @@ def test_accuracy_goes_through_bundle_and_engine(real_photos: Path) -> None:
     assert (recalls > 0.7).all()
     assert abs(found["int8 network"]["recall@1"] - found[SHIPPED]["recall@1"]) <= 0.01
     assert "| objects-unseen |" in table(results)
+
+
+def test_files_of_an_earlier_protocol_are_not_embedded_again() -> None:
+    embed = _remembering(lambda paths: np.concatenate([np.full((1, 2), len(path.name)) for path in paths]))
+    first = embed([Path("a"), Path("bb")])
+    np.testing.assert_array_equal(embed([Path("bb"), Path("a")]), first[::-1])
 
 
 def test_indexes_are_measured_side_by_side(tmp_path: Path) -> None:

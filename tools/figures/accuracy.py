@@ -142,7 +142,8 @@ def _remembering(embed: Callable[[Any], np.ndarray]) -> Embed:
     def embed_new(paths: list[Path]) -> np.ndarray:
         # Files of different protocols may share a name, so the whole path is the key.
         new = [path for path in dict.fromkeys(paths) if str(path) not in known]
-        known.update(zip(map(str, new), embed(new), strict=True))
+        if new:
+            known.update(zip(map(str, new), embed(new), strict=True))
         return np.stack([known[str(path)] for path in paths])
 
     return embed_new
