@@ -431,6 +431,28 @@ static void search_one(const Index *index, const float *query, const uint32_t *r
     }
 }
 
+/* The two of `count` rows with the highest sums: the first row, and both sums. Rows are packed as in an index.
+ * levels: (M, 16), packed: (P, M/2, 32), allowed: (P,) bits or NULL; 0 is the sum of a row that is not there. */
+static void two_highest(const uint8_t *levels, const uint8_t *packed, int pairs, int64_t count,
+                        const uint32_t *allowed, int32_t *row, uint16_t highest[2]) {
+    uint16_t sums[BLOCK];
+    *row = 0, highest[0] = highest[1] = 0;
+    for (int64_t first = 0; first < count; first += BLOCK, packed += pairs * BLOCK) {
+        const uint32_t usable = allowed ? *allowed++ : UINT32_MAX;
+        if (!usable) continue;
+        uint32_t reached = usable & loops.block_sums(levels, packed, pairs, (uint16_t)(highest[1] + 1), sums);
+        for (; reached; reached &= reached - 1) {
+            const int i = __builtin_ctz(reached);
+            if (first + i >= count || sums[i] <= highest[1]) continue;
+            if (sums[i] <= highest[0]) {
+                highest[1] = sums[i];
+                continue;
+            }
+            highest[1] = highest[0], highest[0] = sums[i], *row = (int32_t)(first + i);
+        }
+    }
+}
+
 /* ---- Python ---- */
 
 enum {
@@ -549,6 +571,33 @@ static PyObject *search(PyObject *Py_UNUSED(module), PyObject *args) {
     return answered;
 }
 
+PyDoc_STRVAR(match_doc, "match(levels, packed, allowed, out_rows, out_sums, subquantizers, count)\n\n"
+                        "As kernel.match; `allowed` may be empty. Raises ValueError: sizes that do not fit.");
+
+static PyObject *match(PyObject *Py_UNUSED(module), PyObject *args) {
+    Py_buffer levels, packed, allowed, rows, sums;
+    int m;
+    long long count;
+    if (!PyArg_ParseTuple(args, "y*y*y*w*w*iL:match", &levels, &packed, &allowed, &rows, &sums, &m, &count)) return NULL;
+    const int64_t queries = rows.len / (int64_t)sizeof(int32_t), blocks = (count + BLOCK - 1) / BLOCK;
+    const int fits = m > 1 && m <= MAX_SUBQUANTIZERS && m % 2 == 0 && levels.len == queries * m * CODEWORDS &&
+                     rows.len == queries * (int64_t)sizeof(int32_t) && sums.len == rows.len && count >= 0 &&
+                     count <= INT32_MAX && packed.len == blocks * BLOCK * m / 2 &&
+                     (!allowed.len || allowed.len == queries * blocks * (int64_t)sizeof(uint32_t));
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        for (int64_t q = 0; q < queries; q++)
+            two_highest((uint8_t *)levels.buf + q * m * CODEWORDS, packed.buf, m / 2, count,
+                        allowed.len ? (uint32_t *)allowed.buf + q * blocks : NULL, (int32_t *)rows.buf + q,
+                        (uint16_t *)sums.buf + 2 * q);
+        Py_END_ALLOW_THREADS
+    }
+    Py_buffer *const all[] = {&levels, &packed, &allowed, &rows, &sums};
+    for (int i = 0; i < 5; i++) PyBuffer_Release(all[i]);
+    if (!fits) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together");
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(use_doc, "use(name)\n\n"
                       "Take the \"plain\" loops, or for \"\" the processor's own; returns the name of those taken.");
 
@@ -562,6 +611,7 @@ static PyObject *use(PyObject *Py_UNUSED(module), PyObject *args) {
 
 static PyMethodDef methods[] = {
     {"search", search, METH_VARARGS, search_doc},
+    {"match", match, METH_VARARGS, match_doc},
     {"use", use, METH_VARARGS, use_doc},
     {NULL, NULL, 0, NULL},
 };

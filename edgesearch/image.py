@@ -41,6 +41,8 @@ MAX_BYTES = 100_000_000
 MAX_PIXELS = 89_000_000  # just under the size at which Pillow itself begins to warn
 MIN_SIDE = 8
 WORKING_SIDE = 320  # px; to which pictures are decoded at least: from near, 224 px of the network are 0.7 of it
+MOST_ENLARGED = 3.0  # more would only be more pixels
+MOST_ELONGATED = 3.0
 _ORIENTATION = 0x0112  # EXIF tag
 WHITE = (255, 255, 255)
 
@@ -91,6 +93,20 @@ def square(image: np.ndarray, part: tuple[float, float, float], side: int) -> np
         picture, left, top = canvas, 0, 0
     box = (left, top, left + length, top + length)
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0))
+
+
+def grey(image: np.ndarray, side: int) -> np.ndarray:
+    """Luminance, resized so that the geometric mean of the sides is `side`; at most three times larger than it was, and
+    no side longer than three times `side`.
+
+    Args:    image: (H, W, 3) uint8.
+    Returns: (h, w) uint8.
+    """
+    picture = Image.fromarray(image).convert("L")
+    longest = MOST_ELONGATED * side / max(picture.size)
+    scale = min(MOST_ENLARGED, longest, side / math.sqrt(picture.width * picture.height))
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    return np.asarray(picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
 def thumbnail(image: np.ndarray, side: int) -> bytes:

@@ -272,6 +272,7 @@ def _blocks(x: np.ndarray, quantizer: ProductQuantizer, centers: np.ndarray) -> 
     for part in np.array_split(np.arange(len(x)), -(-len(x) // CHUNK)):
         codes[places[part]] = quantizer.encode(x[order[part]])
         vectors[places[part]] = kernel.quantize_rows(x[order[part]])
+    assert quantizer.rotation is not None
     return Blocks(
         rotation=quantizer.rotation,
         codebook=np.ascontiguousarray(quantizer.codebook.transpose(0, 2, 1)),

@@ -122,6 +122,36 @@ def search_by_numpy(blocks: Blocks, asked: Question) -> tuple[np.ndarray, np.nda
     return rows, scores
 
 
+def match(
+    levels: np.ndarray, packed: np.ndarray, count: int, allowed: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The two rows of one small set that are nearest to each of some queries.
+
+    Args:    levels: (B, M, 16) uint8 up to 63; packed: (P, M/2, 32) uint8; count: rows, the others fill up a block;
+             allowed: (B, P) uint32, the rows of each query as bits, the lowest first; None for all.
+    Returns: (B,) int32, the row with the highest sum, of equals the first; and (B, 2) uint16, that sum and the next;
+             0 is the sum of a row that is not there.
+    Raises:  ValueError: sizes that do not fit together.
+    """
+    if _kernel is None:
+        return match_by_numpy(levels, packed, count, allowed)
+    rows, sums = np.empty(len(levels), np.int32), np.empty((len(levels), 2), np.uint16)
+    bits = _NOTHING if allowed is None else np.ascontiguousarray(allowed)
+    _kernel.match(np.ascontiguousarray(levels), packed, bits, rows, sums, levels.shape[1], count)
+    return rows, sums
+
+
+def match_by_numpy(
+    levels: np.ndarray, packed: np.ndarray, count: int, allowed: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `match`, which it specifies."""
+    sums = np.array([scan(one, packed) for one in levels], np.uint16).reshape(len(levels), -1)
+    if allowed is not None:
+        sums *= np.unpackbits(allowed.view(np.uint8), axis=1, bitorder="little")
+    padded = np.pad(sums[:, :count], ((0, 0), (0, 2)))
+    return padded.argmax(1).astype(np.int32), -np.sort(-padded.astype(np.int32), 1)[:, :2].astype(np.uint16)
+
+
 def pack(codes: np.ndarray) -> np.ndarray:
     """Codes in blocks: (32 P, M) uint8 below 16, M even -> (P, M/2, 32) uint8.
 

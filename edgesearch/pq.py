@@ -1,12 +1,12 @@
-"""Product quantization with a learned rotation.
+"""Product quantization, with a learned rotation or without.
 
 Jégou, Douze, Schmid: Product Quantization for Nearest Neighbor Search, TPAMI 2011; the rotation is OPQ's
 non-parametric solution (Ge, He, Ke, Sun: Optimized Product Quantization, CVPR 2013).
 
-B batch, N training rows, D dimensions, M subquantizers, K = 16 codewords each.
+B batch, N training rows, D dimensions, M subquantizers, K codewords each.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,27 +15,37 @@ CODEWORDS = 16
 
 @dataclass(frozen=True)
 class ProductQuantizer:
-    """M subquantizers of 16 codewords over rotated vectors.
+    """M subquantizers of K codewords over rotated vectors.
 
-    Attributes: rotation (D, D) float32, orthogonal; codebook (M, 16, D/M) float32.
+    Attributes: rotation (D, D) float32, orthogonal, or None; codebook (M, K, D/M) float32.
     """
 
-    rotation: np.ndarray
+    rotation: np.ndarray | None
     codebook: np.ndarray
 
     @classmethod
-    def fit(cls, x: np.ndarray, subquantizers: int, seed: int = 0, rounds: int = 8) -> "ProductQuantizer":
+    def fit(
+        cls,
+        x: np.ndarray,
+        subquantizers: int,
+        seed: int = 0,
+        rounds: int = 8,
+        codewords: int = CODEWORDS,
+        rotated: bool = True,
+    ) -> "ProductQuantizer":
         """Learn rotation and codebook.
 
-        Args:    x: (N, D) float32, N >= 1; seed: the same seed and rows give the same quantizer.
+        Args:    x: (N, D) float32, N >= 1; seed: the same seed and rows give the same quantizer; codewords: K, at most
+                 256; rotated: False leaves the vectors as they are, which suits histograms whose neighbouring values
+                 belong together.
         Raises:  ValueError: x is not (N, D), has no rows, or D is not a multiple of `subquantizers`.
         """
         if x.ndim != 2 or not len(x) or x.shape[1] % subquantizers:
             raise ValueError(f"x has shape {x.shape}; expected (N, D), N >= 1, D a multiple of {subquantizers}.")
         rng = np.random.default_rng(seed)
         rotation = np.linalg.qr(rng.standard_normal((x.shape[1], x.shape[1])))[0].astype(np.float32)
-        parts = _split(x @ rotation, subquantizers)
-        quantizer = cls(rotation, parts[:, rng.integers(0, len(x), CODEWORDS)].copy())
+        quantizer = cls(rotation if rotated else None, np.empty((subquantizers, 0, 0), np.float32))
+        quantizer = replace(quantizer, codebook=quantizer._parts(x)[:, rng.integers(0, len(x), codewords)].copy())
         for _ in range(rounds):
             quantizer = quantizer._improved(x, rng)
         return quantizer
@@ -49,46 +59,49 @@ class ProductQuantizer:
         """Compress vectors.
 
         Args:    x: (B, D) float32.
-        Returns: (B, M) uint8; codes[b, m] < 16 is the nearest codeword of subquantizer m.
+        Returns: (B, M) uint8; codes[b, m] < K is the nearest codeword of subquantizer m.
         Raises:  ValueError: x is not (B, D).
         """
         self._check(x)
-        parts = _split(x @ self.rotation, self.subquantizers)
+        parts = self._parts(x)
         return np.stack([_nearest(part, words) for part, words in zip(parts, self.codebook, strict=True)], 1)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Rebuild vectors: (B, M) uint8 -> (B, D) float32."""
         parts = self.codebook[np.arange(self.subquantizers), codes]
-        return parts.reshape(len(codes), -1) @ self.rotation.T
+        rows = parts.reshape(len(codes), -1)
+        return rows if self.rotation is None else rows @ self.rotation.T
 
     def table(self, queries: np.ndarray) -> np.ndarray:
         """Inner products of queries with all codewords, for asymmetric distance computation (ADC).
 
         Args:    queries: (B, D) float32.
-        Returns: (B, M, 16) float32; the sum over m of table[b, m, codes[n, m]] is query b . decoded row n.
+        Returns: (B, M, K) float32; the sum over m of table[b, m, codes[n, m]] is query b . decoded row n.
         Raises:  ValueError: queries is not (B, D).
         """
         self._check(queries)
-        parts = _split(queries @ self.rotation, self.subquantizers)
-        return np.matmul(parts, self.codebook.transpose(0, 2, 1)).transpose(1, 0, 2)
+        return np.matmul(self._parts(queries), self.codebook.transpose(0, 2, 1)).transpose(1, 0, 2)
 
     def _improved(self, x: np.ndarray, rng: np.random.Generator) -> "ProductQuantizer":
         """One round of OPQ: a Lloyd step in every subspace, then the best rotation onto what it rebuilds."""
-        parts = _split(x @ self.rotation, self.subquantizers)
+        parts = self._parts(x)
         codes = [_nearest(part, words) for part, words in zip(parts, self.codebook, strict=True)]
         codebook = np.stack([_means(*args, rng) for args in zip(parts, codes, self.codebook, strict=True)])
+        if self.rotation is None:
+            return ProductQuantizer(None, codebook)
         rebuilt = np.concatenate([words[code] for words, code in zip(codebook, codes, strict=True)], 1)
         u, _, vt = np.linalg.svd(x.T @ rebuilt)  # orthogonal Procrustes
         return ProductQuantizer((u @ vt).astype(np.float32), codebook)
 
+    def _parts(self, x: np.ndarray) -> np.ndarray:
+        """(B, D) -> (M, B, D/M), rotated."""
+        rows = x if self.rotation is None else x @ self.rotation
+        return rows.reshape(len(x), self.subquantizers, x.shape[1] // self.subquantizers).transpose(1, 0, 2)
+
     def _check(self, x: np.ndarray) -> None:
-        if x.ndim != 2 or x.shape[1] != len(self.rotation):
-            raise ValueError(f"got shape {x.shape}; expected (B, {len(self.rotation)}).")
-
-
-def _split(x: np.ndarray, subquantizers: int) -> np.ndarray:
-    """(B, D) -> (M, B, D/M)."""
-    return x.reshape(len(x), subquantizers, -1).transpose(1, 0, 2)
+        dim = self.codebook.shape[0] * self.codebook.shape[2]
+        if x.ndim != 2 or x.shape[1] != dim:
+            raise ValueError(f"got shape {x.shape}; expected (B, {dim}).")
 
 
 def _nearest(x: np.ndarray, words: np.ndarray) -> np.ndarray:
