@@ -26,7 +26,15 @@ from .errors import IndexFileError
 MAGIC = b"ESARRAYS"
 FORMAT = 1
 ALIGNMENT = 64
-DTYPES = {"uint8": "u1", "int8": "i1", "uint32": "<u4", "int32": "<i4", "int64": "<i8", "float32": "<f4"}
+DTYPES = {
+    "uint8": "u1",
+    "int8": "i1",
+    "uint16": "<u2",
+    "uint32": "<u4",
+    "int32": "<i4",
+    "int64": "<i8",
+    "float32": "<f4",
+}
 _PREFIX = struct.Struct("<8sII")
 
 

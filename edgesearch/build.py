@@ -20,6 +20,8 @@ from .embedder import Embedder, copy_model, default_model
 from .engine import CATALOG, INDEX, MODEL, PICTURES, bindings
 from .errors import BundleError, CatalogError, ImageError
 from .index import CompactIndex
+from .local import FILE as LOCAL_FILE
+from .local import KEPT, MOST_KEPT, Codebook, Coded, LocalIndex, default_codebook, steady
 from .manifest import Manifest
 from .views import cut_out, shelf_view
 
@@ -50,35 +52,47 @@ def build(
     model: Path | None = None,
     precision: str = "int8",
     skip_bad: bool = False,
+    local_features: int = KEPT,
     seed: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> Built:
     """Turn a catalogue into a bundle.
 
     Args:    catalogue: CSV; output: the `.edge` file to write; model: model folder, None for the shipped one;
-             precision: "int8" or "fp32"; skip_bad: leave out pictures that cannot be read, instead of stopping.
+             precision: "int8" or "fp32"; skip_bad: leave out pictures that cannot be read, instead of stopping;
+             local_features: features of the print kept of each picture, 20 bytes each; 0 for none.
     Raises:  CatalogError: the catalogue, or without `skip_bad` any of its pictures, cannot be used;
              ModelError: the model cannot be used; BundleError: the output cannot be written.
     """
     catalogue, output, model = Path(catalogue), Path(output), Path(model or default_model())
     if not output.parent.is_dir() or output.is_dir():
         raise BundleError(f"{output}: not a file in a folder that exists; give a path such as store.edge.")
+    if not 0 <= local_features <= MOST_KEPT:
+        raise ValueError(f"local_features is {local_features}; expected 0 to {MOST_KEPT}.")
     entries = catalog.read_csv(catalogue)
     embedder = Embedder.open(model, precision, threads=os.cpu_count() or 1)
     with _staging(output) as stage:
-        gallery = _read_gallery(entries, embedder, stage / PICTURES, seed, progress)
+        codebook = default_codebook()
+        gallery = _read_gallery(entries, embedder, stage / PICTURES, codebook, local_features, seed, progress)
         _refuse_bad(catalogue, gallery, skip_bad)
         embeddings = np.concatenate(gallery.embeddings)
         index = CompactIndex.build(embeddings, embedder.space, seed=seed)
         index.write(_made(stage / INDEX))
+        local = LocalIndex.build(codebook, gallery.prints) if gallery.prints else None
+        if local:
+            local.write(stage / LOCAL_FILE)
         catalog.write(stage / CATALOG, gallery.products)
         copy_model(model, precision, _made(stage / MODEL))
         described = {
             "name": output.stem.encode(errors="replace").decode(),
             "sequence": 1,
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "hashes": bindings(embedder, index),
-            "counts": {"products": len(gallery.products), "pictures": len(embeddings)},
+            "hashes": bindings(embedder, index, local),
+            "counts": {
+                "products": len(gallery.products),
+                "pictures": len(embeddings),
+                "local_features": local.features if local else 0,
+            },
             "calibration": gallery.calibration().to_dict(),
             "accuracy": {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist},
         }
@@ -96,6 +110,7 @@ class _Gallery:
     owner: list[int] = field(default_factory=list)
     embeddings: list[np.ndarray] = field(default_factory=list)
     glances: list[np.ndarray] = field(default_factory=list)
+    prints: list[Coded] = field(default_factory=list)
     view_owner: list[int] = field(default_factory=list)
     view_embeddings: list[np.ndarray] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -116,7 +131,15 @@ class _Gallery:
         return calibrate(np.where(own, scores, -np.inf).max(1), np.where(own, -np.inf, scores).max(1))
 
 
-def _read_gallery(entries: list[Entry], embedder: Embedder, pictures: Path, seed: int, progress: Progress) -> _Gallery:
+def _read_gallery(
+    entries: list[Entry],
+    embedder: Embedder,
+    pictures: Path,
+    codebook: Codebook,
+    local_features: int,
+    seed: int,
+    progress: Progress,
+) -> _Gallery:
     """Decode and embed every picture once; its small copy goes into the file `pictures`."""
     gallery, rng = _Gallery(), np.random.default_rng(seed)
     total = sum(len(entry.images) for entry in entries)
@@ -130,6 +153,8 @@ def _read_gallery(entries: list[Entry], embedder: Embedder, pictures: Path, seed
             photos = []
             for number, product, source, pixels in batch:
                 gallery.add_row(product, source, file.tell(), _append(file, pixels))
+                if local_features:
+                    gallery.prints.append(codebook.encode(steady(pixels, local_features)))
                 if number in viewed or not gallery.view_owner:  # at least one, whatever was skipped
                     cut = cut_out(pixels)
                     photos += [shelf_view(cut, image.WORKING_SIDE, rng) for _ in range(VIEWS_PER_PICTURE)]

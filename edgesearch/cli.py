@@ -21,6 +21,7 @@ from .build import build
 from .bundle import Bundle
 from .engine import Answer
 from .errors import EdgeSearchError
+from .local import KEPT, MOST_KEPT
 
 COMMANDS = ("build", "search", "eval", "inspect", "verify")
 
@@ -53,7 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _build(options: argparse.Namespace) -> None:
     with _Bar("build", "picture") as progress:
-        built = build(options.catalogue, options.output, options.model, skip_bad=options.skip_bad, progress=progress)
+        built = build(
+            options.catalogue,
+            options.output,
+            options.model,
+            skip_bad=options.skip_bad,
+            local_features=options.local,
+            progress=progress,
+        )
     for reason in built.skipped:
         _say(f"left out {reason}")
     if built.left_out:
@@ -78,6 +86,9 @@ def _search(options: argparse.Namespace) -> int:
                 json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else _shown(answer),
                 flush=True,
             )
+            if options.explain:
+                options.explain.mkdir(parents=True, exist_ok=True)
+                (options.explain / f"{Path(photo).stem}.jpg").write_bytes(store.explain(photo, answer))
     return int(failed)
 
 
@@ -117,7 +128,8 @@ def _shown(answer: Answer) -> str:
     lines = [f"{answer.photo}: {answer.decision} ({answer.elapsed_ms['total']:.1f} ms)"]
     for place, match in enumerate(answer.matches, 1):
         price = "" if match.price is None else f"  {match.price:.2f} {match.product.currency or ''}".rstrip()
-        lines.append(f"  {place}  {match.score:.3f}  {match.sku}  {match.name}{price}")
+        agrees = f"  ({match.points} points of the print agree{', mirrored' * match.mirrored})" if match.points else ""
+        lines.append(f"  {place}  {match.score:.3f}  {match.sku}  {match.name}{price}{agrees}")
     return "\n".join(lines)
 
 
@@ -167,6 +179,12 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
+def _features(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_KEPT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_KEPT}")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="edgesearch", description="Offline visual product search: a photo in, the product out."
@@ -184,17 +202,32 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--model", type=Path, help="model folder (default: the shipped one)")
     added.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read, and list them")
 
+    many = added.add_mutually_exclusive_group()
+    many.add_argument(
+        "--local",
+        type=_features,
+        default=KEPT,
+        metavar="N",
+        help=f"features of the print to keep of each picture, 20 bytes each (default: {KEPT})",
+    )
+    many.add_argument(
+        "--no-local", dest="local", action="store_const", const=0, help="keep none: the vector alone decides"
+    )
+
     added = command("search", _search, "Find the product a photo shows.", "store.edge photo.jpg")
     added.add_argument("store", type=Path, help=".edge file")
     added.add_argument("photo", nargs="+", help="picture file")
-    added.add_argument("--fast", action="store_true", help="one look at a photo instead of three")
+    added.add_argument("--fast", action="store_true", help="one look at a photo instead of three, none at its print")
     added.add_argument("-k", type=_at_least_one, default=5, help="products to show (default: 5)")
+    added.add_argument(
+        "--explain", type=Path, metavar="FOLDER", help="draw there, for each photo, what agrees and where"
+    )
     added.add_argument("--json", action="store_true", help="one JSON object a photo")
 
     added = command("eval", _eval, "Measure a store on photos of known products.", "store.edge queries.csv --json")
     added.add_argument("store", type=Path, help=".edge file")
     added.add_argument("queries", type=Path, help="CSV of image,sku; an empty sku: not in this catalogue")
-    added.add_argument("--fast", action="store_true", help="one look at a photo instead of three")
+    added.add_argument("--fast", action="store_true", help="one look at a photo instead of three, none at its print")
     added.add_argument("--json", action="store_true", help="one JSON object")
 
     added = command("inspect", _inspect, "Say what a store holds.", "store.edge")

@@ -6,6 +6,10 @@ alone and in a heap, it gives embeddings nearer to those of photos; `build` adds
 H height, W width, S side of the view in px.
 """
 
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -14,9 +18,54 @@ CUTOUT_TOLERANCE = 24  # how far from the corner's colour the background may be,
 MIN_PRODUCT_AREA = 0.02  # of the picture; less is a product as light as its background
 VIEWS_OF_A_KIND = 2
 HEAP_COPIES, HEAP_TURNS = 40, 8
+EXPLAINED_SIDE, OUTLINE_PX, OUTLINE_COLOUR = 640, 4, (0, 200, 60)
 _MARKER = (255, 0, 255)
 _MASK_SIDE = 128  # px
 _BILINEAR = Image.Resampling.BILINEAR
+
+
+class View(NamedTuple):
+    """How a picture is seen: its size, its height besides, and a turn in full circles."""
+
+    scale: float
+    squeeze: float
+    turn: float
+
+
+def warped(grey: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
+    """A grey picture seen from elsewhere.
+
+    Args:    grey: (H, W) uint8.
+    Returns: (h, w) uint8, and the map of places in px, (2, 3) float64.
+    """
+    picture = Image.fromarray(grey)
+    size = [max(1, round(n * view.scale * k)) for n, k in zip(picture.size, (1, view.squeeze), strict=True)]
+    small = picture.resize(size, Image.Resampling.LANCZOS)
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    turned = small.rotate(-360 * view.turn, Image.Resampling.BICUBIC, expand=True, fillcolor=int(np.median(border)))
+    angle = 2 * np.pi * view.turn
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    moved = np.array(turned.size) / 2 - turn @ (np.array(size) / 2)
+    return np.asarray(turned), np.column_stack([turn @ np.diag(np.array(size) / picture.size), moved])
+
+
+def explained(photo: np.ndarray, outline: Sequence[tuple[float, float]], reference: bytes) -> bytes:
+    """A photo with an outline drawn into it, and a reference image beside it.
+
+    Args:    photo: (H, W, 3) uint8; outline: corners (x, y) in shares of its sides, may be none; reference: encoded.
+    Returns: JPEG.
+    """
+    left, right = Image.fromarray(photo), Image.open(io.BytesIO(reference)).convert("RGB")
+    left.thumbnail((EXPLAINED_SIDE, EXPLAINED_SIDE), reducing_gap=3.0)
+    if len(outline):
+        corners = [(x * left.width, y * left.height) for x, y in outline]
+        ImageDraw.Draw(left).line([*corners, *corners[:2]], OUTLINE_COLOUR, OUTLINE_PX, joint="curve")
+    sheet = Image.new("RGB", (left.width + right.width, max(left.height, right.height)), (255, 255, 255))
+    sheet.paste(left, (0, 0))
+    sheet.paste(right, (left.width, 0))
+    encoded = io.BytesIO()
+    sheet.save(encoded, "JPEG", quality=90)
+    return encoded.getvalue()
 
 
 def product_mask(image: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ python -m export quantize artifacts/mobilenet_v2_v4 --data DATA
 python -m export verify artifacts/mobilenet_v2_v4 --data DATA
 tools/bench accuracy --json >accuracy.json && python -m export card artifacts/mobilenet_v2_v4 accuracy.json
 
-Other backbones have recipes of their own; `compare` prints what each weighs, takes and loses.
+Other backbones have recipes of their own; `compare` prints what each weighs, takes and loses. `codebook` makes
+artifacts/print_v1, by which features of the print are kept.
 """
 
 import argparse
@@ -22,9 +23,10 @@ from tqdm import tqdm
 from edgesearch.errors import EdgeSearchError
 
 from . import artifact
-from .pictures import Source, training_sources
+from .pictures import Source, drawn_sources, training_sources
 
 PARITY_PICTURES = 32
+CODEBOOK_PICTURES = 600
 COMPARED_PICTURES = 256  # to calibrate on
 
 
@@ -89,6 +91,18 @@ def _compare(options: argparse.Namespace) -> None:
     print(table(list(tqdm(rows, desc="compare", unit="backbone", disable=None))))
 
 
+def _codebook(options: argparse.Namespace) -> None:
+    from edgesearch.local import CODEBOOK_FILE
+
+    from .codebook import codebook
+
+    sources = [*training_sources(options.data), *drawn_sources(options.drawn)]
+    learned = codebook([s.path for s in _sample(sources, CODEBOOK_PICTURES, seed=0)], seed=0)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    learned.write(options.folder / CODEBOOK_FILE)
+    print(options.folder / CODEBOOK_FILE)
+
+
 def _card(options: argparse.Namespace) -> None:
     from .card import write_card
 
@@ -139,6 +153,12 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--data", type=Path, required=True)
     added.add_argument("--weights", type=Path, help="folder of checkpoints (default: what torchvision publishes)")
     added.set_defaults(verb=_compare)
+
+    added = verbs.add_parser("codebook", help="learn how features of the print are coded")
+    added.add_argument("folder", type=Path)
+    added.add_argument("--data", type=Path, required=True)
+    added.add_argument("--drawn", type=Path, required=True, help="folder made by tools/make_pictures.py")
+    added.set_defaults(verb=_codebook)
 
     added = verbs.add_parser("card", help="write MODEL_CARD.md from the config and measured figures")
     added.add_argument("folder", type=Path)

@@ -1,5 +1,6 @@
 """Search through an open store."""
 
+import io
 import json
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def test_an_answer_says_everything(shop: Path, tiny_edge: Path) -> None:
     with edgesearch.open(tiny_edge) as store:
         answer = store.search(photo, k=3)
         assert len(answer.matches) == 3
-        assert list(answer.elapsed_ms) == ["image", "embed", "index", "catalog", "total"]
+        assert list(answer.elapsed_ms) == ["image", "embed", "index", "print", "catalog", "total"]
         scores = [match.score for match in answer.matches]
         assert scores == sorted(scores, reverse=True)
         table = json.loads(json.dumps(answer.to_dict()))
@@ -140,3 +141,41 @@ def test_every_released_format_still_opens(path: Path) -> None:
         answer = store.search(picture, k=3)
     assert [match.sku for match in answer.matches] == [match["sku"] for match in expected]
     np.testing.assert_allclose([m.score for m in answer.matches], [m["score"] for m in expected], atol=0.01)
+
+
+def test_the_print_of_the_right_product_agrees_and_is_shown(shop: Path, shop_edge: Path) -> None:
+    with edgesearch.open(shop_edge) as store:
+        picture = shop / "pictures" / "P000000.jpg"
+        photo = np.asarray(Image.open(picture).convert("RGB").resize((400, 400)).rotate(10, fillcolor=(90, 90, 90)))
+        store.local, local = None, store.local
+        alone = store.search(photo).matches
+        store.local = local
+        answer = store.search(photo)
+        mirrored = store.search(np.ascontiguousarray(photo[:, ::-1]))
+        explained = store.explain(photo, answer)
+    best = answer.matches[0]
+    assert best.sku == "P000000"
+    assert "print" not in answer.elapsed_ms or best.points >= 5
+    assert best.score >= next(match.score for match in alone if match.sku == "P000000")
+    assert all(match.points == 0 and match.outline == () for match in alone)
+    assert {match.points == 0 for match in answer.matches} >= {match.outline == () for match in answer.matches}
+    assert mirrored.matches[0].sku == "P000000"
+    assert Image.open(io.BytesIO(explained)).width > 400
+
+
+def test_fast_does_not_look_at_the_print(shop: Path, shop_edge: Path) -> None:
+    with edgesearch.open(shop_edge) as store:
+        answer = store.search(shop / "photos" / "P000000-1.jpg", fast=True)
+    assert "print" not in answer.elapsed_ms
+    assert all(match.points == 0 for match in answer.matches)
+
+
+def test_a_store_without_local_features_answers_by_the_vector(shop: Path, tmp_path: Path) -> None:
+    built = edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, local_features=0)
+    assert built.manifest.counts["local_features"] == 0
+    with edgesearch.open(tmp_path / "x.edge") as store:
+        answer = store.search(shop / "photos" / "P000000-1.jpg")
+        assert store.local is None
+    assert "print" not in answer.elapsed_ms
+    with pytest.raises(ValueError, match="local_features"):
+        edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, local_features=-1)

@@ -11,11 +11,12 @@ import edgesearch
 
 PACKAGE = Path(edgesearch.__file__).parent
 RANK = {
-    "errors": 0, "image": 1, "views": 1, "looks": 1, "metrics": 1, "kernel": 1, "manifest": 1, "arrays": 1,
-    "pq": 2, "embedder": 2, "index": 3, "catalog": 3, "bundle": 4, "decision": 4, "engine": 5, "build": 6,
+    "errors": 0, "image": 1, "views": 1, "looks": 1, "metrics": 1, "kernel": 1, "sift": 1, "geometry": 1,
+    "manifest": 1, "arrays": 1, "pq": 2, "embedder": 2, "index": 3, "local": 3, "catalog": 3,
+    "bundle": 4, "decision": 4, "engine": 5, "build": 6,
     "evaluate": 6, "cli": 7, "__init__": 8, "__main__": 8,
 }  # fmt: skip
-COMPILED = {"_kernel": 0}
+COMPILED = {"_kernel": 0, "_sift": 0, "_geometry": 0}
 USERS = {"PIL": {"image", "views"}, "onnxruntime": {"embedder"}, "usearch": {"index"}}
 
 

@@ -1,0 +1,420 @@
+"""The second eye: what is printed on a product. It finds pictures by visual words and verifies them by geometry.
+
+A picture's local features (`sift.py`) are kept as product-quantized codes with their places, 20 bytes each, one picture
+after another, and mapped: only those of a shortlist are read. An inverted file of visual words (Sivic, Zisserman, Video
+Google, ICCV 2003; binary counts, idf) names pictures that the embedding did not. Whether a photo and a picture show the
+same print is decided by matching codes (ADC, Lowe's ratio test) and one map that explains the matches (`geometry.py`).
+
+P features of a picture, N pictures, M = 32 subquantizers of 16 codewords, W words. Places and sigmas are shares of the
+picture's longer side; turns are full circles.
+"""
+
+import mmap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from . import arrays, geometry, image, kernel, sift
+from .arrays import Pages
+from .errors import IndexFileError
+from .kernel import BLOCK, MAX_LEVEL
+from .manifest import sha256
+from .pq import CODEWORDS, ProductQuantizer
+from .views import View, warped
+
+FILE = "local.arrays"
+CODEBOOK_FILE = "codebook.arrays"
+DEFAULT_CODEBOOK = "print_v1"
+LAYOUT = 1
+KIND = "sift"  # features of another kind would not match these
+SUBQUANTIZERS, HALVES, CODEWORDS_A_HALF = 32, 2, 64
+WORDS = CODEWORDS_A_HALF**HALVES
+KEPT = 256  # features of a reference image, unless told otherwise
+MOST_KEPT = 2048
+QUERY_FEATURES = 500
+SIDE = 560  # px; geometric mean of the sides of the picture that is looked at
+VIEWS = (View(0.5, 1.0, 0.0), View(0.35, 1.0, 0.0), View(0.7, 0.7, 0.07), View(0.7, 0.8, -0.1))  # as a shop may show it
+CANDIDATES_PER_KEPT = 4
+LEAST_COSINE = 0.6  # between a feature and itself in another view
+RATIO = 0.85  # of the distances to the nearest and to the next reference feature; 0.8 of exact descriptors is as strict
+LEAST_POINTS = 5  # by chance four places agree now and then
+MIRROR_BELOW, MIRROR_TRIED = 10, 8  # points with which a picture is right, not mirrored; pictures tried
+SAME = 0.3  # squared distance from which a feature says nothing for the print
+CHANCE, ENOUGH = 1.0, 5.0  # evidence that chance brings, and that which closes half the gap to a cosine of 1
+LEAST_SIGMA, SIGMA_STEPS = 1 / 512, 32  # of the first level, levels an octave
+PAGE = 1 << 16  # pictures, whose numbers in the inverted file are 16 bits wide
+MOST_POSTINGS = 1 << 20  # of one query, those of its rarest words: 2 MB
+
+
+class Print(NamedTuple):
+    """The local features of a picture.
+
+    Attributes: keypoints: (P, 4) float32: x, y, sigma, direction in turns; descriptors: (P, 128) float32, unit rows.
+    """
+
+    keypoints: np.ndarray
+    descriptors: np.ndarray
+
+    def mirrored(self) -> "Print":
+        """Those of the mirrored picture, as a camera for selfies shows it; x counts from the right, below 0."""
+        x, y, sigma, turn = self.keypoints.T
+        cells = self.descriptors.reshape(-1, sift.CELLS, sift.CELLS, sift.DIRECTIONS)
+        # A keypoint's direction is mirrored with it, so what lay on its one side lies on the other.
+        flipped = cells[:, ::-1][..., -np.arange(sift.DIRECTIONS) % sift.DIRECTIONS]
+        return Print(np.column_stack([-x, y, sigma, (0.5 - turn) % 1]), flipped.reshape(-1, sift.DIM))
+
+
+class Coded(NamedTuple):
+    """The same as it is kept, filled up to whole blocks of 32.
+
+    Attributes: size: P; packed: (P / 32, M/2, 32) uint8; places: (32 P / 32, 4) uint8; words: (V,) uint16, in order.
+    """
+
+    size: int
+    packed: np.ndarray
+    places: np.ndarray
+    words: np.ndarray
+
+
+class Evidence(NamedTuple):
+    """What a photo and a reference image have in common.
+
+    Attributes: points: places of the print that agree, 0 where they are too few; weight: of all features that the map
+                explains, each by how alike it is; outline: (4, 2) float64, where the print is in the photo, in shares
+                of its longer side; empty where there is none; mirrored: it is the photo's mirror image that agrees.
+    """
+
+    points: int
+    weight: float
+    outline: np.ndarray
+    mirrored: bool = False
+
+    def raise_score(self, cosine: float) -> float:
+        """The score of the picture: its cosine, and the nearer to 1 the more its print agrees."""
+        weight = max(0.0, self.weight - CHANCE)
+        return cosine + (1 - cosine) * weight / (weight + ENOUGH)
+
+
+NOTHING = Evidence(0, 0.0, np.empty((0, 2)))
+
+
+def look(picture: np.ndarray, most: int = QUERY_FEATURES) -> Print:
+    """The strongest features of a picture, (H, W, 3) uint8."""
+    grey = image.grey(picture, SIDE)
+    return _shared(sift.detect(grey, most), grey)
+
+
+def steady(picture: np.ndarray, kept: int = KEPT) -> Print:
+    """The features of a reference image, (H, W, 3) uint8, that are found again in other views of it.
+
+    From far or from an angle, strong features of small print are lost first, and photos are asked from there.
+    """
+    grey = image.grey(picture, SIDE)
+    found = sift.detect(grey, CANDIDATES_PER_KEPT * kept)
+    unit = found.descriptors / np.float32(sift.DESCRIPTOR_SCALE)
+    worth = np.linspace(0.5, 0, len(unit))  # of equals the stronger
+    for view in VIEWS:
+        seen, affine = warped(grey, view)
+        other = sift.detect(seen, CANDIDATES_PER_KEPT * kept)
+        alike = unit @ (other.descriptors / np.float32(sift.DESCRIPTOR_SCALE)).T
+        again = np.where(_same_place(found.keypoints, other.keypoints, affine), alike, 0).max(1, initial=0)
+        worth += (again - LEAST_COSINE).clip(0) / (1 - LEAST_COSINE)
+    best = np.argsort(-worth, kind="stable")[:kept]
+    return _shared(sift.Features(found.keypoints[best], found.descriptors[best]), grey)
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """How descriptors become codes and words.
+
+    Attributes: codes: 32 subquantizers of 16; words: 2 of 64, whose pairs are the 4,096 words.
+    """
+
+    codes: ProductQuantizer
+    words: ProductQuantizer
+
+    @classmethod
+    def fit(cls, descriptors: np.ndarray, seed: int = 0) -> "Codebook":
+        """descriptors: (B, 128) float32, unit rows, B >= 1."""
+        return cls(
+            ProductQuantizer.fit(descriptors, SUBQUANTIZERS, seed, rotated=False),
+            ProductQuantizer.fit(descriptors, HALVES, seed, codewords=CODEWORDS_A_HALF, rotated=False),
+        )
+
+    def words_of(self, descriptors: np.ndarray) -> np.ndarray:
+        """The different words of a picture, in order: (B, 128) float32 -> (V,) int64."""
+        if not len(descriptors):
+            return np.empty(0, np.int64)
+        first, second = self.words.encode(descriptors).astype(np.int64).T
+        return np.unique(first * CODEWORDS_A_HALF + second)
+
+    def levels(self, descriptors: np.ndarray) -> "Tables":
+        """Tables of (B, 128) float32 descriptors, in 64 levels: a squared distance is bias - step * sum of levels."""
+        table = 2 * self.codes.table(descriptors) - (self.codes.codebook**2).sum(2)
+        low = table.min(2, keepdims=True)
+        steps = (table - low).max((1, 2), keepdims=True) / MAX_LEVEL
+        levels = np.ascontiguousarray(np.rint((table - low) / steps), np.uint8)
+        return Tables(levels, steps[:, 0, 0], (descriptors**2).sum(1) - low.sum((1, 2)))
+
+    def encode(self, found: Print) -> Coded:
+        """What is kept of a reference image."""
+        size, blocks = len(found.keypoints), -(-len(found.keypoints) // BLOCK)
+        codes, places = np.zeros((blocks * BLOCK, SUBQUANTIZERS), np.uint8), np.zeros((blocks * BLOCK, 4), np.uint8)
+        codes[:size], places[:size] = self.codes.encode(found.descriptors), _rounded(found.keypoints)
+        return Coded(size, kernel.pack(codes), places, self.words_of(found.descriptors).astype(np.uint16))
+
+    def write(self, path: Path) -> None:
+        """To a file that `read` reads."""
+        arrays.write(path, {"codes": self.codes.codebook, "words": self.words.codebook}, {"kind": KIND})
+
+    @classmethod
+    def read(cls, path: Path) -> "Codebook":
+        """Raises IndexFileError: not such a file."""
+        try:
+            parts, meta = arrays.read(memoryview(path.read_bytes()), str(path))
+        except OSError as error:
+            raise IndexFileError(f"{path}: cannot be read ({error.strerror}); reinstall edgesearch.") from error
+        shapes = {name: part.shape for name, part in parts.items()}
+        if meta.get("kind") != KIND or shapes != _CODEBOOK_SHAPES:
+            raise IndexFileError(f"{path}: not a codebook of local features; reinstall edgesearch.")
+        return cls(ProductQuantizer(None, parts["codes"]), ProductQuantizer(None, parts["words"]))
+
+
+class LocalIndex:
+    """The features of all reference images, in the order of the index's rows."""
+
+    def __init__(self, parts: dict[str, np.ndarray], pages: Sequence[Pages] = ()):
+        """parts: the arrays of the file, as `build` makes them; pages: those of the arrays that grow with the rows."""
+        self.codebook = Codebook(ProductQuantizer(None, parts["codes"]), ProductQuantizer(None, parts["words"]))
+        self._parts, self._pages = parts, pages
+
+    @classmethod
+    def build(cls, codebook: Codebook, pictures: Sequence[Coded]) -> "LocalIndex":
+        """pictures: at least one, as `Codebook.encode` makes them."""
+        sizes = np.array([p.size for p in pictures], np.uint32)
+        word_starts, postings = _inverted([p.words for p in pictures])
+        return cls(
+            {
+                "codes": codebook.codes.codebook,
+                "words": codebook.words.codebook,
+                "sizes": sizes,
+                "starts": np.concatenate([[0], np.cumsum(-(-sizes.astype(np.int64) // BLOCK))]).astype(np.uint32),
+                "packed": np.concatenate([p.packed for p in pictures]),
+                "places": np.concatenate([p.places for p in pictures]),
+                "word_counts": np.array([len(p.words) for p in pictures], np.uint32),
+                "word_starts": word_starts,
+                "postings": postings,
+            }
+        )
+
+    def write(self, path: Path) -> None:
+        """To a file that `open` maps."""
+        arrays.write(path, self._parts, {"layout": LAYOUT, "kind": KIND})
+
+    @classmethod
+    def open(cls, data: memoryview, mapped: mmap.mmap | None = None) -> "LocalIndex":
+        """View the index inside `data`.
+
+        Args:   mapped: the mapped file in which `data` lies, whose pages `let_go` may let go of.
+        Raises: IndexFileError: not such a file, of another kind, or its parts do not fit together.
+        """
+        parts, meta = arrays.read(data, FILE)
+        if (meta.get("layout"), meta.get("kind")) != (LAYOUT, KIND):
+            raise IndexFileError(
+                f"{FILE}: local features of kind {meta.get('kind')}, layout {meta.get('layout')}; this version reads "
+                f"{KIND}, {LAYOUT}, build the bundle again."
+            )
+        _check(parts)
+        return cls(
+            parts, [Pages.of(parts[name], mapped) for name in ("packed", "places", "postings")] if mapped else ()
+        )
+
+    def __len__(self) -> int:
+        return len(self._parts["sizes"])
+
+    @property
+    def features(self) -> int:
+        """Features of all pictures."""
+        return int(self._parts["sizes"].sum())
+
+    @property
+    def space(self) -> str:
+        """What a photo's features must have in common with these: kind and codebook, as a hash."""
+        return sha256(KIND.encode() + self._parts["codes"].tobytes() + self._parts["words"].tobytes())
+
+    def let_go(self) -> None:
+        """Take out of memory what the last searches read."""
+        for pages in self._pages:
+            pages.let_go()
+
+    def candidates(self, photo: Print, count: int) -> np.ndarray:
+        """The pictures that share most words with a photo, best first: (at most count,) int64."""
+        words = self.codebook.words_of(photo.descriptors)
+        words = words[np.argsort(-self._idf[words], kind="stable")]  # the rarest first
+        starts = self._parts["word_starts"].reshape(-1, WORDS + 1).astype(np.int64)
+        first, last = starts[:, words], starts[:, words + 1]
+        enough = int(np.searchsorted(np.cumsum((last - first).sum(0)), MOST_POSTINGS, side="right"))
+        scores = np.zeros(len(self), np.float32)
+        for page in range(len(starts)):
+            for i, word in enumerate(words[:enough]):
+                numbers = self._parts["postings"][first[page, i] : last[page, i]]
+                scores[page * PAGE :][numbers] += self._idf[word] ** 2
+        scores *= self._norms
+        best = np.argsort(-scores, kind="stable")[:count]
+        return best[scores[best] > 0]
+
+    def verify(self, photo: Print, rows: Sequence[int]) -> list[Evidence]:
+        """What the photo has in common with each of those pictures; where nearly nothing, its mirror image is tried."""
+        found = self._compared(photo, rows)
+        if max((one.points for one in found), default=0) >= MIRROR_BELOW:
+            return found
+        mirrored = self._compared(photo.mirrored(), rows[:MIRROR_TRIED])
+        for i, one in enumerate(mirrored):
+            if one.points >= MIRROR_BELOW:
+                found[i] = one._replace(outline=one.outline * (-1, 1), mirrored=True)
+        return found
+
+    def _compared(self, photo: Print, rows: Sequence[int]) -> list[Evidence]:
+        if len(photo.descriptors) < LEAST_POINTS:
+            return [NOTHING] * len(rows)
+        tables = self.codebook.levels(photo.descriptors)
+        return [self._evidence(photo, tables, row) for row in rows]
+
+    def _evidence(self, photo: Print, tables: "Tables", row: int) -> Evidence:
+        first, last, size = *self._parts["starts"][row : row + 2].astype(int), int(self._parts["sizes"][row])
+        packed, places = self._parts["packed"][first:last], self._parts["places"][first * BLOCK : first * BLOCK + size]
+        found, sums = kernel.match(tables.levels, packed, size)
+        nearest, next_to_it = tables.distances(sums).T
+        asked = np.flatnonzero(nearest < RATIO**2 * next_to_it)
+        asked = asked[np.argsort(nearest[asked], kind="stable")]
+        _, once = np.unique(found[asked], return_index=True)  # a reference feature matches once
+        asked = asked[np.sort(once)]
+        reference = _exact(places)
+        agreed = geometry.agree(photo.keypoints[asked], reference[found[asked]])
+        if agreed.places < LEAST_POINTS:
+            return NOTHING
+        # All features again, now only where the map shows them: twins differ in few, and the ratio test loses some.
+        _, sums = kernel.match(
+            tables.levels, packed, size, geometry.explained(photo.keypoints, reference, agreed.affine)
+        )
+        alike = (1 - tables.distances(sums)[:, 0] / SAME).clip(0)
+        return Evidence(agreed.places, float(alike[sums[:, 0] > 0].sum()), _outline(reference, agreed.affine))
+
+    @cached_property
+    def _idf(self) -> np.ndarray:
+        """(W,) float32: how much a word tells."""
+        starts = self._parts["word_starts"].reshape(-1, WORDS + 1).astype(np.int64)
+        return np.log((len(self) + 1) / (np.diff(starts, axis=1).sum(0) + 0.5)).clip(0).astype(np.float32)
+
+    @cached_property
+    def _norms(self) -> np.ndarray:
+        """(N,) float32: many words are shared by chance."""
+        return ((self._parts["word_counts"] + np.float32(1)) ** np.float32(-0.5)).astype(np.float32)
+
+
+class Tables(NamedTuple):
+    """A photo's features, ready for asymmetric distances (ADC).
+
+    Attributes: levels: (P, M, 16) uint8 up to 63; steps, biases: (P,) float32.
+    """
+
+    levels: np.ndarray
+    steps: np.ndarray
+    biases: np.ndarray
+
+    def distances(self, sums: np.ndarray) -> np.ndarray:
+        """Squared distances to the codes whose levels add up to `sums`, (P, k) uint16 -> (P, k) float32."""
+        return self.biases[:, None] - self.steps[:, None] * sums
+
+
+def default_codebook() -> Codebook:
+    """The shipped one: inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "artifacts" / DEFAULT_CODEBOOK
+    folder = inside if inside.is_dir() else package.parent / "artifacts" / DEFAULT_CODEBOOK
+    return Codebook.read(folder / CODEBOOK_FILE)
+
+
+def _shared(found: sift.Features, grey: np.ndarray) -> Print:
+    """Places in shares of the longer side, descriptors of unit length."""
+    scale = np.array([max(grey.shape)] * 3 + [1], np.float32)
+    return Print(found.keypoints / scale, found.descriptors / np.float32(sift.DESCRIPTOR_SCALE))
+
+
+def _same_place(keypoints: np.ndarray, others: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """(P, Q) bool: a keypoint, (P, 4) px, is shown by the map where the other is, (Q, 4), and as large."""
+    x, y = affine[:, :2] @ keypoints[:, :2].T + affine[:, 2:]
+    sigma = keypoints[:, 2] * np.sqrt(np.linalg.det(affine[:, :2]))
+    off = np.hypot(x[:, None] - others[:, 0], y[:, None] - others[:, 1])
+    octaves = np.abs(np.log2(others[:, 2] / sigma[:, None]))
+    return (off < np.maximum(1, 0.6 * sigma)[:, None]) & (octaves < 0.5)
+
+
+def _outline(reference: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """(4, 2) float64: the box around the reference's features, as the map shows it."""
+    (left, top), (right, bottom) = reference[:, :2].min(0), reference[:, :2].max(0)
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64)
+    return corners @ affine[:, :2].T + affine[:, 2]
+
+
+def _rounded(keypoints: np.ndarray) -> np.ndarray:
+    """(P, 4) float32 -> (P, 4) uint8."""
+    octaves = np.log2(keypoints[:, 2] / LEAST_SIGMA) * SIGMA_STEPS
+    levels = np.column_stack([keypoints[:, :2] * 255, octaves, keypoints[:, 3] * 256 % 255.5])
+    return np.rint(levels).clip(0, 255).astype(np.uint8)
+
+
+def _exact(places: np.ndarray) -> np.ndarray:
+    """(P, 4) uint8 -> (P, 4) float32."""
+    x, y, octaves, turns = places.astype(np.float32).T
+    return np.column_stack([x / 255, y / 255, LEAST_SIGMA * 2 ** (octaves / SIGMA_STEPS), turns / 256])
+
+
+def _inverted(words: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures of each word, in order: (pages (W + 1),) uint32 starts, and (.,) uint16 numbers in their page."""
+    starts: list[np.ndarray] = []
+    postings: list[np.ndarray] = []
+    begin = 0
+    for first in range(0, len(words), PAGE):
+        page = words[first : first + PAGE]
+        all_words = np.concatenate(page)
+        owners = np.repeat(np.arange(len(page), dtype=np.uint16), [len(w) for w in page])
+        postings.append(owners[np.argsort(all_words, kind="stable")])
+        ends = np.cumsum(np.bincount(all_words, minlength=WORDS))
+        starts.append(begin + np.concatenate([[0], ends]))
+        begin += len(all_words)
+    return np.concatenate(starts).astype(np.uint32), np.concatenate(postings)
+
+
+_CODEBOOK_SHAPES = {
+    "codes": (SUBQUANTIZERS, CODEWORDS, sift.DIM // SUBQUANTIZERS),
+    "words": (HALVES, CODEWORDS_A_HALF, sift.DIM // HALVES),
+}
+
+
+def _check(parts: dict[str, np.ndarray]) -> None:
+    """Sizes that fit together: what is read later lies inside the arrays."""
+    try:
+        wrong = [name for name, fits in _fitting(parts) if not fits]
+    except (KeyError, ValueError, IndexError) as error:
+        raise IndexFileError(f"{FILE}: its parts lack or do not fit together ({error}); build it again.") from error
+    if wrong:
+        raise IndexFileError(f"{FILE}: its parts do not fit together ({', '.join(wrong)}); build the bundle again.")
+
+
+def _fitting(parts: dict[str, np.ndarray]) -> Iterator[tuple[str, bool]]:
+    sizes, starts = parts["sizes"].astype(np.int64), parts["starts"].astype(np.int64)
+    pages, postings = -(-len(sizes) // PAGE), parts["postings"]
+    words, blocks = parts["word_starts"].astype(np.int64), len(parts["packed"])
+    yield from ((name, parts[name].shape == shape) for name, shape in _CODEBOOK_SHAPES.items())
+    yield "sizes", sizes.ndim == 1 and len(sizes) > 0 and parts["word_counts"].shape == sizes.shape
+    yield "starts", starts[0] == 0 and np.array_equal(np.diff(starts), -(-sizes // BLOCK)) and starts[-1] == blocks
+    yield "packed", parts["packed"].shape == (blocks, SUBQUANTIZERS // 2, BLOCK)
+    yield "places", parts["places"].shape == (blocks * BLOCK, 4)
+    yield "word_starts", words.shape == (pages * (WORDS + 1),) and words[-1] == len(postings)
+    yield "word_starts", words[0] == 0 and bool((np.diff(words) >= 0).all())
+    yield "postings", postings.ndim == 1 and not (len(postings) and postings.max() >= min(PAGE, len(sizes)))
