@@ -7,6 +7,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -144,17 +145,21 @@ def _read_gallery(
     gallery, rng = _Gallery(), np.random.default_rng(seed)
     total = sum(len(entry.images) for entry in entries)
     viewed = set(rng.choice(total, min(total, CALIBRATION_PICTURES), replace=False).tolist())
-    with open(pictures, "wb") as file:
+
+    def printed(pixels: np.ndarray) -> Coded:
+        return codebook.encode(steady(pixels, local_features))
+
+    with open(pictures, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
         decoded = _decoded(entries, embedder, gallery.skipped)
         for batch in iter(lambda: list(itertools.islice(decoded, BATCH)), []):
             rows, glances = embedder.embed_references([pixels for *_, pixels in batch], seed)
             gallery.embeddings.append(rows)
             gallery.glances.append(glances)
+            if local_features:
+                gallery.prints += pool.map(printed, (pixels for *_, pixels in batch))
             photos = []
             for number, product, source, pixels in batch:
                 gallery.add_row(product, source, file.tell(), _append(file, pixels))
-                if local_features:
-                    gallery.prints.append(codebook.encode(steady(pixels, local_features)))
                 if number in viewed or not gallery.view_owner:  # at least one, whatever was skipped
                     cut = cut_out(pixels)
                     photos += [shelf_view(cut, image.WORKING_SIDE, rng) for _ in range(VIEWS_PER_PICTURE)]

@@ -293,10 +293,10 @@ class LocalIndex:
         asked = asked[np.argsort(nearest[asked], kind="stable")]
         _, once = np.unique(found[asked], return_index=True)  # a reference feature matches once
         asked = asked[np.sort(once)]
-        reference = _exact(places)
-        agreed = geometry.agree(photo.keypoints[asked], reference[found[asked]])
+        agreed = geometry.agree(photo.keypoints[asked], _exact(places[found[asked]]))
         if agreed.places < LEAST_POINTS:
             return NOTHING
+        reference = _exact(places)
         # All features again, now only where the map shows them: twins differ in few, and the ratio test loses some.
         _, sums = kernel.match(
             tables.levels, packed, size, geometry.explained(photo.keypoints, reference, agreed.affine)
