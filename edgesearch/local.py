@@ -5,6 +5,11 @@ after another, and mapped: only those of a shortlist are read. An inverted file 
 Google, ICCV 2003; binary counts, idf) names pictures that the embedding did not. Whether a photo and a picture show the
 same print is decided by matching codes (ADC, Lowe's ratio test) and one map that explains the matches (`geometry.py`).
 
+Where features come from was measured on 130 photos of drawn twins, recall@1 (embedding alone 0.300), with matching and
+codes as here: these features at a side of 560 px 0.862, 640 px 0.877, 1120 px 0.915 (four times the work of 560);
+OpenCV's SIFT, which doubles the picture, at 280 px 0.846 and at 560 px 0.931. On 240 photos of groceries (0.662) these
+give 0.692, OpenCV's 0.688, whose wheel takes 150 MB on a device. A head on the network's own maps was not tried.
+
 P features of a picture, N pictures, M = 32 subquantizers of 16 codewords, W words. Places and sigmas are shares of the
 picture's longer side; turns are full circles.
 """
