@@ -32,12 +32,14 @@ enum {
     MAX_OCTAVES = 8,
     MAX_RADIUS = 16,
     EIGHT = 8,
+    SUMS = 6,              /* vectors of eight */
     REFINEMENTS = 5,
     TURNS = 36,            /* bins of the histogram of gradients from which a keypoint takes its direction */
     TURN_SIDE = 13,        /* samples a side of its grid */
     CELLS = 4,             /* a side, of a descriptor */
     DIRECTIONS = 8,
     GRID = 20,             /* samples a side of the descriptor's grid */
+    SAMPLES = GRID * GRID, /* of the larger grid */
     DIM = CELLS * CELLS * DIRECTIONS
 };
 static const float SIGMA = 1.6f;        /* px, of an octave's first picture */
@@ -50,7 +52,9 @@ static const float PEAK = 0.8f;         /* a second direction is taken from this
 static const float CLIP = 0.2f;
 static const float DESCRIPTOR_SCALE = 512;
 
-typedef float Floats __attribute__((vector_size(EIGHT * sizeof(float)))); /* split in two where registers are narrower */
+/* Split in two where registers are narrower. */
+typedef float Floats __attribute__((vector_size(EIGHT * sizeof(float))));
+typedef int32_t Flags __attribute__((vector_size(EIGHT * sizeof(int32_t))));
 
 typedef struct {
     int width, height;
@@ -88,21 +92,22 @@ static inline int mirrored(int i, int size) {
 }
 
 /* Sums of pixels that lie as far before as behind: to[x] = half[0] middle[x] + sum of half[i] (before[i][x] + behind[i][x]).
- * Sixteen at a time, which stay in registers. */
+ * So many sums at a time stay in registers, and none waits for another. */
 INLINE void weigh(float *restrict to, int width, const float *half, int radius,
-                         const float *const before[MAX_RADIUS + 1], const float *const behind[MAX_RADIUS + 1]) {
+                  const float *const before[MAX_RADIUS + 1], const float *const behind[MAX_RADIUS + 1]) {
     int x = 0;
-    for (; x + 2 * EIGHT <= width; x += 2 * EIGHT) {
-        Floats first, second, a, b;
-        memcpy(&first, before[0] + x, sizeof first), memcpy(&second, before[0] + x + EIGHT, sizeof second);
-        first *= half[0], second *= half[0];
-        for (int i = 1; i <= radius; i++) {
-            memcpy(&a, before[i] + x, sizeof a), memcpy(&b, behind[i] + x, sizeof b);
-            first += half[i] * (a + b);
-            memcpy(&a, before[i] + x + EIGHT, sizeof a), memcpy(&b, behind[i] + x + EIGHT, sizeof b);
-            second += half[i] * (a + b);
+    for (; x + SUMS * EIGHT <= width; x += SUMS * EIGHT) {
+        Floats sums[SUMS], a, b;
+        for (int k = 0; k < SUMS; k++) {
+            memcpy(&a, before[0] + x + k * EIGHT, sizeof a);
+            sums[k] = half[0] * a;
         }
-        memcpy(to + x, &first, sizeof first), memcpy(to + x + EIGHT, &second, sizeof second);
+        for (int i = 1; i <= radius; i++)
+            for (int k = 0; k < SUMS; k++) {
+                memcpy(&a, before[i] + x + k * EIGHT, sizeof a), memcpy(&b, behind[i] + x + k * EIGHT, sizeof b);
+                sums[k] += half[i] * (a + b);
+            }
+        memcpy(to + x, sums, sizeof sums);
     }
     for (; x < width; x++) {
         float sum = half[0] * before[0][x];
@@ -131,35 +136,13 @@ INLINE void blur(const float *from, float *to, int width, int height, const floa
     }
 }
 
-typedef void Blur(const float *from, float *to, int width, int height, const float *half, int radius, float *line);
-
-static void blur_plain(const float *from, float *to, int width, int height, const float *half, int radius,
-                       float *line) {
-    blur(from, to, width, height, half, radius, line);
-}
-
-#ifdef AVX2
-AVX2 static void blur_avx2(const float *from, float *to, int width, int height, const float *half, int radius,
-                           float *line) {
-    blur(from, to, width, height, half, radius, line);
-}
-#endif
-
-static Blur *blur_here(void) {
-#ifdef AVX2
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return blur_avx2;
-#endif
-    return blur_plain;
-}
-
 /* Fills an octave whose first picture is there; line: room for W + 2 MAX_RADIUS. */
-static void blur_octave(Octave *octave, Blur *blurring, float *line) {
+INLINE void blur_octave(Octave *octave, float *line) {
     float half[MAX_RADIUS + 1];
     for (int i = 1; i < BLURS; i++) {
         const float before = SIGMA * powf(2, (float)(i - 1) / LAYERS), after = SIGMA * powf(2, (float)i / LAYERS);
         const int radius = gaussian(sqrtf(after * after - before * before), half);
-        blurring(octave->blurred[i - 1], octave->blurred[i], octave->width, octave->height, half, radius, line);
+        blur(octave->blurred[i - 1], octave->blurred[i], octave->width, octave->height, half, radius, line);
     }
 }
 
@@ -239,34 +222,38 @@ static int append(Points *list, Point point) {
     return 1;
 }
 
-/* marks[x] = the difference at x is large and beyond its four neighbours in the layer; above, here, below: (W,). */
-static void mark(const float *restrict above, const float *restrict here, const float *restrict below, int width,
-                 uint8_t *restrict marks) {
-    for (int x = BORDER; x < width - BORDER; x++) {
-        const float v = here[x], l = here[x - 1], r = here[x + 1], a = above[x], b = below[x];
-        const int highest = (v > CONTRAST / 2) & (v >= l) & (v >= r) & (v >= a) & (v >= b);
-        const int lowest = (v < -CONTRAST / 2) & (v <= l) & (v <= r) & (v <= a) & (v <= b);
-        marks[x] = (uint8_t)(highest | lowest);
-    }
+/* Which of eight differences are large and beyond their four neighbours in the layer; above, here, below: lines of it. */
+INLINE void stand_out(const float *above, const float *here, const float *below, Flags *out) {
+    Floats v, left, right, a, b;
+    memcpy(&v, here, sizeof v), memcpy(&left, here - 1, sizeof left), memcpy(&right, here + 1, sizeof right);
+    memcpy(&a, above, sizeof a), memcpy(&b, below, sizeof b);
+    const Flags highest = (v > CONTRAST / 2) & (v >= left) & (v >= right) & (v >= a) & (v >= b);
+    *out = highest | ((v < -CONTRAST / 2) & (v <= left) & (v <= right) & (v <= a) & (v <= b));
 }
 
-/* lines: room for 4 W. Returns 0 where there is no memory. */
-static int find_points(const Octave *o, int number, float *lines, Points *list) {
-    const int width = o->width;
-    uint8_t *marks = (uint8_t *)(lines + 3 * width);
+/* lines: room for 3 (W + 8). Returns 0 where there is no memory. */
+INLINE int find_points(const Octave *o, int number, float *lines, Points *list) {
+    const int width = o->width, room = width + EIGHT;
+    memset(lines, 0, 3 * (size_t)room * sizeof *lines);
     for (int layer = 1; layer <= LAYERS; layer++)
         for (int y = BORDER - 1; y <= o->height - BORDER; y++) {
             const int64_t row = (int64_t)y * width;
-            float *below = lines + y % 3 * width, *here = lines + (y + 2) % 3 * width, *above = lines + (y + 1) % 3 * width;
+            float *below = lines + y % 3 * room, *here = lines + (y + 2) % 3 * room, *above = lines + (y + 1) % 3 * room;
             for (int x = 0; x < width; x++) below[x] = dog(o, layer, row + x);
             if (y <= BORDER) continue;
-            mark(above, here, below, width, marks);
-            for (int x = BORDER; x < width - BORDER; x++) {
-                Point point;
-                if (!marks[x] || !is_extremum(o, layer, row - width + x)) continue;
-                if (!refined(o, x, y - 1, layer, &point)) continue;
-                point.octave = number;
-                if (!append(list, point)) return 0;
+            for (int x = BORDER; x < width - BORDER; x += EIGHT) {
+                Flags flags;
+                stand_out(above + x, here + x, below + x, &flags);
+                int64_t pairs[EIGHT / 2];
+                memcpy(pairs, &flags, sizeof pairs);
+                if (!(pairs[0] | pairs[1] | pairs[2] | pairs[3])) continue;
+                for (int i = 0; i < EIGHT && x + i < width - BORDER; i++) {
+                    Point point;
+                    if (!flags[i] || !is_extremum(o, layer, row - width + x + i)) continue;
+                    if (!refined(o, x + i, y - 1, layer, &point)) continue;
+                    point.octave = number;
+                    if (!append(list, point)) return 0;
+                }
             }
         }
     return 1;
@@ -282,70 +269,92 @@ static int by_strength(const void *a, const void *b) {
 /* ---- Directions and descriptors ---- */
 
 /* atan2 in turns, 0 to 1, to 2e-6 of one: Abramowitz and Stegun, Handbook of Mathematical Functions, 4.4.49. */
-static inline float turn_of(float y, float x) {
+INLINE float turn_of(float y, float x) {
     const float ax = fabsf(x), ay = fabsf(y), most = ax > ay ? ax : ay;
-    if (most == 0) return 0;
-    const float t = (ax > ay ? ay : ax) / most, s = t * t;
+    const float t = (ax > ay ? ay : ax) / (most > 0 ? most : 1), s = t * t;
     float angle = ((((((((0.0028662257f * s - 0.0161657367f) * s + 0.0429096138f) * s - 0.0752896400f) * s +
                        0.1065626393f) * s - 0.1420889944f) * s + 0.1999355085f) * s - 0.3333314528f) * s + 1) * t;
-    if (ay > ax) angle = PI / 2 - angle;
-    if (x < 0) angle = PI - angle;
-    angle /= 2 * PI;
+    angle = ay > ax ? PI / 2 - angle : angle;
+    angle = (x < 0 ? PI - angle : angle) / (2 * PI);
     return y < 0 ? 1 - angle : angle;
 }
 
-/* The gradient at the pixel nearest to a place; 0 beyond the border. */
-static inline int gradient(const Octave *o, int layer, float x, float y, float *gx, float *gy) {
-    if (!(x >= 0.5f && y >= 0.5f)) return 0;
-    const int column = (int)(x + 0.5f), row = (int)(y + 0.5f);
-    if (column > o->width - 2 || row > o->height - 2) return 0;
-    const float *at = o->blurred[layer] + (int64_t)row * o->width + column;
-    *gx = at[1] - at[-1], *gy = at[o->width] - at[-o->width];
-    return 1;
+/* Places around a keypoint, in sigmas of it, and how much their gradients weigh. */
+typedef struct {
+    int count;
+    float u[SAMPLES], v[SAMPLES], weight[SAMPLES];
+} Grid;
+
+/* Gradients at the pixels nearest to the places of a grid: how long they are, weighed, and where they point to, in turns. */
+typedef struct {
+    float length[SAMPLES], turn[SAMPLES];
+} Gradients;
+
+/* Three loops, so that two of them work on many places at a time. Beyond the border gradients are 0. */
+INLINE void read_gradients(const Octave *o, const Point *p, const Grid *grid, float turn, Gradients *read) {
+    const float *picture = o->blurred[p->layer];
+    const float cosine = cosf(2 * PI * turn) * p->sigma, sine = sinf(2 * PI * turn) * p->sigma;
+    const int width = o->width, height = o->height;
+    int place[SAMPLES];
+    float gx[SAMPLES], gy[SAMPLES];
+    for (int i = 0; i < grid->count; i++) {
+        const float x = p->x + cosine * grid->u[i] - sine * grid->v[i] + 0.5f;
+        const float y = p->y + sine * grid->u[i] + cosine * grid->v[i] + 0.5f;
+        const int inside = (x >= 1) & (y >= 1) & (x < (float)(width - 1)) & (y < (float)(height - 1));
+        place[i] = inside ? (int)y * width + (int)x : width + 1;
+        read->length[i] = inside ? grid->weight[i] : 0;
+    }
+    for (int i = 0; i < grid->count; i++) {
+        const float *at = picture + place[i];
+        gx[i] = at[1] - at[-1], gy[i] = at[width] - at[-width];
+    }
+    for (int i = 0; i < grid->count; i++) {
+        read->length[i] *= sqrtf(gx[i] * gx[i] + gy[i] * gy[i]);
+        read->turn[i] = turn_of(gy[i], gx[i]);
+    }
 }
 
-/* What the samples of both grids have in common for all keypoints; places in sigmas of the keypoint. */
+/* Which two cells of a descriptor a row or column of its grid lies between: the first, and the share of the second. */
 typedef struct {
-    float u, v, weight;
-    int cell;                /* of a descriptor, the first of four that share a sample; rows of CELLS + 2 */
-    float lower, right;      /* shares of the cells below and to the right */
-} Sample;
+    int cell;
+    float share;
+} Between;
 
+/* What is the same for all keypoints. */
 typedef struct {
-    Sample turn[TURN_SIDE * TURN_SIDE], grid[GRID * GRID];
-    int turns; /* samples of the round grid */
-} Samples;
+    Grid round, square;
+    Between cells[GRID];
+} Grids;
 
-static void make_samples(Samples *samples) {
+static void make_grids(Grids *grids) {
     const float half = GRID * SPACING * 0.4f; /* the window without its half cells at the rim, halved */
-    samples->turns = 0;
+    grids->round.count = 0, grids->square.count = GRID * GRID;
     for (int i = -(TURN_SIDE / 2); i <= TURN_SIDE / 2; i++)
         for (int j = -(TURN_SIDE / 2); j <= TURN_SIDE / 2; j++) {
+            if (i * i + j * j > TURN_SIDE * TURN_SIDE / 4) continue;
             const float v = (float)i * SPACING, u = (float)j * SPACING;
-            if (i * i + j * j <= TURN_SIDE * TURN_SIDE / 4)
-                samples->turn[samples->turns++] =
-                    (Sample){.u = u, .v = v, .weight = expf(-(u * u + v * v) / (2 * TURN_SIGMA * TURN_SIGMA))};
+            const int n = grids->round.count++;
+            grids->round.u[n] = u, grids->round.v[n] = v;
+            grids->round.weight[n] = expf(-(u * u + v * v) / (2 * TURN_SIGMA * TURN_SIGMA));
         }
-    for (int i = 0; i < GRID; i++)
+    for (int i = 0; i < GRID; i++) {
+        const float v = ((float)i - (GRID - 1) / 2.0f) * SPACING, cell = v / (half / 2) + (CELLS + 1) / 2.0f;
+        grids->cells[i] = (Between){.cell = (int)cell, .share = cell - (float)(int)cell};
         for (int j = 0; j < GRID; j++) {
-            const float v = ((float)i - (GRID - 1) / 2.0f) * SPACING, u = ((float)j - (GRID - 1) / 2.0f) * SPACING;
-            const float row = v / (half / 2) + (CELLS + 1) / 2.0f, column = u / (half / 2) + (CELLS + 1) / 2.0f;
-            samples->grid[GRID * i + j] = (Sample){
-                .u = u, .v = v, .weight = expf(-(u * u + v * v) / (2 * half * half)),
-                .cell = (int)row * (CELLS + 2) + (int)column,
-                .lower = row - (float)(int)row, .right = column - (float)(int)column};
+            const float u = ((float)j - (GRID - 1) / 2.0f) * SPACING;
+            const int n = GRID * i + j;
+            grids->square.u[n] = u, grids->square.v[n] = v;
+            grids->square.weight[n] = expf(-(u * u + v * v) / (2 * half * half));
         }
+    }
 }
 
 /* Where the gradients around a keypoint point to most, in turns; returns how many such directions, at most TURNS / 2. */
-static int directions(const Octave *o, const Point *p, const Samples *samples, float found[TURNS / 2]) {
+INLINE int directions(const Octave *o, const Point *p, const Grids *grids, float found[TURNS / 2]) {
     float histogram[TURNS + 1] = {0}, smooth[TURNS], highest = 0;
-    for (int i = 0; i < samples->turns; i++) {
-        const Sample *s = &samples->turn[i];
-        float gx, gy;
-        if (gradient(o, p->layer, p->x + s->u * p->sigma, p->y + s->v * p->sigma, &gx, &gy))
-            histogram[(int)(turn_of(gy, gx) * TURNS + 0.5f)] += s->weight * sqrtf(gx * gx + gy * gy);
-    }
+    Gradients read;
+    read_gradients(o, p, &grids->round, 0, &read);
+    for (int i = 0; i < grids->round.count; i++) histogram[(int)(read.turn[i] * TURNS + 0.5f)] += read.length[i];
     histogram[0] += histogram[TURNS];
     for (int i = 0; i < TURNS; i++) {
         const float *h = histogram;
@@ -363,99 +372,131 @@ static int directions(const Octave *o, const Point *p, const Samples *samples, f
     return count;
 }
 
+/* to += from * share, of a cell's histogram. */
+INLINE void add(float to[DIRECTIONS], const float from[DIRECTIONS], float share) {
+    for (int i = 0; i < DIRECTIONS; i++) to[i] += from[i] * share;
+}
+
 /* descriptor: (4, 4, 8), cells from top to bottom and left to right as the keypoint's direction sees them. */
-static void describe(const Octave *o, const Point *p, float turn, const Samples *samples, uint8_t descriptor[DIM]) {
-    float padded[(CELLS + 2) * (CELLS + 2)][DIRECTIONS] = {{0}}, values[DIM], squares = 0, sum = 0;
-    const float cosine = cosf(2 * PI * turn) * p->sigma, sine = sinf(2 * PI * turn) * p->sigma;
+INLINE void describe(const Octave *o, const Point *p, float turn, const Grids *grids, uint8_t descriptor[DIM]) {
+    float cells[CELLS + 2][CELLS + 2][DIRECTIONS] = {{{0}}}, values[DIM], squares = 0, sum = 0;
+    Gradients read;
+    read_gradients(o, p, &grids->square, turn, &read);
     for (int i = 0; i < GRID * GRID; i++) {
-        const Sample *s = &samples->grid[i];
-        float gx, gy;
-        if (!gradient(o, p->layer, p->x + cosine * s->u - sine * s->v, p->y + sine * s->u + cosine * s->v, &gx, &gy))
-            continue;
-        float direction = (turn_of(gy, gx) - turn) * DIRECTIONS;
-        if (direction < 0) direction += DIRECTIONS;
-        const int d = (int)direction, first = d % DIRECTIONS, second = (d + 1) % DIRECTIONS;
-        const float size = sqrtf(gx * gx + gy * gy) * s->weight, part = direction - (float)d;
-        const float lower = size * s->lower, upper = size - lower;
-        const float shares[4] = {upper - upper * s->right, upper * s->right, lower - lower * s->right, lower * s->right};
-        float(*const cells[4])[DIRECTIONS] = {&padded[s->cell], &padded[s->cell + 1], &padded[s->cell + CELLS + 2],
-                                              &padded[s->cell + CELLS + 3]};
-        for (int k = 0; k < 4; k++) {
-            (*cells[k])[first] += shares[k] * (1 - part);
-            (*cells[k])[second] += shares[k] * part;
+        const float direction = (read.turn[i] - turn) * DIRECTIONS;
+        read.turn[i] = direction < 0 ? direction + DIRECTIONS : direction;
+    }
+    for (int i = 0; i < GRID; i++) {
+        float row[CELLS + 2][DIRECTIONS] = {{0}};
+        for (int j = 0; j < GRID; j++) {
+            const Between *b = &grids->cells[j];
+            const float direction = read.turn[GRID * i + j], length = read.length[GRID * i + j];
+            const int d = (int)direction, first = d % DIRECTIONS, second = (d + 1) % DIRECTIONS;
+            const float next = length * (direction - (float)d), here = length - next;
+            row[b->cell][first] += here - here * b->share, row[b->cell][second] += next - next * b->share;
+            row[b->cell + 1][first] += here * b->share, row[b->cell + 1][second] += next * b->share;
+        }
+        const Between *b = &grids->cells[i];
+        for (int j = 1; j <= CELLS; j++) {
+            add(cells[b->cell][j], row[j], 1 - b->share);
+            add(cells[b->cell + 1][j], row[j], b->share);
         }
     }
-    for (int i = 0; i < DIM; i++) {
-        const int cell = i / DIRECTIONS;
-        values[i] = padded[(1 + cell / CELLS) * (CELLS + 2) + 1 + cell % CELLS][i % DIRECTIONS];
-        squares += values[i] * values[i];
-    }
+    for (int i = 0; i < CELLS; i++) memcpy(values + i * CELLS * DIRECTIONS, cells[1 + i][1], sizeof values / CELLS);
+    for (int i = 0; i < DIM; i++) squares += values[i] * values[i];
     const float most = CLIP * sqrtf(squares);
     for (int i = 0; i < DIM; i++) sum += values[i] = values[i] < most ? values[i] : most;
+    const float scale = sum > 0 ? 1 / sum : 0;
     for (int i = 0; i < DIM; i++) {
-        const float level = sum > 0 ? DESCRIPTOR_SCALE * sqrtf(values[i] / sum) + 0.5f : 0;
-        descriptor[i] = (uint8_t)(level < 255 ? level : 255);
+        const float level = DESCRIPTOR_SCALE * sqrtf(values[i] * scale) + 0.5f;
+        descriptor[i] = (uint8_t)(int)(level < 255 ? level : 255);
     }
 }
 
 /* ---- One picture ---- */
 
-/* Room for all octaves and for lines of 4 W + 2 MAX_RADIUS, in one piece, which is returned; NULL where there is none. */
+/* Room for all octaves and for lines of 3 (W + 8) or W + 2 MAX_RADIUS, in one piece, which is returned; NULL where there is none.
+ * The smaller octaves lie in those pictures of the first that nobody reads once its keypoints are found. */
 static float *make_octaves(int width, int height, Octave octaves[MAX_OCTAVES], int *count, float **line) {
-    size_t floats = 0;
+    static const int order[BLURS] = {1, 2, 3, 0, 4, 5}; /* of an octave's pictures: those that are kept come first */
+    size_t first = (size_t)width * (size_t)height, floats = BLURS * first, later = LAYERS * first;
     for (*count = 0; *count < MAX_OCTAVES && width >= MIN_SIDE && height >= MIN_SIDE; (*count)++) {
         octaves[*count].width = width, octaves[*count].height = height;
-        floats += (size_t)width * (size_t)height * BLURS;
+        if (*count) later += BLURS * (size_t)width * (size_t)height;
         width = (width + 1) / 2, height = (height + 1) / 2;
     }
-    float *whole = *count ? malloc((floats + 4 * (size_t)octaves[0].width + 2 * MAX_RADIUS) * sizeof *whole) : NULL;
-    float *memory = whole;
-    for (int i = 0; whole && i < *count; i++)
-        for (int j = 0; j < BLURS; j++) {
-            octaves[i].blurred[j] = memory;
-            memory += (size_t)octaves[i].width * (size_t)octaves[i].height;
-        }
-    *line = memory;
+    if (!*count) return NULL;
+    if (later > floats) floats = later;
+    float *whole = malloc((floats + 3 * (size_t)octaves[0].width + 2 * MAX_RADIUS) * sizeof *whole), *memory = whole;
+    for (int i = 0; whole && i < *count; i++) {
+        const size_t size = (size_t)octaves[i].width * (size_t)octaves[i].height;
+        for (int j = 0; j < BLURS; j++) octaves[i].blurred[order[j]] = memory + (size_t)j * size;
+        memory += (i ? BLURS : LAYERS) * size;
+    }
+    *line = whole + floats;
     return whole;
 }
 
 /* pixels: (H, W); keypoints: (most, 4), px and turns: x, y, sigma, direction; descriptors: (most, 128).
  * The strongest first; returns how many were found, -1 where there is no memory. */
-static int64_t detect(const uint8_t *pixels, int width, int height, int64_t most, float *keypoints,
+INLINE int64_t detect(const uint8_t *pixels, int width, int height, int64_t most, float *keypoints,
                       uint8_t *descriptors) {
     Octave octaves[MAX_OCTAVES];
     Points list = {0};
     float half[MAX_RADIUS + 1], *line, found[TURNS / 2];
-    Samples samples;
+    Grids grids;
     int count;
     float *memory = make_octaves(width, height, octaves, &count, &line);
     if (!memory) return count ? -1 : 0;
-    Blur *blurring = blur_here();
-    make_samples(&samples);
+    make_grids(&grids);
     int64_t n = 0;
     for (int64_t i = 0; i < (int64_t)width * height; i++) octaves[0].blurred[1][i] = pixels[i];
     const int radius = gaussian(sqrtf(SIGMA * SIGMA - CAMERA_SIGMA * CAMERA_SIGMA), half);
-    blurring(octaves[0].blurred[1], octaves[0].blurred[0], width, height, half, radius, line);
+    blur(octaves[0].blurred[1], octaves[0].blurred[0], width, height, half, radius, line);
     for (int i = 0; i < count && n >= 0; i++) {
         if (i) halve(&octaves[i - 1], &octaves[i]);
-        blur_octave(&octaves[i], blurring, line);
+        blur_octave(&octaves[i], line);
         if (!find_points(&octaves[i], i, line, &list)) n = -1;
     }
     if (n == 0 && list.count) qsort(list.points, (size_t)list.count, sizeof *list.points, by_strength);
     for (int64_t i = 0; i < list.count && n >= 0 && n < most; i++) {
         const Point *p = &list.points[i];
         const Octave *o = &octaves[p->octave];
-        const int turns = directions(o, p, &samples, found);
+        const int turns = directions(o, p, &grids, found);
         for (int j = 0; j < turns && n < most; j++, n++) {
             const float scale = (float)(1 << p->octave);
             const float row[4] = {p->x * scale, p->y * scale, p->sigma * scale, found[j]};
             memcpy(keypoints + 4 * n, row, sizeof row);
-            describe(o, p, found[j], &samples, descriptors + DIM * n);
+            describe(o, p, found[j], &grids, descriptors + DIM * n);
         }
     }
     free(list.points);
     free(memory);
     return n;
+}
+
+typedef int64_t Detect(const uint8_t *pixels, int width, int height, int64_t most, float *keypoints,
+                       uint8_t *descriptors);
+
+static int64_t detect_plain(const uint8_t *pixels, int width, int height, int64_t most, float *keypoints,
+                            uint8_t *descriptors) {
+    return detect(pixels, width, height, most, keypoints, descriptors);
+}
+
+#ifdef AVX2
+AVX2 static int64_t detect_avx2(const uint8_t *pixels, int width, int height, int64_t most, float *keypoints,
+                                uint8_t *descriptors) {
+    return detect(pixels, width, height, most, keypoints, descriptors);
+}
+#endif
+
+/* The fastest that this processor runs. */
+static Detect *detect_here(void) {
+#ifdef AVX2
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return detect_avx2;
+#endif
+    return detect_plain;
 }
 
 /* ---- Python ---- */
@@ -472,7 +513,7 @@ static PyObject *detect_in(PyObject *Py_UNUSED(module), PyObject *args) {
     if (width > 0 && height > 0 && width <= MAX_PIXELS / height && pixels.len == (int64_t)width * height &&
         descriptors.len == most * DIM && keypoints.len == most * 4 * (int64_t)sizeof(float)) {
         Py_BEGIN_ALLOW_THREADS
-        n = detect(pixels.buf, width, height, most, keypoints.buf, descriptors.buf);
+        n = detect_here()(pixels.buf, width, height, most, keypoints.buf, descriptors.buf);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&pixels);

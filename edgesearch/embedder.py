@@ -168,17 +168,23 @@ class Embedder:
                  the middle seen from near, and the object that the network finds in the whole.
         Returns: (B, D) float32, rows of unit length.
         """
+        return self.see(pictures, fast)[0]
+
+    def see(self, pictures: Sequence[np.ndarray], fast: bool = False) -> tuple[np.ndarray, list[Square]]:
+        """As `embed`, and besides where in each picture the object is: its middle where nobody looked for one."""
         if not pictures:
-            return np.empty((0, self.config.dim), np.float32)
+            return np.empty((0, self.config.dim), np.float32), []
         sizes = [picture.shape[:2] for picture in pictures]
         if fast:
-            return self._look(pictures, [self.config.preprocessing.centre(size) for size in sizes])[0]
+            middles = [self.config.preprocessing.centre(size) for size in sizes]
+            return self._look(pictures, middles)[0], middles
         wholes = [looks.whole(size) for size in sizes]
         total, *responses = self._look(pictures, wholes)
         total += self._look(pictures, [looks.centre(size, looks.NEAR_SHARE) for size in sizes])[0]
-        for response in responses:
-            total += self._look(pictures, list(map(looks.object_in, wholes, response)))[0]
-        return unit(total)
+        if not responses:
+            return unit(total), wholes
+        objects = list(map(looks.object_in, wholes, responses[0]))
+        return unit(total + self._look(pictures, objects)[0]), objects
 
     def _look(self, pictures: Sequence[np.ndarray], squares: Sequence[Square]) -> list[np.ndarray]:
         inputs = [self.config.preprocessing(*pair) for pair in zip(pictures, squares, strict=True)]

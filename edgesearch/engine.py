@@ -17,7 +17,7 @@ from .errors import BundleError
 from .image import Photo
 from .index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 from .local import FILE as LOCAL_FILE
-from .local import NOTHING, Evidence, LocalIndex, look
+from .local import NOTHING, Evidence, LocalIndex, Print, look
 from .manifest import sha256
 from .views import explained
 
@@ -137,12 +137,12 @@ class Store:
             raise ValueError(f"k is {k}; expected at least 1.")
         elapsed: dict[str, float] = {}
         pixels = _timed(elapsed, "image", lambda: self.embedder.read(photo))
-        embedding = _timed(elapsed, "embed", lambda: self.embedder.embed([pixels], fast))
+        embedding, objects = _timed(elapsed, "embed", lambda: self.embedder.see([pixels], fast))
         found = _timed(elapsed, "index", lambda: self._products(embedding, max(k, VERIFIED)))
         self.index.let_go()
         if self.local is not None and not fast and not _sure(found):
             seen = found  # what the first eye saw
-            found = _timed(elapsed, "print", lambda: self._verified(seen, pixels, embedding))
+            found = _timed(elapsed, "print", lambda: self._verified(seen, look(pixels, objects[0]), embedding))
             self.local.let_go()
         matches = _timed(elapsed, "catalog", lambda: self._matches(found[:k], pixels.shape[:2]))
         elapsed["total"] = sum(elapsed.values())
@@ -210,10 +210,9 @@ class Store:
                 return list(best.values())[:k]
             rows = min(len(self.index), rows * 4)
 
-    def _verified(self, found: list[_Found], pixels: np.ndarray, embedding: np.ndarray) -> list[_Found]:
+    def _verified(self, found: list[_Found], photo: Print, embedding: np.ndarray) -> list[_Found]:
         """The same and those that visual words name, in the order that their print gives them."""
         assert self.local is not None
-        photo = look(pixels)
         seen = {one.row for one in found}
         named = self._compared(
             [row for row in self.local.candidates(photo, NAMED).tolist() if row not in seen], embedding

@@ -6,9 +6,10 @@ Google, ICCV 2003; binary counts, idf) names pictures that the embedding did not
 same print is decided by matching codes (ADC, Lowe's ratio test) and one map that explains the matches (`geometry.py`).
 
 Where features come from was measured on 130 photos of drawn twins, recall@1 (embedding alone 0.300), with matching and
-codes as here: these features at a side of 560 px 0.862, 640 px 0.877, 1120 px 0.915 (four times the work of 560);
-OpenCV's SIFT, which doubles the picture, at 280 px 0.846 and at 560 px 0.931. On 240 photos of groceries (0.662) these
-give 0.692, OpenCV's 0.688, whose wheel takes 150 MB on a device. A head on the network's own maps was not tried.
+codes as here, of the whole photo: these features at a side of 560 px 0.862, 640 px 0.877, 1120 px 0.915 (four times the
+work of 560); OpenCV's SIFT, which doubles the picture, at 280 px 0.846 and at 560 px 0.931. On 240 photos of groceries
+(0.662) these give 0.692, OpenCV's 0.688, whose wheel takes 150 MB on a device. A head on the network's own maps was not
+tried. On 780 photos of twins, of the object alone: 560 px 0.862, 640 px 0.881.
 
 P features of a picture, N pictures, M = 32 subquantizers of 16 codewords, W words. Places and sigmas are shares of the
 picture's longer side; turns are full circles.
@@ -22,11 +23,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import arrays, geometry, image, kernel, sift
 from .arrays import Pages
 from .errors import IndexFileError
 from .kernel import BLOCK, MAX_LEVEL
+from .looks import Square
 from .manifest import sha256
 from .pq import CODEWORDS, ProductQuantizer
 from .views import View, warped
@@ -41,13 +44,15 @@ WORDS = CODEWORDS_A_HALF**HALVES
 KEPT = 256  # features of a reference image, unless told otherwise
 MOST_KEPT = 2048
 QUERY_FEATURES = 500
-SIDE = 560  # px; geometric mean of the sides of the picture that is looked at
+AROUND = 0.2  # the object's square on each side, of its side: what is looked at in a photo
+SIDE = 640  # px; geometric mean of the sides of the picture that is looked at
 VIEWS = (View(0.5, 1.0, 0.0), View(0.35, 1.0, 0.0), View(0.7, 0.7, 0.07), View(0.7, 0.8, -0.1))  # as a shop may show it
 CANDIDATES_PER_KEPT = 4
 LEAST_COSINE = 0.6  # between a feature and itself in another view
 RATIO = 0.85  # of the distances to the nearest and to the next reference feature; 0.8 of exact descriptors is as strict
 LEAST_POINTS = 5  # by chance four places agree now and then
-MIRROR_BELOW, MIRROR_TRIED = 10, 8  # points with which a picture is right, not mirrored; pictures tried
+MIRROR_BELOW, MIRROR_LEAST = 20, 10  # points: with fewer the mirror image is tried, with as many it counts
+MIRROR_TRIED = 8  # pictures
 SAME = 0.3  # squared distance from which a feature says nothing for the print
 CHANCE, ENOUGH = 1.0, 5.0  # evidence that chance brings, and that which closes half the gap to a cosine of 1
 LEAST_SIGMA, SIGMA_STEPS = 1 / 512, 32  # of the first level, levels an octave
@@ -107,10 +112,18 @@ class Evidence(NamedTuple):
 NOTHING = Evidence(0, 0.0, np.empty((0, 2)))
 
 
-def look(picture: np.ndarray, most: int = QUERY_FEATURES) -> Print:
-    """The strongest features of a picture, (H, W, 3) uint8."""
-    grey = image.grey(picture, SIDE)
-    return _shared(sift.detect(grey, most), grey)
+def look(picture: np.ndarray, part: Square | None = None, most: int = QUERY_FEATURES) -> Print:
+    """The strongest features of a picture, (H, W, 3) uint8, or of what is in and around a square of it.
+
+    Seen from near, small print is larger; what stands aside would take the place of features of the product.
+    """
+    size = height, width = picture.shape[:2]
+    left, top, right, bottom = part.within(size, AROUND) if part else (0, 0, width, height)
+    if min(right - left, bottom - top) < image.MIN_SIDE:  # the square lies beside the picture
+        left, top, right, bottom = 0, 0, width, height
+    grey = image.grey(picture[top:bottom, left:right], SIDE)
+    scale = max(right - left, bottom - top) / max(grey.shape)
+    return _shared(sift.detect(grey, most), scale / max(size), np.array([left, top]) / max(size))
 
 
 def steady(picture: np.ndarray, kept: int = KEPT) -> Print:
@@ -129,7 +142,7 @@ def steady(picture: np.ndarray, kept: int = KEPT) -> Print:
         again = np.where(_same_place(found.keypoints, other.keypoints, affine), alike, 0).max(1, initial=0)
         worth += (again - LEAST_COSINE).clip(0) / (1 - LEAST_COSINE)
     best = np.argsort(-worth, kind="stable")[:kept]
-    return _shared(sift.Features(found.keypoints[best], found.descriptors[best]), grey)
+    return _shared(sift.Features(found.keypoints[best], found.descriptors[best]), 1 / max(grey.shape))
 
 
 @dataclass(frozen=True)
@@ -279,7 +292,7 @@ class LocalIndex:
             return found
         mirrored = self._compared(photo.mirrored(), rows[:MIRROR_TRIED])
         for i, one in enumerate(mirrored):
-            if one.points >= MIRROR_BELOW:
+            if one.points >= max(MIRROR_LEAST, found[i].points + 1):  # letters such as O agree either way
                 found[i] = one._replace(outline=one.outline * (-1, 1), mirrored=True)
         return found
 
@@ -344,10 +357,11 @@ def default_codebook() -> Codebook:
     return Codebook.read(folder / CODEBOOK_FILE)
 
 
-def _shared(found: sift.Features, grey: np.ndarray) -> Print:
-    """Places in shares of the longer side, descriptors of unit length."""
-    scale = np.array([max(grey.shape)] * 3 + [1], np.float32)
-    return Print(found.keypoints / scale, found.descriptors / np.float32(sift.DESCRIPTOR_SCALE))
+def _shared(found: sift.Features, scale: float, corner: ArrayLike = (0, 0)) -> Print:
+    """Places in shares of the longer side, descriptors of unit length; corner: of the picture."""
+    keypoints = found.keypoints * np.array([scale] * 3 + [1], np.float32)
+    keypoints[:, :2] += np.asarray(corner, np.float32)
+    return Print(keypoints, found.descriptors / np.float32(sift.DESCRIPTOR_SCALE))
 
 
 def _same_place(keypoints: np.ndarray, others: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ aside (`tools/bench accuracy --protocol objects-unseen-small`).
 H height, W width in px; h, w of the network's response.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,17 @@ class Square(NamedTuple):
     left: float
     top: float
     side: float
+
+    def within(self, size: tuple[int, int], margin: float) -> tuple[int, int, int, int]:
+        """What lies inside a picture of (H, W) px: left, top, right, bottom; margin: on each side, of the square's."""
+        left, top = self.left - margin * self.side, self.top - margin * self.side
+        side = self.side * (1 + 2 * margin)
+        return (
+            max(0, math.floor(left)),
+            max(0, math.floor(top)),
+            min(size[1], math.ceil(left + side)),
+            min(size[0], math.ceil(top + side)),
+        )
 
 
 def centre(size: tuple[int, int], share: float) -> Square:

@@ -15,7 +15,7 @@ DESCRIPTORS = 40_000
 def codebook(pictures: Sequence[Path], seed: int) -> Codebook:
     """Learn it from the strongest features of these pictures."""
     found = [
-        local.look(image.read(path, image.WORKING_SIDE), local.KEPT).descriptors
+        local.look(image.read(path, image.WORKING_SIDE), most=local.KEPT).descriptors
         for path in tqdm(pictures, desc="codebook", unit="picture", disable=None)
     ]
     descriptors = np.concatenate(found)

@@ -66,7 +66,7 @@ def test_distractors_are_products_that_nobody_asks_for(real_photos: Path, tmp_pa
 def test_accuracy_goes_through_bundle_and_engine(real_photos: Path) -> None:
     results = accuracy(real_photos, None, default_model(), ["objects-unseen"])
     found = results["objects-unseen"]
-    assert list(found) == list(SYSTEMS[1:])
+    assert set(found) == set(SYSTEMS[1:])
     recalls = np.array([found[system]["recall@1"] for system in SYSTEMS[1:]])
     assert (recalls > 0.7).all()
     assert abs(found["int8 network"]["recall@1"] - found[ONE_EYE]["recall@1"]) <= 0.01

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from edgesearch import IndexFileError, arrays, local
 from edgesearch.local import FILE, Codebook, Evidence, LocalIndex, Print, default_codebook, look, steady
+from edgesearch.looks import Square
 
 WORDS = ("Blueberry", "Cherry", "Peach", "Oat Milk", "Tomato Soup", "Green Tea")
 
@@ -75,6 +76,21 @@ def test_the_outline_lies_where_the_label_is(index: LocalIndex) -> None:
     assert right - left > 150
 
 
+def test_of_a_part_places_are_those_in_the_picture(index: LocalIndex) -> None:
+    part = Square(100, 120, 210)
+    (whole,), (near,) = index.verify(look(photo_of(1)), [1]), index.verify(look(photo_of(1), part), [1])
+    assert near.points > whole.points / 2
+    assert np.allclose(near.outline, whole.outline, atol=0.03)
+
+
+@pytest.mark.parametrize("part", [Square(-90, 0, 50), Square(-500, -500, 2000), Square(399, 10, 400)])
+def test_a_part_beyond_the_picture_is_looked_at_as_far_as_it_lies_inside(part: Square) -> None:
+    keypoints = look(photo_of(1), part).keypoints
+    assert len(keypoints)
+    assert (keypoints[:, :2] >= 0).all()
+    assert (keypoints[:, :2] <= 1).all()
+
+
 def test_words_name_the_picture(index: LocalIndex) -> None:
     for number in range(len(WORDS)):
         named = index.candidates(look(photo_of(number)), 3)
@@ -93,11 +109,10 @@ def test_where_nothing_is_printed_the_eye_is_silent(index: LocalIndex) -> None:
 @pytest.mark.parametrize("number", range(len(WORDS)))
 def test_a_mirrored_label_is_found_and_said_to_be_one(index: LocalIndex, number: int) -> None:
     right, seen = photo_of(number), look(np.ascontiguousarray(photo_of(number)[:, ::-1]))
-    evidence = index.verify(seen, range(len(index)))
-    assert int(np.argmax([one.weight for one in evidence])) == number
-    assert evidence[number].mirrored
-    expected = index.verify(look(right), [number])[0].outline
-    assert np.allclose(evidence[number].outline, [1, 0] + expected * [-1, 1], atol=0.02)
+    (evidence,), (expected,) = index.verify(seen, [number]), index.verify(look(right), [number])
+    assert evidence.mirrored
+    assert evidence.weight > 0.8 * expected.weight
+    assert np.allclose(evidence.outline, [1, 0] + expected.outline * [-1, 1], atol=0.02)
 
 
 def test_mirrored_features_are_those_of_the_mirrored_picture() -> None:
