@@ -7,8 +7,18 @@ answer.decision, answer.matches[0].name
 
 from .build import Built, build
 from .decision import Calibration
-from .engine import Answer, Match, Store, open
-from .errors import BundleError, CatalogError, EdgeSearchError, ImageError, IndexFileError, ModelError
+from .engine import Answer, Match, Store, install, open, rollback
+from .errors import (
+    BundleError,
+    CatalogError,
+    DeviceError,
+    EdgeSearchError,
+    ImageError,
+    IndexFileError,
+    ModelError,
+    SignatureError,
+)
+from .signing import keygen
 
 __version__ = "0.1.0"
 
@@ -18,12 +28,17 @@ __all__ = [
     "BundleError",
     "Calibration",
     "CatalogError",
+    "DeviceError",
     "EdgeSearchError",
     "ImageError",
     "IndexFileError",
     "Match",
     "ModelError",
+    "SignatureError",
     "Store",
     "build",
+    "install",
+    "keygen",
     "open",
+    "rollback",
 ]

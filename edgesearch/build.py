@@ -14,12 +14,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from . import bundle, catalog, image
+from . import bundle, catalog, image, signing
 from .catalog import Entry, Picture, Product
 from .decision import Calibration, calibrate
 from .embedder import Embedder, copy_model, default_model
 from .engine import CATALOG, INDEX, MODEL, PICTURES, bindings
 from .errors import BundleError, CatalogError, ImageError
+from .golden import FILE as GOLDEN_FILE
+from .golden import Golden
 from .index import CompactIndex
 from .local import FILE as LOCAL_FILE
 from .local import KEPT, MOST_KEPT, Codebook, Coded, LocalIndex, default_codebook, steady
@@ -54,6 +56,9 @@ def build(
     precision: str = "int8",
     skip_bad: bool = False,
     local_features: int = KEPT,
+    sign: Path | None = None,
+    next_key: Path | None = None,
+    sequence: int | None = None,
     seed: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> Built:
@@ -61,15 +66,21 @@ def build(
 
     Args:    catalogue: CSV; output: the `.edge` file to write; model: model folder, None for the shipped one;
              precision: "int8" or "fp32"; skip_bad: leave out pictures that cannot be read, instead of stopping;
-             local_features: features of the print kept of each picture, 20 bytes each; 0 for none.
+             local_features: features of the print kept of each picture, 20 bytes each; 0 for none;
+             sign: private key; next_key: public key that devices trust from this bundle on, besides that of `sign`;
+             sequence: a device installs no bundle with a lower one; None for the seconds since 1970.
     Raises:  CatalogError: the catalogue, or without `skip_bad` any of its pictures, cannot be used;
-             ModelError: the model cannot be used; BundleError: the output cannot be written.
+             ModelError: the model cannot be used; BundleError: the output cannot be written; SignatureError: a key
+             cannot be used.
     """
     catalogue, output, model = Path(catalogue), Path(output), Path(model or default_model())
     if not output.parent.is_dir() or output.is_dir():
         raise BundleError(f"{output}: not a file in a folder that exists; give a path such as store.edge.")
     if not 0 <= local_features <= MOST_KEPT:
         raise ValueError(f"local_features is {local_features}; expected 0 to {MOST_KEPT}.")
+    if sign:
+        signing.sign(b"", sign)  # what is wrong with the key is said now, not after the pictures
+    following = signing.read_public(next_key) if next_key else ""
     entries = catalog.read_csv(catalogue)
     embedder = Embedder.open(model, precision, threads=os.cpu_count() or 1)
     with _staging(output) as stage:
@@ -83,11 +94,14 @@ def build(
         if local:
             local.write(stage / LOCAL_FILE)
         catalog.write(stage / CATALOG, gallery.products)
+        gallery.golden(embedder, index, stage / PICTURES).write(stage / GOLDEN_FILE)
         copy_model(model, precision, _made(stage / MODEL))
+        now = datetime.datetime.now(datetime.UTC)
         described = {
             "name": output.stem.encode(errors="replace").decode(),
-            "sequence": 1,
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "sequence": int(now.timestamp()) if sequence is None else sequence,
+            "created": now.isoformat(timespec="seconds"),
+            "next_key": following,
             "hashes": bindings(embedder, index, local),
             "counts": {
                 "products": len(gallery.products),
@@ -97,7 +111,7 @@ def build(
             "calibration": gallery.calibration().to_dict(),
             "accuracy": {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist},
         }
-        manifest = bundle.write(output, stage, described)
+        manifest = bundle.write(output, stage, described, sign)
     used = {product.sku for product, _ in gallery.products}
     left_out = tuple(entry.product.sku for entry in entries if entry.product.sku not in used)
     return Built(manifest, output.stat().st_size, tuple(gallery.skipped), left_out)
@@ -121,6 +135,12 @@ class _Gallery:
             self.products.append((product, []))
         self.products[-1][1].append(Picture(len(self.owner), source, start, size))
         self.owner.append(len(self.products) - 1)
+
+    def golden(self, embedder: Embedder, index: CompactIndex, pictures: Path) -> Golden:
+        """Ask some of the pictures as they are kept."""
+        places = [picture for _, kept in self.products for picture in kept]
+        content = memoryview(pictures.read_bytes())
+        return Golden.ask(embedder, index, lambda row: bytes(content[places[row].start :][: places[row].size]))
 
     def calibration(self) -> Calibration:
         """Calibrate on the views: each asked of the whole catalogue, its own product apart.

@@ -1,10 +1,12 @@
 """The bundle, `store.edge`: one file with model, index, catalogue and pictures, verified before anything parses it.
 
-An uncompressed zip: `manifest.json` first, then the members it lists, every member's content at a multiple of 64 bytes
-and stored as it is, so that a member is a slice of the mapped file.
+An uncompressed zip: `manifest.json` first, then its signature `manifest.sig` where it is signed, then the members it
+lists, every member's content at a multiple of 64 bytes and stored as it is, so that a member is a slice of the mapped
+file. Read in this order: signature, manifest, sizes, hashes; then only does anything parse a member.
 """
 
 import contextlib
+import itertools
 import mmap
 import os
 import shutil
@@ -13,15 +15,16 @@ import tempfile
 import weakref
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from . import manifest as manifests
+from . import signing
 from .arrays import Pages
-from .errors import BundleError
+from .errors import BundleError, SignatureError
 from .manifest import FileEntry, Manifest
 
-MANIFEST_FILE = "manifest.json"
+MANIFEST_FILE, SIGNATURE_FILE = "manifest.json", "manifest.sig"
 ALIGNMENT = 64
 MAX_MANIFEST_BYTES = 16_000_000
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # of a zip member; its name and extra field follow, then the content
@@ -30,22 +33,32 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # no clock in the file: the same content gives t
 
 
 class Bundle:
-    """A verified bundle. Its members are slices of `mapped`, the file."""
+    """A verified bundle. Its members are slices of `mapped`, the file.
 
-    def __init__(self, path: Path):
+    Attributes: digest: hash of its manifest, and so of all that is in it; signer: hex key it is signed by, None where
+                it is not signed.
+    """
+
+    def __init__(self, path: Path, trusted: Collection[str] = ()):
         """Map and verify.
 
-        Raises:  BundleError: not a bundle, or a byte is not what the manifest says.
+        Args:    trusted: hex keys, one of which must have signed it; none: it may be unsigned.
+        Raises:  SignatureError: it is signed by none of these, or its signature is wrong;
+                 BundleError: not a bundle, or a byte is not what the manifest says.
         """
         self.path = Path(path)
         self._unpacked: tempfile.TemporaryDirectory[str] | None = None
         self._members: dict[str, memoryview] = {}
         self.mapped = _map(self.path)
         try:
-            places = _directory(self.path, self.mapped)
             data = memoryview(self.mapped)
-            self.manifest = Manifest.parse(bytes(data[places[MANIFEST_FILE]]), str(self.path))
-            self._members = {name: data[place] for name, place in places.items() if name != MANIFEST_FILE}
+            heads = _heads(self.path, self.mapped)
+            content = bytes(data[heads[MANIFEST_FILE]])
+            self.digest = manifests.sha256(content)
+            self.signer = _signer(self.path, content, data, heads.get(SIGNATURE_FILE), trusted)
+            places = _directory(self.path, self.mapped, heads)
+            self.manifest = Manifest.parse(content, str(self.path))
+            self._members = {name: data[place] for name, place in places.items() if name not in heads}
             _verify(self.path, self._members, self.manifest.files)
             Pages(self.mapped, 0, len(self.mapped)).let_go()  # hashing has read them all
         except BaseException:
@@ -86,29 +99,31 @@ class Bundle:
             self.mapped.close()
 
 
-def write(path: Path, folder: Path, describe: Mapping[str, object]) -> Manifest:
+def write(path: Path, folder: Path, describe: Mapping[str, object], sign: Path | None = None) -> Manifest:
     """Write every file below `folder` as one bundle: beside `path` first, then moved into place.
 
-    Args:    describe: the fields of `Manifest` other than `files`.
-    Raises:  BundleError: it cannot be written; what was at `path` is still there.
+    Args:    describe: the fields of `Manifest` other than `files`; sign: private key, None to leave it unsigned.
+    Raises:  BundleError: it cannot be written; what was at `path` is still there. SignatureError: sign is no key.
     """
     members = {str(p.relative_to(folder).as_posix()): p for p in sorted(folder.rglob("*")) if p.is_file()}
     entries = {name: FileEntry(p.stat().st_size, _hash_file(p)) for name, p in members.items()}
     manifest = Manifest(files=entries, **describe)  # type: ignore[arg-type]
+    heads = {MANIFEST_FILE: manifest.to_bytes()}
+    if sign:
+        heads[SIGNATURE_FILE] = signing.sign(heads[MANIFEST_FILE], sign)
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
-            _write_zip(Path(beside) / path.name, manifest, members)
+            _write_zip(Path(beside) / path.name, {**heads, **members})
             os.replace(Path(beside) / path.name, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise BundleError(f"{path}: cannot be written ({error}); check the folder and its free space.") from error
     return manifest
 
 
-def _write_zip(path: Path, manifest: Manifest, members: Mapping[str, Path]) -> None:
+def _write_zip(path: Path, members: Mapping[str, bytes | Path]) -> None:
     with open(path, "xb") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            _add(archive, MANIFEST_FILE, manifest.to_bytes())
             for name, member in members.items():
                 _add(archive, name, member)
         file.flush()
@@ -147,29 +162,70 @@ def _map(path: Path) -> mmap.mmap:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); give a .edge file.") from error
 
 
-def _directory(path: Path, data: mmap.mmap) -> dict[str, slice]:
-    """Where each member's content lies in the file, by name; the manifest agrees with its CRC."""
+def _heads(path: Path, data: mmap.mmap) -> dict[str, slice]:
+    """Where the manifest lies, and its signature if it has one: the first members, without the zip's own directory."""
+    heads: dict[str, slice] = {}
+    start = 0
+    try:
+        for expected in (MANIFEST_FILE, SIGNATURE_FILE):
+            magic, _, flags, method, _, _, crc, stored, size, named, extra = _LOCAL_HEADER.unpack_from(data, start)
+            begin = start + _LOCAL_HEADER.size + named + extra
+            start, name = begin + size, data[start + _LOCAL_HEADER.size :][:named]
+            if magic != b"PK\3\4" or name != expected.encode():
+                break
+            content = data[begin:start]
+            if (flags, method, stored, len(content)) != (0, 0, size, size) or size > MAX_MANIFEST_BYTES:
+                raise ValueError(f"{expected} is compressed, cut off or too large")
+            if zlib.crc32(content) != crc:
+                raise ValueError(f"{expected} is damaged")
+            heads[expected] = slice(begin, start)
+    except (struct.error, ValueError) as error:
+        raise BundleError(f"{path}: not a bundle, or damaged or cut off ({error}); copy or build it again.") from error
+    if not heads:
+        raise BundleError(f"{path}: not a bundle ({MANIFEST_FILE} is not its first member); give a .edge file.")
+    return heads
+
+
+def _signer(path: Path, manifest: bytes, data: memoryview, place: slice | None, trusted: Collection[str]) -> str | None:
+    if place is None:
+        if trusted:
+            raise SignatureError(f"{path}: is not signed, and only signed bundles are trusted here; build with --sign.")
+        return None
+    signer = signing.signer(manifest, bytes(data[place]), str(path))
+    if trusted and signer not in trusted:
+        raise SignatureError(
+            f"{path}: signed by key {signer[:8]}, trusted are {', '.join(key[:8] for key in trusted)}; do not use it, "
+            "or sign it with one of these."
+        )
+    return signer
+
+
+def _directory(path: Path, data: mmap.mmap, heads: Mapping[str, slice]) -> dict[str, slice]:
+    """Where each member's content lies in the file, by name: one after the other, the heads where they were read."""
     try:
         with zipfile.ZipFile(data) as archive:  # type: ignore[call-overload]  # a map reads and seeks like a file
             infos = archive.infolist()
         places = {info.filename: _place(data, info) for info in infos}
     except (zipfile.BadZipFile, struct.error, NotImplementedError, OSError, ValueError) as error:
         raise BundleError(f"{path}: not a bundle, or damaged or cut off ({error}); copy or build it again.") from error
-    if not infos or infos[0].filename != MANIFEST_FILE or len(places) < len(infos):
-        raise BundleError(f"{path}: a zip, but not a bundle ({MANIFEST_FILE} is not first, or a name is there twice).")
-    if infos[0].file_size > MAX_MANIFEST_BYTES or zlib.crc32(data[places[MANIFEST_FILE]]) != infos[0].CRC:
-        raise BundleError(f"{path}: its manifest is damaged (CRC); copy or build the bundle again.")
+    ordered = sorted(places.values(), key=lambda place: (place.start, place.stop))
+    apart = all(before.stop <= after.start for before, after in itertools.pairwise(ordered))
+    if len(places) < len(infos) or not apart or any(places.get(name) != place for name, place in heads.items()):
+        raise BundleError(f"{path}: a zip, but not a bundle (a name is there twice, or members overlap); build it.")
     return places
 
 
 def _place(data: mmap.mmap, info: zipfile.ZipInfo) -> slice:
     if info.header_offset < 0:
         raise ValueError(f"{info.filename} begins before the file")
-    *_, name_length, extra_length = _LOCAL_HEADER.unpack_from(data, info.header_offset)
-    start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
+    *_, named, extra = _LOCAL_HEADER.unpack_from(data, info.header_offset)
+    begin = info.header_offset + _LOCAL_HEADER.size
+    start = begin + named + extra
     end = start + info.file_size
     if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or end > len(data):
         raise ValueError(f"{info.filename} is compressed, or larger than the file")
+    if data[begin : begin + named] != info.orig_filename.encode():
+        raise ValueError(f"{info.filename} has two names")
     return slice(start, end)
 
 
@@ -190,7 +246,7 @@ def _hash_file(path: Path) -> str:
             return manifests.sha256(data)  # type: ignore[arg-type]
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the renaming itself durable; Windows has no such call."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

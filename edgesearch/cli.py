@@ -16,14 +16,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-from . import catalog, engine, evaluate
+from . import catalog, engine, evaluate, signing
 from .build import build
-from .bundle import Bundle
 from .engine import Answer
 from .errors import EdgeSearchError
 from .local import KEPT, MOST_KEPT
+from .manifest import Manifest
+from .slots import open_bundle
 
-COMMANDS = ("build", "search", "eval", "inspect", "verify")
+STORE = ".edge file, or device folder"
+COMMANDS = ("keygen", "build", "install", "rollback", "search", "eval", "inspect", "verify")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,6 +54,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
 
 
+def _keygen(options: argparse.Namespace) -> None:
+    private, public = signing.keygen(options.name)
+    print(f"{private}: keep it where bundles are built, and nowhere else.")
+    print(f"{public}: {signing.read_public(public)[:8]}; give it to devices with `install --trust`.")
+
+
+def _install(options: argparse.Namespace) -> None:
+    _runs(options.to, engine.install(options.bundle, options.to, options.trust))
+
+
+def _rollback(options: argparse.Namespace) -> None:
+    _runs(options.device, engine.rollback(options.device))
+
+
+def _runs(device: Path, manifest: Manifest) -> None:
+    print(f"{device}: runs {manifest.name}, sequence {manifest.sequence}, {manifest.counts['products']} products.")
+
+
 def _build(options: argparse.Namespace) -> None:
     with _Bar("build", "picture") as progress:
         built = build(
@@ -60,6 +80,9 @@ def _build(options: argparse.Namespace) -> None:
             options.model,
             skip_bad=options.skip_bad,
             local_features=options.local,
+            sign=options.sign,
+            next_key=options.next_key,
+            sequence=options.sequence,
             progress=progress,
         )
     for reason in built.skipped:
@@ -100,14 +123,16 @@ def _eval(options: argparse.Namespace) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    bundle = Bundle(options.store)
-    manifest, size = bundle.manifest, options.store.stat().st_size
+    bundle = open_bundle(options.store)
+    manifest, size = bundle.manifest, bundle.path.stat().st_size
     bundle.close()
     table: dict[str, Any] = {
         "name": manifest.name,
         "sequence": manifest.sequence,
         "created": manifest.created,
-        "signed": False,
+        "signed": bundle.signer is not None,
+        "signed_by": bundle.signer,
+        "next_key": manifest.next_key or None,
         "size_bytes": size,
         **manifest.counts,
         **manifest.accuracy,
@@ -119,9 +144,11 @@ def _inspect(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    with engine.open(options.store) as store:
-        manifest = store.bundle.manifest
-    print(f"{options.store}: sound; {len(manifest.files)} files, {manifest.counts['products']} products.")
+    with engine.open(options.store, trust=options.trust) as store:
+        store.self_test()
+        manifest, signer = store.bundle.manifest, store.bundle.signer
+    by = f"signed by {signer[:8]}" if signer else "not signed"
+    print(f"{options.store}: sound; {len(manifest.files)} files, {manifest.counts['products']} products, {by}.")
 
 
 def _shown(answer: Answer) -> str:
@@ -196,12 +223,20 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
+    added = command("keygen", _keygen, "Make a pair of keys to sign bundles with.", "shop")
+    added.add_argument("name", type=Path, help="NAME.key and NAME.pub are written")
+
     added = command("build", _build, "Turn a catalogue into one file.", "catalogue.csv -o store.edge")
     added.add_argument("catalogue", type=Path, help="CSV with at least sku,name,images")
     added.add_argument("-o", "--output", type=Path, required=True, help="the .edge file to write")
     added.add_argument("--model", type=Path, help="model folder (default: the shipped one)")
     added.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read, and list them")
 
+    added.add_argument("--sign", type=Path, metavar="KEY", help="private key to sign with")
+    added.add_argument("--next-key", type=Path, metavar="PUB", help="public key that devices trust from this bundle on")
+    added.add_argument(
+        "--sequence", type=_at_least_one, metavar="N", help="devices take no lower one (default: seconds since 1970)"
+    )
     many = added.add_mutually_exclusive_group()
     many.add_argument(
         "--local",
@@ -214,8 +249,18 @@ def _parser() -> argparse.ArgumentParser:
         "--no-local", dest="local", action="store_const", const=0, help="keep none: the vector alone decides"
     )
 
+    added = command("install", _install, "Run a bundle in a device folder.", "store.edge --to device --trust shop.pub")
+    added.add_argument("bundle", type=Path, help=".edge file")
+    added.add_argument(
+        "--to", type=Path, required=True, metavar="DEVICE", help="device folder; made where it is absent"
+    )
+    added.add_argument("--trust", type=Path, metavar="PUB", help="public key that a new device trusts from now on")
+
+    added = command("rollback", _rollback, "Run again what ran before the last install.", "device")
+    added.add_argument("device", type=Path, help="device folder")
+
     added = command("search", _search, "Find the product a photo shows.", "store.edge photo.jpg")
-    added.add_argument("store", type=Path, help=".edge file")
+    added.add_argument("store", type=Path, help=STORE)
     added.add_argument("photo", nargs="+", help="picture file")
     added.add_argument("--fast", action="store_true", help="one look at a photo instead of three, none at its print")
     added.add_argument("-k", type=_at_least_one, default=5, help="products to show (default: 5)")
@@ -225,15 +270,16 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--json", action="store_true", help="one JSON object a photo")
 
     added = command("eval", _eval, "Measure a store on photos of known products.", "store.edge queries.csv --json")
-    added.add_argument("store", type=Path, help=".edge file")
+    added.add_argument("store", type=Path, help=STORE)
     added.add_argument("queries", type=Path, help="CSV of image,sku; an empty sku: not in this catalogue")
     added.add_argument("--fast", action="store_true", help="one look at a photo instead of three, none at its print")
     added.add_argument("--json", action="store_true", help="one JSON object")
 
     added = command("inspect", _inspect, "Say what a store holds.", "store.edge")
-    added.add_argument("store", type=Path, help=".edge file")
+    added.add_argument("store", type=Path, help=STORE)
     added.add_argument("--json", action="store_true", help="one JSON object")
 
     added = command("verify", _verify, "Check every byte of a store, and that its parts fit.", "store.edge")
-    added.add_argument("store", type=Path, help=".edge file")
+    added.add_argument("store", type=Path, help=STORE)
+    added.add_argument("--trust", type=Path, metavar="PUB", help="public key that must have signed it")
     return parser

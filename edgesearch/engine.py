@@ -9,16 +9,20 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from . import signing
 from .bundle import Bundle
 from .catalog import Catalog, Product
 from .decision import Calibration, Decision
 from .embedder import CONFIG_FILE, Embedder, ModelConfig
-from .errors import BundleError
+from .errors import BundleError, EdgeSearchError
+from .golden import FILE as GOLDEN_FILE
+from .golden import Golden
 from .image import Photo
 from .index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 from .local import FILE as LOCAL_FILE
 from .local import NOTHING, Evidence, LocalIndex, Print, look
-from .manifest import sha256
+from .manifest import Manifest, sha256
+from .slots import Slots, open_bundle
 from .views import explained
 
 # Where the parts lie inside a bundle.
@@ -155,8 +159,15 @@ class Store:
 
     def picture(self, match: Match) -> bytes:
         """The reference image of a match, as a small JPEG."""
-        ((_, place),) = self.catalog.find([match.row])
-        return bytes(self._pictures[place.start : place.start + place.size])
+        return self._picture(match.row)
+
+    def self_test(self) -> None:
+        """Ask the golden queries; raises BundleError where this device answers otherwise than the one that built it."""
+        try:
+            golden = Golden.read(self.bundle.member(GOLDEN_FILE))
+            golden.check(self.embedder, self.index, self._picture)
+        except EdgeSearchError as error:
+            raise BundleError(f"{self.bundle.path}: {error}") from error
 
     def explain(self, photo: Photo, answer: Answer) -> bytes:
         """A JPEG of the photo, where the print of the first match is in it, and that match's reference image beside.
@@ -178,6 +189,10 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _picture(self, row: int) -> bytes:
+        ((_, place),) = self.catalog.find([row])
+        return bytes(self._pictures[place.start : place.start + place.size])
 
     def _check_parts(self) -> None:
         """Fail closed where parts do not belong together: scores of two embedding spaces are nonsense."""
@@ -256,18 +271,46 @@ def _sure(found: list[_Found]) -> bool:
     return len(found) < 2 or found[0].score - found[1].score >= SURE_LEAD
 
 
-def open(path: str | os.PathLike[str], threads: int = 1) -> Store:
+def open(path: str | os.PathLike[str], threads: int = 1, trust: Path | None = None) -> Store:
     """Open a store: verify every byte of it, then load it.
 
-    Args:    path: a `.edge` file; threads: of the network, for one photo.
+    Args:    path: a `.edge` file, or a device folder where one is installed; threads: of the network, for one photo;
+             trust: public key that must have signed it, None for what a device has checked or whoever gave the file.
     Raises:  EdgeSearchError: it is not a bundle, or damaged, or its parts do not belong together.
     """
-    bundle = Bundle(Path(path))
+    bundle = open_bundle(Path(path), [signing.read_public(trust)] if trust else ())
     try:
         return Store(bundle, threads)
     except BaseException:
         bundle.close()
         raise
+
+
+def install(bundle: str | os.PathLike[str], device: str | os.PathLike[str], trust: Path | None = None) -> Manifest:
+    """Install a bundle in a device folder beside the one that runs there, and switch to it.
+
+    Verified, copied, verified again, and asked its golden queries first; whatever fails or interrupts that, the old one
+    runs on. A running process goes on with what it has open.
+
+    Args:    device: made where it is absent; trust: public key that a new device trusts from now on.
+    Raises:  SignatureError: signed by nobody whom the device trusts; BundleError: damaged, or does not do on this
+             device what it did where it was built; DeviceError: older than what the device has had, another
+             installation is going on, or the folder cannot be changed.
+    """
+    return Slots(Path(device)).install(Path(bundle), trust, _tried)
+
+
+def rollback(device: str | os.PathLike[str]) -> Manifest:
+    """Go back to the bundle that ran before the last one; raises BundleError, DeviceError."""
+    return Slots(Path(device)).roll_back(_tried)
+
+
+def _tried(bundle: Bundle) -> None:
+    store = Store(bundle)
+    try:
+        store.self_test()
+    finally:
+        store.catalog.close()
 
 
 def bindings(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) -> dict[str, str]:

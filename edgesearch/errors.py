@@ -23,3 +23,11 @@ class IndexFileError(EdgeSearchError):
 
 class BundleError(EdgeSearchError):
     """A bundle that is damaged, incomplete or foreign."""
+
+
+class SignatureError(BundleError):
+    """A bundle that nobody trusted has signed, or a key that is none."""
+
+
+class DeviceError(EdgeSearchError):
+    """A device folder that cannot be used, or that refuses what is asked of it."""

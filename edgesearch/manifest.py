@@ -13,6 +13,7 @@ from typing import Any
 from .errors import BundleError
 
 FORMAT = 1
+PUBLIC_KEY = re.compile(r"([0-9a-f]{64})?")
 # Members lie in folders of plain names: no path can leave the folder a bundle is unpacked into.
 MEMBER_NAME = re.compile(r"[a-z0-9_][a-z0-9_.]*(/[a-z0-9_][a-z0-9_.]*)*")
 
@@ -31,7 +32,8 @@ class Manifest:
 
     Attributes: created: ISO 8601, UTC; files: every member but the manifest itself; hashes: of "model",
                 "preprocessing", "codebook" and "index", which bind the parts to each other; counts: "products" and
-                "pictures"; calibration: the fields of `decision.Calibration`; accuracy: figures measured at build.
+                "pictures"; calibration: the fields of `decision.Calibration`; accuracy: figures measured at build;
+                sequence: a device goes up only; next_key: hex public key that devices trust from then on, "" for none.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Manifest:
     counts: Mapping[str, int]
     calibration: Mapping[str, Any]
     accuracy: Mapping[str, Any]
+    next_key: str = ""
 
     def to_bytes(self) -> bytes:
         """The manifest file."""
@@ -68,6 +71,7 @@ class Manifest:
                 counts={key: int(table["counts"][key]) for key in ("products", "pictures")},
                 calibration=dict(table["calibration"]),
                 accuracy=dict(table["accuracy"]),
+                next_key=_key(str(table.get("next_key", ""))),
             )
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise BundleError(f"{name}: its manifest is damaged ({error}); copy or build the bundle again.") from error
@@ -81,6 +85,12 @@ def sha256(data: bytes | memoryview) -> str:
 def digest_of(value: Any) -> str:
     """Hex digest of a JSON-able value, the same whatever the order of its keys."""
     return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+
+
+def _key(text: str) -> str:
+    if not PUBLIC_KEY.fullmatch(text):
+        raise ValueError(f"next_key {text[:80]!r}")
+    return text
 
 
 def _member(name: str) -> str:

@@ -64,7 +64,7 @@ def test_unpacked_copies_go_with_the_bundle(written: Path) -> None:
 def test_every_flipped_byte_is_found(written: Path) -> None:
     data = bytearray(written.read_bytes())
     opened = Bundle(written)
-    places = bundle._directory(written, opened.mapped)
+    places = bundle._directory(written, opened.mapped, {})
     opened.close()
     content = {i for place in places.values() for i in range(place.start, place.stop)}
     for i in sorted(content):

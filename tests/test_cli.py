@@ -67,6 +67,30 @@ def test_eval_prints_one_object(shop: Path, tiny_edge: Path, capsys: pytest.Capt
     assert set(wanted.split()) <= set(figures)
 
 
+def test_from_keys_to_a_device_and_back(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys, device = tmp_path / "shop", str(tmp_path / "device")
+    assert main(["keygen", str(keys)]) == 0
+    for sequence in ("1", "2"):
+        edge = str(tmp_path / f"{sequence}.edge")
+        build = ["build", str(shop / "catalogue.csv"), "-o", edge, "--model", str(TINY_MODEL), "--no-local"]
+        assert main([*build, "--sign", f"{keys}.key", "--sequence", sequence]) == 0
+        assert main(["install", edge, "--to", device, "--trust", f"{keys}.pub"]) == 0
+    assert "runs 2, sequence 2, 8 products" in capsys.readouterr().out
+    assert main(["rollback", device]) == 0
+    assert main(["verify", device, "--trust", f"{keys}.pub"]) == 0
+    out = capsys.readouterr().out
+    assert "runs 1, sequence 1, 8 products" in out
+    assert "sound; " in out
+    assert "signed by" in out
+    assert main(["search", device, str(shop / "pictures" / "P000001.jpg")]) == 0
+    assert main(["inspect", device, "--json"]) == 0
+    table = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert table["signed"]
+    assert f": {table['signed_by']}\n" in Path(f"{keys}.pub").read_text()
+    assert main(["keygen", str(keys)]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_inspect_and_verify(tiny_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(tiny_edge), "--json"]) == 0
     table = json.loads(capsys.readouterr().out)

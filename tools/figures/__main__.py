@@ -16,7 +16,7 @@ import edgesearch
 from edgesearch.embedder import default_model, read_model
 from edgesearch.manifest import sha256
 
-from . import accuracy, indexes, plot, protocols, vectors
+from . import accuracy, indexes, plot, prints, protocols, vectors
 
 SEED = 0
 
@@ -69,6 +69,17 @@ def _index(options: argparse.Namespace) -> None:
         return
     print(indexes.table(results))
     print("\none query at a time, one thread. " + ", ".join(f"{key} {value}" for key, value in context.items()))
+
+
+def _print(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        found = prints.measure(options.pictures, Path(folder), SEED)
+    context = {"pictures": options.pictures} | _context(default_model())
+    if options.json:
+        print(json.dumps({**context, **found}))
+        return
+    for name, value in (found | context).items():
+        print(f"{name:24} {value:.1f}" if isinstance(value, float) else f"{name:24} {value}")
 
 
 def _require_photos(folder: Path, option: str) -> None:
@@ -128,6 +139,11 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--only", action="append", default=[], help="systems whose name begins so")
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=_index)
+
+    added = figures.add_parser("print", help="what local features of many pictures add to a photo's time and memory")
+    added.add_argument("--pictures", type=int, default=100_000, help="made up at random (default: 100,000)")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_print)
 
     added = figures.add_parser("plot", help="draw what `index --json` printed")
     added.add_argument("runs", type=Path, nargs="+", help="files, with more and more rows")

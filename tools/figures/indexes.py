@@ -309,9 +309,9 @@ def grown(number: str, rows: str, dim: str, folder: str) -> int:
         os.wait()
     queries = np.load(Path(folder) / "queries.npy")
     _open_and_ask(this(SMALL_ROWS, small), queries[:TURN])
-    before = _resident()
+    before = resident()
     _open_and_ask(this(int(rows), Path(folder)), queries)
-    return _resident() - before
+    return resident() - before
 
 
 def _open_and_ask(system: System, queries: np.ndarray) -> None:
@@ -325,7 +325,8 @@ def _open_and_ask(system: System, queries: np.ndarray) -> None:
     system.rest()
 
 
-def _resident() -> int:
+def resident() -> int:
+    """Bytes of memory that this process holds."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 

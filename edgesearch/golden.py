@@ -1,0 +1,81 @@
+"""Golden queries: what a bundle answered where it was built, asked again on the device where it is to run.
+
+A few of its own small pictures: the network must see in them here what it saw there, and the index must find the same
+rows. So a processor on which the network or the kernel computes something else never goes into service.
+
+G queries, D dimensions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import arrays, image
+from .embedder import Embedder
+from .errors import BundleError, EdgeSearchError
+from .index import CompactIndex
+
+FILE = "golden.arrays"
+QUERIES = 8
+LEAST_COSINE = 0.99  # onnxruntime's kernels round differently from one processor to the next
+SCORE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Attributes: rows: (G,) int64, whose pictures are asked; embeddings: (G, D) float32; found: (G,) int64, the
+    nearest row; scores: (G,) float32, its cosine.
+    """
+
+    rows: np.ndarray
+    embeddings: np.ndarray
+    found: np.ndarray
+    scores: np.ndarray
+
+    @classmethod
+    def ask(cls, embedder: Embedder, index: CompactIndex, picture: Callable[[int], bytes]) -> "Golden":
+        """picture: row -> JPEG."""
+        rows = np.unique(np.linspace(0, len(index) - 1, QUERIES).astype(np.int64))
+        embeddings = _embed(embedder, rows, picture)
+        hits = index.search(embeddings, 1)
+        return cls(rows, embeddings, hits.rows[:, 0].astype(np.int64), hits.scores[:, 0].astype(np.float32))
+
+    def write(self, path: Path) -> None:
+        """To a file that `read` reads."""
+        arrays.write(path, vars(self), {})
+
+    @classmethod
+    def read(cls, data: memoryview) -> "Golden":
+        """Raises IndexFileError, BundleError: not such a file."""
+        parts, _ = arrays.read(data, FILE)
+        shapes = {name: part.shape[:1] for name, part in parts.items()}
+        if set(parts) != set(cls.__annotations__) or len(set(shapes.values())) != 1 or parts["embeddings"].ndim != 2:
+            raise BundleError(f"{FILE}: not golden queries ({', '.join(parts)}); build the bundle again.")
+        return cls(**parts)
+
+    def check(self, embedder: Embedder, index: CompactIndex, picture: Callable[[int], bytes]) -> None:
+        """Ask again here.
+
+        Raises:  BundleError: the network or the index answers otherwise, or cannot be asked.
+        """
+        try:
+            cosines = (_embed(embedder, self.rows, picture) * self.embeddings).sum(1)
+            hits = index.search(self.embeddings, 1)
+        except (EdgeSearchError, ValueError, IndexError) as error:
+            raise BundleError(f"its golden queries cannot be asked on this device ({error}).") from error
+        if cosines.min() < LEAST_COSINE:
+            raise BundleError(
+                f"its network sees other things on this device than where it was built (cosine {cosines.min():.3f} to "
+                f"the golden embedding, at least {LEAST_COSINE} expected); build it with the float network."
+            )
+        off = np.abs(hits.scores[:, 0] - self.scores)
+        if not np.array_equal(hits.rows[:, 0], self.found) or off.max() > SCORE_TOLERANCE:
+            raise BundleError(
+                "its index finds other rows on this device than where it was built; install edgesearch anew."
+            )
+
+
+def _embed(embedder: Embedder, rows: np.ndarray, picture: Callable[[int], bytes]) -> np.ndarray:
+    return embedder.embed([image.read(picture(row)) for row in rows.tolist()])

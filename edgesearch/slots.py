@@ -1,0 +1,237 @@
+"""Two slots: the bundle that a device runs and the one before it, switched by one rename.
+
+    DEVICE/current                    JSON: which slot runs, what each holds, the highest sequence number seen
+    DEVICE/slots/a/<manifest>.edge    bundles, named by the hash of their manifest
+    DEVICE/slots/b/<manifest>.edge
+    DEVICE/trusted.pub                keys whose bundles may be installed; none: any bundle
+    DEVICE/lock                       held while something is changed
+
+A new bundle is copied beside what runs, verified there and asked its golden queries; only then `current` names it. So
+whatever interrupts an installation, the device runs what it ran, and a file that `current` does not name is waste.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from . import signing
+from .bundle import Bundle, sync_folder
+from .errors import DeviceError
+from .manifest import Manifest
+
+FORMAT = 1
+CURRENT, SLOTS, TRUSTED, LOCK = "current", "slots", "trusted.pub", "lock"
+NAMES = ("a", "b")
+MAX_BYTES = 1 << 16  # of `current`
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+Check = Callable[[Bundle], None]  # raises EdgeSearchError where a bundle does not do on this device what it promises
+
+
+@dataclass(frozen=True)
+class State:
+    """What `current` says.
+
+    Attributes: slot: which runs; highest: sequence number that no bundle to install may be below; installed: hash of
+                the manifest in each slot.
+    """
+
+    slot: str
+    highest: int
+    installed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def other(self) -> str:
+        """The slot that does not run."""
+        return NAMES[1 - NAMES.index(self.slot)]
+
+    @classmethod
+    def parse(cls, data: bytes, name: str) -> "State":
+        """Raises DeviceError: not such a file."""
+        try:
+            table = json.loads(data)
+            if table["format"] != FORMAT:
+                raise DeviceError(f"{name}: device format {table['format']}; this version reads {FORMAT}, upgrade it.")
+            state = cls(table["slot"], int(table["highest"]), dict(table["installed"]))
+            odd = [key for key, digest in state.installed.items() if not (key in NAMES and _DIGEST.fullmatch(digest))]
+            if odd or state.slot not in state.installed:
+                raise ValueError(f"slots {odd or state.slot!r}")
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise DeviceError(f"{name}: is damaged ({error}); remove it and install the bundle again.") from error
+        return state
+
+
+class Slots:
+    """A device folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+
+    def open(self, trusted: Collection[str] = ()) -> Bundle:
+        """The bundle that runs, every byte verified; trusted: as `Bundle` has it.
+
+        Raises:  DeviceError: nothing is installed there; BundleError: it is damaged.
+        """
+        state = self._state()
+        if state is None:
+            raise DeviceError(f"{self.folder}: no device folder, nothing is installed there; install a bundle first.")
+        return self._bundle(state, state.slot, trusted)
+
+    def install(self, source: Path, trust: Path | None, check: Check) -> Manifest:
+        """Verify a bundle, copy it, try it, and run it from now on; `engine.install` says the rest."""
+        with self._changing():
+            state, trusted = self._state(), self._trusted(trust)
+            bundle = Bundle(source, trusted)
+            try:
+                manifest, digest = bundle.manifest, bundle.digest
+                if state and manifest.sequence < state.highest:
+                    raise DeviceError(
+                        f"{source}: its sequence number is {manifest.sequence}, and {self.folder} has had "
+                        f"{state.highest}; build it again, or go back to the previous one with `rollback`."
+                    )
+                self._sweep(state)
+                before = state or State(NAMES[1], 0)  # of a new device, the first slot is the other one
+                slot = before.slot if before.installed.get(before.slot) == digest else before.other
+                if before.installed.get(slot) != digest:
+                    self._copy(source, slot, digest)
+            finally:
+                bundle.close()
+            after = State(slot, max(manifest.sequence, before.highest), {**before.installed, slot: digest})
+            self._try(after, slot, check)
+            # Trust is widened before the switch and narrowed after it: in between, either bundle may be installed.
+            keys = list(dict.fromkeys(key for key in (*trusted, manifest.next_key) if key))
+            self._trust(keys)
+            self._switch(after)
+            self._trust(keys[keys.index(bundle.signer) :] if bundle.signer in keys else keys)
+            self._sweep(after)
+        return manifest
+
+    def roll_back(self, check: Check) -> Manifest:
+        """Run the bundle that ran before; `engine.rollback` says the rest."""
+        with self._changing():
+            state = self._state()
+            if state is None or state.other not in state.installed:
+                raise DeviceError(f"{self.folder}: there is no previous bundle to go back to; install one.")
+            manifest = self._try(state, state.other, check)
+            self._switch(replace(state, slot=state.other))
+        return manifest
+
+    def _path(self, slot: str, digest: str) -> Path:
+        return self.folder / SLOTS / slot / f"{digest}.edge"
+
+    def _bundle(self, state: State, slot: str, trusted: Collection[str] = ()) -> Bundle:
+        path = self._path(slot, state.installed[slot])
+        bundle = Bundle(path, trusted)
+        if bundle.digest != state.installed[slot]:
+            bundle.close()
+            raise DeviceError(f"{path}: is not the bundle that was installed there; install it again, or roll back.")
+        return bundle
+
+    def _try(self, state: State, slot: str, check: Check) -> Manifest:
+        bundle = self._bundle(state, slot)
+        try:
+            check(bundle)
+        finally:
+            bundle.close()
+        return bundle.manifest
+
+    def _state(self) -> State | None:
+        path = self.folder / CURRENT
+        try:
+            with open(path, "rb") as file:
+                return State.parse(file.read(MAX_BYTES), str(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise DeviceError(f"{path}: cannot be read ({error.strerror}); check its permissions.") from error
+
+    def _trusted(self, trust: Path | None) -> list[str]:
+        """The keys that a bundle may be signed by; `trust` gives a new device its first."""
+        trusted = signing.read_trusted(self.folder / TRUSTED)
+        if trust is None:
+            return trusted
+        key = signing.read_public(trust)
+        if trusted and key not in trusted:
+            raise DeviceError(
+                f"{self.folder}: trusts another key than {trust}; a bundle signed by that one can bring the next "
+                "(`build --next-key`)."
+            )
+        return trusted or [key]
+
+    def _trust(self, keys: list[str]) -> None:
+        if keys != signing.read_trusted(self.folder / TRUSTED):
+            self._write(TRUSTED, signing.trusted_text(keys).encode())
+
+    def _switch(self, state: State) -> None:
+        self._write(CURRENT, json.dumps({"format": FORMAT, **asdict(state)}).encode())
+
+    def _copy(self, source: Path, slot: str, digest: str) -> None:
+        path = self._path(slot, digest)
+        for folder in (path.parent.parent, path.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        with open(source, "rb") as read, open(path, "wb", opener=_private) as file:
+            shutil.copyfileobj(read, file, 1 << 20)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+
+    def _write(self, name: str, content: bytes) -> None:
+        """Beside it first, then renamed into place: a reader sees the old or the new."""
+        beside = self.folder / f".{name}.new"
+        with open(beside, "wb", opener=_private) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, self.folder / name)
+        sync_folder(self.folder)
+
+    def _sweep(self, state: State | None) -> None:
+        """Remove what an interrupted installation left, and what no slot names any more."""
+        named = {self._path(slot, digest) for slot, digest in state.installed.items()} if state else set()
+        for path in (self.folder / SLOTS).glob("*/*"):
+            if path not in named:
+                with contextlib.suppress(OSError):  # mapped by a running process, where that forbids it: another time
+                    path.unlink()
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One at a time; what the system refuses is our error, and what ran runs on."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with open(self.folder / LOCK, "wb", opener=_private) as lock:
+                if not _locked(lock.fileno()):
+                    raise DeviceError(f"{self.folder}: another installation is going on there; wait for its end.")
+                yield
+        except OSError as error:
+            raise DeviceError(
+                f"{self.folder}: cannot be changed ({error}); what ran there runs on, check its space and permissions."
+            ) from error
+
+
+def open_bundle(path: Path, trusted: Collection[str] = ()) -> Bundle:
+    """A `.edge` file, or what a device folder runs, as `Bundle` opens it; raises BundleError, DeviceError."""
+    return Slots(path).open(trusted) if path.is_dir() else Bundle(path, trusted)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _locked(descriptor: int) -> bool:
+    """Hold a file for this process, until it is closed or the process ends, however that ends."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
