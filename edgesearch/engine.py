@@ -28,8 +28,8 @@ from .views import explained
 # Where the parts lie inside a bundle.
 MODEL, INDEX, CATALOG, PICTURES = "model/", "index/", "catalog.sqlite", "pictures.bin"
 ROWS_PER_RESULT = 4  # rows asked of the index for each product wanted, before asking again for more
-SURE_LEAD = 0.15  # of the best cosine, with which the print is not looked at: 144 of 144 validation photos were right
-VERIFIED = 20  # products the embedding is nearest to whose print is compared
+SURE_LEAD = 0.1  # of the best cosine, with which the print is not looked at: it never mended what led by so much
+VERIFIED = 20  # pictures the embedding is nearest to whose print is compared
 NAMED = 10  # and pictures that share most visual words
 T = TypeVar("T")
 
@@ -38,11 +38,11 @@ T = TypeVar("T")
 class Match:
     """One product that was found.
 
-    Attributes: score: cosine of the photo and its best reference image, raised where the print agrees; image: that
-                image as the catalogue names it; row: its number, for `Store.picture`; points: places of its print that
-                agree with the photo, 0 where there are none or it was not compared; outline: where the print is in the
-                photo, four corners (x, y) in shares of its width and height, none without points; mirrored: it is the
-                photo's mirror image whose print agrees.
+    Attributes: score: cosine of the photo and its nearest reference image, raised where the print of one agrees;
+                image: the one whose print agrees, or the nearest, as the catalogue names it; row: its number, for
+                `Store.picture`; points: places of its print that agree with the photo, 0 where there are none or it was
+                not compared; outline: where the print is in the photo, four corners (x, y) in shares of its width and
+                height, none without points; mirrored: it is the photo's mirror image whose print agrees.
     """
 
     product: Product
@@ -143,11 +143,11 @@ class Store:
         pixels = _timed(elapsed, "image", lambda: self.embedder.read(photo))
         embedding, objects = _timed(elapsed, "embed", lambda: self.embedder.see([pixels], fast))
         found = _timed(elapsed, "index", lambda: self._products(embedding, max(k, VERIFIED)))
-        self.index.let_go()
         if self.local is not None and not fast and not _sure(found):
             seen = found  # what the first eye saw
             found = _timed(elapsed, "print", lambda: self._verified(seen, look(pixels, objects[0]), embedding))
             self.local.let_go()
+        self.index.let_go()
         matches = _timed(elapsed, "catalog", lambda: self._matches(found[:k], pixels.shape[:2]))
         elapsed["total"] = sum(elapsed.values())
         decision = self.calibration.decide(np.array([one.score for one in found[:2]]))
@@ -226,19 +226,31 @@ class Store:
             rows = min(len(self.index), rows * 4)
 
     def _verified(self, found: list[_Found], photo: Print, embedding: np.ndarray) -> list[_Found]:
-        """The same and those that visual words name, in the order that their print gives them."""
+        """The same and those that visual words name, in the order that their print gives them.
+
+        A product's nearest picture and the one whose print agrees most need not be the same: photos of a product differ
+        in what they show of it.
+        """
         assert self.local is not None
-        seen = {one.row for one in found}
-        named = self._compared(
-            [row for row in self.local.candidates(photo, NAMED).tolist() if row not in seen], embedding
-        )
-        looked = [*found[:VERIFIED], *named]
+        hits = self.index.search(embedding, VERIFIED)
+        looked = [
+            _Found(*hit) for hit in zip(hits.rows[0].tolist(), hits.scores[0].tolist(), strict=True) if hit[0] >= 0
+        ]
+        seen = {one.row for one in looked}
+        named = [row for row in self.local.candidates(photo, NAMED).tolist() if row not in seen]
+        looked += self._compared(named, embedding)
         evidence = self.local.verify(photo, [one.row for one in looked])
-        raised = [_Found(one.row, e.raise_score(one.score), e) for one, e in zip(looked, evidence, strict=True)]
-        best: dict[int, _Found] = {}
-        for one in sorted(raised + found[VERIFIED:], key=lambda one: -one.score):
-            best.setdefault(self.catalog.owner(one.row), one)
-        return list(best.values())
+        nearest: dict[int, _Found] = {}
+        for one in sorted([*found, *looked], key=lambda one: -one.score):
+            nearest.setdefault(self.catalog.owner(one.row), one)
+        agreeing: dict[int, tuple[int, Evidence]] = {}
+        for one, agrees in sorted(zip(looked, evidence, strict=True), key=lambda pair: -pair[1].weight):
+            agreeing.setdefault(self.catalog.owner(one.row), (one.row if agrees.points else -1, agrees))
+        raised = []
+        for product, one in nearest.items():
+            row, agrees = agreeing.get(product, (-1, NOTHING))
+            raised.append(_Found(row if row >= 0 else one.row, agrees.raise_score(one.score), agrees))
+        return sorted(raised, key=lambda one: -one.score)
 
     def _compared(self, rows: list[int], embedding: np.ndarray) -> list[_Found]:
         """Those rows with their cosines."""
