@@ -598,6 +598,34 @@ static PyObject *match(PyObject *Py_UNUSED(module), PyObject *args) {
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(vote_doc, "vote(postings, first, last, weights, scores)\n\n"
+                       "As kernel.vote. Raises ValueError: sizes or numbers that do not fit.");
+
+static PyObject *vote(PyObject *Py_UNUSED(module), PyObject *args) {
+    Py_buffer postings, first, last, weights, scores;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*w*:vote", &postings, &first, &last, &weights, &scores)) return NULL;
+    const int64_t words = weights.len / (int64_t)sizeof(float), all = postings.len / (int64_t)sizeof(uint16_t);
+    const int64_t n = scores.len / (int64_t)sizeof(float), size = words * (int64_t)sizeof(int64_t);
+    const uint16_t *numbers = postings.buf;
+    const int64_t *begin = first.buf, *end = last.buf;
+    float *to = scores.buf;
+    int fits = first.len == size && last.len == size;
+    for (int64_t i = 0; i < words && fits; i++) fits = begin[i] >= 0 && begin[i] <= end[i] && end[i] <= all;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        for (int64_t i = 0; i < words && fits; i++) {
+            const float weight = ((float *)weights.buf)[i];
+            for (int64_t j = begin[i]; j < end[i] && fits; j++)
+                if ((fits = numbers[j] < n)) to[numbers[j]] += weight;
+        }
+        Py_END_ALLOW_THREADS
+    }
+    Py_buffer *const arrays[] = {&postings, &first, &last, &weights, &scores};
+    for (int i = 0; i < 5; i++) PyBuffer_Release(arrays[i]);
+    if (!fits) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together");
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(use_doc, "use(name)\n\n"
                       "Take the \"plain\" loops, or for \"\" the processor's own; returns the name of those taken.");
 
@@ -612,6 +640,7 @@ static PyObject *use(PyObject *Py_UNUSED(module), PyObject *args) {
 static PyMethodDef methods[] = {
     {"search", search, METH_VARARGS, search_doc},
     {"match", match, METH_VARARGS, match_doc},
+    {"vote", vote, METH_VARARGS, vote_doc},
     {"use", use, METH_VARARGS, use_doc},
     {NULL, NULL, 0, NULL},
 };

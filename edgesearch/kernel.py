@@ -152,6 +152,27 @@ def match_by_numpy(
     return padded.argmax(1).astype(np.int32), -np.sort(-padded.astype(np.int32), 1)[:, :2].astype(np.uint16)
 
 
+def vote(postings: np.ndarray, first: np.ndarray, last: np.ndarray, weights: np.ndarray, scores: np.ndarray) -> None:
+    """Give every posting of some words the word's weight: scores[postings[first[i] : last[i]]] += weights[i].
+
+    Args:    postings: (P,) uint16, no number twice in a word; first, last: (W,) int64; weights: (W,) float32; scores:
+             (N,) float32, changed in place.
+    Raises:  ValueError, IndexError: sizes or numbers that do not fit.
+    """
+    if _kernel is None:
+        vote_by_numpy(postings, first, last, weights, scores)
+    else:
+        _kernel.vote(postings, np.ascontiguousarray(first), np.ascontiguousarray(last), weights, scores)
+
+
+def vote_by_numpy(
+    postings: np.ndarray, first: np.ndarray, last: np.ndarray, weights: np.ndarray, scores: np.ndarray
+) -> None:
+    """As `vote`, which it specifies."""
+    for begin, end, weight in zip(first.tolist(), last.tolist(), weights, strict=True):
+        scores[postings[begin:end]] += weight
+
+
 def pack(codes: np.ndarray) -> np.ndarray:
     """Codes in blocks: (32 P, M) uint8 below 16, M even -> (P, M/2, 32) uint8.
 

@@ -277,10 +277,10 @@ class LocalIndex:
         first, last = starts[:, words], starts[:, words + 1]
         enough = int(np.searchsorted(np.cumsum((last - first).sum(0)), MOST_POSTINGS, side="right"))
         scores = np.zeros(len(self), np.float32)
+        weights = self._idf[words[:enough]] ** 2
         for page in range(len(starts)):
-            for i, word in enumerate(words[:enough]):
-                numbers = self._parts["postings"][first[page, i] : last[page, i]]
-                scores[page * PAGE :][numbers] += self._idf[word] ** 2
+            spans = first[page, :enough], last[page, :enough]
+            kernel.vote(self._parts["postings"], *spans, weights, scores[page * PAGE :][:PAGE])
         scores *= self._norms
         best = np.argsort(-scores, kind="stable")[:count]
         return best[scores[best] > 0]

@@ -199,3 +199,28 @@ def test_int8_rows_give_their_cosines() -> None:
     assert np.abs(rows).max(1).tolist() == [127] * 50
     np.testing.assert_allclose(kernel.cosines(x[0], rows), x @ x[0], atol=3e-3)  # int8
     assert kernel.cosines(x[0], np.zeros((1, 128), np.int8)).tolist() == [0.0]
+
+
+@pytest.mark.skipif(kernel._kernel is None, reason="the kernel is not compiled here")
+def test_words_vote_as_the_twin_has_it() -> None:
+    rng = np.random.default_rng(0)
+    lists = [np.sort(rng.choice(500, size, replace=False)).astype(np.uint16) for size in (0, 1, 500, 37, 200)]
+    last = np.cumsum([len(numbers) for numbers in lists])
+    call = np.concatenate(lists), last - [len(numbers) for numbers in lists], last, rng.random(5, np.float32)
+    given, expected = np.zeros(500, np.float32), np.zeros(500, np.float32)
+    kernel.vote(*call, given)
+    kernel.vote_by_numpy(*call, expected)
+    np.testing.assert_array_equal(given, expected)
+
+
+@pytest.mark.skipif(kernel._kernel is None, reason="the kernel is not compiled here")
+@pytest.mark.parametrize(
+    ("postings", "first", "last", "weights"),
+    [([3], [0], [2], [1]), ([3], [-1], [1], [1]), ([3], [1], [0], [1]), ([9], [0], [1], [1]), ([3], [0], [1], [1, 1])],
+)
+def test_votes_that_do_not_fit_are_refused(
+    postings: list[int], first: list[int], last: list[int], weights: list[int]
+) -> None:
+    arrays = np.array(postings, np.uint16), np.array(first), np.array(last), np.array(weights, np.float32)
+    with pytest.raises(ValueError, match="do not fit together"):
+        kernel.vote(*arrays, np.zeros(9, np.float32))

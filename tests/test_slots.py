@@ -6,12 +6,16 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import edgesearch
 from edgesearch import BundleError, DeviceError, EdgeSearchError, SignatureError, bundle, slots
+from edgesearch.embedder import Embedder
+from edgesearch.index import CompactIndex
 
 from .conftest import TINY_MODEL
 
@@ -198,9 +202,13 @@ def test_a_bundle_that_answers_otherwise_here_is_not_run(
 ) -> None:
     device, second = tmp_path / "device", make(2)
     edgesearch.install(make(1), device)
-    embed = edgesearch.embedder.Embedder.embed
-    monkeypatch.setattr(edgesearch.embedder.Embedder, "embed", lambda *args: embed(*args)[:, ::-1])
+    embed, search = Embedder.embed, CompactIndex.search
+    monkeypatch.setattr(Embedder, "embed", lambda *args: embed(*args)[:, ::-1])
     with pytest.raises(BundleError, match="sees other things on this device"):
+        edgesearch.install(second, device)
+    monkeypatch.undo()
+    monkeypatch.setattr(CompactIndex, "search", lambda *args: replace(search(*args), rows=np.zeros((8, 1))))
+    with pytest.raises(BundleError, match="finds other rows on this device"):
         edgesearch.install(second, device)
     monkeypatch.undo()
     assert runs(device) == 1
