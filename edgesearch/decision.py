@@ -7,6 +7,7 @@ import numpy as np
 
 Decision = Literal["match", "ambiguous", "unknown"]
 MATCH_PRECISION = 0.9  # share of first matches that are right, among those that lead by the margin
+SURE_POINTS = 20  # of print with which a product is known; of photos of known ones .12 are then refused, of cosines .31
 LEAST_MARGIN = 0.001  # closer scores differ by the rounding of int8 alone
 
 
@@ -24,9 +25,16 @@ class Calibration:
     false_accept_rate: float
     false_reject_rate: float
 
-    def decide(self, scores: np.ndarray) -> Decision:
-        """Judge the scores of the best products, best first; (k,) float32, k may be 0."""
-        if not len(scores) or scores[0] < self.threshold:
+    def decide(self, scores: np.ndarray, cosine: float | None = None, points: int = 0) -> Decision:
+        """Judge the best products.
+
+        Args:    scores: (k,) float32, best first, k may be 0; cosine: of the best, None where its score is one;
+                 points: places of its print that agree.
+        """
+        if not len(scores):
+            return "unknown"
+        # The threshold is of cosines: a brand's name raises the score of its other products too, if less.
+        if (scores[0] if cosine is None else cosine) < self.threshold and points < SURE_POINTS:
             return "unknown"
         if len(scores) > 1 and scores[0] - scores[1] < self.margin:
             return "ambiguous"

@@ -98,11 +98,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class _Found:
-    """A product's best picture."""
+    """A product's best picture, and what its print has in common with the photo."""
 
     row: int
-    score: float
+    cosine: float
     evidence: Evidence = NOTHING
+
+    @property
+    def score(self) -> float:
+        """The cosine, raised where the print agrees."""
+        return self.evidence.raise_score(self.cosine)
 
 
 class Store:
@@ -150,7 +155,8 @@ class Store:
         self.index.let_go()
         matches = _timed(elapsed, "catalog", lambda: self._matches(found[:k], pixels.shape[:2]))
         elapsed["total"] = sum(elapsed.values())
-        decision = self.calibration.decide(np.array([one.score for one in found[:2]]))
+        scores = np.array([one.score for one in found[:2]])
+        decision = self.calibration.decide(scores, found[0].cosine, found[0].evidence.points)
         return Answer(_photo_name(photo), decision, matches, elapsed)
 
     def embed(self, photos: Sequence[Photo], fast: bool = False) -> np.ndarray:
@@ -249,7 +255,7 @@ class Store:
         raised = []
         for product, one in nearest.items():
             row, agrees = agreeing.get(product, (-1, NOTHING))
-            raised.append(_Found(row if row >= 0 else one.row, agrees.raise_score(one.score), agrees))
+            raised.append(_Found(row if row >= 0 else one.row, one.cosine, agrees))
         return sorted(raised, key=lambda one: -one.score)
 
     def _compared(self, rows: list[int], embedding: np.ndarray) -> list[_Found]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgesearch.decision import LEAST_MARGIN, Calibration, calibrate
+from edgesearch.decision import LEAST_MARGIN, SURE_POINTS, Calibration, calibrate
 
 CALIBRATION = Calibration(threshold=0.5, margin=0.1, false_accept_rate=0.05, false_reject_rate=0.1)
 
@@ -58,3 +58,11 @@ def test_calibration_survives_json() -> None:
     for table in ({}, {**CALIBRATION.to_dict(), "margin": "wide"}):
         with pytest.raises((KeyError, ValueError)):
             Calibration.from_dict(table)
+
+
+def test_print_that_agrees_makes_up_for_a_low_cosine_and_nothing_less_does() -> None:
+    calibration = Calibration(threshold=0.6, margin=0.01, false_accept_rate=0.0, false_reject_rate=0.0)
+    scores = np.array([0.9, 0.5])
+    assert calibration.decide(scores, cosine=0.5, points=SURE_POINTS - 1) == "unknown"
+    assert calibration.decide(scores, cosine=0.5, points=SURE_POINTS) == "match"
+    assert calibration.decide(scores, cosine=0.6) == "match"
