@@ -44,9 +44,9 @@ int8 to float {cosine:.4f}, recall@1 {recall_fp32:.3f} in float and {recall_int8
 ## Accuracy
 
 `{command}`, seed {bench_seed}, {model}, {device}.
-Recall@1; every column adds one thing to the one before it; "and the print" is what ships, with local features that are
-no part of this model; "fast" is one look at the photo by the model alone. @5, mAP and time of what ships. Everything
-was chosen by what was held out as named above. One training run, one seed.
+Recall@1; every column adds one thing to the one before it; "rescored int8" is this model in the index, "and the print"
+what ships, with local features that are no part of the model; "fast" is one look by the model alone. @5, mAP, times.
+Everything was chosen by what was held out as named above. One training run, one seed.
 
 {table}
 
