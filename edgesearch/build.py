@@ -78,6 +78,8 @@ def build(
         raise BundleError(f"{output}: not a file in a folder that exists; give a path such as store.edge.")
     if not 0 <= local_features <= MOST_KEPT:
         raise ValueError(f"local_features is {local_features}; expected 0 to {MOST_KEPT}.")
+    if next_key and not sign:
+        raise BundleError(f"{output}: to bring a next key it must be signed by the one before; give --sign.")
     if sign:
         signing.sign(b"", sign)  # what is wrong with the key is said now, not after the pictures
     following = signing.read_public(next_key) if next_key else ""

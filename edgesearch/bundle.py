@@ -26,6 +26,7 @@ from .manifest import FileEntry, Manifest
 
 MANIFEST_FILE, SIGNATURE_FILE = "manifest.json", "manifest.sig"
 ALIGNMENT = 64
+MOST_BETWEEN = 1024  # bytes of header between two members, and of the directory for each: nothing hides between them
 MAX_MANIFEST_BYTES = 16_000_000
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # of a zip member; its name and extra field follow, then the content
 _PADDING_ID = 0xD935  # extra field of Android's zipalign, which pads as we do
@@ -151,7 +152,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
 
 
 def _map(path: Path) -> mmap.mmap:
-    if path.exists() and not path.is_file():  # to open a named pipe would be to wait for its writer
+    if os.path.exists(path) and not os.path.isfile(path):  # to open a named pipe would be to wait for its writer
         raise BundleError(f"{path}: cannot be read (not a file); give a .edge file.")
     try:
         with open(path, "rb") as file:
@@ -206,18 +207,20 @@ def _directory(path: Path, data: mmap.mmap, heads: Mapping[str, slice]) -> dict[
         with zipfile.ZipFile(data) as archive:  # type: ignore[call-overload]  # a map reads and seeks like a file
             infos = archive.infolist()
         places = {info.filename: _place(data, info) for info in infos}
-    except (zipfile.BadZipFile, struct.error, NotImplementedError, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, struct.error, NotImplementedError, OSError, ValueError, OverflowError) as error:
         raise BundleError(f"{path}: not a bundle, or damaged or cut off ({error}); copy or build it again.") from error
     ordered = sorted(places.values(), key=lambda place: (place.start, place.stop))
-    apart = all(before.stop <= after.start for before, after in itertools.pairwise(ordered))
+    gaps = [after.start - before.stop for before, after in itertools.pairwise(ordered)]
+    gaps.append(len(data) - max((place.stop for place in ordered), default=0) - MOST_BETWEEN * len(infos))
+    apart = all(0 <= gap <= MOST_BETWEEN for gap in gaps[:-1]) and gaps[-1] <= MOST_BETWEEN
     if len(places) < len(infos) or not apart or any(places.get(name) != place for name, place in heads.items()):
-        raise BundleError(f"{path}: a zip, but not a bundle (a name is there twice, or members overlap); build it.")
+        raise BundleError(f"{path}: a zip, but not a bundle (a name is there twice, members overlap or lie far apart).")
     return places
 
 
 def _place(data: mmap.mmap, info: zipfile.ZipInfo) -> slice:
-    if info.header_offset < 0:
-        raise ValueError(f"{info.filename} begins before the file")
+    if not 0 <= info.header_offset < len(data):
+        raise ValueError(f"{info.filename} begins outside the file")
     *_, named, extra = _LOCAL_HEADER.unpack_from(data, info.header_offset)
     begin = info.header_offset + _LOCAL_HEADER.size
     start = begin + named + extra

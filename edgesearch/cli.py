@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_stdout()
         return 1
     except KeyboardInterrupt:
-        return _failed("stopped; nothing was changed.")
+        return _failed("stopped; nothing half-done is used.")
     except (OSError, MemoryError) as error:
         _discard_stdout()
         return _failed(

@@ -25,15 +25,17 @@ def keygen(name: Path) -> tuple[Path, Path]:
     """
     from nacl.signing import SigningKey  # here, so that unsigned stores open without it
 
+    if not name.name:
+        raise SignatureError(f"{name}: no name for a pair of keys; give one such as shop.")
     private, public = name.with_name(f"{name.name}.key"), name.with_name(f"{name.name}.pub")
     key = SigningKey.generate()
     written: list[Path] = []
     try:
         for path, kind, content in ((private, PRIVATE, bytes(key)), (public, PUBLIC, bytes(key.verify_key))):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if kind == PRIVATE else 0o644)
-            written.append(path)
-            with open(descriptor, "w", encoding="ascii") as file:
-                file.write(_line(kind, content.hex()))
+            mode = 0o600 if kind == PRIVATE else 0o644
+            with open(path, "xb", opener=lambda name, flags, mode=mode: os.open(name, flags, mode)) as file:  # type: ignore[misc]
+                written.append(path)
+                file.write(_line(kind, content.hex()).encode())
     except FileExistsError as error:
         _remove(written)
         raise SignatureError(
@@ -52,9 +54,10 @@ def read_public(path: Path) -> str:
 
 def read_trusted(path: Path) -> list[str]:
     """The hex keys of a trusted.pub, the newest last; none where there is no such file; raises SignatureError."""
-    if not path.exists():
+    if not os.path.exists(path):
         return []
-    return [_parsed(line, PUBLIC, 1, path)[0] for line in _text(path).splitlines()]
+    lines = _text(path).splitlines() or [""]  # one that was emptied must not mean that nobody need sign
+    return [_parsed(line, PUBLIC, 1, path)[0] for line in lines]
 
 
 def trusted_text(keys: Collection[str]) -> str:
@@ -93,7 +96,7 @@ def _line(kind: str, content: str) -> str:
 
 
 def _only(path: Path, kind: str, words: int) -> list[str]:
-    return _parsed(_text(path).rstrip("\n"), kind, words, path)
+    return _parsed(_text(path).rstrip("\r\n"), kind, words, path)
 
 
 def _text(path: Path) -> str:

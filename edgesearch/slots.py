@@ -21,7 +21,7 @@ from pathlib import Path
 
 from . import signing
 from .bundle import Bundle, sync_folder
-from .errors import DeviceError
+from .errors import DeviceError, EdgeSearchError
 from .manifest import Manifest
 
 FORMAT = 1
@@ -61,7 +61,7 @@ class State:
             if odd or state.slot not in state.installed:
                 raise ValueError(f"slots {odd or state.slot!r}")
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise DeviceError(f"{name}: is damaged ({error}); remove it and install the bundle again.") from error
+            raise DeviceError(f"{name}: is damaged ({error}); restore it, or make a new device folder.") from error
         return state
 
 
@@ -96,17 +96,22 @@ class Slots:
                 self._sweep(state)
                 before = state or State(NAMES[1], 0)  # of a new device, the first slot is the other one
                 slot = before.slot if before.installed.get(before.slot) == digest else before.other
-                if before.installed.get(slot) != digest:
+                after = State(slot, max(manifest.sequence, before.highest), {**before.installed, slot: digest})
+                if before.installed.get(slot) != digest or not self._sound(after, slot):
                     self._copy(source, slot, digest)
+                self._try(after, slot, check)
+            except BaseException:
+                self._sweep(state)  # a full disk would stay full
+                raise
             finally:
                 bundle.close()
-            after = State(slot, max(manifest.sequence, before.highest), {**before.installed, slot: digest})
-            self._try(after, slot, check)
             # Trust is widened before the switch and narrowed after it: in between, either bundle may be installed.
-            keys = list(dict.fromkeys(key for key in (*trusted, manifest.next_key) if key))
-            self._trust(keys)
+            kept = trusted[trusted.index(bundle.signer) :] if bundle.signer in trusted else []
+            if kept and manifest.next_key not in ("", bundle.signer):  # a device that trusts nobody is given no key
+                kept = [*(key for key in kept if key != manifest.next_key), manifest.next_key]
+            self._trust(list(dict.fromkeys([*trusted, *kept])))
             self._switch(after)
-            self._trust(keys[keys.index(bundle.signer) :] if bundle.signer in keys else keys)
+            self._trust(kept)
             self._sweep(after)
         return manifest
 
@@ -130,6 +135,13 @@ class Slots:
             bundle.close()
             raise DeviceError(f"{path}: is not the bundle that was installed there; install it again, or roll back.")
         return bundle
+
+    def _sound(self, state: State, slot: str) -> bool:
+        try:
+            self._bundle(state, slot).close()
+        except EdgeSearchError:
+            return False
+        return True
 
     def _try(self, state: State, slot: str, check: Check) -> Manifest:
         bundle = self._bundle(state, slot)
@@ -173,11 +185,14 @@ class Slots:
         path = self._path(slot, digest)
         for folder in (path.parent.parent, path.parent):
             folder.mkdir(mode=0o700, exist_ok=True)
-        with open(source, "rb") as read, open(path, "wb", opener=_private) as file:
+        beside = path.with_suffix(".new")  # a damaged file of that name may be mapped by who runs it
+        with open(source, "rb") as read, open(beside, "wb", opener=_private) as file:
             shutil.copyfileobj(read, file, 1 << 20)
             file.flush()
             os.fsync(file.fileno())
-        sync_folder(path.parent)
+        os.replace(beside, path)
+        for folder in (path.parent, path.parent.parent, self.folder):
+            sync_folder(folder)
 
     def _write(self, name: str, content: bytes) -> None:
         """Beside it first, then renamed into place: a reader sees the old or the new."""
@@ -208,13 +223,13 @@ class Slots:
                 yield
         except OSError as error:
             raise DeviceError(
-                f"{self.folder}: cannot be changed ({error}); what ran there runs on, check its space and permissions."
+                f"{self.folder}: cannot be changed ({error}); check its space and permissions, then install again."
             ) from error
 
 
 def open_bundle(path: Path, trusted: Collection[str] = ()) -> Bundle:
     """A `.edge` file, or what a device folder runs, as `Bundle` opens it; raises BundleError, DeviceError."""
-    return Slots(path).open(trusted) if path.is_dir() else Bundle(path, trusted)
+    return Slots(path).open(trusted) if os.path.isdir(path) else Bundle(path, trusted)
 
 
 def _private(path: str, flags: int) -> int:

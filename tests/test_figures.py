@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from figures import indexes, protocols, vectors
+from figures import indexes, prints, protocols, vectors
 from figures.accuracy import ONE_EYE, SYSTEMS, _remembering, accuracy, table
 from figures.protocols import PROTOCOLS, write_all
 from pictures import write_twins
@@ -77,6 +77,12 @@ def test_files_of_an_earlier_protocol_are_not_embedded_again() -> None:
     embed = _remembering(lambda paths: np.concatenate([np.full((1, 2), len(path.name)) for path in paths]))
     first = embed([Path("a"), Path("bb")])
     np.testing.assert_array_equal(embed([Path("bb"), Path("a")]), first[::-1])
+
+
+def test_the_print_is_measured_among_made_up_pictures(tmp_path: Path) -> None:
+    found = prints.measure(100, tmp_path, seed=0)
+    assert 5000 < found["file_bytes_a_picture"] < 20_000  # with the codebook and a page of the inverted file
+    assert min(found["look_ms"], found["words_ms"], found["verify_ms"], found["resident_bytes"]) > 0
 
 
 def test_indexes_are_measured_side_by_side(tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ def test_keys_are_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(SignatureError, match="is there already"):
         keygen(tmp_path / "shop")
     assert not private.exists()
+    with pytest.raises(SignatureError, match="no name"):
+        keygen(Path("/"))
     with pytest.raises(SignatureError, match="cannot be written"):
         keygen(tmp_path / "none" / "shop")
 

@@ -245,6 +245,69 @@ def test_a_bundle_that_was_exchanged_in_its_slot_is_refused(make: Make, tmp_path
         edgesearch.open(device)
 
 
+def test_what_was_damaged_is_mended_by_installing_it_again(make: Make, tmp_path: Path) -> None:
+    device, source = tmp_path / "device", make(1)
+    edgesearch.install(source, device)
+    (installed,) = (device / "slots").glob("*/*")
+    for damage in (b"", installed.read_bytes()[:-7], None):
+        installed.unlink() if damage is None else installed.write_bytes(damage)
+        with pytest.raises(BundleError):
+            edgesearch.open(device)
+        edgesearch.install(source, device)
+        assert runs(device) == 1
+
+
+def test_a_failed_installation_leaves_nothing_behind(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, second = tmp_path / "device", make(2)
+    edgesearch.install(make(1), device)
+    before = sorted(device.rglob("*"))
+    monkeypatch.setattr(Embedder, "embed", lambda self, pictures: np.full((len(pictures), self.config.dim), np.nan))
+    with pytest.raises(BundleError, match="sees other things"):
+        edgesearch.install(second, device)
+    assert [path for path in sorted(device.rglob("*")) if path.is_file()] == [p for p in before if p.is_file()]
+
+
+def test_a_device_that_trusts_nobody_is_given_no_key(make: Make, keys: Path, shop: Path, tmp_path: Path) -> None:
+    device = tmp_path / "device"
+    edgesearch.install(make(1, keys / "shop.key", keys / "next.pub"), device)
+    edgesearch.install(make(2), device)
+    assert runs(device) == 2
+    with pytest.raises(BundleError, match="give --sign"):
+        edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, next_key=keys / "next.pub")
+
+
+def test_keys_can_change_back(make: Make, keys: Path, tmp_path: Path) -> None:
+    device = tmp_path / "device"
+    edgesearch.install(make(1, keys / "shop.key", keys / "next.pub"), device, keys / "shop.pub")
+    edgesearch.install(make(2, keys / "next.key", keys / "shop.pub"), device)
+    edgesearch.install(make(3, keys / "shop.key"), device)
+    with pytest.raises(SignatureError):
+        edgesearch.install(make(4, keys / "next.key"), device)
+
+
+def test_an_emptied_list_of_keys_is_no_leave_for_anybody(make: Make, keys: Path, tmp_path: Path) -> None:
+    device = tmp_path / "device"
+    edgesearch.install(make(1, keys / "shop.key"), device, keys / "shop.pub")
+    (device / slots.TRUSTED).write_bytes(b"")
+    with pytest.raises(SignatureError, match=r"trusted\.pub"):
+        edgesearch.install(make(2), device)
+
+
+def test_nothing_hides_between_the_members(make: Make, keys: Path, tmp_path: Path) -> None:
+    source = make(1, keys / "shop.key")
+    with zipfile.ZipFile(source, "a") as archive:
+        directory = archive.start_dir
+    data = source.read_bytes()
+    end = bytearray(data[directory:])
+    at = end.rindex(b"PK\5\6") + 16
+    end[at : at + 4] = (directory + 10_000_000).to_bytes(4, "little")
+    (tmp_path / "padded.edge").write_bytes(data[:directory] + bytes(10_000_000) + end)
+    with pytest.raises(BundleError, match="lie far apart"):
+        edgesearch.install(tmp_path / "padded.edge", tmp_path / "device", keys / "shop.pub")
+
+
 def test_what_is_no_device_folder_is_named(make: Make, tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="nothing is installed there"):
         edgesearch.open(tmp_path)
