@@ -141,8 +141,13 @@ class _Gallery:
     def golden(self, embedder: Embedder, index: CompactIndex, pictures: Path) -> Golden:
         """Ask some of the pictures as they are kept."""
         places = [picture for _, kept in self.products for picture in kept]
-        content = memoryview(pictures.read_bytes())
-        return Golden.ask(embedder, index, lambda row: bytes(content[places[row].start :][: places[row].size]))
+        with open(pictures, "rb") as file:
+
+            def picture(row: int) -> bytes:
+                file.seek(places[row].start)
+                return file.read(places[row].size)
+
+            return Golden.ask(embedder, index, picture)
 
     def calibration(self) -> Calibration:
         """Calibrate on the views: each asked of the whole catalogue, its own product apart.

@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from .errors import BundleError, EdgeSearchError
 from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
 from .image import Photo
-from .index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
+from .index import ARRAYS_FILE, ROUTER_FILE, CompactIndex, Hits
 from .local import FILE as LOCAL_FILE
 from .local import NOTHING, Evidence, LocalIndex, Print, look
 from .manifest import Manifest, sha256
@@ -147,10 +147,10 @@ class Store:
         elapsed: dict[str, float] = {}
         pixels = _timed(elapsed, "image", lambda: self.embedder.read(photo))
         embedding, objects = _timed(elapsed, "embed", lambda: self.embedder.see([pixels], fast))
-        found = _timed(elapsed, "index", lambda: self._products(embedding, max(k, VERIFIED)))
+        near = _timed(elapsed, "index", lambda: self._nearest(embedding, max(k, VERIFIED)))
+        found = list(self._by_product(near).values())
         if self.local is not None and not fast and not _sure(found):
-            seen = found  # what the first eye saw
-            found = _timed(elapsed, "print", lambda: self._verified(seen, look(pixels, objects[0]), embedding))
+            found = _timed(elapsed, "print", lambda: self._verified(near, look(pixels, objects[0]), embedding))
             self.local.let_go()
         self.index.let_go()
         matches = _timed(elapsed, "catalog", lambda: self._matches(found[:k], pixels.shape[:2]))
@@ -217,46 +217,40 @@ class Store:
                 f"{self.catalog.rows} pictures and model {self.embedder.space[:8]}; build the bundle again."
             )
 
-    def _products(self, embedding: np.ndarray, k: int) -> list[_Found]:
-        """The k best products, best first; the best picture of a product speaks for it."""
+    def _nearest(self, embedding: np.ndarray, k: int) -> list[_Found]:
+        """The nearest pictures, nearest first: enough of them to show k products, where there are as many."""
         wanted = min(k, len(self.catalog))
         rows = min(len(self.index), k * ROWS_PER_RESULT)
         while True:
-            hits = self.index.search(embedding, rows)
-            best: dict[int, _Found] = {}
-            for row, score in zip(hits.rows[0].tolist(), hits.scores[0].tolist(), strict=True):
-                if row >= 0:
-                    best.setdefault(self.catalog.owner(row), _Found(row, score))
-            if len(best) >= wanted or rows >= len(self.index):
-                return list(best.values())[:k]
+            pictures = _pictures(self.index.search(embedding, rows))
+            if len(self._by_product(pictures)) >= wanted or rows >= len(self.index):
+                return pictures
             rows = min(len(self.index), rows * 4)
 
-    def _verified(self, found: list[_Found], photo: Print, embedding: np.ndarray) -> list[_Found]:
-        """The same and those that visual words name, in the order that their print gives them.
+    def _by_product(self, pictures: Iterable[_Found]) -> dict[int, _Found]:
+        """The first picture of each product speaks for it."""
+        first: dict[int, _Found] = {}
+        for one in pictures:
+            first.setdefault(self.catalog.owner(one.row), one)
+        return first
+
+    def _verified(self, near: list[_Found], photo: Print, embedding: np.ndarray) -> list[_Found]:
+        """The products of these pictures and of those that visual words name, as their print orders them.
 
         A product's nearest picture and the one whose print agrees most need not be the same: photos of a product differ
         in what they show of it.
         """
         assert self.local is not None
-        hits = self.index.search(embedding, VERIFIED)
-        looked = [
-            _Found(*hit) for hit in zip(hits.rows[0].tolist(), hits.scores[0].tolist(), strict=True) if hit[0] >= 0
-        ]
+        looked = near[:VERIFIED]
         seen = {one.row for one in looked}
         named = [row for row in self.local.candidates(photo, NAMED).tolist() if row not in seen]
-        looked += self._compared(named, embedding)
+        looked = [*looked, *self._compared(named, embedding)]
         evidence = self.local.verify(photo, [one.row for one in looked])
-        nearest: dict[int, _Found] = {}
-        for one in sorted([*found, *looked], key=lambda one: -one.score):
-            nearest.setdefault(self.catalog.owner(one.row), one)
-        agreeing: dict[int, tuple[int, Evidence]] = {}
-        for one, agrees in sorted(zip(looked, evidence, strict=True), key=lambda pair: -pair[1].weight):
-            agreeing.setdefault(self.catalog.owner(one.row), (one.row if agrees.points else -1, agrees))
-        raised = []
-        for product, one in nearest.items():
-            row, agrees = agreeing.get(product, (-1, NOTHING))
-            raised.append(_Found(row if row >= 0 else one.row, one.cosine, agrees))
-        return sorted(raised, key=lambda one: -one.score)
+        looked = [replace(one, evidence=agrees) for one, agrees in zip(looked, evidence, strict=True)]
+        nearest = self._by_product(sorted([*near, *looked], key=lambda one: -one.cosine))
+        agreeing = self._by_product(sorted(looked, key=lambda one: -one.evidence.weight))
+        together = [_together(one, agreeing.get(product, one)) for product, one in nearest.items()]
+        return sorted(together, key=lambda one: -one.score)
 
     def _compared(self, rows: list[int], embedding: np.ndarray) -> list[_Found]:
         """Those rows with their cosines."""
@@ -264,8 +258,7 @@ class Store:
             return []
         mask = np.zeros(len(self.index), bool)
         mask[rows] = True
-        hits = self.index.search(embedding, len(rows), allowed=self.index.allow(mask))
-        return [_Found(row, score) for row, score in zip(hits.rows[0].tolist(), hits.scores[0].tolist(), strict=True)]
+        return _pictures(self.index.search(embedding, len(rows), allowed=self.index.allow(mask)))
 
     def _matches(self, found: list[_Found], size: tuple[int, ...]) -> tuple[Match, ...]:
         """size: (H, W) of the photo."""
@@ -283,6 +276,17 @@ class Store:
             )
             for one, (product, picture) in zip(found, details, strict=True)
         )
+
+
+def _pictures(hits: Hits) -> list[_Found]:
+    """What one query found."""
+    pairs = zip(hits.rows[0].tolist(), hits.scores[0].tolist(), strict=True)
+    return [_Found(row, cosine) for row, cosine in pairs if row >= 0]
+
+
+def _together(nearest: _Found, agreeing: _Found) -> _Found:
+    """Two pictures of one product: the cosine of the one, the print of the other."""
+    return replace(agreeing if agreeing.evidence.points else nearest, cosine=nearest.cosine, evidence=agreeing.evidence)
 
 
 def _sure(found: list[_Found]) -> bool:
