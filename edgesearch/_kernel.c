@@ -571,6 +571,13 @@ static PyObject *search(PyObject *Py_UNUSED(module), PyObject *args) {
     return answered;
 }
 
+/* Lets go of the arrays; None, or the error that they do not fit together. */
+static PyObject *finished(Py_buffer **arrays, int count, int fits) {
+    for (int i = 0; i < count; i++) PyBuffer_Release(arrays[i]);
+    if (!fits) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together");
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(match_doc, "match(levels, packed, allowed, out_rows, out_sums, subquantizers, count)\n\n"
                         "As kernel.match; `allowed` may be empty. Raises ValueError: sizes that do not fit.");
 
@@ -592,10 +599,7 @@ static PyObject *match(PyObject *Py_UNUSED(module), PyObject *args) {
                         (uint16_t *)sums.buf + 2 * q);
         Py_END_ALLOW_THREADS
     }
-    Py_buffer *const all[] = {&levels, &packed, &allowed, &rows, &sums};
-    for (int i = 0; i < 5; i++) PyBuffer_Release(all[i]);
-    if (!fits) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together");
-    Py_RETURN_NONE;
+    return finished((Py_buffer *[]){&levels, &packed, &allowed, &rows, &sums}, 5, fits);
 }
 
 PyDoc_STRVAR(vote_doc, "vote(postings, first, last, weights, scores)\n\n"
@@ -620,10 +624,7 @@ static PyObject *vote(PyObject *Py_UNUSED(module), PyObject *args) {
         }
         Py_END_ALLOW_THREADS
     }
-    Py_buffer *const arrays[] = {&postings, &first, &last, &weights, &scores};
-    for (int i = 0; i < 5; i++) PyBuffer_Release(arrays[i]);
-    if (!fits) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together");
-    Py_RETURN_NONE;
+    return finished((Py_buffer *[]){&postings, &first, &last, &weights, &scores}, 5, fits);
 }
 
 PyDoc_STRVAR(use_doc, "use(name)\n\n"

@@ -211,8 +211,8 @@ def _directory(path: Path, data: mmap.mmap, heads: Mapping[str, slice]) -> dict[
         raise BundleError(f"{path}: not a bundle, or damaged or cut off ({error}); copy or build it again.") from error
     ordered = sorted(places.values(), key=lambda place: (place.start, place.stop))
     gaps = [after.start - before.stop for before, after in itertools.pairwise(ordered)]
-    gaps.append(len(data) - max((place.stop for place in ordered), default=0) - MOST_BETWEEN * len(infos))
-    apart = all(0 <= gap <= MOST_BETWEEN for gap in gaps[:-1]) and gaps[-1] <= MOST_BETWEEN
+    end = max((place.stop for place in ordered), default=0)
+    apart = all(0 <= gap <= MOST_BETWEEN for gap in gaps) and len(data) - end <= MOST_BETWEEN * (len(infos) + 1)
     if len(places) < len(infos) or not apart or any(places.get(name) != place for name, place in heads.items()):
         raise BundleError(f"{path}: a zip, but not a bundle (a name is there twice, members overlap or lie far apart).")
     return places

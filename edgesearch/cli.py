@@ -231,7 +231,6 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("-o", "--output", type=Path, required=True, help="the .edge file to write")
     added.add_argument("--model", type=Path, help="model folder (default: the shipped one)")
     added.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read, and list them")
-
     added.add_argument("--sign", type=Path, metavar="KEY", help="private key to sign with")
     added.add_argument("--next-key", type=Path, metavar="PUB", help="public key that devices trust from this bundle on")
     added.add_argument(

@@ -246,10 +246,15 @@ def copy_model(folder: Path, precision: str, target: Path) -> None:
 
 
 def default_model() -> Path:
-    """The folder of the shipped model: inside an installed package, or beside it in a checkout."""
+    """The folder of the shipped model."""
+    return artifact(DEFAULT_MODEL)
+
+
+def artifact(name: str) -> Path:
+    """A folder that ships with the package: inside it where it is installed, beside it in a checkout."""
     package = Path(__file__).resolve().parent
-    inside = package / "artifacts" / DEFAULT_MODEL
-    return inside if inside.is_dir() else package.parent / "artifacts" / DEFAULT_MODEL
+    inside = package / "artifacts" / name
+    return inside if inside.is_dir() else package.parent / "artifacts" / name
 
 
 def _read(path: Path) -> bytes:

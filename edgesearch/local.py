@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike
 
 from . import arrays, geometry, image, kernel, sift
 from .arrays import Pages
+from .embedder import artifact
 from .errors import IndexFileError
 from .kernel import BLOCK, MAX_LEVEL
 from .looks import Square
@@ -350,11 +351,8 @@ class Tables(NamedTuple):
 
 
 def default_codebook() -> Codebook:
-    """The shipped one: inside an installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    inside = package / "artifacts" / DEFAULT_CODEBOOK
-    folder = inside if inside.is_dir() else package.parent / "artifacts" / DEFAULT_CODEBOOK
-    return Codebook.read(folder / CODEBOOK_FILE)
+    """The shipped one."""
+    return Codebook.read(artifact(DEFAULT_CODEBOOK) / CODEBOOK_FILE)
 
 
 def _shared(found: sift.Features, scale: float, corner: ArrayLike = (0, 0)) -> Print:

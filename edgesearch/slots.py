@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from . import signing
 from .bundle import Bundle, sync_folder
@@ -185,24 +186,14 @@ class Slots:
         path = self._path(slot, digest)
         for folder in (path.parent.parent, path.parent):
             folder.mkdir(mode=0o700, exist_ok=True)
-        beside = path.with_suffix(".new")  # a damaged file of that name may be mapped by who runs it
-        with open(source, "rb") as read, open(beside, "wb", opener=_private) as file:
+        with open(source, "rb") as read, _replacing(path) as file:  # a damaged one may be mapped by who runs it
             shutil.copyfileobj(read, file, 1 << 20)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-        for folder in (path.parent, path.parent.parent, self.folder):
+        for folder in (path.parent.parent, self.folder):
             sync_folder(folder)
 
     def _write(self, name: str, content: bytes) -> None:
-        """Beside it first, then renamed into place: a reader sees the old or the new."""
-        beside = self.folder / f".{name}.new"
-        with open(beside, "wb", opener=_private) as file:
+        with _replacing(self.folder / name) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, self.folder / name)
-        sync_folder(self.folder)
 
     def _sweep(self, state: State | None) -> None:
         """Remove what an interrupted installation left, and what no slot names any more."""
@@ -230,6 +221,18 @@ class Slots:
 def open_bundle(path: Path, trusted: Collection[str] = ()) -> Bundle:
     """A `.edge` file, or what a device folder runs, as `Bundle` opens it; raises BundleError, DeviceError."""
     return Slots(path).open(trusted) if os.path.isdir(path) else Bundle(path, trusted)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, beside it first, then renamed into place: a reader sees the old or the new."""
+    beside = path.with_name(f".{path.name}.new")
+    with open(beside, "wb", opener=_private) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+    sync_folder(path.parent)
 
 
 def _private(path: str, flags: int) -> int:

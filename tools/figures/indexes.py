@@ -7,8 +7,6 @@ turns. Its memory is the growth of a fresh process that opens the file, asks the
 import itertools
 import mmap
 import os
-import subprocess
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -20,6 +18,8 @@ import numpy as np
 
 from edgesearch.index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 from edgesearch.metrics import ann_recall
+
+from .processes import in_fresh_process, resident
 
 K = 10
 TURN = 50  # queries of one system before the next one's turn
@@ -286,11 +286,7 @@ def _size(path: Path) -> int:
 
 def _resident_growth(number: int, shape: tuple[int, ...], folder: Path) -> int:
     """Bytes by which a fresh process grows when it opens the file of a system and asks all queries."""
-    code = "import sys; from figures.indexes import grown; print(grown(*sys.argv[1:]))"
-    command = [sys.executable, "-c", code, *map(str, (number, *shape, folder))]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
-    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # ours
-    return int(done.stdout)
+    return int(in_fresh_process("indexes", "grown", number, *shape, folder))
 
 
 def grown(number: str, rows: str, dim: str, folder: str) -> int:
@@ -323,11 +319,6 @@ def _open_and_ask(system: System, queries: np.ndarray) -> None:
         if number == TURN and time.perf_counter() - start > TURN * SLOW_US / 1e6:
             break
     system.rest()
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def table(results: list[Figures]) -> str:

@@ -1,26 +1,22 @@
 """The second eye among very many pictures: what it adds to a photo's time and to a process's memory."""
 
+import json
 import mmap
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from pictures import write_twins
 
 from edgesearch import image, local
+from edgesearch.engine import NAMED, VERIFIED
 from edgesearch.kernel import BLOCK
 from edgesearch.local import Coded, LocalIndex
 
-from .indexes import resident
+from .processes import in_fresh_process, resident
 
 WORDS_A_PICTURE = 200
 Figures = dict[str, float]
-T = TypeVar("T")
 
 
 def measure(pictures: int, folder: Path, seed: int) -> Figures:
@@ -42,35 +38,28 @@ def measure(pictures: int, folder: Path, seed: int) -> Figures:
         for _ in range(pictures)
     ]
     LocalIndex.build(local.default_codebook(), made).write(folder / local.FILE)
-    code = "import sys; from figures.prints import asked; print(*asked(*sys.argv[1:]))"
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
-    command = [sys.executable, "-c", code, str(folder), str(seed)]
-    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # ours
-    names = ("look_ms", "words_ms", "verify_ms", "resident_bytes")
-    figures = dict(zip(names, map(float, done.stdout.split()), strict=True))
-    return {"file_bytes_a_picture": (folder / local.FILE).stat().st_size / pictures, **figures}
+    found: Figures = json.loads(in_fresh_process("prints", "asked", folder, seed))
+    return {"file_bytes_a_picture": (folder / local.FILE).stat().st_size / pictures, **found}
 
 
-def asked(folder: str, seed: str) -> tuple[float, ...]:
-    """In a fresh process: p50 of look, words and verification in ms, and by how much the process grew."""
+def asked(folder: str, seed: str) -> str:
+    """In a fresh process: p50 of look, words and verification, and by how much the process grew; JSON."""
     photos = [image.read(path, image.WORKING_SIDE) for path in sorted(Path(folder).glob("photos/*.jpg"))]
     rng = np.random.default_rng(int(seed))
     before = resident()
     with open(Path(folder) / local.FILE, "rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     index = LocalIndex.open(memoryview(mapped), mapped)
-    times: list[list[float]] = [[], [], []]
+    moments = []
     for photo in photos:
-        seen = _timed(times[0], lambda photo=photo: local.look(photo))  # type: ignore[misc]
-        named = _timed(times[1], lambda seen=seen: index.candidates(seen, 10))  # type: ignore[misc]
-        rows = [*named.tolist(), *rng.integers(0, len(index), 20).tolist()]
-        _timed(times[2], lambda seen=seen, rows=rows: index.verify(seen, rows))  # type: ignore[misc]
+        start = time.perf_counter()
+        seen = local.look(photo)
+        looked = time.perf_counter()
+        named = index.candidates(seen, NAMED)
+        worded = time.perf_counter()
+        index.verify(seen, [*named.tolist(), *rng.integers(0, len(index), VERIFIED).tolist()])
+        moments.append((start, looked, worded, time.perf_counter()))
         index.let_go()
-    return (*(float(np.median(ms)) for ms in times), resident() - before)
-
-
-def _timed(times: list[float], work: Callable[[], T]) -> T:
-    start = time.perf_counter()
-    done = work()
-    times.append((time.perf_counter() - start) * 1000)
-    return done
+    look_ms, words_ms, verify_ms = (np.median(np.diff(moments), axis=0) * 1000).tolist()
+    grown = resident() - before
+    return json.dumps({"look_ms": look_ms, "words_ms": words_ms, "verify_ms": verify_ms, "resident_bytes": grown})
