@@ -5,9 +5,10 @@ answer = store.search("photo.jpg", k=5)
 answer.decision, answer.matches[0].name
 """
 
+from .answer import Answer, Match
 from .build import Built, build
 from .decision import Calibration
-from .engine import Answer, Match, Store, install, open, rollback
+from .engine import Store, install, open, rollback
 from .errors import (
     BundleError,
     CatalogError,

@@ -15,10 +15,10 @@ from typing import BinaryIO
 import numpy as np
 
 from . import bundle, catalog, image, signing
+from .base import CATALOG, INDEX, MODEL, PICTURES, bindings
 from .catalog import Entry, Picture, Product
 from .decision import Calibration, calibrate
 from .embedder import Embedder, copy_model, default_model
-from .engine import CATALOG, INDEX, MODEL, PICTURES, bindings
 from .errors import BundleError, CatalogError, ImageError
 from .golden import FILE as GOLDEN_FILE
 from .golden import Golden

@@ -17,8 +17,8 @@ from typing import Any
 from tqdm import tqdm
 
 from . import catalog, engine, evaluate, signing
+from .answer import Answer
 from .build import build
-from .engine import Answer
 from .errors import EdgeSearchError
 from .local import KEPT, MOST_KEPT
 from .manifest import Manifest

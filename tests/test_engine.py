@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import edgesearch
-from edgesearch import BundleError, EdgeSearchError, ImageError, bundle, engine
+from edgesearch import BundleError, EdgeSearchError, ImageError, base, bundle
 from edgesearch.catalog import read_csv, read_queries
 
 from .conftest import TINY_MODEL
@@ -85,7 +85,7 @@ def test_bad_photos_are_image_errors(tiny_edge: Path, tmp_path: Path) -> None:
 
 def test_no_files_are_left_closed_or_not(tiny_edge: Path) -> None:
     store = edgesearch.open(tiny_edge)
-    copy = store.bundle.unpacked(engine.CATALOG)
+    copy = store.bundle.unpacked(base.CATALOG)
     store.close()
     assert not copy.parent.exists()
     code = f"import edgesearch; s = edgesearch.open({str(tiny_edge)!r}); print(s.bundle.unpacked('catalog.sqlite'))"
@@ -147,9 +147,9 @@ def test_the_print_of_the_right_product_agrees_and_is_shown(shop: Path, shop_edg
     with edgesearch.open(shop_edge) as store:
         picture = shop / "pictures" / "P000000.jpg"
         photo = np.asarray(Image.open(picture).convert("RGB").resize((400, 400)).rotate(10, fillcolor=(90, 90, 90)))
-        store.local, local = None, store.local
+        store.base.local, local = None, store.base.local
         alone = store.search(photo).matches
-        store.local = local
+        store.base.local = local
         answer = store.search(photo)
         mirrored = store.search(np.ascontiguousarray(photo[:, ::-1]))
         explained = store.explain(photo, answer)
@@ -175,7 +175,7 @@ def test_a_store_without_local_features_answers_by_the_vector(shop: Path, tmp_pa
     assert built.manifest.counts["local_features"] == 0
     with edgesearch.open(tmp_path / "x.edge") as store:
         answer = store.search(shop / "photos" / "P000000-1.jpg")
-        assert store.local is None
+        assert store.base.local is None
     assert "print" not in answer.elapsed_ms
     with pytest.raises(ValueError, match="local_features"):
         edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, local_features=-1)

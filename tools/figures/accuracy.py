@@ -88,7 +88,7 @@ def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) ->
                 found["4-bit PQ"] = asked.figures(_code_scores(store, networks["int8"].photos(asked.queries)))
                 found[SHIPPED] = _through_engine(store, protocol, fast=False)
                 found[FAST] = _through_engine(store, protocol, fast=True)
-                store.local = None
+                store.base.local = None
                 found[ONE_EYE] = _through_engine(store, protocol, fast=False)
     return results
 
@@ -119,7 +119,7 @@ def _exact(networks: dict[str, _Network], asked: _Asked) -> Iterator[tuple[str, 
 
 def _code_scores(store: Store, queries: np.ndarray) -> np.ndarray:
     """(Q, D) -> (Q, N) scores of the codes alone."""
-    hits = store.index.search(queries, len(store.index), rescored=False)
+    hits = store.base.index.search(queries, len(store.base.index), rescored=False)
     scores = np.empty_like(hits.scores)
     np.put_along_axis(scores, hits.rows, hits.scores, 1)
     return scores

@@ -9,7 +9,7 @@ import numpy as np
 from pictures import write_twins
 
 from edgesearch import image, local
-from edgesearch.engine import NAMED, VERIFIED
+from edgesearch.gallery import NAMED, VERIFIED
 from edgesearch.kernel import BLOCK
 from edgesearch.local import Coded, LocalIndex
 

@@ -1,0 +1,69 @@
+"""What a search says."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .catalog import Product
+from .decision import Decision
+
+
+@dataclass(frozen=True)
+class Match:
+    """One product that was found.
+
+    Attributes: score: cosine of the photo and its nearest reference image, raised where the print of one agrees;
+                image: the one whose print agrees, or the nearest, as the catalogue names it; row: its number, for
+                `Store.picture`; points: places of its print that agree with the photo, 0 where there are none or it was
+                not compared; outline: where the print is in the photo, four corners (x, y) in shares of its width and
+                height, none without points; mirrored: it is the photo's mirror image whose print agrees.
+    """
+
+    product: Product
+    score: float
+    image: str
+    row: int
+    points: int = 0
+    outline: tuple[tuple[float, float], ...] = ()
+    mirrored: bool = False
+
+    @property
+    def sku(self) -> str:
+        """The product's SKU."""
+        return self.product.sku
+
+    @property
+    def name(self) -> str:
+        """The product's name."""
+        return self.product.name
+
+    @property
+    def price(self) -> float | None:
+        """The product's price, in its currency."""
+        return self.product.price
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form: the product's details, score, image and what agrees."""
+        details = {key: value for key, value in vars(self.product).items() if key != "attributes"}
+        found = {"sku": self.sku, "name": self.name, "score": round(self.score, 4), "image": self.image}
+        found |= {"points": self.points, "outline": [[round(x, 4), round(y, 4)] for x, y in self.outline]}
+        found["mirrored"] = self.mirrored
+        return found | details | {"attributes": dict(self.product.attributes)}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one photo found.
+
+    Attributes: photo: its name; matches: best first, kept even when the decision is "unknown"; elapsed_ms: by stage.
+    """
+
+    photo: str
+    decision: Decision
+    matches: tuple[Match, ...]
+    elapsed_ms: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form, as `edgesearch search --json` prints it."""
+        elapsed = {stage: round(ms, 3) for stage, ms in self.elapsed_ms.items()}
+        matches = [match.to_dict() for match in self.matches]
+        return {"photo": self.photo, "decision": self.decision, "matches": matches, "elapsed_ms": elapsed}

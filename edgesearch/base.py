@@ -1,0 +1,109 @@
+"""What a bundle holds, opened: network, index, print, catalogue, pictures. Nothing here ever changes it."""
+
+from .bundle import Bundle
+from .catalog import Catalog
+from .decision import Calibration
+from .embedder import CONFIG_FILE, Embedder, ModelConfig
+from .errors import BundleError, EdgeSearchError
+from .golden import FILE as GOLDEN_FILE
+from .golden import Golden
+from .index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
+from .local import FILE as LOCAL_FILE
+from .local import LocalIndex
+from .manifest import sha256
+
+# Where the parts lie inside a bundle.
+MODEL, INDEX, CATALOG, PICTURES = "model/", "index/", "catalog.sqlite", "pictures.bin"
+
+
+class Base:
+    """The parts of a bundle. Safe to share between threads."""
+
+    def __init__(self, bundle: Bundle, threads: int = 1):
+        """
+        Args:    threads: of the network, for one photo.
+        Raises:  EdgeSearchError: the parts do not belong together, or one of them is damaged.
+        """
+        self.bundle = bundle
+        self.embedder = _embedder(bundle, threads)
+        self.index = CompactIndex.open(
+            bundle.member(INDEX + ARRAYS_FILE), bundle.get(INDEX + ROUTER_FILE), bundle.mapped
+        )
+        features = bundle.get(LOCAL_FILE)
+        self.local = LocalIndex.open(features, bundle.mapped) if features is not None else None
+        self.calibration = _calibration(bundle)
+        self._pictures = bundle.member(PICTURES)
+        self.catalog = Catalog(bundle.unpacked(CATALOG))
+        try:
+            self._check_parts()
+        except BundleError:
+            self.catalog.close()
+            raise
+
+    def picture(self, row: int) -> bytes:
+        """The small JPEG of a row of the index."""
+        ((_, place),) = self.catalog.find([row])
+        return bytes(self._pictures[place.start : place.start + place.size])
+
+    def self_test(self) -> None:
+        """Ask the golden queries; raises BundleError where this device answers otherwise than the one that built it."""
+        try:
+            golden = Golden.read(self.bundle.member(GOLDEN_FILE))
+            golden.check(self.embedder, self.index, self.picture)
+        except EdgeSearchError as error:
+            raise BundleError(f"{self.bundle.path}: {error}") from error
+
+    def let_go(self) -> None:
+        """Take out of memory what the last searches read of large files."""
+        self.index.let_go()
+        if self.local is not None:
+            self.local.let_go()
+
+    def close(self) -> None:
+        """Close the catalogue and remove temporary files."""
+        self.catalog.close()
+        self.bundle.close()
+
+    def _check_parts(self) -> None:
+        """Fail closed where parts do not belong together: scores of two embedding spaces are nonsense."""
+        path, found = self.bundle.path, bindings(self.embedder, self.index, self.local)
+        for part, digest in found.items():
+            if self.bundle.manifest.hashes.get(part) != digest:
+                raise BundleError(f"{path}: its {part} is not the one it was built with; build the bundle again.")
+        if self.local is not None and len(self.local) != len(self.index):
+            raise BundleError(
+                f"{path}: its local features are of {len(self.local)} pictures, its index of {len(self.index)}; build "
+                "the bundle again."
+            )
+        if self.index.space != self.embedder.space or len(self.index) != self.catalog.rows:
+            raise BundleError(
+                f"{path}: the index holds {len(self.index)} rows for model {self.index.space[:8]}, but there are "
+                f"{self.catalog.rows} pictures and model {self.embedder.space[:8]}; build the bundle again."
+            )
+
+
+def bindings(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) -> dict[str, str]:
+    """The hashes by which a manifest binds model, preprocessing, codebooks and index to each other."""
+    rotation, codebook = index.blocks.rotation, index.blocks.codebook
+    return {
+        **({} if local is None else {"local": local.space}),
+        "model": embedder.network_sha256,
+        "preprocessing": embedder.config.preprocessing.digest(),
+        "codebook": sha256(rotation.tobytes() + codebook.tobytes()),
+        "index": index.space,
+    }
+
+
+def _embedder(bundle: Bundle, threads: int) -> Embedder:
+    config = ModelConfig.parse(bytes(bundle.member(MODEL + CONFIG_FILE)), f"{bundle.path}: {MODEL}{CONFIG_FILE}")
+    if len(config.files) != 1:
+        raise BundleError(f"{bundle.path}: its model names {len(config.files)} networks, expected one; build it again.")
+    ((file, _),) = config.files.values()
+    return Embedder(config, bytes(bundle.member(MODEL + file)), threads)
+
+
+def _calibration(bundle: Bundle) -> Calibration:
+    try:
+        return Calibration.from_dict(dict(bundle.manifest.calibration))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{bundle.path}: its calibration lacks or has a wrong {error}; build it again.") from error
