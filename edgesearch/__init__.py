@@ -8,7 +8,8 @@ answer.decision, answer.matches[0].name
 from .answer import Answer, Match
 from .build import Built, build
 from .decision import Calibration
-from .engine import Store, install, open, rollback
+from .device import export, install, log, rollback
+from .engine import Enrolment, Store, open
 from .errors import (
     BundleError,
     CatalogError,
@@ -31,6 +32,7 @@ __all__ = [
     "CatalogError",
     "DeviceError",
     "EdgeSearchError",
+    "Enrolment",
     "ImageError",
     "IndexFileError",
     "Match",
@@ -38,8 +40,10 @@ __all__ = [
     "SignatureError",
     "Store",
     "build",
+    "export",
     "install",
     "keygen",
+    "log",
     "open",
     "rollback",
 ]

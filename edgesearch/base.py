@@ -1,5 +1,9 @@
 """What a bundle holds, opened: network, index, print, catalogue, pictures. Nothing here ever changes it."""
 
+from typing import NamedTuple
+
+import numpy as np
+
 from .bundle import Bundle
 from .catalog import Catalog
 from .decision import Calibration
@@ -9,11 +13,30 @@ from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
 from .index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 from .local import FILE as LOCAL_FILE
-from .local import LocalIndex
-from .manifest import sha256
+from .local import KEPT, Coded, LocalIndex, steady
+from .manifest import Manifest, digest_of, sha256
 
 # Where the parts lie inside a bundle.
 MODEL, INDEX, CATALOG, PICTURES = "model/", "index/", "catalog.sqlite", "pictures.bin"
+
+
+class Reference(NamedTuple):
+    """A reference picture as photos are compared with it; coded: its print, None where the base knows none."""
+
+    embedding: np.ndarray
+    coded: Coded | None
+
+    def to_bytes(self) -> bytes:
+        """Little-endian: the embedding, then the print if there is one."""
+        return self.embedding.astype("<f4").tobytes() + (self.coded.to_bytes() if self.coded else b"")
+
+    @classmethod
+    def from_bytes(cls, data: bytes, dim: int) -> "Reference":
+        """dim: D; raises ValueError: not what `to_bytes` gives."""
+        embedding, coded = np.frombuffer(data[: 4 * dim], "<f4"), data[4 * dim :]
+        if embedding.shape != (dim,):
+            raise ValueError(f"an embedding of {len(embedding)} dimensions, where {dim} are expected")
+        return cls(embedding, Coded.from_bytes(coded) if coded else None)
 
 
 class Base:
@@ -44,6 +67,17 @@ class Base:
         """The small JPEG of a row of the index."""
         ((_, place),) = self.catalog.find([row])
         return bytes(self._pictures[place.start : place.start + place.size])
+
+    @property
+    def space(self) -> str:
+        """What a `reference` must have in common with those here: network, preprocessing and codebook, as a hash."""
+        return space_of(self.bundle.manifest)
+
+    def reference(self, picture: bytes) -> Reference:
+        """What is seen in a reference picture that is taught here, an encoded picture; raises ImageError."""
+        pixels = self.embedder.read(picture)
+        rows, _ = self.embedder.embed_references([pixels])
+        return Reference(rows[0], self.local.codebook.encode(steady(pixels, KEPT)) if self.local else None)
 
     def self_test(self) -> None:
         """Ask the golden queries; raises BundleError where this device answers otherwise than the one that built it."""
@@ -92,6 +126,11 @@ def bindings(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) 
         "codebook": sha256(rotation.tobytes() + codebook.tobytes()),
         "index": index.space,
     }
+
+
+def space_of(manifest: Manifest) -> str:
+    """The `space` of a bundle."""
+    return digest_of([manifest.hashes["index"], manifest.hashes.get("local", "")])
 
 
 def _embedder(bundle: Bundle, threads: int) -> Embedder:

@@ -6,7 +6,7 @@ import itertools
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from . import bundle, catalog, image, signing
+from . import bundle, catalog, exchange, image, signing
 from .base import CATALOG, INDEX, MODEL, PICTURES, bindings
 from .catalog import Entry, Picture, Product
 from .decision import Calibration, calibrate
@@ -40,13 +40,15 @@ Progress = Callable[[int, int], None]  # pictures done, pictures in all
 class Built:
     """What a build made.
 
-    Attributes: skipped: why each picture that was left out cannot be used; left_out: SKUs without any usable picture.
+    Attributes: skipped: why each picture that was left out cannot be used; left_out: SKUs without any usable picture;
+                notes: what was not merged as a device has it, and why.
     """
 
     manifest: Manifest
     size_bytes: int
     skipped: tuple[str, ...]
     left_out: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def build(
@@ -59,6 +61,7 @@ def build(
     sign: Path | None = None,
     next_key: Path | None = None,
     sequence: int | None = None,
+    merge: Sequence[Path] = (),
     seed: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> Built:
@@ -68,7 +71,8 @@ def build(
              precision: "int8" or "fp32"; skip_bad: leave out pictures that cannot be read, instead of stopping;
              local_features: features of the print kept of each picture, 20 bytes each; 0 for none;
              sign: private key; next_key: public key that devices trust from this bundle on, besides that of `sign`;
-             sequence: a device installs no bundle with a lower one; None for the seconds since 1970.
+             sequence: a device installs no bundle with a lower one; None for the seconds since 1970; merge: folders
+             with what devices were taught, as `export` writes them.
     Raises:  CatalogError: the catalogue, or without `skip_bad` any of its pictures, cannot be used;
              ModelError: the model cannot be used; BundleError: the output cannot be written; SignatureError: a key
              cannot be used.
@@ -83,7 +87,9 @@ def build(
     if sign:
         signing.sign(b"", sign)  # what is wrong with the key is said now, not after the pictures
     following = signing.read_public(next_key) if next_key else ""
-    entries = catalog.read_csv(catalogue)
+    entries, notes = exchange.merge(catalog.read_csv(catalogue), map(Path, merge))
+    if not entries:
+        raise CatalogError(f"{catalogue}: all its products are removed by what is merged; nothing was built.")
     embedder = Embedder.open(model, precision, threads=os.cpu_count() or 1)
     with _staging(output) as stage:
         codebook = default_codebook()
@@ -116,7 +122,7 @@ def build(
         manifest = bundle.write(output, stage, described, sign)
     used = {product.sku for product, _ in gallery.products}
     left_out = tuple(entry.product.sku for entry in entries if entry.product.sku not in used)
-    return Built(manifest, output.stat().st_size, tuple(gallery.skipped), left_out)
+    return Built(manifest, output.stat().st_size, tuple(gallery.skipped), left_out, tuple(notes))
 
 
 @dataclass

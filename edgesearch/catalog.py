@@ -6,9 +6,11 @@ import math
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from .errors import CatalogError
 
@@ -51,6 +53,16 @@ class Picture:
     source: str
     start: int
     size: int
+
+
+@dataclass(frozen=True)
+class Entered:
+    """A product as a catalogue file has it: its number, the rows of its pictures, and their sources."""
+
+    number: int
+    product: Product
+    rows: list[int]
+    sources: list[str]
 
 
 REQUIRED = ("sku", "name", "images")
@@ -155,6 +167,36 @@ def _product(row: dict[str, str], where: str) -> Product:
     )
 
 
+def details_of(product: Product) -> dict[str, Any]:
+    """Everything known of a product but its SKU, by name; what is empty is left out."""
+    table = {name: getattr(product, name) for name in _COLUMNS[1:]} | dict(product.attributes)
+    return {name: value for name, value in table.items() if value is not None}
+
+
+def product_of(sku: str, details: Mapping[str, Any]) -> Product:
+    """The product of which `details_of` gives these details; None is empty too."""
+    columns = {name: details.get(name) for name in _COLUMNS[1:]}
+    others = {name: value for name, value in details.items() if name not in columns and value is not None}
+    return _read([sku, *columns.values()], others)
+
+
+def checked(sku: str, details: Mapping[str, object]) -> dict[str, Any]:
+    """Details as somebody gives them, text or numbers, as they are kept; None or "" empties one.
+
+    Raises:  CatalogError: a detail, or the SKU, is none.
+    """
+    cells = {name: "" if value is None else str(value).strip() for name, value in details.items()}
+    odd = [name for name in cells if name in ("sku", "images") or not name]
+    try:
+        "".join([sku, *cells, *cells.values()]).encode()
+    except UnicodeEncodeError:
+        odd = [sku]
+    if odd or not sku.strip():
+        raise CatalogError(f"{(odd or [sku])[0]!r}: not a SKU or a detail of a product; give it as text.")
+    product = _product({"name": "-", **cells, "sku": sku}, sku)
+    return dict.fromkeys(cells) | {name: value for name, value in details_of(product).items() if name in cells}
+
+
 def _price(cell: str, where: str) -> float | None:
     try:
         price = float(cell or 0)
@@ -197,6 +239,7 @@ class Catalog:
         address = path.resolve().as_uri() + "?mode=ro&immutable=1"
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        weakref.finalize(self, self._connection.close)
         try:
             self._check(path.name)
             self._owner = [number for (number,) in self._query("SELECT product FROM picture ORDER BY row")]
@@ -230,10 +273,23 @@ class Catalog:
         )
         pairs = {}
         for row, source, start, size, *cells, attributes in found:
-            details = dict(zip(_COLUMNS, cells, strict=True))
-            product = Product(**details, attributes=tuple(json.loads(attributes).items()))
-            pairs[row] = product, Picture(row, source, start, size)
+            pairs[row] = _read(cells, json.loads(attributes)), Picture(row, source, start, size)
         return [pairs[row] for row in rows]
+
+    def named(self, skus: Iterable[str]) -> dict[str, Entered]:
+        """What is here of these SKUs, by SKU; those that are not here are left out."""
+        columns = ", ".join(_COLUMNS)
+        found = self._query(
+            f"SELECT number, {columns}, attributes, row, source FROM product JOIN picture ON product = number "
+            "WHERE sku IN (SELECT value FROM json_each(?)) ORDER BY row",
+            json.dumps(list(skus)),
+        )
+        entered: dict[str, Entered] = {}
+        for number, *cells, attributes, row, source in found:
+            one = entered.setdefault(cells[0], Entered(number, _read(cells, json.loads(attributes)), [], []))
+            one.rows.append(row)
+            one.sources.append(source)
+        return entered
 
     def skus(self) -> set[str]:
         """All SKUs."""
@@ -254,3 +310,8 @@ class Catalog:
     def _query(self, sql: str, *arguments: object) -> list[tuple]:  # type: ignore[type-arg]
         with self._lock:
             return self._connection.execute(sql, arguments).fetchall()
+
+
+def _read(cells: Sequence[Any], attributes: Mapping[str, str]) -> Product:
+    """cells: in the order of `_COLUMNS`."""
+    return Product(**dict(zip(_COLUMNS, cells, strict=True)), attributes=tuple(attributes.items()))

@@ -16,16 +16,22 @@ from typing import Any
 
 from tqdm import tqdm
 
-from . import catalog, engine, evaluate, signing
+from . import catalog, device, engine, evaluate, signing
 from .answer import Answer
 from .build import build
 from .errors import EdgeSearchError
 from .local import KEPT, MOST_KEPT
 from .manifest import Manifest
+from .overlay import Event
 from .slots import open_bundle
 
+DETAILS = ("name", *catalog.OPTIONAL)
+WHO = "for the log (default: the user of the system)"
 STORE = ".edge file, or device folder"
-COMMANDS = ("keygen", "build", "install", "rollback", "search", "eval", "inspect", "verify")
+COMMANDS = (
+    "keygen", "build", "install", "rollback", "search", "enrol", "edit", "remove", "undo", "overlay", "log", "eval",
+    "inspect", "verify",
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,11 +67,65 @@ def _keygen(options: argparse.Namespace) -> None:
 
 
 def _install(options: argparse.Namespace) -> None:
-    _runs(options.to, engine.install(options.bundle, options.to, options.trust))
+    _runs(options.to, device.install(options.bundle, options.to, options.trust, options.who))
 
 
 def _rollback(options: argparse.Namespace) -> None:
-    _runs(options.device, engine.rollback(options.device))
+    _runs(options.device, device.rollback(options.device, options.who))
+
+
+def _enrol(options: argparse.Namespace) -> None:
+    with engine.open(options.device) as store:
+        done = store.enrol(options.sku, options.photo, who=options.who, **_details(options))
+    print(f"{options.sku}: {done.product.name}; {done.pictures} pictures taught, found from now on.")
+    if done.like:
+        _say(f"note: before, the first photo was taken for {done.like.sku} {done.like.name}; `undo` takes this back.")
+
+
+def _edit(options: argparse.Namespace) -> None:
+    details = _details(options)
+    with engine.open(options.device) as store:
+        product = store.edit(options.sku, who=options.who, **details)
+    shown = vars(product) | dict(product.attributes)
+    print(
+        f"{product.sku}: {product.name}; {', '.join(f'{name} {shown.get(name)}' for name in details) or 'unchanged'}."
+    )
+
+
+def _remove(options: argparse.Namespace) -> None:
+    with engine.open(options.device) as store:
+        store.remove(options.sku, who=options.who)
+    print(f"{options.sku}: is not found any more; `undo` takes this back.")
+
+
+def _undo(options: argparse.Namespace) -> None:
+    with engine.open(options.device) as store:
+        event = store.undo(who=options.who)
+    print(f"{event.sku}: line {event.detail['undoes']} of the log is undone.")
+
+
+def _overlay(options: argparse.Namespace) -> None:
+    count = device.export(options.device, options.output)
+    print(f"{options.output}: what was taught of {count} products; merge it with `build --merge-overlay`.")
+
+
+def _log(options: argparse.Namespace) -> None:
+    for event in device.log(options.device):
+        print(json.dumps(event.to_dict(), ensure_ascii=False) if options.json else _line(event))
+
+
+def _line(event: Event) -> str:
+    said = event.detail.get("after") or {}
+    details = [f"{name}={value}" for name, value in (said.get("details") or {}).items()]
+    if "sequence" in event.detail:
+        details = [f"{event.detail['name']}, sequence {event.detail['sequence']}"]
+    return "  ".join([f"{event.number:5}", event.time, event.who, event.what, event.sku, *details]).rstrip()
+
+
+def _details(options: argparse.Namespace) -> dict[str, str]:
+    """What was said of a product; an empty text empties a detail."""
+    given = {name: getattr(options, name) for name in DETAILS if getattr(options, name) is not None}
+    return given | dict(options.attribute)
 
 
 def _runs(device: Path, manifest: Manifest) -> None:
@@ -83,10 +143,13 @@ def _build(options: argparse.Namespace) -> None:
             sign=options.sign,
             next_key=options.next_key,
             sequence=options.sequence,
+            merge=options.merge_overlay,
             progress=progress,
         )
     for reason in built.skipped:
         _say(f"left out {reason}")
+    for note in built.notes:
+        _say(note)
     if built.left_out:
         _say(f"products without any usable picture: {', '.join(built.left_out)}")
     counts, accuracy = built.manifest.counts, built.manifest.accuracy
@@ -206,6 +269,13 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
+def _named(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
 def _features(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST_KEPT:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_KEPT}")
@@ -236,6 +306,9 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--sequence", type=_at_least_one, metavar="N", help="devices take no lower one (default: seconds since 1970)"
     )
+    added.add_argument(
+        "--merge-overlay", type=Path, nargs="+", default=[], metavar="FOLDER", help="what `overlay export` wrote"
+    )
     many = added.add_mutually_exclusive_group()
     many.add_argument(
         "--local",
@@ -254,9 +327,40 @@ def _parser() -> argparse.ArgumentParser:
         "--to", type=Path, required=True, metavar="DEVICE", help="device folder; made where it is absent"
     )
     added.add_argument("--trust", type=Path, metavar="PUB", help="public key that a new device trusts from now on")
+    added.add_argument("--who", help=WHO)
 
     added = command("rollback", _rollback, "Run again what ran before the last install.", "device")
     added.add_argument("device", type=Path, help="device folder")
+    added.add_argument("--who", help=WHO)
+
+    def teaching(name: str, run: Callable[..., Any], text: str, example: str) -> argparse.ArgumentParser:
+        added = command(name, run, text, example)
+        added.add_argument("device", type=Path, help="device folder")
+        added.add_argument("--who", help=WHO)
+        if name != "undo":
+            added.add_argument("--sku", required=True, help="SKU of the product")
+        if name in ("enrol", "edit"):
+            for detail in DETAILS:
+                added.add_argument(f"--{detail}", help=f'its {detail}; "" for none')
+            added.add_argument(
+                "--attribute", type=_named, action="append", default=[], metavar="NAME=VALUE", help="any other detail"
+            )
+        return added
+
+    added = teaching("enrol", _enrol, "Teach a device a product.", 'device --sku P-9 --name "Blue mug" photo.jpg')
+    added.add_argument("photo", nargs="+", help="picture files, 1 to 5")
+    teaching("edit", _edit, "Change details of a product on a device.", "device --sku P-9 --price 4.50")
+    teaching("remove", _remove, "Show a product on a device no more.", "device --sku P-9")
+    teaching("undo", _undo, "Take back what a device was taught last.", "device")
+
+    added = command("overlay", _overlay, "Write what a device was taught into a folder.", "export device -o taught")
+    added.add_argument("action", choices=["export"], help="what to do")
+    added.add_argument("device", type=Path, help="device folder")
+    added.add_argument("-o", "--output", type=Path, required=True, help="new folder, for `build --merge-overlay`")
+
+    added = command("log", _log, "Print all that was done to a device, checked.", "device")
+    added.add_argument("device", type=Path, help="device folder")
+    added.add_argument("--json", action="store_true", help="one JSON object a line")
 
     added = command("search", _search, "Find the product a photo shows.", "store.edge photo.jpg")
     added.add_argument("store", type=Path, help=STORE)

@@ -1,32 +1,58 @@
 """The object users hold: open a store, show it a photo, get an answer."""
 
+import functools
 import os
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from . import signing
+from . import catalog, changes, image, signing
 from .answer import Answer, Match
 from .base import Base
 from .bundle import Bundle
-from .gallery import VERIFIED, Gallery, is_sure
+from .catalog import Product
+from .changes import Change
+from .errors import CatalogError, DeviceError
+from .gallery import VERIFIED, Beside, Found, Gallery, is_sure, merged
 from .image import Photo
 from .local import look
-from .manifest import Manifest
-from .slots import Slots, open_bundle
+from .overlay import Event, Overlay, Taught
+from .sealing import Seal
+from .slots import open_bundle
 from .views import explained
 
+MOST_PHOTOS = 5  # of one enrolment
+TAUGHT_SIDE = 960  # px; the longer side at most, of pictures that are taught
 T = TypeVar("T")
 
 
-class Store:
-    """An open catalogue with its model. Safe to share between threads."""
+@dataclass(frozen=True)
+class Enrolment:
+    """What was enrolled.
 
-    def __init__(self, base: Base):
-        self.base = base
+    Attributes: product: as it is shown from now on; pictures: how many of its reference pictures were taught here;
+                like: another product that its first photo was taken for, None where it was for none.
+    """
+
+    product: Product
+    pictures: int
+    like: Match | None
+
+
+class Store:
+    """An open catalogue with its model, and what the device was taught. Safe to share between threads."""
+
+    def __init__(self, path: Path, threads: int = 1, trusted: Collection[str] = ()):
+        """As `open` says; trusted: as `Bundle` has it."""
+        self._path, self._threads, self._lock = path, threads, threading.Lock()
+        self.base = _base(path, threads, trusted)
+        self.overlay = Overlay(path, Seal()) if os.path.isdir(path) else None
+        self._gallery = _untaught(self.base)
 
     @property
     def bundle(self) -> Bundle:
@@ -39,11 +65,12 @@ class Store:
         Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 RGB array; k: products wanted;
                  fast: one look at the photo, its centre, instead of three, and none at its print; less than half the
                  time, and less accurate.
-        Raises:  ImageError: the photo cannot be read; ValueError: k < 1.
+        Raises:  ImageError: the photo cannot be read; DeviceError: what was taught cannot be; ValueError: k < 1.
         """
         if k < 1:
             raise ValueError(f"k is {k}; expected at least 1.")
-        base, gallery = self.base, Gallery(self.base)
+        gallery = self._now()
+        base = gallery.base
         elapsed: dict[str, float] = {}
         pixels = _timed(elapsed, "image", lambda: base.embedder.read(photo))
         embedding, objects = _timed(elapsed, "embed", lambda: base.embedder.see([pixels], fast))
@@ -55,8 +82,13 @@ class Store:
         matches = _timed(elapsed, "catalog", lambda: gallery.matches(found[:k], pixels.shape[:2]))
         elapsed["total"] = sum(elapsed.values())
         scores = np.array([one.score for one in found[:2]])
-        decision = base.calibration.decide(scores, found[0].cosine, found[0].evidence.points)
+        best = found[0] if found else Found(0, -1.0)  # all may be removed
+        decision = base.calibration.decide(scores, best.cosine, best.evidence.points)
         return Answer(_photo_name(photo), decision, matches, elapsed)
+
+    def skus(self) -> set[str]:
+        """The SKUs of all products that can be found."""
+        return self._now().skus()
 
     def embed(self, photos: Sequence[Photo], fast: bool = False) -> np.ndarray:
         """Embeddings of photos, as `search` uses them: (B, D) float32, unit rows; raises ImageError."""
@@ -64,7 +96,63 @@ class Store:
 
     def picture(self, match: Match) -> bytes:
         """The reference image of a match, as a small JPEG."""
-        return self.base.picture(match.row)
+        taught = match.row - len(self.base.index)
+        return self.base.picture(match.row) if taught < 0 else self._taught().picture(taught)
+
+    def enrol(self, sku: str, photos: Sequence[Photo], *, who: str | None = None, **details: object) -> Enrolment:
+        """Teach the device a product, or more pictures of one that it knows; it is found from then on.
+
+        Args:    photos: 1 to 5, each as `search` takes one; who: for the log, None for the user of this process;
+                 details: name, price and the others of `catalog.Product`, any other name is an attribute's; of a
+                 product that is known, those that change.
+        Raises:  ImageError: a photo cannot be read; CatalogError: a detail is wrong, or a new product has no name;
+                 DeviceError: the store is a file, or its folder cannot be changed. Then nothing is changed.
+        """
+        if not 1 <= len(photos) <= MOST_PHOTOS:
+            raise CatalogError(f"{sku}: {len(photos)} photos; give 1 to {MOST_PHOTOS} of them.")
+        overlay, base, given = self._taught(), self.base, catalog.checked(sku, details)
+        pictures = [image.thumbnail(image.read(photo, TAUGHT_SIDE), TAUGHT_SIDE) for photo in photos]
+        seen = [(picture, base.reference(picture).to_bytes()) for picture in pictures]
+        answer, known = self.search(pictures[0], k=1), _known(base, sku)
+        revise = functools.partial(changes.enrolled, sku, base=known, details=given)
+        change = _after(overlay.change("enrol", sku, revise, who, seen, base.space))
+        like = [match for match in answer.matches if answer.decision != "unknown" and match.sku != sku]
+        return Enrolment(_shown(change, sku, known), len(change.pictures), like[0] if like else None)
+
+    def edit(self, sku: str, *, who: str | None = None, **details: object) -> Product:
+        """Change details of a product, and return it as it is shown from then on.
+
+        Args:    who, details: as `enrol` has them; None empties one.
+        Raises:  CatalogError: no such product, or a detail is wrong; DeviceError: as `enrol`.
+        """
+        given, known = catalog.checked(sku, details), _known(self.base, sku)
+        revise = functools.partial(changes.edited, sku, base=known, details=given)
+        return _shown(_after(self._taught().change("edit", sku, revise, who)), sku, known)
+
+    def remove(self, sku: str, *, who: str | None = None) -> None:
+        """Show a product no more; raises CatalogError: no such product; DeviceError: as `enrol`."""
+        revise = functools.partial(changes.removed, sku, base=_known(self.base, sku))
+        self._taught().change("remove", sku, revise, who)
+
+    def undo(self, *, who: str | None = None) -> Event:
+        """Take back the last enrolment, edit or removal that was not yet taken back, one more each time.
+
+        Raises:  DeviceError: there was none since the last installation; or as `enrol`.
+        """
+        return self._taught().undo(who)
+
+    def reopen(self) -> bool:
+        """Go on with what the device runs by now; searches under way end with what they began with.
+
+        Returns: whether it is another bundle.
+        Raises:  EdgeSearchError: it cannot be opened; the store goes on with what it has.
+        """
+        base = _base(self._path, self._threads)
+        if base.bundle.digest == self.base.bundle.digest:
+            base.close()
+            return False
+        self.base = base  # the old one goes with the last search that uses it
+        return True
 
     def self_test(self) -> None:
         """Ask the golden queries; raises BundleError where this device answers otherwise than the one that built it."""
@@ -83,12 +171,30 @@ class Store:
     def close(self) -> None:
         """Close the catalogue and remove temporary files; the store is not used afterwards."""
         self.base.close()
+        if self.overlay:
+            self.overlay.close()
 
     def __enter__(self) -> "Store":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _now(self) -> Gallery:
+        """The base with all that is taught by now."""
+        gallery, version = self._gallery, self.overlay.version() if self.overlay else 0
+        if (gallery.base, gallery.version) != (self.base, version):
+            with self._lock:  # one thread merges, the others find it done
+                gallery = self._gallery
+                if gallery.base is not self.base or gallery.version < version:
+                    gallery = merged(self.base, self.overlay, gallery) if self.overlay else _untaught(self.base)
+                    self._gallery = gallery
+        return gallery
+
+    def _taught(self) -> Overlay:
+        if self.overlay is None:
+            raise DeviceError(f"{self._path}: a file cannot be taught; install it in a device folder, and give that.")
+        return self.overlay
 
 
 def open(path: str | os.PathLike[str], threads: int = 1, trust: Path | None = None) -> Store:
@@ -98,39 +204,35 @@ def open(path: str | os.PathLike[str], threads: int = 1, trust: Path | None = No
              trust: public key that must have signed it, None for what a device has checked or whoever gave the file.
     Raises:  EdgeSearchError: it is not a bundle, or damaged, or its parts do not belong together.
     """
-    bundle = open_bundle(Path(path), [signing.read_public(trust)] if trust else ())
+    return Store(Path(path), threads, [signing.read_public(trust)] if trust else ())
+
+
+def _base(path: Path, threads: int, trusted: Collection[str] = ()) -> Base:
+    bundle = open_bundle(path, trusted)
     try:
-        return Store(Base(bundle, threads))
+        return Base(bundle, threads)
     except BaseException:
         bundle.close()
         raise
 
 
-def install(bundle: str | os.PathLike[str], device: str | os.PathLike[str], trust: Path | None = None) -> Manifest:
-    """Install a bundle in a device folder beside the one that runs there, and switch to it.
-
-    Verified, copied, verified again, and asked its golden queries first; whatever fails or interrupts that, the old one
-    runs on. A running process goes on with what it has open.
-
-    Args:    device: made where it is absent; trust: public key that a new device trusts from now on.
-    Raises:  SignatureError: signed by nobody whom the device trusts; BundleError: damaged, or does not do on this
-             device what it did where it was built; DeviceError: older than what the device has had, another
-             installation is going on, or the folder cannot be changed.
-    """
-    return Slots(Path(device)).install(Path(bundle), trust, _tried)
+def _untaught(base: Base) -> Gallery:
+    return Gallery(base, 0, Beside.of(base.catalog, Taught()), {})
 
 
-def rollback(device: str | os.PathLike[str]) -> Manifest:
-    """Go back to the bundle that ran before the last one; raises BundleError, DeviceError."""
-    return Slots(Path(device)).roll_back(_tried)
+def _known(base: Base, sku: str) -> Product | None:
+    entered = base.catalog.named([sku]).get(sku)
+    return entered.product if entered else None
 
 
-def _tried(bundle: Bundle) -> None:
-    base = Base(bundle)
-    try:
-        base.self_test()
-    finally:
-        base.catalog.close()
+def _after(event: Event) -> Change:
+    return Change.from_dict(event.detail["after"])
+
+
+def _shown(change: Change, sku: str, known: Product | None) -> Product:
+    product = change.applied(sku, known)
+    assert product is not None  # by the rules of `changes`
+    return product
 
 
 def _timed(elapsed: dict[str, float], stage: str, work: Callable[[], T]) -> T:

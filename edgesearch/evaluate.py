@@ -59,7 +59,7 @@ def evaluate(
     Args:    queries: (photo, SKU); an empty SKU: a product that is not in the catalogue; fast: as in `Store.search`.
     Raises:  CatalogError: a SKU is not in the catalogue; ImageError: a photo cannot be read.
     """
-    strange = sorted({sku for _, sku in queries if sku} - store.base.catalog.skus())
+    strange = sorted({sku for _, sku in queries if sku} - store.skus())
     if strange:
         raise CatalogError(
             f"{len(strange)} SKUs of the queries are not in {store.bundle.path} (the first: {strange[0]}); "

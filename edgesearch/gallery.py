@@ -1,14 +1,22 @@
-"""All reference pictures that a photo is compared with, and the products they show."""
+"""All reference pictures that a photo is compared with, and the products they show: a base, and what was taught beside.
 
-from collections.abc import Iterable
+A row is the number of a picture: those of the base as its index has them, then those that were taught. A product's
+number is that of the base's catalogue, or one after them.
+"""
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .answer import Match
-from .base import Base
+from .base import Base, Reference
+from .catalog import Catalog, Picture, Product
+from .errors import DeviceError
 from .index import Hits
-from .local import NOTHING, Evidence, Print
+from .local import NOTHING, Evidence, LocalIndex, Print
+from .overlay import Overlay, Taught
 
 ROWS_PER_RESULT = 4  # rows asked of the index for each product wanted, before asking again for more
 SURE_LEAD = 0.1  # of the best cosine, with which the print is not looked at: it never mended what led by so much
@@ -30,30 +38,80 @@ class Found:
         return self.evidence.raise_score(self.cosine)
 
 
-class Gallery:
-    """The pictures of a base."""
+@dataclass
+class Beside:
+    """What was taught, as it changes a catalogue.
 
-    def __init__(self, base: Base):
-        self.base = base
+    Attributes: products: those that something is said of, by number; shown: how many there are in all; hidden: rows of
+                the base that are not shown, by SKU; pictures: of those that were taught, the overlay's number, the name
+                and the number of the product.
+    """
+
+    products: dict[int, Product]
+    shown: int
+    hidden: dict[str, list[int]]
+    pictures: list[tuple[int, str, int]]
+
+    @classmethod
+    def of(cls, catalog: Catalog, taught: Taught) -> "Beside":
+        """Merge by the rules of `changes`."""
+        merged = cls({}, len(catalog), {}, [])
+        entered = catalog.named(taught.changes)
+        for number, (sku, change) in enumerate(taught.changes.items(), len(catalog)):
+            known = entered.get(sku)
+            product = change.applied(sku, known.product if known else None)
+            merged.shown += (product is not None) - (known is not None)
+            if product is not None:
+                number = known.number if known else number
+                beside = change.beside(known.sources if known else [])
+                merged.products[number] = product
+                merged.pictures += [(picture, name, number) for name, picture in beside.items()]
+            elif known:
+                merged.hidden[sku] = known.rows
+        return merged
+
+
+class Gallery:
+    """What photos are compared with at one moment. Safe to share between threads.
+
+    Attributes: version: of what was taught; references: what is seen in the taught pictures, by the overlay's number.
+    """
+
+    def __init__(self, base: Base, version: int, beside: Beside, references: Mapping[int, Reference]):
+        """As the attributes."""
+        self.base, self.version, self.references, self._beside = base, version, references, beside
+        taught = [references[picture] for picture, _, _ in beside.pictures]
+        self._embeddings = np.array([one.embedding for one in taught], np.float32).reshape(-1, base.index.dim)
+        prints = [one.coded for one in taught if one.coded]
+        self._local = LocalIndex.build(base.local.codebook, prints) if base.local and prints else None
+        self._shown = np.ones(len(base.index), bool)
+        self._shown[[row for rows in beside.hidden.values() for row in rows]] = False
+        self._allowed = base.index.allow(self._shown) if beside.hidden else None
+
+    def skus(self) -> set[str]:
+        """Of all products that are shown."""
+        own = {product.sku for product in self._beside.products.values()}
+        return (self.base.catalog.skus() | own) - self._beside.hidden.keys()
 
     def nearest(self, embedding: np.ndarray, k: int) -> list[Found]:
         """The nearest pictures, nearest first: enough of them to show k products, where there are as many.
 
         Args:    embedding: (1, D) float32, unit row.
         """
-        wanted = min(k, len(self.base.catalog))
-        rows = min(len(self.base.index), k * ROWS_PER_RESULT)
+        index, wanted = self.base.index, min(k, self._beside.shown)
+        taught = self._taught(embedding)
+        rows = min(len(index), k * ROWS_PER_RESULT)
         while True:
-            pictures = _pictures(self.base.index.search(embedding, rows))
-            if len(self.by_product(pictures)) >= wanted or rows >= len(self.base.index):
-                return pictures
-            rows = min(len(self.base.index), rows * 4)
+            pictures = _pictures(index.search(embedding, rows, allowed=self._allowed))
+            if len(self.by_product([*pictures, *taught])) >= wanted or rows >= len(index):
+                return sorted([*pictures, *taught], key=lambda one: -one.cosine) if taught else pictures
+            rows = min(len(index), rows * 4)
 
     def by_product(self, pictures: Iterable[Found]) -> dict[int, Found]:
         """The first picture of each product speaks for it."""
         first: dict[int, Found] = {}
         for one in pictures:
-            first.setdefault(self.base.catalog.owner(one.row), one)
+            first.setdefault(self._owner(one.row), one)
         return first
 
     def verified(self, near: list[Found], photo: Print, embedding: np.ndarray) -> list[Found]:
@@ -62,42 +120,98 @@ class Gallery:
         A product's nearest picture and the one whose print agrees most need not be the same: photos of a product differ
         in what they show of it.
         """
-        assert self.base.local is not None
         looked = near[:VERIFIED]
         seen = {one.row for one in looked}
-        named = [row for row in self.base.local.candidates(photo, NAMED).tolist() if row not in seen]
-        looked = [*looked, *self._compared(named, embedding)]
-        evidence = self.base.local.verify(photo, [one.row for one in looked])
-        looked = [replace(one, evidence=agrees) for one, agrees in zip(looked, evidence, strict=True)]
+        looked = [*looked, *self._compared([row for row in self._named(photo) if row not in seen], embedding)]
+        looked = self._agreeing(looked, photo)
         nearest = self.by_product(sorted([*near, *looked], key=lambda one: -one.cosine))
         agreeing = self.by_product(sorted(looked, key=lambda one: -one.evidence.weight))
         together = [_together(one, agreeing.get(product, one)) for product, one in nearest.items()]
         return sorted(together, key=lambda one: -one.score)
 
-    def matches(self, found: list[Found], size: tuple[int, ...]) -> tuple[Match, ...]:
+    def matches(self, found: Sequence[Found], size: tuple[int, ...]) -> tuple[Match, ...]:
         """What is known of these products; size: (H, W) of the photo."""
-        details = self.base.catalog.find([one.row for one in found])
+        rows = [one.row for one in found if one.row < len(self.base.index)]
+        entered = dict(zip(rows, self.base.catalog.find(rows), strict=True))
         shares = np.array([max(size) / size[1], max(size) / size[0]])
-        return tuple(
-            Match(
-                product,
-                one.score,
-                picture.source,
-                one.row,
-                one.evidence.points,
-                tuple((x, y) for x, y in (one.evidence.outline * shares).tolist()),
-                one.evidence.mirrored,
-            )
-            for one, (product, picture) in zip(found, details, strict=True)
-        )
+        return tuple(self._match(one, entered.get(one.row), shares) for one in found)
+
+    def _match(self, one: Found, entered: tuple[Product, Picture] | None, shares: np.ndarray) -> Match:
+        changed = self._beside.products.get(self._owner(one.row))
+        if entered:
+            product, source, row = changed or entered[0], entered[1].source, one.row
+        else:
+            assert changed is not None
+            picture, source, _ = self._beside.pictures[one.row - len(self.base.index)]
+            product, row = changed, len(self.base.index) + picture
+        outline = tuple((x, y) for x, y in (one.evidence.outline * shares).tolist())
+        return Match(product, one.score, source, row, one.evidence.points, outline, one.evidence.mirrored)
+
+    def _owner(self, row: int) -> int:
+        """The number of a row's product."""
+        own = row - len(self.base.index)
+        return self.base.catalog.owner(row) if own < 0 else self._beside.pictures[own][2]
+
+    def _taught(self, embedding: np.ndarray) -> list[Found]:
+        """All taught pictures."""
+        cosines = self._embeddings @ embedding[0]
+        return [Found(row, cosine) for row, cosine in enumerate(cosines.tolist(), len(self.base.index))]
+
+    def _named(self, photo: Print) -> list[int]:
+        """Rows that share most words with a photo."""
+        named: list[int] = []
+        if self.base.local:
+            named += self.base.local.candidates(photo, NAMED, self._shown if self._beside.hidden else None).tolist()
+        if self._local:
+            named += (self._local.candidates(photo, NAMED) + len(self.base.index)).tolist()
+        return named
 
     def _compared(self, rows: list[int], embedding: np.ndarray) -> list[Found]:
         """Those rows with their cosines."""
-        if not rows:
-            return []
-        mask = np.zeros(len(self.base.index), bool)
-        mask[rows] = True
-        return _pictures(self.base.index.search(embedding, len(rows), allowed=self.base.index.allow(mask)))
+        index = self.base.index
+        known = [row for row in rows if row < len(index)]
+        found = [one for one in self._taught(embedding) if one.row in rows] if len(known) < len(rows) else []
+        if known:
+            mask = np.zeros(len(index), bool)
+            mask[known] = True
+            found += _pictures(index.search(embedding, len(known), allowed=index.allow(mask)))
+        return found
+
+    def _agreeing(self, found: list[Found], photo: Print) -> list[Found]:
+        """The same with what their print has in common with a photo's."""
+        first = len(self.base.index)
+        evidence: dict[int, Evidence] = {}
+        for local, start, end in ((self.base.local, 0, first), (self._local, first, first + len(self._embeddings))):
+            rows = [one.row for one in found if start <= one.row < end]
+            if local and rows:
+                evidence |= zip(rows, local.verify(photo, [row - start for row in rows]), strict=True)
+        return [replace(one, evidence=evidence.get(one.row, NOTHING)) for one in found]
+
+
+def merged(base: Base, overlay: Overlay, before: Gallery | None = None) -> Gallery:
+    """The base with what is taught now; before: whose references need not be read again. Raises DeviceError."""
+    while True:
+        taught = overlay.taught()
+        beside = Beside.of(base.catalog, taught)
+        known = before.references if before and before.base is base else {}
+        try:
+            return Gallery(base, taught.version, beside, _references(base, overlay, beside, known))
+        except DeviceError:
+            if overlay.version() == taught.version:  # otherwise a picture may have gone in between
+                raise
+
+
+def _references(base: Base, overlay: Overlay, beside: Beside, known: Mapping[int, Reference]) -> dict[int, Reference]:
+    """What is seen in the taught pictures; where another network saw them last, they are looked at again."""
+    wanted = [picture for picture, _, _ in beside.pictures]
+    references = {picture: known[picture] for picture in wanted if picture in known}
+    kept = overlay.references(base.space, [picture for picture in wanted if picture not in references])
+    references |= {picture: Reference.from_bytes(data, base.index.dim) for picture, data in kept.items()}
+    seen = {p: base.reference(overlay.picture(p)) for p in wanted if p not in references}
+    if seen:
+        with contextlib.suppress(DeviceError):  # where the folder cannot be written, each time anew
+            overlay.keep_references(base.space, {picture: one.to_bytes() for picture, one in seen.items()})
+    return references | seen
 
 
 def is_sure(found: list[Found]) -> bool:

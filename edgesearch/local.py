@@ -90,6 +90,25 @@ class Coded(NamedTuple):
     places: np.ndarray
     words: np.ndarray
 
+    def to_bytes(self) -> bytes:
+        """Little-endian: P as uint32, then the arrays one after another."""
+        parts = (self.packed, self.places, self.words.astype("<u2"))
+        return self.size.to_bytes(4, "little") + b"".join(part.tobytes() for part in parts)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Coded":
+        """Raises ValueError: not what `to_bytes` gives."""
+        size = int.from_bytes(data[:4], "little")
+        rows = -(-size // BLOCK) * BLOCK
+        codes = rows * SUBQUANTIZERS // 2
+        packed, places, words = data[4:][:codes], data[4 + codes :][: 4 * rows], data[4 + codes + 4 * rows :]
+        return cls(
+            size,
+            np.frombuffer(packed, np.uint8).reshape(rows // BLOCK, SUBQUANTIZERS // 2, BLOCK),
+            np.frombuffer(places, np.uint8).reshape(rows, 4),
+            np.frombuffer(words, "<u2"),
+        )
+
 
 class Evidence(NamedTuple):
     """What a photo and a reference image have in common.
@@ -270,8 +289,11 @@ class LocalIndex:
         for pages in self._pages:
             pages.let_go()
 
-    def candidates(self, photo: Print, count: int) -> np.ndarray:
-        """The pictures that share most words with a photo, best first: (at most count,) int64."""
+    def candidates(self, photo: Print, count: int, allowed: np.ndarray | None = None) -> np.ndarray:
+        """The pictures that share most words with a photo, best first: (at most count,) int64.
+
+        Args:    allowed: (N,) bool, None for all.
+        """
         words = self.codebook.words_of(photo.descriptors)
         words = words[np.argsort(-self._idf[words], kind="stable")]  # the rarest first
         starts = self._parts["word_starts"].reshape(-1, WORDS + 1).astype(np.int64)
@@ -282,7 +304,7 @@ class LocalIndex:
         for page in range(len(starts)):
             spans = first[page, :enough], last[page, :enough]
             kernel.vote(self._parts["postings"], *spans, weights, scores[page * PAGE :][:PAGE])
-        scores *= self._norms
+        scores *= self._norms if allowed is None else self._norms * allowed
         best = np.argsort(-scores, kind="stable")[:count]
         return best[scores[best] > 0]
 

@@ -77,10 +77,16 @@ class Slots:
 
         Raises:  DeviceError: nothing is installed there; BundleError: it is damaged.
         """
-        state = self._state()
-        if state is None:
-            raise DeviceError(f"{self.folder}: no device folder, nothing is installed there; install a bundle first.")
+        state = self._installed()
         return self._bundle(state, state.slot, trusted)
+
+    def digests(self) -> Mapping[str, str]:
+        """The hash of the manifest in each slot; raises DeviceError: nothing is installed."""
+        return self._installed().installed
+
+    def bundle(self, slot: str) -> Bundle:
+        """The bundle in a slot, as `open` gives that which runs."""
+        return self._bundle(self._installed(), slot)
 
     def install(self, source: Path, trust: Path | None, check: Check) -> Manifest:
         """Verify a bundle, copy it, try it, and run it from now on; `engine.install` says the rest."""
@@ -151,6 +157,12 @@ class Slots:
         finally:
             bundle.close()
         return bundle.manifest
+
+    def _installed(self) -> State:
+        state = self._state()
+        if state is None:
+            raise DeviceError(f"{self.folder}: no device folder, nothing is installed there; install a bundle first.")
+        return state
 
     def _state(self) -> State | None:
         path = self.folder / CURRENT

@@ -1,0 +1,97 @@
+"""A device folder as a whole: the bundle it runs, what it was taught, and the log of what was done to it."""
+
+import contextlib
+import functools
+import os
+from pathlib import Path
+
+from . import exchange
+from .base import CATALOG, Base, space_of
+from .bundle import Bundle
+from .catalog import Catalog
+from .changes import Change
+from .errors import EdgeSearchError
+from .gallery import merged
+from .manifest import Manifest
+from .overlay import Event, Overlay
+from .sealing import Seal
+from .slots import Slots
+
+
+def install(
+    bundle: str | os.PathLike[str], device: str | os.PathLike[str], trust: Path | None = None, who: str | None = None
+) -> Manifest:
+    """Install a bundle in a device folder beside the one that runs there, and switch to it.
+
+    Verified, copied, verified again, and asked its golden queries first; whatever fails or interrupts that, the old one
+    runs on. A running process goes on with what it has open. What the device was taught stays, by the rules of
+    `changes`; what all its bundles say by then is forgotten.
+
+    Args:    device: made where it is absent; trust: public key that a new device trusts from now on; who: for the log,
+             None for the user of this process.
+    Raises:  SignatureError: signed by nobody whom the device trusts; BundleError: damaged, or does not do on this
+             device what it did where it was built; DeviceError: older than what the device has had, another
+             installation is going on, or the folder cannot be changed.
+    """
+    slots = Slots(Path(device))
+    manifest = slots.install(Path(bundle), trust, functools.partial(_tried, slots.folder, "install", who))
+    with contextlib.suppress(EdgeSearchError):  # it runs; what could not be forgotten can be next time
+        _fold(slots)
+    return manifest
+
+
+def rollback(device: str | os.PathLike[str], who: str | None = None) -> Manifest:
+    """Go back to the bundle that ran before the last one; raises BundleError, DeviceError."""
+    slots = Slots(Path(device))
+    return slots.roll_back(functools.partial(_tried, slots.folder, "rollback", who))
+
+
+def log(device: str | os.PathLike[str]) -> list[Event]:
+    """All that was done to a device, oldest first.
+
+    Raises:  DeviceError: nothing is installed there, or a line of the log is not what was written.
+    """
+    slots = Slots(Path(device))
+    slots.digests()
+    with contextlib.closing(Overlay(slots.folder, Seal())) as overlay:
+        return overlay.events()
+
+
+def export(device: str | os.PathLike[str], folder: str | os.PathLike[str]) -> int:
+    """Write what a device was taught into a new folder, for `build` to merge; as `exchange.export` says."""
+    slots = Slots(Path(device))
+    slots.digests()
+    with contextlib.closing(Overlay(slots.folder, Seal())) as overlay:
+        return exchange.export(overlay, Path(folder))
+
+
+def _tried(device: Path, what: str, who: str | None, bundle: Bundle) -> None:
+    """Just before a bundle runs: it answers as it should, and its network has seen all pictures that were taught."""
+    base = Base(bundle)
+    try:
+        base.self_test()
+        with contextlib.closing(Overlay(device, Seal())) as overlay:
+            merged(base, overlay)
+            manifest = bundle.manifest
+            detail = {"name": manifest.name, "sequence": manifest.sequence, "manifest": bundle.digest}
+            overlay.record(what, detail, who)
+    finally:
+        base.catalog.close()
+
+
+def _fold(slots: Slots) -> None:
+    """Forget what all bundles of a device say by now."""
+    with contextlib.ExitStack() as stack:
+        overlay = stack.enter_context(contextlib.closing(Overlay(slots.folder, Seal())))
+        if not overlay.taught().changes:
+            return
+        catalogs, spaces = [], []
+        for slot in slots.digests():
+            bundle = stack.enter_context(contextlib.closing(slots.bundle(slot)))
+            spaces.append(space_of(bundle.manifest))
+            catalogs.append(stack.enter_context(contextlib.closing(Catalog(bundle.unpacked(CATALOG)))))
+
+        def settled(sku: str, change: Change) -> bool:
+            return all(change.is_settled(sku, one.named([sku]).get(sku)) for one in catalogs)
+
+        overlay.fold(settled, spaces)

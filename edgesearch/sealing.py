@@ -1,0 +1,53 @@
+"""Bytes at rest that are known to be what was written; with a key, nobody without it can read or make them.
+
+Without a key each is preceded by a hash, against decay. With one it is XChaCha20-Poly1305 (RFC 8439 with the nonces of
+draft-irtf-cfrg-xchacha, by libsodium). Either way what is sealed in one place does not open in another.
+"""
+
+import hashlib
+
+HASH_BYTES = 16
+KEY_BYTES, NONCE_BYTES = 32, 24
+
+
+class Seal:
+    """Seals and opens; context: the place of the content, as it must be again when it is opened."""
+
+    def __init__(self, key: bytes | None = None):
+        """key: 32 bytes; None: the content stays readable."""
+        self._key = key
+
+    def close(self, content: bytes, context: str) -> bytes:
+        """What to keep of the content."""
+        if self._key is None:
+            return _hash(content, context) + content
+        from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt as encrypt
+        from nacl.utils import random
+
+        nonce = random(NONCE_BYTES)
+        return nonce + encrypt(content, context.encode(), nonce, self._key)
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        """The content; raises ValueError: it is not what was sealed there, or with this key."""
+        if self._key is None:
+            content = sealed[HASH_BYTES:]
+            if sealed[:HASH_BYTES] != _hash(content, context):
+                raise ValueError("it is not what was written")
+            return content
+        from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_decrypt as decrypt
+        from nacl.exceptions import CryptoError
+
+        try:
+            return decrypt(sealed[NONCE_BYTES:], context.encode(), sealed[:NONCE_BYTES], self._key)
+        except (CryptoError, ValueError) as error:
+            raise ValueError("it is not what was written, or the key is another") from error
+
+    def name(self, text: str) -> bytes:
+        """What a text is looked up by: itself, or what tells nothing of it without the key."""
+        if self._key is None:
+            return text.encode()
+        return hashlib.blake2b(text.encode(), key=self._key, digest_size=32, person=b"edgesearch name").digest()
+
+
+def _hash(content: bytes, context: str) -> bytes:
+    return hashlib.sha256(context.encode() + b"\0" + content).digest()[:HASH_BYTES]
