@@ -13,11 +13,10 @@ Layout, all numbers little-endian:
 
 import json
 import math
-import mmap
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -38,27 +37,59 @@ DTYPES = {
 _PREFIX = struct.Struct("<8sII")
 
 
-@dataclass(frozen=True)
-class Pages:
-    """The whole pages of a mapped file on which an array lies."""
+class Source(Protocol):
+    """Bytes of which parts are read."""
 
-    mapped: mmap.mmap
-    start: int
     size: int
 
-    @classmethod
-    def of(cls, array: np.ndarray, mapped: mmap.mmap) -> "Pages":
-        """array: a view into `mapped`."""
-        start = array.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
-        first, end = (
-            place // mmap.PAGESIZE * mmap.PAGESIZE for place in (start + mmap.PAGESIZE - 1, start + array.nbytes)
-        )
-        return cls(mapped, first, max(0, end - first))
+    def read(self, start: int, stop: int) -> memoryview:
+        """Some of them."""
+
+    def let_go(self, start: int, stop: int) -> None:
+        """They are not needed for a while."""
+
+
+class Whole:
+    """Bytes in memory, as a source."""
+
+    def __init__(self, data: memoryview):
+        self._data, self.size = data, len(data)
+
+    def read(self, start: int, stop: int) -> memoryview:
+        """Some of them; nothing is copied."""
+        return self._data[start:stop]
+
+    def let_go(self, start: int, stop: int) -> None:
+        """They stay."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """An array that is read row by row where it is needed.
+
+    Attributes: source: what it lies in; start: its first byte there.
+    """
+
+    source: Source
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """Some rows, one after the other."""
+        first, last, _ = rows.indices(len(self))
+        shape, row = (max(0, last - first), *self.shape[1:]), self.dtype.itemsize * math.prod(self.shape[1:])
+        if not math.prod(shape):
+            return np.empty(shape, self.dtype)
+        data = self.source.read(self.start + first * row, self.start + last * row)
+        return np.frombuffer(data, self.dtype).reshape(shape)
 
     def let_go(self) -> None:
-        """Take them out of this process's memory; the system's cache keeps them, and reading brings them back."""
-        if self.size and hasattr(mmap, "MADV_DONTNEED"):  # Linux and macOS have it
-            self.mapped.madvise(mmap.MADV_DONTNEED, self.start, self.size)
+        """Take them out of this process's memory, where they are a file's; to read them again brings them back."""
+        self.source.let_go(self.start, self.start + self.dtype.itemsize * math.prod(self.shape))
 
 
 def write(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
@@ -79,38 +110,45 @@ def write(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> No
         file.truncate(start + end)
 
 
-def read(data: memoryview, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """View the arrays inside `data`; nothing is copied.
+def read(data: memoryview | Source, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays inside `data`, of bytes in memory as views; nothing is copied.
 
     Args:    name: what to call it in errors.
     Returns: arrays by name (read-only where `data` is), and the meta given to `write`.
     Raises:  IndexFileError: not this format, of a newer version, or sizes that do not fit the data.
     """
-    if len(data) < _PREFIX.size or bytes(data[:8]) != MAGIC:
+    rows, meta = find(data, name)
+    return {key: one[:] for key, one in rows.items()}, meta
+
+
+def find(data: memoryview | Source, name: str) -> tuple[dict[str, Rows], dict[str, Any]]:
+    """As `read`, but no array is read yet."""
+    source = Whole(data) if isinstance(data, memoryview) else data
+    prefix = bytes(source.read(0, min(source.size, _PREFIX.size)))
+    if len(prefix) < _PREFIX.size or prefix[:8] != MAGIC:
         raise IndexFileError(f"{name}: not an array file (its first bytes are wrong); build the bundle again.")
-    _, version, length = _PREFIX.unpack(data[: _PREFIX.size])
+    _, version, length = _PREFIX.unpack(prefix)
     if version != FORMAT:
         raise IndexFileError(f"{name}: array format {version}; this version reads {FORMAT}, upgrade edgesearch.")
     try:
-        header = json.loads(bytes(data[_PREFIX.size : _PREFIX.size + length]))
-        content = data[_aligned(_PREFIX.size + length) :]
-        arrays = {key: _view(content, **entry) for key, entry in header["arrays"].items()}
-        ends = [entry["offset"] + arrays[key].nbytes for key, entry in header["arrays"].items()]
-        if len(content) != _aligned(max(ends, default=0)):
-            raise ValueError(f"{len(data)} bytes")
+        header = json.loads(bytes(source.read(_PREFIX.size, min(source.size, _PREFIX.size + length))))
+        start = _aligned(_PREFIX.size + length)
+        arrays = {key: _rows(source, start, **entry) for key, entry in header["arrays"].items()}
+        ends = [rows.start + rows.dtype.itemsize * math.prod(rows.shape) for rows in arrays.values()]
+        if source.size != _aligned(max(ends, default=start)):
+            raise ValueError(f"{source.size} bytes")
         return arrays, dict(header["meta"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IndexFileError(f"{name}: the array file is damaged ({error}); build or copy it again.") from error
 
 
-def _view(data: memoryview, dtype: str, shape: list[int], offset: int) -> np.ndarray:
-    if any(not isinstance(n, int) or n < 0 for n in [*shape, offset]) or offset % ALIGNMENT:
+def _rows(source: Source, begin: int, dtype: str, shape: list[int], offset: int) -> Rows:
+    if any(not isinstance(n, int) or n < 0 for n in [*shape, offset]) or offset % ALIGNMENT or not shape:
         raise ValueError(f"shape {shape} at {offset}")
-    count = math.prod(shape)
     kind = np.dtype(DTYPES[dtype])
-    if offset + count * kind.itemsize > len(data):
-        raise ValueError(f"{count} x {dtype} at {offset} in a file of {len(data)} bytes")
-    return np.frombuffer(data, kind, count, offset).reshape(shape) if count else np.empty(shape, kind)
+    if begin + offset + math.prod(shape) * kind.itemsize > source.size:
+        raise ValueError(f"{shape} x {dtype} at {offset} in a file of {source.size} bytes")
+    return Rows(source, kind, tuple(shape), begin + offset)
 
 
 def _aligned(offset: int) -> int:

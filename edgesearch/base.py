@@ -49,13 +49,11 @@ class Base:
         """
         self.bundle = bundle
         self.embedder = _embedder(bundle, threads)
-        self.index = CompactIndex.open(
-            bundle.member(INDEX + ARRAYS_FILE), bundle.get(INDEX + ROUTER_FILE), bundle.mapped
-        )
-        features = bundle.get(LOCAL_FILE)
-        self.local = LocalIndex.open(features, bundle.mapped) if features is not None else None
+        router = bundle.member(INDEX + ROUTER_FILE) if INDEX + ROUTER_FILE in bundle else None
+        self.index = CompactIndex.open(bundle.part(INDEX + ARRAYS_FILE), router)
+        self.local = LocalIndex.open(bundle.part(LOCAL_FILE)) if LOCAL_FILE in bundle else None
         self.calibration = _calibration(bundle)
-        self._pictures = bundle.member(PICTURES)
+        self._pictures = bundle.part(PICTURES)
         self.catalog = Catalog(bundle.unpacked(CATALOG))
         try:
             self._check_parts()
@@ -66,7 +64,7 @@ class Base:
     def picture(self, row: int) -> bytes:
         """The small JPEG of a row of the index."""
         ((_, place),) = self.catalog.find([row])
-        return bytes(self._pictures[place.start : place.start + place.size])
+        return bytes(self._pictures.read(place.start, place.start + place.size))
 
     @property
     def space(self) -> str:

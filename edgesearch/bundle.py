@@ -1,81 +1,127 @@
 """The bundle, `store.edge`: one file with model, index, catalogue and pictures, verified before anything parses it.
 
-An uncompressed zip: `manifest.json` first, then its signature `manifest.sig` where it is signed, then the members it
-lists, every member's content at a multiple of 64 bytes and stored as it is, so that a member is a slice of the mapped
-file. Read in this order: signature, manifest, sizes, hashes; then only does anything parse a member.
+A container (`container.py`) of `manifest.json`, then its signature `manifest.sig` where it is signed, then the members
+that it lists. Read in this order: signature, manifest, sizes, hashes; then only does anything parse a member.
+
+Of members larger than 1 MB `pieces.sha256` holds the hash of every piece of 64 kB, one after the other, the members by
+name: so a few rows of a large one are verified without the rest.
 """
 
 import contextlib
-import itertools
+import functools
 import mmap
 import os
-import shutil
-import struct
 import tempfile
 import weakref
-import zipfile
-import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import TypeVar
 
+from . import container, signing
 from . import manifest as manifests
-from . import signing
-from .arrays import Pages
+from .container import MANIFEST_FILE, SIGNATURE_FILE
+from .content import HASH_BYTES, PIECE, Content, Mapped, Part, piece_hashes
 from .errors import BundleError, SignatureError
 from .manifest import FileEntry, Manifest
 
-MANIFEST_FILE, SIGNATURE_FILE = "manifest.json", "manifest.sig"
-ALIGNMENT = 64
-MOST_BETWEEN = 1024  # bytes of header between two members, and of the directory for each: nothing hides between them
-MAX_MANIFEST_BYTES = 16_000_000
-_LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # of a zip member; its name and extra field follow, then the content
-_PADDING_ID = 0xD935  # extra field of Android's zipalign, which pads as we do
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # no clock in the file: the same content gives the same bytes
+PIECES_FILE = "pieces.sha256"
+WHOLE_UP_TO = 1 << 20  # bytes of a member that is verified at once
+T = TypeVar("T")
 
 
 class Bundle:
-    """A verified bundle. Its members are slices of `mapped`, the file.
+    """A bundle of which no byte is used before it is verified.
 
-    Attributes: digest: hash of its manifest, and so of all that is in it; signer: hex key it is signed by, None where
-                it is not signed.
+    Attributes: content: the file; digest: hash of its manifest, and so of all that is in it; signer: hex key it is
+                signed by, None where it is not signed; places: where in it each member lies, those of the heads too.
     """
 
-    def __init__(self, path: Path, trusted: Collection[str] = ()):
+    def __init__(
+        self,
+        path: Path,
+        trusted: Collection[str] = (),
+        whole: bool = True,
+        unseal: Callable[[Content], Content] | None = None,
+    ):
         """Map and verify.
 
-        Args:    trusted: hex keys, one of which must have signed it; none: it may be unsigned.
+        Args:    trusted: hex keys, one of which must have signed it; none: it may be unsigned; whole: verify every byte
+                 now; otherwise each member, or piece of a large one, when it is read; unseal: how to read the file
+                 where it is sealed.
         Raises:  SignatureError: it is signed by none of these, or its signature is wrong;
                  BundleError: not a bundle, or a byte is not what the manifest says.
         """
         self.path = Path(path)
         self._unpacked: tempfile.TemporaryDirectory[str] | None = None
-        self._members: dict[str, memoryview] = {}
-        self.mapped = _map(self.path)
+        self._verified: set[str] = set()
+        self.content: Content = _map(self.path)
         try:
-            data = memoryview(self.mapped)
-            heads = _heads(self.path, self.mapped)
-            content = bytes(data[heads[MANIFEST_FILE]])
-            self.digest = manifests.sha256(content)
-            self.signer = _signer(self.path, content, data, heads.get(SIGNATURE_FILE), trusted)
-            places = _directory(self.path, self.mapped, heads)
-            self.manifest = Manifest.parse(content, str(self.path))
-            self._members = {name: data[place] for name, place in places.items() if name not in heads}
-            _verify(self.path, self._members, self.manifest.files)
-            Pages(self.mapped, 0, len(self.mapped)).let_go()  # hashing has read them all
+            if unseal:
+                self.content = _unsealed(self.path, self.content, unseal)
+            self.places = container.heads(self.path, self.content)
+            manifest = bytes(self._read(MANIFEST_FILE))
+            signature = bytes(self._read(SIGNATURE_FILE)) if SIGNATURE_FILE in self.places else None
+            self.digest = manifests.sha256(manifest)
+            self.signer = _signer(self.path, manifest, signature, trusted)
+            heads, self.places = self.places, container.directory(self.path, self.content, self.places)
+            self.manifest = Manifest.parse(manifest, str(self.path))
+            _match(self.path, {name: self.places[name] for name in self.places.keys() - heads}, self.manifest.files)
+            if whole:
+                self.verify()
         except BaseException:
             self.close()
             raise
 
-    def member(self, name: str) -> memoryview:
-        """The content of a member; raises BundleError where the bundle has none of that name."""
-        try:
-            return self._members[name]
-        except KeyError:
-            raise BundleError(f"{self.path}: no {name} inside; build the bundle again.") from None
+    def verify(self) -> None:
+        """Verify every byte; raises BundleError."""
+        for name in self.manifest.files:
+            self._verify(name)
+            self.content.let_go(self.places[name].start, self.places[name].stop)  # hashing has read them all
 
-    def get(self, name: str) -> memoryview | None:
-        """The content of a member that may be absent."""
-        return self._members.get(name)
+    def __contains__(self, name: str) -> bool:
+        """Whether the bundle has a member of that name."""
+        return name in self.manifest.files
+
+    def member(self, name: str) -> memoryview:
+        """The content of a member, verified; raises BundleError where the bundle has none of that name."""
+        self._verify(name)
+        return self._read(name)
+
+    def part(self, name: str) -> Part:
+        """As `member`, for parts of it: of a large one the pieces are verified when they are read."""
+        hashes = None if name in self._verified else self._pieces.get(name)
+        if hashes is None:
+            self._verify(name)
+        return Part(self.content, self.places[name], hashes, f"{self.path}: {name}")
+
+    @functools.cached_property
+    def _pieces(self) -> dict[str, memoryview]:
+        """The hashes of the pieces of large members."""
+        if PIECES_FILE not in self:
+            return {}
+        table, pieces = self.member(PIECES_FILE), {}
+        for name in _in_pieces(self.manifest.files):
+            size = -(-self.manifest.files[name].size // PIECE) * HASH_BYTES
+            pieces[name], table = table[:size], table[size:]
+            if len(pieces[name]) != size:
+                raise BundleError(f"{self.path}: {PIECES_FILE} is too short; build the bundle again.")
+        return pieces
+
+    def _verify(self, name: str) -> None:
+        if name not in self:
+            raise BundleError(f"{self.path}: no {name} inside; build the bundle again.")
+        if name not in self._verified:
+            if manifests.sha256(self._read(name)) != self.manifest.files[name].sha256:
+                raise BundleError(
+                    f"{self.path}: {name} is not what the manifest promises (sha256); copy the bundle again."
+                )
+            self._verified.add(name)
+
+    def _read(self, name: str) -> memoryview:
+        try:
+            return self.content.read(self.places[name].start, self.places[name].stop)
+        except ValueError as error:
+            raise BundleError(f"{self.path}: {name} is damaged ({error}); install the bundle again.") from error
 
     def unpacked(self, name: str) -> Path:
         """A private copy of a member, for libraries that open paths alone; it goes when the bundle is closed."""
@@ -95,9 +141,7 @@ class Bundle:
         if self._unpacked is not None:
             self._unpacked.cleanup()
             self._unpacked = None
-        self._members = {}
-        with contextlib.suppress(BufferError):  # arrays that still look into it keep it open
-            self.mapped.close()
+        self.content.close()
 
 
 def write(path: Path, folder: Path, describe: Mapping[str, object], sign: Path | None = None) -> Manifest:
@@ -106,15 +150,19 @@ def write(path: Path, folder: Path, describe: Mapping[str, object], sign: Path |
     Args:    describe: the fields of `Manifest` other than `files`; sign: private key, None to leave it unsigned.
     Raises:  BundleError: it cannot be written; what was at `path` is still there. SignatureError: sign is no key.
     """
-    members = {str(p.relative_to(folder).as_posix()): p for p in sorted(folder.rglob("*")) if p.is_file()}
-    entries = {name: FileEntry(p.stat().st_size, _hash_file(p)) for name, p in members.items()}
+    files = {str(p.relative_to(folder).as_posix()): p for p in sorted(folder.rglob("*")) if p.is_file()}
+    entries = {name: FileEntry(p.stat().st_size, _hashed(p, manifests.sha256)) for name, p in files.items()}
+    pieces = b"".join(_hashed(files[name], piece_hashes) for name in _in_pieces(entries))
+    if pieces:
+        entries[PIECES_FILE] = FileEntry(len(pieces), manifests.sha256(pieces))
     manifest = Manifest(files=entries, **describe)  # type: ignore[arg-type]
-    heads = {MANIFEST_FILE: manifest.to_bytes()}
-    if sign:
-        heads[SIGNATURE_FILE] = signing.sign(heads[MANIFEST_FILE], sign)
+    content = manifest.to_bytes()
+    signature = signing.sign(content, sign) if sign else b""
+    made = {MANIFEST_FILE: content, SIGNATURE_FILE: signature, PIECES_FILE: pieces}
+    members = {name: data for name, data in made.items() if data}
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
-            _write_zip(Path(beside) / path.name, {**heads, **members})
+            container.write(Path(beside) / path.name, {**members, **files})
             os.replace(Path(beside) / path.name, path)
         sync_folder(path.parent)
     except OSError as error:
@@ -122,77 +170,31 @@ def write(path: Path, folder: Path, describe: Mapping[str, object], sign: Path |
     return manifest
 
 
-def _write_zip(path: Path, members: Mapping[str, bytes | Path]) -> None:
-    with open(path, "xb") as file:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for name, member in members.items():
-                _add(archive, name, member)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
-    """Store one member with its content aligned; padding is an extra field in its header."""
-    info = zipfile.ZipInfo(name, _EPOCH)
-    info.external_attr = 0o600 << 16
-    info.file_size = content.stat().st_size if isinstance(content, Path) else len(content)
-    info.create_system = 3
-    assert archive.fp is not None
-    start = archive.fp.tell() + _LOCAL_HEADER.size + len(name) + 4
-    if info.file_size * 1.05 > zipfile.ZIP64_LIMIT:  # zipfile's own rule
-        start += 20  # the extra field with which zipfile states 64-bit sizes
-    padding = -start % ALIGNMENT
-    info.extra = struct.pack("<HH", _PADDING_ID, padding) + bytes(padding)
-    with archive.open(info, "w") as target:
-        if isinstance(content, bytes):
-            target.write(content)
-        else:
-            with open(content, "rb") as source:
-                shutil.copyfileobj(source, target, 1 << 20)
-
-
-def _map(path: Path) -> mmap.mmap:
+def _map(path: Path) -> Mapped:
     if os.path.exists(path) and not os.path.isfile(path):  # to open a named pipe would be to wait for its writer
         raise BundleError(f"{path}: cannot be read (not a file); give a .edge file.")
     try:
         with open(path, "rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            return Mapped(file)
     except ValueError as error:
         raise BundleError(f"{path}: an empty file; copy the bundle again.") from error
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); give a .edge file.") from error
 
 
-def _heads(path: Path, data: mmap.mmap) -> dict[str, slice]:
-    """Where the manifest lies, and its signature if it has one: the first members, without the zip's own directory."""
-    heads: dict[str, slice] = {}
-    start = 0
+def _unsealed(path: Path, content: Content, unseal: Callable[[Content], Content]) -> Content:
     try:
-        for expected in (MANIFEST_FILE, SIGNATURE_FILE):
-            magic, _, flags, method, _, _, crc, stored, size, named, extra = _LOCAL_HEADER.unpack_from(data, start)
-            begin = start + _LOCAL_HEADER.size + named + extra
-            start, name = begin + size, data[start + _LOCAL_HEADER.size :][:named]
-            if magic != b"PK\3\4" or name != expected.encode():
-                break
-            content = data[begin:start]
-            if (flags, method, stored, len(content)) != (0, 0, size, size) or size > MAX_MANIFEST_BYTES:
-                raise ValueError(f"{expected} is compressed, cut off or too large")
-            if zlib.crc32(content) != crc:
-                raise ValueError(f"{expected} is damaged")
-            heads[expected] = slice(begin, start)
-    except (struct.error, ValueError) as error:
-        raise BundleError(f"{path}: not a bundle, or damaged or cut off ({error}); copy or build it again.") from error
-    if not heads:
-        raise BundleError(f"{path}: not a bundle ({MANIFEST_FILE} is not its first member); give a .edge file.")
-    return heads
+        return unseal(content)
+    except ValueError as error:
+        raise BundleError(f"{path}: {error}; install the bundle again.") from error
 
 
-def _signer(path: Path, manifest: bytes, data: memoryview, place: slice | None, trusted: Collection[str]) -> str | None:
-    if place is None:
+def _signer(path: Path, manifest: bytes, signature: bytes | None, trusted: Collection[str]) -> str | None:
+    if signature is None:
         if trusted:
             raise SignatureError(f"{path}: is not signed, and only signed bundles are trusted here; build with --sign.")
         return None
-    signer = signing.signer(manifest, bytes(data[place]), str(path))
+    signer = signing.signer(manifest, signature, str(path))
     if trusted and signer not in trusted:
         raise SignatureError(
             f"{path}: signed by key {signer[:8]}, trusted are {', '.join(key[:8] for key in trusted)}; do not use it, "
@@ -201,52 +203,27 @@ def _signer(path: Path, manifest: bytes, data: memoryview, place: slice | None, 
     return signer
 
 
-def _directory(path: Path, data: mmap.mmap, heads: Mapping[str, slice]) -> dict[str, slice]:
-    """Where each member's content lies in the file, by name: one after the other, the heads where they were read."""
-    try:
-        with zipfile.ZipFile(data) as archive:  # type: ignore[call-overload]  # a map reads and seeks like a file
-            infos = archive.infolist()
-        places = {info.filename: _place(data, info) for info in infos}
-    except (zipfile.BadZipFile, struct.error, NotImplementedError, OSError, ValueError, OverflowError) as error:
-        raise BundleError(f"{path}: not a bundle, or damaged or cut off ({error}); copy or build it again.") from error
-    ordered = sorted(places.values(), key=lambda place: (place.start, place.stop))
-    gaps = [after.start - before.stop for before, after in itertools.pairwise(ordered)]
-    end = max((place.stop for place in ordered), default=0)
-    apart = all(0 <= gap <= MOST_BETWEEN for gap in gaps) and len(data) - end <= MOST_BETWEEN * (len(infos) + 1)
-    if len(places) < len(infos) or not apart or any(places.get(name) != place for name, place in heads.items()):
-        raise BundleError(f"{path}: a zip, but not a bundle (a name is there twice, members overlap or lie far apart).")
-    return places
-
-
-def _place(data: mmap.mmap, info: zipfile.ZipInfo) -> slice:
-    if not 0 <= info.header_offset < len(data):
-        raise ValueError(f"{info.filename} begins outside the file")
-    *_, named, extra = _LOCAL_HEADER.unpack_from(data, info.header_offset)
-    begin = info.header_offset + _LOCAL_HEADER.size
-    start = begin + named + extra
-    end = start + info.file_size
-    if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or end > len(data):
-        raise ValueError(f"{info.filename} is compressed, or larger than the file")
-    if data[begin : begin + named] != info.orig_filename.encode():
-        raise ValueError(f"{info.filename} has two names")
-    return slice(start, end)
-
-
-def _verify(path: Path, members: Mapping[str, memoryview], promised: Mapping[str, FileEntry]) -> None:
+def _match(path: Path, members: Mapping[str, slice], promised: Mapping[str, FileEntry]) -> None:
     odd = sorted(set(members) ^ set(promised))
     if odd:
         raise BundleError(f"{path}: {odd[0]} is in the manifest or in the file, not in both; build the bundle again.")
-    for name, entry in promised.items():
-        if len(members[name]) != entry.size or manifests.sha256(members[name]) != entry.sha256:
-            raise BundleError(f"{path}: {name} is not what the manifest promises (sha256); copy the bundle again.")
+    for name, place in members.items():
+        if place.stop - place.start != promised[name].size:
+            raise BundleError(f"{path}: {name} is not what the manifest promises (its size); copy the bundle again.")
 
 
-def _hash_file(path: Path) -> str:
+def _in_pieces(files: Mapping[str, FileEntry]) -> list[str]:
+    """Members so large that parts of them are verified alone, in the order of their hashes."""
+    return sorted(name for name, entry in files.items() if entry.size > WHOLE_UP_TO)
+
+
+def _hashed(path: Path, hashed: Callable[[memoryview], T]) -> T:
+    """Of a file's content."""
     with open(path, "rb") as file:
         if not path.stat().st_size:
-            return manifests.sha256(b"")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return manifests.sha256(data)  # type: ignore[arg-type]
+            return hashed(memoryview(b""))
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+            return hashed(view)
 
 
 def sync_folder(folder: Path) -> None:

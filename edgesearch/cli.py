@@ -208,6 +208,7 @@ def _inspect(options: argparse.Namespace) -> None:
 
 def _verify(options: argparse.Namespace) -> None:
     with engine.open(options.store, trust=options.trust) as store:
+        store.bundle.verify()
         store.self_test()
         manifest, signer = store.bundle.manifest, store.bundle.signer
     by = f"signed by {signer[:8]}" if signer else "not signed"

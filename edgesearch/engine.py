@@ -198,7 +198,7 @@ class Store:
 
 
 def open(path: str | os.PathLike[str], threads: int = 1, trust: Path | None = None) -> Store:
-    """Open a store: verify every byte of it, then load it.
+    """Open a store, and use no byte of it that is not verified: of a file all before, of a device's as they are read.
 
     Args:    path: a `.edge` file, or a device folder where one is installed; threads: of the network, for one photo;
              trust: public key that must have signed it, None for what a device has checked or whoever gave the file.

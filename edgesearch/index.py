@@ -12,7 +12,6 @@ The file `index.arrays` holds the arrays of `kernel.Blocks` under their names, i
 N rows, D dimensions, M subquantizers, C cells, B queries, k results. Scores are cosines: higher is closer.
 """
 
-import mmap
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -70,7 +69,7 @@ class CompactIndex:
     Attributes: blocks: the stored arrays; size: N; router: usearch graph over the cell centres, None where all are
                 compared; probes: cells looked into; shortlist: rows rescored; recall: ANN recall@10 measured at build,
                 with these settings; space: names the embedding space of the vectors (`Embedder.space`);
-                pages: of the vectors, which `let_go` gives back; None where they stay.
+                rows: the vectors in their file, where `let_go` gives them back; None where they stay.
     """
 
     blocks: Blocks
@@ -80,7 +79,7 @@ class CompactIndex:
     shortlist: int
     recall: float
     space: str
-    pages: arrays.Pages | None = None
+    rows: arrays.Rows | None = None
 
     @classmethod
     def build(cls, x: np.ndarray, space: str, subquantizers: int | None = None, seed: int = 0) -> "CompactIndex":
@@ -146,8 +145,8 @@ class CompactIndex:
 
     def let_go(self) -> None:
         """Take out of memory what the last searches read of a large index's vectors; to read it again costs 0.2 ms."""
-        if self.pages:
-            self.pages.let_go()
+        if self.rows:
+            self.rows.let_go()
 
     def _probes(self, k: int, allowed: int) -> int:
         """Cells to look into: more for many results; of few allowed rows, so many that as many are met."""
@@ -191,25 +190,22 @@ class CompactIndex:
             self.router.save(str(folder / ROUTER_FILE))
 
     @classmethod
-    def open(
-        cls, data: memoryview, router: memoryview | None = None, mapped: mmap.mmap | None = None
-    ) -> "CompactIndex":
+    def open(cls, data: memoryview | arrays.Source, router: memoryview | None = None) -> "CompactIndex":
         """Use an index where it lies. usearch trusts its file: give it verified bytes only.
 
-        Args:    data: content of `index.arrays`; router: content of `router.usearch`, None where there is none;
-                 mapped: the file that `data` is a part of.
+        Args:    data: content of `index.arrays`; router: content of `router.usearch`, None where there is none.
         Raises:  IndexFileError: damaged, of another layout, or parts that do not fit each other.
         """
-        stored, meta = arrays.read(data, ARRAYS_FILE)
+        stored, meta = arrays.find(data, ARRAYS_FILE)
         if meta.get("layout") != LAYOUT:
             raise IndexFileError(
                 f"{ARRAYS_FILE}: index layout {meta.get('layout')}, where {LAYOUT} is read; build the bundle again."
             )
         try:
-            blocks = Blocks(**{field.name: stored[field.name] for field in fields(Blocks)})
+            blocks = Blocks(**{field.name: stored[field.name][:] for field in fields(Blocks)})
             size, probes, shortlist = (int(meta[name]) for name in ("size", "probes", "shortlist"))
-            pages = arrays.Pages.of(blocks.vectors, mapped) if mapped and blocks.vectors.nbytes > LET_GO_ABOVE else None
-            index = cls(blocks, size, None, probes, shortlist, float(meta["recall"]), str(meta["space"]), pages)
+            large = stored["vectors"] if blocks.vectors.nbytes > LET_GO_ABOVE else None
+            index = cls(blocks, size, None, probes, shortlist, float(meta["recall"]), str(meta["space"]), large)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise IndexFileError(f"{ARRAYS_FILE}: {error} is missing or wrong; build the bundle again.") from error
         index._check_shapes()

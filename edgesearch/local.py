@@ -15,8 +15,7 @@ P features of a picture, N pictures, M = 32 subquantizers of 16 codewords, W wor
 picture's longer side; turns are full circles.
 """
 
-import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import arrays, geometry, image, kernel, sift
-from .arrays import Pages
+from .arrays import Rows, Source
 from .embedder import artifact
 from .errors import IndexFileError
 from .kernel import BLOCK, MAX_LEVEL
@@ -39,6 +38,7 @@ FILE = "local.arrays"
 CODEBOOK_FILE = "codebook.arrays"
 DEFAULT_CODEBOOK = "print_v1"
 LAYOUT = 1
+LARGE = ("packed", "places", "postings")  # arrays that grow with the pictures, and are read in part
 KIND = "sift"  # features of another kind would not match these
 SUBQUANTIZERS, HALVES, CODEWORDS_A_HALF = 32, 2, 64
 WORDS = CODEWORDS_A_HALF**HALVES
@@ -225,10 +225,10 @@ class Codebook:
 class LocalIndex:
     """The features of all reference images, in the order of the index's rows."""
 
-    def __init__(self, parts: dict[str, np.ndarray], pages: Sequence[Pages] = ()):
-        """parts: the arrays of the file, as `build` makes them; pages: those of the arrays that grow with the rows."""
+    def __init__(self, parts: Mapping[str, np.ndarray], large: Mapping[str, np.ndarray | Rows]):
+        """The arrays of the file, as `build` makes them; large: those of which a search reads a few rows."""
         self.codebook = Codebook(ProductQuantizer(None, parts["codes"]), ProductQuantizer(None, parts["words"]))
-        self._parts, self._pages = parts, pages
+        self._parts, self._large = parts, large
 
     @classmethod
     def build(cls, codebook: Codebook, pictures: Sequence[Coded]) -> "LocalIndex":
@@ -241,35 +241,37 @@ class LocalIndex:
                 "words": codebook.words.codebook,
                 "sizes": sizes,
                 "starts": np.concatenate([[0], np.cumsum(-(-sizes.astype(np.int64) // BLOCK))]).astype(np.uint32),
-                "packed": np.concatenate([p.packed for p in pictures]),
-                "places": np.concatenate([p.places for p in pictures]),
                 "word_counts": np.array([len(p.words) for p in pictures], np.uint32),
                 "word_starts": word_starts,
+            },
+            {
+                "packed": np.concatenate([p.packed for p in pictures]),
+                "places": np.concatenate([p.places for p in pictures]),
                 "postings": postings,
-            }
+            },
         )
 
     def write(self, path: Path) -> None:
         """To a file that `open` maps."""
-        arrays.write(path, self._parts, {"layout": LAYOUT, "kind": KIND})
+        large = {name: rows[:] for name, rows in self._large.items()}
+        arrays.write(path, {**self._parts, **large}, {"layout": LAYOUT, "kind": KIND})
 
     @classmethod
-    def open(cls, data: memoryview, mapped: mmap.mmap | None = None) -> "LocalIndex":
+    def open(cls, data: memoryview | Source) -> "LocalIndex":
         """View the index inside `data`.
 
-        Args:   mapped: the mapped file in which `data` lies, whose pages `let_go` may let go of.
         Raises: IndexFileError: not such a file, of another kind, or its parts do not fit together.
         """
-        parts, meta = arrays.read(data, FILE)
+        stored, meta = arrays.find(data, FILE)
         if (meta.get("layout"), meta.get("kind")) != (LAYOUT, KIND):
             raise IndexFileError(
                 f"{FILE}: local features of kind {meta.get('kind')}, layout {meta.get('layout')}; this version reads "
                 f"{KIND}, {LAYOUT}, build the bundle again."
             )
-        _check(parts)
-        return cls(
-            parts, [Pages.of(parts[name], mapped) for name in ("packed", "places", "postings")] if mapped else ()
-        )
+        large = {name: stored[name] for name in LARGE if name in stored}
+        parts = {name: rows[:] for name, rows in stored.items() if name not in large}
+        _check({**parts, **large})
+        return cls(parts, large)
 
     def __len__(self) -> int:
         return len(self._parts["sizes"])
@@ -286,8 +288,9 @@ class LocalIndex:
 
     def let_go(self) -> None:
         """Take out of memory what the last searches read."""
-        for pages in self._pages:
-            pages.let_go()
+        for rows in self._large.values():
+            if isinstance(rows, Rows):
+                rows.let_go()
 
     def candidates(self, photo: Print, count: int, allowed: np.ndarray | None = None) -> np.ndarray:
         """The pictures that share most words with a photo, best first: (at most count,) int64.
@@ -302,11 +305,19 @@ class LocalIndex:
         scores = np.zeros(len(self), np.float32)
         weights = self._idf[words[:enough]] ** 2
         for page in range(len(starts)):
-            spans = first[page, :enough], last[page, :enough]
-            kernel.vote(self._parts["postings"], *spans, weights, scores[page * PAGE :][:PAGE])
+            self._vote(first[page, :enough], last[page, :enough], weights, scores[page * PAGE :][:PAGE])
         scores *= self._norms if allowed is None else self._norms * allowed
         best = np.argsort(-scores, kind="stable")[:count]
         return best[scores[best] > 0]
+
+    def _vote(self, first: np.ndarray, last: np.ndarray, weights: np.ndarray, scores: np.ndarray) -> None:
+        """Only these postings are read."""
+        parts = [self._large["postings"][begin:end] for begin, end in zip(first.tolist(), last.tolist(), strict=True)]
+        ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+        try:
+            kernel.vote(np.concatenate([np.empty(0, np.uint16), *parts]), ends - (last - first), ends, weights, scores)
+        except (ValueError, IndexError) as error:
+            raise IndexFileError(f"{FILE}: its words name pictures that it has not; build the bundle again.") from error
 
     def verify(self, photo: Print, rows: Sequence[int]) -> list[Evidence]:
         """What the photo has in common with each of those pictures; where nearly nothing, its mirror image is tried."""
@@ -327,7 +338,7 @@ class LocalIndex:
 
     def _evidence(self, photo: Print, tables: "Tables", row: int) -> Evidence:
         first, last, size = *self._parts["starts"][row : row + 2].astype(int), int(self._parts["sizes"][row])
-        packed, places = self._parts["packed"][first:last], self._parts["places"][first * BLOCK : first * BLOCK + size]
+        packed, places = self._large["packed"][first:last], self._large["places"][first * BLOCK : first * BLOCK + size]
         found, sums = kernel.match(tables.levels, packed, size)
         nearest, next_to_it = tables.distances(sums).T
         asked = np.flatnonzero(nearest < RATIO**2 * next_to_it)
@@ -435,7 +446,7 @@ _CODEBOOK_SHAPES = {
 }
 
 
-def _check(parts: dict[str, np.ndarray]) -> None:
+def _check(parts: Mapping[str, np.ndarray | Rows]) -> None:
     """Sizes that fit together: what is read later lies inside the arrays."""
     try:
         wrong = [name for name, fits in _fitting(parts) if not fits]
@@ -445,10 +456,9 @@ def _check(parts: dict[str, np.ndarray]) -> None:
         raise IndexFileError(f"{FILE}: its parts do not fit together ({', '.join(wrong)}); build the bundle again.")
 
 
-def _fitting(parts: dict[str, np.ndarray]) -> Iterator[tuple[str, bool]]:
-    sizes, starts = parts["sizes"].astype(np.int64), parts["starts"].astype(np.int64)
-    pages, postings = -(-len(sizes) // PAGE), parts["postings"]
-    words, blocks = parts["word_starts"].astype(np.int64), len(parts["packed"])
+def _fitting(parts: Mapping[str, np.ndarray | Rows]) -> Iterator[tuple[str, bool]]:
+    sizes, starts, words = (parts[name][:].astype(np.int64) for name in ("sizes", "starts", "word_starts"))
+    pages, postings, blocks = -(-len(sizes) // PAGE), parts["postings"], len(parts["packed"])
     yield from ((name, parts[name].shape == shape) for name, shape in _CODEBOOK_SHAPES.items())
     yield "sizes", sizes.ndim == 1 and len(sizes) > 0 and parts["word_counts"].shape == sizes.shape
     yield "starts", starts[0] == 0 and np.array_equal(np.diff(starts), -(-sizes // BLOCK)) and starts[-1] == blocks
@@ -456,4 +466,4 @@ def _fitting(parts: dict[str, np.ndarray]) -> Iterator[tuple[str, bool]]:
     yield "places", parts["places"].shape == (blocks * BLOCK, 4)
     yield "word_starts", words.shape == (pages * (WORDS + 1),) and words[-1] == len(postings)
     yield "word_starts", words[0] == 0 and bool((np.diff(words) >= 0).all())
-    yield "postings", postings.ndim == 1 and not (len(postings) and postings.max() >= min(PAGE, len(sizes)))
+    yield "postings", len(postings.shape) == 1

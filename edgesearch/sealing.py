@@ -7,7 +7,7 @@ draft-irtf-cfrg-xchacha, by libsodium). Either way what is sealed in one place d
 import hashlib
 
 HASH_BYTES = 16
-KEY_BYTES, NONCE_BYTES = 32, 24
+KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 24, 16
 
 
 class Seal:
@@ -16,6 +16,11 @@ class Seal:
     def __init__(self, key: bytes | None = None):
         """key: 32 bytes; None: the content stays readable."""
         self._key = key
+
+    @property
+    def overhead(self) -> int:
+        """Bytes by which what is sealed is longer."""
+        return HASH_BYTES if self._key is None else NONCE_BYTES + TAG_BYTES
 
     def close(self, content: bytes, context: str) -> bytes:
         """What to keep of the content."""

@@ -73,12 +73,13 @@ class Slots:
         self.folder = Path(folder)
 
     def open(self, trusted: Collection[str] = ()) -> Bundle:
-        """The bundle that runs, every byte verified; trusted: as `Bundle` has it.
+        """The bundle that runs, verified as it is read: all of it was when it was installed.
 
+        Args:    trusted: as `Bundle` has it.
         Raises:  DeviceError: nothing is installed there; BundleError: it is damaged.
         """
         state = self._installed()
-        return self._bundle(state, state.slot, trusted)
+        return self._bundle(state, state.slot, trusted, whole=False)
 
     def digests(self) -> Mapping[str, str]:
         """The hash of the manifest in each slot; raises DeviceError: nothing is installed."""
@@ -86,7 +87,7 @@ class Slots:
 
     def bundle(self, slot: str) -> Bundle:
         """The bundle in a slot, as `open` gives that which runs."""
-        return self._bundle(self._installed(), slot)
+        return self._bundle(self._installed(), slot, whole=False)
 
     def install(self, source: Path, trust: Path | None, check: Check) -> Manifest:
         """Verify a bundle, copy it, try it, and run it from now on; `engine.install` says the rest."""
@@ -135,9 +136,9 @@ class Slots:
     def _path(self, slot: str, digest: str) -> Path:
         return self.folder / SLOTS / slot / f"{digest}.edge"
 
-    def _bundle(self, state: State, slot: str, trusted: Collection[str] = ()) -> Bundle:
+    def _bundle(self, state: State, slot: str, trusted: Collection[str] = (), whole: bool = True) -> Bundle:
         path = self._path(slot, state.installed[slot])
-        bundle = Bundle(path, trusted)
+        bundle = Bundle(path, trusted, whole)
         if bundle.digest != state.installed[slot]:
             bundle.close()
             raise DeviceError(f"{path}: is not the bundle that was installed there; install it again, or roll back.")

@@ -11,7 +11,8 @@ import pytest
 
 import edgesearch
 from edgesearch import BundleError, EdgeSearchError, bundle, manifest
-from edgesearch.bundle import ALIGNMENT, MANIFEST_FILE, Bundle
+from edgesearch.bundle import MANIFEST_FILE, Bundle
+from edgesearch.container import ALIGNMENT
 from edgesearch.manifest import Manifest
 
 DESCRIBED = {
@@ -41,11 +42,10 @@ def test_members_come_back_aligned(written: Path) -> None:
     opened = Bundle(written)
     assert bytes(opened.member("a.bin")) == bytes(range(256)) * 5
     assert bytes(opened.member("index/b.bin")) == b"b" * 100
-    assert opened.get("empty.bin") is not None
-    assert opened.get("none") is None
+    assert "empty.bin" in opened and "none" not in opened
     with pytest.raises(BundleError, match="no none inside"):
         opened.member("none")
-    address = np.frombuffer(opened.mapped, np.uint8).ctypes.data
+    address = np.frombuffer(opened.content.read(0, 1), np.uint8).ctypes.data
     for name in ("a.bin", "index/b.bin"):
         assert (np.frombuffer(opened.member(name), np.uint8).ctypes.data - address) % ALIGNMENT == 0
     with zipfile.ZipFile(written) as archive:  # an ordinary zip to everybody else, the manifest first
@@ -64,7 +64,7 @@ def test_unpacked_copies_go_with_the_bundle(written: Path) -> None:
 def test_every_flipped_byte_is_found(written: Path) -> None:
     data = bytearray(written.read_bytes())
     opened = Bundle(written)
-    places = bundle._directory(written, opened.mapped, {})
+    places = opened.places
     opened.close()
     content = {i for place in places.values() for i in range(place.start, place.stop)}
     for i in sorted(content):

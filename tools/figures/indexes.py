@@ -5,7 +5,6 @@ turns. Its memory is the growth of a fresh process that opens the file, asks the
 """
 
 import itertools
-import mmap
 import os
 import time
 from abc import ABC, abstractmethod
@@ -16,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from edgesearch.content import Mapped
 from edgesearch.index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 from edgesearch.metrics import ann_recall
 
@@ -65,9 +65,8 @@ class Ours(System):
     def open(self) -> None:
         router = self.file / ROUTER_FILE
         with open(self.file / ARRAYS_FILE, "rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        data = memoryview(mapped)
-        self.index = CompactIndex.open(data, memoryview(router.read_bytes()) if router.exists() else None, mapped)
+            mapped = Mapped(file)
+        self.index = CompactIndex.open(mapped, memoryview(router.read_bytes()) if router.exists() else None)
 
     def ask(self, query: np.ndarray) -> np.ndarray:
         return self.index.search(query, K).rows[0]

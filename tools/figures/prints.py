@@ -1,7 +1,6 @@
 """The second eye among very many pictures: what it adds to a photo's time and to a process's memory."""
 
 import json
-import mmap
 import time
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from pictures import write_twins
 
 from edgesearch import image, local
+from edgesearch.content import Mapped
 from edgesearch.gallery import NAMED, VERIFIED
 from edgesearch.kernel import BLOCK
 from edgesearch.local import Coded, LocalIndex
@@ -48,8 +48,7 @@ def asked(folder: str, seed: str) -> str:
     rng = np.random.default_rng(int(seed))
     before = resident()
     with open(Path(folder) / local.FILE, "rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    index = LocalIndex.open(memoryview(mapped), mapped)
+        index = LocalIndex.open(Mapped(file))
     moments = []
     for photo in photos:
         start = time.perf_counter()
