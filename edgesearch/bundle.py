@@ -6,6 +6,7 @@ file. Read in this order: signature, manifest, sizes, hashes; then only does any
 """
 
 import contextlib
+import hashlib
 import itertools
 import mmap
 import os
@@ -28,6 +29,7 @@ MANIFEST_FILE, SIGNATURE_FILE = "manifest.json", "manifest.sig"
 ALIGNMENT = 64
 MOST_BETWEEN = 1024  # bytes of header between two members, and of the directory for each: nothing hides between them
 MAX_MANIFEST_BYTES = 16_000_000
+HASHED_AT_ONCE = 1 << 24  # bytes
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # of a zip member; its name and extra field follow, then the content
 _PADDING_ID = 0xD935  # extra field of Android's zipalign, which pads as we do
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # no clock in the file: the same content gives the same bytes
@@ -60,8 +62,7 @@ class Bundle:
             places = _directory(self.path, self.mapped, heads)
             self.manifest = Manifest.parse(content, str(self.path))
             self._members = {name: data[place] for name, place in places.items() if name not in heads}
-            _verify(self.path, self._members, self.manifest.files)
-            Pages(self.mapped, 0, len(self.mapped)).let_go()  # hashing has read them all
+            _verify(self.path, self._members, self.manifest.files, Pages(self.mapped, 0, len(self.mapped)))
         except BaseException:
             self.close()
             raise
@@ -171,7 +172,8 @@ def _heads(path: Path, data: mmap.mmap) -> dict[str, slice]:
         for expected in (MANIFEST_FILE, SIGNATURE_FILE):
             magic, _, flags, method, _, _, crc, stored, size, named, extra = _LOCAL_HEADER.unpack_from(data, start)
             begin = start + _LOCAL_HEADER.size + named + extra
-            start, name = begin + size, data[start + _LOCAL_HEADER.size :][:named]
+            name = data[start + _LOCAL_HEADER.size : begin][:named]
+            start = begin + size
             if magic != b"PK\3\4" or name != expected.encode():
                 break
             content = data[begin:start]
@@ -232,13 +234,22 @@ def _place(data: mmap.mmap, info: zipfile.ZipInfo) -> slice:
     return slice(start, end)
 
 
-def _verify(path: Path, members: Mapping[str, memoryview], promised: Mapping[str, FileEntry]) -> None:
+def _verify(path: Path, members: Mapping[str, memoryview], promised: Mapping[str, FileEntry], pages: Pages) -> None:
     odd = sorted(set(members) ^ set(promised))
     if odd:
         raise BundleError(f"{path}: {odd[0]} is in the manifest or in the file, not in both; build the bundle again.")
     for name, entry in promised.items():
-        if len(members[name]) != entry.size or manifests.sha256(members[name]) != entry.sha256:
+        if len(members[name]) != entry.size or _hashed(members[name], pages) != entry.sha256:
             raise BundleError(f"{path}: {name} is not what the manifest promises (sha256); copy the bundle again.")
+
+
+def _hashed(content: memoryview, pages: Pages) -> str:
+    """As `sha256`, a piece at a time, and nothing of the mapped file stays in this process's memory."""
+    digest = hashlib.sha256()
+    for start in range(0, len(content), HASHED_AT_ONCE):
+        digest.update(content[start : start + HASHED_AT_ONCE])
+        pages.let_go()
+    return digest.hexdigest()
 
 
 def _hash_file(path: Path) -> str:
