@@ -14,8 +14,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from . import catalog, engine, evaluate, signing
 from .build import build
 from .engine import Answer
@@ -172,6 +170,8 @@ class _Bar:
     """A progress bar on stderr, where that is a terminal."""
 
     def __init__(self, what: str, unit: str):
+        from tqdm import tqdm  # here, so that a search does not load it
+
         self._bar = tqdm(desc=what, unit=unit, disable=None, leave=False)
 
     def __enter__(self) -> Callable[[int, int], None]:
