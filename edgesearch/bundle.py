@@ -62,10 +62,14 @@ class Bundle:
             places = _directory(self.path, self.mapped, heads)
             self.manifest = Manifest.parse(content, str(self.path))
             self._members = {name: data[place] for name, place in places.items() if name not in heads}
-            _verify(self.path, self._members, self.manifest.files, Pages(self.mapped, 0, len(self.mapped)))
+            self._verify()
         except BaseException:
             self.close()
             raise
+
+    def let_go(self) -> None:
+        """Take out of memory what was read of the file; to read it again brings it back from the system's cache."""
+        Pages(self.mapped, 0, len(self.mapped)).let_go()
 
     def member(self, name: str) -> memoryview:
         """The content of a member; raises BundleError where the bundle has none of that name."""
@@ -90,6 +94,26 @@ class Bundle:
         except OSError as error:
             raise BundleError(f"{self.path}: {name} cannot be unpacked ({error}); free some space.") from error
         return path
+
+    def _verify(self) -> None:
+        odd = sorted(set(self._members) ^ set(self.manifest.files))
+        if odd:
+            raise BundleError(
+                f"{self.path}: {odd[0]} is in the manifest or in the file, not in both; build the bundle again."
+            )
+        for name, entry in self.manifest.files.items():
+            if len(self._members[name]) != entry.size or self._hashed(name) != entry.sha256:
+                raise BundleError(
+                    f"{self.path}: {name} is not what the manifest promises (sha256); copy the bundle again."
+                )
+
+    def _hashed(self, name: str) -> str:
+        """Piece by piece, so that this process never holds the file."""
+        content, digest = self._members[name], hashlib.sha256()
+        for start in range(0, len(content), HASHED_AT_ONCE):
+            digest.update(content[start : start + HASHED_AT_ONCE])
+            self.let_go()
+        return digest.hexdigest()
 
     def close(self) -> None:
         """Give back temporary files; the map goes when its last slice does."""
@@ -232,24 +256,6 @@ def _place(data: mmap.mmap, info: zipfile.ZipInfo) -> slice:
     if data[begin : begin + named] != info.orig_filename.encode():
         raise ValueError(f"{info.filename} has two names")
     return slice(start, end)
-
-
-def _verify(path: Path, members: Mapping[str, memoryview], promised: Mapping[str, FileEntry], pages: Pages) -> None:
-    odd = sorted(set(members) ^ set(promised))
-    if odd:
-        raise BundleError(f"{path}: {odd[0]} is in the manifest or in the file, not in both; build the bundle again.")
-    for name, entry in promised.items():
-        if len(members[name]) != entry.size or _hashed(members[name], pages) != entry.sha256:
-            raise BundleError(f"{path}: {name} is not what the manifest promises (sha256); copy the bundle again.")
-
-
-def _hashed(content: memoryview, pages: Pages) -> str:
-    """As `sha256`, a piece at a time, and nothing of the mapped file stays in this process's memory."""
-    digest = hashlib.sha256()
-    for start in range(0, len(content), HASHED_AT_ONCE):
-        digest.update(content[start : start + HASHED_AT_ONCE])
-        pages.let_go()
-    return digest.hexdigest()
 
 
 def _hash_file(path: Path) -> str:

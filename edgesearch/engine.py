@@ -133,6 +133,7 @@ class Store:
         except BundleError:
             self.catalog.close()
             raise
+        bundle.let_go()  # checking has read it
 
     def search(self, photo: Photo, k: int = 5, fast: bool = False) -> Answer:
         """Find the products that a photo shows.
