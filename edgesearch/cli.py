@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import catalog, engine, evaluate, signing
+from . import catalog, doctor, engine, evaluate, signing
 from .build import build
 from .engine import Answer
 from .errors import EdgeSearchError
@@ -23,7 +23,8 @@ from .manifest import Manifest
 from .slots import open_bundle
 
 STORE = ".edge file, or device folder"
-COMMANDS = ("keygen", "build", "install", "rollback", "search", "eval", "inspect", "verify")
+FAST = "one look at a photo instead of three, none at its print (default: as doctor chose, else three)"
+COMMANDS = ("keygen", "build", "install", "rollback", "doctor", "search", "eval", "inspect", "verify")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +69,39 @@ def _rollback(options: argparse.Namespace) -> None:
 
 def _runs(device: Path, manifest: Manifest) -> None:
     print(f"{device}: runs {manifest.name}, sequence {manifest.sequence}, {manifest.counts['products']} products.")
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    report = doctor.examine(options.store, options.budget_ms)
+    print(json.dumps(report.to_dict()) if options.json else _examined(report), flush=True)
+    if options.store is not None and options.store.is_dir():
+        doctor.keep(options.store, report)
+        _say(f"{options.store}: runs so from now on.")
+
+
+def _examined(report: doctor.Report) -> str:
+    start = report.start
+    resident, own = (
+        "unknown" if size is None else f"{size / 1e6:.0f} MB" for size in (start.resident_bytes, start.own_bytes)
+    )
+    return "\n".join(
+        [
+            "kernels  threads  looks    p50 ms    p95 ms  photos  cosine to int8  golden queries",
+            *map(_tried, report.trials),
+            f"new process: first answer after {start.total_ms:.0f} ms (import {start.import_ms:.0f}, open "
+            f"{start.open_ms:.0f}, photo {start.answer_ms:.0f}); {resident} resident, of which its own {own}; at rest "
+            f"{start.idle_cpu:.1%} of a processor",
+            *report.reasons,
+        ]
+    )
+
+
+def _tried(trial: doctor.Trial) -> str:
+    how, golden = trial.settings, "right" if trial.golden else "wrong"
+    return (
+        f"{how.kernels:7}  {how.threads:7}  {how.looks:5}  {trial.median_ms:8.1f}  {trial.p95_ms:8.1f}  "
+        f"{trial.photos:6}  {trial.agreement:14.4f}  {golden:>14}"
+    )
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -258,10 +292,21 @@ def _parser() -> argparse.ArgumentParser:
     added = command("rollback", _rollback, "Run again what ran before the last install.", "device")
     added.add_argument("device", type=Path, help="device folder")
 
+    added = command("doctor", _doctor, "Measure how a store runs best on this device, and run it so.", "device")
+    added.add_argument("store", type=Path, nargs="?", help=f"{STORE} (default: the shipped model on a drawn store)")
+    added.add_argument(
+        "--budget-ms",
+        type=_at_least_one,
+        default=doctor.BUDGET_MS,
+        metavar="MS",
+        help=f"of a photo; where three looks take longer, one must do (default: {doctor.BUDGET_MS:.0f})",
+    )
+    added.add_argument("--json", action="store_true", help="one JSON object")
+
     added = command("search", _search, "Find the product a photo shows.", "store.edge photo.jpg")
     added.add_argument("store", type=Path, help=STORE)
     added.add_argument("photo", nargs="+", help="picture file")
-    added.add_argument("--fast", action="store_true", help="one look at a photo instead of three, none at its print")
+    added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
     added.add_argument("-k", type=_at_least_one, default=5, help="products to show (default: 5)")
     added.add_argument(
         "--explain", type=Path, metavar="FOLDER", help="draw there, for each photo, what agrees and where"
@@ -271,7 +316,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command("eval", _eval, "Measure a store on photos of known products.", "store.edge queries.csv --json")
     added.add_argument("store", type=Path, help=STORE)
     added.add_argument("queries", type=Path, help="CSV of image,sku; an empty sku: not in this catalogue")
-    added.add_argument("--fast", action="store_true", help="one look at a photo instead of three, none at its print")
+    added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
     added.add_argument("--json", action="store_true", help="one JSON object")
 
     added = command("inspect", _inspect, "Say what a store holds.", "store.edge")

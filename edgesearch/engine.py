@@ -13,7 +13,7 @@ from . import signing
 from .bundle import Bundle
 from .catalog import Catalog, Product
 from .decision import Calibration, Decision
-from .embedder import CONFIG_FILE, Embedder, ModelConfig
+from .embedder import CONFIG_FILE, Embedder, ModelConfig, runtime
 from .errors import BundleError, EdgeSearchError
 from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
@@ -22,6 +22,7 @@ from .index import ARRAYS_FILE, ROUTER_FILE, CompactIndex, Hits
 from .local import FILE as LOCAL_FILE
 from .local import NOTHING, Evidence, LocalIndex, Print, look
 from .manifest import Manifest, sha256
+from .settings import DEFAULT, FLOAT, ONE_LOOK, Place, Settings, processor
 from .slots import Slots, open_bundle
 from .views import explained
 
@@ -113,13 +114,10 @@ class _Found:
 class Store:
     """An open catalogue with its model. Safe to share between threads."""
 
-    def __init__(self, bundle: Bundle, threads: int = 1):
-        """
-        Args:    threads: of the network, for one photo.
-        Raises:  EdgeSearchError: the parts do not belong together, or one of them is damaged.
-        """
-        self.bundle = bundle
-        self.embedder = _embedder(bundle, threads)
+    def __init__(self, bundle: Bundle, settings: Settings = DEFAULT):
+        """Raises EdgeSearchError: the parts do not belong together, or one of them is damaged."""
+        self.bundle, self.settings = bundle, settings
+        self.embedder = _embedder(bundle, settings)
         self.index = CompactIndex.open(
             bundle.member(INDEX + ARRAYS_FILE), bundle.get(INDEX + ROUTER_FILE), bundle.mapped
         )
@@ -135,16 +133,17 @@ class Store:
             raise
         bundle.let_go()  # checking has read it
 
-    def search(self, photo: Photo, k: int = 5, fast: bool = False) -> Answer:
+    def search(self, photo: Photo, k: int = 5, fast: bool | None = None) -> Answer:
         """Find the products that a photo shows.
 
         Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 RGB array; k: products wanted;
                  fast: one look at the photo, its centre, instead of three, and none at its print; less than half the
-                 time, and less accurate.
+                 time, and less accurate; None: as the settings say.
         Raises:  ImageError: the photo cannot be read; ValueError: k < 1.
         """
         if k < 1:
             raise ValueError(f"k is {k}; expected at least 1.")
+        fast = self._fast(fast)
         elapsed: dict[str, float] = {}
         pixels = _timed(elapsed, "image", lambda: self.embedder.read(photo))
         embedding, objects = _timed(elapsed, "embed", lambda: self.embedder.see([pixels], fast))
@@ -160,9 +159,9 @@ class Store:
         decision = self.calibration.decide(scores, found[0].cosine, found[0].evidence.points)
         return Answer(_photo_name(photo), decision, matches, elapsed)
 
-    def embed(self, photos: Sequence[Photo], fast: bool = False) -> np.ndarray:
+    def embed(self, photos: Sequence[Photo], fast: bool | None = None) -> np.ndarray:
         """Embeddings of photos, as `search` uses them: (B, D) float32, unit rows; raises ImageError."""
-        return self.embedder.embed_photos(photos, fast)
+        return self.embedder.embed_photos(photos, self._fast(fast))
 
     def picture(self, match: Match) -> bytes:
         """The reference image of a match, as a small JPEG."""
@@ -196,6 +195,9 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _fast(self, fast: bool | None) -> bool:
+        return self.settings.looks == ONE_LOOK if fast is None else fast
 
     def _picture(self, row: int) -> bytes:
         ((_, place),) = self.catalog.find([row])
@@ -294,16 +296,18 @@ def _sure(found: list[_Found]) -> bool:
     return len(found) < 2 or found[0].score - found[1].score >= SURE_LEAD
 
 
-def open(path: str | os.PathLike[str], threads: int = 1, trust: Path | None = None) -> Store:
+def open(path: str | os.PathLike[str], threads: int | None = None, trust: Path | None = None) -> Store:
     """Open a store: verify every byte of it, then load it.
 
     Args:    path: a `.edge` file, or a device folder where one is installed; threads: of the network, for one photo;
-             trust: public key that must have signed it, None for what a device has checked or whoever gave the file.
+             None: as `edgesearch doctor` chose for the device, else 1; trust: public key that must have signed it, None
+             for what a device has checked or whoever gave the file.
     Raises:  EdgeSearchError: it is not a bundle, or damaged, or its parts do not belong together.
     """
     bundle = open_bundle(Path(path), [signing.read_public(trust)] if trust else ())
     try:
-        return Store(bundle, threads)
+        chosen = settings_for(Path(path), bundle)
+        return Store(bundle, chosen if threads is None else replace(chosen, threads=threads))
     except BaseException:
         bundle.close()
         raise
@@ -348,12 +352,27 @@ def bindings(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) 
     }
 
 
-def _embedder(bundle: Bundle, threads: int) -> Embedder:
+def place(bundle: Bundle) -> Place:
+    """What settings of a bundle hold for: its network, on this device."""
+    return Place(bundle.manifest.hashes.get("model", ""), runtime(), processor())
+
+
+def settings_for(path: Path, bundle: Bundle) -> Settings:
+    """As `doctor` chose for what a device folder runs; as everywhere for a file, and where it chose for anything else.
+
+    Of another network neither the times are known nor whether float kernels answer its golden queries: to run it as it
+    was tried when it was installed is safe, until `doctor` has measured it. Raises DeviceError: the choice is damaged.
+    """
+    kept = Slots(path).settings()
+    return kept[0] if kept and kept[1] == place(bundle) else DEFAULT
+
+
+def _embedder(bundle: Bundle, settings: Settings) -> Embedder:
     config = ModelConfig.parse(bytes(bundle.member(MODEL + CONFIG_FILE)), f"{bundle.path}: {MODEL}{CONFIG_FILE}")
     if len(config.files) != 1:
         raise BundleError(f"{bundle.path}: its model names {len(config.files)} networks, expected one; build it again.")
     ((file, _),) = config.files.values()
-    return Embedder(config, bytes(bundle.member(MODEL + file)), threads)
+    return Embedder(config, bytes(bundle.member(MODEL + file)), settings.threads, settings.kernels == FLOAT)
 
 
 def _calibration(bundle: Bundle) -> Calibration:
