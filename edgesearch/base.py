@@ -7,7 +7,7 @@ import numpy as np
 from .bundle import Bundle
 from .catalog import Catalog
 from .decision import Calibration
-from .embedder import CONFIG_FILE, Embedder, ModelConfig
+from .embedder import CONFIG_FILE, Embedder, ModelConfig, runtime
 from .errors import BundleError, EdgeSearchError
 from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
@@ -15,6 +15,7 @@ from .index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 from .local import FILE as LOCAL_FILE
 from .local import KEPT, Coded, LocalIndex, steady
 from .manifest import Manifest, digest_of, sha256
+from .settings import DEFAULT, FLOAT, Place, Settings, processor
 
 # Where the parts lie inside a bundle.
 MODEL, INDEX, CATALOG, PICTURES = "model/", "index/", "catalog.sqlite", "pictures.bin"
@@ -42,13 +43,10 @@ class Reference(NamedTuple):
 class Base:
     """The parts of a bundle. Safe to share between threads."""
 
-    def __init__(self, bundle: Bundle, threads: int = 1):
-        """
-        Args:    threads: of the network, for one photo.
-        Raises:  EdgeSearchError: the parts do not belong together, or one of them is damaged.
-        """
-        self.bundle = bundle
-        self.embedder = _embedder(bundle, threads)
+    def __init__(self, bundle: Bundle, settings: Settings = DEFAULT):
+        """Raises EdgeSearchError: the parts do not belong together, or one of them is damaged."""
+        self.bundle, self.settings = bundle, settings
+        self.embedder = _embedder(bundle, settings)
         router = bundle.member(INDEX + ROUTER_FILE) if INDEX + ROUTER_FILE in bundle else None
         self.index = CompactIndex.open(bundle.part(INDEX + ARRAYS_FILE), router)
         self.local = LocalIndex.open(bundle.part(LOCAL_FILE)) if LOCAL_FILE in bundle else None
@@ -131,12 +129,17 @@ def space_of(manifest: Manifest) -> str:
     return digest_of([manifest.hashes["index"], manifest.hashes.get("local", "")])
 
 
-def _embedder(bundle: Bundle, threads: int) -> Embedder:
+def place(bundle: Bundle) -> Place:
+    """What settings of a bundle hold for: its network, on this device."""
+    return Place(bundle.manifest.hashes.get("model", ""), runtime(), processor())
+
+
+def _embedder(bundle: Bundle, settings: Settings) -> Embedder:
     config = ModelConfig.parse(bytes(bundle.member(MODEL + CONFIG_FILE)), f"{bundle.path}: {MODEL}{CONFIG_FILE}")
     if len(config.files) != 1:
         raise BundleError(f"{bundle.path}: its model names {len(config.files)} networks, expected one; build it again.")
     ((file, _),) = config.files.values()
-    return Embedder(config, bytes(bundle.member(MODEL + file)), threads)
+    return Embedder(config, bytes(bundle.member(MODEL + file)), settings.threads, settings.kernels == FLOAT)
 
 
 def _calibration(bundle: Bundle) -> Calibration:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .errors import CatalogError
 
 FORMAT = 1
@@ -241,8 +243,7 @@ class Catalog:
         self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
         weakref.finalize(self, self._connection.close)
         try:
-            self._check(path.name)
-            self._owner = [number for (number,) in self._query("SELECT product FROM picture ORDER BY row")]
+            self._owner = self._checked(path.name)
             self._count = self._query("SELECT count(*) FROM product")[0][0]
         except (sqlite3.Error, CatalogError) as error:
             self.close()
@@ -261,7 +262,7 @@ class Catalog:
 
     def owner(self, row: int) -> int:
         """The number of the product that a row of the index shows."""
-        return self._owner[row]
+        return int(self._owner[row])
 
     def find(self, rows: Sequence[int]) -> list[tuple[Product, Picture]]:
         """The product and the picture of each row, in the order asked."""
@@ -295,13 +296,18 @@ class Catalog:
         """All SKUs."""
         return {sku for (sku,) in self._query("SELECT sku FROM product")}
 
-    def _check(self, name: str) -> None:
+    def _checked(self, name: str) -> np.ndarray:
+        """(N,) int32: the product of each row, where the file is as it should be."""
         ((found,),) = self._query("PRAGMA user_version")
         if found != FORMAT:
             raise CatalogError(f"{name}: catalogue format {found}; this version reads {FORMAT}, upgrade edgesearch.")
-        ((lowest, highest, count),) = self._query("SELECT min(row), max(row), count(*) FROM picture")
-        if (lowest, highest) != (0, count - 1):
-            raise CatalogError(f"{name}: its picture rows are not 0 to {count - 1}; build the bundle again.")
+        ((lowest, highest),) = self._query("SELECT (SELECT min(row) FROM picture), (SELECT max(row) FROM picture)")
+        # As one text: to hand over 100,000 rows one after the other takes twice as long, and 8 MB more.
+        ((text,),) = self._query("SELECT group_concat(product) FROM (SELECT product FROM picture ORDER BY row)")
+        owner = np.fromstring(text or "", np.int32, sep=",")
+        if (lowest, highest) != (0, len(owner) - 1):
+            raise CatalogError(f"{name}: its picture rows are not 0 to {len(owner) - 1}; build the bundle again.")
+        return owner
 
     def close(self) -> None:
         """Close the file."""

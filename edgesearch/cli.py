@@ -14,9 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from . import catalog, device, engine, evaluate, signing
+from . import catalog, device, doctor, engine, evaluate, signing
 from .answer import Answer
 from .build import build
 from .errors import EdgeSearchError
@@ -29,9 +27,10 @@ DETAILS = ("name", *catalog.OPTIONAL)
 WHO = "for the log (default: the user of the system)"
 STORE = ".edge file, or device folder"
 COMMANDS = (
-    "keygen", "build", "install", "rollback", "search", "enrol", "edit", "remove", "undo", "overlay", "log", "eval",
-    "inspect", "verify",
+    "keygen", "build", "install", "rollback", "search", "enrol", "edit", "remove", "undo", "overlay", "log", "doctor",
+    "eval", "inspect", "verify",
 )  # fmt: skip
+FAST = "one look at a photo instead of three, none at its print (default: as doctor chose, else three)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -130,6 +129,39 @@ def _details(options: argparse.Namespace) -> dict[str, str]:
 
 def _runs(device: Path, manifest: Manifest) -> None:
     print(f"{device}: runs {manifest.name}, sequence {manifest.sequence}, {manifest.counts['products']} products.")
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    report = doctor.examine(options.store, options.budget_ms)
+    print(json.dumps(report.to_dict()) if options.json else _examined(report), flush=True)
+    if options.store is not None and options.store.is_dir():
+        doctor.keep(options.store, report)
+        _say(f"{options.store}: runs so from now on.")
+
+
+def _examined(report: doctor.Report) -> str:
+    start = report.start
+    resident, own = (
+        "unknown" if size is None else f"{size / 1e6:.0f} MB" for size in (start.resident_bytes, start.own_bytes)
+    )
+    return "\n".join(
+        [
+            "kernels  threads  looks    p50 ms    p95 ms  photos  cosine to int8  golden queries",
+            *map(_tried, report.trials),
+            f"new process: first answer after {start.total_ms:.0f} ms (import {start.import_ms:.0f}, open "
+            f"{start.open_ms:.0f}, photo {start.answer_ms:.0f}); {resident} resident, of which its own {own}; at rest "
+            f"{start.idle_cpu:.1%} of a processor",
+            *report.reasons,
+        ]
+    )
+
+
+def _tried(trial: doctor.Trial) -> str:
+    how, golden = trial.settings, "right" if trial.golden else "wrong"
+    return (
+        f"{how.kernels:7}  {how.threads:7}  {how.looks:5}  {trial.median_ms:8.1f}  {trial.p95_ms:8.1f}  "
+        f"{trial.photos:6}  {trial.agreement:14.4f}  {golden:>14}"
+    )
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -236,6 +268,8 @@ class _Bar:
     """A progress bar on stderr, where that is a terminal."""
 
     def __init__(self, what: str, unit: str):
+        from tqdm import tqdm  # here, so that a search does not load it
+
         self._bar = tqdm(desc=what, unit=unit, disable=None, leave=False)
 
     def __enter__(self) -> Callable[[int, int], None]:
@@ -363,10 +397,21 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("device", type=Path, help="device folder")
     added.add_argument("--json", action="store_true", help="one JSON object a line")
 
+    added = command("doctor", _doctor, "Measure how a store runs best on this device, and run it so.", "device")
+    added.add_argument("store", type=Path, nargs="?", help=f"{STORE} (default: the shipped model on a drawn store)")
+    added.add_argument(
+        "--budget-ms",
+        type=_at_least_one,
+        default=doctor.BUDGET_MS,
+        metavar="MS",
+        help=f"of a photo; where three looks take longer, one must do (default: {doctor.BUDGET_MS:.0f})",
+    )
+    added.add_argument("--json", action="store_true", help="one JSON object")
+
     added = command("search", _search, "Find the product a photo shows.", "store.edge photo.jpg")
     added.add_argument("store", type=Path, help=STORE)
     added.add_argument("photo", nargs="+", help="picture file")
-    added.add_argument("--fast", action="store_true", help="one look at a photo instead of three, none at its print")
+    added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
     added.add_argument("-k", type=_at_least_one, default=5, help="products to show (default: 5)")
     added.add_argument(
         "--explain", type=Path, metavar="FOLDER", help="draw there, for each photo, what agrees and where"
@@ -376,7 +421,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command("eval", _eval, "Measure a store on photos of known products.", "store.edge queries.csv --json")
     added.add_argument("store", type=Path, help=STORE)
     added.add_argument("queries", type=Path, help="CSV of image,sku; an empty sku: not in this catalogue")
-    added.add_argument("--fast", action="store_true", help="one look at a photo instead of three, none at its print")
+    added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
     added.add_argument("--json", action="store_true", help="one JSON object")
 
     added = command("inspect", _inspect, "Say what a store holds.", "store.edge")

@@ -102,9 +102,10 @@ class ModelConfig:
 class Embedder:
     """Pictures to unit vectors, with one ONNX file and its preprocessing. Safe to share between threads."""
 
-    def __init__(self, config: ModelConfig, network: bytes, threads: int = 1):
+    def __init__(self, config: ModelConfig, network: bytes, threads: int = 1, unfused: bool = False):
         """
-        Args:    network: the ONNX file's content, verified by the caller; threads: of one call.
+        Args:    network: the ONNX file's content, verified by the caller; threads: of one call; unfused: compute a
+                 quantized network in float, rounding to its quantized values between the operators.
         Raises:  ModelError: onnxruntime refuses the network, or it does not fit the config.
         """
         import onnxruntime  # here, so that importing edgesearch stays light
@@ -116,6 +117,8 @@ class Embedder:
         # Threads that spin while they wait burn a handheld's battery.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        if unfused:
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class
@@ -212,6 +215,13 @@ class Embedder:
         """Decode and embed: B photos -> (B, D) float32; raises ImageError."""
         starts = range(0, max(1, len(photos)), batch)
         return np.concatenate([self.embed([self.read(p) for p in photos[i : i + batch]], fast) for i in starts])
+
+
+def runtime() -> str:
+    """The version of onnxruntime."""
+    import onnxruntime  # here, as above
+
+    return str(onnxruntime.__version__)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from . import catalog, changes, image, signing
 from .answer import Answer, Match
-from .base import Base
+from .base import Base, place
 from .bundle import Bundle
 from .catalog import Product
 from .changes import Change
@@ -23,7 +23,8 @@ from .image import Photo
 from .local import look
 from .overlay import Event, Overlay, Taught
 from .sealing import Seal
-from .slots import open_bundle
+from .settings import DEFAULT, ONE_LOOK, Settings
+from .slots import Slots, open_bundle
 from .views import explained
 
 MOST_PHOTOS = 5  # of one enrolment
@@ -47,10 +48,13 @@ class Enrolment:
 class Store:
     """An open catalogue with its model, and what the device was taught. Safe to share between threads."""
 
-    def __init__(self, path: Path, threads: int = 1, trusted: Collection[str] = ()):
-        """As `open` says; trusted: as `Bundle` has it."""
-        self._path, self._threads, self._lock = path, threads, threading.Lock()
-        self.base = _base(path, threads, trusted)
+    def __init__(
+        self, path: Path, threads: int | None = None, trusted: Collection[str] = (), settings: Settings | None = None
+    ):
+        """As `open` says; trusted: as `Bundle` has it; settings: None as `doctor` chose for the device."""
+        self._path, self._lock = path, threading.Lock()
+        self._opened = functools.partial(_base, path, threads, trusted, settings)
+        self.base = self._opened()
         self.overlay = Overlay(path, Seal()) if os.path.isdir(path) else None
         self._gallery = _untaught(self.base)
 
@@ -59,18 +63,23 @@ class Store:
         """What it runs."""
         return self.base.bundle
 
-    def search(self, photo: Photo, k: int = 5, fast: bool = False) -> Answer:
+    @property
+    def settings(self) -> Settings:
+        """How it runs."""
+        return self.base.settings
+
+    def search(self, photo: Photo, k: int = 5, fast: bool | None = None) -> Answer:
         """Find the products that a photo shows.
 
         Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 RGB array; k: products wanted;
                  fast: one look at the photo, its centre, instead of three, and none at its print; less than half the
-                 time, and less accurate.
+                 time, and less accurate; None: as the settings say.
         Raises:  ImageError: the photo cannot be read; DeviceError: what was taught cannot be; ValueError: k < 1.
         """
         if k < 1:
             raise ValueError(f"k is {k}; expected at least 1.")
         gallery = self._now()
-        base = gallery.base
+        base, fast = gallery.base, self._fast(fast)
         elapsed: dict[str, float] = {}
         pixels = _timed(elapsed, "image", lambda: base.embedder.read(photo))
         embedding, objects = _timed(elapsed, "embed", lambda: base.embedder.see([pixels], fast))
@@ -90,9 +99,9 @@ class Store:
         """The SKUs of all products that can be found."""
         return self._now().skus()
 
-    def embed(self, photos: Sequence[Photo], fast: bool = False) -> np.ndarray:
+    def embed(self, photos: Sequence[Photo], fast: bool | None = None) -> np.ndarray:
         """Embeddings of photos, as `search` uses them: (B, D) float32, unit rows; raises ImageError."""
-        return self.base.embedder.embed_photos(photos, fast)
+        return self.base.embedder.embed_photos(photos, self._fast(fast))
 
     def picture(self, match: Match) -> bytes:
         """The reference image of a match, as a small JPEG."""
@@ -147,7 +156,7 @@ class Store:
         Returns: whether it is another bundle.
         Raises:  EdgeSearchError: it cannot be opened; the store goes on with what it has.
         """
-        base = _base(self._path, self._threads)
+        base = self._opened()
         if base.bundle.digest == self.base.bundle.digest:
             base.close()
             return False
@@ -180,6 +189,9 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _fast(self, fast: bool | None) -> bool:
+        return self.settings.looks == ONE_LOOK if fast is None else fast
+
     def _now(self) -> Gallery:
         """The base with all that is taught by now."""
         gallery, version = self._gallery, self.overlay.version() if self.overlay else 0
@@ -197,23 +209,35 @@ class Store:
         return self.overlay
 
 
-def open(path: str | os.PathLike[str], threads: int = 1, trust: Path | None = None) -> Store:
+def open(path: str | os.PathLike[str], threads: int | None = None, trust: Path | None = None) -> Store:
     """Open a store, and use no byte of it that is not verified: of a file all before, of a device's as they are read.
 
     Args:    path: a `.edge` file, or a device folder where one is installed; threads: of the network, for one photo;
-             trust: public key that must have signed it, None for what a device has checked or whoever gave the file.
+             None: as `edgesearch doctor` chose for the device, else 1; trust: public key that must have signed it, None
+             for what a device has checked or whoever gave the file.
     Raises:  EdgeSearchError: it is not a bundle, or damaged, or its parts do not belong together.
     """
     return Store(Path(path), threads, [signing.read_public(trust)] if trust else ())
 
 
-def _base(path: Path, threads: int, trusted: Collection[str] = ()) -> Base:
+def _base(path: Path, threads: int | None, trusted: Collection[str], settings: Settings | None) -> Base:
     bundle = open_bundle(path, trusted)
     try:
-        return Base(bundle, threads)
+        chosen = settings or _settings(path, bundle)
+        return Base(bundle, chosen if threads is None else replace(chosen, threads=threads))
     except BaseException:
         bundle.close()
         raise
+
+
+def _settings(path: Path, bundle: Bundle) -> Settings:
+    """As `doctor` chose for what a device folder runs; as everywhere for a file, and where it chose for anything else.
+
+    Of another network neither the times are known nor whether float kernels answer its golden queries: to run it as it
+    was tried when it was installed is safe, until `doctor` has measured it. Raises DeviceError: the choice is damaged.
+    """
+    kept = Slots(path).settings()
+    return kept[0] if kept and kept[1] == place(bundle) else DEFAULT
 
 
 def _untaught(base: Base) -> Gallery:

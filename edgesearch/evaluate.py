@@ -51,7 +51,7 @@ class Evaluation:
 def evaluate(
     store: Store,
     queries: Sequence[tuple[Path, str]],
-    fast: bool = False,
+    fast: bool | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Ask every query, one after the other.

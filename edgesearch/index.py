@@ -12,16 +12,21 @@ The file `index.arrays` holds the arrays of `kernel.Blocks` under their names, i
 N rows, D dimensions, M subquantizers, C cells, B queries, k results. Scores are cosines: higher is closer.
 """
 
+from __future__ import annotations  # numpy loads its random numbers when an annotation names them
+
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from usearch.index import Index as Graph
 
 from . import arrays, kernel
 from .errors import IndexFileError
 from .kernel import BLOCK, NO_ROW, Blocks, Question
 from .pq import CODEWORDS, ProductQuantizer
+
+if TYPE_CHECKING:
+    from usearch.index import Index as Graph
 
 ARRAYS_FILE, ROUTER_FILE = "index.arrays", "router.usearch"
 LAYOUT = 2  # of the arrays; 1 had codes without blocks
@@ -82,7 +87,7 @@ class CompactIndex:
     rows: arrays.Rows | None = None
 
     @classmethod
-    def build(cls, x: np.ndarray, space: str, subquantizers: int | None = None, seed: int = 0) -> "CompactIndex":
+    def build(cls, x: np.ndarray, space: str, subquantizers: int | None = None, seed: int = 0) -> CompactIndex:
         """Compress vectors and choose probes and shortlist, the cheapest that reach ANN recall@10 >= 0.99.
 
         Args:    x: (N, D) float32, unit rows, N >= 1; row n keeps the number n; space: as the attribute;
@@ -154,7 +159,7 @@ class CompactIndex:
             return self.cells
         return min(self.cells, -(-self.probes * self.size * max(k, self.shortlist) // (allowed * self.shortlist)))
 
-    def _tuned(self, x: np.ndarray, rng: np.random.Generator) -> "CompactIndex":
+    def _tuned(self, x: np.ndarray, rng: np.random.Generator) -> CompactIndex:
         """The cheapest probes and shortlist that reach the recall, or nearly the best there is.
 
         Measured on rows of the index: each is asked, and must find the nearest of the others.
@@ -190,7 +195,7 @@ class CompactIndex:
             self.router.save(str(folder / ROUTER_FILE))
 
     @classmethod
-    def open(cls, data: memoryview | arrays.Source, router: memoryview | None = None) -> "CompactIndex":
+    def open(cls, data: memoryview | arrays.Source, router: memoryview | None = None) -> CompactIndex:
         """Use an index where it lies. usearch trusts its file: give it verified bytes only.
 
         Args:    data: content of `index.arrays`; router: content of `router.usearch`, None where there is none.
@@ -315,14 +320,20 @@ def _nearest_center(x: np.ndarray, centers: np.ndarray) -> np.ndarray:
     return np.concatenate([np.argmax(x[i : i + CHUNK] @ centers.T, 1) for i in range(0, len(x), CHUNK)])
 
 
+def _empty(dim: int) -> Graph:
+    from usearch.index import Index  # here: few catalogues have a router, and every process would load it at its start
+
+    return Index(ndim=dim, metric="ip", dtype="f32")
+
+
 def _graph(centers: np.ndarray) -> Graph:
-    graph = Graph(ndim=centers.shape[1], metric="ip", dtype="f32")
+    graph = _empty(centers.shape[1])
     graph.add(np.arange(len(centers), dtype=np.uint64), centers, threads=1)
     return graph
 
 
 def _restore(data: memoryview, dim: int, cells: int) -> Graph:
-    graph = Graph(ndim=dim, metric="ip", dtype="f32")
+    graph = _empty(dim)
     try:
         graph.load(bytes(data))
     except RuntimeError as error:

@@ -6,6 +6,8 @@ non-parametric solution (Ge, He, Ke, Sun: Optimized Product Quantization, CVPR 2
 B batch, N training rows, D dimensions, M subquantizers, K codewords each.
 """
 
+from __future__ import annotations  # numpy loads its random numbers when an annotation names them
+
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +34,7 @@ class ProductQuantizer:
         rounds: int = 8,
         codewords: int = CODEWORDS,
         rotated: bool = True,
-    ) -> "ProductQuantizer":
+    ) -> ProductQuantizer:
         """Learn rotation and codebook.
 
         Args:    x: (N, D) float32, N >= 1; seed: the same seed and rows give the same quantizer; codewords: K, at most
@@ -82,7 +84,7 @@ class ProductQuantizer:
         self._check(queries)
         return np.matmul(self._parts(queries), self.codebook.transpose(0, 2, 1)).transpose(1, 0, 2)
 
-    def _improved(self, x: np.ndarray, rng: np.random.Generator) -> "ProductQuantizer":
+    def _improved(self, x: np.ndarray, rng: np.random.Generator) -> ProductQuantizer:
         """One round of OPQ: a Lloyd step in every subspace, then the best rotation onto what it rebuilds."""
         parts = self._parts(x)
         codes = [_nearest(part, words) for part, words in zip(parts, self.codebook, strict=True)]

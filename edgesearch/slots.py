@@ -4,6 +4,7 @@
     DEVICE/slots/a/<manifest>.edge    bundles, named by the hash of their manifest
     DEVICE/slots/b/<manifest>.edge
     DEVICE/trusted.pub                keys whose bundles may be installed; none: any bundle
+    DEVICE/settings.json              how they run best here, as `doctor` measured it; none: as everywhere
     DEVICE/lock                       held while something is changed
 
 A new bundle is copied beside what runs, verified there and asked its golden queries; only then `current` names it. So
@@ -20,15 +21,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from . import signing
+from . import settings, signing
 from .bundle import Bundle, sync_folder
 from .errors import DeviceError, EdgeSearchError
 from .manifest import Manifest
+from .settings import Place, Settings
 
 FORMAT = 1
 CURRENT, SLOTS, TRUSTED, LOCK = "current", "slots", "trusted.pub", "lock"
 NAMES = ("a", "b")
-MAX_BYTES = 1 << 16  # of `current`
+MAX_BYTES = 1 << 16  # of `current` and of the settings
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 Check = Callable[[Bundle], None]  # raises EdgeSearchError where a bundle does not do on this device what it promises
 
@@ -133,6 +135,16 @@ class Slots:
             self._switch(replace(state, slot=state.other))
         return manifest
 
+    def settings(self) -> tuple[Settings, Place] | None:
+        """What `doctor` chose here, and for what; None where it has not run; raises DeviceError."""
+        content = self._read(settings.FILE)
+        return None if content is None else settings.parse(content, str(self.folder / settings.FILE))
+
+    def settle(self, chosen: Settings, place: Place) -> None:
+        """Run so from now on, in whatever process opens the folder; raises DeviceError."""
+        with self._changing():
+            self._write(settings.FILE, settings.to_bytes(chosen, place))
+
     def _path(self, slot: str, digest: str) -> Path:
         return self.folder / SLOTS / slot / f"{digest}.edge"
 
@@ -166,10 +178,14 @@ class Slots:
         return state
 
     def _state(self) -> State | None:
-        path = self.folder / CURRENT
+        content = self._read(CURRENT)
+        return None if content is None else State.parse(content, str(self.folder / CURRENT))
+
+    def _read(self, name: str) -> bytes | None:
+        path = self.folder / name
         try:
             with open(path, "rb") as file:
-                return State.parse(file.read(MAX_BYTES), str(path))
+                return file.read(MAX_BYTES)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -227,7 +243,7 @@ class Slots:
                 yield
         except OSError as error:
             raise DeviceError(
-                f"{self.folder}: cannot be changed ({error}); check its space and permissions, then install again."
+                f"{self.folder}: cannot be changed ({error}); check its space and permissions, then try again."
             ) from error
 
 

@@ -6,6 +6,8 @@ alone and in a heap, it gives embeddings nearer to those of photos; `build` adds
 H height, W width, S side of the view in px.
 """
 
+from __future__ import annotations  # numpy loads its random numbers when an annotation names them
+
 import io
 from collections.abc import Sequence
 from typing import NamedTuple

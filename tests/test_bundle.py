@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,16 @@ def test_members_come_back_aligned(written: Path) -> None:
     with zipfile.ZipFile(written) as archive:  # an ordinary zip to everybody else, the manifest first
         assert archive.testzip() is None
         assert archive.namelist()[0] == MANIFEST_FILE
+
+
+def test_opening_copies_no_member(written: Path) -> None:
+    (written.parent / "stage" / "large.bin").write_bytes(bytes(8_000_000))
+    bundle.write(written, written.parent / "stage", DESCRIBED)
+    tracemalloc.start()
+    Bundle(written).close()
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 1_000_000
 
 
 def test_unpacked_copies_go_with_the_bundle(written: Path) -> None:

@@ -15,8 +15,9 @@ from tqdm import tqdm
 import edgesearch
 from edgesearch.embedder import default_model, read_model
 from edgesearch.manifest import sha256
+from edgesearch.settings import processor
 
-from . import accuracy, indexes, plot, prints, protocols, vectors
+from . import accuracy, cold, indexes, plot, prints, protocols, vectors
 
 SEED = 0
 
@@ -74,11 +75,21 @@ def _index(options: argparse.Namespace) -> None:
 def _print(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = prints.measure(options.pictures, Path(folder), SEED)
-    context = {"pictures": options.pictures} | _context(default_model())
-    if options.json:
-        print(json.dumps({**context, **found}))
+    _show(found | {"pictures": options.pictures}, options.json)
+
+
+def _cold(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        found = cold.measure(options.products, Path(folder), SEED)
+    _show(found | {"products": options.products}, options.json)
+
+
+def _show(found: dict[str, float], as_json: bool) -> None:
+    table = found | _context(default_model())
+    if as_json:
+        print(json.dumps(table))
         return
-    for name, value in (found | context).items():
+    for name, value in table.items():
         print(f"{name:24} {value:.1f}" if isinstance(value, float) else f"{name:24} {value}")
 
 
@@ -100,17 +111,10 @@ def _context(model: Path) -> dict[str, Any]:
     return {
         "model": f"{config.name} int8 sha256 {sha256(network)[:12]}",
         "seed": SEED,
-        "device": f"{_processor()}, {os.cpu_count()} cores, one thread a photo",
+        "device": f"{processor()}, {os.cpu_count()} cores, one thread a photo",
         "versions": f"Python {platform.python_version()}, onnxruntime {onnxruntime.__version__}",
         "command": f"tools/bench {' '.join(sys.argv[1:])}",
     }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,6 +148,11 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--pictures", type=int, default=100_000, help="made up at random (default: 100,000)")
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=_print)
+
+    added = figures.add_parser("cold", help="a new process: to its first answer, its memory, and at rest")
+    added.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_cold)
 
     added = figures.add_parser("plot", help="draw what `index --json` printed")
     added.add_argument("runs", type=Path, nargs="+", help="files, with more and more rows")

@@ -26,6 +26,13 @@ def measure(pictures: int, folder: Path, seed: int) -> Figures:
     Returns: bytes on flash, p50 of each step in ms, and the bytes by which a fresh process grows.
     """
     write_twins(folder, families=4, photos=2, seed=seed)
+    made_up(pictures, seed).write(folder / local.FILE)
+    found: Figures = json.loads(in_fresh_process("prints", "asked", folder, seed))
+    return {"file_bytes_a_picture": (folder / local.FILE).stat().st_size / pictures, **found}
+
+
+def made_up(pictures: int, seed: int) -> LocalIndex:
+    """Random features of so many pictures, as many of each as are kept."""
     rng = np.random.default_rng(seed)
     blocks = local.KEPT // BLOCK
     made = [
@@ -37,9 +44,7 @@ def measure(pictures: int, folder: Path, seed: int) -> Figures:
         )
         for _ in range(pictures)
     ]
-    LocalIndex.build(local.default_codebook(), made).write(folder / local.FILE)
-    found: Figures = json.loads(in_fresh_process("prints", "asked", folder, seed))
-    return {"file_bytes_a_picture": (folder / local.FILE).stat().st_size / pictures, **found}
+    return LocalIndex.build(local.default_codebook(), made)
 
 
 def asked(folder: str, seed: str) -> str:

@@ -1,0 +1,97 @@
+"""From the start of a process to its first answer, and what it then holds, of a device with very many products."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from pictures import write_twins
+
+import edgesearch
+from edgesearch import bundle, catalog, doctor, image
+from edgesearch.base import CATALOG, INDEX, MODEL, PICTURES, bindings
+from edgesearch.build import PICTURE_SIDE
+from edgesearch.catalog import Picture, Product
+from edgesearch.decision import Calibration
+from edgesearch.embedder import Embedder, copy_model, default_model
+from edgesearch.golden import FILE as GOLDEN_FILE
+from edgesearch.golden import Golden
+from edgesearch.index import CompactIndex
+from edgesearch.local import FILE as LOCAL_FILE
+from edgesearch.settings import DEFAULT
+from edgesearch.slots import open_bundle
+
+from . import prints, vectors
+
+STARTS = 7
+
+
+def measure(products: int, folder: Path, seed: int) -> dict[str, float]:
+    """Start processes that open a device folder and are asked a photo; folder: where it is made.
+
+    Returns: bytes of the bundle; medians of the steps in ms, and the quickest start; of the median process, what it
+             holds after its first answers and its share of a processor at rest.
+    """
+    device = made_device(products, folder, seed)
+    running = open_bundle(device)
+    size, photo = running.path.stat().st_size, doctor.hard_photos(running)[0]
+    running.close()
+    starts = sorted((doctor.started(device, DEFAULT, photo) for _ in range(STARTS)), key=lambda one: one.total_ms)
+    steps = {
+        name: float(np.median([getattr(one, name) for one in starts])) for name in ("import_ms", "open_ms", "answer_ms")
+    }
+    middle = starts[STARTS // 2]
+    return {
+        "bundle_bytes": size,
+        "first_answer_ms": middle.total_ms,
+        "quickest_first_answer_ms": starts[0].total_ms,
+        **steps,
+        "resident_bytes": middle.resident_bytes or 0,
+        "own_bytes": middle.own_bytes or 0,
+        "idle_cpu": middle.idle_cpu,
+    }
+
+
+def made_device(products: int, folder: Path, seed: int) -> Path:
+    """Install made-up products, a picture each: the shipped model, but synthetic vectors and random print.
+
+    Args:    folder: where the device folder is made, and what it is made of.
+    """
+    stage = folder / "stage"
+    for part in (MODEL, INDEX):
+        (stage / part).mkdir(parents=True)
+    copy_model(default_model(), "int8", stage / MODEL)
+    embedder = Embedder.open(default_model())
+    index = CompactIndex.build(vectors.synthetic(products, embedder.config.dim, seed)[0], embedder.space, seed=seed)
+    index.write(stage / INDEX)
+    local = prints.made_up(products, seed)
+    local.write(stage / LOCAL_FILE)
+    write_twins(folder / "drawn", families=4, photos=1, seed=seed)
+    drawn = [image.thumbnail(image.read(path), PICTURE_SIDE) for path in sorted(folder.glob("drawn/pictures/*.jpg"))]
+    with open(stage / PICTURES, "wb") as file:
+        file.writelines(drawn[row % len(drawn)] for row in range(products))
+    catalog.write(stage / CATALOG, _products(products, [len(one) for one in drawn]))
+    Golden.ask(embedder, index, lambda row: drawn[row % len(drawn)]).write(stage / GOLDEN_FILE)
+    described = {
+        "name": "made-up",
+        "sequence": 1,
+        "created": "",
+        "hashes": bindings(embedder, index, local),
+        "counts": {"products": products, "pictures": products},
+        "calibration": Calibration(0.5, 0.01, 0.0, 0.0).to_dict(),
+        "accuracy": {},
+    }
+    bundle.write(folder / "made.edge", stage, described)
+    shutil.rmtree(stage)
+    edgesearch.install(folder / "made.edge", folder / "device")
+    (folder / "made.edge").unlink()
+    return folder / "device"
+
+
+def _products(count: int, sizes: list[int]) -> Iterator[tuple[Product, list[Picture]]]:
+    start = 0
+    for row in range(count):
+        size = sizes[row % len(sizes)]
+        product = Product(f"P{row:07}", f"Made-up product {row}", row % 1000 / 10, "EUR", f"Category {row % 40}")
+        yield product, [Picture(row, f"pictures/P{row:07}.jpg", start, size)]
+        start += size
