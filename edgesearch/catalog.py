@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from .errors import CatalogError
 
@@ -56,6 +57,8 @@ class Picture:
 REQUIRED = ("sku", "name", "images")
 _COLUMNS = tuple(field.name for field in fields(Product) if field.name != "attributes")
 OPTIONAL = _COLUMNS[2:]
+_KINDS = {"price": float, "stock": int, "start": int, "size": int}  # the others are text
+_NEVER_EMPTY = ("sku", "name", "source", "start", "size")
 
 
 @dataclass(frozen=True)
@@ -195,17 +198,19 @@ class Catalog:
     def __init__(self, path: Path):
         """Raises CatalogError: no catalogue of this format."""
         address = path.resolve().as_uri() + "?mode=ro&immutable=1"
+        self._name = path.name
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
         try:
-            self._check(path.name)
+            self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
+        try:
+            self._check()
             self._owner = [number for (number,) in self._query("SELECT product FROM picture ORDER BY row")]
             self._count = self._query("SELECT count(*) FROM product")[0][0]
-        except (sqlite3.Error, CatalogError) as error:
+        except CatalogError:
             self.close()
-            if isinstance(error, CatalogError):
-                raise
-            raise CatalogError(f"{path.name}: not a readable catalogue ({error}); build the bundle again.") from error
+            raise
 
     def __len__(self) -> int:
         """Number of products."""
@@ -229,28 +234,47 @@ class Catalog:
             json.dumps(list(rows)),
         )
         pairs = {}
-        for row, source, start, size, *cells, attributes in found:
-            details = dict(zip(_COLUMNS, cells, strict=True))
-            product = Product(**details, attributes=tuple(json.loads(attributes).items()))
-            pairs[row] = product, Picture(row, source, start, size)
-        return [pairs[row] for row in rows]
+        try:
+            for row, source, start, size, *details, attributes in found:
+                pairs[row] = _stored(row, (source, start, size), details, attributes)
+            return [pairs[row] for row in rows]
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise self._damaged(error) from error
 
     def skus(self) -> set[str]:
         """All SKUs."""
         return {sku for (sku,) in self._query("SELECT sku FROM product")}
 
-    def _check(self, name: str) -> None:
+    def _check(self) -> None:
         ((found,),) = self._query("PRAGMA user_version")
         if found != FORMAT:
-            raise CatalogError(f"{name}: catalogue format {found}; this version reads {FORMAT}, upgrade edgesearch.")
+            raise CatalogError(
+                f"{self._name}: catalogue format {found}; this version reads {FORMAT}, upgrade edgesearch."
+            )
         ((lowest, highest, count),) = self._query("SELECT min(row), max(row), count(*) FROM picture")
         if (lowest, highest) != (0, count - 1):
-            raise CatalogError(f"{name}: its picture rows are not 0 to {count - 1}; build the bundle again.")
+            raise self._damaged(f"its picture rows are not 0 to {count - 1}")
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
     def _query(self, sql: str, *arguments: object) -> list[tuple]:  # type: ignore[type-arg]
-        with self._lock:
-            return self._connection.execute(sql, arguments).fetchall()
+        try:
+            with self._lock:
+                return self._connection.execute(sql, arguments).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes what it found
+            raise self._damaged(error) from error
+
+    def _damaged(self, what: object) -> CatalogError:
+        return CatalogError(f"{self._name}: not a readable catalogue ({what}); build the bundle again.")
+
+
+def _stored(row: int, place: Sequence[Any], details: Sequence[Any], attributes: str) -> tuple[Product, Picture]:
+    """Raises TypeError or ValueError: not what `write` stores; SQLite itself keeps no type."""
+    named = dict(zip(("source", "start", "size", *_COLUMNS), (*place, *details), strict=True))
+    for name, value in named.items():
+        if not isinstance(value, _KINDS.get(name, str)) and (value is not None or name in _NEVER_EMPTY):
+            raise TypeError(f"{name} of row {row} is {value!r}")
+    columns = {name: named[name] for name in _COLUMNS}
+    return Product(**columns, attributes=tuple(json.loads(attributes).items())), Picture(row, *place)
