@@ -70,6 +70,8 @@ class Entered:
 REQUIRED = ("sku", "name", "images")
 _COLUMNS = tuple(field.name for field in fields(Product) if field.name != "attributes")
 OPTIONAL = _COLUMNS[2:]
+_KINDS = {"price": float, "stock": int, "start": int, "size": int}  # the others are text
+_NEVER_EMPTY = ("sku", "name", "source", "start", "size")
 
 
 @dataclass(frozen=True)
@@ -177,9 +179,9 @@ def details_of(product: Product) -> dict[str, Any]:
 
 def product_of(sku: str, details: Mapping[str, Any]) -> Product:
     """The product of which `details_of` gives these details; None is empty too."""
-    columns = {name: details.get(name) for name in _COLUMNS[1:]}
+    columns: dict[str, Any] = {name: details.get(name) for name in _COLUMNS[1:]}
     others = {name: value for name, value in details.items() if name not in columns and value is not None}
-    return _read([sku, *columns.values()], others)
+    return Product(sku, **columns, attributes=tuple(others.items()))
 
 
 def checked(sku: str, details: Mapping[str, object]) -> dict[str, Any]:
@@ -239,17 +241,19 @@ class Catalog:
     def __init__(self, path: Path):
         """Raises CatalogError: no catalogue of this format."""
         address = path.resolve().as_uri() + "?mode=ro&immutable=1"
+        self._name = path.name
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        try:
+            self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
         weakref.finalize(self, self._connection.close)
         try:
-            self._owner = self._checked(path.name)
+            self._owner = self._checked()
             self._count = self._query("SELECT count(*) FROM product")[0][0]
-        except (sqlite3.Error, CatalogError) as error:
+        except CatalogError:
             self.close()
-            if isinstance(error, CatalogError):
-                raise
-            raise CatalogError(f"{path.name}: not a readable catalogue ({error}); build the bundle again.") from error
+            raise
 
     def __len__(self) -> int:
         """Number of products."""
@@ -273,9 +277,12 @@ class Catalog:
             json.dumps(list(rows)),
         )
         pairs = {}
-        for row, source, start, size, *cells, attributes in found:
-            pairs[row] = _read(cells, json.loads(attributes)), Picture(row, source, start, size)
-        return [pairs[row] for row in rows]
+        try:
+            for row, source, start, size, *cells, attributes in found:
+                pairs[row] = _stored(cells, attributes), _placed(row, source, start, size)
+            return [pairs[row] for row in rows]
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise self._damaged(error) from error
 
     def named(self, skus: Iterable[str]) -> dict[str, Entered]:
         """What is here of these SKUs, by SKU; those that are not here are left out."""
@@ -287,7 +294,7 @@ class Catalog:
         )
         entered: dict[str, Entered] = {}
         for number, *cells, attributes, row, source in found:
-            one = entered.setdefault(cells[0], Entered(number, _read(cells, json.loads(attributes)), [], []))
+            one = entered.setdefault(cells[0], Entered(number, _stored(cells, attributes), [], []))
             one.rows.append(row)
             one.sources.append(source)
         return entered
@@ -296,17 +303,22 @@ class Catalog:
         """All SKUs."""
         return {sku for (sku,) in self._query("SELECT sku FROM product")}
 
-    def _checked(self, name: str) -> np.ndarray:
+    def _checked(self) -> np.ndarray:
         """(N,) int32: the product of each row, where the file is as it should be."""
         ((found,),) = self._query("PRAGMA user_version")
         if found != FORMAT:
-            raise CatalogError(f"{name}: catalogue format {found}; this version reads {FORMAT}, upgrade edgesearch.")
+            raise CatalogError(
+                f"{self._name}: catalogue format {found}; this version reads {FORMAT}, upgrade edgesearch."
+            )
         ((lowest, highest),) = self._query("SELECT (SELECT min(row) FROM picture), (SELECT max(row) FROM picture)")
         # As one text: to hand over 100,000 rows one after the other takes twice as long, and 8 MB more.
         ((text,),) = self._query("SELECT group_concat(product) FROM (SELECT product FROM picture ORDER BY row)")
-        owner = np.fromstring(text or "", np.int32, sep=",")
+        try:
+            owner = np.fromstring(text or "", np.int32, sep=",")
+        except (ValueError, TypeError, DeprecationWarning) as error:
+            raise self._damaged(error) from error
         if (lowest, highest) != (0, len(owner) - 1):
-            raise CatalogError(f"{name}: its picture rows are not 0 to {len(owner) - 1}; build the bundle again.")
+            raise self._damaged(f"its picture rows are not 0 to {len(owner) - 1}")
         return owner
 
     def close(self) -> None:
@@ -314,10 +326,31 @@ class Catalog:
         self._connection.close()
 
     def _query(self, sql: str, *arguments: object) -> list[tuple]:  # type: ignore[type-arg]
-        with self._lock:
-            return self._connection.execute(sql, arguments).fetchall()
+        try:
+            with self._lock:
+                return self._connection.execute(sql, arguments).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes what it found
+            raise self._damaged(error) from error
+
+    def _damaged(self, what: object) -> CatalogError:
+        return CatalogError(f"{self._name}: not a readable catalogue ({what}); build the bundle again.")
 
 
-def _read(cells: Sequence[Any], attributes: Mapping[str, str]) -> Product:
-    """cells: in the order of `_COLUMNS`."""
-    return Product(**dict(zip(_COLUMNS, cells, strict=True)), attributes=tuple(attributes.items()))
+def _stored(cells: Sequence[Any], attributes: str) -> Product:
+    """cells: in the order of `_COLUMNS`; raises TypeError or ValueError: not what `write` stores."""
+    named = dict(zip(_COLUMNS, cells, strict=True))
+    _check_kinds(named)
+    return Product(**named, attributes=tuple(json.loads(attributes).items()))
+
+
+def _placed(row: int, source: str, start: int, size: int) -> Picture:
+    """Raises TypeError: not what `write` stores."""
+    _check_kinds({"source": source, "start": start, "size": size})
+    return Picture(row, source, start, size)
+
+
+def _check_kinds(named: Mapping[str, object]) -> None:
+    """SQLite itself keeps no type."""
+    for name, value in named.items():
+        if not isinstance(value, _KINDS.get(name, str)) and (value is not None or name in _NEVER_EMPTY):
+            raise TypeError(f"{name} is {value!r}")

@@ -14,7 +14,8 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from .content import Content, Reader
+from .arrays import Source
+from .content import Reader
 from .errors import BundleError
 
 MANIFEST_FILE, SIGNATURE_FILE = "manifest.json", "manifest.sig"
@@ -36,7 +37,7 @@ def write(path: Path, members: Mapping[str, bytes | Path]) -> None:
         os.fsync(file.fileno())
 
 
-def heads(path: Path, data: Content) -> dict[str, slice]:
+def heads(path: Path, data: Source) -> dict[str, slice]:
     """Where the manifest lies, and its signature if it has one: the first members.
 
     Raises:  BundleError: they are not there, or damaged; path: what to call the file in errors.
@@ -65,7 +66,7 @@ def heads(path: Path, data: Content) -> dict[str, slice]:
     return found
 
 
-def directory(path: Path, data: Content, heads: Mapping[str, slice]) -> dict[str, slice]:
+def directory(path: Path, data: Source, heads: Mapping[str, slice]) -> dict[str, slice]:
     """Where each member's content lies in the file, by name: one after the other, the heads where they were read.
 
     Raises:  BundleError: it is no such zip; path: what to call the file in errors.
@@ -85,7 +86,7 @@ def directory(path: Path, data: Content, heads: Mapping[str, slice]) -> dict[str
     return places
 
 
-def _place(data: Content, info: zipfile.ZipInfo) -> slice:
+def _place(data: Source, info: zipfile.ZipInfo) -> slice:
     if not 0 <= info.header_offset < data.size:
         raise ValueError(f"{info.filename} begins outside the file")
     begin = info.header_offset + _LOCAL_HEADER.size

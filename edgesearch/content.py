@@ -13,6 +13,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from .arrays import Source
 from .errors import BundleError
 from .sealing import Seal
 
@@ -26,16 +27,8 @@ PIECES_KEPT = 64  # of a sealed file, opened: 4 MB
 _HEAD = struct.Struct("<8sQ")
 
 
-class Content(Protocol):
-    """Bytes that can be read in part."""
-
-    size: int
-
-    def read(self, start: int, stop: int) -> memoryview:
-        """A part of it; raises ValueError: it is not what was written, OSError: the system refuses."""
-
-    def let_go(self, start: int, stop: int) -> None:
-        """Take a part out of this process's memory; to read it again brings it back."""
+class Content(Source, Protocol):
+    """Bytes of a file that are read in part; what is not as it was written raises ValueError."""
 
     def close(self) -> None:
         """Give back the file; what was read may still be used."""
@@ -163,7 +156,7 @@ def piece_hashes(data: memoryview) -> bytes:
 class Reader(io.RawIOBase):
     """A content as a file, for libraries that read and seek."""
 
-    def __init__(self, content: Content):
+    def __init__(self, content: Source):
         self._content, self._place = content, 0
 
     def readable(self) -> bool:

@@ -4,6 +4,9 @@
 class EdgeSearchError(Exception):
     """Base of all errors here; its text is one sentence that names the thing and says what to do."""
 
+    def __str__(self) -> str:
+        return " ".join(super().__str__().splitlines())  # what was found in a damaged file may have several
+
 
 class ImageError(EdgeSearchError):
     """A picture that cannot be read, or is outside the limits."""

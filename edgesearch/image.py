@@ -39,7 +39,9 @@ PLUGINS = (
 FORMATS = tuple(str(plugin.format) for plugin in PLUGINS)
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 89_000_000  # just under the size at which Pillow itself begins to warn
-MIN_SIDE = 8
+MAX_WEBP_PIXELS = 40_000_000  # decoding takes 16 bytes a pixel, of other formats 4 at most
+MIN_SIDE, MAX_SIDE = 8, 20_000
+BAND_PIXELS = 1_000_000  # converted at once
 WORKING_SIDE = 320  # px; to which pictures are decoded at least: from near, 224 px of the network are 0.7 of it
 MOST_ENLARGED = 3.0  # more would only be more pixels
 MOST_ELONGATED = 3.0
@@ -63,13 +65,14 @@ def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
     name = _name(photo)
     try:
         image = _open(photo, name)
-        _check_size(image.size, name)
+        _check_size(image.size, name, MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS)
         if needed_side:
             image.draft("RGB", _draft_size(image.size, needed_side))
         image.load()
-        if needed_side and min(image.size) >= 2 * needed_side and image.mode in ("L", "RGB", "RGBA", "CMYK"):
-            image = _reduced(image, min(image.size) // needed_side)
-        return np.asarray(_flatten(_upright(image), name))
+        orientation = _orientation(image)
+        image = _reduced(image, max(1, min(image.size) // needed_side) if needed_side else 1, name)
+        image.getexif()[_ORIENTATION] = orientation
+        return np.asarray(ImageOps.exif_transpose(image))
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -159,10 +162,12 @@ def _draft_size(size: tuple[int, int], needed_side: int) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _check_size(size: tuple[int, int], name: str) -> None:
+def _check_size(size: tuple[int, int], name: str, most: int = MAX_PIXELS) -> None:
     width, height = size
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{name}: {width}x{height} px; at most {MAX_PIXELS:,} pixels are read, save it smaller.")
+    if width * height > most:
+        raise ImageError(f"{name}: {width}x{height} px; at most {most:,} pixels are read, save it smaller.")
+    if max(size) > MAX_SIDE:
+        raise ImageError(f"{name}: {width}x{height} px; at most {MAX_SIDE:,} px a side are read, save it smaller.")
     if min(size) < MIN_SIDE:
         raise ImageError(f"{name}: {width}x{height} px; at least {MIN_SIDE} px a side are needed, take it nearer.")
 
@@ -174,19 +179,25 @@ def _checked_array(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _reduced(image: Image.Image, factor: int) -> Image.Image:
-    """Average `factor` x `factor` pixels; what the EXIF says stays."""
-    smaller = image.reduce(factor)
-    smaller.info, smaller.getexif()[_ORIENTATION] = image.info, image.getexif().get(_ORIENTATION, 1)
-    return smaller
+def _reduced(image: Image.Image, factor: int, name: str) -> Image.Image:
+    """RGB of which each pixel is the mean of `factor` x `factor`; band by band, for a small device has no room for
+    whole copies.
+    """
+    width, height = image.size
+    rows = max(1, BAND_PIXELS // (width * factor)) * factor
+    reduced = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    for top in range(0, height, rows):
+        band = _flatten(image.crop((0, top, width, min(top + rows, height))), name)
+        reduced.paste(band.reduce(factor), (0, top // factor))
+    return reduced
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation; unreadable EXIF says nothing."""
+def _orientation(image: Image.Image) -> int:
+    """What the EXIF says; unreadable EXIF says nothing."""
     try:
-        return ImageOps.exif_transpose(image)
+        return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # Pillow's EXIF reader raises nearly anything on damaged data
-        return image
+        return 1
 
 
 def _flatten(image: Image.Image, name: str) -> Image.Image:

@@ -446,8 +446,21 @@ _CODEBOOK_SHAPES = {
 }
 
 
+_KINDS = {
+    "codes": np.float32,
+    "words": np.float32,
+    "sizes": np.uint32,
+    "starts": np.uint32,
+    "packed": np.uint8,
+    "places": np.uint8,
+    "word_counts": np.uint32,
+    "word_starts": np.uint32,
+    "postings": np.uint16,
+}
+
+
 def _check(parts: Mapping[str, np.ndarray | Rows]) -> None:
-    """Sizes that fit together: what is read later lies inside the arrays."""
+    """Types and sizes that fit together: what is read later lies inside the arrays."""
     try:
         wrong = [name for name, fits in _fitting(parts) if not fits]
     except (KeyError, ValueError, IndexError) as error:
@@ -459,6 +472,7 @@ def _check(parts: Mapping[str, np.ndarray | Rows]) -> None:
 def _fitting(parts: Mapping[str, np.ndarray | Rows]) -> Iterator[tuple[str, bool]]:
     sizes, starts, words = (parts[name][:].astype(np.int64) for name in ("sizes", "starts", "word_starts"))
     pages, postings, blocks = -(-len(sizes) // PAGE), parts["postings"], len(parts["packed"])
+    yield from ((name, parts[name].dtype == kind) for name, kind in _KINDS.items())
     yield from ((name, parts[name].shape == shape) for name, shape in _CODEBOOK_SHAPES.items())
     yield "sizes", sizes.ndim == 1 and len(sizes) > 0 and parts["word_counts"].shape == sizes.shape
     yield "starts", starts[0] == 0 and np.array_equal(np.diff(starts), -(-sizes // BLOCK)) and starts[-1] == blocks

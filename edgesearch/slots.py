@@ -1,6 +1,7 @@
 """Two slots: the bundle that a device runs and the one before it, switched by one rename.
 
-    DEVICE/current                    JSON: which slot runs, what each holds, the highest sequence number seen
+    DEVICE/current                    JSON: which slot runs, what each holds, the highest sequence number seen, and the
+                                      hash of all that
     DEVICE/slots/a/<manifest>.edge    bundles, named by the hash of their manifest
     DEVICE/slots/b/<manifest>.edge
     DEVICE/trusted.pub                keys whose bundles may be installed; none: any bundle
@@ -23,8 +24,8 @@ from typing import BinaryIO
 
 from . import settings, signing
 from .bundle import Bundle, sync_folder
-from .errors import DeviceError, EdgeSearchError
-from .manifest import Manifest
+from .errors import DeviceError, EdgeSearchError, SignatureError
+from .manifest import Manifest, digest_of
 from .settings import Place, Settings
 
 FORMAT = 1
@@ -40,17 +41,23 @@ class State:
     """What `current` says.
 
     Attributes: slot: which runs; highest: sequence number that no bundle to install may be below; installed: hash of
-                the manifest in each slot.
+                the manifest in each slot; trusting: there are keys in `trusted.pub`.
     """
 
     slot: str
     highest: int
     installed: Mapping[str, str] = field(default_factory=dict)
+    trusting: bool = False
 
     @property
     def other(self) -> str:
         """The slot that does not run."""
         return NAMES[1 - NAMES.index(self.slot)]
+
+    def to_bytes(self) -> bytes:
+        """The file."""
+        table = {"format": FORMAT, **asdict(self)}
+        return json.dumps({**table, "sha256": digest_of(table)}).encode()
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> "State":
@@ -59,7 +66,9 @@ class State:
             table = json.loads(data)
             if table["format"] != FORMAT:
                 raise DeviceError(f"{name}: device format {table['format']}; this version reads {FORMAT}, upgrade it.")
-            state = cls(table["slot"], int(table["highest"]), dict(table["installed"]))
+            if table.pop("sha256") != digest_of(table):
+                raise ValueError("its numbers changed")
+            state = cls(table["slot"], int(table["highest"]), dict(table["installed"]), bool(table["trusting"]))
             odd = [key for key, digest in state.installed.items() if not (key in NAMES and _DIGEST.fullmatch(digest))]
             if odd or state.slot not in state.installed:
                 raise ValueError(f"slots {odd or state.slot!r}")
@@ -94,7 +103,8 @@ class Slots:
     def install(self, source: Path, trust: Path | None, check: Check) -> Manifest:
         """Verify a bundle, copy it, try it, and run it from now on; `engine.install` says the rest."""
         with self._changing():
-            state, trusted = self._state(), self._trusted(trust)
+            state = self._state()
+            trusted = self._trusted(state, trust)
             bundle = Bundle(source, trusted)
             try:
                 manifest, digest = bundle.manifest, bundle.digest
@@ -120,7 +130,7 @@ class Slots:
             if kept and manifest.next_key not in ("", bundle.signer):  # a device that trusts nobody is given no key
                 kept = [*(key for key in kept if key != manifest.next_key), manifest.next_key]
             self._trust(list(dict.fromkeys([*trusted, *kept])))
-            self._switch(after)
+            self._switch(replace(after, trusting=bool(kept)))
             self._trust(kept)
             self._sweep(after)
         return manifest
@@ -191,10 +201,12 @@ class Slots:
         except OSError as error:
             raise DeviceError(f"{path}: cannot be read ({error.strerror}); check its permissions.") from error
 
-    def _trusted(self, trust: Path | None) -> list[str]:
+    def _trusted(self, state: State | None, trust: Path | None) -> list[str]:
         """The keys that a bundle may be signed by; `trust` gives a new device its first."""
         trusted = signing.read_trusted(self.folder / TRUSTED)
         if trust is None:
+            if state and state.trusting and not trusted:
+                raise SignatureError(f"{self.folder / TRUSTED}: is gone; restore it, or install with --trust.")
             return trusted
         key = signing.read_public(trust)
         if trusted and key not in trusted:
@@ -209,7 +221,7 @@ class Slots:
             self._write(TRUSTED, signing.trusted_text(keys).encode())
 
     def _switch(self, state: State) -> None:
-        self._write(CURRENT, json.dumps({"format": FORMAT, **asdict(state)}).encode())
+        self._write(CURRENT, state.to_bytes())
 
     def _copy(self, source: Path, slot: str, digest: str) -> None:
         path = self._path(slot, digest)

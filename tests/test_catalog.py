@@ -1,5 +1,7 @@
 """Catalogues as people write them."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,22 @@ def test_a_foreign_or_newer_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(CatalogError, match="format 9"):
         Catalog(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE product SET price = 'cheap'",
+        "UPDATE product SET attributes = '[]'",
+        "UPDATE product SET name = x'00'",
+        "UPDATE picture SET start = 'here'",
+        "UPDATE picture SET product = 7",
+    ],
+)
+def test_what_no_catalogue_holds_is_an_error(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "catalog.sqlite"
+    catalog.write(path, [(Product("A", "Cup", 2.5), [Picture(0, "a.jpg", 0, 9)])])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(change)
+    with closing(Catalog(path)) as stored, pytest.raises(CatalogError, match="not a readable catalogue"):
+        stored.find([0])

@@ -192,3 +192,24 @@ def test_beyond_the_picture_a_square_has_the_colour_of_its_border() -> None:
 def test_thumbnail_is_a_small_jpeg() -> None:
     small = Image.open(io.BytesIO(image.thumbnail(np.zeros((300, 600, 3), np.uint8), 100)))
     assert (small.format, small.size) == ("JPEG", (100, 50))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])
+def test_large_pictures_of_every_mode_are_made_smaller(mode: str) -> None:
+    assert image.read(encoded(Image.new(mode, (900, 600))), needed_side=100).shape == (100, 150, 3)
+
+
+def test_a_large_picture_is_the_same_in_one_band_or_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (301, 407, 4), np.uint8)
+    data = encoded(Image.fromarray(noise))
+    expected = image.read(data, needed_side=100)
+    monkeypatch.setattr(image, "BAND_PIXELS", 5000)
+    assert np.array_equal(image.read(data, needed_side=100), expected)
+
+
+def test_what_would_fill_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ImageError, match="20,000 px a side"):
+        image.read(encoded(Image.new("L", (image.MAX_SIDE + 1, 10))))
+    monkeypatch.setattr(image, "MAX_WEBP_PIXELS", 99)
+    with pytest.raises(ImageError, match="at most 99 pixels"):
+        image.read(encoded(red(), "WEBP"))

@@ -221,8 +221,10 @@ def test_a_bundle_that_answers_otherwise_here_is_not_run(
         b"a",
         b"{}",
         b'{"format": 2}',
-        b'{"format": 1, "slot": "c", "highest": 1, "installed": {"c": "' + b"0" * 64 + b'"}}',
-        b'{"format": 1, "slot": "a", "highest": 1, "installed": {"a": "../../etc/passwd"}}',
+        b'{"format": 1, "slot": "a", "highest": 1, "installed": {"a": "' + b"0" * 64 + b'"}}',
+        slots.State("c", 1, {"c": "0" * 64}).to_bytes(),
+        slots.State("a", 1, {"a": "../../etc/passwd"}).to_bytes(),
+        slots.State("a", 1, {"a": "0" * 64}).to_bytes().replace(b'"highest": 1', b'"highest": 0'),
         b"[" * 4000,
         b"\xff\xfe",
     ],
@@ -293,6 +295,17 @@ def test_an_emptied_list_of_keys_is_no_leave_for_anybody(make: Make, keys: Path,
     (device / slots.TRUSTED).write_bytes(b"")
     with pytest.raises(SignatureError, match=r"trusted\.pub"):
         edgesearch.install(make(2), device)
+
+
+def test_a_lost_list_of_keys_is_none_either(make: Make, keys: Path, tmp_path: Path) -> None:
+    device = tmp_path / "device"
+    edgesearch.install(make(1, keys / "shop.key"), device, keys / "shop.pub")
+    (device / slots.TRUSTED).unlink()
+    with pytest.raises(SignatureError, match="is gone"):
+        edgesearch.install(make(2), device)
+    edgesearch.install(make(2, keys / "shop.key"), device, keys / "shop.pub")
+    with pytest.raises(SignatureError):
+        edgesearch.install(make(3), device)
 
 
 def test_nothing_hides_between_the_members(make: Make, keys: Path, tmp_path: Path) -> None:

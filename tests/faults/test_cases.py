@@ -1,0 +1,19 @@
+"""What the fuzzer found: inputs that a reader once did not survive."""
+
+from pathlib import Path
+
+import pytest
+from robustness import readers
+
+CASES = sorted(path for path in (Path(__file__).parent / "cases").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
+def test_found_inputs_are_survived(case: Path) -> None:
+    readers.attack(case.parent.name, case.read_bytes())
+
+
+@pytest.mark.parametrize("name", readers.READERS)
+def test_sound_inputs_are_read(name: str) -> None:
+    for seed in readers.seeds(name):
+        readers.attack(name, seed)

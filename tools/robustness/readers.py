@@ -1,0 +1,359 @@
+"""Every reader of the package, given bytes that no hash has vouched for.
+
+A reader may raise an `EdgeSearchError` of one line, or answer; anything else is a finding. Where bytes alone would
+hardly ever get past a header, the input is a list of edits to a small sound file.
+"""
+
+import io
+import json
+import math
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from edgesearch import arrays, bundle, catalog, container, image, sift, signing
+from edgesearch.arrays import Whole
+from edgesearch.catalog import Catalog, Picture, Product
+from edgesearch.embedder import ModelConfig
+from edgesearch.errors import EdgeSearchError
+from edgesearch.golden import Golden
+from edgesearch.index import ARRAYS_FILE, LAYOUT, CompactIndex
+from edgesearch.kernel import Blocks
+from edgesearch.local import KIND, LocalIndex, Print, default_codebook
+from edgesearch.local import LAYOUT as LOCAL_LAYOUT
+from edgesearch.manifest import FileEntry, Manifest
+from edgesearch.slots import State
+
+EDITED_JSON = ("manifest", "model_config", "state")
+Reader = Callable[[bytes], object]
+NAME = "x"  # what the readers call their input
+EDIT = struct.Struct("<BBHi")  # how, which array or number, where in it, value
+SOUND = bytes(EDIT.size)  # an edit that sets a zero
+MANY_ROWS = 9000  # so many are in several cells
+SIDE = 12  # px
+MODEL_CONFIG = {
+    "format": 1,
+    "name": "x",
+    "backbone": "y",
+    "dim": 8,
+    "preprocessing": {"resize": 36, "crop": 32, "scale": 1.0, "offset": 0.0},
+    "files": {"int8": {"file": "m", "sha256": "0"}},
+    "provenance": {},
+}
+STATE = {"format": 1, "slot": "a", "highest": 1, "installed": {"a": "0" * 64}}
+
+
+def attack(name: str, data: bytes) -> None:
+    """Give a reader an input; raises AssertionError where its error has two lines, and whatever it should not raise."""
+    try:
+        READERS[name](data)
+    except EdgeSearchError as error:
+        assert "\n" not in str(error), str(error)
+
+
+def read_arrays(data: bytes) -> object:
+    """The header of an array file."""
+    return arrays.read(memoryview(data), NAME)
+
+
+def read_index(data: bytes) -> None:
+    """The numbers of a compact index of one cell, or of several, and a search that follows them."""
+    rows = MANY_ROWS if data[:1] == b"\1" else 40
+    parts, meta = _index(rows)
+    index = CompactIndex.open(memoryview(_edited(parts, meta, data[1:])))
+    queries = np.eye(2, index.dim, dtype=np.float32)
+    index.search(queries, 3)
+    index.search(queries, 2, rescored=False)
+    index.search(queries, 3, allowed=index.allow(np.arange(len(index)) % 3 == 0))
+
+
+def read_local(data: bytes) -> None:
+    """The numbers of a second eye, and a photo that it looks at."""
+    parts, photo = _local()
+    index = LocalIndex.open(memoryview(_edited(parts, {"layout": LOCAL_LAYOUT, "kind": KIND}, data)))
+    index.space, index.features  # noqa: B018  # what a store asks besides
+    index.verify(photo, [*index.candidates(photo, 5).tolist(), *range(len(index))])
+
+
+def read_golden(data: bytes) -> object:
+    """Golden queries."""
+    parts: dict[str, np.ndarray] = {
+        "rows": np.arange(2),
+        "embeddings": np.eye(2, 8, dtype=np.float32),
+        "found": np.arange(2),
+        "scores": np.ones(2, np.float32),
+    }
+    return Golden.read(memoryview(_edited(parts, {}, data)))
+
+
+def read_manifest(data: bytes) -> object:
+    """What a bundle says it holds."""
+    return Manifest.parse(_edited_json(json.loads(_manifest().to_bytes()), data), NAME)
+
+
+def read_model_config(data: bytes) -> object:
+    """What a model says of itself."""
+    return ModelConfig.parse(_edited_json(MODEL_CONFIG, data), NAME)
+
+
+def read_state(data: bytes) -> object:
+    """What a device folder says it runs."""
+    return State.parse(_edited_json(STATE, data), NAME)
+
+
+def read_keys(data: bytes) -> None:
+    """Keys and signatures."""
+    path = _written(data)
+    for read in (signing.read_public, signing.read_trusted, lambda path: signing.sign(b"", path)):
+        _survived(lambda read=read: read(path))  # type: ignore[misc]
+    signing.signer(b"", data, NAME)
+
+
+def read_zip(data: bytes) -> None:
+    """The directory of a bundle."""
+    path, content = Path(NAME), Whole(memoryview(data))
+    for place in container.directory(path, content, container.heads(path, content)).values():
+        assert len(content.read(place.start, place.stop)) == place.stop - place.start
+
+
+def read_image(data: bytes) -> None:
+    """A photo, as a store reads it and as it is."""
+    _survived(lambda: image.read(data, image.WORKING_SIDE))
+    image.read(data)
+
+
+def read_catalog(data: bytes) -> None:
+    """Products and pictures; the input is written over a small SQLite file: place, length, bytes."""
+    content, left = bytearray(_catalog()), data
+    while len(left) > 3:
+        place, size = struct.unpack_from("<HB", left)
+        size = min(size, len(left) - 3)
+        place = min(place, len(content) - size)
+        content[place : place + size] = left[3 : 3 + size]
+        left = left[3 + size :]
+    opened = Catalog(_written(bytes(content)))
+    try:
+        opened.skus()
+        rows = range(opened.rows)
+        opened.find(rows)
+        for row in rows:
+            opened.owner(row)
+    finally:
+        opened.close()
+
+
+def read_csv(data: bytes) -> None:
+    """A catalogue, or queries, as a user gives them."""
+    path = _written(data)
+    _survived(lambda: catalog.read_csv(path))
+    catalog.read_queries(path)
+
+
+READERS: dict[str, Reader] = {
+    "arrays": read_arrays,
+    "catalog": read_catalog,
+    "csv": read_csv,
+    "golden": read_golden,
+    "image": read_image,
+    "index": read_index,
+    "keys": read_keys,
+    "local": read_local,
+    "manifest": read_manifest,
+    "model_config": read_model_config,
+    "state": read_state,
+    "zip": read_zip,
+}
+
+
+def seeds(name: str) -> list[bytes]:
+    """Small sound inputs of a reader."""
+    edits = [SOUND, EDIT.pack(1, 3, 0, -1) * 2]
+    if name == "index":
+        return [kind + edit for kind in (b"\0", b"\1") for edit in edits]
+    return edits if name in ("local", "golden") else [*_SEEDS[name](), *edits[: name in EDITED_JSON]]
+
+
+def _survived(read: Callable[[], object]) -> None:
+    try:
+        read()
+    except EdgeSearchError as error:
+        assert "\n" not in str(error), str(error)
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="edgesearch-readers-")
+
+
+def _written(data: bytes) -> Path:
+    path = Path(_folder().name) / NAME
+    path.write_bytes(data)
+    return path
+
+
+def _edited(parts: dict[str, np.ndarray], meta: dict[str, Any], edits: bytes) -> bytes:
+    """An array file with some of its numbers changed."""
+    parts, meta = dict(parts), dict(meta)
+    names = [*parts, *meta]
+    for how, which, place, value in EDIT.iter_unpack(edits[: len(edits) // EDIT.size * EDIT.size]):
+        name = names[which % len(names)]
+        if name in meta:
+            meta[name] = _odd(how, value)
+        else:
+            parts[name] = _changed(parts[name], how, place, value)
+    path = _written(b"")
+    arrays.write(path, parts, meta)
+    return path.read_bytes()
+
+
+def _changed(array: np.ndarray, how: int, place: int, value: int) -> np.ndarray:
+    """One number changed, or all from one on; fewer rows, another type, or another shape."""
+    changed = array.copy()
+    flat = changed.reshape(-1)
+    place %= max(1, len(flat))
+    if how % 5 < 2:
+        last = place + 1 if how % 5 == 0 else len(flat)
+        bits = np.array([value], np.int32)
+        flat[place:last] = bits.view(np.float32) if flat.dtype == np.float32 else bits.astype(flat.dtype)
+    elif how % 5 == 2:
+        changed = changed[: place % (len(changed) + 1)] if changed.ndim else changed
+    elif how % 5 == 3:
+        with np.errstate(invalid="ignore"):
+            changed = changed.astype([*arrays.DTYPES][value % len(arrays.DTYPES)])
+    else:
+        changed = changed.reshape((-1,) if value % 2 else (*changed.shape, 1))
+    return changed
+
+
+def _edited_json(table: dict[str, Any], edits: bytes) -> bytes:
+    """A JSON object with some of its values changed; edits that begin with "{" are the JSON itself."""
+    if edits[:1] == b"{":
+        return edits
+    table = json.loads(json.dumps(table))
+    for how, which, _, value in EDIT.iter_unpack(edits[: len(edits) // EDIT.size * EDIT.size]):
+        places = list(_places(table))
+        holder, key = places[which % len(places)]
+        holder[key] = _odd(how, value)
+    return json.dumps(table).encode()
+
+
+def _places(table: Any) -> Iterator[tuple[Any, Any]]:
+    """Every key of an object and of those inside it, with what holds it."""
+    if isinstance(table, dict):
+        for key, value in table.items():
+            yield table, key
+            yield from _places(value)
+
+
+def _odd(how: int, value: int) -> Any:
+    """What JSON may hold in the place of what is expected."""
+    values = (value, value / 2, math.nan, math.inf, f"x\n{value}", "\ud800", None, True, [value], {"x": value}, 10**400)
+    return values[how % len(values)]
+
+
+@cache
+def _index(rows: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    dim = 4 if rows == MANY_ROWS else 8
+    x = np.random.default_rng(0).standard_normal((rows, dim)).astype(np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    built = replace(CompactIndex.build(x, "space"), probes=2 if rows == MANY_ROWS else 1)
+    built.write(Path(_folder().name))
+    parts, meta = arrays.read(memoryview((Path(_folder().name) / ARRAYS_FILE).read_bytes()), NAME)
+    assert meta["layout"] == LAYOUT and set(parts) == {field.name for field in fields(Blocks)}
+    return parts, meta
+
+
+@cache
+def _local() -> tuple[dict[str, np.ndarray], Print]:
+    """The parts of a second eye of three pictures, and a photo of the first."""
+    rng, codebook = np.random.default_rng(0), default_codebook()
+    prints = []
+    for _ in range(3):
+        descriptors = np.abs(rng.standard_normal((40, sift.DIM))).astype(np.float32)
+        keypoints = rng.uniform((0, 0, 0.01, 0), (1, 1, 0.02, 1), (40, 4)).astype(np.float32)
+        prints.append(Print(keypoints, descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)))
+    index = LocalIndex.build(codebook, [codebook.encode(one) for one in prints])
+    return {**index._parts, **{name: rows[:] for name, rows in index._large.items()}}, prints[0]
+
+
+@cache
+def _catalog() -> bytes:
+    products = [
+        Product("A-1", "Mug", 4.5, "EUR", "Kitchen", "Alderabo", "Blue", "Shelf 3", 7, "4006381333931", (("x", "y"),)),
+        Product("A-2", "Plate"),
+    ]
+    pictures = [[Picture(0, "a.jpg", 0, 10), Picture(1, "b.jpg", 10, 10)], [Picture(2, "c.jpg", 20, 5)]]
+    path = Path(_folder().name) / "catalog"
+    catalog.write(path, zip(products, pictures, strict=True))
+    return path.read_bytes()
+
+
+def _manifest() -> Manifest:
+    return Manifest("x", 1, "2026", {"a": FileEntry(1, "0")}, {"model": "0"}, {"products": 1, "pictures": 1}, {}, {})
+
+
+def _images() -> list[bytes]:
+    pixels = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 4), np.uint8)
+    whole = Image.fromarray(pixels)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    ways: list[tuple[str, str, dict[str, Any]]] = [
+        *(("JPEG", mode, {"quality": 60}) for mode in ("L", "RGB", "CMYK")),
+        ("JPEG", "RGB", {"exif": turned, "progressive": True}),
+        *(("PNG", mode, {}) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")),
+        ("PNG", "P", {"transparency": 3}),
+        ("GIF", "P", {"save_all": True, "append_images": [whole.convert("P")]}),
+        *(("BMP", mode, {}) for mode in ("1", "P", "RGB", "RGBA")),
+        *(("TIFF", mode, {}) for mode in ("1", "L", "P", "RGB", "CMYK", "F", "I;16", "LAB")),
+        *(("TIFF", "RGB", {"compression": way}) for way in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")),
+        *(("WEBP", "RGBA", {"lossless": lossless}) for lossless in (False, True)),
+    ]
+    return [_encoded(whole, *way) for way in ways]
+
+
+def _encoded(whole: Image.Image, kind: str, mode: str, options: dict[str, Any]) -> bytes:
+    picture = Image.new(mode, whole.size) if mode in ("I;16", "F", "LAB") else whole.convert("RGB").convert(mode)
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+def _zips() -> list[bytes]:
+    folder = Path(_folder().name)
+    (folder / "stage").mkdir(exist_ok=True)
+    for name in ("a", "b"):
+        (folder / "stage" / name).write_bytes(name.encode() * 3)
+    signing_key = folder / "k.key"
+    if not signing_key.exists():
+        signing.keygen(folder / "k")
+    described = vars(_manifest()).copy()
+    del described["files"]
+    made = []
+    for sign in (None, signing_key):
+        bundle.write(folder / "x.edge", folder / "stage", described, sign)
+        made.append((folder / "x.edge").read_bytes())
+    return made
+
+
+_SEEDS: dict[str, Callable[[], list[bytes]]] = {
+    "arrays": lambda: [_edited({"a": np.zeros((2, 3), np.uint8), "b": np.ones(1, np.float32)}, {"layout": 1}, b"")],
+    "catalog": lambda: [b"", struct.pack("<HB3s", 0, 3, b"SQL"), struct.pack("<HBB", 100, 1, 5)],
+    "csv": lambda: [b"sku,name,images,price,stock\nA,Mug,a.jpg;b.jpg,2.5,3\n", b"image,sku\na.jpg,A\n"],
+    "image": _images,
+    "keys": lambda: [
+        b"edgesearch public key 1: " + b"0a" * 32 + b"\n",
+        b"edgesearch private key 1: " + b"0a" * 32 + b"\n",
+        b"edgesearch signature 1: " + b"0a" * 32 + b" " + b"0b" * 64 + b"\n",
+    ],
+    "manifest": lambda: [_manifest().to_bytes()],
+    "model_config": lambda: [json.dumps(MODEL_CONFIG).encode()],
+    "state": lambda: [json.dumps(STATE).encode()],
+    "zip": _zips,
+}
