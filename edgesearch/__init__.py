@@ -7,6 +7,7 @@ answer.decision, answer.matches[0].name
 
 from .build import Built, build
 from .decision import Calibration
+from .delta import delta
 from .engine import Answer, Match, Store, install, open, rollback
 from .errors import (
     BundleError,
@@ -37,6 +38,7 @@ __all__ = [
     "SignatureError",
     "Store",
     "build",
+    "delta",
     "install",
     "keygen",
     "open",

@@ -22,7 +22,7 @@ from . import manifest as manifests
 from . import signing
 from .arrays import Pages
 from .errors import BundleError, SignatureError
-from .manifest import FileEntry, Manifest
+from .manifest import Delta, FileEntry, Manifest
 
 MANIFEST_FILE, SIGNATURE_FILE = "manifest.json", "manifest.sig"
 ALIGNMENT = 64
@@ -37,13 +37,13 @@ class Bundle:
     """A verified bundle. Its members are slices of `mapped`, the file.
 
     Attributes: digest: hash of its manifest, and so of all that is in it; signer: hex key it is signed by, None where
-                it is not signed.
+                it is not signed; places: where in the file each member's content lies, those of the heads too.
     """
 
-    def __init__(self, path: Path, trusted: Collection[str] = ()):
+    def __init__(self, path: Path, trusted: Collection[str] = (), delta: bool = False):
         """Map and verify.
 
-        Args:    trusted: hex keys, one of which must have signed it; none: it may be unsigned.
+        Args:    trusted: hex keys, one of which must have signed it; none: it may be unsigned; delta: it may be one.
         Raises:  SignatureError: it is signed by none of these, or its signature is wrong;
                  BundleError: not a bundle, or a byte is not what the manifest says.
         """
@@ -57,9 +57,11 @@ class Bundle:
             content = bytes(data[heads[MANIFEST_FILE]])
             self.digest = manifests.sha256(content)
             self.signer = _signer(self.path, content, data, heads.get(SIGNATURE_FILE), trusted)
-            places = _directory(self.path, self.mapped, heads)
+            self.places = _directory(self.path, self.mapped, heads)
             self.manifest = Manifest.parse(content, str(self.path))
-            self._members = {name: data[place] for name, place in places.items() if name not in heads}
+            if self.manifest.delta and not delta:
+                raise _no_store(self.path, self.manifest.delta)
+            self._members = {name: data[place] for name, place in self.places.items() if name not in heads}
             _verify(self.path, self._members, self.manifest.files)
             Pages(self.mapped, 0, len(self.mapped)).let_go()  # hashing has read them all
         except BaseException:
@@ -187,10 +189,19 @@ def _heads(path: Path, data: mmap.mmap) -> dict[str, slice]:
     return heads
 
 
+def _no_store(path: Path, delta: Delta) -> BundleError:
+    return BundleError(
+        f"{path}: a delta from bundle {delta.base[:8]} to {delta.digest[:8]}, no bundle itself; install it on a device "
+        "that has the first."
+    )
+
+
 def _signer(path: Path, manifest: bytes, data: memoryview, place: slice | None, trusted: Collection[str]) -> str | None:
     if place is None:
         if trusted:
-            raise SignatureError(f"{path}: is not signed, and only signed bundles are trusted here; build with --sign.")
+            raise SignatureError(
+                f"{path}: is not signed, and only signed bundles are trusted here; make it with --sign."
+            )
         return None
     signer = signing.signer(manifest, bytes(data[place]), str(path))
     if trusted and signer not in trusted:

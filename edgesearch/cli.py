@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from . import catalog, engine, evaluate, signing
 from .build import build
+from .delta import delta
 from .engine import Answer
 from .errors import EdgeSearchError
 from .local import KEPT, MOST_KEPT
@@ -25,7 +26,7 @@ from .manifest import Manifest
 from .slots import open_bundle
 
 STORE = ".edge file, or device folder"
-COMMANDS = ("keygen", "build", "install", "rollback", "search", "eval", "inspect", "verify")
+COMMANDS = ("keygen", "build", "delta", "install", "rollback", "search", "eval", "inspect", "verify")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,6 +59,12 @@ def _keygen(options: argparse.Namespace) -> None:
     private, public = signing.keygen(options.name)
     print(f"{private}: keep it where bundles are built, and nowhere else.")
     print(f"{public}: {signing.read_public(public)[:8]}; give it to devices with `install --trust`.")
+
+
+def _delta(options: argparse.Namespace) -> None:
+    delta(options.old, options.new, options.output, options.sign)
+    size, full = (path.stat().st_size for path in (options.output, options.new))
+    print(f"{options.output}: {size:,} bytes instead of {full:,}, for devices that have {options.old}.")
 
 
 def _install(options: argparse.Namespace) -> None:
@@ -248,8 +255,14 @@ def _parser() -> argparse.ArgumentParser:
         "--no-local", dest="local", action="store_const", const=0, help="keep none: the vector alone decides"
     )
 
+    added = command("delta", _delta, "Write what devices lack of the next bundle.", "old.edge new.edge -o new.delta")
+    added.add_argument("old", type=Path, help=".edge file that they have")
+    added.add_argument("new", type=Path, help=".edge file that they shall have")
+    added.add_argument("-o", "--output", type=Path, required=True, help="the file to write; `install` takes it")
+    added.add_argument("--sign", type=Path, metavar="KEY", help="private key to sign with")
+
     added = command("install", _install, "Run a bundle in a device folder.", "store.edge --to device --trust shop.pub")
-    added.add_argument("bundle", type=Path, help=".edge file")
+    added.add_argument("bundle", type=Path, help=".edge file, or a delta of the one that is there")
     added.add_argument(
         "--to", type=Path, required=True, metavar="DEVICE", help="device folder; made where it is absent"
     )
