@@ -12,7 +12,8 @@ import edgesearch
 PACKAGE = Path(edgesearch.__file__).parent
 RANK = {
     "errors": 0, "image": 1, "views": 1, "looks": 1, "metrics": 1, "kernel": 1, "sift": 1, "geometry": 1,
-    "manifest": 1, "signing": 1, "arrays": 1, "pq": 2, "embedder": 2, "index": 3, "local": 3, "catalog": 3,
+    "manifest": 1, "onnxfile": 1, "signing": 1, "arrays": 1,
+    "pq": 2, "embedder": 2, "index": 3, "local": 3, "catalog": 3,
     "bundle": 4, "golden": 4, "decision": 4, "delta": 5, "slots": 6, "engine": 7, "build": 8,
     "evaluate": 8, "cli": 9, "__init__": 10, "__main__": 10,
 }  # fmt: skip
