@@ -90,6 +90,7 @@ def _build(options: argparse.Namespace) -> None:
             sign=options.sign,
             next_key=options.next_key,
             sequence=options.sequence,
+            like=options.like,
             progress=progress,
         )
     for reason in built.skipped:
@@ -242,6 +243,9 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--next-key", type=Path, metavar="PUB", help="public key that devices trust from this bundle on")
     added.add_argument(
         "--sequence", type=_at_least_one, metavar="N", help="devices take no lower one (default: seconds since 1970)"
+    )
+    added.add_argument(
+        "--like", type=Path, metavar="EDGE", help="bundle before this one: keep its codebook, for a small delta"
     )
     many = added.add_mutually_exclusive_group()
     many.add_argument(
