@@ -8,6 +8,7 @@ answer.decision, answer.matches[0].name
 from .answer import Answer, Match
 from .build import Built, build
 from .decision import Calibration
+from .delta import delta
 from .device import export, install, log, rollback
 from .engine import Enrolment, Store, open
 from .errors import (
@@ -40,6 +41,7 @@ __all__ = [
     "SignatureError",
     "Store",
     "build",
+    "delta",
     "export",
     "install",
     "keygen",

@@ -22,7 +22,7 @@ from .embedder import Embedder, copy_model, default_model
 from .errors import BundleError, CatalogError, ImageError
 from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
-from .index import CompactIndex
+from .index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 from .local import FILE as LOCAL_FILE
 from .local import KEPT, MOST_KEPT, Codebook, Coded, LocalIndex, default_codebook, steady
 from .manifest import Manifest
@@ -62,6 +62,7 @@ def build(
     next_key: Path | None = None,
     sequence: int | None = None,
     merge: Sequence[Path] = (),
+    like: Path | None = None,
     seed: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> Built:
@@ -72,7 +73,8 @@ def build(
              local_features: features of the print kept of each picture, 20 bytes each; 0 for none;
              sign: private key; next_key: public key that devices trust from this bundle on, besides that of `sign`;
              sequence: a device installs no bundle with a lower one; None for the seconds since 1970; merge: folders
-             with what devices were taught, as `export` writes them.
+             with what devices were taught, as `export` writes them;
+             like: a bundle whose index's quantizer and cells are kept, so that a delta from it is small.
     Raises:  CatalogError: the catalogue, or without `skip_bad` any of its pictures, cannot be used;
              ModelError: the model cannot be used; BundleError: the output cannot be written; SignatureError: a key
              cannot be used.
@@ -91,12 +93,13 @@ def build(
     if not entries:
         raise CatalogError(f"{catalogue}: all its products are removed by what is merged; nothing was built.")
     embedder = Embedder.open(model, precision, threads=os.cpu_count() or 1)
+    known = _index(Path(like), embedder.space) if like else None
     with _staging(output) as stage:
         codebook = default_codebook()
         gallery = _read_gallery(entries, embedder, stage / PICTURES, codebook, local_features, seed, progress)
         _refuse_bad(catalogue, gallery, skip_bad)
         embeddings = np.concatenate(gallery.embeddings)
-        index = CompactIndex.build(embeddings, embedder.space, seed=seed)
+        index = CompactIndex.build(embeddings, embedder.space, seed=seed, like=known)
         index.write(_made(stage / INDEX))
         local = LocalIndex.build(codebook, gallery.prints) if gallery.prints else None
         if local:
@@ -123,6 +126,16 @@ def build(
     used = {product.sku for product, _ in gallery.products}
     left_out = tuple(entry.product.sku for entry in entries if entry.product.sku not in used)
     return Built(manifest, output.stat().st_size, tuple(gallery.skipped), left_out, tuple(notes))
+
+
+def _index(path: Path, space: str) -> CompactIndex:
+    """That of a bundle of the same model."""
+    opened = bundle.Bundle(path)
+    router = opened.member(INDEX + ROUTER_FILE) if INDEX + ROUTER_FILE in opened else None
+    index = CompactIndex.open(opened.part(INDEX + ARRAYS_FILE), router)
+    if index.space != space:
+        raise BundleError(f"{path}: was built with another model; give one of this model, or leave out --like.")
+    return index
 
 
 @dataclass

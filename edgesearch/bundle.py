@@ -22,7 +22,7 @@ from . import manifest as manifests
 from .container import MANIFEST_FILE, SIGNATURE_FILE
 from .content import HASH_BYTES, PIECE, Content, Mapped, Part, piece_hashes
 from .errors import BundleError, SignatureError
-from .manifest import FileEntry, Manifest
+from .manifest import Delta, FileEntry, Manifest
 
 PIECES_FILE = "pieces.sha256"
 WHOLE_UP_TO = 1 << 20  # bytes of a member that is verified at once
@@ -41,13 +41,14 @@ class Bundle:
         path: Path,
         trusted: Collection[str] = (),
         whole: bool = True,
+        delta: bool = False,
         unseal: Callable[[Content], Content] | None = None,
     ):
         """Map and verify.
 
         Args:    trusted: hex keys, one of which must have signed it; none: it may be unsigned; whole: verify every byte
-                 now; otherwise each member, or piece of a large one, when it is read; unseal: how to read the file
-                 where it is sealed.
+                 now; otherwise each member, or piece of a large one, when it is read; delta: it may be one; unseal:
+                 how to read the file where it is sealed.
         Raises:  SignatureError: it is signed by none of these, or its signature is wrong;
                  BundleError: not a bundle, or a byte is not what the manifest says.
         """
@@ -65,6 +66,8 @@ class Bundle:
             self.signer = _signer(self.path, manifest, signature, trusted)
             heads, self.places = self.places, container.directory(self.path, self.content, self.places)
             self.manifest = Manifest.parse(manifest, str(self.path))
+            if self.manifest.delta and not delta:
+                raise _no_store(self.path, self.manifest.delta)
             _match(self.path, {name: self.places[name] for name in self.places.keys() - heads}, self.manifest.files)
             if whole:
                 self.verify()
@@ -189,10 +192,19 @@ def _unsealed(path: Path, content: Content, unseal: Callable[[Content], Content]
         raise BundleError(f"{path}: {error}; install the bundle again.") from error
 
 
+def _no_store(path: Path, delta: Delta) -> BundleError:
+    return BundleError(
+        f"{path}: a delta from bundle {delta.base[:8]} to {delta.digest[:8]}, no bundle itself; install it on a device "
+        "that has the first."
+    )
+
+
 def _signer(path: Path, manifest: bytes, signature: bytes | None, trusted: Collection[str]) -> str | None:
     if signature is None:
         if trusted:
-            raise SignatureError(f"{path}: is not signed, and only signed bundles are trusted here; build with --sign.")
+            raise SignatureError(
+                f"{path}: is not signed, and only signed bundles are trusted here; make it with --sign."
+            )
         return None
     signer = signing.signer(manifest, signature, str(path))
     if trusted and signer not in trusted:

@@ -17,6 +17,7 @@ from typing import Any
 from . import catalog, device, doctor, engine, evaluate, signing
 from .answer import Answer
 from .build import build
+from .delta import delta
 from .errors import EdgeSearchError
 from .local import KEPT, MOST_KEPT
 from .manifest import Manifest
@@ -27,8 +28,8 @@ DETAILS = ("name", *catalog.OPTIONAL)
 WHO = "for the log (default: the user of the system)"
 STORE = ".edge file, or device folder"
 COMMANDS = (
-    "keygen", "build", "install", "rollback", "search", "enrol", "edit", "remove", "undo", "overlay", "log", "doctor",
-    "eval", "inspect", "verify",
+    "keygen", "build", "delta", "install", "rollback", "search", "enrol", "edit", "remove", "undo", "overlay", "log",
+    "doctor", "eval", "inspect", "verify",
 )  # fmt: skip
 FAST = "one look at a photo instead of three, none at its print (default: as doctor chose, else three)"
 
@@ -63,6 +64,12 @@ def _keygen(options: argparse.Namespace) -> None:
     private, public = signing.keygen(options.name)
     print(f"{private}: keep it where bundles are built, and nowhere else.")
     print(f"{public}: {signing.read_public(public)[:8]}; give it to devices with `install --trust`.")
+
+
+def _delta(options: argparse.Namespace) -> None:
+    delta(options.old, options.new, options.output, options.sign)
+    size, full = (path.stat().st_size for path in (options.output, options.new))
+    print(f"{options.output}: {size:,} bytes instead of {full:,}, for devices that have {options.old}.")
 
 
 def _install(options: argparse.Namespace) -> None:
@@ -176,6 +183,7 @@ def _build(options: argparse.Namespace) -> None:
             next_key=options.next_key,
             sequence=options.sequence,
             merge=options.merge_overlay,
+            like=options.like,
             progress=progress,
         )
     for reason in built.skipped:
@@ -344,6 +352,9 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--merge-overlay", type=Path, nargs="+", default=[], metavar="FOLDER", help="what `overlay export` wrote"
     )
+    added.add_argument(
+        "--like", type=Path, metavar="EDGE", help="bundle before this one: keep its codebook, for a small delta"
+    )
     many = added.add_mutually_exclusive_group()
     many.add_argument(
         "--local",
@@ -356,8 +367,14 @@ def _parser() -> argparse.ArgumentParser:
         "--no-local", dest="local", action="store_const", const=0, help="keep none: the vector alone decides"
     )
 
+    added = command("delta", _delta, "Write what devices lack of the next bundle.", "old.edge new.edge -o new.delta")
+    added.add_argument("old", type=Path, help=".edge file that they have")
+    added.add_argument("new", type=Path, help=".edge file that they shall have")
+    added.add_argument("-o", "--output", type=Path, required=True, help="the file to write; `install` takes it")
+    added.add_argument("--sign", type=Path, metavar="KEY", help="private key to sign with")
+
     added = command("install", _install, "Run a bundle in a device folder.", "store.edge --to device --trust shop.pub")
-    added.add_argument("bundle", type=Path, help=".edge file")
+    added.add_argument("bundle", type=Path, help=".edge file, or a delta of the one that is there")
     added.add_argument(
         "--to", type=Path, required=True, metavar="DEVICE", help="device folder; made where it is absent"
     )

@@ -21,7 +21,7 @@ from .slots import Slots
 def install(
     bundle: str | os.PathLike[str], device: str | os.PathLike[str], trust: Path | None = None, who: str | None = None
 ) -> Manifest:
-    """Install a bundle in a device folder beside the one that runs there, and switch to it.
+    """Install a bundle, or a delta, in a device folder beside the one that runs there, and switch to it.
 
     Verified, copied, verified again, and asked its golden queries first; whatever fails or interrupts that, the old one
     runs on. A running process goes on with what it has open. What the device was taught stays, by the rules of
@@ -30,8 +30,8 @@ def install(
     Args:    device: made where it is absent; trust: public key that a new device trusts from now on; who: for the log,
              None for the user of this process.
     Raises:  SignatureError: signed by nobody whom the device trusts; BundleError: damaged, or does not do on this
-             device what it did where it was built; DeviceError: older than what the device has had, another
-             installation is going on, or the folder cannot be changed.
+             device what it did where it was built; DeviceError: older than what the device has had, a delta of what
+             it has not, another installation is going on, or the folder cannot be changed.
     """
     slots = Slots(Path(device))
     manifest = slots.install(Path(bundle), trust, functools.partial(_tried, slots.folder, "install", who))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import image, looks, views
+from . import image, looks, onnxfile, views
 from .errors import ModelError
 from .looks import Square
 from .manifest import digest_of, sha256
@@ -106,10 +106,12 @@ class Embedder:
         """
         Args:    network: the ONNX file's content, verified by the caller; threads: of one call; unfused: compute a
                  quantized network in float, rounding to its quantized values between the operators.
-        Raises:  ModelError: onnxruntime refuses the network, or it does not fit the config.
+        Raises:  ModelError: the network is more than weights and ONNX's operators, onnxruntime refuses it, or it does
+                 not fit the config.
         """
         import onnxruntime  # here, so that importing edgesearch stays light
 
+        onnxfile.check(network, f"model {config.name}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -117,6 +119,7 @@ class Embedder:
         # Threads that spin while they wait burn a handheld's battery.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # what was looked at, no other
         if unfused:
             options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:

@@ -87,19 +87,36 @@ class CompactIndex:
     rows: arrays.Rows | None = None
 
     @classmethod
-    def build(cls, x: np.ndarray, space: str, subquantizers: int | None = None, seed: int = 0) -> CompactIndex:
+    def build(
+        cls,
+        x: np.ndarray,
+        space: str,
+        subquantizers: int | None = None,
+        seed: int = 0,
+        like: CompactIndex | None = None,
+    ) -> CompactIndex:
         """Compress vectors and choose probes and shortlist, the cheapest that reach ANN recall@10 >= 0.99.
 
         Args:    x: (N, D) float32, unit rows, N >= 1; row n keeps the number n; space: as the attribute;
-                 subquantizers: M, even and a divisor of D; None for the most up to D / 2 and 64 (M / 2 bytes a row).
+                 subquantizers: M, even and a divisor of D; None for the most up to D / 2 and 64 (M / 2 bytes a row);
+                 like: of the same space, whose quantizer and cells are kept, so that rows in both are the same bytes.
         Raises:  ValueError: x is not (N, D) or has no rows.
         """
         if x.ndim != 2 or not len(x):
             raise ValueError(f"x has shape {x.shape}; expected (N, D) with N >= 1.")
         rng = np.random.default_rng(seed)
         sample = x[np.sort(rng.choice(len(x), min(len(x), TRAINING_ROWS), replace=False))]
-        quantizer = ProductQuantizer.fit(sample, subquantizers or _subquantizers(x.shape[1]), seed)
-        centers = _centers(sample, _cell_count(len(x)), rng)
+        if like:
+            quantizer = ProductQuantizer(like.blocks.rotation, like.blocks.codebook.transpose(0, 2, 1))
+        else:
+            quantizer = ProductQuantizer.fit(sample, subquantizers or _subquantizers(x.shape[1]), seed)
+        cells = _cell_count(len(x))
+        if like and cells <= 2 * like.cells <= 4 * cells:
+            centers = like.blocks.centers / np.linalg.norm(
+                like.blocks.centers.astype(np.float32), axis=1, keepdims=True
+            )
+        else:
+            centers = _centers(sample, cells, rng)
         blocks = _blocks(x, quantizer, centers)
         router = _graph(centers) if len(centers) > COMPARED_CELLS else None
         return cls(blocks, len(x), router, 1, SHORTLISTS[0], 0.0, space)._tuned(x, rng)

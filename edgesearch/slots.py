@@ -10,6 +10,7 @@
 
 A new bundle is copied beside what runs, verified there and asked its golden queries; only then `current` names it. So
 whatever interrupts an installation, the device runs what it ran, and a file that `current` does not name is waste.
+From a delta the new bundle is made instead, with the one it changes, and then treated as a copy is.
 """
 
 import contextlib
@@ -24,8 +25,9 @@ from typing import BinaryIO
 
 from . import settings, signing
 from .bundle import Bundle, sync_folder
-from .errors import DeviceError, EdgeSearchError, SignatureError
-from .manifest import Manifest, digest_of
+from .delta import rebuild
+from .errors import BundleError, DeviceError, EdgeSearchError, SignatureError
+from .manifest import Delta, Manifest, digest_of
 from .settings import Place, Settings
 
 FORMAT = 1
@@ -105,9 +107,10 @@ class Slots:
         with self._changing():
             state = self._state()
             trusted = self._trusted(state, trust)
-            bundle = Bundle(source, trusted)
+            bundle = Bundle(source, trusted, delta=True)
             try:
-                manifest, digest = bundle.manifest, bundle.digest
+                manifest = bundle.manifest
+                digest = manifest.delta.digest if manifest.delta else bundle.digest
                 if state and manifest.sequence < state.highest:
                     raise DeviceError(
                         f"{source}: its sequence number is {manifest.sequence}, and {self.folder} has had "
@@ -117,23 +120,29 @@ class Slots:
                 before = state or State(NAMES[1], 0)  # of a new device, the first slot is the other one
                 slot = before.slot if before.installed.get(before.slot) == digest else before.other
                 after = State(slot, max(manifest.sequence, before.highest), {**before.installed, slot: digest})
-                if before.installed.get(slot) != digest or not self._sound(after, slot):
-                    self._copy(source, slot, digest)
-                self._try(after, slot, check)
+                if before.installed.get(slot) != digest or not self._sound(after, slot, trusted):
+                    self._fill(after, bundle, before)
+                new = self._try(after, slot, check, trusted)
+                if new.manifest.sequence != manifest.sequence:
+                    raise BundleError(
+                        f"{source}: its sequence number is {manifest.sequence}, and that of the bundle it makes is "
+                        f"{new.manifest.sequence}; install the full bundle."
+                    )
             except BaseException:
                 self._sweep(state)  # a full disk would stay full
                 raise
             finally:
                 bundle.close()
             # Trust is widened before the switch and narrowed after it: in between, either bundle may be installed.
-            kept = trusted[trusted.index(bundle.signer) :] if bundle.signer in trusted else []
-            if kept and manifest.next_key not in ("", bundle.signer):  # a device that trusts nobody is given no key
-                kept = [*(key for key in kept if key != manifest.next_key), manifest.next_key]
+            kept = trusted[trusted.index(new.signer) :] if new.signer in trusted else []
+            following = new.manifest.next_key
+            if kept and following not in ("", new.signer):  # a device that trusts nobody is given no key
+                kept = [*(key for key in kept if key != following), following]
             self._trust(list(dict.fromkeys([*trusted, *kept])))
             self._switch(replace(after, trusting=bool(kept)))
             self._trust(kept)
             self._sweep(after)
-        return manifest
+        return new.manifest
 
     def roll_back(self, check: Check) -> Manifest:
         """Run the bundle that ran before; `engine.rollback` says the rest."""
@@ -141,9 +150,9 @@ class Slots:
             state = self._state()
             if state is None or state.other not in state.installed:
                 raise DeviceError(f"{self.folder}: there is no previous bundle to go back to; install one.")
-            manifest = self._try(state, state.other, check)
+            bundle = self._try(state, state.other, check)
             self._switch(replace(state, slot=state.other))
-        return manifest
+        return bundle.manifest
 
     def settings(self) -> tuple[Settings, Place] | None:
         """What `doctor` chose here, and for what; None where it has not run; raises DeviceError."""
@@ -166,20 +175,18 @@ class Slots:
             raise DeviceError(f"{path}: is not the bundle that was installed there; install it again, or roll back.")
         return bundle
 
-    def _sound(self, state: State, slot: str) -> bool:
+    def _sound(self, state: State, slot: str, trusted: Collection[str]) -> bool:
         try:
-            self._bundle(state, slot).close()
+            self._bundle(state, slot, trusted).close()
         except EdgeSearchError:
             return False
         return True
 
-    def _try(self, state: State, slot: str, check: Check) -> Manifest:
-        bundle = self._bundle(state, slot)
-        try:
+    def _try(self, state: State, slot: str, check: Check, trusted: Collection[str] = ()) -> Bundle:
+        """What is in a slot, closed again, when it was tried."""
+        with contextlib.closing(self._bundle(state, slot, trusted)) as bundle:
             check(bundle)
-        finally:
-            bundle.close()
-        return bundle.manifest
+        return bundle
 
     def _installed(self) -> State:
         state = self._state()
@@ -223,12 +230,36 @@ class Slots:
     def _switch(self, state: State) -> None:
         self._write(CURRENT, state.to_bytes())
 
-    def _copy(self, source: Path, slot: str, digest: str) -> None:
-        path = self._path(slot, digest)
+    def _fill(self, after: State, bundle: Bundle, before: State) -> None:
+        """Copy the bundle that is to run, or make it, where it is a delta, of one that is there."""
+        path = self._path(after.slot, after.installed[after.slot])
+        if bundle.manifest.delta:
+            with contextlib.closing(self._base(bundle, bundle.manifest.delta, before)) as base:
+                self._place(path, lambda file: rebuild(bundle, base, file.write))
+        else:
+            with open(bundle.path, "rb") as source:
+                self._place(path, lambda file: shutil.copyfileobj(source, file, 1 << 20))
+
+    def _base(self, bundle: Bundle, delta: Delta, state: State) -> Bundle:
+        """The bundle that a delta changes; there is room for what it makes."""
+        free = shutil.disk_usage(self.folder).free
+        if delta.size > free:
+            raise DeviceError(f"{self.folder}: {delta.size} bytes are needed and {free} are free; make room there.")
+        for slot, digest in state.installed.items():
+            if digest == delta.base:
+                with contextlib.suppress(BundleError):  # damaged: as if it were not there
+                    return self._bundle(state, slot)
+        has = " and ".join(digest[:8] for digest in state.installed.values()) or "none"
+        raise DeviceError(
+            f"{bundle.path}: changes bundle {delta.base[:8]}, and {self.folder} has no sound one of it (it has {has}); "
+            "install the full bundle."
+        )
+
+    def _place(self, path: Path, write: Callable[[BinaryIO], None]) -> None:
         for folder in (path.parent.parent, path.parent):
             folder.mkdir(mode=0o700, exist_ok=True)
-        with open(source, "rb") as read, _replacing(path) as file:  # a damaged one may be mapped by who runs it
-            shutil.copyfileobj(read, file, 1 << 20)
+        with _replacing(path) as file:  # a damaged one may be mapped by who runs it
+            write(file)
         for folder in (path.parent.parent, self.folder):
             sync_folder(folder)
 

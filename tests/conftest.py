@@ -29,6 +29,15 @@ def tiny_edge(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the pairs shop, next and foreign."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("shop", "next", "foreign"):
+        edgesearch.keygen(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def shop_edge(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shop as a bundle with the shipped model."""
     path = tmp_path_factory.mktemp("shipped") / "shop.edge"

@@ -107,6 +107,12 @@ def test_a_place_that_cannot_be_written_is_named_before_the_work(shop: Path, tmp
             edgesearch.build(shop / "catalogue.csv", output, TINY_MODEL)
 
 
+def test_a_bundle_of_another_model_is_no_example(shop: Path, tiny_edge: Path, tmp_path: Path) -> None:
+    edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, local_features=0, like=tiny_edge)
+    with pytest.raises(BundleError, match="another model"):
+        edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", like=tiny_edge)
+
+
 def test_a_missing_model_is_named(shop: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read"):
         edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", tmp_path / "none")

@@ -99,7 +99,7 @@ def test_a_newer_config_is_named(folder: Path) -> None:
 def test_what_onnxruntime_refuses_is_our_error() -> None:
     config = Embedder.open(TINY_MODEL).config
     with pytest.raises(ModelError, match="onnxruntime cannot load it"):
-        Embedder(config, b"no network")
+        Embedder(config, b"")
     with pytest.raises(ModelError, match="its config says"):
         Embedder(config, (default_model() / "model.int8.onnx").read_bytes())
 

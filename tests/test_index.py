@@ -43,6 +43,24 @@ def test_a_small_catalogue_is_searched_exactly(count: int) -> None:
     assert (np.diff(hits.scores, axis=1) <= 0).all()
 
 
+@pytest.mark.parametrize("count", [400, 9000])
+def test_an_index_like_another_keeps_the_bytes_of_what_stayed(count: int) -> None:
+    x = unit_rows(count + 30)
+    before = CompactIndex.build(x[30:], "space")
+    found = CompactIndex.build(x, "space", like=before)
+    for name in ("rotation", "codebook", "centers"):
+        np.testing.assert_array_equal(getattr(found.blocks, name), getattr(before.blocks, name))
+    rows = [set(map(bytes, one.blocks.vectors[one.blocks.rows >= 0])) for one in (before, found)]
+    assert rows[0] < rows[1]
+    assert found.recall >= before.recall - 0.02  # of random rows
+
+
+def test_too_few_cells_are_not_kept() -> None:
+    x = unit_rows(9000)
+    found = CompactIndex.build(x, "space", like=CompactIndex.build(x[:100], "space"))
+    assert found.cells == CompactIndex.build(x, "space").cells
+
+
 def test_vectors_are_let_go_and_come_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     x, queries = np.split(unit_rows(5020), [5000])
     built = CompactIndex.build(x, "space")

@@ -23,15 +23,6 @@ Make = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the pairs shop, next and foreign."""
-    folder = tmp_path_factory.mktemp("keys")
-    for name in ("shop", "next", "foreign"):
-        edgesearch.keygen(folder / name)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def make(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
     """Builds a bundle of the shop by an untrained network."""
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import edgesearch
 
 from ..conftest import TINY_MODEL
@@ -38,18 +40,23 @@ edgesearch.install(bundle, device)
 """
 
 
-def test_power_cuts_at_every_step(shop: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_delta", [False, True], ids=["bundle", "delta"])
+def test_power_cuts_at_every_step(shop: Path, tmp_path: Path, by_delta: bool) -> None:
     before, bundles = tmp_path / "before", []
     for sequence in (1, 2, 3):
         bundles.append(tmp_path / f"{sequence}.edge")
         edgesearch.build(shop / "catalogue.csv", bundles[-1], TINY_MODEL, local_features=0, sequence=sequence)
     for bundle in bundles[:2]:
         edgesearch.install(bundle, before)
+    update = bundles[2]
+    if by_delta:
+        update = tmp_path / "3.delta"
+        edgesearch.delta(bundles[1], bundles[2], update)
     ran = []
     for steps in range(100):
         device = tmp_path / f"device{steps}"
         shutil.copytree(before, device)
-        command = [sys.executable, "-c", INSTALL, str(bundles[2]), str(device), str(steps)]
+        command = [sys.executable, "-c", INSTALL, str(update), str(device), str(steps)]
         status = subprocess.run(command, check=False, capture_output=True).returncode
         with edgesearch.open(device) as store:
             ran.append(store.bundle.manifest.sequence)
@@ -57,7 +64,7 @@ def test_power_cuts_at_every_step(shop: Path, tmp_path: Path) -> None:
             break
         assert status == KILLED
         assert edgesearch.rollback(device).sequence == ran[-1] - 1  # what it goes back to is there too
-        edgesearch.install(bundles[2], device)
+        edgesearch.install(update, device)
         with edgesearch.open(device) as store:
             assert store.bundle.manifest.sequence == 3
         assert len(list((device / "slots").glob("*/*"))) == 2
