@@ -52,7 +52,7 @@ class Base:
         self.local = LocalIndex.open(bundle.part(LOCAL_FILE)) if LOCAL_FILE in bundle else None
         self.calibration = _calibration(bundle)
         self._pictures = bundle.part(PICTURES)
-        self.catalog = Catalog(bundle.unpacked(CATALOG))
+        self.catalog = open_catalog(bundle)
         try:
             self._check_parts()
         except BundleError:
@@ -110,6 +110,11 @@ class Base:
                 f"{path}: the index holds {len(self.index)} rows for model {self.index.space[:8]}, but there are "
                 f"{self.catalog.rows} pictures and model {self.embedder.space[:8]}; build the bundle again."
             )
+
+
+def open_catalog(bundle: Bundle) -> Catalog:
+    """The catalogue of a bundle; of a sealed one in memory."""
+    return Catalog(bytes(bundle.member(CATALOG)) if bundle.sealed else bundle.unpacked(CATALOG))
 
 
 def bindings(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) -> dict[str, str]:

@@ -32,8 +32,9 @@ T = TypeVar("T")
 class Bundle:
     """A bundle of which no byte is used before it is verified.
 
-    Attributes: content: the file; digest: hash of its manifest, and so of all that is in it; signer: hex key it is
-                signed by, None where it is not signed; places: where in it each member lies, those of the heads too.
+    Attributes: content: the file; sealed: what is in it must not be written elsewhere; places: where in it each member
+                lies, those of the heads too; digest: hash of its manifest, and so of all that is in it; signer: hex key
+                it is signed by, None where it is not signed.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Bundle:
         self.path = Path(path)
         self._unpacked: tempfile.TemporaryDirectory[str] | None = None
         self._verified: set[str] = set()
+        self.sealed = unseal is not None
         self.content: Content = _map(self.path)
         try:
             if unseal:

@@ -238,13 +238,15 @@ def write(path: Path, products: Iterable[tuple[Product, Sequence[Picture]]]) -> 
 class Catalog:
     """A catalogue file, read only. Safe to share between threads."""
 
-    def __init__(self, path: Path):
-        """Raises CatalogError: no catalogue of this format."""
-        address = path.resolve().as_uri() + "?mode=ro&immutable=1"
-        self._name = path.name
+    def __init__(self, file: Path | bytes):
+        """
+        Args:    file: its path, or its content, which is then kept in memory.
+        Raises:  CatalogError: no catalogue of this format.
+        """
+        self._name = "catalogue" if isinstance(file, bytes) else file.name
         self._lock = threading.Lock()
         try:
-            self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+            self._connection = _connected(file)
         except sqlite3.Error as error:
             raise self._damaged(error) from error
         weakref.finalize(self, self._connection.close)
@@ -334,6 +336,14 @@ class Catalog:
 
     def _damaged(self, what: object) -> CatalogError:
         return CatalogError(f"{self._name}: not a readable catalogue ({what}); build the bundle again.")
+
+
+def _connected(file: Path | bytes) -> sqlite3.Connection:
+    if isinstance(file, bytes):
+        connection = sqlite3.connect(":memory:", check_same_thread=False)
+        connection.deserialize(file)
+        return connection
+    return sqlite3.connect(file.resolve().as_uri() + "?mode=ro&immutable=1", uri=True, check_same_thread=False)
 
 
 def _stored(cells: Sequence[Any], attributes: str) -> Product:

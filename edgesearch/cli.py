@@ -22,6 +22,7 @@ from .errors import EdgeSearchError
 from .local import KEPT, MOST_KEPT
 from .manifest import Manifest
 from .overlay import Event
+from .sealing import KEY_FILE
 from .slots import open_bundle
 
 DETAILS = ("name", *catalog.OPTIONAL)
@@ -37,6 +38,8 @@ FAST = "one look at a photo instead of three, none at its print (default: as doc
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
+    if options.key_file:
+        os.environ[KEY_FILE] = str(options.key_file)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot show is no reason to fail
@@ -61,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _keygen(options: argparse.Namespace) -> None:
+    if options.device:
+        print(f"{signing.keygen_device(options.name)}: give it to devices apart from their folders, with --key-file.")
+        return
     private, public = signing.keygen(options.name)
     print(f"{private}: keep it where bundles are built, and nowhere else.")
     print(f"{public}: {signing.read_public(public)[:8]}; give it to devices with `install --trust`.")
@@ -73,7 +79,7 @@ def _delta(options: argparse.Namespace) -> None:
 
 
 def _install(options: argparse.Namespace) -> None:
-    _runs(options.to, device.install(options.bundle, options.to, options.trust, options.who))
+    _runs(options.to, device.install(options.bundle, options.to, options.trust, options.who, options.encrypt))
 
 
 def _rollback(options: argparse.Namespace) -> None:
@@ -329,6 +335,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="edgesearch", description="Offline visual product search: a photo in, the product out."
     )
+    parser.add_argument("--key-file", type=Path, metavar="SECRET", help=f"of an encrypted device (default: {KEY_FILE})")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[..., Any], text: str, example: str) -> argparse.ArgumentParser:
@@ -338,6 +345,7 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command("keygen", _keygen, "Make a pair of keys to sign bundles with.", "shop")
     added.add_argument("name", type=Path, help="NAME.key and NAME.pub are written")
+    added.add_argument("--device", action="store_true", help="a key to encrypt device folders, NAME.secret, instead")
 
     added = command("build", _build, "Turn a catalogue into one file.", "catalogue.csv -o store.edge")
     added.add_argument("catalogue", type=Path, help="CSV with at least sku,name,images")
@@ -379,6 +387,7 @@ def _parser() -> argparse.ArgumentParser:
         "--to", type=Path, required=True, metavar="DEVICE", help="device folder; made where it is absent"
     )
     added.add_argument("--trust", type=Path, metavar="PUB", help="public key that a new device trusts from now on")
+    added.add_argument("--encrypt", action="store_true", help="make a new device folder that its key alone opens")
     added.add_argument("--who", help=WHO)
 
     added = command("rollback", _rollback, "Run again what ran before the last install.", "device")

@@ -18,7 +18,7 @@ from .errors import BundleError
 from .sealing import Seal
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer as Buffer
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 MAGIC = b"ESSEALED"
 PIECE = 1 << 16
@@ -61,7 +61,7 @@ class Mapped:
 
 
 class Sealed:
-    """The content of a file that `seal` wrote. Safe to share between threads."""
+    """The content of a file that a `Sealer` wrote. Safe to share between threads."""
 
     def __init__(self, file: Mapped, seal: Seal, name: str):
         """
@@ -100,14 +100,23 @@ class Sealed:
         return self._seal.open(bytes(self._file.read(start, start + length)), _place(self._name, number, self.size))
 
 
-def seal(source: BinaryIO, target: BinaryIO, size: int, seal: Seal, name: str) -> None:
-    """Seal a file piece by piece.
+class Sealer:
+    """Seals what is written, piece by piece."""
 
-    Args:    size: of the source; name: what it must be opened for.
-    """
-    target.write(_HEAD.pack(MAGIC, size))
-    for number in range(-(-size // PIECE)):
-        target.write(seal.close(source.read(PIECE), _place(name, number, size)))
+    def __init__(self, target: BinaryIO, size: int, seal: Seal, name: str):
+        """size: of all that will be written; name: what it must be opened for."""
+        self._target, self._size, self._seal, self._name = target, size, seal, name
+        self._number, self._left = 0, bytearray()
+        target.write(_HEAD.pack(MAGIC, size))
+
+    def write(self, data: "ReadableBuffer") -> None:
+        """Some more of it; all that is not of a last piece is written to the target."""
+        self._left += memoryview(data)
+        while len(self._left) >= PIECE or (self._left and self._number * PIECE + len(self._left) == self._size):
+            place = _place(self._name, self._number, self._size)
+            self._target.write(self._seal.close(bytes(self._left[:PIECE]), place))
+            self._number += 1
+            del self._left[:PIECE]
 
 
 class Part:
@@ -172,7 +181,7 @@ class Reader(io.RawIOBase):
         self._place = max(0, offset + (0, self._place, self._content.size)[whence])
         return self._place
 
-    def readinto(self, buffer: "Buffer") -> int:
+    def readinto(self, buffer: "WriteableBuffer") -> int:
         """As every file."""
         target = memoryview(buffer)
         part = self._content.read(self._place, min(self._place + len(target), self._content.size))

@@ -6,20 +6,24 @@ import os
 from pathlib import Path
 
 from . import exchange
-from .base import CATALOG, Base, space_of
+from .base import Base, open_catalog, space_of
 from .bundle import Bundle
-from .catalog import Catalog
 from .changes import Change
 from .errors import EdgeSearchError
 from .gallery import merged
 from .manifest import Manifest
 from .overlay import Event, Overlay
-from .sealing import Seal
+from .sealing import Key
 from .slots import Slots
 
 
 def install(
-    bundle: str | os.PathLike[str], device: str | os.PathLike[str], trust: Path | None = None, who: str | None = None
+    bundle: str | os.PathLike[str],
+    device: str | os.PathLike[str],
+    trust: Path | None = None,
+    who: str | None = None,
+    encrypt: bool = False,
+    key: Key | None = None,
 ) -> Manifest:
     """Install a bundle, or a delta, in a device folder beside the one that runs there, and switch to it.
 
@@ -28,49 +32,52 @@ def install(
     `changes`; what all its bundles say by then is forgotten.
 
     Args:    device: made where it is absent; trust: public key that a new device trusts from now on; who: for the log,
-             None for the user of this process.
+             None for the user of this process; encrypt: make a new device an encrypted one; key: of an encrypted one,
+             32 bytes or what returns them, None for that of the environment (`sealing.key_bytes`).
     Raises:  SignatureError: signed by nobody whom the device trusts; BundleError: damaged, or does not do on this
              device what it did where it was built; DeviceError: older than what the device has had, a delta of what
              it has not, another installation is going on, or the folder cannot be changed.
     """
-    slots = Slots(Path(device))
-    manifest = slots.install(Path(bundle), trust, functools.partial(_tried, slots.folder, "install", who))
+    slots = Slots(Path(device), key)
+    if encrypt:
+        slots.encrypt()
+    manifest = slots.install(Path(bundle), trust, functools.partial(_tried, slots, "install", who))
     with contextlib.suppress(EdgeSearchError):  # it runs; what could not be forgotten can be next time
         _fold(slots)
     return manifest
 
 
-def rollback(device: str | os.PathLike[str], who: str | None = None) -> Manifest:
+def rollback(device: str | os.PathLike[str], who: str | None = None, key: Key | None = None) -> Manifest:
     """Go back to the bundle that ran before the last one; raises BundleError, DeviceError."""
-    slots = Slots(Path(device))
-    return slots.roll_back(functools.partial(_tried, slots.folder, "rollback", who))
+    slots = Slots(Path(device), key)
+    return slots.roll_back(functools.partial(_tried, slots, "rollback", who))
 
 
-def log(device: str | os.PathLike[str]) -> list[Event]:
+def log(device: str | os.PathLike[str], key: Key | None = None) -> list[Event]:
     """All that was done to a device, oldest first.
 
     Raises:  DeviceError: nothing is installed there, or a line of the log is not what was written.
     """
-    slots = Slots(Path(device))
+    slots = Slots(Path(device), key)
     slots.digests()
-    with contextlib.closing(Overlay(slots.folder, Seal())) as overlay:
+    with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
         return overlay.events()
 
 
-def export(device: str | os.PathLike[str], folder: str | os.PathLike[str]) -> int:
+def export(device: str | os.PathLike[str], folder: str | os.PathLike[str], key: Key | None = None) -> int:
     """Write what a device was taught into a new folder, for `build` to merge; as `exchange.export` says."""
-    slots = Slots(Path(device))
+    slots = Slots(Path(device), key)
     slots.digests()
-    with contextlib.closing(Overlay(slots.folder, Seal())) as overlay:
+    with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
         return exchange.export(overlay, Path(folder))
 
 
-def _tried(device: Path, what: str, who: str | None, bundle: Bundle) -> None:
+def _tried(slots: Slots, what: str, who: str | None, bundle: Bundle) -> None:
     """Just before a bundle runs: it answers as it should, and its network has seen all pictures that were taught."""
     base = Base(bundle)
     try:
         base.self_test()
-        with contextlib.closing(Overlay(device, Seal())) as overlay:
+        with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
             merged(base, overlay)
             manifest = bundle.manifest
             detail = {"name": manifest.name, "sequence": manifest.sequence, "manifest": bundle.digest}
@@ -82,14 +89,14 @@ def _tried(device: Path, what: str, who: str | None, bundle: Bundle) -> None:
 def _fold(slots: Slots) -> None:
     """Forget what all bundles of a device say by now."""
     with contextlib.ExitStack() as stack:
-        overlay = stack.enter_context(contextlib.closing(Overlay(slots.folder, Seal())))
+        overlay = stack.enter_context(contextlib.closing(Overlay(slots.folder, slots.seal)))
         if not overlay.taught().changes:
             return
         catalogs, spaces = [], []
         for slot in slots.digests():
             bundle = stack.enter_context(contextlib.closing(slots.bundle(slot)))
             spaces.append(space_of(bundle.manifest))
-            catalogs.append(stack.enter_context(contextlib.closing(Catalog(bundle.unpacked(CATALOG)))))
+            catalogs.append(stack.enter_context(contextlib.closing(open_catalog(bundle))))
 
         def settled(sku: str, change: Change) -> bool:
             return all(change.is_settled(sku, one.named([sku]).get(sku)) for one in catalogs)

@@ -24,10 +24,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import image, looks
-from .base import CATALOG, PICTURES, place
+from .base import PICTURES, open_catalog, place
 from .build import build
 from .bundle import Bundle
-from .catalog import Catalog
 from .embedder import default_model
 from .engine import Store
 from .errors import BundleError, DeviceError
@@ -182,7 +181,7 @@ def choose_looks(three: Trial, one: Trial, budget_ms: float) -> Choice:
 
 def hard_photos(bundle: Bundle) -> list[bytes]:
     """JPEGs of two reference images each."""
-    with contextlib.closing(Catalog(bundle.unpacked(CATALOG))) as catalog:
+    with contextlib.closing(open_catalog(bundle)) as catalog:
         rows = np.linspace(0, catalog.rows - 1, PHOTOS + 1).astype(int).tolist()
         places = [found for _, found in catalog.find(rows)]
     kept = bundle.part(PICTURES)

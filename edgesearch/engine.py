@@ -22,7 +22,7 @@ from .gallery import VERIFIED, Beside, Found, Gallery, is_sure, merged
 from .image import Photo
 from .local import look
 from .overlay import Event, Overlay, Taught
-from .sealing import Seal
+from .sealing import Key
 from .settings import DEFAULT, ONE_LOOK, Settings
 from .slots import Slots, open_bundle
 from .views import explained
@@ -49,13 +49,18 @@ class Store:
     """An open catalogue with its model, and what the device was taught. Safe to share between threads."""
 
     def __init__(
-        self, path: Path, threads: int | None = None, trusted: Collection[str] = (), settings: Settings | None = None
+        self,
+        path: Path,
+        threads: int | None = None,
+        trusted: Collection[str] = (),
+        key: Key | None = None,
+        settings: Settings | None = None,
     ):
         """As `open` says; trusted: as `Bundle` has it; settings: None as `doctor` chose for the device."""
         self._path, self._lock = path, threading.Lock()
-        self._opened = functools.partial(_base, path, threads, trusted, settings)
+        self._opened = functools.partial(_base, path, threads, trusted, key, settings)
         self.base = self._opened()
-        self.overlay = Overlay(path, Seal()) if os.path.isdir(path) else None
+        self.overlay = Overlay(path, Slots(path, key).seal) if os.path.isdir(path) else None
         self._gallery = _untaught(self.base)
 
     @property
@@ -209,19 +214,24 @@ class Store:
         return self.overlay
 
 
-def open(path: str | os.PathLike[str], threads: int | None = None, trust: Path | None = None) -> Store:
+def open(
+    path: str | os.PathLike[str], threads: int | None = None, trust: Path | None = None, key: Key | None = None
+) -> Store:
     """Open a store, and use no byte of it that is not verified: of a file all before, of a device's as they are read.
 
     Args:    path: a `.edge` file, or a device folder where one is installed; threads: of the network, for one photo;
              None: as `edgesearch doctor` chose for the device, else 1; trust: public key that must have signed it, None
-             for what a device has checked or whoever gave the file.
+             for what a device has checked or whoever gave the file; key: of an encrypted device folder, 32 bytes or
+             what returns them, None for that of the environment (`sealing.key_bytes`).
     Raises:  EdgeSearchError: it is not a bundle, or damaged, or its parts do not belong together.
     """
-    return Store(Path(path), threads, [signing.read_public(trust)] if trust else ())
+    return Store(Path(path), threads, [signing.read_public(trust)] if trust else (), key)
 
 
-def _base(path: Path, threads: int | None, trusted: Collection[str], settings: Settings | None) -> Base:
-    bundle = open_bundle(path, trusted)
+def _base(
+    path: Path, threads: int | None, trusted: Collection[str], key: Key | None, settings: Settings | None
+) -> Base:
+    bundle = open_bundle(path, trusted, key)
     try:
         chosen = settings or _settings(path, bundle)
         return Base(bundle, chosen if threads is None else replace(chosen, threads=threads))

@@ -5,9 +5,38 @@ draft-irtf-cfrg-xchacha, by libsodium). Either way what is sealed in one place d
 """
 
 import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
 
+from . import signing
+from .errors import DeviceError
+
+Key: TypeAlias = bytes | Callable[[], bytes]  # of 32 bytes
+KEY_FILE = "EDGESEARCH_KEY_FILE"  # in the environment
+KEY = "EDGESEARCH_KEY"
 HASH_BYTES = 16
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 24, 16
+
+
+def key_bytes(key: Key | None) -> bytes | None:
+    """A key as it is given, else that of the environment: `EDGESEARCH_KEY`, in hex, or the file `EDGESEARCH_KEY_FILE`.
+
+    Raises:  DeviceError, SignatureError: it is none.
+    """
+    if callable(key):
+        key = key()
+    try:
+        if key is None and (text := os.environ.get(KEY)):
+            key = bytes.fromhex(text)
+    except ValueError as error:
+        raise DeviceError(f"{KEY}: is not hex; give the {2 * KEY_BYTES} digits of the key.") from error
+    if key is None and (path := os.environ.get(KEY_FILE)):
+        key = bytes.fromhex(signing.read_secret(Path(path)))
+    if key is not None and len(key) != KEY_BYTES:
+        raise DeviceError(f"the key of the device: {len(key)} bytes, where {KEY_BYTES} are expected.")
+    return key
 
 
 class Seal:

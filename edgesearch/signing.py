@@ -7,15 +7,15 @@ one line a key, the newest last.
 import contextlib
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from .errors import SignatureError
 
-PRIVATE, PUBLIC, SIGNATURE = "private key", "public key", "signature"
+PRIVATE, PUBLIC, SECRET, SIGNATURE = "private key", "public key", "device key", "signature"
 MAX_BYTES = 1 << 16  # of any of these files
 CONTEXT = b"edgesearch manifest\n"  # goes before what is signed: a signature of anything else is none of a manifest
-_LINE = re.compile(rf"edgesearch ({PRIVATE}|{PUBLIC}|{SIGNATURE}) 1: ([0-9a-f]+(?: [0-9a-f]+)?)")
+_LINE = re.compile(rf"edgesearch ({PRIVATE}|{PUBLIC}|{SECRET}|{SIGNATURE}) 1: ([0-9a-f]+(?: [0-9a-f]+)?)")
 
 
 def keygen(name: Path) -> tuple[Path, Path]:
@@ -25,26 +25,22 @@ def keygen(name: Path) -> tuple[Path, Path]:
     """
     from nacl.signing import SigningKey  # here, so that unsigned stores open without it
 
-    if not name.name:
-        raise SignatureError(f"{name}: no name for a pair of keys; give one such as shop.")
-    private, public = name.with_name(f"{name.name}.key"), name.with_name(f"{name.name}.pub")
+    private, public = _beside(name, "key"), _beside(name, "pub")
     key = SigningKey.generate()
-    written: list[Path] = []
-    try:
-        for path, kind, content in ((private, PRIVATE, bytes(key)), (public, PUBLIC, bytes(key.verify_key))):
-            mode = 0o600 if kind == PRIVATE else 0o644
-            with open(path, "xb", opener=lambda name, flags, mode=mode: os.open(name, flags, mode)) as file:  # type: ignore[misc]
-                written.append(path)
-                file.write(_line(kind, content.hex()).encode())
-    except FileExistsError as error:
-        _remove(written)
-        raise SignatureError(
-            f"{error.filename}: is there already; keys are not overwritten, give a new name."
-        ) from None
-    except OSError as error:
-        _remove(written)
-        raise SignatureError(f"{name}: keys cannot be written ({error.strerror}); give a folder that can.") from error
+    _write_new({private: (PRIVATE, bytes(key)), public: (PUBLIC, bytes(key.verify_key))})
     return private, public
+
+
+def keygen_device(name: Path) -> Path:
+    """Make a key to encrypt device folders with, NAME.secret; nothing is overwritten; raises SignatureError."""
+    secret = _beside(name, "secret")
+    _write_new({secret: (SECRET, os.urandom(32))})
+    return secret
+
+
+def read_secret(path: Path) -> str:
+    """The hex key of a NAME.secret, with which device folders are encrypted; raises SignatureError."""
+    return _only(path, SECRET, 1)[0]
 
 
 def read_public(path: Path) -> str:
@@ -89,6 +85,28 @@ def signer(message: bytes, signature: bytes, name: str) -> str:
     except (BadSignatureError, ValueError) as error:
         raise SignatureError(f"{name}: its signature is not of its manifest; do not use it, copy it again.") from error
     return key
+
+
+def _beside(name: Path, suffix: str) -> Path:
+    if not name.name:
+        raise SignatureError(f"{name}: no name for keys; give one such as shop.")
+    return name.with_name(f"{name.name}.{suffix}")
+
+
+def _write_new(keys: Mapping[Path, tuple[str, bytes]]) -> None:
+    """All of these files or none; kind and content of each."""
+    written: list[Path] = []
+    try:
+        for path, (kind, content) in keys.items():
+            mode = 0o644 if kind == PUBLIC else 0o600
+            with open(path, "xb", opener=lambda name, flags, mode=mode: os.open(name, flags, mode)) as file:  # type: ignore[misc]
+                written.append(path)
+                file.write(_line(kind, content.hex()).encode())
+    except OSError as error:
+        _remove(written)
+        if isinstance(error, FileExistsError):
+            raise SignatureError(f"{path}: is there already; keys are not overwritten, give a new name.") from None
+        raise SignatureError(f"{path}: cannot be written ({error.strerror}); give a folder that can.") from error
 
 
 def _line(kind: str, content: str) -> str:

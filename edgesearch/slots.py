@@ -5,6 +5,7 @@
     DEVICE/slots/a/<manifest>.edge    bundles, named by the hash of their manifest
     DEVICE/slots/b/<manifest>.edge
     DEVICE/trusted.pub                keys whose bundles may be installed; none: any bundle
+    DEVICE/encrypted                  where it is: something sealed with its key, to know it by
     DEVICE/settings.json              how they run best here, as `doctor` measured it; none: as everywhere
     DEVICE/lock                       held while something is changed
 
@@ -20,19 +21,23 @@ import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
 from . import settings, signing
 from .bundle import Bundle, sync_folder
+from .content import Sealed, Sealer
 from .delta import rebuild
 from .errors import BundleError, DeviceError, EdgeSearchError, SignatureError
 from .manifest import Delta, Manifest, digest_of
+from .sealing import KEY_FILE, Key, Seal, key_bytes
 from .settings import Place, Settings
 
 FORMAT = 1
-CURRENT, SLOTS, TRUSTED, LOCK = "current", "slots", "trusted.pub", "lock"
+CURRENT, SLOTS, TRUSTED, LOCK, ENCRYPTED = "current", "slots", "trusted.pub", "lock", "encrypted"
 NAMES = ("a", "b")
+COPIED_AT_ONCE = 1 << 20  # bytes
 MAX_BYTES = 1 << 16  # of `current` and of the settings
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 Check = Callable[[Bundle], None]  # raises EdgeSearchError where a bundle does not do on this device what it promises
@@ -82,8 +87,42 @@ class State:
 class Slots:
     """A device folder."""
 
-    def __init__(self, folder: Path):
-        self.folder = Path(folder)
+    def __init__(self, folder: Path, key: Key | None = None):
+        """key: of an encrypted one, None for that of the environment (`sealing.key_bytes`)."""
+        self.folder, self._key = Path(folder), key
+
+    @property
+    def encrypted(self) -> bool:
+        """What it keeps of products and pictures can be read with its key alone."""
+        return os.path.exists(self.folder / ENCRYPTED)
+
+    @cached_property
+    def seal(self) -> Seal:
+        """With which the folder's contents are sealed; raises DeviceError: it is encrypted, with another key."""
+        mark = self._read(ENCRYPTED)
+        if mark is None:
+            return Seal()
+        key = key_bytes(self._key)
+        if key is None:
+            raise DeviceError(f"{self.folder}: is encrypted; give its key (--key-file, or {KEY_FILE}).")
+        seal = Seal(key)
+        try:
+            seal.open(mark, ENCRYPTED)
+        except ValueError as error:
+            raise DeviceError(f"{self.folder}: is encrypted with another key, or damaged; give its own key.") from error
+        return seal
+
+    def encrypt(self) -> None:
+        """Make the folder an encrypted one, before anything is in it; raises DeviceError."""
+        with self._changing():
+            if self.encrypted:
+                return
+            if self._state() is not None:
+                raise DeviceError(f"{self.folder}: is in use without encryption; give the name of a new folder.")
+            key = key_bytes(self._key)
+            if key is None:
+                raise DeviceError(f"{self.folder}: to encrypt it a key is needed (--key-file, or {KEY_FILE}).")
+            self._write(ENCRYPTED, Seal(key).close(b"", ENCRYPTED))
 
     def open(self, trusted: Collection[str] = ()) -> Bundle:
         """The bundle that runs, verified as it is read: all of it was when it was installed.
@@ -169,7 +208,9 @@ class Slots:
 
     def _bundle(self, state: State, slot: str, trusted: Collection[str] = (), whole: bool = True) -> Bundle:
         path = self._path(slot, state.installed[slot])
-        bundle = Bundle(path, trusted, whole)
+        seal = self.seal  # its errors are not the bundle's
+        unseal = (lambda file: Sealed(file, seal, state.installed[slot])) if self.encrypted else None
+        bundle = Bundle(path, trusted, whole, unseal=unseal)
         if bundle.digest != state.installed[slot]:
             bundle.close()
             raise DeviceError(f"{path}: is not the bundle that was installed there; install it again, or roll back.")
@@ -232,13 +273,22 @@ class Slots:
 
     def _fill(self, after: State, bundle: Bundle, before: State) -> None:
         """Copy the bundle that is to run, or make it, where it is a delta, of one that is there."""
-        path = self._path(after.slot, after.installed[after.slot])
-        if bundle.manifest.delta:
-            with contextlib.closing(self._base(bundle, bundle.manifest.delta, before)) as base:
-                self._place(path, lambda file: rebuild(bundle, base, file.write))
-        else:
-            with open(bundle.path, "rb") as source:
-                self._place(path, lambda file: shutil.copyfileobj(source, file, 1 << 20))
+        digest, delta = after.installed[after.slot], bundle.manifest.delta
+        path = self._path(after.slot, digest)
+        for folder in (path.parent.parent, path.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            base = stack.enter_context(contextlib.closing(self._base(bundle, delta, before))) if delta else None
+            file = stack.enter_context(_replacing(path))  # a damaged one may be mapped by who runs it
+            size = delta.size if delta else bundle.content.size
+            write = Sealer(file, size, self.seal, digest).write if self.encrypted else file.write
+            if base:
+                rebuild(bundle, base, write)
+            else:
+                for start in range(0, size, COPIED_AT_ONCE):  # of what was verified, not of what has its name by now
+                    write(bundle.content.read(start, min(start + COPIED_AT_ONCE, size)))
+        for folder in (path.parent.parent, self.folder):
+            sync_folder(folder)
 
     def _base(self, bundle: Bundle, delta: Delta, state: State) -> Bundle:
         """The bundle that a delta changes; there is room for what it makes."""
@@ -254,14 +304,6 @@ class Slots:
             f"{bundle.path}: changes bundle {delta.base[:8]}, and {self.folder} has no sound one of it (it has {has}); "
             "install the full bundle."
         )
-
-    def _place(self, path: Path, write: Callable[[BinaryIO], None]) -> None:
-        for folder in (path.parent.parent, path.parent):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        with _replacing(path) as file:  # a damaged one may be mapped by who runs it
-            write(file)
-        for folder in (path.parent.parent, self.folder):
-            sync_folder(folder)
 
     def _write(self, name: str, content: bytes) -> None:
         with _replacing(self.folder / name) as file:
@@ -290,9 +332,9 @@ class Slots:
             ) from error
 
 
-def open_bundle(path: Path, trusted: Collection[str] = ()) -> Bundle:
+def open_bundle(path: Path, trusted: Collection[str] = (), key: Key | None = None) -> Bundle:
     """A `.edge` file, or what a device folder runs, as `Bundle` opens it; raises BundleError, DeviceError."""
-    return Slots(path).open(trusted) if os.path.isdir(path) else Bundle(path, trusted)
+    return Slots(path, key).open(trusted) if os.path.isdir(path) else Bundle(path, trusted)
 
 
 @contextlib.contextmanager

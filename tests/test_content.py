@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgesearch import BundleError, content
-from edgesearch.content import PIECE, Mapped, Part, Reader, Sealed, piece_hashes
+from edgesearch import BundleError
+from edgesearch.content import PIECE, Mapped, Part, Reader, Sealed, Sealer, piece_hashes
 from edgesearch.sealing import Seal
 
 SIZES = (1, 100, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7)
@@ -26,7 +26,9 @@ def mapped(path: Path, data: bytes) -> Mapped:
 
 def sealed(path: Path, data: bytes, seal: Seal) -> bytes:
     with open(path, "wb") as target:
-        content.seal(io.BytesIO(data), target, len(data), seal, "name")
+        sealer = Sealer(target, len(data), seal, "name")
+        for start in range(0, len(data), 9999):
+            sealer.write(data[start : start + 9999])
     return path.read_bytes()
 
 

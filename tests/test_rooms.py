@@ -12,10 +12,10 @@ import edgesearch
 PACKAGE = Path(edgesearch.__file__).parent
 RANK = {
     "errors": 0, "image": 1, "views": 1, "looks": 1, "metrics": 1, "kernel": 1, "sift": 1, "geometry": 1,
-    "manifest": 1, "onnxfile": 1, "signing": 1, "sealing": 1, "settings": 1, "arrays": 1, "pq": 2, "embedder": 2,
-    "content": 2, "container": 3, "index": 3, "local": 3, "catalog": 3, "bundle": 4, "golden": 4, "decision": 4,
-    "changes": 4, "overlay": 5, "delta": 5, "answer": 5, "base": 5, "slots": 6, "exchange": 6, "gallery": 6,
-    "engine": 7, "device": 7, "build": 8, "evaluate": 8, "doctor": 9, "cli": 10, "__init__": 11, "__main__": 11,
+    "manifest": 1, "onnxfile": 1, "signing": 1, "settings": 1, "arrays": 1, "sealing": 2, "pq": 2, "embedder": 2,
+    "content": 3, "index": 3, "local": 3, "catalog": 3, "container": 4, "golden": 4, "decision": 4, "changes": 4,
+    "bundle": 5, "overlay": 5, "answer": 5, "delta": 6, "base": 6, "exchange": 6, "slots": 7, "gallery": 7,
+    "engine": 8, "device": 8, "build": 9, "evaluate": 9, "doctor": 10, "cli": 11, "__init__": 12, "__main__": 12,
 }  # fmt: skip
 COMPILED = {"_kernel": 0, "_sift": 0, "_geometry": 0}
 USERS = {"PIL": {"image", "views"}, "onnxruntime": {"embedder"}, "usearch": {"index"}, "nacl": {"signing", "sealing"}}
