@@ -58,6 +58,7 @@ class Base:
         except BundleError:
             self.catalog.close()
             raise
+        self.let_go()  # verifying has read them
 
     def picture(self, row: int) -> bytes:
         """The small JPEG of a row of the index."""
@@ -114,7 +115,7 @@ class Base:
 
 def open_catalog(bundle: Bundle) -> Catalog:
     """The catalogue of a bundle; of a sealed one in memory."""
-    return Catalog(bytes(bundle.member(CATALOG)) if bundle.sealed else bundle.unpacked(CATALOG))
+    return Catalog(bundle.copy(CATALOG) if bundle.sealed else bundle.unpacked(CATALOG))
 
 
 def bindings(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) -> dict[str, str]:
@@ -140,11 +141,11 @@ def place(bundle: Bundle) -> Place:
 
 
 def _embedder(bundle: Bundle, settings: Settings) -> Embedder:
-    config = ModelConfig.parse(bytes(bundle.member(MODEL + CONFIG_FILE)), f"{bundle.path}: {MODEL}{CONFIG_FILE}")
+    config = ModelConfig.parse(bundle.copy(MODEL + CONFIG_FILE), f"{bundle.path}: {MODEL}{CONFIG_FILE}")
     if len(config.files) != 1:
         raise BundleError(f"{bundle.path}: its model names {len(config.files)} networks, expected one; build it again.")
     ((file, _),) = config.files.values()
-    return Embedder(config, bytes(bundle.member(MODEL + file)), settings.threads, settings.kernels == FLOAT)
+    return Embedder(config, bundle.copy(MODEL + file), settings.threads, settings.kernels == FLOAT)
 
 
 def _calibration(bundle: Bundle) -> Calibration:

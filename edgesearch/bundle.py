@@ -81,7 +81,7 @@ class Bundle:
         """Verify every byte; raises BundleError."""
         for name in self.manifest.files:
             self._verify(name)
-            self.content.let_go(self.places[name].start, self.places[name].stop)  # hashing has read them all
+            self._let_go(name)  # hashing has read it all
 
     def __contains__(self, name: str) -> bool:
         """Whether the bundle has a member of that name."""
@@ -91,6 +91,12 @@ class Bundle:
         """The content of a member, verified; raises BundleError where the bundle has none of that name."""
         self._verify(name)
         return self._read(name)
+
+    def copy(self, name: str) -> bytes:
+        """As `member`, apart from the file, whose pages are let go of."""
+        content = bytes(self.member(name))
+        self._let_go(name)
+        return content
 
     def part(self, name: str) -> Part:
         """As `member`, for parts of it: of a large one the pieces are verified when they are read."""
@@ -122,6 +128,9 @@ class Bundle:
                 )
             self._verified.add(name)
 
+    def _let_go(self, name: str) -> None:
+        self.content.let_go(self.places[name].start, self.places[name].stop)
+
     def _read(self, name: str) -> memoryview:
         try:
             return self.content.read(self.places[name].start, self.places[name].stop)
@@ -137,6 +146,7 @@ class Bundle:
             path = Path(self._unpacked.name) / name.replace("/", "-")
             if not path.exists():
                 path.write_bytes(self.member(name))
+                self._let_go(name)
         except OSError as error:
             raise BundleError(f"{self.path}: {name} cannot be unpacked ({error}); free some space.") from error
         return path
