@@ -131,6 +131,7 @@ def main() -> int:
         grown_mb = _watch(soak, changes, options.minutes)
         for thread in threads:
             thread.join()
+        soak.store.close()
         if not changer.is_alive():  # it goes on until it is ended, or fails
             soak.failures.append("the installations ended")
         changer.terminate()
