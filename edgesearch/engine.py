@@ -175,12 +175,13 @@ class Store:
     def explain(self, photo: Photo, answer: Answer) -> bytes:
         """A JPEG of the photo, where the print of the first match is in it, and that match's reference image beside.
 
-        Raises: ImageError: the photo cannot be read; ValueError: the answer has no match.
+        Raises: ImageError: one of them cannot be read; ValueError: the answer has no match.
         """
         if not answer.matches:
             raise ValueError("the answer has no match to explain.")
         best = answer.matches[0]
-        return explained(self.base.embedder.read(photo), best.outline, self.picture(best))
+        read = self.base.embedder.read
+        return explained(read(photo), best.outline, read(self.picture(best)))
 
     def close(self) -> None:
         """Close the catalogue and remove temporary files; the store is not used afterwards."""

@@ -51,13 +51,14 @@ def warped(grey: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(turned), np.column_stack([turn @ np.diag(np.array(size) / picture.size), moved])
 
 
-def explained(photo: np.ndarray, outline: Sequence[tuple[float, float]], reference: bytes) -> bytes:
+def explained(photo: np.ndarray, outline: Sequence[tuple[float, float]], reference: np.ndarray) -> bytes:
     """A photo with an outline drawn into it, and a reference image beside it.
 
-    Args:    photo: (H, W, 3) uint8; outline: corners (x, y) in shares of its sides, may be none; reference: encoded.
+    Args:    photo: (H, W, 3) uint8; outline: corners (x, y) in shares of its sides, may be none; reference: (h, w, 3)
+             uint8.
     Returns: JPEG.
     """
-    left, right = Image.fromarray(photo), Image.open(io.BytesIO(reference)).convert("RGB")
+    left, right = Image.fromarray(photo), Image.fromarray(reference)
     left.thumbnail((EXPLAINED_SIDE, EXPLAINED_SIDE), reducing_gap=3.0)
     if len(outline):
         corners = [(x * left.width, y * left.height) for x, y in outline]

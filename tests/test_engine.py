@@ -163,6 +163,13 @@ def test_the_print_of_the_right_product_agrees_and_is_shown(shop: Path, shop_edg
     assert Image.open(io.BytesIO(explained)).width > 400
 
 
+def test_a_damaged_reference_image_is_an_error(shop: Path, tiny_edge: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edgesearch.Store, "picture", lambda *_: b"no picture")
+    photo = shop / "photos" / "P000000-1.jpg"
+    with edgesearch.open(tiny_edge) as store, pytest.raises(ImageError, match="no picture"):
+        store.explain(photo, store.search(photo))
+
+
 def test_fast_does_not_look_at_the_print(shop: Path, shop_edge: Path) -> None:
     with edgesearch.open(shop_edge) as store:
         answer = store.search(shop / "photos" / "P000000-1.jpg", fast=True)

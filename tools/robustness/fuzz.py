@@ -1,4 +1,4 @@
-"""`tools/fuzz`: inputs that reach new lines of the readers, by atheris; a finding is kept, and ends the reader's turn.
+"""`tools/fuzz`: inputs that reach new places in the readers, by atheris; a finding is kept, and ends the reader's turn.
 
 A finding is an exception that the reader may not raise, a crash of the compiled loops (built with the sanitizers), ten
 seconds, or a gigabyte. Mend it, and keep its input, small, in tests/faults/cases/READER/.
@@ -25,7 +25,7 @@ def main() -> int:
     if options.alone:
         _fuzz(options.reader[0], options)
     figures = [_run(name, options) for name in options.reader or readers.READERS]
-    print("reader        executions  lines reached  findings")
+    print("reader        executions places reached  findings")
     for name, executions, reached, found in figures:
         print(f"{name:12} {executions:11,} {reached:14,} {found:9}")
     return int(any(found for *_, found in figures))

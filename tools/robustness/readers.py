@@ -28,7 +28,7 @@ from edgesearch.index import ARRAYS_FILE, LAYOUT, CompactIndex
 from edgesearch.kernel import Blocks
 from edgesearch.local import KIND, LocalIndex, Print, default_codebook
 from edgesearch.local import LAYOUT as LOCAL_LAYOUT
-from edgesearch.manifest import FileEntry, Manifest
+from edgesearch.manifest import FileEntry, Manifest, digest_of
 from edgesearch.slots import State
 
 EDITED_JSON = ("manifest", "model_config", "state")
@@ -47,7 +47,7 @@ MODEL_CONFIG = {
     "files": {"int8": {"file": "m", "sha256": "0"}},
     "provenance": {},
 }
-STATE = {"format": 1, "slot": "a", "highest": 1, "installed": {"a": "0" * 64}}
+STATE = {"format": 1, "slot": "a", "highest": 1, "installed": {"a": "0" * 64}, "trusting": False}
 
 
 def attack(name: str, data: bytes) -> None:
@@ -104,8 +104,9 @@ def read_model_config(data: bytes) -> object:
 
 
 def read_state(data: bytes) -> object:
-    """What a device folder says it runs."""
-    return State.parse(_edited_json(STATE, data), NAME)
+    """What a device folder says it runs; the edited one with the hash that it should have."""
+    table = json.loads(_edited_json(STATE, data)) if data[:1] != b"{" else {}
+    return State.parse(json.dumps({**table, "sha256": digest_of(table)}).encode() if table else data, NAME)
 
 
 def read_keys(data: bytes) -> None:
@@ -354,6 +355,6 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     ],
     "manifest": lambda: [_manifest().to_bytes()],
     "model_config": lambda: [json.dumps(MODEL_CONFIG).encode()],
-    "state": lambda: [json.dumps(STATE).encode()],
+    "state": lambda: [State("a", 1, {"a": "0" * 64}).to_bytes()],
     "zip": _zips,
 }

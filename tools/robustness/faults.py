@@ -1,0 +1,75 @@
+"""`tools/faults`: damage bundles and device folders, end and refuse what changes them at every step, and count.
+
+A fault is survived where what happens is what a user may see: one sentence of ours, or exactly the answer of before;
+and where a change was interrupted, the folder before it or after it, in which the next change succeeds.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from . import damaged, interrupted, shop, steps
+from .counts import Count, Sample
+
+BUILD = Path(__file__).parents[2] / "build"
+MEMORY = Path("/dev/shm")  # noqa: S108  # folders without a disk are quick
+SHOWN = 5  # faults of a campaign that were not survived
+
+
+def main() -> int:
+    """Print the figures of all campaigns; returns 1 where a fault was not survived."""
+    options = _parser().parse_args()
+    BUILD.mkdir(exist_ok=True)
+    steps.load(BUILD)
+    started, total = time.monotonic(), Count("all")
+    if not options.json:
+        print(f"{'':36} {'faults':>8} {'survived':>8} {'sentence':>8} {'same':>8} {'wrong':>6}")
+    for count in _counts(options):
+        print(json.dumps(asdict(count)) if options.json else _row(count), flush=True)
+        for fault in count.wrong[:SHOWN]:
+            print(f"{count.name}: {fault}", file=sys.stderr)
+        total += count
+    if not options.json:
+        print(f"{_row(total)}\n")
+        command = " ".join(["tools/faults", *sys.argv[1:]])
+        print(f"{time.monotonic() - started:.0f} s; {command} (seed {options.seed})")
+    return int(bool(total.wrong))
+
+
+def _counts(options: argparse.Namespace) -> Iterator[Count]:
+    sample = Sample(np.random.default_rng(options.seed), options.flips, options.share)
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        place = shop.make(Path(folder))
+        temporary = place.folder / "tmp"
+        temporary.mkdir()
+        tempfile.tempdir = str(temporary)  # what is unpacked there can fail too
+        for campaign in (*damaged.campaigns(place, sample), *interrupted.campaigns(place, sample)):
+            if campaign.name.startswith(options.only):
+                yield campaign.run()
+
+
+def _row(count: Count) -> str:
+    survived = count.sentence + count.same
+    faults = survived + len(count.wrong)
+    return f"{count.name:36} {faults:8,} {survived:8,} {count.sentence:8,} {count.same:8,} {len(count.wrong):6,}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tools/faults", description="Inject faults, and count those survived.")
+    parser.add_argument("--flips", type=int, default=2000, help="bits in each campaign of them (default: 2,000)")
+    parser.add_argument("--share", type=float, default=1, help="of all other faults, those to try (default: 1)")
+    parser.add_argument("--only", default="", metavar="NAME", help="campaigns whose name begins so")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="one JSON object a campaign")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

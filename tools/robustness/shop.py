@@ -1,0 +1,131 @@
+"""What the faults are injected into: a small drawn shop, bundles of it, and device folders that run them."""
+
+import contextlib
+import os
+import shutil
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pictures import write_catalogue
+
+import edgesearch
+from edgesearch import bundle, sealing, signing
+from edgesearch.bundle import Bundle
+from edgesearch.container import MANIFEST_FILE
+from edgesearch.manifest import sha256
+from edgesearch.slots import TRUSTED, Slots
+
+TINY_MODEL = Path(__file__).parents[2] / "tests" / "data" / "tiny_model"
+WHOLE, KEY, FOREIGN = "whole.edge", "shop", "foreign"
+BUNDLES = 4
+FEATURES = 32  # of the print of a picture: so that the second eye is asked, and quickly
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Bundles of one catalogue that differ in their sequence number, and device folders that trust the shop.
+
+    Attributes: bundles: 1, 2, 3, ..., signed by the shop; turning: the last of them, which brings the key of `foreign`;
+                delta: from the second to the third; devices: by how many bundles were installed there, and behind these
+                one that was taught, and an encrypted one that was.
+    """
+
+    folder: Path
+    photos: tuple[Path, ...]
+    bundles: tuple[Path, ...]
+    turning: Path
+    foreign: Path
+    public: Path
+    delta: Path
+    devices: tuple[Path, ...]
+
+    def device(self, installed: int) -> Path:
+        """A copy of a device folder, always at the same place."""
+        copy = self.folder / "device"
+        shutil.rmtree(copy, ignore_errors=True)
+        return Path(shutil.copytree(self.devices[installed], copy))
+
+    def answers(self, store: Path) -> str:
+        """All that a user can see of a store."""
+        with edgesearch.open(store) as opened:
+            answers = [opened.search(photo, k=3) for photo in self.photos]
+            pictures = [sha256(opened.picture(answer.matches[0])) for answer in answers]
+            seen = [(answer.decision, answer.matches) for answer in answers]
+            return repr((opened.bundle.manifest.sequence, seen, pictures))
+
+    def state(self, device: Path) -> "State":
+        """All that must not be lost of a device folder; raises EdgeSearchError where it cannot be used."""
+        found = Slots(device)._state()
+        if found is None:
+            return State("nothing is installed", frozenset())
+        behind: tuple[int, ...] = ()
+        if found.other in found.installed:
+            with contextlib.closing(Slots(device)._bundle(found, found.other)) as bundle:
+                behind = (bundle.manifest.sequence,)
+        trusted = signing.read_trusted(device / TRUSTED)
+        return State(repr((self.answers(device), behind, found.highest)), frozenset(trusted))
+
+
+class State(NamedTuple):
+    """What a device answers and would go back to, and the keys that it trusts."""
+
+    seen: str
+    trusted: frozenset[str]
+
+
+def make(folder: Path, model: Path = TINY_MODEL) -> Shop:
+    """Draw the shop and build it once; the other bundles hold the same under another number or signature."""
+    write_catalogue(folder, products=8, unknown=2, photos=1, seed=0)
+    _, public = edgesearch.keygen(folder / KEY)
+    _, foreign = edgesearch.keygen(folder / FOREIGN)
+    edgesearch.build(folder / "catalogue.csv", folder / WHOLE, model, local_features=FEATURES)
+    numbered = [again(folder, folder / f"{number}.edge", number) for number in range(1, BUNDLES + 1)]
+    devices = [_device(folder / f"device{number}", numbered[:number], public) for number in range(3)]
+    photos = tuple(sorted((folder / "photos").glob("*.jpg")))
+    os.environ[sealing.KEY] = bytes(sealing.KEY_BYTES).hex()
+    for encrypt in (False, True):
+        devices.append(_device(folder / f"device{len(devices)}", numbered[:2], public, encrypt))
+        teach(devices[-1], photos[-1])
+    edgesearch.delta(numbered[1], numbered[2], folder / "small.delta", folder / f"{KEY}.key")
+    return Shop(
+        folder,
+        photos[::5],
+        tuple(numbered),
+        again(folder, folder / "turning.edge", BUNDLES, next_key=signing.read_public(foreign)),
+        again(folder, folder / "foreign.edge", 1_000_000, FOREIGN),
+        public,
+        folder / "small.delta",
+        tuple(devices),
+    )
+
+
+def teach(device: Path, photo: Path) -> str:
+    """Enrol, edit and remove a product."""
+    with edgesearch.open(device) as store:
+        known = [match.sku for match in store.search(photo, k=3).matches]
+        store.enrol("TAUGHT", [photo], name="Taught")
+        store.edit(known[0], price=1)
+        store.remove(known[1])
+    return "taught"
+
+
+def again(folder: Path, path: Path, sequence: int, key: str = KEY, next_key: str = "") -> Path:
+    """The bundle of the shop in `folder`, at `path` under another number and signature."""
+    whole = folder / WHOLE
+    stage = whole.with_suffix("")
+    with zipfile.ZipFile(whole) as archive:
+        archive.extractall(stage, [name for name in archive.namelist() if name != MANIFEST_FILE])
+    with contextlib.closing(Bundle(whole)) as opened:
+        described = {name: value for name, value in vars(opened.manifest).items() if name != "files"}
+    bundle.write(path, stage, {**described, "sequence": sequence, "next_key": next_key}, folder / f"{key}.key")
+    return path
+
+
+def _device(folder: Path, bundles: Sequence[Path], public: Path, encrypt: bool = False) -> Path:
+    folder.mkdir()
+    for path in bundles:
+        edgesearch.install(path, folder, public, encrypt=encrypt)
+    return folder

@@ -1,0 +1,182 @@
+"""`tools/soak`: threads that ask one device folder for hours, while another process installs and rolls back there.
+
+Every answer must be the one that was given first, every error one that was provoked, and the memory must not grow.
+"""
+
+import argparse
+import contextlib
+import itertools
+import multiprocessing
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+from figures.processes import resident
+
+import edgesearch
+from edgesearch import Answer, Store, image
+from edgesearch.embedder import default_model
+
+from . import shop as shops
+from .shop import Shop
+
+WARM_UP = 0.2  # of the time; memory is compared with what it was then
+REOPENED = 0.02  # of the times
+SHOWN = 5  # failures
+PAUSE_S = 1.0  # between two changes of the device folder
+
+
+class Soak:
+    """What the threads share.
+
+    Attributes: queries: answered; failures: what went wrong, in words.
+    """
+
+    def __init__(self, shop: Shop, device: Path, seed: int):
+        self.device, self.seed = device, seed
+        self.photos = sorted((shop.folder / "photos").glob("*.jpg"))
+        self.store = edgesearch.open(device)
+        self.queries = 0
+        self.failures: list[str] = []
+        self.ended = threading.Event()
+        self._first: dict[object, object] = {}
+        self._lock = threading.Lock()
+
+    def ask(self, number: int) -> None:
+        """The life of one thread: operations at random, on the store of all, or on one that it opens now and then."""
+        rng = random.Random(f"{self.seed} {number}")  # noqa: S311  # no secret
+        own = edgesearch.open(self.device)
+        while not self.ended.is_set():
+            try:
+                if rng.random() < REOPENED:
+                    own.close()
+                    own = edgesearch.open(self.device)
+                rng.choice(OPERATIONS)(self, rng.choice((own, self.store)), rng)
+            except Exception as error:  # whatever it is, it is counted
+                self.failures.append(f"{type(error).__name__}: {error}")
+                self.ended.wait(0.1)
+            with self._lock:
+                self.queries += 1
+        own.close()
+
+    def compare(self, question: object, answer: object) -> None:
+        """Raises AssertionError where the same question was answered otherwise before."""
+        with self._lock:
+            assert self._first.setdefault(question, answer) == answer, f"{question}: another answer"
+
+    def photo(self, rng: random.Random) -> Path:
+        """One of the shop's."""
+        return rng.choice(self.photos)
+
+
+def _seen(answer: Answer) -> object:
+    return answer.decision, answer.matches
+
+
+def search_file(soak: Soak, store: Store, rng: random.Random) -> None:
+    """As a worker's scanner does."""
+    photo = soak.photo(rng)
+    soak.compare(photo, _seen(store.search(photo)))
+
+
+def search_pixels(soak: Soak, store: Store, rng: random.Random) -> None:
+    """As a kiosk's camera does."""
+    photo = soak.photo(rng)
+    soak.compare((photo, "fast"), _seen(store.search(image.read(photo), k=20, fast=True)))
+
+
+def explain(soak: Soak, store: Store, rng: random.Random) -> None:
+    """What agrees, and the picture beside it."""
+    photo = soak.photo(rng)
+    answer = store.search(photo.read_bytes(), k=1)
+    soak.compare((photo, "explained"), store.explain(photo, answer))
+    soak.compare((photo, "picture"), store.picture(answer.matches[0]))
+
+
+def search_damaged(soak: Soak, store: Store, rng: random.Random) -> None:
+    """A photo that was cut off is an error, and only that."""
+    data = soak.photo(rng).read_bytes()
+    with contextlib.suppress(edgesearch.ImageError):
+        store.search(data[: rng.randrange(len(data) // 2)])
+        raise AssertionError("half a photo was answered")
+
+
+# What a thread does, each as often as the others; what changes what a device was taught is to be added here.
+OPERATIONS: tuple[Callable[[Soak, Store, random.Random], None], ...] = (
+    search_file,
+    search_pixels,
+    explain,
+    search_damaged,
+)
+
+
+def main() -> int:
+    """Soak; returns 1 where anything failed or the memory grew."""
+    options = _parser().parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        shop = shops.make(Path(folder), options.model)
+        soak = Soak(shop, shop.device(2), options.seed)
+        process = multiprocessing.get_context("spawn")
+        changes = process.Value("i", 0)
+        changer = process.Process(target=_change, args=(shop, soak.device, changes), daemon=True)
+        changer.start()
+        threads = [threading.Thread(target=soak.ask, args=(number,)) for number in range(options.threads)]
+        for thread in threads:
+            thread.start()
+        grown_mb = _watch(soak, changes, options.minutes)
+        for thread in threads:
+            thread.join()
+        soak.store.close()
+        if not changer.is_alive():  # it goes on until it is ended, or fails
+            soak.failures.append("the installations ended")
+        changer.terminate()
+        changer.join()
+    for failure in soak.failures[:SHOWN]:
+        print(f"tools/soak: {failure}", file=sys.stderr)
+    print(f"{soak.queries:,} queries, {changes.value} changes, {len(soak.failures)} failures, {grown_mb:+.1f} MB")
+    return int(bool(soak.failures) or grown_mb > options.most_mb)
+
+
+def _change(shop: Shop, device: Path, changes: "Synchronized[int]") -> None:
+    """The life of the other process: newer and newer bundles, and now and then back."""
+    for number in itertools.count(shops.BUNDLES + 1):
+        edgesearch.install(shops.again(shop.folder, shop.folder / "newer.edge", number), device)
+        time.sleep(PAUSE_S)
+        if number % 3 == 0:
+            edgesearch.rollback(device)
+            time.sleep(PAUSE_S)
+        changes.value += 1 + (number % 3 == 0)
+
+
+def _watch(soak: Soak, changes: "Synchronized[int]", minutes: float) -> float:
+    """Prints a line a minute until the time is over; returns by how many MB the memory grew after the warm-up."""
+    print("minute  resident MB    queries  changes  failures", flush=True)
+    started, warm_mb = time.monotonic(), 0.0
+    while (passed := (time.monotonic() - started) / 60) < minutes:
+        time.sleep(min(1, minutes - passed) * 60)
+        passed, resident_mb = (time.monotonic() - started) / 60, resident() / 1e6
+        row = f"{passed:6.1f} {resident_mb:12.1f} {soak.queries:10,} {changes.value:8,} {len(soak.failures):9,}"
+        print(row, flush=True)
+        if passed <= WARM_UP * minutes or not warm_mb:
+            warm_mb = resident_mb
+    soak.ended.set()
+    return resident_mb - warm_mb
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tools/soak", description="Ask a device folder for hours, and watch memory.")
+    parser.add_argument("--minutes", type=float, default=120)
+    parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--model", type=Path, default=default_model(), help="model folder (default: the shipped one)")
+    parser.add_argument("--most-mb", type=float, default=16, help="growth after the first fifth (default: 16)")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
