@@ -1,5 +1,6 @@
 """What a bundle holds, opened: network, index, print, catalogue, pictures. Nothing here ever changes it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -46,13 +47,15 @@ class Base:
     def __init__(self, bundle: Bundle, settings: Settings = DEFAULT):
         """Raises EdgeSearchError: the parts do not belong together, or one of them is damaged."""
         self.bundle, self.settings = bundle, settings
-        self.embedder = _embedder(bundle, settings)
-        router = bundle.member(INDEX + ROUTER_FILE) if INDEX + ROUTER_FILE in bundle else None
-        self.index = CompactIndex.open(bundle.part(INDEX + ARRAYS_FILE), router)
-        self.local = LocalIndex.open(bundle.part(LOCAL_FILE)) if LOCAL_FILE in bundle else None
-        self.calibration = _calibration(bundle)
-        self._pictures = bundle.part(PICTURES)
-        self.catalog = open_catalog(bundle)
+        with ThreadPoolExecutor(1) as pool:
+            embedder = pool.submit(_embedder, bundle, settings)  # takes as long as all the rest
+            router = bundle.member(INDEX + ROUTER_FILE) if INDEX + ROUTER_FILE in bundle else None
+            self.index = CompactIndex.open(bundle.part(INDEX + ARRAYS_FILE), router)
+            self.local = LocalIndex.open(bundle.part(LOCAL_FILE)) if LOCAL_FILE in bundle else None
+            self.calibration = _calibration(bundle)
+            self._pictures = bundle.part(PICTURES)
+            self.catalog = open_catalog(bundle)
+            self.embedder = embedder.result()
         try:
             self._check_parts()
         except BundleError:

@@ -23,7 +23,7 @@ from .local import KEPT, MOST_KEPT
 from .manifest import Manifest
 from .overlay import Event
 from .sealing import KEY_FILE
-from .slots import open_bundle
+from .slots import Slots, open_bundle
 
 DETAILS = ("name", *catalog.OPTIONAL)
 WHO = "for the log (default: the user of the system)"
@@ -243,6 +243,7 @@ def _inspect(options: argparse.Namespace) -> None:
         "signed_by": bundle.signer,
         "next_key": manifest.next_key or None,
         "size_bytes": size,
+        **_held(options.store),
         **manifest.counts,
         **manifest.accuracy,
         **{f"decision {name}": value for name, value in manifest.calibration.items()},
@@ -250,6 +251,14 @@ def _inspect(options: argparse.Namespace) -> None:
         **{f"{name} bytes": entry.size for name, entry in manifest.files.items()},
     }
     _print_table(table, options.json)
+
+
+def _held(store: Path) -> dict[str, Any]:
+    """What a device folder holds besides its bundle."""
+    if not store.is_dir():
+        return {}
+    taught = device.taught(store)
+    return {"encrypted": Slots(store).encrypted, "taught products": len(taught.changes), "log lines": taught.version}
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from .changes import Change
 from .errors import EdgeSearchError
 from .gallery import merged
 from .manifest import Manifest
-from .overlay import Event, Overlay
+from .overlay import Event, Overlay, Taught
 from .sealing import Key
 from .slots import Slots
 
@@ -62,6 +62,14 @@ def log(device: str | os.PathLike[str], key: Key | None = None) -> list[Event]:
     slots.digests()
     with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
         return overlay.events()
+
+
+def taught(device: str | os.PathLike[str], key: Key | None = None) -> Taught:
+    """What a device was taught, by SKU, and how long its log is; raises DeviceError."""
+    slots = Slots(Path(device), key)
+    slots.digests()
+    with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
+        return overlay.taught()
 
 
 def export(device: str | os.PathLike[str], folder: str | os.PathLike[str], key: Key | None = None) -> int:

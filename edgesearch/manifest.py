@@ -13,6 +13,7 @@ from typing import Any
 from .errors import BundleError
 
 FORMAT = 1
+COUNTS = {"products": 0, "pictures": 0}
 DIGEST = re.compile(r"[0-9a-f]{64}")
 PUBLIC_KEY = re.compile(r"([0-9a-f]{64})?")
 # Members lie in folders of plain names: no path can leave the folder a bundle is unpacked into.
@@ -45,10 +46,10 @@ class Manifest:
     """What a bundle holds.
 
     Attributes: created: ISO 8601, UTC; files: every member but the manifest itself; hashes: of "model",
-                "preprocessing", "codebook" and "index", which bind the parts to each other; counts: "products" and
-                "pictures"; calibration: the fields of `decision.Calibration`; accuracy: figures measured at build;
-                sequence: a device goes up only; next_key: hex public key that devices trust from then on, "" for none;
-                delta: None for a whole bundle.
+                "preprocessing", "codebook" and "index", which bind the parts to each other; counts: "products",
+                "pictures" and others; calibration: the fields of `decision.Calibration`; accuracy: figures measured at
+                build; sequence: a device goes up only; next_key: hex public key that devices trust from then on, ""
+                for none; delta: None for a whole bundle.
     """
 
     name: str
@@ -85,7 +86,7 @@ class Manifest:
                 created=str(table["created"]),
                 files={_member(key): FileEntry(int(f["size"]), str(f["sha256"])) for key, f in table["files"].items()},
                 hashes={str(key): str(value) for key, value in table["hashes"].items()},
-                counts={key: int(table["counts"][key]) for key in ("products", "pictures")},
+                counts={str(key): int(value) for key, value in (COUNTS | table["counts"]).items()},
                 calibration=dict(table["calibration"]),
                 accuracy=dict(table["accuracy"]),
                 next_key=_key(str(table.get("next_key", ""))),

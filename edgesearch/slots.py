@@ -34,7 +34,7 @@ from .manifest import Delta, Manifest, digest_of
 from .sealing import KEY_FILE, Key, Seal, key_bytes
 from .settings import Place, Settings
 
-FORMAT = 1
+FORMAT = 2  # 1 had no hash of itself
 CURRENT, SLOTS, TRUSTED, LOCK, ENCRYPTED = "current", "slots", "trusted.pub", "lock", "encrypted"
 NAMES = ("a", "b")
 COPIED_AT_ONCE = 1 << 20  # bytes

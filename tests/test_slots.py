@@ -211,8 +211,8 @@ def test_a_bundle_that_answers_otherwise_here_is_not_run(
         b"",
         b"a",
         b"{}",
-        b'{"format": 2}',
-        b'{"format": 1, "slot": "a", "highest": 1, "installed": {"a": "' + b"0" * 64 + b'"}}',
+        b'{"format": 1}',
+        b'{"format": 2, "slot": "a", "highest": 1, "installed": {"a": "' + b"0" * 64 + b'"}}',
         slots.State("c", 1, {"c": "0" * 64}).to_bytes(),
         slots.State("a", 1, {"a": "../../etc/passwd"}).to_bytes(),
         slots.State("a", 1, {"a": "0" * 64}).to_bytes().replace(b'"highest": 1', b'"highest": 0'),
@@ -330,4 +330,4 @@ def test_the_folder_is_private(make: Make, tmp_path: Path) -> None:
     edgesearch.install(make(1), device)
     for path in [device, *device.rglob("*")]:
         assert path.stat().st_mode & 0o077 == 0, path
-    assert json.loads((device / slots.CURRENT).read_text())["format"] == 1
+    assert json.loads((device / slots.CURRENT).read_text())["format"] == 2

@@ -17,5 +17,5 @@ def test_faults_are_survived(some: list[str]) -> None:
     done = subprocess.run(command, cwd=ROOT / "tools", check=False, capture_output=True, text=True)
     counts = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr
-    assert len(counts) == (37 if "--flips" in some else 1)
+    assert len(counts) == (72 if "--flips" in some else 1)
     assert all(count["same"] + count["sentence"] for count in counts if "space" not in count["name"])  # needs root
