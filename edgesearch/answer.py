@@ -13,15 +13,17 @@ class Match:
 
     Attributes: score: cosine of the photo and its nearest reference image, raised where the print of one agrees;
                 image: the one whose print agrees, or the nearest, as the catalogue names it; row: its number, for
-                `Store.picture`; points: places of its print that agree with the photo, 0 where there are none or it was
-                not compared; outline: where the print is in the photo, four corners (x, y) in shares of its width and
-                height, none without points; mirrored: it is the photo's mirror image whose print agrees.
+                `Store.picture`, of a taught one below 0; base: digest of the bundle that was asked; points: places of
+                its print that agree with the photo, 0 where there are none or it was not compared; outline: where the
+                print is in the photo, four corners (x, y) in shares of its width and height, none without points;
+                mirrored: it is the photo's mirror image whose print agrees.
     """
 
     product: Product
     score: float
     image: str
     row: int
+    base: str = ""
     points: int = 0
     outline: tuple[tuple[float, float], ...] = ()
     mirrored: bool = False

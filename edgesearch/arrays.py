@@ -80,7 +80,8 @@ class Rows:
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         """Some rows, one after the other."""
-        first, last, _ = rows.indices(len(self))
+        first, last, step = rows.indices(len(self))
+        assert step == 1
         shape, row = (max(0, last - first), *self.shape[1:]), self.dtype.itemsize * math.prod(self.shape[1:])
         if not math.prod(shape):
             return np.empty(shape, self.dtype)

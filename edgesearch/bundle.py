@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class Bundle:
-    """A bundle of which no byte is used before it is verified.
+    """A bundle of which no byte is used before it is verified, once in a process.
 
     Attributes: content: the file; sealed: what is in it must not be written elsewhere; places: where in it each member
                 lies, those of the heads too; digest: hash of its manifest, and so of all that is in it; signer: hex key
@@ -66,8 +66,11 @@ class Bundle:
             signature = bytes(self._read(SIGNATURE_FILE)) if SIGNATURE_FILE in self.places else None
             self.digest = manifests.sha256(manifest)
             self.signer = _signer(self.path, manifest, signature, trusted)
-            heads, self.places = self.places, container.directory(self.path, self.content, self.places)
             self.manifest = Manifest.parse(manifest, str(self.path))
+            most = container.most_bytes([len(manifest), *(entry.size for entry in self.manifest.files.values())])
+            if self.content.size > most:
+                raise BundleError(f"{self.path}: is larger than its manifest says; copy the bundle again.")
+            heads, self.places = self.places, container.directory(self.path, self.content, self.places)
             if self.manifest.delta and not delta:
                 raise _no_store(self.path, self.manifest.delta)
             _match(self.path, {name: self.places[name] for name in self.places.keys() - heads}, self.manifest.files)
@@ -81,6 +84,8 @@ class Bundle:
         """Verify every byte; raises BundleError."""
         for name in self.manifest.files:
             self._verify(name)
+            if name in self._pieces and piece_hashes(self._read(name)) != self._pieces[name]:
+                raise BundleError(f"{self.path}: {PIECES_FILE} is not of {name}; build the bundle again.")
             self._let_go(name)  # hashing has read it all
 
     def __contains__(self, name: str) -> bool:
@@ -238,7 +243,7 @@ def _match(path: Path, members: Mapping[str, slice], promised: Mapping[str, File
 
 def _in_pieces(files: Mapping[str, FileEntry]) -> list[str]:
     """Members so large that parts of them are verified alone, in the order of their hashes."""
-    return sorted(name for name, entry in files.items() if entry.size > WHOLE_UP_TO)
+    return sorted(name for name, entry in files.items() if entry.size > WHOLE_UP_TO and name != PIECES_FILE)
 
 
 def _hashed(path: Path, hashed: Callable[[memoryview], T]) -> T:

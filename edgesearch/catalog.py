@@ -9,7 +9,9 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from numbers import Number
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -190,13 +192,12 @@ def checked(sku: str, details: Mapping[str, object]) -> dict[str, Any]:
     Raises:  CatalogError: a detail, or the SKU, is none.
     """
     cells = {name: "" if value is None else str(value).strip() for name, value in details.items()}
-    odd = [name for name in cells if name in ("sku", "images") or not name]
-    try:
-        "".join([sku, *cells, *cells.values()]).encode()
-    except UnicodeEncodeError:
-        odd = [sku]
-    if odd or not sku.strip():
-        raise CatalogError(f"{(odd or [sku])[0]!r}: not a SKU or a detail of a product; give it as text.")
+    names = [sku, *cells]
+    odd = [name for name in names if name in ("", "sku", "images") or name != name.strip() or not name.isprintable()]
+    odd += [name for name, value in details.items() if not isinstance(value, (str, Number, NoneType))]
+    odd += [cell for cell in cells.values() if cell != cell.encode(errors="replace").decode()]
+    if odd:
+        raise CatalogError(f"{odd[0]!r}: not a SKU or a detail of a product; give it as text.")
     product = _product({"name": "-", **cells, "sku": sku}, sku)
     return dict.fromkeys(cells) | {name: value for name, value in details_of(product).items() if name in cells}
 
@@ -295,11 +296,14 @@ class Catalog:
             json.dumps(list(skus)),
         )
         entered: dict[str, Entered] = {}
-        for number, *cells, attributes, row, source in found:
-            one = entered.setdefault(cells[0], Entered(number, _stored(cells, attributes), [], []))
-            one.rows.append(row)
-            one.sources.append(source)
-        return entered
+        try:
+            for number, *cells, attributes, row, source in found:
+                one = entered.setdefault(cells[0], Entered(number, _stored(cells, attributes), [], []))
+                one.rows.append(row)
+                one.sources.append(source)
+            return entered
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise self._damaged(error) from error
 
     def skus(self) -> set[str]:
         """All SKUs."""

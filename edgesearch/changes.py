@@ -78,10 +78,10 @@ def edited(sku: str, before: Change | None, base: Product | None, details: Mappi
     return _told(before or Change(), base, details)
 
 
-def removed(sku: str, before: Change | None, base: Product | None) -> Change | None:
-    """A product that is not shown any more; raises CatalogError where there is none of that SKU."""
+def removed(sku: str, before: Change | None, base: Product | None) -> Change:
+    """A product that is not shown any more, nor where another base has it; raises CatalogError where there is none."""
     _shown(sku, before, base)
-    return Change(removed=True) if base else None
+    return Change(removed=True)
 
 
 def _shown(sku: str, change: Change | None, base: Product | None) -> None:

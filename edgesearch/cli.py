@@ -29,8 +29,8 @@ DETAILS = ("name", *catalog.OPTIONAL)
 WHO = "for the log (default: the user of the system)"
 STORE = ".edge file, or device folder"
 COMMANDS = (
-    "keygen", "build", "delta", "install", "rollback", "search", "enrol", "edit", "remove", "undo", "overlay", "log",
-    "doctor", "eval", "inspect", "verify",
+    "keygen", "build", "delta", "install", "rollback", "enrol", "edit", "remove", "undo", "overlay", "log", "doctor",
+    "search", "eval", "inspect", "verify",
 )  # fmt: skip
 FAST = "one look at a photo instead of three, none at its print (default: as doctor chose, else three)"
 

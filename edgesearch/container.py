@@ -11,7 +11,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .arrays import Source
@@ -64,6 +64,11 @@ def heads(path: Path, data: Source) -> dict[str, slice]:
     if not found:
         raise BundleError(f"{path}: not a bundle ({MANIFEST_FILE} is not its first member); give a .edge file.")
     return found
+
+
+def most_bytes(sizes: Sequence[int]) -> int:
+    """Of a file of members of these sizes, and a signature: so that no larger directory is parsed."""
+    return sum(sizes) + 2 * MOST_BETWEEN * (len(sizes) + 2)
 
 
 def directory(path: Path, data: Source, heads: Mapping[str, slice]) -> dict[str, slice]:

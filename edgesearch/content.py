@@ -68,13 +68,14 @@ class Sealed:
         Args:    name: for which it was sealed.
         Raises:  ValueError: it is not such a file, or cut off.
         """
-        self._file, self._seal, self._name = file, seal, name
+        self._file = file
         if file.size < _HEAD.size:
             raise ValueError("it is cut off")
         magic, self.size = _HEAD.unpack(file.read(0, _HEAD.size))
         if magic != MAGIC or file.size != _HEAD.size + self.size + -(-self.size // PIECE) * seal.overhead:
             raise ValueError("it is not sealed, or cut off")
-        self._piece = functools.lru_cache(PIECES_KEPT)(self._opened)
+        opened = functools.partial(_opened, file, seal, name, self.size)  # not of self, which would never go
+        self._piece = functools.lru_cache(PIECES_KEPT)(opened)
 
     def read(self, start: int, stop: int) -> memoryview:
         """As `Content`; a copy."""
@@ -93,11 +94,6 @@ class Sealed:
         """As `Content`."""
         self._piece.cache_clear()
         self._file.close()
-
-    def _opened(self, number: int) -> bytes:
-        start = _HEAD.size + number * (PIECE + self._seal.overhead)
-        length = min(PIECE, self.size - number * PIECE) + self._seal.overhead
-        return self._seal.open(bytes(self._file.read(start, start + length)), _place(self._name, number, self.size))
 
 
 class Sealer:
@@ -133,6 +129,10 @@ class Part:
 
     def read(self, start: int, stop: int) -> memoryview:
         """Some of its bytes; raises BundleError: they are not what they should be."""
+        if not 0 <= start <= stop <= self.size:
+            raise BundleError(
+                f"{self._name}: bytes {start} to {stop} of {self.size} are asked; build the bundle again."
+            )
         if self._hashes is not None and stop > start:
             for number in range(start // PIECE, (stop - 1) // PIECE + 1):
                 if not self._checked[number]:
@@ -188,6 +188,13 @@ class Reader(io.RawIOBase):
         target[: len(part)] = part
         self._place += len(part)
         return len(part)
+
+
+def _opened(file: Mapped, seal: Seal, name: str, size: int, number: int) -> bytes:
+    """A piece of a sealed file."""
+    start = _HEAD.size + number * (PIECE + seal.overhead)
+    length = min(PIECE, size - number * PIECE) + seal.overhead
+    return seal.open(bytes(file.read(start, start + length)), _place(name, number, size))
 
 
 def _place(name: str, number: int, size: int) -> str:

@@ -1,8 +1,8 @@
 """A device folder as a whole: the bundle it runs, what it was taught, and the log of what was done to it."""
 
 import contextlib
-import functools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import exchange
@@ -14,7 +14,7 @@ from .gallery import merged
 from .manifest import Manifest
 from .overlay import Event, Overlay, Taught
 from .sealing import Key
-from .slots import Slots
+from .slots import Check, Slots
 
 
 def install(
@@ -41,7 +41,8 @@ def install(
     slots = Slots(Path(device), key)
     if encrypt:
         slots.encrypt()
-    manifest = slots.install(Path(bundle), trust, functools.partial(_tried, slots, "install", who))
+    with _logged(slots, "install", who) as check:
+        manifest = slots.install(Path(bundle), trust, check)
     with contextlib.suppress(EdgeSearchError):  # it runs; what could not be forgotten can be next time
         _fold(slots)
     return manifest
@@ -50,7 +51,8 @@ def install(
 def rollback(device: str | os.PathLike[str], who: str | None = None, key: Key | None = None) -> Manifest:
     """Go back to the bundle that ran before the last one; raises BundleError, DeviceError."""
     slots = Slots(Path(device), key)
-    return slots.roll_back(functools.partial(_tried, slots, "rollback", who))
+    with _logged(slots, "rollback", who) as check:
+        return slots.roll_back(check)
 
 
 def log(device: str | os.PathLike[str], key: Key | None = None) -> list[Event]:
@@ -80,26 +82,39 @@ def export(device: str | os.PathLike[str], folder: str | os.PathLike[str], key: 
         return exchange.export(overlay, Path(folder))
 
 
-def _tried(slots: Slots, what: str, who: str | None, bundle: Bundle) -> None:
-    """Just before a bundle runs: it answers as it should, and its network has seen all pictures that were taught."""
-    base = Base(bundle)
+@contextlib.contextmanager
+def _logged(slots: Slots, what: str, who: str | None) -> Iterator[Check]:
+    """What to check just before a bundle runs, and log: that it will, and where it then does not after all."""
+    logged = False
+
+    def check(bundle: Bundle) -> None:
+        """It answers as it should, and its network has seen all pictures that were taught."""
+        nonlocal logged
+        base = Base(bundle)
+        try:
+            base.self_test()
+            with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
+                merged(base, overlay)
+                manifest = bundle.manifest
+                detail = {"name": manifest.name, "sequence": manifest.sequence, "manifest": bundle.digest}
+                overlay.record(what, detail, who)
+            logged = True
+        finally:
+            base.catalog.close()
+
     try:
-        base.self_test()
-        with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
-            merged(base, overlay)
-            manifest = bundle.manifest
-            detail = {"name": manifest.name, "sequence": manifest.sequence, "manifest": bundle.digest}
-            overlay.record(what, detail, who)
-    finally:
-        base.catalog.close()
+        yield check
+    except EdgeSearchError as error:
+        if logged:
+            with contextlib.suppress(EdgeSearchError), contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
+                overlay.record("failed", {"reason": str(error)}, who)
+        raise
 
 
 def _fold(slots: Slots) -> None:
     """Forget what all bundles of a device say by now."""
     with contextlib.ExitStack() as stack:
         overlay = stack.enter_context(contextlib.closing(Overlay(slots.folder, slots.seal)))
-        if not overlay.taught().changes:
-            return
         catalogs, spaces = [], []
         for slot in slots.digests():
             bundle = stack.enter_context(contextlib.closing(slots.bundle(slot)))

@@ -58,10 +58,11 @@ class Store:
     ):
         """As `open` says; trusted: as `Bundle` has it; settings: None as `doctor` chose for the device."""
         self._path, self._lock = path, threading.Lock()
-        self._opened = functools.partial(_base, path, threads, trusted, key, settings)
+        self._settings = functools.partial(_settings, path, threads, settings)
+        self._opened = functools.partial(_base, path, trusted, key, self._settings)
         self.base = self._opened()
         self.overlay = Overlay(path, Slots(path, key).seal) if os.path.isdir(path) else None
-        self._gallery = _untaught(self.base)
+        self._gallery, self._closed = _untaught(self.base), False
 
     @property
     def bundle(self) -> Bundle:
@@ -109,9 +110,13 @@ class Store:
         return self.base.embedder.embed_photos(photos, self._fast(fast))
 
     def picture(self, match: Match) -> bytes:
-        """The reference image of a match, as a small JPEG."""
-        taught = match.row - len(self.base.index)
-        return self.base.picture(match.row) if taught < 0 else self._taught().picture(taught)
+        """The reference image of a match, as a small JPEG; raises DeviceError: it was found in another bundle."""
+        if match.row < 0:
+            return self._taught().picture(-match.row)
+        base = self.base
+        if match.base != base.bundle.digest:
+            raise DeviceError(f"{self._path}: runs another bundle than that which found {match.sku}; search again.")
+        return base.picture(match.row)
 
     def enrol(self, sku: str, photos: Sequence[Photo], *, who: str | None = None, **details: object) -> Enrolment:
         """Teach the device a product, or more pictures of one that it knows; it is found from then on.
@@ -161,12 +166,11 @@ class Store:
         Returns: whether it is another bundle.
         Raises:  EdgeSearchError: it cannot be opened; the store goes on with what it has.
         """
-        base = self._opened()
-        if base.bundle.digest == self.base.bundle.digest:
-            base.close()
+        running = Slots(self._path).running() if self.overlay else None  # a file is opened to see what it is
+        if (running, self._settings(self.bundle)) == (self.bundle.digest, self.settings):
             return False
-        self.base = base  # the old one goes with the last search that uses it
-        return True
+        before, self.base = self.base, self._opened()  # the old one goes with the last search that uses it
+        return before.bundle.digest != self.base.bundle.digest
 
     def self_test(self) -> None:
         """Ask the golden queries; raises BundleError where this device answers otherwise than the one that built it."""
@@ -185,6 +189,7 @@ class Store:
 
     def close(self) -> None:
         """Close the catalogue and remove temporary files; the store is not used afterwards."""
+        self._closed = True
         self.base.close()
         if self.overlay:
             self.overlay.close()
@@ -200,11 +205,13 @@ class Store:
 
     def _now(self) -> Gallery:
         """The base with all that is taught by now."""
+        if self._closed:
+            raise DeviceError(f"{self._path}: the store was closed; open it again.")
         gallery, version = self._gallery, self.overlay.version() if self.overlay else 0
         if (gallery.base, gallery.version) != (self.base, version):
             with self._lock:  # one thread merges, the others find it done
                 gallery = self._gallery
-                if gallery.base is not self.base or gallery.version < version:
+                if (gallery.base, gallery.version) != (self.base, version):
                     gallery = merged(self.base, self.overlay, gallery) if self.overlay else _untaught(self.base)
                     self._gallery = gallery
         return gallery
@@ -229,26 +236,24 @@ def open(
     return Store(Path(path), threads, [signing.read_public(trust)] if trust else (), key)
 
 
-def _base(
-    path: Path, threads: int | None, trusted: Collection[str], key: Key | None, settings: Settings | None
-) -> Base:
+def _base(path: Path, trusted: Collection[str], key: Key | None, settings: Callable[[Bundle], Settings]) -> Base:
     bundle = open_bundle(path, trusted, key)
     try:
-        chosen = settings or _settings(path, bundle)
-        return Base(bundle, chosen if threads is None else replace(chosen, threads=threads))
+        return Base(bundle, settings(bundle))
     except BaseException:
         bundle.close()
         raise
 
 
-def _settings(path: Path, bundle: Bundle) -> Settings:
-    """As `doctor` chose for what a device folder runs; as everywhere for a file, and where it chose for anything else.
+def _settings(path: Path, threads: int | None, given: Settings | None, bundle: Bundle) -> Settings:
+    """As given, else as `doctor` chose for what a device folder runs; else, and of a file, as everywhere.
 
     Of another network neither the times are known nor whether float kernels answer its golden queries: to run it as it
     was tried when it was installed is safe, until `doctor` has measured it. Raises DeviceError: the choice is damaged.
     """
-    kept = Slots(path).settings()
-    return kept[0] if kept and kept[1] == place(bundle) else DEFAULT
+    kept = None if given else Slots(path).settings()
+    chosen = given or (kept[0] if kept and kept[1] == place(bundle) else DEFAULT)
+    return chosen if threads is None else replace(chosen, threads=threads)
 
 
 def _untaught(base: Base) -> Gallery:

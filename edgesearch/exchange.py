@@ -11,8 +11,10 @@ import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from . import catalog
+from .bundle import sync_folder
 from .catalog import Entry, Product
 from .changes import Change
 from .errors import CatalogError, DeviceError
@@ -39,13 +41,21 @@ def export(overlay: Overlay, folder: Path) -> int:
             (made / PICTURES).mkdir(parents=True)
             for change in changes.values():
                 for name, number in change.pictures.items():
-                    (made / PICTURES / f"{name}.jpg").write_bytes(overlay.picture(number))
+                    _write(made / PICTURES / f"{name}.jpg", overlay.picture(number))
             content = json.dumps({"format": FORMAT, "changes": tables}, ensure_ascii=False, indent=1)
-            (made / FILE).write_text(content, encoding="utf-8")
+            _write(made / FILE, content.encode())
             os.replace(made, folder)
+        sync_folder(folder.parent)
     except OSError as error:
         raise DeviceError(f"{folder}: cannot be written ({error}); check the folder and its free space.") from error
     return len(tables)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def merge(entries: Iterable[Entry], folders: Iterable[Path]) -> tuple[list[Entry], list[str]]:
@@ -94,10 +104,20 @@ def _read(folder: Path) -> dict[str, Change]:
         raise CatalogError(f"{path}: is damaged ({error}); export it again.") from error
 
 
-def _change(table: dict[str, object]) -> Change:
+def _change(table: dict[str, Any]) -> Change:
     names = table["pictures"]
     if not isinstance(names, list) or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
         raise ValueError(f"pictures {names!r}"[:80])
-    change = Change.from_dict({**table, "pictures": dict.fromkeys(names, 0)})
-    catalog.checked(str(table["sku"]), change.details)
-    return change
+    told = {name: _details(str(table["sku"]), table[name]) for name in ("details", "was")}
+    if not all(isinstance(table[name], bool) for name in ("own", "removed")) or (
+        table["own"] and "name" not in told["details"]
+    ):
+        raise ValueError(f"{table['sku']}: own {table['own']!r}, removed {table['removed']!r}")
+    return Change.from_dict({**table, **told, "pictures": dict.fromkeys(names, 0)})
+
+
+def _details(sku: str, table: Any) -> dict[str, Any]:
+    """As `checked` gives them; None where there is none."""
+    return dict.fromkeys(table) | catalog.checked(
+        sku, {name: value for name, value in table.items() if value is not None}
+    )

@@ -42,25 +42,22 @@ class Found:
 class Beside:
     """What was taught, as it changes a catalogue.
 
-    Attributes: products: those that something is said of, by number; shown: how many there are in all; hidden: rows of
-                the base that are not shown, by SKU; pictures: of those that were taught, the overlay's number, the name
-                and the number of the product.
+    Attributes: products: those that something is said of, by number; hidden: rows of the base that are not shown, by
+                SKU; pictures: of those that were taught, the overlay's number, the name and the number of the product.
     """
 
     products: dict[int, Product]
-    shown: int
     hidden: dict[str, list[int]]
     pictures: list[tuple[int, str, int]]
 
     @classmethod
     def of(cls, catalog: Catalog, taught: Taught) -> "Beside":
         """Merge by the rules of `changes`."""
-        merged = cls({}, len(catalog), {}, [])
+        merged = cls({}, {}, [])
         entered = catalog.named(taught.changes)
         for number, (sku, change) in enumerate(taught.changes.items(), len(catalog)):
             known = entered.get(sku)
             product = change.applied(sku, known.product if known else None)
-            merged.shown += (product is not None) - (known is not None)
             if product is not None:
                 number = known.number if known else number
                 beside = change.beside(known.sources if known else [])
@@ -80,6 +77,7 @@ class Gallery:
     def __init__(self, base: Base, version: int, beside: Beside, references: Mapping[int, Reference]):
         """As the attributes."""
         self.base, self.version, self.references, self._beside = base, version, references, beside
+        self._first = len(base.index)  # row of the taught pictures
         taught = [references[picture] for picture, _, _ in beside.pictures]
         self._embeddings = np.array([one.embedding for one in taught], np.float32).reshape(-1, base.index.dim)
         prints = [one.coded for one in taught if one.coded]
@@ -98,13 +96,12 @@ class Gallery:
 
         Args:    embedding: (1, D) float32, unit row.
         """
-        index, wanted = self.base.index, min(k, self._beside.shown)
-        taught = self._taught(embedding)
+        index, wanted = self.base.index, min(k, len(self.base.catalog) - len(self._beside.hidden))
         rows = min(len(index), k * ROWS_PER_RESULT)
         while True:
             pictures = _pictures(index.search(embedding, rows, allowed=self._allowed))
-            if len(self.by_product([*pictures, *taught])) >= wanted or rows >= len(index):
-                return sorted([*pictures, *taught], key=lambda one: -one.cosine) if taught else pictures
+            if len(self.by_product(pictures)) >= wanted or rows >= len(index):
+                return sorted([*pictures, *self._taught(embedding, rows)], key=lambda one: -one.cosine)
             rows = min(len(index), rows * 4)
 
     def by_product(self, pictures: Iterable[Found]) -> dict[int, Found]:
@@ -131,7 +128,7 @@ class Gallery:
 
     def matches(self, found: Sequence[Found], size: tuple[int, ...]) -> tuple[Match, ...]:
         """What is known of these products; size: (H, W) of the photo."""
-        rows = [one.row for one in found if one.row < len(self.base.index)]
+        rows = [one.row for one in found if one.row < self._first]
         entered = dict(zip(rows, self.base.catalog.find(rows), strict=True))
         shares = np.array([max(size) / size[1], max(size) / size[0]])
         return tuple(self._match(one, entered.get(one.row), shares) for one in found)
@@ -142,20 +139,22 @@ class Gallery:
             product, source, row = changed or entered[0], entered[1].source, one.row
         else:
             assert changed is not None
-            picture, source, _ = self._beside.pictures[one.row - len(self.base.index)]
-            product, row = changed, len(self.base.index) + picture
+            picture, name, _ = self._beside.pictures[one.row - self._first]
+            product, source, row = changed, f"{name}.jpg", -picture
         outline = tuple((x, y) for x, y in (one.evidence.outline * shares).tolist())
-        return Match(product, one.score, source, row, one.evidence.points, outline, one.evidence.mirrored)
+        evidence, base = one.evidence, self.base.bundle.digest
+        return Match(product, one.score, source, row, base, evidence.points, outline, evidence.mirrored)
 
     def _owner(self, row: int) -> int:
         """The number of a row's product."""
-        own = row - len(self.base.index)
+        own = row - self._first
         return self.base.catalog.owner(row) if own < 0 else self._beside.pictures[own][2]
 
-    def _taught(self, embedding: np.ndarray) -> list[Found]:
-        """All taught pictures."""
+    def _taught(self, embedding: np.ndarray, rows: int | Sequence[int]) -> list[Found]:
+        """Of the taught pictures as many that are nearest, or those rows."""
         cosines = self._embeddings @ embedding[0]
-        return [Found(row, cosine) for row, cosine in enumerate(cosines.tolist(), len(self.base.index))]
+        own = np.argsort(-cosines, kind="stable")[:rows] if isinstance(rows, int) else np.array(rows) - self._first
+        return [Found(self._first + row, float(cosines[row])) for row in own.tolist()]
 
     def _named(self, photo: Print) -> list[int]:
         """Rows that share most words with a photo."""
@@ -163,14 +162,14 @@ class Gallery:
         if self.base.local:
             named += self.base.local.candidates(photo, NAMED, self._shown if self._beside.hidden else None).tolist()
         if self._local:
-            named += (self._local.candidates(photo, NAMED) + len(self.base.index)).tolist()
+            named += (self._local.candidates(photo, NAMED) + self._first).tolist()
         return named
 
     def _compared(self, rows: list[int], embedding: np.ndarray) -> list[Found]:
         """Those rows with their cosines."""
         index = self.base.index
-        known = [row for row in rows if row < len(index)]
-        found = [one for one in self._taught(embedding) if one.row in rows] if len(known) < len(rows) else []
+        known = [row for row in rows if row < self._first]
+        found = self._taught(embedding, [row for row in rows if row >= self._first])
         if known:
             mask = np.zeros(len(index), bool)
             mask[known] = True
@@ -179,7 +178,7 @@ class Gallery:
 
     def _agreeing(self, found: list[Found], photo: Print) -> list[Found]:
         """The same with what their print has in common with a photo's."""
-        first = len(self.base.index)
+        first = self._first
         evidence: dict[int, Evidence] = {}
         for local, start, end in ((self.base.local, 0, first), (self._local, first, first + len(self._embeddings))):
             rows = [one.row for one in found if start <= one.row < end]

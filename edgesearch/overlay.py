@@ -87,7 +87,7 @@ class Overlay:
         self.path = Path(folder) / FILE
         self._seal = seal
         self._lock = threading.Lock()
-        self._reader: sqlite3.Connection | None = None
+        self._reader: _Reader | None = None
 
     def version(self) -> int:
         """The number of the last line of the log; so quick that every query may ask."""
@@ -149,11 +149,12 @@ class Overlay:
             last = self._to_undo(database)
             if last is None:
                 raise DeviceError(
-                    f"{self.path.parent}: nothing was taught since the last installation; there is nothing to undo."
+                    f"{self.path.parent}: nothing was taught since an install forgot what its bundles say; there is "
+                    "nothing to undo."
                 )
-            after, before = (
-                Change.from_dict(last.detail[state]) if last.detail[state] else None for state in ("before", "after")
-            )
+            with _decoding():
+                states = [last.detail[state] for state in ("before", "after")]
+                after, before = (Change.from_dict(state) if state else None for state in states)
             return self._tell(database, "undo", last.sku, (before, after), who, undoes=last.number)
 
     def record(self, what: str, detail: Mapping[str, Any], who: str | None = None) -> Event:
@@ -172,19 +173,20 @@ class Overlay:
             gone = [sku for sku, change in changes.items() if settled(sku, change)]
             database.executemany("DELETE FROM change WHERE sku = ?", [(self._seal.name(sku),) for sku in gone])
             kept = [number for sku in changes.keys() - gone for number in changes[sku].pictures.values()]
-            database.execute(
+            taken = database.execute(
                 "DELETE FROM picture WHERE number NOT IN (SELECT value FROM json_each(?))", (json.dumps(kept),)
-            )
+            ).rowcount
             database.execute(
                 "DELETE FROM reference WHERE picture NOT IN (SELECT number FROM picture)"
                 " OR space NOT IN (SELECT value FROM json_each(?))",
                 (json.dumps([*spaces]),),
             )
-            self._log(database, "fold", "", None, {"skus": gone})
+            if gone or taken:  # what is gone cannot be brought back by `undo`
+                self._log(database, "fold", "", None, {"skus": gone})
         return gone
 
     def events(self) -> list[Event]:
-        """The log, oldest first; raises DeviceError where a line is not what was written, or one is missing."""
+        """The log, oldest first; raises DeviceError where a line is not what was written, or is missing in between."""
         with self._reading() as database:
             sql = "SELECT number, content, chain FROM event ORDER BY number"
             rows = database.execute(sql).fetchall() if database else []
@@ -192,7 +194,7 @@ class Overlay:
             for place, (number, content, expected) in enumerate(rows, 1):
                 chain = _chained(chain, number, content)
                 if (number, expected) != (place, chain):
-                    raise ValueError(f"line {place} of its log was changed")
+                    raise _DamagedError(f"line {place} of its log was changed")
             return [self._event(*row) for row in rows]
 
     def close(self) -> None:
@@ -206,10 +208,11 @@ class Overlay:
         """The last line of the log says the hash of all changes: none can have been lost."""
         rows = database.execute("SELECT sku, content FROM change ORDER BY sku").fetchall()
         version, _ = _last(database)
-        if version and self._event_at(database, version).state != _hash_of(rows):
-            raise ValueError("its changes are not those of its log")
-        tables = [self._table(content, f"change {name.hex()}") for name, content in rows]
-        return Taught(version, {table["sku"]: Change.from_dict(table) for table in tables})
+        if (self._event_at(database, version).state if version else _hash_of([])) != _hash_of(rows):
+            raise _DamagedError("its changes are not those of its log")
+        with _decoding():
+            tables = [self._table(content, f"change {name.hex()}") for name, content in rows]
+            return Taught(version, {table["sku"]: Change.from_dict(table) for table in tables})
 
     def _tell(
         self,
@@ -258,7 +261,8 @@ class Overlay:
         number = last + 1
         time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         state = _hash_of(database.execute("SELECT sku, content FROM change ORDER BY sku").fetchall())
-        table = {"time": time, "who": who or _user(), "what": what, "sku": sku, "detail": detail, "state": state}
+        user = (who or _user()).encode(errors="replace").decode()
+        table = {"time": time, "who": user, "what": what, "sku": sku, "detail": detail, "state": state}
         content = self._seal.close(_json(table), f"event {number}")
         chain = _chained(before, number, content)
         database.execute("INSERT INTO event VALUES (?, ?, ?)", (number, content, chain))
@@ -271,7 +275,7 @@ class Overlay:
             if event.what == "fold":
                 return None
             if event.what == "undo":
-                undone.add(event.detail["undoes"])
+                undone.add(event.detail.get("undoes"))
             elif event.what in TAUGHT and event.number not in undone:
                 return event
         return None
@@ -281,7 +285,8 @@ class Overlay:
         return self._event(*database.execute(sql, (number,)).fetchone())
 
     def _event(self, number: int, content: bytes, chain: bytes) -> Event:
-        return Event(number=number, chain=chain.hex(), **self._table(content, f"event {number}"))
+        with _decoding():
+            return Event(number=number, chain=chain.hex(), **self._table(content, f"event {number}"))
 
     def _table(self, sealed: bytes, context: str) -> dict[str, Any]:
         return dict(json.loads(self._opened(sealed, context)))
@@ -289,41 +294,47 @@ class Overlay:
     def _opened(self, sealed: bytes, context: str) -> bytes:
         try:
             return self._seal.open(sealed, context)
-        except ValueError as error:
-            raise ValueError(f"{context[:80]}: {error}") from error
+        except (ValueError, TypeError) as error:
+            raise _DamagedError(f"{context[:80]}: {error}") from error
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
         """One moment of the file; None where nothing is there yet."""
         with self._lock, self._explained():
+            if self._reader is not None and self._reader.is_stale():
+                self._reader.close()
+                self._reader = None
             if self._reader is None and os.path.exists(self.path):
-                self._reader = _reader(self.path)
+                self._reader = _Reader(self.path)
             if self._reader is None:
                 yield None
                 return
-            self._reader.execute("BEGIN")
+            database = self._reader.database
+            database.execute("BEGIN")
             try:
-                yield self._reader if self._is_made(self._reader) else None
+                yield database if self._is_made(database) else None
             finally:
-                self._reader.execute("ROLLBACK")
+                database.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it is done, and kept, or nothing. A connection of its own keeps no reader waiting."""
         with self._explained():
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its files beside it the same
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            os.close(os.open(self.path, flags, 0o600))  # SQLite gives its files beside it the same permissions
             with contextlib.closing(sqlite3.connect(self.path, PATIENCE_S, isolation_level=None)) as database:
-                database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = FULL")
-                database.execute("BEGIN IMMEDIATE")
-                try:
-                    for statement in () if self._is_made(database) else _SCHEMA:
-                        database.execute(statement)
+                if not self._is_made(database):
+                    self._make(database)
+                with _transaction(database):
                     yield database
-                    database.execute("COMMIT")
-                finally:
-                    if database.in_transaction:
-                        database.execute("ROLLBACK")
+
+    def _make(self, database: sqlite3.Connection) -> None:
+        with _transaction(database):
+            for statement in () if self._is_made(database) else _SCHEMA:
+                database.execute(statement)
+        with contextlib.suppress(sqlite3.OperationalError):  # others are writing: it changes nothing they see
+            database.execute("PRAGMA journal_mode = WAL")
 
     def _is_made(self, database: sqlite3.Connection) -> bool:
         ((tables,),) = database.execute("SELECT count(*) FROM sqlite_master")
@@ -341,35 +352,79 @@ class Overlay:
             raise DeviceError(
                 f"{self.path}: cannot be used ({error}); check its space and permissions, and who else is writing."
             ) from error
-        except (sqlite3.Error, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        except (sqlite3.Error, _DamagedError) as error:
             raise DeviceError(
-                f"{self.path}: is damaged ({error}); restore it, or move it away to go on without what was taught here."
+                f"{self.path}: is damaged ({error}); restore it with its -wal and -shm, or move them away to go on "
+                "without what was taught here."
             ) from error
 
 
-def _reader(path: Path) -> sqlite3.Connection:
-    """A connection to read; where the folder cannot be written and nothing is pending, of the file as it is."""
-    address = path.resolve().as_uri()
+class _DamagedError(Exception):
+    """What is read is not what was written."""
 
-    def connected(mode: str) -> sqlite3.Connection:
-        uri = f"{address}?{mode}"
-        reader = sqlite3.connect(uri, PATIENCE_S, isolation_level=None, check_same_thread=False, uri=True)
-        try:
-            reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except BaseException:
-            reader.close()
-            raise
-        return reader
 
+@contextlib.contextmanager
+def _decoding() -> Iterator[None]:
     try:
-        reader = connected("mode=rw")
-    except sqlite3.OperationalError:
-        pending = path.with_name(f"{path.name}-wal")
-        if pending.exists() and pending.stat().st_size:
+        yield
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        raise _DamagedError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    finally:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+
+
+class _Reader:
+    """A connection to read; where the folder cannot be written and nothing is pending, of the file as it is."""
+
+    def __init__(self, path: Path):
+        self._path, self._fixed = path, False
+        try:
+            self.database = self._connected("mode=rw")
+        except sqlite3.OperationalError:
+            if self._pending():
+                raise
+            self._fixed, self.database = True, self._connected("immutable=1")
+        self.database.execute("PRAGMA query_only = 1")
+        self._seen = self._identity()
+
+    def is_stale(self) -> bool:
+        """The file is another by now, or one that is taken for fixed has changed."""
+        return self._identity() != self._seen
+
+    def close(self) -> None:
+        """Close it."""
+        self.database.close()
+
+    def _connected(self, mode: str) -> sqlite3.Connection:
+        address = f"{self._path.resolve().as_uri()}?{mode}"
+        database = sqlite3.connect(address, PATIENCE_S, isolation_level=None, check_same_thread=False, uri=True)
+        try:
+            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except BaseException:
+            database.close()
             raise
-        reader = connected("immutable=1")
-    reader.execute("PRAGMA query_only = 1")
-    return reader
+        return database
+
+    def _identity(self) -> tuple[object, ...]:
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return ()
+        changing = (found.st_size, found.st_mtime_ns, self._pending()) if self._fixed else ()
+        return (found.st_dev, found.st_ino, *changing)
+
+    def _pending(self) -> bool:
+        log = self._path.with_name(f"{self._path.name}-wal")
+        return log.exists() and log.stat().st_size > 0
 
 
 def _last(database: sqlite3.Connection) -> tuple[int, bytes]:

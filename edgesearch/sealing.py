@@ -47,6 +47,11 @@ class Seal:
         self._key = key
 
     @property
+    def keyed(self) -> bool:
+        """Whether the content can be read with a key alone."""
+        return self._key is not None
+
+    @property
     def overhead(self) -> int:
         """Bytes by which what is sealed is longer."""
         return HASH_BYTES if self._key is None else NONCE_BYTES + TAG_BYTES

@@ -48,13 +48,14 @@ class State:
     """What `current` says.
 
     Attributes: slot: which runs; highest: sequence number that no bundle to install may be below; installed: hash of
-                the manifest in each slot; trusting: there are keys in `trusted.pub`.
+                the manifest in each slot; trusting: there are keys in `trusted.pub`; encrypted: there is a mark.
     """
 
     slot: str
     highest: int
     installed: Mapping[str, str] = field(default_factory=dict)
     trusting: bool = False
+    encrypted: bool = False
 
     @property
     def other(self) -> str:
@@ -75,7 +76,8 @@ class State:
                 raise DeviceError(f"{name}: device format {table['format']}; this version reads {FORMAT}, upgrade it.")
             if table.pop("sha256") != digest_of(table):
                 raise ValueError("its numbers changed")
-            state = cls(table["slot"], int(table["highest"]), dict(table["installed"]), bool(table["trusting"]))
+            flags = (bool(table[name]) for name in ("trusting", "encrypted"))
+            state = cls(table["slot"], int(table["highest"]), dict(table["installed"]), *flags)
             odd = [key for key, digest in state.installed.items() if not (key in NAMES and _DIGEST.fullmatch(digest))]
             if odd or state.slot not in state.installed:
                 raise ValueError(f"slots {odd or state.slot!r}")
@@ -101,6 +103,9 @@ class Slots:
         """With which the folder's contents are sealed; raises DeviceError: it is encrypted, with another key."""
         mark = self._read(ENCRYPTED)
         if mark is None:
+            state = self._state()
+            if state and state.encrypted:
+                raise DeviceError(f"{self.folder / ENCRYPTED}: is gone; restore it, or make a new device folder.")
             return Seal()
         key = key_bytes(self._key)
         if key is None:
@@ -114,7 +119,7 @@ class Slots:
 
     def encrypt(self) -> None:
         """Make the folder an encrypted one, before anything is in it; raises DeviceError."""
-        with self._changing():
+        with self._changing(make=True):
             if self.encrypted:
                 return
             if self._state() is not None:
@@ -133,6 +138,11 @@ class Slots:
         state = self._installed()
         return self._bundle(state, state.slot, trusted, whole=False)
 
+    def running(self) -> str:
+        """The hash of the manifest that runs; raises DeviceError: nothing is installed."""
+        state = self._installed()
+        return state.installed[state.slot]
+
     def digests(self) -> Mapping[str, str]:
         """The hash of the manifest in each slot; raises DeviceError: nothing is installed."""
         return self._installed().installed
@@ -143,7 +153,7 @@ class Slots:
 
     def install(self, source: Path, trust: Path | None, check: Check) -> Manifest:
         """Verify a bundle, copy it, try it, and run it from now on; `engine.install` says the rest."""
-        with self._changing():
+        with self._changing(make=True):
             state = self._state()
             trusted = self._trusted(state, trust)
             bundle = Bundle(source, trusted, delta=True)
@@ -178,7 +188,7 @@ class Slots:
             if kept and following not in ("", new.signer):  # a device that trusts nobody is given no key
                 kept = [*(key for key in kept if key != following), following]
             self._trust(list(dict.fromkeys([*trusted, *kept])))
-            self._switch(replace(after, trusting=bool(kept)))
+            self._switch(replace(after, trusting=bool(kept), encrypted=self.encrypted))
             self._trust(kept)
             self._sweep(after)
         return new.manifest
@@ -209,7 +219,7 @@ class Slots:
     def _bundle(self, state: State, slot: str, trusted: Collection[str] = (), whole: bool = True) -> Bundle:
         path = self._path(slot, state.installed[slot])
         seal = self.seal  # its errors are not the bundle's
-        unseal = (lambda file: Sealed(file, seal, state.installed[slot])) if self.encrypted else None
+        unseal = (lambda file: Sealed(file, seal, state.installed[slot])) if seal.keyed else None
         bundle = Bundle(path, trusted, whole, unseal=unseal)
         if bundle.digest != state.installed[slot]:
             bundle.close()
@@ -281,7 +291,7 @@ class Slots:
             base = stack.enter_context(contextlib.closing(self._base(bundle, delta, before))) if delta else None
             file = stack.enter_context(_replacing(path))  # a damaged one may be mapped by who runs it
             size = delta.size if delta else bundle.content.size
-            write = Sealer(file, size, self.seal, digest).write if self.encrypted else file.write
+            write = Sealer(file, size, self.seal, digest).write if self.seal.keyed else file.write
             if base:
                 rebuild(bundle, base, write)
             else:
@@ -318,10 +328,16 @@ class Slots:
                     path.unlink()
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """One at a time; what the system refuses is our error, and what ran runs on."""
+    def _changing(self, make: bool = False) -> Iterator[None]:
+        """One at a time; what the system refuses is our error, and what ran runs on.
+
+        Args:    make: the folder, where there is none.
+        """
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if make:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            else:
+                self._installed()
             with open(self.folder / LOCK, "wb", opener=_private) as lock:
                 if not _locked(lock.fileno()):
                     raise DeviceError(f"{self.folder}: another installation is going on there; wait for its end.")

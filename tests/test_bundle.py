@@ -64,6 +64,29 @@ def test_opening_copies_no_member(written: Path) -> None:
     assert most_bytes < 1_000_000
 
 
+def test_members_are_verified_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "WHOLE_UP_TO", 40)  # so that the hashes too are longer than that
+    (tmp_path / "stage").mkdir()
+    for name, size in (("a.bin", 200_000), ("b.bin", 70_000), ("small.bin", 40)):
+        (tmp_path / "stage" / name).write_bytes(bytes(range(250)) * (size // 250) + bytes(size % 250))
+    bundle.write(tmp_path / "x.edge", tmp_path / "stage", DESCRIBED)
+    data = bytearray((tmp_path / "x.edge").read_bytes())
+    opened = Bundle(tmp_path / "x.edge", whole=False)
+    assert bytes(opened.part("a.bin").read(0, 200_000)) == bytes(opened.member("a.bin"))
+    data[opened.places["a.bin"].start + 150_000] ^= 1
+    data[opened.places["b.bin"].start] ^= 1
+    (tmp_path / "y.edge").write_bytes(data)
+    with pytest.raises(BundleError, match=r"a\.bin is not what the manifest promises"):
+        Bundle(tmp_path / "y.edge")
+    damaged = Bundle(tmp_path / "y.edge", whole=False)
+    assert damaged.part("a.bin").read(0, 131_072) == opened.part("a.bin").read(0, 131_072)
+    for name, start in (("a.bin", 140_000), ("b.bin", 0)):
+        with pytest.raises(BundleError, match="is not what the manifest promises"):
+            damaged.part(name).read(start, start + 1)
+    with pytest.raises(BundleError, match="is not what the manifest promises"):
+        damaged.member("b.bin")
+
+
 def test_unpacked_copies_go_with_the_bundle(written: Path) -> None:
     opened = Bundle(written)
     copy = opened.unpacked("index/b.bin")

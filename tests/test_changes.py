@@ -43,14 +43,14 @@ def test_what_a_base_drops_goes_with_its_edits() -> None:
 
 def test_what_is_removed_stays_so_until_it_is_enrolled_again() -> None:
     gone = removed("P1", edited("P1", None, MUG, {"price": 5.0}), MUG)
-    assert gone is not None and gone.applied("P1", MUG) is None
+    assert gone.applied("P1", MUG) is None
     with pytest.raises(CatalogError, match="no product of that SKU"):
         edited("P1", gone, MUG, {"price": 1.0})
     with pytest.raises(CatalogError, match="no product of that SKU"):
         removed("P1", gone, MUG)
     assert enrolled("P1", gone, MUG, {}).applied("P1", MUG) == MUG
     own = enrolled("P2", None, None, {"name": "Cup"})
-    assert removed("P2", own, None) is None
+    assert removed("P2", own, None).applied("P2", Product("P2", "Cup")) is None  # when the next base has it
 
 
 def test_settled_is_what_the_base_says_too() -> None:

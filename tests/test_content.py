@@ -64,6 +64,16 @@ def test_a_sealed_file_that_is_damaged_or_another_is_not_read(tmp_path: Path, se
         read(good, "another")
 
 
+def test_no_byte_outside_a_part_is_read(tmp_path: Path) -> None:
+    whole = mapped(tmp_path / "x", data_of(3 * PIECE))
+    hashes = memoryview(piece_hashes(whole.read(PIECE, 2 * PIECE)))
+    for part in (Part(whole, slice(PIECE, 2 * PIECE), one, "x: pictures") for one in (None, hashes)):
+        assert bytes(part.read(0, PIECE)) == bytes(whole.read(PIECE, 2 * PIECE))
+        for start, stop in ((-1, 5), (5, 4), (0, PIECE + 1), (10**12, 10**12 + 1)):
+            with pytest.raises(BundleError, match="x: pictures: bytes"):
+                part.read(start, stop)
+
+
 def test_pieces_are_checked_when_they_are_read(tmp_path: Path) -> None:
     data = bytearray(data_of(3 * PIECE + 7))
     hashes = memoryview(piece_hashes(memoryview(bytes(data))))

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 import edgesearch
-from edgesearch import CatalogError, DeviceError, ImageError, Store, exchange, image, overlay
+from edgesearch import CatalogError, DeviceError, ImageError, Store, exchange, gallery, image, overlay
 from edgesearch.catalog import read_csv
 
 from .conftest import TINY_MODEL
@@ -124,6 +126,27 @@ def test_changes_are_taken_back_one_after_the_other(store: Store, shop: Path, st
     assert first_of(store, strange[0]) == "NEW"
 
 
+def test_what_is_taught_hides_no_product_of_the_base(
+    build: Build, shop: Path, strange: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery, "ROWS_PER_RESULT", 1)
+    known = read_csv(shop / "catalogue.csv")[:2]
+    lines = ["sku,name,images"]
+    for entry in known:
+        copies = [tmp_path / f"{entry.product.sku}-{number}.jpg" for number in range(6)]
+        for copy in copies:
+            shutil.copy(entry.images[0][1], copy)
+        lines.append(f"{entry.product.sku},x,{';'.join(map(str, copies))}")
+    (tmp_path / "catalogue.csv").write_text("\n".join(lines))
+    edgesearch.install(build(1, tmp_path / "catalogue.csv"), tmp_path / "device")
+    with edgesearch.open(tmp_path / "device") as store:
+        for number, photo in enumerate(strange):
+            store.enrol(f"NEW{number}", [photo], name="Far away")
+        gallery_now = store._now()
+        found = gallery_now.by_product(gallery_now.nearest(store.embed([known[0].images[0][1]]), 2))
+    assert {0, 1} <= set(found)
+
+
 def test_when_all_is_removed_nothing_is_known(store: Store, strange: list[Path]) -> None:
     for sku in store.skus():
         store.remove(sku)
@@ -140,6 +163,8 @@ def test_when_all_is_removed_nothing_is_known(store: Store, strange: list[Path])
         (lambda store, photo: store.enrol("NEW", [photo], name="x", price="dear"), CatalogError, "price is 'dear'"),
         (lambda store, photo: store.enrol("NEW", [photo], name="x", stock=1.5), CatalogError, "stock is '1.5'"),
         (lambda store, photo: store.enrol("NEW", [photo], name=" "), CatalogError, "empty name"),
+        (lambda store, photo: store.enrol(" NEW", [photo], name="x"), CatalogError, "not a SKU"),
+        (lambda store, photo: store.enrol("N\0", [photo], name="x"), CatalogError, "not a SKU"),
         (lambda store, photo: store.enrol("", [photo], name="x"), CatalogError, "not a SKU"),
         (lambda store, photo: store.enrol("\udc80", [photo], name="x"), CatalogError, "not a SKU"),
         (lambda store, photo: store.enrol("NEW", [photo, b"no picture"], name="x"), ImageError, "no picture"),
@@ -207,6 +232,65 @@ def test_what_was_taught_outlives_a_base_of_another_network(
         assert first_of(back, strange[0]) == "NEW"
 
 
+def test_a_picture_of_another_bundle_is_no_picture_of_this_one(
+    build: Build, store: Store, device: Path, strange: list[Path]
+) -> None:
+    store.enrol("NEW", [strange[0]], name="Blue mug")
+    taught, known = store.search(strange[0], k=2).matches
+    assert taught.sku == "NEW"
+    edgesearch.install(build(2), device)
+    assert store.reopen()
+    assert store.picture(taught)
+    with pytest.raises(DeviceError, match="search again"):
+        store.picture(known)
+
+
+def test_a_removed_product_of_the_device_does_not_come_back_with_the_next_base(
+    build: Build, store: Store, device: Path, strange: list[Path], tmp_path: Path
+) -> None:
+    store.enrol("NEW", [strange[0]], name="Blue mug")
+    edgesearch.export(device, tmp_path / "taught")
+    store.remove("NEW")
+    edgesearch.install(build(2, merge=[tmp_path / "taught"]), device)
+    store.reopen()
+    assert "NEW" not in store.skus()
+    store.enrol("NEW", [strange[0]])
+    assert "NEW" in store.skus()
+
+
+def test_an_overlay_that_is_moved_away_and_back_is_noticed(store: Store, device: Path, strange: list[Path]) -> None:
+    before = first_of(store, strange[0])
+    store.enrol("NEW", [strange[0]], name="Blue mug")
+    assert first_of(store, strange[0]) == "NEW"
+    aside = device.parent / "aside"
+    aside.mkdir()
+    for path in device.glob(f"{overlay.FILE}*"):
+        path.rename(aside / path.name)
+    assert first_of(store, strange[0]) == before
+    with pytest.raises(DeviceError, match="nothing to undo"):
+        store.undo()
+    for path in device.glob(f"{overlay.FILE}*"):
+        path.unlink()
+    for path in aside.iterdir():
+        path.rename(device / path.name)
+    assert first_of(store, strange[0]) == "NEW"
+
+
+def test_several_processes_may_be_the_first_to_teach(device: Path) -> None:
+    for path in device.glob(f"{overlay.FILE}*"):
+        path.unlink()
+    code = "import edgesearch, sys; edgesearch.open(sys.argv[1]).edit('P000000', price=sys.argv[2])"
+    started = [subprocess.Popen([sys.executable, "-c", code, str(device), str(price)]) for price in range(1, 5)]
+    assert [process.wait() for process in started] == [0] * 4
+    assert sorted(event.detail["after"]["details"]["price"] for event in edgesearch.log(device)) == [1, 2, 3, 4]
+
+
+def test_a_closed_store_says_so(store: Store, strange: list[Path]) -> None:
+    store.close()
+    with pytest.raises(DeviceError, match="was closed"):
+        store.search(strange[0])
+
+
 def test_what_devices_learned_comes_back_with_the_catalogue(
     build: Build, store: Store, device: Path, shop: Path, strange: list[Path], tmp_path: Path
 ) -> None:
@@ -255,6 +339,17 @@ def test_what_is_no_export_is_refused(shop: Path, tmp_path: Path, content: bytes
         exchange.merge(read_csv(shop / "catalogue.csv"), [tmp_path])
     with pytest.raises(CatalogError, match="cannot be read"):
         exchange.merge([], [tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"details": {"name": {"a": 1}}}, {"details": {}}, {"own": "false"}, {"details": {"name": "x", "price": "dear"}}],
+)
+def test_an_export_with_what_is_no_detail_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
+    change = {"sku": "P", "own": True, "removed": False, "details": {"name": "x"}, "was": {}, "pictures": []}
+    (tmp_path / "taught.json").write_text(json.dumps({"format": 1, "changes": [{**change, **wrong}]}))
+    with pytest.raises(CatalogError):
+        exchange.merge([], [tmp_path])
 
 
 def test_an_export_names_no_picture_outside_itself(shop: Path, tmp_path: Path) -> None:

@@ -48,13 +48,7 @@ def test_it_is_updated_taught_and_goes_back(edges: list[Path], device: Path, sho
         assert store.reopen()
         assert store.search(strange, k=1).matches[0].sku == "NEW-1"
     edgesearch.rollback(device, key=KEY)
-    assert [event.what for event in edgesearch.log(device, key=KEY)] == [
-        "install",
-        "enrol",
-        "install",
-        "fold",
-        "rollback",
-    ]
+    assert [event.what for event in edgesearch.log(device, key=KEY)] == ["install", "enrol", "install", "rollback"]
     assert edgesearch.export(device, tmp_path / "taught", key=KEY) == 1
 
 
@@ -140,6 +134,19 @@ def test_damage_is_one_sentence(device: Path, shop: Path, tmp_path: Path) -> Non
     shutil.copy(edge, tmp_path / "stolen.edge")
     with pytest.raises(EdgeSearchError, match="not a bundle"):
         edgesearch.open(tmp_path / "stolen.edge")
+    (device / ENCRYPTED).unlink()
+    with pytest.raises(DeviceError, match="is gone"):
+        edgesearch.open(device, key=KEY)
     (device / ENCRYPTED).write_bytes(b"x")
     with pytest.raises(DeviceError, match="another key, or damaged"):
         edgesearch.open(device, key=KEY)
+
+
+def test_it_is_opened_again_and_again_without_leaks(device: Path, edges: list[Path], shop: Path) -> None:
+    photo = next((shop / "photos").glob("*.jpg"))
+    held = []
+    for _ in range(6):
+        with edgesearch.open(device, key=KEY) as store:
+            store.search(photo)
+        held.append(len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0)
+    assert held[-1] <= held[1]
