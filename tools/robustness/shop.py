@@ -81,7 +81,7 @@ def make(folder: Path, model: Path = TINY_MODEL) -> Shop:
     numbered = [again(folder, folder / f"{number}.edge", number) for number in range(1, BUNDLES + 1)]
     return Shop(
         folder,
-        tuple(sorted((folder / "photos").glob("*.jpg")))[::5],
+        tuple(sorted((folder / "photos").glob("*.jpg")))[:1],
         tuple(numbered),
         again(folder, folder / "turning.edge", BUNDLES, next_key=signing.read_public(foreign)),
         again(folder, folder / "foreign.edge", 1_000_000, FOREIGN),
