@@ -106,7 +106,8 @@ class Trial:
     def faults(self, ways: list[Step], sample: Sample) -> list[Step]:
         """A fault at every step, in each of some ways."""
         self.expected  # noqa: B018  # once, before processes are forked
-        return sample.of([replace(way, number=i) for way in ways for i in range(self._steps(way.kinds))])
+        numbers = {kinds: self._steps(kinds) for kinds in {way.kinds for way in ways}}
+        return sample.of([replace(way, number=i) for way in ways for i in range(numbers[way.kinds])])
 
     def ask(self, step: Step) -> str:
         """Inflict it."""

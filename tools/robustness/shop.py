@@ -92,7 +92,7 @@ def make(folder: Path, model: Path = TINY_MODEL) -> Shop:
     edgesearch.delta(numbered[1], numbered[2], folder / "small.delta", folder / f"{KEY}.key")
     return Shop(
         folder,
-        photos[::5],
+        (photos[0], photos[-1]),
         tuple(numbered),
         again(folder, folder / "turning.edge", BUNDLES, next_key=signing.read_public(foreign)),
         again(folder, folder / "foreign.edge", 1_000_000, FOREIGN),
