@@ -16,6 +16,7 @@ from collections.abc import Callable
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
+import numpy as np
 from figures.processes import resident
 
 import edgesearch
@@ -75,7 +76,9 @@ class Soak:
 
 
 def _seen(answer: Answer) -> object:
-    return answer.decision, answer.matches
+    """What neither another bundle of the same nor what is taught meanwhile may change."""
+    best = answer.matches[0]
+    return answer.decision, best.product, best.score, best.image, best.points
 
 
 def search_file(soak: Soak, store: Store, rng: random.Random) -> None:
@@ -106,12 +109,23 @@ def search_damaged(soak: Soak, store: Store, rng: random.Random) -> None:
         raise AssertionError("half a photo was answered")
 
 
-# What a thread does, each as often as the others; what changes what a device was taught is to be added here.
+def teach(soak: Soak, store: Store, rng: random.Random) -> None:
+    """As staff do: a product that is like no other is enrolled, edited, and removed."""
+    sku, tiles = f"SOAK-{threading.get_ident()}", np.frombuffer(rng.randbytes(6 * 6 * 3), np.uint8).reshape(6, 6, 3)
+    store.enrol(sku, [tiles.repeat(40, 0).repeat(40, 1)], name="Tiles")
+    assert sku in store.skus()
+    assert store.edit(sku, price=7).price == 7
+    store.remove(sku)
+    assert sku not in store.skus()
+
+
+# What a thread does, each as often as the others.
 OPERATIONS: tuple[Callable[[Soak, Store, random.Random], None], ...] = (
     search_file,
     search_pixels,
     explain,
     search_damaged,
+    teach,
 )
 
 
