@@ -320,8 +320,10 @@ class Overlay:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it is done, and kept, or nothing. A connection of its own keeps no reader waiting."""
         with self._explained():
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-            os.close(os.open(self.path, flags, 0o600))  # SQLite gives its files beside it the same permissions
+            # SQLite gives its files beside it the same permissions. One that is there must not be opened here: to close
+            # it would end the locks that other connections of this process hold.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with contextlib.closing(sqlite3.connect(self.path, PATIENCE_S, isolation_level=None)) as database:
                 database.execute("PRAGMA synchronous = FULL")
                 if not self._is_made(database):

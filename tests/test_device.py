@@ -446,3 +446,31 @@ def test_photos_that_are_asked_are_nowhere_kept(store: Store, device: Path, stra
     before = {path: path.read_bytes() for path in device.rglob("*") if path.is_file() and "-shm" not in path.name}
     store.search(np.asarray(image.read(strange[0])))
     assert before == {path: path.read_bytes() for path in before}
+
+
+def test_threads_and_processes_that_write_at_once_do_not_break_the_file(device: Path) -> None:
+    code = """if True:
+        import sys, threading
+        from pathlib import Path
+        from edgesearch.changes import Change
+        from edgesearch.overlay import Overlay
+        from edgesearch.sealing import Seal
+
+        def write(name):
+            kept = Overlay(Path(sys.argv[1]), Seal())
+            for price in range(25):
+                one = Overlay(Path(sys.argv[1]), Seal())
+                one.change("edit", name, lambda before: Change(details={"price": price}))
+                assert kept.taught().changes[name].details["price"] == price
+                one.close()
+
+        threads = [threading.Thread(target=write, args=(f"{sys.argv[2]}-{number}",)) for number in range(3)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+    """
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, str(device), name], stderr=subprocess.PIPE, text=True)
+        for name in ("one", "two")
+    ]
+    assert [process.communicate()[1] for process in started] == ["", ""]
+    assert len(edgesearch.log(device)) == 1 + 2 * 3 * 25

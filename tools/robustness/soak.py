@@ -77,14 +77,14 @@ class Soak:
 
 def _seen(answer: Answer) -> object:
     """What neither another bundle of the same nor what is taught meanwhile may change."""
-    best = answer.matches[0]
-    return answer.decision, best.product, best.score, best.image, best.points
+    best = next(match for match in answer.matches if match.row >= 0)
+    return best.product, best.score, best.image, best.points
 
 
 def search_file(soak: Soak, store: Store, rng: random.Random) -> None:
     """As a worker's scanner does."""
     photo = soak.photo(rng)
-    soak.compare(photo, _seen(store.search(photo)))
+    soak.compare(photo, _seen(store.search(photo, k=20)))
 
 
 def search_pixels(soak: Soak, store: Store, rng: random.Random) -> None:
@@ -97,6 +97,8 @@ def explain(soak: Soak, store: Store, rng: random.Random) -> None:
     """What agrees, and the picture beside it."""
     photo = soak.photo(rng)
     answer = store.search(photo.read_bytes(), k=1)
+    if answer.matches[0].row < 0:  # just taught
+        return
     soak.compare((photo, "explained"), store.explain(photo, answer))
     soak.compare((photo, "picture"), store.picture(answer.matches[0]))
 
