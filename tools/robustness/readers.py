@@ -4,6 +4,7 @@ A reader may raise an `EdgeSearchError` of one line, or answer; anything else is
 hardly ever get past a header, the input is a list of edits to a small sound file.
 """
 
+import contextlib
 import io
 import json
 import math
@@ -18,17 +19,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from edgesearch import arrays, bundle, catalog, container, image, sift, signing
+from edgesearch import arrays, bundle, catalog, container, exchange, image, onnxfile, settings, sift, signing
 from edgesearch.arrays import Whole
-from edgesearch.catalog import Catalog, Picture, Product
+from edgesearch.catalog import Catalog, Entry, Picture, Product
+from edgesearch.changes import Change
 from edgesearch.embedder import ModelConfig
 from edgesearch.errors import EdgeSearchError
+from edgesearch.exchange import FILE as TAUGHT_FILE
 from edgesearch.golden import Golden
 from edgesearch.index import ARRAYS_FILE, LAYOUT, CompactIndex
 from edgesearch.kernel import Blocks
 from edgesearch.local import KIND, LocalIndex, Print, default_codebook
 from edgesearch.local import LAYOUT as LOCAL_LAYOUT
 from edgesearch.manifest import FileEntry, Manifest, digest_of
+from edgesearch.overlay import FILE as OVERLAY_FILE
+from edgesearch.overlay import Overlay
+from edgesearch.sealing import Seal
 from edgesearch.slots import State
 
 EDITED_JSON = ("manifest", "model_config", "state")
@@ -47,7 +53,7 @@ MODEL_CONFIG = {
     "files": {"int8": {"file": "m", "sha256": "0"}},
     "provenance": {},
 }
-STATE = {"format": 1, "slot": "a", "highest": 1, "installed": {"a": "0" * 64}, "trusting": False}
+STATE = {"format": 2, "slot": "a", "highest": 1, "installed": {"a": "0" * 64}, "trusting": False, "encrypted": False}
 
 
 def attack(name: str, data: bytes) -> None:
@@ -132,14 +138,7 @@ def read_image(data: bytes) -> None:
 
 def read_catalog(data: bytes) -> None:
     """Products and pictures; the input is written over a small SQLite file: place, length, bytes."""
-    content, left = bytearray(_catalog()), data
-    while len(left) > 3:
-        place, size = struct.unpack_from("<HB", left)
-        size = min(size, len(left) - 3)
-        place = min(place, len(content) - size)
-        content[place : place + size] = left[3 : 3 + size]
-        left = left[3 + size :]
-    opened = Catalog(_written(bytes(content)))
+    opened = Catalog(_written(_overwritten(_catalog(), data)))
     try:
         opened.skus()
         rows = range(opened.rows)
@@ -148,6 +147,34 @@ def read_catalog(data: bytes) -> None:
             opened.owner(row)
     finally:
         opened.close()
+
+
+def read_overlay(data: bytes) -> None:
+    """What a device was taught, and its log; written over a small SQLite file as the catalogue is."""
+    folder = _written(_overwritten(_overlay(), data)).rename(Path(_folder().name) / OVERLAY_FILE).parent
+    with contextlib.closing(Overlay(folder, Seal())) as overlay:
+        _survived(overlay.events)
+        _survived(overlay.version)
+        taught = overlay.taught()
+        overlay.references(
+            "space", (number for change in taught.changes.values() for number in change.pictures.values())
+        )
+
+
+def read_taught(data: bytes) -> None:
+    """What devices were taught, as a build merges it."""
+    folder = _written(data).rename(Path(_folder().name) / TAUGHT_FILE).parent
+    exchange.merge([Entry(Product("A-1", "Mug", 4.5), (("a.jpg", Path("a.jpg")),))], [folder])
+
+
+def read_settings(data: bytes) -> None:
+    """How a device runs best."""
+    settings.parse(data, NAME)
+
+
+def read_onnx(data: bytes) -> None:
+    """A network, before onnxruntime sees it."""
+    onnxfile.check(data, NAME)
 
 
 def read_csv(data: bytes) -> None:
@@ -168,7 +195,11 @@ READERS: dict[str, Reader] = {
     "local": read_local,
     "manifest": read_manifest,
     "model_config": read_model_config,
+    "onnx": read_onnx,
+    "overlay": read_overlay,
+    "settings": read_settings,
     "state": read_state,
+    "taught": read_taught,
     "zip": read_zip,
 }
 
@@ -197,6 +228,18 @@ def _written(data: bytes) -> Path:
     path = Path(_folder().name) / NAME
     path.write_bytes(data)
     return path
+
+
+def _overwritten(content: bytes, edits: bytes) -> bytes:
+    """edits: place, length, bytes, one after the other."""
+    changed, left = bytearray(content), edits
+    while len(left) > 3:
+        place, size = struct.unpack_from("<HB", left)
+        size = min(size, len(left) - 3)
+        place = min(place, len(changed) - size)
+        changed[place : place + size] = left[3 : 3 + size]
+        left = left[3 + size :]
+    return bytes(changed)
 
 
 def _edited(parts: dict[str, np.ndarray], meta: dict[str, Any], edits: bytes) -> bytes:
@@ -285,6 +328,16 @@ def _local() -> tuple[dict[str, np.ndarray], Print]:
 
 
 @cache
+def _overlay() -> bytes:
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(Overlay(Path(folder), Seal())) as overlay:
+        for sku in ("A-1", "B-2"):
+            overlay.change(
+                "enrol", sku, lambda before: Change(own=True, details={"name": "x"}), "x", [(b"j", b"r")], "space"
+            )
+        return (Path(folder) / OVERLAY_FILE).read_bytes()
+
+
+@cache
 def _catalog() -> bytes:
     products = [
         Product("A-1", "Mug", 4.5, "EUR", "Kitchen", "Alderabo", "Blue", "Shelf 3", 7, "4006381333931", (("x", "y"),)),
@@ -355,6 +408,13 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     ],
     "manifest": lambda: [_manifest().to_bytes()],
     "model_config": lambda: [json.dumps(MODEL_CONFIG).encode()],
+    "onnx": lambda: [bytes.fromhex("0807120178 3a0c0a04120158120122 4201 12 72020a00".replace(" ", ""))],
+    "overlay": lambda: [b"", struct.pack("<HB3s", 0, 3, b"SQL"), struct.pack("<HBB", 4000, 1, 5)],
+    "settings": lambda: [settings.to_bytes(settings.DEFAULT, settings.Place("a", "b", "c"))],
+    "taught": lambda: [
+        b'{"format": 1, "changes": [{"sku": "A-1", "own": false, "removed": false, "details": {"price": 5},'
+        b' "was": {"price": 4.5}, "pictures": ["00112233445566ff"]}]}'
+    ],
     "state": lambda: [State("a", 1, {"a": "0" * 64}).to_bytes()],
     "zip": _zips,
 }
