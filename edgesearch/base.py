@@ -1,5 +1,6 @@
 """What a bundle holds, opened: network, index, print, catalogue, pictures. Nothing here ever changes it."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -94,7 +95,7 @@ class Base:
             self.local.let_go()
 
     def close(self) -> None:
-        """Close the catalogue and remove temporary files."""
+        """Close the catalogue and the file."""
         self.catalog.close()
         self.bundle.close()
 
@@ -117,8 +118,11 @@ class Base:
 
 
 def open_catalog(bundle: Bundle) -> Catalog:
-    """The catalogue of a bundle; of a sealed one in memory."""
-    return Catalog(bundle.copy(CATALOG) if bundle.sealed else bundle.unpacked(CATALOG))
+    """The catalogue of a bundle: a copy without a name; in memory where that cannot be, and of a sealed one."""
+    if bundle.sealed or os.name == "nt":
+        return Catalog(bundle.copy(CATALOG))
+    with bundle.unpacked(CATALOG) as path:
+        return Catalog(path)
 
 
 def bindings(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) -> dict[str, str]:

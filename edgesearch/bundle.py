@@ -12,8 +12,7 @@ import functools
 import mmap
 import os
 import tempfile
-import weakref
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -54,7 +53,6 @@ class Bundle:
                  BundleError: not a bundle, or a byte is not what the manifest says.
         """
         self.path = Path(path)
-        self._unpacked: tempfile.TemporaryDirectory[str] | None = None
         self._verified: set[str] = set()
         self.sealed = unseal is not None
         self.content: Content = _map(self.path)
@@ -142,25 +140,20 @@ class Bundle:
         except ValueError as error:
             raise BundleError(f"{self.path}: {name} is damaged ({error}); install the bundle again.") from error
 
-    def unpacked(self, name: str) -> Path:
-        """A private copy of a member, for libraries that open paths alone; it goes when the bundle is closed."""
+    @contextlib.contextmanager
+    def unpacked(self, name: str) -> Iterator[Path]:
+        """A private copy of a member, for libraries that open paths alone; who has it open keeps it when it is gone."""
         try:
-            if self._unpacked is None:
-                self._unpacked = tempfile.TemporaryDirectory(prefix="edgesearch-", ignore_cleanup_errors=True)
-                weakref.finalize(self, self._unpacked.cleanup)  # also when a store is never closed
-            path = Path(self._unpacked.name) / name.replace("/", "-")
-            if not path.exists():
+            with tempfile.TemporaryDirectory(prefix="edgesearch-") as folder:
+                path = Path(folder) / name.replace("/", "-")
                 path.write_bytes(self.member(name))
                 self._let_go(name)
+                yield path
         except OSError as error:
             raise BundleError(f"{self.path}: {name} cannot be unpacked ({error}); free some space.") from error
-        return path
 
     def close(self) -> None:
-        """Give back temporary files; the map goes when its last slice does."""
-        if self._unpacked is not None:
-            self._unpacked.cleanup()
-            self._unpacked = None
+        """Give back the file; its map goes when its last slice does."""
         self.content.close()
 
 

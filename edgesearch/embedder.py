@@ -5,9 +5,11 @@ A model folder holds `config.json` and the ONNX files it names. B batch, D embed
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -109,9 +111,8 @@ class Embedder:
         Raises:  ModelError: the network is more than weights and ONNX's operators, onnxruntime refuses it, or it does
                  not fit the config.
         """
-        import onnxruntime  # here, so that importing edgesearch stays light
-
         onnxfile.check(network, f"model {config.name}")
+        onnxruntime = _onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -222,9 +223,18 @@ class Embedder:
 
 def runtime() -> str:
     """The version of onnxruntime."""
-    import onnxruntime  # here, as above
+    return str(_onnxruntime().__version__)
 
-    return str(onnxruntime.__version__)
+
+def _onnxruntime() -> ModuleType:
+    """Imported when it is needed, so that importing edgesearch stays light.
+
+    From 1.29 on it reports to its makers, unless it is told before that it must not.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -188,7 +188,7 @@ class Store:
         return explained(read(photo), best.outline, read(self.picture(best)))
 
     def close(self) -> None:
-        """Close the catalogue and remove temporary files; the store is not used afterwards."""
+        """Close its files; the store is not used afterwards."""
         self._closed = True
         self.base.close()
         if self.overlay:

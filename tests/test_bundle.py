@@ -87,12 +87,10 @@ def test_members_are_verified_piece_by_piece(tmp_path: Path, monkeypatch: pytest
         damaged.member("b.bin")
 
 
-def test_unpacked_copies_go_with_the_bundle(written: Path) -> None:
-    opened = Bundle(written)
-    copy = opened.unpacked("index/b.bin")
-    assert copy.read_bytes() == b"b" * 100
-    opened.close()
-    assert not copy.exists()
+def test_unpacked_copies_do_not_stay(written: Path) -> None:
+    with Bundle(written).unpacked("index/b.bin") as copy:
+        assert copy.read_bytes() == b"b" * 100
+    assert not copy.parent.exists()
 
 
 def test_every_flipped_byte_is_found(written: Path) -> None:

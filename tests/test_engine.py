@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 import edgesearch
-from edgesearch import BundleError, EdgeSearchError, ImageError, base, bundle
+from edgesearch import BundleError, EdgeSearchError, ImageError, bundle
 from edgesearch.catalog import read_csv, read_queries
 
 from .conftest import TINY_MODEL
@@ -83,14 +84,10 @@ def test_bad_photos_are_image_errors(tiny_edge: Path, tmp_path: Path) -> None:
         store.search(tmp_path / "none.jpg")
 
 
-def test_no_files_are_left_closed_or_not(tiny_edge: Path) -> None:
-    store = edgesearch.open(tiny_edge)
-    copy = store.bundle.unpacked(base.CATALOG)
-    store.close()
-    assert not copy.parent.exists()
-    code = f"import edgesearch; s = edgesearch.open({str(tiny_edge)!r}); print(s.bundle.unpacked('catalog.sqlite'))"
-    left = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
-    assert not Path(left).exists()
+def test_no_files_are_left_even_when_a_process_is_killed(tiny_edge: Path, tmp_path: Path) -> None:
+    code = f"import edgesearch, os; s = edgesearch.open({str(tiny_edge)!r}); s.skus(); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code], check=False, env=os.environ | {"TMPDIR": str(tmp_path)})
+    assert not list(tmp_path.iterdir())
 
 
 def test_fewer_than_one_product_is_refused(tiny_edge: Path, shop: Path) -> None:

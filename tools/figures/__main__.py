@@ -9,11 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 from tqdm import tqdm
 
 import edgesearch
-from edgesearch.embedder import default_model, read_model
+from edgesearch.embedder import default_model, read_model, runtime
 from edgesearch.manifest import sha256
 from edgesearch.settings import processor
 
@@ -112,7 +111,7 @@ def _context(model: Path) -> dict[str, Any]:
         "model": f"{config.name} int8 sha256 {sha256(network)[:12]}",
         "seed": SEED,
         "device": f"{processor()}, {os.cpu_count()} cores, one thread a photo",
-        "versions": f"Python {platform.python_version()}, onnxruntime {onnxruntime.__version__}",
+        "versions": f"Python {platform.python_version()}, onnxruntime {runtime()}",
         "command": f"tools/bench {' '.join(sys.argv[1:])}",
     }
 
