@@ -51,7 +51,7 @@ def _counts(options: argparse.Namespace) -> Iterator[Count]:
         temporary.mkdir()
         tempfile.tempdir = str(temporary)  # what is unpacked there can fail too
         for campaign in (*damaged.campaigns(place, sample), *interrupted.campaigns(place, sample)):
-            if campaign.name.startswith(options.only):
+            if campaign.name.startswith(tuple(options.only)):
                 yield campaign.run()
 
 
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tools/faults", description="Inject faults, and count those survived.")
     parser.add_argument("--flips", type=int, default=2000, help="bits in each campaign of them (default: 2,000)")
     parser.add_argument("--share", type=float, default=1, help="of all other faults, those to try (default: 1)")
-    parser.add_argument("--only", default="", metavar="NAME", help="campaigns whose name begins so")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="campaigns whose names begin so")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="one JSON object a campaign")
     return parser
