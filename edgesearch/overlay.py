@@ -15,21 +15,19 @@ import datetime
 import getpass
 import hashlib
 import json
-import os
 import sqlite3
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .changes import Change
+from .database import DamagedError, Database
 from .errors import DeviceError
 from .sealing import Seal
 
 FILE = "overlay.sqlite"
 FORMAT = 1
-PATIENCE_S = 60  # a writer waits for the others
 NAME_DIGITS = 16  # of the hash that names a picture
 _SCHEMA = (
     "CREATE TABLE change (sku BLOB PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID",
@@ -38,7 +36,6 @@ _SCHEMA = (
     "CREATE TABLE event (number INTEGER PRIMARY KEY, content BLOB NOT NULL, chain BLOB NOT NULL)",
     "CREATE TRIGGER kept BEFORE DELETE ON event BEGIN SELECT raise(ABORT, 'the log is only added to'); END",
     "CREATE TRIGGER unchanged BEFORE UPDATE ON event BEGIN SELECT raise(ABORT, 'the log is only added to'); END",
-    f"PRAGMA user_version = {FORMAT}",
 )
 TAUGHT = ("enrol", "edit", "remove")  # what `undo` takes back
 
@@ -86,22 +83,21 @@ class Overlay:
     def __init__(self, folder: Path, seal: Seal):
         self.path = Path(folder) / FILE
         self._seal = seal
-        self._lock = threading.Lock()
-        self._reader: _Reader | None = None
+        self._file = Database(self.path, _SCHEMA, FORMAT)
 
     def version(self) -> int:
         """The number of the last line of the log; so quick that every query may ask."""
-        with self._reading() as database:
+        with self._file.reading() as database:
             return _last(database)[0] if database else 0
 
     def taught(self) -> Taught:
         """Everything that is taught now."""
-        with self._reading() as database:
+        with self._file.reading() as database:
             return self._taught(database) if database else Taught()
 
     def picture(self, number: int) -> bytes:
         """The JPEG of a picture."""
-        with self._reading() as database:
+        with self._file.reading() as database:
             sql = "SELECT content FROM picture WHERE number = ?"
             row = database.execute(sql, (number,)).fetchone() if database else None
             if row is None:
@@ -110,14 +106,14 @@ class Overlay:
 
     def references(self, space: str, pictures: Iterable[int]) -> dict[int, bytes]:
         """What `keep_references` kept of these pictures, as far as it did."""
-        with self._reading() as database:
+        with self._file.reading() as database:
             sql = "SELECT picture, content FROM reference, json_each(?) WHERE space = ? AND picture = value"
             rows = database.execute(sql, (json.dumps(list(pictures)), space)).fetchall() if database else []
             return {number: self._opened(content, f"reference {number} {space}") for number, content in rows}
 
     def keep_references(self, space: str, references: Mapping[int, bytes]) -> None:
         """Keep what a network sees in pictures; space: in which that can be compared."""
-        with self._writing() as database:
+        with self._file.writing() as database:
             self._refer(database, space, references)
 
     def change(
@@ -135,7 +131,7 @@ class Overlay:
                  where it was, or is, told nothing; where it raises nothing is done; who: None for the user of this
                  process; pictures: to be added, each a JPEG and what is seen in it; space: in which.
         """
-        with self._writing() as database:
+        with self._file.writing() as database:
             before = self._taught(database).changes.get(sku)
             after = revise(before)
             if after and pictures:
@@ -145,7 +141,7 @@ class Overlay:
 
     def undo(self, who: str | None = None) -> Event:
         """Take back the last change that was not yet taken back; raises DeviceError where there is none."""
-        with self._writing() as database:
+        with self._file.writing() as database:
             last = self._to_undo(database)
             if last is None:
                 raise DeviceError(
@@ -159,7 +155,7 @@ class Overlay:
 
     def record(self, what: str, detail: Mapping[str, Any], who: str | None = None) -> Event:
         """Add a line to the log, of something that changes nothing that is taught."""
-        with self._writing() as database:
+        with self._file.writing() as database:
             return self._log(database, what, "", who, detail)
 
     def fold(self, settled: Callable[[str, Change], bool], spaces: Collection[str]) -> list[str]:
@@ -168,7 +164,7 @@ class Overlay:
         Args:    settled: whether a change, with its SKU, says nothing any more.
         Returns: the SKUs of which nothing is kept.
         """
-        with self._writing() as database:
+        with self._file.writing() as database:
             changes = self._taught(database).changes
             gone = [sku for sku, change in changes.items() if settled(sku, change)]
             database.executemany("DELETE FROM change WHERE sku = ?", [(self._seal.name(sku),) for sku in gone])
@@ -187,30 +183,28 @@ class Overlay:
 
     def events(self) -> list[Event]:
         """The log, oldest first; raises DeviceError where a line is not what was written, or is missing in between."""
-        with self._reading() as database:
+        with self._file.reading() as database:
             sql = "SELECT number, content, chain FROM event ORDER BY number"
             rows = database.execute(sql).fetchall() if database else []
             chain = b""
-            for place, (number, content, expected) in enumerate(rows, 1):
-                chain = _chained(chain, number, content)
-                if (number, expected) != (place, chain):
-                    raise _DamagedError(f"line {place} of its log was changed")
-            return [self._event(*row) for row in rows]
+            with _decoding():
+                for place, (number, content, expected) in enumerate(rows, 1):
+                    chain = _chained(chain, number, content)
+                    if (number, expected) != (place, chain):
+                        raise DamagedError(f"line {place} of its log was changed")
+                return [self._event(*row) for row in rows]
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
+        self._file.close()
 
     def _taught(self, database: sqlite3.Connection) -> Taught:
         """The last line of the log says the hash of all changes: none can have been lost."""
         rows = database.execute("SELECT sku, content FROM change ORDER BY sku").fetchall()
         version, _ = _last(database)
-        if (self._event_at(database, version).state if version else _hash_of([])) != _hash_of(rows):
-            raise _DamagedError("its changes are not those of its log")
         with _decoding():
+            if (self._event_at(database, version).state if version else _hash_of([])) != _hash_of(rows):
+                raise DamagedError("its changes are not those of its log")
             tables = [self._table(content, f"change {name.hex()}") for name, content in rows]
             return Taught(version, {table["sku"]: Change.from_dict(table) for table in tables})
 
@@ -295,74 +289,7 @@ class Overlay:
         try:
             return self._seal.open(sealed, context)
         except (ValueError, TypeError) as error:
-            raise _DamagedError(f"{context[:80]}: {error}") from error
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection | None]:
-        """One moment of the file; None where nothing is there yet."""
-        with self._lock, self._explained():
-            if self._reader is not None and self._reader.is_stale():
-                self._reader.close()
-                self._reader = None
-            if self._reader is None and os.path.exists(self.path):
-                self._reader = _Reader(self.path)
-            if self._reader is None:
-                yield None
-                return
-            database = self._reader.database
-            database.execute("BEGIN")
-            try:
-                yield database if self._is_made(database) else None
-            finally:
-                database.execute("ROLLBACK")
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is done, and kept, or nothing. A connection of its own keeps no reader waiting."""
-        with self._explained():
-            # SQLite gives its files beside it the same permissions. One that is there must not be opened here: to close
-            # it would end the locks that other connections of this process hold.
-            with contextlib.suppress(FileExistsError):
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            with contextlib.closing(sqlite3.connect(self.path, PATIENCE_S, isolation_level=None)) as database:
-                database.execute("PRAGMA synchronous = FULL")
-                if not self._is_made(database):
-                    self._make(database)
-                with _transaction(database):
-                    yield database
-
-    def _make(self, database: sqlite3.Connection) -> None:
-        with _transaction(database):
-            for statement in () if self._is_made(database) else _SCHEMA:
-                database.execute(statement)
-        with contextlib.suppress(sqlite3.OperationalError):  # others are writing: it changes nothing they see
-            database.execute("PRAGMA journal_mode = WAL")
-
-    def _is_made(self, database: sqlite3.Connection) -> bool:
-        ((tables,),) = database.execute("SELECT count(*) FROM sqlite_master")
-        ((found,),) = database.execute("PRAGMA user_version")
-        if tables and found != FORMAT:
-            raise DeviceError(f"{self.path}: overlay format {found}; this version reads {FORMAT}, upgrade edgesearch.")
-        return bool(tables)
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """What goes wrong is the disk's, or what is read is not what was written."""
-        try:
-            yield
-        except (sqlite3.OperationalError, OSError) as error:
-            raise DeviceError(
-                f"{self.path}: cannot be used ({error}); check its space and permissions, and who else is writing."
-            ) from error
-        except (sqlite3.Error, _DamagedError) as error:
-            raise DeviceError(
-                f"{self.path}: is damaged ({error}); restore it with its -wal and -shm, or move them away to go on "
-                "without what was taught here."
-            ) from error
-
-
-class _DamagedError(Exception):
-    """What is read is not what was written."""
+            raise DamagedError(f"{context[:80]}: {error}") from error
 
 
 @contextlib.contextmanager
@@ -370,69 +297,16 @@ def _decoding() -> Iterator[None]:
     try:
         yield
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
-        raise _DamagedError(str(error)) from error
-
-
-@contextlib.contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    finally:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-
-
-class _Reader:
-    """A connection to read; where the folder cannot be written and nothing is pending, of the file as it is."""
-
-    def __init__(self, path: Path):
-        self._path, self._fixed = path, False
-        try:
-            self.database = self._connected("mode=rw")
-        except sqlite3.OperationalError:
-            if self._pending():
-                raise
-            self._fixed, self.database = True, self._connected("immutable=1")
-        self.database.execute("PRAGMA query_only = 1")
-        self._seen = self._identity()
-
-    def is_stale(self) -> bool:
-        """The file is another by now, or one that is taken for fixed has changed."""
-        return self._identity() != self._seen
-
-    def close(self) -> None:
-        """Close it."""
-        self.database.close()
-
-    def _connected(self, mode: str) -> sqlite3.Connection:
-        address = f"{self._path.resolve().as_uri()}?{mode}"
-        database = sqlite3.connect(address, PATIENCE_S, isolation_level=None, check_same_thread=False, uri=True)
-        try:
-            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-    def _identity(self) -> tuple[object, ...]:
-        try:
-            found = os.stat(self._path)
-        except FileNotFoundError:
-            return ()
-        changing = (found.st_size, found.st_mtime_ns, self._pending()) if self._fixed else ()
-        return (found.st_dev, found.st_ino, *changing)
-
-    def _pending(self) -> bool:
-        log = self._path.with_name(f"{self._path.name}-wal")
-        return log.exists() and log.stat().st_size > 0
+        raise DamagedError(str(error)) from error
 
 
 def _last(database: sqlite3.Connection) -> tuple[int, bytes]:
     """Number and chain of the last line of the log."""
     row = database.execute("SELECT number, chain FROM event ORDER BY number DESC LIMIT 1").fetchone()
-    return (row[0], row[1]) if row else (0, b"")
+    number, chain = row or (0, b"")
+    if not isinstance(chain, bytes):
+        raise DamagedError("the last line of its log is cut off")
+    return number, chain
 
 
 def _chained(before: bytes, number: int, content: bytes) -> bytes:
