@@ -42,7 +42,7 @@ def install(
     if encrypt:
         slots.encrypt()
     with _logged(slots, "install", who) as check:
-        manifest = slots.install(Path(bundle), trust, check)
+        manifest = slots.install(Path(bundle), trust, check, _had(slots))
     with contextlib.suppress(EdgeSearchError):  # it runs; what could not be forgotten can be next time
         _fold(slots)
     return manifest
@@ -109,6 +109,18 @@ def _logged(slots: Slots, what: str, who: str | None) -> Iterator[Check]:
             with contextlib.suppress(EdgeSearchError), contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
                 overlay.record("failed", {"reason": str(error)}, who)
         raise
+
+
+def _had(slots: Slots) -> int:
+    """The highest sequence number in the log: `current` may be lost."""
+    had = [0]
+    with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
+        for event in overlay.events():
+            if event.what == "install":
+                had.append(event.detail["sequence"])
+            elif event.what == "failed":
+                had.pop()
+    return max(had)
 
 
 def _fold(slots: Slots) -> None:

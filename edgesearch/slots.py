@@ -151,8 +151,11 @@ class Slots:
         """The bundle in a slot, as `open` gives that which runs."""
         return self._bundle(self._installed(), slot, whole=False)
 
-    def install(self, source: Path, trust: Path | None, check: Check) -> Manifest:
-        """Verify a bundle, copy it, try it, and run it from now on; `engine.install` says the rest."""
+    def install(self, source: Path, trust: Path | None, check: Check, least: int = 0) -> Manifest:
+        """Verify a bundle, copy it, try it, and run it from now on; `device.install` says the rest.
+
+        Args:    least: sequence number that it may not be below, besides those that the folder has had.
+        """
         with self._changing(make=True):
             state = self._state()
             trusted = self._trusted(state, trust)
@@ -160,10 +163,11 @@ class Slots:
             try:
                 manifest = bundle.manifest
                 digest = manifest.delta.digest if manifest.delta else bundle.digest
-                if state and manifest.sequence < state.highest:
+                least = max(least, state.highest if state else 0)
+                if manifest.sequence < least:
                     raise DeviceError(
-                        f"{source}: its sequence number is {manifest.sequence}, and {self.folder} has had "
-                        f"{state.highest}; build it again, or go back to the previous one with `rollback`."
+                        f"{source}: its sequence number is {manifest.sequence}, and {self.folder} has had {least}; "
+                        "build it again, or go back to the previous one with `rollback`."
                     )
                 self._sweep(state)
                 before = state or State(NAMES[1], 0)  # of a new device, the first slot is the other one
@@ -194,7 +198,7 @@ class Slots:
         return new.manifest
 
     def roll_back(self, check: Check) -> Manifest:
-        """Run the bundle that ran before; `engine.rollback` says the rest."""
+        """Run the bundle that ran before; `device.rollback` says the rest."""
         with self._changing():
             state = self._state()
             if state is None or state.other not in state.installed:

@@ -276,6 +276,14 @@ def test_an_overlay_that_is_moved_away_and_back_is_noticed(store: Store, device:
     assert first_of(store, strange[0]) == "NEW"
 
 
+def test_nothing_older_is_installed_where_the_state_is_lost(build: Build, device: Path, first: Path) -> None:
+    edgesearch.install(build(3), device)
+    (device / "current").unlink()
+    with pytest.raises(DeviceError, match="has had 3"):
+        edgesearch.install(build(2), device)
+    assert edgesearch.install(build(3), device).sequence == 3
+
+
 def test_several_processes_may_be_the_first_to_teach(device: Path) -> None:
     for path in device.glob(f"{overlay.FILE}*"):
         path.unlink()
