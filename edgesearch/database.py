@@ -102,7 +102,7 @@ class Database:
             raise DeviceError(
                 f"{self.path}: cannot be used ({error}); check its space and permissions, and who else is writing."
             ) from error
-        except (sqlite3.Error, DamagedError) as error:
+        except (sqlite3.Error, UnicodeDecodeError, DamagedError) as error:  # SQLite quotes what it found
             raise DeviceError(
                 f"{self.path}: is damaged ({error}); restore it with its -wal and -shm, or move them away to go on "
                 "without what was taught here."
