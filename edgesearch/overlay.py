@@ -296,7 +296,7 @@ class Overlay:
 def _decoding() -> Iterator[None]:
     try:
         yield
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise DamagedError(str(error)) from error
 
 
@@ -304,7 +304,7 @@ def _last(database: sqlite3.Connection) -> tuple[int, bytes]:
     """Number and chain of the last line of the log."""
     row = database.execute("SELECT number, chain FROM event ORDER BY number DESC LIMIT 1").fetchone()
     number, chain = row or (0, b"")
-    if not isinstance(chain, bytes):
+    if number < 0 or not isinstance(chain, bytes):
         raise DamagedError("the last line of its log is cut off")
     return number, chain
 
