@@ -50,8 +50,7 @@ class Base:
         self.bundle, self.settings = bundle, settings
         with ThreadPoolExecutor(1) as pool:
             embedder = pool.submit(_embedder, bundle, settings)  # takes as long as all the rest
-            router = bundle.member(INDEX + ROUTER_FILE) if INDEX + ROUTER_FILE in bundle else None
-            self.index = CompactIndex.open(bundle.part(INDEX + ARRAYS_FILE), router)
+            self.index = open_index(bundle)
             self.local = LocalIndex.open(bundle.part(LOCAL_FILE)) if LOCAL_FILE in bundle else None
             self.calibration = _calibration(bundle)
             self._pictures = bundle.part(PICTURES)
@@ -115,6 +114,12 @@ class Base:
                 f"{path}: the index holds {len(self.index)} rows for model {self.index.space[:8]}, but there are "
                 f"{self.catalog.rows} pictures and model {self.embedder.space[:8]}; build the bundle again."
             )
+
+
+def open_index(bundle: Bundle) -> CompactIndex:
+    """The index of a bundle, read where it lies; raises BundleError."""
+    router = bundle.member(INDEX + ROUTER_FILE) if INDEX + ROUTER_FILE in bundle else None
+    return CompactIndex.open(bundle.part(INDEX + ARRAYS_FILE), router)
 
 
 def open_catalog(bundle: Bundle) -> Catalog:

@@ -15,14 +15,14 @@ from typing import BinaryIO
 import numpy as np
 
 from . import bundle, catalog, exchange, image, signing
-from .base import CATALOG, INDEX, MODEL, PICTURES, bindings
+from .base import CATALOG, INDEX, MODEL, PICTURES, bindings, open_index
 from .catalog import Entry, Picture, Product
 from .decision import Calibration, calibrate
 from .embedder import Embedder, copy_model, default_model
 from .errors import BundleError, CatalogError, ImageError
 from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
-from .index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
+from .index import CompactIndex
 from .local import FILE as LOCAL_FILE
 from .local import KEPT, MOST_KEPT, Codebook, Coded, LocalIndex, default_codebook, steady
 from .manifest import Manifest
@@ -130,9 +130,7 @@ def build(
 
 def _index(path: Path, space: str) -> CompactIndex:
     """That of a bundle of the same model."""
-    opened = bundle.Bundle(path)
-    router = opened.member(INDEX + ROUTER_FILE) if INDEX + ROUTER_FILE in opened else None
-    index = CompactIndex.open(opened.part(INDEX + ARRAYS_FILE), router)
+    index = open_index(bundle.Bundle(path))
     if index.space != space:
         raise BundleError(f"{path}: was built with another model; give one of this model, or leave out --like.")
     return index

@@ -11,6 +11,7 @@ import io
 import mmap
 import os
 import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from .arrays import Source
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"ESSEALED"
 PIECE = 1 << 16
+PORTION = 1 << 18  # bytes of a large part that are read at once
 HASH_BYTES = 32
 PIECES_KEPT = 64  # of a sealed file, opened: 4 MB
 _HEAD = struct.Struct("<8sQ")
@@ -155,6 +157,12 @@ class Part:
             return self.content.read(self._place.start + start, self._place.start + stop)
         except ValueError as error:
             raise BundleError(f"{self._name}: {error}; install the bundle again.") from error
+
+
+def portions(content: Source, start: int, stop: int) -> Iterator[memoryview]:
+    """Its bytes in turn, not all of them at once."""
+    for place in range(start, stop, PORTION):
+        yield content.read(place, min(place + PORTION, stop))
 
 
 def piece_hashes(data: memoryview) -> bytes:

@@ -39,6 +39,7 @@ import numpy as np
 from . import bundle, signing
 from .bundle import Bundle
 from .container import MANIFEST_FILE
+from .content import portions
 from .errors import BundleError
 from .manifest import Delta, Manifest, sha256
 
@@ -115,7 +116,8 @@ def rebuild(change: Bundle, base: Bundle, write: Callable[[memoryview], object])
         for _ in _steps(copies, sizes, promised.size):
             pass
         for step in _steps(copies, sizes, promised.size):
-            copied = _pieces(base, parts[step.part].start + step.start, step.copied)
+            start = parts[step.part].start + step.start
+            copied = portions(base.content, start, start + step.copied)
             for piece in itertools.chain(literals.read(step.taken), copied):
                 hashed.update(piece)
                 write(piece)
@@ -144,11 +146,6 @@ def _refuse(before: Bundle, after: Bundle, output: Path) -> None:
 def _parts(base: Bundle) -> dict[str, slice]:
     """Where in its file lies what can be copied of a bundle."""
     return {name: base.places[name] for name in (MANIFEST_FILE, *base.manifest.files)}
-
-
-def _pieces(base: Bundle, start: int, size: int) -> Iterator[memoryview]:
-    for place in range(start, start + size, CHUNK):
-        yield base.content.read(place, min(place + CHUNK, start + size))
 
 
 def _copies(before: Bundle, after: Bundle) -> Iterator[Copy]:

@@ -60,26 +60,31 @@ def log(device: str | os.PathLike[str], key: Key | None = None) -> list[Event]:
 
     Raises:  DeviceError: nothing is installed there, or a line of the log is not what was written.
     """
-    slots = Slots(Path(device), key)
-    slots.digests()
-    with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
+    with _installed(device, key) as overlay:
         return overlay.events()
 
 
 def taught(device: str | os.PathLike[str], key: Key | None = None) -> Taught:
     """What a device was taught, by SKU, and how long its log is; raises DeviceError."""
-    slots = Slots(Path(device), key)
-    slots.digests()
-    with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
+    with _installed(device, key) as overlay:
         return overlay.taught()
 
 
 def export(device: str | os.PathLike[str], folder: str | os.PathLike[str], key: Key | None = None) -> int:
     """Write what a device was taught into a new folder, for `build` to merge; as `exchange.export` says."""
+    with _installed(device, key) as overlay:
+        return exchange.export(overlay, Path(folder))
+
+
+def _installed(device: str | os.PathLike[str], key: Key | None) -> contextlib.closing[Overlay]:
+    """What a device was taught; raises DeviceError: nothing is installed there."""
     slots = Slots(Path(device), key)
     slots.digests()
-    with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
-        return exchange.export(overlay, Path(folder))
+    return _overlay(slots)
+
+
+def _overlay(slots: Slots) -> contextlib.closing[Overlay]:
+    return contextlib.closing(Overlay(slots.folder, slots.seal))
 
 
 @contextlib.contextmanager
@@ -93,7 +98,7 @@ def _logged(slots: Slots, what: str, who: str | None) -> Iterator[Check]:
         base = Base(bundle)
         try:
             base.self_test()
-            with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
+            with _overlay(slots) as overlay:
                 merged(base, overlay)
                 manifest = bundle.manifest
                 detail = {"name": manifest.name, "sequence": manifest.sequence, "manifest": bundle.digest}
@@ -106,7 +111,7 @@ def _logged(slots: Slots, what: str, who: str | None) -> Iterator[Check]:
         yield check
     except EdgeSearchError as error:
         if logged:
-            with contextlib.suppress(EdgeSearchError), contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
+            with contextlib.suppress(EdgeSearchError), _overlay(slots) as overlay:
                 overlay.record("failed", {"reason": str(error)}, who)
         raise
 
@@ -114,7 +119,7 @@ def _logged(slots: Slots, what: str, who: str | None) -> Iterator[Check]:
 def _had(slots: Slots) -> int:
     """The highest sequence number in the log: `current` may be lost."""
     had = [0]
-    with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
+    with _overlay(slots) as overlay:
         for event in overlay.events():
             if event.what == "install":
                 had.append(event.detail["sequence"])
@@ -126,7 +131,7 @@ def _had(slots: Slots) -> int:
 def _fold(slots: Slots) -> None:
     """Forget what all bundles of a device say by now."""
     with contextlib.ExitStack() as stack:
-        overlay = stack.enter_context(contextlib.closing(Overlay(slots.folder, slots.seal)))
+        overlay = stack.enter_context(_overlay(slots))
         catalogs, spaces = [], []
         for slot in slots.digests():
             bundle = stack.enter_context(contextlib.closing(slots.bundle(slot)))

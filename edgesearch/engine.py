@@ -21,7 +21,7 @@ from .errors import CatalogError, DeviceError
 from .gallery import VERIFIED, Beside, Found, Gallery, is_sure, merged
 from .image import Photo
 from .local import look
-from .overlay import Event, Overlay, Taught
+from .overlay import Event, Overlay
 from .sealing import Key
 from .settings import DEFAULT, ONE_LOOK, Settings
 from .slots import Slots, open_bundle
@@ -257,7 +257,7 @@ def _settings(path: Path, threads: int | None, given: Settings | None, bundle: B
 
 
 def _untaught(base: Base) -> Gallery:
-    return Gallery(base, 0, Beside.of(base.catalog, Taught()), {})
+    return Gallery(base, 0, Beside(), {})
 
 
 def _known(base: Base, sku: str) -> Product | None:

@@ -6,7 +6,7 @@ number is that of the base's catalogue, or one after them.
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -46,14 +46,14 @@ class Beside:
                 SKU; pictures: of those that were taught, the overlay's number, the name and the number of the product.
     """
 
-    products: dict[int, Product]
-    hidden: dict[str, list[int]]
-    pictures: list[tuple[int, str, int]]
+    products: dict[int, Product] = field(default_factory=dict)
+    hidden: dict[str, list[int]] = field(default_factory=dict)
+    pictures: list[tuple[int, str, int]] = field(default_factory=list)
 
     @classmethod
     def of(cls, catalog: Catalog, taught: Taught) -> "Beside":
         """Merge by the rules of `changes`."""
-        merged = cls({}, {}, [])
+        merged = cls()
         entered = catalog.named(taught.changes)
         for number, (sku, change) in enumerate(taught.changes.items(), len(catalog)):
             known = entered.get(sku)

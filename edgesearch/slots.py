@@ -17,7 +17,6 @@ From a delta the new bundle is made instead, with the one it changes, and then t
 import contextlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -27,19 +26,17 @@ from typing import BinaryIO
 
 from . import settings, signing
 from .bundle import Bundle, sync_folder
-from .content import Sealed, Sealer
+from .content import Sealed, Sealer, portions
 from .delta import rebuild
 from .errors import BundleError, DeviceError, EdgeSearchError, SignatureError
-from .manifest import Delta, Manifest, digest_of
+from .manifest import DIGEST, Delta, Manifest, digest_of
 from .sealing import KEY_FILE, Key, Seal, key_bytes
 from .settings import Place, Settings
 
 FORMAT = 2  # 1 had no hash of itself
 CURRENT, SLOTS, TRUSTED, LOCK, ENCRYPTED = "current", "slots", "trusted.pub", "lock", "encrypted"
 NAMES = ("a", "b")
-COPIED_AT_ONCE = 1 << 20  # bytes
 MAX_BYTES = 1 << 16  # of `current` and of the settings
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 Check = Callable[[Bundle], None]  # raises EdgeSearchError where a bundle does not do on this device what it promises
 
 
@@ -78,7 +75,7 @@ class State:
                 raise ValueError("its numbers changed")
             flags = (bool(table[name]) for name in ("trusting", "encrypted"))
             state = cls(table["slot"], int(table["highest"]), dict(table["installed"]), *flags)
-            odd = [key for key, digest in state.installed.items() if not (key in NAMES and _DIGEST.fullmatch(digest))]
+            odd = [key for key, digest in state.installed.items() if not (key in NAMES and DIGEST.fullmatch(digest))]
             if odd or state.slot not in state.installed:
                 raise ValueError(f"slots {odd or state.slot!r}")
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
@@ -299,8 +296,8 @@ class Slots:
             if base:
                 rebuild(bundle, base, write)
             else:
-                for start in range(0, size, COPIED_AT_ONCE):  # of what was verified, not of what has its name by now
-                    write(bundle.content.read(start, min(start + COPIED_AT_ONCE, size)))
+                for portion in portions(bundle.content, 0, size):  # what was verified, not what has its name by now
+                    write(portion)
         for folder in (path.parent.parent, self.folder):
             sync_folder(folder)
 
