@@ -160,7 +160,10 @@ def main() -> int:
 
 def _change(shop: Shop, device: Path, changes: "Synchronized[int]") -> None:
     """The life of the other process: newer and newer bundles, and now and then back."""
+    soak = multiprocessing.parent_process()
     for number in itertools.count(shops.BUNDLES + 1):
+        if soak is None or not soak.is_alive():  # it was killed
+            return
         edgesearch.install(shops.again(shop.folder, shop.folder / "newer.edge", number), device)
         time.sleep(PAUSE_S)
         if number % 3 == 0:
