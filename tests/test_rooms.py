@@ -16,36 +16,57 @@ RANK = {
     "sealing": 2, "pq": 2, "embedder": 2,
     "content": 3, "index": 3, "local": 3, "catalog": 3, "container": 4, "golden": 4, "decision": 4, "changes": 4,
     "bundle": 5, "overlay": 5, "answer": 5, "delta": 6, "base": 6, "exchange": 6, "slots": 7, "gallery": 7,
-    "engine": 8, "device": 8, "build": 9, "evaluate": 9, "doctor": 10, "cli": 11, "__init__": 12, "__main__": 12,
+    "engine": 8, "device": 8, "build": 9, "evaluate": 9, "doctor": 10,
+    "commands/options": 11, "commands/output": 11,
+    "commands/making": 12, "commands/running": 12, "commands/teaching": 12, "commands/asking": 12,
+    "cli": 13, "__init__": 14, "__main__": 14,
 }  # fmt: skip
 COMPILED = {"_kernel": 0, "_sift": 0, "_geometry": 0}
 USERS = {"PIL": {"image", "views"}, "onnxruntime": {"embedder"}, "usearch": {"index"}, "nacl": {"signing", "sealing"}}
 
 
-def imports(name: str, relative: bool) -> set[str]:
-    """First names imported by a module, from inside the package or from outside."""
+def nodes(name: str) -> list[ast.AST]:
+    """Everything in a module."""
+    return list(ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))))
+
+
+def rooms(name: str) -> set[str]:
+    """The modules of the package that a module imports, by their names in `RANK`."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and bool(node.level) is relative:
-            found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
-        elif isinstance(node, ast.Import) and not relative:
+    for node in nodes(name):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = (Path("/") / name).parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            module = folder.relative_to("/").as_posix()
+            whole = (PACKAGE / module).is_dir()
+            found |= {(folder / alias.name).relative_to("/").as_posix() for alias in node.names} if whole else {module}
+    return found
+
+
+def libraries(name: str) -> set[str]:
+    """What a module imports from outside the package."""
+    found: set[str] = set()
+    for node in nodes(name):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module).split(".")[0])
+        elif isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
     return found
 
 
 def test_every_module_has_a_rank() -> None:
-    assert {path.stem for path in PACKAGE.glob("*.py")} == set(RANK)
+    modules = {path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py")}
+    assert modules - {"commands/__init__"} == set(RANK)
 
 
 @pytest.mark.parametrize("name", RANK)
 def test_imports_point_down(name: str) -> None:
-    for other in imports(name, relative=True):
+    for other in rooms(name):
         assert (RANK | COMPILED)[other] < RANK[name], f"{name} must not import {other}"
 
 
 @pytest.mark.parametrize("name", RANK)
 def test_a_library_has_its_users(name: str) -> None:
-    outside = imports(name, relative=False)
+    outside = libraries(name)
     assert not {"torch", "onnx", "torchvision"} & outside
     for library, users in USERS.items():
         assert library not in outside or name in users

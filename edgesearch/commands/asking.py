@@ -1,0 +1,114 @@
+"""search, eval, inspect, verify: what is asked of a store."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from .. import catalog, device, engine, evaluate
+from ..answer import Answer
+from ..errors import EdgeSearchError
+from ..slots import Slots, open_bundle
+from .options import FAST, STORE, Adder, at_least_one
+from .output import Bar, failed, print_table
+
+
+def add(command: Adder) -> None:
+    """Add them."""
+    added = command("search", _search, "Find the product a photo shows.", "store.edge photo.jpg")
+    added.add_argument("store", type=Path, help=STORE)
+    added.add_argument("photo", nargs="+", help="picture file")
+    added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
+    added.add_argument("-k", type=at_least_one, default=5, help="products to show (default: 5)")
+    added.add_argument(
+        "--explain", type=Path, metavar="FOLDER", help="draw there, for each photo, what agrees and where"
+    )
+    added.add_argument("--json", action="store_true", help="one JSON object a photo")
+
+    added = command("eval", _eval, "Measure a store on photos of known products.", "store.edge queries.csv --json")
+    added.add_argument("store", type=Path, help=STORE)
+    added.add_argument("queries", type=Path, help="CSV of image,sku; an empty sku: not in this catalogue")
+    added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
+    added.add_argument("--json", action="store_true", help="one JSON object")
+
+    added = command("inspect", _inspect, "Say what a store holds.", "store.edge")
+    added.add_argument("store", type=Path, help=STORE)
+    added.add_argument("--json", action="store_true", help="one JSON object")
+
+    added = command("verify", _verify, "Check every byte of a store, and that its parts fit.", "store.edge")
+    added.add_argument("store", type=Path, help=STORE)
+    added.add_argument("--trust", type=Path, metavar="PUB", help="public key that must have signed it")
+
+
+def _search(options: argparse.Namespace) -> int:
+    status = 0
+    with engine.open(options.store) as store:
+        for photo in options.photo:
+            try:
+                answer = store.search(photo, k=options.k, fast=options.fast)
+            except EdgeSearchError as error:
+                status = failed(error)
+                continue
+            print(
+                json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else _shown(answer),
+                flush=True,
+            )
+            if options.explain:
+                options.explain.mkdir(parents=True, exist_ok=True)
+                (options.explain / f"{Path(photo).stem}.jpg").write_bytes(store.explain(photo, answer))
+    return status
+
+
+def _shown(answer: Answer) -> str:
+    lines = [f"{answer.photo}: {answer.decision} ({answer.elapsed_ms['total']:.1f} ms)"]
+    for place, match in enumerate(answer.matches, 1):
+        price = "" if match.price is None else f"  {match.price:.2f} {match.product.currency or ''}".rstrip()
+        agrees = f"  ({match.points} points of the print agree{', mirrored' * match.mirrored})" if match.points else ""
+        lines.append(f"  {place}  {match.score:.3f}  {match.sku}  {match.name}{price}{agrees}")
+    return "\n".join(lines)
+
+
+def _eval(options: argparse.Namespace) -> None:
+    queries = catalog.read_queries(options.queries)
+    with engine.open(options.store) as store, Bar("eval", "photo") as progress:
+        figures = evaluate.evaluate(store, queries, options.fast, progress).to_dict()
+    print_table(figures, options.json)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    bundle = open_bundle(options.store)
+    manifest, size = bundle.manifest, bundle.path.stat().st_size
+    bundle.close()
+    table: dict[str, Any] = {
+        "name": manifest.name,
+        "sequence": manifest.sequence,
+        "created": manifest.created,
+        "signed": bundle.signer is not None,
+        "signed_by": bundle.signer,
+        "next_key": manifest.next_key or None,
+        "size_bytes": size,
+        **_held(options.store),
+        **manifest.counts,
+        **manifest.accuracy,
+        **{f"decision {name}": value for name, value in manifest.calibration.items()},
+        **{f"{part} sha256": digest for part, digest in manifest.hashes.items()},
+        **{f"{name} bytes": entry.size for name, entry in manifest.files.items()},
+    }
+    print_table(table, options.json)
+
+
+def _held(store: Path) -> dict[str, Any]:
+    """What a device folder holds besides its bundle."""
+    if not store.is_dir():
+        return {}
+    taught = device.taught(store)
+    return {"encrypted": Slots(store).encrypted, "taught products": len(taught.changes), "log lines": taught.version}
+
+
+def _verify(options: argparse.Namespace) -> None:
+    with engine.open(options.store, trust=options.trust) as store:
+        store.bundle.verify()
+        store.self_test()
+        manifest, signer = store.bundle.manifest, store.bundle.signer
+    by = f"signed by {signer[:8]}" if signer else "not signed"
+    print(f"{options.store}: sound; {len(manifest.files)} files, {manifest.counts['products']} products, {by}.")

@@ -1,0 +1,42 @@
+"""What the commands say: answers to stdout, everything else to stderr."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def print_table(table: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(table, ensure_ascii=False))
+        return
+    for name, value in table.items():
+        print(f"{name:24} {value:.4f}" if isinstance(value, float) else f"{name:24} {'-' if value is None else value}")
+
+
+class Bar:
+    """A progress bar on stderr, where that is a terminal."""
+
+    def __init__(self, what: str, unit: str):
+        from tqdm import tqdm  # here, so that a search does not load it
+
+        self._bar = tqdm(desc=what, unit=unit, disable=None, leave=False)
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        return self._move
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def _move(self, done: int, total: int) -> None:
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+
+
+def say(text: object) -> None:
+    print("edgesearch:", " ".join(str(text).split()), file=sys.stderr)
+
+
+def failed(error: object) -> int:
+    say(error)
+    return 1
