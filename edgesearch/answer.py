@@ -16,7 +16,8 @@ class Match:
                 `Store.picture`, of a taught one below 0; base: digest of the bundle that was asked; points: places of
                 its print that agree with the photo, 0 where there are none or it was not compared; outline: where the
                 print is in the photo, four corners (x, y) in shares of its width and height, none without points;
-                mirrored: it is the photo's mirror image whose print agrees.
+                mirrored: it is the photo's mirror image whose print agrees; probability: that the photo shows this
+                product.
     """
 
     product: Product
@@ -27,6 +28,7 @@ class Match:
     points: int = 0
     outline: tuple[tuple[float, float], ...] = ()
     mirrored: bool = False
+    probability: float = 0.0
 
     @property
     def sku(self) -> str:
@@ -48,7 +50,7 @@ class Match:
         details = {key: value for key, value in vars(self.product).items() if key != "attributes"}
         found = {"sku": self.sku, "name": self.name, "score": round(self.score, 4), "image": self.image}
         found |= {"points": self.points, "outline": [[round(x, 4), round(y, 4)] for x, y in self.outline]}
-        found["mirrored"] = self.mirrored
+        found |= {"mirrored": self.mirrored, "probability": round(self.probability, 4)}
         return found | details | {"attributes": dict(self.product.attributes)}
 
 
@@ -56,16 +58,29 @@ class Match:
 class Answer:
     """What one photo found.
 
-    Attributes: photo: its name; matches: best first, kept even when the decision is "unknown"; elapsed_ms: by stage.
+    Attributes: photo: its name; matches: best first, kept even when the decision is "unknown"; elapsed_ms: by stage;
+                known: probability that the photo shows a product of the catalogue.
     """
 
     photo: str
     decision: Decision
     matches: tuple[Match, ...]
     elapsed_ms: dict[str, float]
+    known: float = 0.0
+
+    @property
+    def probability(self) -> float:
+        """That the photo shows the first match."""
+        return self.matches[0].probability if self.matches else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, as `edgesearch search --json` prints it."""
         elapsed = {stage: round(ms, 3) for stage, ms in self.elapsed_ms.items()}
         matches = [match.to_dict() for match in self.matches]
-        return {"photo": self.photo, "decision": self.decision, "matches": matches, "elapsed_ms": elapsed}
+        return {
+            "photo": self.photo,
+            "decision": self.decision,
+            "known": round(self.known, 4),
+            "matches": matches,
+            "elapsed_ms": elapsed,
+        }

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from . import bundle, catalog, exchange, image, signing
-from .base import CATALOG, INDEX, MODEL, PICTURES, bindings, open_index
+from .base import CATALOG, INDEX, MODEL, PICTURES, Base, bindings, open_index
+from .calibrate import FALSE_ACCEPTS, calibrate
 from .catalog import Entry, Picture, Product
-from .decision import Calibration, calibrate
+from .decision import ONE_PICTURE, Calibration
 from .embedder import Embedder, copy_model, default_model
 from .errors import BundleError, CatalogError, ImageError
 from .golden import FILE as GOLDEN_FILE
@@ -26,12 +27,9 @@ from .index import CompactIndex
 from .local import FILE as LOCAL_FILE
 from .local import KEPT, MOST_KEPT, Codebook, Coded, LocalIndex, default_codebook, steady
 from .manifest import Manifest
-from .views import cut_out, shelf_view
 
 PICTURE_SIDE = 224  # px; of the reference images kept for showing
 BATCH = 16
-CALIBRATION_PICTURES = 256
-VIEWS_PER_PICTURE = 2
 REASONS_SHOWN = 5
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
 
@@ -63,6 +61,8 @@ def build(
     sequence: int | None = None,
     merge: Sequence[Path] = (),
     like: Path | None = None,
+    queries: Path | None = None,
+    false_accepts: float = FALSE_ACCEPTS,
     seed: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> Built:
@@ -74,6 +74,8 @@ def build(
              sign: private key; next_key: public key that devices trust from this bundle on, besides that of `sign`;
              sequence: a device installs no bundle with a lower one; None for the seconds since 1970; merge: folders
              with what devices were taught, as `export` writes them;
+             queries: CSV of photos and their SKUs to calibrate with, None for the catalogue's own pictures;
+             false_accepts: share of photos of unknown products to take for known ones;
              like: a bundle whose index's quantizer and cells are kept, so that a delta from it is small.
     Raises:  CatalogError: the catalogue, or without `skip_bad` any of its pictures, cannot be used;
              ModelError: the model cannot be used; BundleError: the output cannot be written; SignatureError: a key
@@ -88,6 +90,9 @@ def build(
         raise BundleError(f"{output}: to bring a next key it must be signed by the one before; give --sign.")
     if sign:
         signing.sign(b"", sign)  # what is wrong with the key is said now, not after the pictures
+    photos = catalog.read_queries(queries) if queries else []
+    if not 0 < false_accepts < 1:
+        raise ValueError(f"false_accepts is {false_accepts}; expected a share above 0 and below 1.")
     following = signing.read_public(next_key) if next_key else ""
     entries, notes = exchange.merge(catalog.read_csv(catalogue), map(Path, merge))
     if not entries:
@@ -119,9 +124,10 @@ def build(
                 "pictures": len(embeddings),
                 "local_features": local.features if local else 0,
             },
-            "calibration": gallery.calibration().to_dict(),
+            "calibration": {},
             "accuracy": {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist},
         }
+        described["calibration"] = _calibration(stage, described, gallery.paths, photos, false_accepts).to_dict()
         manifest = bundle.write(output, stage, described, sign)
     used = {product.sku for product, _ in gallery.products}
     left_out = tuple(entry.product.sku for entry in entries if entry.product.sku not in used)
@@ -136,24 +142,32 @@ def _index(path: Path, space: str) -> CompactIndex:
     return index
 
 
+def _calibration(
+    stage: Path, described: dict[str, Any], paths: list[Path], queries: Sequence[tuple[Path, str]], false_accepts: float
+) -> Calibration:
+    """Ask what is to be written; calibrated or not, it finds the same."""
+    with tempfile.TemporaryDirectory(prefix="edgesearch-build-") as folder:
+        asked = Path(folder) / "asked.edge"
+        bundle.write(asked, stage, described | {"calibration": ONE_PICTURE.to_dict()})
+        with contextlib.closing(Base(bundle.Bundle(asked, whole=False))) as base:
+            return calibrate(base, paths, queries, false_accepts)
+
+
 @dataclass
 class _Gallery:
-    """What is read from the pictures, row after row; a row's product is its number in `products`."""
+    """What is read from the pictures, row after row."""
 
     products: list[tuple[Product, list[Picture]]] = field(default_factory=list)
-    owner: list[int] = field(default_factory=list)
     embeddings: list[np.ndarray] = field(default_factory=list)
-    glances: list[np.ndarray] = field(default_factory=list)
     prints: list[Coded] = field(default_factory=list)
-    view_owner: list[int] = field(default_factory=list)
-    view_embeddings: list[np.ndarray] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
-    def add_row(self, product: Product, source: str, start: int, size: int) -> None:
+    def add_row(self, product: Product, source: str, path: Path, start: int, size: int) -> None:
         if not self.products or self.products[-1][0] is not product:
             self.products.append((product, []))
-        self.products[-1][1].append(Picture(len(self.owner), source, start, size))
-        self.owner.append(len(self.products) - 1)
+        self.products[-1][1].append(Picture(len(self.paths), source, start, size))
+        self.paths.append(path)
 
     def golden(self, embedder: Embedder, index: CompactIndex, pictures: Path) -> Golden:
         """Ask some of the pictures as they are kept."""
@@ -166,15 +180,6 @@ class _Gallery:
 
             return Golden.ask(embedder, index, picture)
 
-    def calibration(self) -> Calibration:
-        """Calibrate on the views: each asked of the whole catalogue, its own product apart.
-
-        Of the pictures as they are: the rows hold views of the same make, which would flatter.
-        """
-        scores = np.concatenate(self.view_embeddings) @ np.concatenate(self.glances).T
-        own = np.array(self.view_owner)[:, None] == np.array(self.owner)[None]
-        return calibrate(np.where(own, scores, -np.inf).max(1), np.where(own, -np.inf, scores).max(1))
-
 
 def _read_gallery(
     entries: list[Entry],
@@ -186,9 +191,8 @@ def _read_gallery(
     progress: Progress,
 ) -> _Gallery:
     """Decode and embed every picture once; its small copy goes into the file `pictures`."""
-    gallery, rng = _Gallery(), np.random.default_rng(seed)
+    gallery = _Gallery()
     total = sum(len(entry.images) for entry in entries)
-    viewed = set(rng.choice(total, min(total, CALIBRATION_PICTURES), replace=False).tolist())
 
     def printed(pixels: np.ndarray) -> Coded:
         return codebook.encode(steady(pixels, local_features))
@@ -196,20 +200,11 @@ def _read_gallery(
     with open(pictures, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
         decoded = _decoded(entries, embedder, gallery.skipped)
         for batch in iter(lambda: list(itertools.islice(decoded, BATCH)), []):
-            rows, glances = embedder.embed_references([pixels for *_, pixels in batch], seed)
-            gallery.embeddings.append(rows)
-            gallery.glances.append(glances)
+            gallery.embeddings.append(embedder.embed_references([pixels for *_, pixels in batch], seed)[0])
             if local_features:
                 gallery.prints += pool.map(printed, (pixels for *_, pixels in batch))
-            photos = []
-            for number, product, source, pixels in batch:
-                gallery.add_row(product, source, file.tell(), _append(file, pixels))
-                if number in viewed or not gallery.view_owner:  # at least one, whatever was skipped
-                    cut = cut_out(pixels)
-                    photos += [shelf_view(cut, image.WORKING_SIDE, rng) for _ in range(VIEWS_PER_PICTURE)]
-                    gallery.view_owner += [gallery.owner[-1]] * VIEWS_PER_PICTURE
-            if photos:
-                gallery.view_embeddings.append(embedder.embed(photos))
+            for _, product, source, path, pixels in batch:
+                gallery.add_row(product, source, path, file.tell(), _append(file, pixels))
             progress(batch[-1][0] + 1, total)
     progress(total, total)
     return gallery
@@ -217,12 +212,12 @@ def _read_gallery(
 
 def _decoded(
     entries: list[Entry], embedder: Embedder, skipped: list[str]
-) -> Iterator[tuple[int, Product, str, np.ndarray]]:
-    """Number, product, name and pixels of every readable picture; of the others the reason goes into `skipped`."""
+) -> Iterator[tuple[int, Product, str, Path, np.ndarray]]:
+    """Number, product, name, path and pixels of every readable picture; why the others are not goes into `skipped`."""
     pictures = ((entry.product, source, path) for entry in entries for source, path in entry.images)
     for number, (product, source, path) in enumerate(pictures):
         try:
-            yield number, product, source, embedder.read(path)
+            yield number, product, source, path, embedder.read(path)
         except ImageError as error:
             skipped.append(f"{product.sku}: {error}")
 

@@ -271,6 +271,17 @@ class Catalog:
         """The number of the product that a row of the index shows."""
         return int(self._owner[row])
 
+    @property
+    def owners(self) -> np.ndarray:
+        """The number of the product that each row shows: (N,) int32."""
+        return self._owner
+
+    def rows_of(self, products: Sequence[int]) -> np.ndarray:
+        """The rows of these products, by their numbers: (R,) int64."""
+        asked = np.zeros(len(self), bool)
+        asked[list(products)] = True
+        return np.flatnonzero(asked[self._owner])
+
     def find(self, rows: Sequence[int]) -> list[tuple[Product, Picture]]:
         """The product and the picture of each row, in the order asked."""
         columns = ", ".join(_COLUMNS)

@@ -18,7 +18,7 @@ from .bundle import Bundle
 from .catalog import Product
 from .changes import Change
 from .errors import CatalogError, DeviceError
-from .gallery import VERIFIED, Beside, Found, Gallery, is_sure, merged
+from .gallery import VERIFIED, Beside, Gallery, is_sure, merged
 from .image import Photo
 from .local import look
 from .overlay import Event, Overlay
@@ -93,13 +93,12 @@ class Store:
         found = list(gallery.by_product(near).values())
         if base.local is not None and not fast and not is_sure(found):
             found = _timed(elapsed, "print", lambda: gallery.verified(near, look(pixels, objects[0]), embedding))
+        found, known = _timed(elapsed, "decision", lambda: gallery.judged(found, embedding))
         base.let_go()
         matches = _timed(elapsed, "catalog", lambda: gallery.matches(found[:k], pixels.shape[:2]))
         elapsed["total"] = sum(elapsed.values())
-        scores = np.array([one.score for one in found[:2]])
-        best = found[0] if found else Found(0, -1.0)  # all may be removed
-        decision = base.calibration.decide(scores, best.cosine, best.evidence.points)
-        return Answer(_photo_name(photo), decision, matches, elapsed)
+        decision = base.calibration.decide(np.array([one.probability for one in found]))
+        return Answer(_photo_name(photo), decision, matches, elapsed, known)
 
     def skus(self) -> set[str]:
         """The SKUs of all products that can be found."""

@@ -13,9 +13,11 @@ import numpy as np
 from .answer import Match
 from .base import Base, Reference
 from .catalog import Catalog, Picture, Product
+from .decision import CONSIDERED
 from .errors import DeviceError
 from .index import Hits
-from .local import NOTHING, Evidence, LocalIndex, Print
+from .local import NOTHING, Evidence, LocalIndex, Print, look
+from .looks import Square
 from .overlay import Overlay, Taught
 
 ROWS_PER_RESULT = 4  # rows asked of the index for each product wanted, before asking again for more
@@ -26,11 +28,12 @@ NAMED = 10  # and pictures that share most visual words
 
 @dataclass(frozen=True)
 class Found:
-    """A product's best picture, and what its print has in common with the photo."""
+    """A product's best picture, what its print has in common with the photo, and how likely it is the product."""
 
     row: int
     cosine: float
     evidence: Evidence = NOTHING
+    probability: float = 0.0
 
     @property
     def score(self) -> float:
@@ -108,8 +111,46 @@ class Gallery:
         """The first picture of each product speaks for it."""
         first: dict[int, Found] = {}
         for one in pictures:
-            first.setdefault(self._owner(one.row), one)
+            first.setdefault(self.owner(one.row), one)
         return first
+
+    def recognise(self, pixels: np.ndarray, embedding: np.ndarray, part: Square) -> list[Found]:
+        """The products a photo may show, by score: as a search does; pixels: (H, W, 3) uint8; part: the object."""
+        near = self.nearest(embedding, CONSIDERED)
+        found = list(self.by_product(near).values())
+        if self.base.local is not None and not is_sure(found):
+            found = self.verified(near, look(pixels, part), embedding)
+        return found[:CONSIDERED]
+
+    def judged(self, found: list[Found], embedding: np.ndarray) -> tuple[list[Found], float]:
+        """The products by the probability that the photo shows them, and that it shows one of the catalogue's."""
+        considered = found[:CONSIDERED]
+        likely = self.base.calibration.probabilities(self.evidence(considered, embedding))
+        judged = [replace(one, probability=p) for one, p in zip(considered, likely.tolist(), strict=True)]
+        return sorted(judged, key=lambda one: -one.probability) + found[CONSIDERED:], float(likely.sum())
+
+    def evidence(self, found: Sequence[Found], embedding: np.ndarray) -> np.ndarray:
+        """What speaks for each product.
+
+        Returns: (P, 3) float64: cosine of its nearest picture and of the mean of its pictures, and the share of the
+                 print that agrees.
+        """
+        means = self._mean_cosines(found, embedding)
+        rows = [(one.cosine, mean, one.evidence.share) for one, mean in zip(found, means, strict=True)]
+        return np.array(rows, np.float64).reshape(-1, 3)
+
+    def _mean_cosines(self, found: Sequence[Found], embedding: np.ndarray) -> list[float]:
+        """The cosine of a photo and the mean of each product's pictures."""
+        products = [self.owner(one.row) for one in found]
+        rows = self.base.catalog.rows_of([product for product in products if product < len(self.base.catalog)])
+        rows = rows[self._shown[rows]]
+        taught = [place for place, (_, _, product) in enumerate(self._beside.pictures) if product in products]
+        owners = np.array([self.owner(row) for row in [*rows.tolist(), *(self._first + place for place in taught)]])
+        if len(owners) == len(products):  # one picture each
+            return [one.cosine for one in found]
+        vectors = np.concatenate([self.base.index.vectors(rows), self._embeddings[taught]])
+        sums = [vectors[owners == product].sum(0) for product in products]
+        return [float(one @ embedding[0] / np.linalg.norm(one)) for one in sums]
 
     def verified(self, near: list[Found], photo: Print, embedding: np.ndarray) -> list[Found]:
         """The products of these pictures and of those that visual words name, as their print orders them.
@@ -134,7 +175,7 @@ class Gallery:
         return tuple(self._match(one, entered.get(one.row), shares) for one in found)
 
     def _match(self, one: Found, entered: tuple[Product, Picture] | None, shares: np.ndarray) -> Match:
-        changed = self._beside.products.get(self._owner(one.row))
+        changed = self._beside.products.get(self.owner(one.row))
         if entered:
             product, source, row = changed or entered[0], entered[1].source, one.row
         else:
@@ -143,9 +184,11 @@ class Gallery:
             product, source, row = changed, f"{name}.jpg", -picture
         outline = tuple((x, y) for x, y in (one.evidence.outline * shares).tolist())
         evidence, base = one.evidence, self.base.bundle.digest
-        return Match(product, one.score, source, row, base, evidence.points, outline, evidence.mirrored)
+        return Match(
+            product, one.score, source, row, base, evidence.points, outline, evidence.mirrored, one.probability
+        )
 
-    def _owner(self, row: int) -> int:
+    def owner(self, row: int) -> int:
         """The number of a row's product."""
         own = row - self._first
         return self.base.catalog.owner(row) if own < 0 else self._beside.pictures[own][2]

@@ -15,6 +15,7 @@ N rows, D dimensions, M subquantizers, C cells, B queries, k results. Scores are
 from __future__ import annotations  # numpy loads its random numbers when an annotation names them
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,6 +165,18 @@ class CompactIndex:
             rows = np.pad(rows, missing, constant_values=NO_ROW)
             scores = np.pad(scores, missing, constant_values=-np.inf)
         return Hits(rows, scores)
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """The vectors of these rows as they are kept, from int8: (R,) int64 -> (R, D) float32, unit rows."""
+        kept = self.blocks.vectors[self._places[rows]].astype(np.float32)
+        return kept / np.linalg.norm(kept, axis=1, keepdims=True)
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """Where each row lies in the blocks: (N,) int32."""
+        places, filled = np.empty(self.size, np.int32), np.flatnonzero(self.blocks.rows >= 0)
+        places[self.blocks.rows[filled]] = filled
+        return places
 
     def let_go(self) -> None:
         """Take out of memory what the last searches read of a large index's vectors; to read it again costs 0.2 ms."""

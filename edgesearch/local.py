@@ -123,10 +123,15 @@ class Evidence(NamedTuple):
     outline: np.ndarray
     mirrored: bool = False
 
+    @property
+    def share(self) -> float:
+        """How much of the print agrees, from 0 to 1."""
+        weight = max(0.0, self.weight - CHANCE)
+        return weight / (weight + ENOUGH)
+
     def raise_score(self, cosine: float) -> float:
         """The score of the picture: its cosine, and the nearer to 1 the more its print agrees."""
-        weight = max(0.0, self.weight - CHANCE)
-        return cosine + (1 - cosine) * weight / (weight + ENOUGH)
+        return cosine + (1 - cosine) * self.share
 
 
 NOTHING = Evidence(0, 0.0, np.empty((0, 2)))

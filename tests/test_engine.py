@@ -37,7 +37,7 @@ def test_an_answer_says_everything(shop: Path, tiny_edge: Path) -> None:
     with edgesearch.open(tiny_edge) as store:
         answer = store.search(photo, k=3)
         assert len(answer.matches) == 3
-        assert list(answer.elapsed_ms) == ["image", "embed", "index", "print", "catalog", "total"]
+        assert list(answer.elapsed_ms) == ["image", "embed", "index", "print", "decision", "catalog", "total"]
         scores = [match.score for match in answer.matches]
         assert scores == sorted(scores, reverse=True)
         table = json.loads(json.dumps(answer.to_dict()))

@@ -16,7 +16,7 @@ RANK = {
     "sealing": 2, "pq": 2, "embedder": 2,
     "content": 3, "index": 3, "local": 3, "catalog": 3, "container": 4, "golden": 4, "decision": 4, "changes": 4,
     "bundle": 5, "overlay": 5, "answer": 5, "delta": 6, "base": 6, "exchange": 6, "slots": 7, "gallery": 7,
-    "engine": 8, "device": 8, "build": 9, "evaluate": 9, "doctor": 10,
+    "calibrate": 8, "engine": 8, "device": 8, "build": 9, "evaluate": 9, "doctor": 10,
     "commands/options": 11, "commands/output": 11,
     "commands/making": 12, "commands/running": 12, "commands/teaching": 12, "commands/asking": 12,
     "cli": 13, "__init__": 14, "__main__": 14,

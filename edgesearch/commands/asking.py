@@ -64,7 +64,7 @@ def _shown(answer: Answer) -> str:
     for place, match in enumerate(answer.matches, 1):
         price = "" if match.price is None else f"  {match.price:.2f} {match.product.currency or ''}".rstrip()
         agrees = f"  ({match.points} points of the print agree{', mirrored' * match.mirrored})" if match.points else ""
-        lines.append(f"  {place}  {match.score:.3f}  {match.sku}  {match.name}{price}{agrees}")
+        lines.append(f"  {place}  {match.probability:4.0%}  {match.sku}  {match.name}{price}{agrees}")
     return "\n".join(lines)
 
 

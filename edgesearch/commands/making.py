@@ -1,10 +1,12 @@
 """keygen, build, delta: what is done where bundles are built."""
 
 import argparse
+import math
 from pathlib import Path
 
 from .. import signing
 from ..build import build
+from ..calibrate import FALSE_ACCEPTS
 from ..delta import delta
 from ..local import KEPT, MOST_KEPT
 from .options import Adder, at_least_one
@@ -26,6 +28,19 @@ def add(command: Adder) -> None:
     added.add_argument("--next-key", type=Path, metavar="PUB", help="public key that devices trust from this bundle on")
     added.add_argument(
         "--sequence", type=at_least_one, metavar="N", help="devices take no lower one (default: seconds since 1970)"
+    )
+    added.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="QUERIES",
+        help="CSV of image,sku: photos to learn from when to accept (default: the catalogue's own pictures)",
+    )
+    added.add_argument(
+        "--false-accepts",
+        type=_share,
+        default=FALSE_ACCEPTS,
+        metavar="X",
+        help=f"share of photos of unknown products to take for known ones (default: {FALSE_ACCEPTS})",
     )
     added.add_argument(
         "--merge-overlay", type=Path, nargs="+", default=[], metavar="FOLDER", help="what `overlay export` wrote"
@@ -74,6 +89,8 @@ def _build(options: argparse.Namespace) -> None:
             sequence=options.sequence,
             merge=options.merge_overlay,
             like=options.like,
+            queries=options.calibrate,
+            false_accepts=options.false_accepts,
             progress=progress,
         )
     for reason in built.skipped:
@@ -93,6 +110,16 @@ def _delta(options: argparse.Namespace) -> None:
     delta(options.old, options.new, options.output, options.sign)
     size, full = (path.stat().st_size for path in (options.output, options.new))
     print(f"{options.output}: {size:,} bytes instead of {full:,}, for devices that have {options.old}.")
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share above 0 and below 1")
+    return share
 
 
 def _features(text: str) -> int:

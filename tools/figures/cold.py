@@ -12,7 +12,7 @@ from edgesearch import bundle, catalog, doctor, image
 from edgesearch.base import CATALOG, INDEX, MODEL, PICTURES, bindings
 from edgesearch.build import PICTURE_SIDE
 from edgesearch.catalog import Picture, Product
-from edgesearch.decision import Calibration
+from edgesearch.decision import ONE_PICTURE
 from edgesearch.embedder import Embedder, copy_model, default_model
 from edgesearch.golden import FILE as GOLDEN_FILE
 from edgesearch.golden import Golden
@@ -78,7 +78,7 @@ def made_device(products: int, folder: Path, seed: int) -> Path:
         "created": "",
         "hashes": bindings(embedder, index, local),
         "counts": {"products": products, "pictures": products},
-        "calibration": Calibration(0.5, 0.01, 0.0, 0.0).to_dict(),
+        "calibration": ONE_PICTURE.to_dict(),
         "accuracy": {},
     }
     bundle.write(folder / "made.edge", stage, described)
