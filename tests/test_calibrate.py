@@ -60,8 +60,9 @@ def test_probabilities_mean_what_they_say() -> None:
     given = [found.probabilities(one.evidence) for one in asked]
     likely = np.array([one.max() for one in given])
     right = np.array([one.right == likely.argmax() for one, likely in zip(asked, given, strict=True)])
-    for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 0.6), (0.6, 1.0)):
+    for low, high in ((0.1, 0.3), (0.3, 0.6), (0.6, 1.0)):
         some = (likely >= low) & (likely < high)
+        assert some.sum() > 100
         assert right[some].mean() == pytest.approx(likely[some].mean(), abs=0.06)
 
 
