@@ -19,6 +19,7 @@ import numpy as np
 from .errors import CatalogError
 
 FORMAT = 1
+PORTION = 1024  # products read at once
 _SCHEMA = f"""
 PRAGMA user_version = {FORMAT};
 CREATE TABLE product (
@@ -267,6 +268,11 @@ class Catalog:
         """Number of reference pictures."""
         return len(self._owner)
 
+    @property
+    def owners(self) -> np.ndarray:
+        """(N,) int32: the number of the product that each row of the index shows."""
+        return self._owner
+
     def owner(self, row: int) -> int:
         """The number of the product that a row of the index shows."""
         return int(self._owner[row])
@@ -304,6 +310,16 @@ class Catalog:
             return entered
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged(error) from error
+
+    def products(self) -> Iterator[tuple[int, Product]]:
+        """All products by number, read in portions."""
+        sql = f"SELECT {', '.join(_COLUMNS)}, attributes FROM product WHERE number BETWEEN ? AND ? ORDER BY number"
+        for first in range(0, self._count, PORTION):
+            for number, (*cells, attributes) in enumerate(self._query(sql, first, first + PORTION - 1), first):
+                try:
+                    yield number, _stored(cells, attributes)
+                except (ValueError, TypeError, AttributeError, RecursionError) as error:
+                    raise self._damaged(error) from error
 
     def skus(self) -> set[str]:
         """All SKUs."""

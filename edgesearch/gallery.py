@@ -5,7 +5,7 @@ number is that of the base's catalogue, or one after them.
 """
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -90,6 +90,35 @@ class Gallery:
         """Of all products that are shown."""
         own = {product.sku for product in self._beside.products.values()}
         return (self.base.catalog.skus() | own) - self._beside.hidden.keys()
+
+    def product(self, sku: str) -> tuple[int, Product] | None:
+        """The number of a product, and how it is shown; None where it is not."""
+        entered = self.base.catalog.named([sku]).get(sku)
+        if sku in self._beside.hidden:
+            return None
+        own = ((number, product) for number, product in self._beside.products.items() if product.sku == sku)
+        return next(own, (entered.number, entered.product) if entered else None)
+
+    def products(self) -> Iterator[tuple[int, Product]]:
+        """All products that are shown, by number."""
+        changed = self._beside.products
+        for number, product in self.base.catalog.products():
+            if number not in changed and product.sku not in self._beside.hidden:
+                yield number, product
+        yield from changed.items()
+
+    def owners(self) -> np.ndarray:
+        """(R,) int32: the number of each row's product, -1 of rows that are not shown."""
+        known = np.where(self._shown, self.base.catalog.owners, -1)
+        return np.concatenate([known, np.array([number for _, _, number in self._beside.pictures], np.int32)])
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """(R,) int -> (R, D) float32, unit rows."""
+        known = rows < self._first
+        found = np.empty((len(rows), self.base.index.dim), np.float32)
+        found[known] = self.base.index.vectors(rows[known])
+        found[~known] = self._embeddings[rows[~known] - self._first]
+        return found
 
     def nearest(self, embedding: np.ndarray, k: int) -> list[Found]:
         """The nearest pictures, nearest first: enough of them to show k products, where there are as many.

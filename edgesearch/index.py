@@ -165,6 +165,13 @@ class CompactIndex:
             scores = np.pad(scores, missing, constant_values=-np.inf)
         return Hits(rows, scores)
 
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """The vectors of these rows as they are kept, from int8: (R,) int -> (R, D) float32, unit rows."""
+        places, filled = np.empty(self.size, np.int32), np.flatnonzero(self.blocks.rows >= 0)
+        places[self.blocks.rows[filled]] = filled
+        kept = self.blocks.vectors[places[rows]].astype(np.float32)
+        return kept / np.linalg.norm(kept, axis=1, keepdims=True)
+
     def let_go(self) -> None:
         """Take out of memory what the last searches read of a large index's vectors; to read it again costs 0.2 ms."""
         if self.rows:

@@ -16,10 +16,10 @@ RANK = {
     "sealing": 2, "pq": 2, "embedder": 2,
     "content": 3, "index": 3, "local": 3, "catalog": 3, "container": 4, "golden": 4, "decision": 4, "changes": 4,
     "bundle": 5, "overlay": 5, "answer": 5, "delta": 6, "base": 6, "exchange": 6, "slots": 7, "gallery": 7,
-    "engine": 8, "device": 8, "build": 9, "evaluate": 9, "doctor": 10,
-    "commands/options": 11, "commands/output": 11,
-    "commands/making": 12, "commands/running": 12, "commands/teaching": 12, "commands/asking": 12,
-    "cli": 13, "__init__": 14, "__main__": 14,
+    "taste": 6, "profile": 7, "similar": 8, "engine": 9, "device": 8, "build": 10, "evaluate": 10, "doctor": 11,
+    "commands/options": 12, "commands/output": 12,
+    "commands/making": 13, "commands/running": 13, "commands/teaching": 13, "commands/asking": 13,
+    "commands/liking": 13, "cli": 14, "__init__": 15, "__main__": 15,
 }  # fmt: skip
 COMPILED = {"_kernel": 0, "_sift": 0, "_geometry": 0}
 USERS = {"PIL": {"image", "views"}, "onnxruntime": {"embedder"}, "usearch": {"index"}, "nacl": {"signing", "sealing"}}

@@ -1,0 +1,188 @@
+"""Alternatives to a product: what looks like it, among those that are wanted, and not all the same.
+
+A product looks like the mean of its pictures, those that were taught included. Of the nearest products those are
+chosen one after the other that are near it and far from those already chosen: maximal marginal relevance (Carbonell and
+Goldstein, SIGIR 1998). Both are cosines, and a choice weighs `RELEVANCE` of the first against the rest of the second.
+They are shown nearest first.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from .answer import Match
+from .catalog import Product
+from .embedder import unit
+from .errors import CatalogError
+from .gallery import ROWS_PER_RESULT, Found, Gallery
+from .taste import Taste
+
+RELEVANCE = 0.7  # of 1; 1 is the nearest, however alike
+POOL = 4  # products to choose each of the k from
+
+_CONDITIONS: Mapping[str, Callable[[Product, Product], bool]] = {
+    "cheaper": lambda one, than: _priced_alike(one, than) and (one.price or 0.0) < (than.price or 0.0),
+    "other_brand": lambda one, than: _word(one.brand) not in ("", _word(than.brand)),
+    "same_category": lambda one, than: _word(one.category) == _word(than.category),
+    "in_stock": lambda one, _: (one.stock or 0) > 0,
+}
+_NEEDED = {"cheaper": "price", "other_brand": "brand", "same_category": "category"}  # of the product itself
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which alternatives to a product are wanted. What the catalogue does not say of one is not taken for granted.
+
+    Attributes: cheaper: it has a price, in the product's currency, and a lower one; other_brand: it has a brand, and
+                another; same_category: it has the product's; in_stock: it is known that there is one at least.
+    """
+
+    cheaper: bool = False
+    other_brand: bool = False
+    same_category: bool = False
+    in_stock: bool = False
+
+    @property
+    def conditions(self) -> list[str]:
+        """The names of those that are set."""
+        return [name for name, wanted in asdict(self).items() if wanted]
+
+    def of(self, one: Product, than: Product) -> tuple[bool, ...]:
+        """Which of the conditions one product satisfies as an alternative to another."""
+        return tuple(_CONDITIONS[name](one, than) for name in self.conditions)
+
+
+def similar(
+    gallery: Gallery, sku: str, k: int, wanted: Wanted, taste: Taste | None, relevance: float = RELEVANCE
+) -> tuple[Match, ...]:
+    """At most k alternatives to a product, best first; fewer only where no more are wanted ones.
+
+    Args:    taste: moves the order a little; None: it does not; relevance: as `diverse` has it.
+    Raises:  CatalogError: no product of that SKU is shown, it lacks what a condition compares, or no other satisfies
+             them all.
+    """
+    known = gallery.product(sku)
+    if known is None:
+        raise CatalogError(f"{sku}: no product of that SKU is here; check it, or enrol the product.")
+    number, product = known
+    owners = gallery.owners()
+    own = unit(gallery.vectors(np.flatnonzero(owners == number)).mean(0, keepdims=True))[0]
+    mask = _wanted(gallery, number, product, wanted)[owners]
+    rows = _near(gallery, owners, mask, own, k * POOL)
+    found, centres = _centres(gallery, owners, rows, own)
+    first = np.argsort([-one.cosine for one in found], kind="stable")[: k * POOL]
+    matches, centres = gallery.matches([found[place] for place in first], (1, 1)), centres[first]
+    scores = np.array([match.score + (taste.lift(match.product) if taste else 0.0) for match in matches])
+    chosen = diverse(scores, centres, k, relevance)
+    return tuple(matches[place] for place in sorted(chosen, key=lambda place: -scores[place]))
+
+
+def diverse(scores: np.ndarray, centres: np.ndarray, k: int, relevance: float = RELEVANCE) -> list[int]:
+    """Choose k of some products by maximal marginal relevance.
+
+    Args:    scores: (P,) float; centres: (P, D) float32, unit rows; relevance: share of the score in a choice.
+    Returns: their places in the order they were chosen, the highest score first; all of them where P < k.
+    """
+    chosen: list[int] = []
+    worth, nearest = relevance * scores, np.full(len(scores), -1.0)
+    for _ in range(min(k, len(scores))):
+        place = int(np.argmax(worth - (1 - relevance) * nearest))
+        chosen.append(place)
+        nearest = np.maximum(nearest, centres @ centres[place])
+        worth[place] = -np.inf
+    return chosen
+
+
+def _wanted(gallery: Gallery, number: int, product: Product, wanted: Wanted) -> np.ndarray:
+    """Whether each product is wanted, by its number, and last, for -1, that what is not shown is not."""
+    owners, asked = gallery.owners(), wanted.conditions
+    satisfied: Counter[tuple[bool, ...]] = Counter()
+    admitted = np.zeros(max(owners.max(initial=0), len(gallery.base.catalog)) + 2, bool)
+    if not asked:
+        admitted[owners] = True
+        admitted[[number, -1]] = False
+        satisfied[()] = int(admitted.sum())
+    else:
+        lacking = [name for name in asked if name in _NEEDED and getattr(product, _NEEDED[name]) is None]
+        if lacking:
+            detail = _NEEDED[lacking[0]]
+            raise CatalogError(
+                f"{product.sku}: has no {detail}, so no product is {_named(lacking[0])}; leave that out, or give it "
+                f"a {detail}."
+            )
+        for other, one in gallery.products():
+            if other != number:
+                satisfied[wanted.of(one, product)] += 1
+                admitted[other] = all(wanted.of(one, product))
+    if not admitted.any():
+        raise CatalogError(_nothing(product, asked, satisfied))
+    return admitted
+
+
+def _nothing(product: Product, asked: list[str], satisfied: Counter[tuple[bool, ...]]) -> str:
+    """Which condition leaves nothing, and what would do.
+
+    Args:    satisfied: how many of the other products satisfy which of the conditions.
+    """
+    total = satisfied.total()
+    if not total:
+        return f"{product.sku}: is the only product that is shown here; there is none to compare it with."
+    alone = [sum(count for which, count in satisfied.items() if which[place]) for place in range(len(asked))]
+    without = [
+        sum(count for which, count in satisfied.items() if all(which[:place] + which[place + 1 :]))
+        for place in range(len(asked))
+    ]
+    place = int(np.argmax(without))
+    best = f'leave out "{_named(asked[place])}", and {without[place]} are left'
+    if not without[place]:
+        best = "leave out more than one of them"
+    counts = ", ".join(f"{_named(name)}: {count}" for name, count in zip(asked, alone, strict=True))
+    return f"{product.sku}: none of the {total} other products satisfies all that is asked ({counts}); {best}."
+
+
+def _near(gallery: Gallery, owners: np.ndarray, mask: np.ndarray, own: np.ndarray, products: int) -> np.ndarray:
+    """Rows of the mask nearest to an embedding, of so many products at least, or all there are; (R,) int.
+
+    All that is taught is among them.
+    """
+    index, first = gallery.base.index, len(gallery.base.index)
+    allowed, taught = index.allow(mask[:first]), first + np.flatnonzero(mask[first:])
+    asked = products * ROWS_PER_RESULT
+    while asked < allowed.count:
+        hits = index.search(own[None], asked, allowed=allowed).rows[0]
+        rows = np.concatenate([hits[hits >= 0], taught])
+        if len(np.unique(owners[rows])) >= products:
+            return rows
+        asked *= 4
+    return np.flatnonzero(mask)
+
+
+def _centres(gallery: Gallery, owners: np.ndarray, rows: np.ndarray, own: np.ndarray) -> tuple[list[Found], np.ndarray]:
+    """The products of some rows: each as its picture that is nearest to an embedding, with the cosine of its mean.
+
+    Returns: and the (P, D) means of all their pictures, unit rows.
+    """
+    numbers = np.unique(owners[rows])
+    every = np.flatnonzero(np.isin(owners, numbers))
+    vectors, product = gallery.vectors(every), np.searchsorted(numbers, owners[every])
+    sums = np.zeros((len(numbers), len(own)), np.float32)
+    np.add.at(sums, product, vectors)
+    centres, best = unit(sums), np.empty(len(numbers), np.int64)
+    order = np.argsort(vectors @ own, kind="stable")
+    best[product[order]] = every[order]  # of several the last, which is the nearest, stays
+    return [Found(*one) for one in zip(best.tolist(), (centres @ own).tolist(), strict=True)], centres
+
+
+def _priced_alike(one: Product, other: Product) -> bool:
+    priced = one.price is not None and other.price is not None
+    return priced and _word(one.currency) == _word(other.currency)
+
+
+def _word(text: str | None) -> str:
+    return (text or "").strip().casefold()
+
+
+def _named(condition: str) -> str:
+    return condition.replace("_", " ")
