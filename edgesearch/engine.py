@@ -112,8 +112,7 @@ class Store:
         scores = np.array([one.score for one in found[:2]])
         best = found[0] if found else Found(0, -1.0)  # all may be removed
         decision = base.calibration.decide(scores, best.cosine, best.evidence.points)
-        if taste:
-            matches = taste.ranked(matches, sure=decision == "match")[:k]
+        matches = taste.ranked(matches)[:k] if taste else matches
         return Answer(_photo_name(photo), decision, matches, elapsed)
 
     def similar(
