@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ import edgesearch
 from edgesearch import CatalogError, Store
 from edgesearch.catalog import Product, read_csv
 from edgesearch.cli import main
+from edgesearch.gallery import Gallery
 from edgesearch.index import CompactIndex
-from edgesearch.similar import Wanted, diverse
+from edgesearch.similar import Wanted, _near, diverse
 
 from .conftest import TINY_MODEL
 
@@ -147,6 +150,25 @@ def test_vectors_of_rows_are_those_that_were_put_in() -> None:
     np.testing.assert_allclose(index.vectors(rows), x[rows], atol=0.01)  # int8
     assert index.cells > 1
     assert index.vectors(rows[:0]).shape == (0, 8)
+
+
+def test_a_product_with_very_many_pictures_and_a_filter_leave_as_many_as_are_wanted() -> None:
+    rng = np.random.default_rng(0)
+    own, own[0] = np.zeros(8, np.float32), 1
+    x = rng.standard_normal((8300, 8)).astype(np.float32)
+    x[:400] = own + 0.01 * x[:400]  # of one product, nearer than all others
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    index = CompactIndex.build(x, "space")
+    gallery = cast(Gallery, SimpleNamespace(base=SimpleNamespace(index=index)))
+    owners = np.concatenate([np.zeros(400, np.int32), np.arange(1, 7901, dtype=np.int32), np.full(5, 9000, np.int32)])
+    for one_of in (1, 3, 500):
+        mask = (owners % one_of == 0) & (np.arange(len(owners)) != len(owners) - 1)
+        rows = _near(gallery, owners, mask, own, 20)
+        assert mask[rows].all()
+        assert {8300, 8301, 8302, 8303} & set(rows.tolist()) == set(np.flatnonzero(mask)[np.flatnonzero(mask) >= 8300])
+        others = np.flatnonzero(mask[:8300] & (owners[:8300] > 0))
+        nearest = others[np.argsort(-x[others] @ own)][:15]
+        assert len(set(nearest.tolist()) & set(rows.tolist())) >= 14  # as exact as the index is
 
 
 def test_what_is_not_known_satisfies_nothing() -> None:
