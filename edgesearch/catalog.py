@@ -311,15 +311,16 @@ class Catalog:
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged(error) from error
 
-    def products(self) -> Iterator[tuple[int, Product]]:
-        """All products by number, read in portions."""
-        sql = f"SELECT {', '.join(_COLUMNS)}, attributes FROM product WHERE number BETWEEN ? AND ? ORDER BY number"
+    def details(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Details of all products, by number, read in portions; names: of `Product`, but its attributes."""
+        sql = f"SELECT {', '.join(names)} FROM product WHERE number BETWEEN ? AND ? ORDER BY number"
         for first in range(0, self._count, PORTION):
-            for number, (*cells, attributes) in enumerate(self._query(sql, first, first + PORTION - 1), first):
+            for number, cells in enumerate(self._query(sql, first, first + PORTION - 1), first):
                 try:
-                    yield number, _stored(cells, attributes)
-                except (ValueError, TypeError, AttributeError, RecursionError) as error:
+                    _check_kinds(dict(zip(names, cells, strict=True)))
+                except TypeError as error:
                     raise self._damaged(error) from error
+                yield number, cells
 
     def skus(self) -> set[str]:
         """All SKUs."""

@@ -7,6 +7,7 @@ number is that of the base's catalogue, or one after them.
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -99,13 +100,14 @@ class Gallery:
         own = ((number, product) for number, product in self._beside.products.items() if product.sku == sku)
         return next(own, (entered.number, entered.product) if entered else None)
 
-    def products(self) -> Iterator[tuple[int, Product]]:
-        """All products that are shown, by number."""
+    def details(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Details of all products, of those that are not shown too, by number; names: as `Catalog.details` has them."""
         changed = self._beside.products
-        for number, product in self.base.catalog.products():
-            if number not in changed and product.sku not in self._beside.hidden:
-                yield number, product
-        yield from changed.items()
+        for number, cells in self.base.catalog.details(names):
+            if number not in changed:
+                yield number, cells
+        for number, product in changed.items():
+            yield number, tuple(getattr(product, name) for name in names)
 
     def owners(self) -> np.ndarray:
         """(R,) int32: the number of each row's product, -1 of rows that are not shown."""

@@ -8,7 +8,8 @@ They are shown nearest first.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,24 @@ from .taste import Taste
 RELEVANCE = 0.7  # of 1; 1 is the nearest, however alike
 POOL = 4  # products to choose each of the k from
 
-_CONDITIONS: Mapping[str, Callable[[Product, Product], bool]] = {
+
+class Compared(NamedTuple):
+    """What alternatives are compared by, as `Product` has it."""
+
+    price: float | None
+    currency: str | None
+    category: str | None
+    brand: str | None
+    stock: int | None
+
+    @classmethod
+    def of(cls, product: Product) -> "Compared":
+        """Of a product."""
+        return cls(*(getattr(product, name) for name in cls._fields))
+
+
+Condition = Callable[[Compared, Compared], bool]  # of an alternative, and the product itself
+_CONDITIONS: Mapping[str, Condition] = {
     "cheaper": lambda one, than: _priced_alike(one, than) and (one.price or 0.0) < (than.price or 0.0),
     "other_brand": lambda one, than: _word(one.brand) not in ("", _word(than.brand)),
     "same_category": lambda one, than: _word(one.category) == _word(than.category),
@@ -44,14 +62,17 @@ class Wanted:
     same_category: bool = False
     in_stock: bool = False
 
-    @property
-    def conditions(self) -> list[str]:
-        """The names of those that are set."""
-        return [name for name, wanted in asdict(self).items() if wanted]
-
-    def of(self, one: Product, than: Product) -> tuple[bool, ...]:
-        """Which of the conditions one product satisfies as an alternative to another."""
-        return tuple(_CONDITIONS[name](one, than) for name in self.conditions)
+    def conditions(self, product: Product) -> dict[str, Condition]:
+        """Those that are set, by name; raises CatalogError: the product lacks what one compares."""
+        asked = {name: condition for name, condition in _CONDITIONS.items() if getattr(self, name)}
+        for name in asked:
+            detail = _NEEDED.get(name)
+            if detail and getattr(product, detail) is None:
+                raise CatalogError(
+                    f"{product.sku}: has no {detail}, so no product is {_named(name)}; leave that out, or give it a "
+                    f"{detail}."
+                )
+        return asked
 
 
 def similar(
@@ -66,10 +87,9 @@ def similar(
     known = gallery.product(sku)
     if known is None:
         raise CatalogError(f"{sku}: no product of that SKU is here; check it, or enrol the product.")
-    number, product = known
     owners = gallery.owners()
-    own = unit(gallery.vectors(np.flatnonzero(owners == number)).mean(0, keepdims=True))[0]
-    mask = _wanted(gallery, number, product, wanted)[owners]
+    own = unit(gallery.vectors(np.flatnonzero(owners == known[0])).mean(0, keepdims=True))[0]
+    mask = _wanted(gallery, owners, known, wanted)[owners]
     rows = _near(gallery, owners, mask, own, k * POOL)
     found, centres = _centres(gallery, owners, rows, own)
     first = np.argsort([-one.cosine for one in found], kind="stable")[: k * POOL]
@@ -95,40 +115,36 @@ def diverse(scores: np.ndarray, centres: np.ndarray, k: int, relevance: float = 
     return chosen
 
 
-def _wanted(gallery: Gallery, number: int, product: Product, wanted: Wanted) -> np.ndarray:
-    """Whether each product is wanted, by its number, and last, for -1, that what is not shown is not."""
-    owners, asked = gallery.owners(), wanted.conditions
-    satisfied: Counter[tuple[bool, ...]] = Counter()
+def _wanted(gallery: Gallery, owners: np.ndarray, known: tuple[int, Product], wanted: Wanted) -> np.ndarray:
+    """Whether each product is wanted, by its number, and last, for -1, that what is not shown is not.
+
+    Args:    known: the product they are alternatives to, with its number.
+    """
+    number, product = known
+    conditions, than = wanted.conditions(product), Compared.of(product)
     admitted = np.zeros(max(owners.max(initial=0), len(gallery.base.catalog)) + 2, bool)
-    if not asked:
-        admitted[owners] = True
-        admitted[[number, -1]] = False
-        satisfied[()] = int(admitted.sum())
-    else:
-        lacking = [name for name in asked if name in _NEEDED and getattr(product, _NEEDED[name]) is None]
-        if lacking:
-            detail = _NEEDED[lacking[0]]
-            raise CatalogError(
-                f"{product.sku}: has no {detail}, so no product is {_named(lacking[0])}; leave that out, or give it "
-                f"a {detail}."
-            )
-        for other, one in gallery.products():
-            if other != number:
-                satisfied[wanted.of(one, product)] += 1
-                admitted[other] = all(wanted.of(one, product))
+    admitted[owners] = True
+    admitted[[number, -1]] = False
+    satisfied: Counter[tuple[bool, ...]] = Counter()
+    for other, cells in gallery.details(Compared._fields) if conditions else ():
+        if admitted[other]:
+            one = Compared(*cells)
+            which = tuple(condition(one, than) for condition in conditions.values())
+            satisfied[which] += 1
+            admitted[other] = all(which)
     if not admitted.any():
-        raise CatalogError(_nothing(product, asked, satisfied))
+        raise CatalogError(_nothing(product.sku, [*conditions], satisfied))
     return admitted
 
 
-def _nothing(product: Product, asked: list[str], satisfied: Counter[tuple[bool, ...]]) -> str:
+def _nothing(sku: str, asked: list[str], satisfied: Counter[tuple[bool, ...]]) -> str:
     """Which condition leaves nothing, and what would do.
 
     Args:    satisfied: how many of the other products satisfy which of the conditions.
     """
     total = satisfied.total()
     if not total:
-        return f"{product.sku}: is the only product that is shown here; there is none to compare it with."
+        return f"{sku}: is the only product that is shown here; there is none to compare it with."
     alone = [sum(count for which, count in satisfied.items() if which[place]) for place in range(len(asked))]
     without = [
         sum(count for which, count in satisfied.items() if all(which[:place] + which[place + 1 :]))
@@ -139,7 +155,7 @@ def _nothing(product: Product, asked: list[str], satisfied: Counter[tuple[bool, 
     if not without[place]:
         best = "leave out more than one of them"
     counts = ", ".join(f"{_named(name)}: {count}" for name, count in zip(asked, alone, strict=True))
-    return f"{product.sku}: none of the {total} other products satisfies all that is asked ({counts}); {best}."
+    return f"{sku}: none of the {total} other products satisfies all that is asked ({counts}); {best}."
 
 
 def _near(gallery: Gallery, owners: np.ndarray, mask: np.ndarray, own: np.ndarray, products: int) -> np.ndarray:
@@ -175,7 +191,7 @@ def _centres(gallery: Gallery, owners: np.ndarray, rows: np.ndarray, own: np.nda
     return [Found(*one) for one in zip(best.tolist(), (centres @ own).tolist(), strict=True)], centres
 
 
-def _priced_alike(one: Product, other: Product) -> bool:
+def _priced_alike(one: Compared, other: Compared) -> bool:
     priced = one.price is not None and other.price is not None
     return priced and _word(one.currency) == _word(other.currency)
 

@@ -1,6 +1,7 @@
 """Alternatives to a product."""
 
 import json
+import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -9,12 +10,12 @@ import numpy as np
 import pytest
 
 import edgesearch
-from edgesearch import CatalogError, Store
-from edgesearch.catalog import Product, read_csv
+from edgesearch import CatalogError, Store, catalog
+from edgesearch.catalog import Picture, Product, read_csv
 from edgesearch.cli import main
 from edgesearch.gallery import Gallery
 from edgesearch.index import CompactIndex
-from edgesearch.similar import Wanted, _near, diverse
+from edgesearch.similar import Compared, Wanted, _near, diverse
 
 from .conftest import TINY_MODEL
 
@@ -172,11 +173,26 @@ def test_a_product_with_very_many_pictures_and_a_filter_leave_as_many_as_are_wan
 
 
 def test_what_is_not_known_satisfies_nothing() -> None:
-    blank, full = Product("A", "a"), Product("B", "b", 1.0, "EUR", "Mugs", "Alm", stock=1)
-    wanted = Wanted(True, True, True, True)
-    assert wanted.of(blank, full) == (False, False, False, False)
-    assert wanted.of(full, blank) == (False, True, False, True)
-    assert Wanted(cheaper=True).of(Product("C", "c", 0.0, "EUR"), full) == (True,)
+    full, free = Product("B", "b", 1.0, "EUR", "Mugs", "Alm", stock=1), Product("C", "c", 0.0, "EUR")
+    conditions = Wanted(True, True, True, True).conditions(full)
+
+    def satisfied(one: Product) -> list[str]:
+        return [name for name, test in conditions.items() if test(Compared.of(one), Compared.of(full))]
+
+    assert satisfied(Product("A", "a")) == []
+    assert satisfied(full) == ["same_category", "in_stock"]
+    assert satisfied(free) == ["cheaper"]
+    assert Wanted().conditions(Product("A", "a")) == {}
+
+
+def test_a_catalogue_with_a_wrong_kind_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    catalog.write(path, [(Product("A", "a", 1.0), [Picture(0, "a.jpg", 0, 1)])])
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE product SET price = 'cheap'")
+    connection.close()
+    with pytest.raises(CatalogError, match=r"not a readable catalogue .*price is 'cheap'"):
+        list(catalog.Catalog(path).details(["brand", "price"]))
 
 
 def test_the_command(edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
