@@ -15,7 +15,7 @@ from edgesearch.catalog import Picture, Product, read_csv
 from edgesearch.cli import main
 from edgesearch.gallery import Gallery
 from edgesearch.index import CompactIndex
-from edgesearch.similar import Compared, Wanted, _near, diverse
+from edgesearch.similar import Compared, Wanted, _near, alike, diverse
 
 from .conftest import TINY_MODEL
 
@@ -136,10 +136,11 @@ def test_the_nearest_comes_first_and_twins_give_way() -> None:
     centres = np.concatenate([spread, spread[:1] + 0.01 * rng.standard_normal((5, 64)).astype(np.float32)])
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     scores = np.array([0.9, 0.6, 0.58, 0.56, *[0.89] * 5])
-    assert diverse(scores, centres, 4, relevance=1.0) == [0, 4, 5, 6]
-    assert set(diverse(scores, centres, 4)) == {0, 1, 2, 3}
-    assert diverse(scores, centres, 4)[0] == 0
-    assert sorted(diverse(scores, centres, 99)) == list(range(9))
+    likeness = centres @ centres.T
+    assert diverse(scores, likeness, 4, relevance=1.0) == [0, 4, 5, 6]
+    assert set(diverse(scores, likeness, 4)) == {0, 1, 2, 3}
+    assert diverse(scores, likeness, 4)[0] == 0
+    assert sorted(diverse(scores, likeness, 99)) == list(range(9))
 
 
 def test_vectors_of_rows_are_those_that_were_put_in() -> None:
@@ -153,23 +154,38 @@ def test_vectors_of_rows_are_those_that_were_put_in() -> None:
     assert index.vectors(rows[:0]).shape == (0, 8)
 
 
+def test_how_alike_products_are_is_the_plain_loop() -> None:
+    rng = np.random.default_rng(0)
+    products = [rng.standard_normal((count, 8)).astype(np.float32) for count in (1, 3, 2, 5)]
+    products = [one / np.linalg.norm(one, axis=1, keepdims=True) for one in products]
+    for i, one in enumerate(products):
+        for j, other in enumerate(products):
+            there = np.mean([max(row @ column for column in other) for row in one])
+            back = np.mean([max(row @ column for column in one) for row in other])
+            assert alike(products)[i, j] == pytest.approx((there + back) / 2, abs=1e-6)
+
+
 def test_a_product_with_very_many_pictures_and_a_filter_leave_as_many_as_are_wanted() -> None:
     rng = np.random.default_rng(0)
-    own, own[0] = np.zeros(8, np.float32), 1
     x = rng.standard_normal((8300, 8)).astype(np.float32)
-    x[:400] = own + 0.01 * x[:400]  # of one product, nearer than all others
+    x[:400] = [1, 0, 0, 0, 0, 0, 0, 0] + 0.01 * x[:400]  # of one product, nearer to its first than all others
     x /= np.linalg.norm(x, axis=1, keepdims=True)
-    index = CompactIndex.build(x, "space")
-    gallery = cast(Gallery, SimpleNamespace(base=SimpleNamespace(index=index)))
-    owners = np.concatenate([np.zeros(400, np.int32), np.arange(1, 7901, dtype=np.int32), np.full(5, 9000, np.int32)])
-    for one_of in (1, 3, 500):
-        mask = (owners % one_of == 0) & (np.arange(len(owners)) != len(owners) - 1)
-        rows = _near(gallery, owners, mask, own, 20)
-        assert mask[rows].all()
-        assert {8300, 8301, 8302, 8303} & set(rows.tolist()) == set(np.flatnonzero(mask)[np.flatnonzero(mask) >= 8300])
-        others = np.flatnonzero(mask[:8300] & (owners[:8300] > 0))
-        nearest = others[np.argsort(-x[others] @ own)][:15]
-        assert len(set(nearest.tolist()) & set(rows.tolist())) >= 14  # as exact as the index is
+    index, taught = CompactIndex.build(x, "space"), np.array([[-1, 0, 0, 0, 0, 0, 0, 0]], np.float32)
+    base = SimpleNamespace(index=index)
+    gallery = cast(Gallery, SimpleNamespace(base=base, vectors=lambda rows: np.concatenate([x, taught])[rows]))
+    owners = np.concatenate([np.zeros(400, np.int32), np.arange(1, 7902, dtype=np.int32)])
+    cosines = np.concatenate([x, taught]) @ x[0]
+    for one_of in (1, 3, 500, 4000):
+        mask = (owners % one_of == 0) & (np.arange(len(owners)) > 0)
+        found = _near(gallery, mask, np.array([0]), owners, 20)
+        assert mask[found].all()
+        assert owners[found[0]] == 0
+        assert len(set(owners[found].tolist())) == len(found) == min(20, len(np.unique(owners[mask])))
+        assert cosines[found].tolist() == sorted(cosines[found], reverse=True)
+        others = np.flatnonzero(mask & (owners > 0))
+        nearest = others[np.argsort(-cosines[others])][: len(found) - 1]
+        assert len(set(nearest.tolist()) & set(found)) >= 0.9 * len(nearest)  # as exact as the index is
+    assert _near(gallery, owners == 7901, np.array([0]), owners, 20) == [8300]  # though nothing of the index is left
 
 
 def test_what_is_not_known_satisfies_nothing() -> None:
