@@ -113,9 +113,7 @@ class Database:
         ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master")
         ((found,),) = connection.execute("PRAGMA user_version")
         if tables and found != self._version:
-            raise DeviceError(
-                f"{self.path}: overlay format {found}; this version reads {self._version}, upgrade edgesearch."
-            )
+            raise DeviceError(f"{self.path}: format {found}; this version reads {self._version}, upgrade edgesearch.")
         return bool(tables)
 
     @contextlib.contextmanager
@@ -130,7 +128,7 @@ class Database:
         except (sqlite3.Error, UnicodeDecodeError, DamagedError) as error:  # SQLite quotes what it found
             raise DeviceError(
                 f"{self.path}: is damaged ({error}); restore it with its -wal and -shm, or move them away to go on "
-                "without what was taught here."
+                "without what is in it."
             ) from error
 
 

@@ -27,6 +27,7 @@ from .sealing import Key
 from .settings import DEFAULT, ONE_LOOK, Settings
 from .similar import Wanted, similar
 from .slots import Slots, open_bundle
+from .taste import Taste
 from .views import explained
 
 MOST_PHOTOS = 5  # of one enrolment
@@ -105,15 +106,13 @@ class Store:
         if base.local is not None and not fast and not is_sure(found):
             found = _timed(elapsed, "print", lambda: gallery.verified(near, look(pixels, objects[0]), embedding))
         base.let_go()
-        taste = self._profile.taste() if self._profile else None
-        shown = found[: max(k, VERIFIED) if taste else k]
-        matches = _timed(elapsed, "catalog", lambda: gallery.matches(shown, pixels.shape[:2]))
+        matches = _timed(elapsed, "catalog", lambda: gallery.matches(found[:k], pixels.shape[:2]))
         elapsed["total"] = sum(elapsed.values())
         scores = np.array([one.score for one in found[:2]])
         best = found[0] if found else Found(0, -1.0)  # all may be removed
         decision = base.calibration.decide(scores, best.cosine, best.evidence.points)
-        matches = taste.ranked(matches)[:k] if taste else matches
-        return Answer(_photo_name(photo), decision, matches, elapsed)
+        taste = self._taste()
+        return Answer(_photo_name(photo), decision, taste.ranked(matches) if taste else matches, elapsed)
 
     def similar(
         self,
@@ -133,8 +132,7 @@ class Store:
         """
         if k < 1:
             raise ValueError(f"k is {k}; expected at least 1.")
-        taste = self._profile.taste() if self._profile else None
-        gallery = self._now()
+        gallery, taste = self._now(), self._taste()
         matches = similar(gallery, sku, k, Wanted(cheaper, other_brand, same_category, in_stock), taste)
         gallery.base.let_go()
         return matches
@@ -258,6 +256,9 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _taste(self) -> Taste | None:
+        return self._profile.taste() if self._profile else None
 
     def _fast(self, fast: bool | None) -> bool:
         return self.settings.looks == ONE_LOOK if fast is None else fast

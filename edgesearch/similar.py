@@ -187,8 +187,8 @@ def _near(gallery: Gallery, mask: np.ndarray, own: np.ndarray, owners: np.ndarra
 
 
 def _pictures(owners: np.ndarray, number: int) -> np.ndarray:
-    """(R,) int: the rows of a product, `PICTURES` at most."""
-    return np.flatnonzero(owners == number)[:PICTURES]
+    """(R,) int: the rows of a product, the last `PICTURES`, so that what was taught is among them."""
+    return np.flatnonzero(owners == number)[-PICTURES:]
 
 
 def _priced_alike(one: Compared, other: Compared) -> bool:

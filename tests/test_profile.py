@@ -65,6 +65,8 @@ def test_it_is_off_until_it_is_switched_on(store: Store, shop: Path, device: Pat
         assert store.feedback([match.sku for match in alike], alike[-1].sku)
     moved = store.similar("P000001")
     assert moved != alike
+    for place, match in enumerate(moved):
+        assert max((one.score - match.score for one in moved[place + 1 :]), default=0) <= BOUND + 1e-6
     store.profile.switch(False)
     assert not store.feedback(before, before.matches[-1].sku)
     assert len(store.profile.said()) == 20
@@ -266,6 +268,24 @@ def test_threads_and_processes_write_at_once(store: Store, device: Path) -> None
     assert process.returncode == 0
     skus = [one.sku for one in store.profile.said()]
     assert (skus.count("P000001"), skus.count("P000002")) == (30, 10)
+
+
+def test_a_killed_process_leaves_what_it_had_kept(store: Store, device: Path) -> None:
+    store.profile.switch(True)
+    code = (
+        f"import edgesearch; s = edgesearch.open({str(device)!r})\n"
+        "while True: print(s.feedback(['P000003'] * 50, 'P000002'), flush=True)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        kept = [process.stdout.readline() for _ in range(12)]
+        process.kill()
+        kept += process.stdout.readlines()
+    assert kept[0] == b"True\n"
+    assert len(kept) <= len(store.profile.said()) + 1 <= len(kept) + 2
+    store.profile.erase()
+    assert b"P000003" not in bytes_of(device)
+    assert store.profile.said() == []
 
 
 def test_it_stays_when_another_bundle_is_installed(store: Store, device: Path, shop: Path, tmp_path: Path) -> None:

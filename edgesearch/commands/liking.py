@@ -8,6 +8,7 @@ from .. import device, engine
 from ..answer import Match
 from ..errors import DeviceError
 from .options import STORE, Adder, at_least_one
+from .output import say
 
 CONDITIONS = {
     "cheaper": "only those with a lower price in its currency; what has no price is not cheaper",
@@ -58,6 +59,9 @@ def _similar(options: argparse.Namespace) -> None:
         return
     for place, match in enumerate(matches, 1):
         print(_line(place, match))
+    scores = [match.score for match in matches]
+    if scores != sorted(scores, reverse=True):
+        say("the profile has moved them; `profile DEVICE show` says what it holds.")
 
 
 def _line(place: int, match: Match) -> str:

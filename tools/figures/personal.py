@@ -3,7 +3,7 @@
 A shopper likes some brands, colours and prices more than others, and each product for reasons of its own besides. He is
 shown alternatives to a product, picks one, by taste and by chance, and so on; then he is shown alternatives to products
 that he was not shown any to. nDCG@5 (Jarvelin and Kekalainen, TOIS 2002) tells how near what he is shown comes to the
-best five of the twenty most alike. A shopper without taste picks by chance alone.
+best five of the twenty most alike. A shopper of no taste likes each product for reasons of its own alone.
 
 The shop is drawn, with eight brands and a colour for each product, so that there is something to like.
 """
@@ -21,7 +21,7 @@ from tqdm import tqdm
 import edgesearch
 from edgesearch import Match, Store
 from edgesearch.catalog import Product, read_csv, read_queries
-from edgesearch.gallery import VERIFIED, merged
+from edgesearch.gallery import Gallery, merged
 from edgesearch.similar import RELEVANCE, Wanted, similar
 from edgesearch.taste import traits_of
 
@@ -83,9 +83,7 @@ def measure(kept: Path, seed: int, shoppers: int = SHOPPERS, products: int = PRO
     with edgesearch.open(folder / "device") as store:
         store.profile.erase()
         found = diversity(store, [product.sku for product in listed])
-        asked = [
-            (store.search(photo, k=VERIFIED).matches, sku) for photo, sku in read_queries(folder / "queries.csv") if sku
-        ]
+        asked = [(store.search(photo, k=K).matches, sku) for photo, sku in read_queries(folder / "queries.csv") if sku]
         found |= _recall(asked)
         for name, strength in ((WITH, 1.0), (", of no taste", 0.0)):
             replays = [
@@ -117,8 +115,7 @@ def made_shop(folder: Path, products: int, seed: int) -> None:
 
 def diversity(store: Store, skus: Sequence[str]) -> dict[str, float]:
     """Of the alternatives to all products, by the nearest alone and as they are chosen: how alike they are."""
-    assert store.overlay is not None
-    gallery = merged(store.base, store.overlay)
+    gallery = _gallery(store)
     found: dict[str, float] = {}
     for name, relevance in (("nearest", 1.0), ("chosen", RELEVANCE)):
         rows = []
@@ -139,19 +136,18 @@ def _replay(store: Store, shopper: Shopper, asked: Sequence[Asked], rng: np.rand
     """One shopper on a device whose profile is erased before and after him."""
     order = rng.permutation(sorted(shopper.worth)).tolist()
     judged = order[PICKS : PICKS + ASKED]
-    pools, before = ([_shown(store, sku, k) for sku in judged] for k in (POOL, K))
+    gallery, before = _gallery(store), [_shown(store, sku) for sku in judged]
+    pools = [[match.sku for match in similar(gallery, sku, POOL, Wanted(), None, 1.0)] for sku in judged]
     store.profile.switch(True)
     for sku in order[:PICKS]:
-        shown = _shown(store, sku, K)
+        shown = _shown(store, sku)
         store.feedback(shown, shopper.pick(shown, rng))
-    after, taste = [_shown(store, sku, K) for sku in judged], store.profile.taste()
+    after, taste = [_shown(store, sku) for sku in judged], store.profile.taste()
     assert taste is not None
     store.profile.erase()
-    assert [_shown(store, sku, K) for sku in judged[:3]] == before[:3]  # nothing is left of him
+    assert [_shown(store, sku) for sku in judged[:3]] == before[:3]  # nothing is left of him
     ranked = [(taste.ranked(matches), sku) for matches, sku in asked]
-    moved = [
-        [one.sku for one in a[:K]] != [one.sku for one in b[:K]] for (a, _), (b, _) in zip(asked, ranked, strict=True)
-    ]
+    moved = [before != after for (before, _), (after, _) in zip(asked, ranked, strict=True)]
     return {
         f"nDCG@{K} without": float(np.mean([shopper.ndcg(*one) for one in zip(before, pools, strict=True)])),
         f"nDCG@{K}": float(np.mean([shopper.ndcg(*one) for one in zip(after, pools, strict=True)])),
@@ -159,7 +155,7 @@ def _replay(store: Store, shopper: Shopper, asked: Sequence[Asked], rng: np.rand
             np.mean([len({*a} - {*b}) / K for a, b in zip(after, before, strict=True)])
         ),
         **_recall(ranked),
-        f"photos whose first {K} change": float(np.mean(moved)),
+        f"photos whose first {K} come in another order": float(np.mean(moved)),
     }
 
 
@@ -175,9 +171,14 @@ def _summary(replays: Sequence[dict[str, float]], name: str) -> dict[str, float]
 def _recall(ranked: Sequence[Asked]) -> dict[str, float]:
     return {
         f"recall@{k}": float(np.mean([sku in [match.sku for match in matches[:k]] for matches, sku in ranked]))
-        for k in (1, K)
+        for k in (1, 2, K)
     }
 
 
-def _shown(store: Store, sku: str, k: int) -> list[str]:
-    return [match.sku for match in store.similar(sku, k)]
+def _shown(store: Store, sku: str) -> list[str]:
+    return [match.sku for match in store.similar(sku, K)]
+
+
+def _gallery(store: Store) -> Gallery:
+    assert store.overlay is not None
+    return merged(store.base, store.overlay)
