@@ -6,7 +6,9 @@ kind first with a mAP of 0.590, where the cosine of the means has 0.547, the bes
 
 Of the nearest products those are chosen one after the other that are near it and far from those already chosen: maximal
 marginal relevance (Carbonell and Goldstein, SIGIR 1998). A choice weighs `RELEVANCE` of the first against the rest of
-the second. They are shown nearest first.
+the second. Of 240 drawn products (`tools/bench personal`) five alternatives then have a likeness of 0.683 instead of
+0.726 among each other, the most alike two 0.800 instead of 0.863, and 0.760 instead of 0.768 to the product. They are
+shown nearest first.
 """
 
 from collections import Counter

@@ -96,10 +96,10 @@ def test_shoppers_are_replayed_on_a_device(shop: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr(edgesearch, "build", partial(edgesearch.build, model=TINY_MODEL, local_features=0))
     found, again = (personal.measure(tmp_path, seed=0, shoppers=2, products=8) for _ in range(2))
     assert found == again
-    assert found["recall@1"] == found["recall@1, with a profile"]
-    assert found["recall@5"] == found["recall@5, with a profile"]
+    assert found["recall@1"] == found["taste: recall@1"]
+    assert found["recall@5"] == found["taste: recall@5"]
     assert found["chosen: cosine among them"] <= found["nearest: cosine among them"]
-    assert 0 < found["nDCG@5, with a profile"] <= 1
+    assert 0 < found["taste: nDCG@5 with"] <= 1
     with edgesearch.open(tmp_path / "shop-8-0" / "device") as store:
         assert not store.profile.is_on()
 

@@ -28,7 +28,6 @@ from edgesearch.taste import traits_of
 HOUSES = ("Alm", "Birk", "Corv", "Dorn", "Elva", "Fjor", "Gren", "Hald")
 COLOURS = ("red", "orange", "green", "cyan", "blue", "purple")
 DEALT = "dealt.csv"  # the catalogue with these brands and colours
-WITH = ", with a profile"
 PRODUCTS, UNKNOWN, PHOTOS = 240, 2, 1
 SHOPPERS = 40
 PICKS = 30
@@ -85,7 +84,7 @@ def measure(kept: Path, seed: int, shoppers: int = SHOPPERS, products: int = PRO
         found = diversity(store, [product.sku for product in listed])
         asked = [(store.search(photo, k=K).matches, sku) for photo, sku in read_queries(folder / "queries.csv") if sku]
         found |= _recall(asked)
-        for name, strength in ((WITH, 1.0), (", of no taste", 0.0)):
+        for name, strength in (("taste", 1.0), ("no taste", 0.0)):
             replays = [
                 _replay(store, Shopper.made_up(listed, strength, rng), asked, rng)
                 for _ in tqdm(range(shoppers), desc="shoppers", disable=None)
@@ -150,22 +149,22 @@ def _replay(store: Store, shopper: Shopper, asked: Sequence[Asked], rng: np.rand
     moved = [before != after for (before, _), (after, _) in zip(asked, ranked, strict=True)]
     return {
         f"nDCG@{K} without": float(np.mean([shopper.ndcg(*one) for one in zip(before, pools, strict=True)])),
-        f"nDCG@{K}": float(np.mean([shopper.ndcg(*one) for one in zip(after, pools, strict=True)])),
-        "share of them that are others": float(
+        f"nDCG@{K} with": float(np.mean([shopper.ndcg(*one) for one in zip(after, pools, strict=True)])),
+        "share of alternatives that are others": float(
             np.mean([len({*a} - {*b}) / K for a, b in zip(after, before, strict=True)])
         ),
         **_recall(ranked),
-        f"photos whose first {K} come in another order": float(np.mean(moved)),
+        "photos answered in another order": float(np.mean(moved)),
     }
 
 
 def _summary(replays: Sequence[dict[str, float]], name: str) -> dict[str, float]:
     """Means over shoppers."""
     columns = {key: np.array([replay[key] for replay in replays]) for key in replays[0]}
-    gains = columns[f"nDCG@{K}"] - columns[f"nDCG@{K} without"]
-    means = {f"{key}{name}": float(values.mean()) for key, values in columns.items()}
+    gains = columns[f"nDCG@{K} with"] - columns[f"nDCG@{K} without"]
+    means = {f"{name}: {key}": float(values.mean()) for key, values in columns.items()}
     error = float(gains.std(ddof=1) / len(gains) ** 0.5)
-    return means | {f"gain{name}": float(gains.mean()), f"gain, standard error{name}": error}
+    return means | {f"{name}: gain": float(gains.mean()), f"{name}: its standard error": error}
 
 
 def _recall(ranked: Sequence[Asked]) -> dict[str, float]:
