@@ -19,6 +19,7 @@ import numpy as np
 from .errors import CatalogError
 
 FORMAT = 1
+PORTION = 1024  # products read at once
 _SCHEMA = f"""
 PRAGMA user_version = {FORMAT};
 CREATE TABLE product (
@@ -267,14 +268,14 @@ class Catalog:
         """Number of reference pictures."""
         return len(self._owner)
 
+    @property
+    def owners(self) -> np.ndarray:
+        """(N,) int32: the number of the product that each row of the index shows."""
+        return self._owner
+
     def owner(self, row: int) -> int:
         """The number of the product that a row of the index shows."""
         return int(self._owner[row])
-
-    @property
-    def owners(self) -> np.ndarray:
-        """The number of the product that each row shows: (N,) int32."""
-        return self._owner
 
     def rows_of(self, products: Sequence[int]) -> np.ndarray:
         """The rows of these products, by their numbers: (R,) int64."""
@@ -315,6 +316,17 @@ class Catalog:
             return entered
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged(error) from error
+
+    def details(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Details of all products, by number, read in portions; names: of `Product`, but its attributes."""
+        sql = f"SELECT {', '.join(names)} FROM product WHERE number BETWEEN ? AND ? ORDER BY number"
+        for first in range(0, self._count, PORTION):
+            for number, cells in enumerate(self._query(sql, first, first + PORTION - 1), first):
+                try:
+                    _check_kinds(dict(zip(names, cells, strict=True)))
+                except TypeError as error:
+                    raise self._damaged(error) from error
+                yield number, cells
 
     def skus(self) -> set[str]:
         """All SKUs."""

@@ -70,6 +70,31 @@ class Database:
                 with _transaction(connection):
                     yield connection
 
+    def wipe(self) -> None:
+        """Delete all rows so that no byte of them stays in the file or its log. Raises DeviceError.
+
+        The contents of rows are overwritten with zeros, then the file is written anew, and the log is cut off. What the
+        file system or the flash keeps of blocks it has given up, only an encrypted folder protects.
+        """
+        if not os.path.exists(self.path):
+            return
+        with self.writing() as database:
+            database.execute("PRAGMA secure_delete = ON")
+            for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                database.execute(f'DELETE FROM "{table}"')
+        with (
+            self._explained(),
+            contextlib.closing(sqlite3.connect(self.path, PATIENCE_S, isolation_level=None)) as connection,
+        ):
+            self._cut_log(connection)  # zeros over what is now in pages that are given up
+            connection.execute("VACUUM")
+            self._cut_log(connection)
+
+    def _cut_log(self, connection: sqlite3.Connection) -> None:
+        ((busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise DeviceError(f"{self.path}: is deleted, but another process still reads it; do it again.")
+
     def close(self) -> None:
         """Close the file; it is opened again where it is read again."""
         with self._lock:
@@ -88,9 +113,7 @@ class Database:
         ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master")
         ((found,),) = connection.execute("PRAGMA user_version")
         if tables and found != self._version:
-            raise DeviceError(
-                f"{self.path}: overlay format {found}; this version reads {self._version}, upgrade edgesearch."
-            )
+            raise DeviceError(f"{self.path}: format {found}; this version reads {self._version}, upgrade edgesearch.")
         return bool(tables)
 
     @contextlib.contextmanager
@@ -105,7 +128,7 @@ class Database:
         except (sqlite3.Error, UnicodeDecodeError, DamagedError) as error:  # SQLite quotes what it found
             raise DeviceError(
                 f"{self.path}: is damaged ({error}); restore it with its -wal and -shm, or move them away to go on "
-                "without what was taught here."
+                "without what is in it."
             ) from error
 
 

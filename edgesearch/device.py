@@ -13,6 +13,7 @@ from .errors import EdgeSearchError
 from .gallery import merged
 from .manifest import Manifest
 from .overlay import Event, Overlay, Taught
+from .profile import Profile
 from .sealing import Key
 from .slots import Check, Slots
 
@@ -74,6 +75,13 @@ def export(device: str | os.PathLike[str], folder: str | os.PathLike[str], key: 
     """Write what a device was taught into a new folder, for `build` to merge; as `exchange.export` says."""
     with _installed(device, key) as overlay:
         return exchange.export(overlay, Path(folder))
+
+
+def profile(device: str | os.PathLike[str], key: Key | None = None) -> contextlib.closing[Profile]:
+    """What was liked on a device, to be closed; no bundle is opened. Raises DeviceError: nothing is installed there."""
+    slots = Slots(Path(device), key)
+    slots.digests()
+    return contextlib.closing(Profile(slots.folder, slots.seal))
 
 
 def _installed(device: str | os.PathLike[str], key: Key | None) -> contextlib.closing[Overlay]:

@@ -22,9 +22,12 @@ from .gallery import VERIFIED, Beside, Gallery, is_sure, merged
 from .image import Photo
 from .local import look
 from .overlay import Event, Overlay
+from .profile import Profile
 from .sealing import Key
 from .settings import DEFAULT, ONE_LOOK, Settings
+from .similar import Wanted, similar
 from .slots import Slots, open_bundle
+from .taste import Taste
 from .views import explained
 
 MOST_PHOTOS = 5  # of one enrolment
@@ -61,7 +64,9 @@ class Store:
         self._settings = functools.partial(_settings, path, threads, settings)
         self._opened = functools.partial(_base, path, trusted, key, self._settings)
         self.base = self._opened()
-        self.overlay = Overlay(path, Slots(path, key).seal) if os.path.isdir(path) else None
+        seal = Slots(path, key).seal if os.path.isdir(path) else None
+        self.overlay = Overlay(path, seal) if seal else None
+        self._profile = Profile(path, seal) if seal else None
         self._gallery, self._closed = _untaught(self.base), False
 
     @property
@@ -73,6 +78,13 @@ class Store:
     def settings(self) -> Settings:
         """How it runs."""
         return self.base.settings
+
+    @property
+    def profile(self) -> Profile:
+        """What was liked on this device; raises DeviceError: the store is a file."""
+        if self._profile is None:
+            raise DeviceError(f"{self._path}: a file keeps no profile; install it in a device folder, and give that.")
+        return self._profile
 
     def search(self, photo: Photo, k: int = 5, fast: bool | None = None) -> Answer:
         """Find the products that a photo shows.
@@ -98,7 +110,50 @@ class Store:
         matches = _timed(elapsed, "catalog", lambda: gallery.matches(found[:k], pixels.shape[:2]))
         elapsed["total"] = sum(elapsed.values())
         decision = base.calibration.decide(np.array([one.probability for one in found]))
-        return Answer(_photo_name(photo), decision, matches, elapsed, known)
+        taste = self._taste()
+        return Answer(_photo_name(photo), decision, taste.ranked(matches) if taste else matches, elapsed, known)
+
+    def similar(
+        self,
+        sku: str,
+        k: int = 5,
+        *,
+        cheaper: bool = False,
+        other_brand: bool = False,
+        same_category: bool = False,
+        in_stock: bool = False,
+    ) -> tuple[Match, ...]:
+        """Alternatives to a product, nearest first, by what its pictures look like; not all the same.
+
+        Args:    k: wanted; fewer come only where no more satisfy the conditions, which are those of `similar.Wanted`.
+        Raises:  CatalogError: no such product, or no other that satisfies them; DeviceError: as `search`;
+                 ValueError: k < 1.
+        """
+        if k < 1:
+            raise ValueError(f"k is {k}; expected at least 1.")
+        gallery, taste = self._now(), self._taste()
+        matches = similar(gallery, sku, k, Wanted(cheaper, other_brand, same_category, in_stock), taste)
+        gallery.base.let_go()
+        return matches
+
+    def feedback(self, shown: Answer | Sequence[str], sku: str, picked: bool = True) -> bool:
+        """Tell the profile what was picked, or dismissed, of what was shown.
+
+        Args:    shown: an answer, or SKUs in the order they were shown: those before a picked one are taken as passed
+                 over, all where it is not among them; picked: False: it was dismissed.
+        Returns: False where the profile is off, and nothing is kept.
+        Raises:  CatalogError: no product of that SKU is shown; DeviceError: the store is a file, or its profile cannot
+                 be written.
+        """
+        profile, gallery = self.profile, self._now()
+        skus = [match.sku for match in shown.matches] if isinstance(shown, Answer) else list(shown)
+        known = gallery.product(sku)
+        if known is None:
+            raise CatalogError(f"{sku}: no product of that SKU is here; check it.")
+        if not picked:
+            return profile.dismiss(known[1])
+        before = [gallery.product(one) for one in skus[: skus.index(sku) if sku in skus else None]]
+        return profile.pick(known[1], [one[1] for one in before if one])
 
     def skus(self) -> set[str]:
         """The SKUs of all products that can be found."""
@@ -192,12 +247,17 @@ class Store:
         self.base.close()
         if self.overlay:
             self.overlay.close()
+        if self._profile:
+            self._profile.close()
 
     def __enter__(self) -> "Store":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _taste(self) -> Taste | None:
+        return self._profile.taste() if self._profile else None
 
     def _fast(self, fast: bool | None) -> bool:
         return self.settings.looks == ONE_LOOK if fast is None else fast

@@ -5,8 +5,9 @@ number is that of the base's catalogue, or one after them.
 """
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -94,6 +95,36 @@ class Gallery:
         own = {product.sku for product in self._beside.products.values()}
         return (self.base.catalog.skus() | own) - self._beside.hidden.keys()
 
+    def product(self, sku: str) -> tuple[int, Product] | None:
+        """The number of a product, and how it is shown; None where it is not."""
+        entered = self.base.catalog.named([sku]).get(sku)
+        if sku in self._beside.hidden:
+            return None
+        own = ((number, product) for number, product in self._beside.products.items() if product.sku == sku)
+        return next(own, (entered.number, entered.product) if entered else None)
+
+    def details(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Details of all products, of those that are not shown too, by number; names: as `Catalog.details` has them."""
+        changed = self._beside.products
+        for number, cells in self.base.catalog.details(names):
+            if number not in changed:
+                yield number, cells
+        for number, product in changed.items():
+            yield number, tuple(getattr(product, name) for name in names)
+
+    def owners(self) -> np.ndarray:
+        """(R,) int32: the number of each row's product, -1 of rows that are not shown."""
+        known = np.where(self._shown, self.base.catalog.owners, -1)
+        return np.concatenate([known, np.array([number for _, _, number in self._beside.pictures], np.int32)])
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """(R,) int -> (R, D) float32, unit rows."""
+        known = rows < self._first
+        found = np.empty((len(rows), self.base.index.dim), np.float32)
+        found[known] = self.base.index.vectors(rows[known])
+        found[~known] = self._embeddings[rows[~known] - self._first]
+        return found
+
     def nearest(self, embedding: np.ndarray, k: int) -> list[Found]:
         """The nearest pictures, nearest first: enough of them to show k products, where there are as many.
 
@@ -142,13 +173,12 @@ class Gallery:
     def _mean_cosines(self, found: Sequence[Found], embedding: np.ndarray) -> list[float]:
         """The cosine of a photo and the mean of each product's pictures."""
         products = [self.owner(one.row) for one in found]
-        rows = self.base.catalog.rows_of([product for product in products if product < len(self.base.catalog)])
-        rows = rows[self._shown[rows]]
-        taught = [place for place, (_, _, product) in enumerate(self._beside.pictures) if product in products]
-        owners = np.array([self.owner(row) for row in [*rows.tolist(), *(self._first + place for place in taught)]])
-        if len(owners) == len(products):  # one picture each
+        known = self.base.catalog.rows_of([product for product in products if product < len(self.base.catalog)])
+        taught = [row for row, (_, _, product) in enumerate(self._beside.pictures, self._first) if product in products]
+        rows = np.concatenate([known[self._shown[known]], np.array(taught, np.int64)])
+        if len(rows) == len(products):  # one picture each
             return [one.cosine for one in found]
-        vectors = np.concatenate([self.base.index.vectors(rows), self._embeddings[taught]])
+        owners, vectors = np.array([self.owner(row) for row in rows.tolist()]), self.vectors(rows)
         sums = [vectors[owners == product].sum(0) for product in products]
         return [float(one @ embedding[0] / np.linalg.norm(one)) for one in sums]
 

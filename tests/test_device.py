@@ -399,7 +399,7 @@ def test_what_was_taught_cannot_be_lost_unseen(store: Store, device: Path, stran
 def test_an_overlay_of_a_newer_format_is_refused(device: Path, strange: list[Path]) -> None:
     with sqlite3.connect(device / overlay.FILE) as database:
         database.execute("PRAGMA user_version = 2")
-    with edgesearch.open(device) as store, pytest.raises(DeviceError, match="overlay format 2"):
+    with edgesearch.open(device) as store, pytest.raises(DeviceError, match=r"overlay.sqlite: format 2"):
         store.search(strange[0])
 
 

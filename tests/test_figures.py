@@ -1,17 +1,21 @@
 """The protocols on real photos are the published ones."""
 
+import shutil
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from figures import indexes, prints, protocols, vectors
+from figures import indexes, personal, prints, protocols, vectors
 from figures.accuracy import ONE_EYE, SYSTEMS, _remembering, accuracy, table
 from figures.protocols import PROTOCOLS, write_all
 from pictures import write_twins
 
+import edgesearch
 from edgesearch.catalog import read_csv, read_queries
 from edgesearch.embedder import default_model
+
+from .conftest import TINY_MODEL
 
 # name: products, pictures of the gallery, queries
 SIZES = {
@@ -83,6 +87,32 @@ def test_the_print_is_measured_among_made_up_pictures(tmp_path: Path) -> None:
     found = prints.measure(100, tmp_path, seed=0)
     assert 5000 < found["file_bytes_a_picture"] < 20_000  # with the codebook and a page of the inverted file
     assert min(found["look_ms"], found["words_ms"], found["verify_ms"], found["resident_bytes"]) > 0
+
+
+def test_shoppers_are_replayed_on_a_device(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PICKS": 3, "ASKED": 4, "POOL": 7}.items():
+        monkeypatch.setattr(personal, name, value)
+    monkeypatch.setattr(personal, "write_catalogue", lambda out, **_: shutil.copytree(shop, out))
+    monkeypatch.setattr(edgesearch, "build", partial(edgesearch.build, model=TINY_MODEL, local_features=0))
+    found, again = (personal.measure(tmp_path, seed=0, shoppers=2, products=8) for _ in range(2))
+    assert found == again
+    assert found["recall@1"] == found["taste: recall@1"]
+    assert found["recall@5"] == found["taste: recall@5"]
+    assert found["chosen: cosine among them"] <= found["nearest: cosine among them"]
+    assert 0 < found["taste: nDCG@5 with"] <= 1
+    with edgesearch.open(tmp_path / "shop-8-0" / "device") as store:
+        assert not store.profile.is_on()
+
+
+def test_what_is_shown_is_judged_by_its_worth() -> None:
+    shopper = personal.Shopper({f"P{i}": i / 10 for i in range(10)})
+    best = [f"P{i}" for i in (9, 8, 7, 6, 5)]
+    assert shopper.ndcg(best, list(shopper.worth)) == 1
+    assert shopper.ndcg(["P0", "P1"] * 2 + ["P1"], list(shopper.worth)) == 0
+    assert 0 < shopper.ndcg(best[::-1], list(shopper.worth)) < 1
+    rng = np.random.default_rng(0)
+    picks = [shopper.pick(["P9", "P0"], rng) for _ in range(50)]
+    assert 25 < picks.count("P9") < 50
 
 
 def test_indexes_are_measured_side_by_side(tmp_path: Path) -> None:

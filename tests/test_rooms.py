@@ -11,15 +11,23 @@ import edgesearch
 
 PACKAGE = Path(edgesearch.__file__).parent
 RANK = {
-    "errors": 0, "image": 1, "views": 1, "looks": 1, "metrics": 1, "kernel": 1, "sift": 1, "geometry": 1,
-    "manifest": 1, "onnxfile": 1, "signing": 1, "settings": 1, "arrays": 1, "database": 1,
-    "sealing": 2, "pq": 2, "embedder": 2,
-    "content": 3, "index": 3, "local": 3, "catalog": 3, "container": 4, "golden": 4, "decision": 4, "changes": 4,
-    "bundle": 5, "overlay": 5, "answer": 5, "delta": 6, "base": 6, "exchange": 6, "slots": 7, "gallery": 7,
-    "calibrate": 8, "engine": 8, "device": 8, "build": 9, "evaluate": 9, "doctor": 10,
-    "commands/options": 11, "commands/output": 11,
-    "commands/making": 12, "commands/running": 12, "commands/teaching": 12, "commands/asking": 12,
-    "cli": 13, "__init__": 14, "__main__": 14,
+    "commands/options": 0, "commands/output": 0, "decision": 0, "errors": 0, "looks": 0, "metrics": 0, "pq": 0,
+    "views": 0,
+    "arrays": 1, "catalog": 1, "database": 1, "geometry": 1, "image": 1, "kernel": 1, "manifest": 1, "onnxfile": 1,
+    "settings": 1, "sift": 1, "signing": 1,
+    "answer": 2, "changes": 2, "embedder": 2, "index": 2, "sealing": 2,
+    "content": 3, "golden": 3, "local": 3, "overlay": 3, "taste": 3,
+    "container": 4, "profile": 4,
+    "bundle": 5,
+    "base": 6, "delta": 6, "exchange": 6,
+    "gallery": 7, "slots": 7,
+    "calibrate": 8, "device": 8, "similar": 8,
+    "build": 9, "engine": 9,
+    "__init__": 10, "commands/liking": 10, "commands/making": 10, "commands/teaching": 10, "doctor": 10,
+    "evaluate": 10,
+    "commands/asking": 11, "commands/running": 11,
+    "cli": 12,
+    "__main__": 13,
 }  # fmt: skip
 COMPILED = {"_kernel": 0, "_sift": 0, "_geometry": 0}
 USERS = {"PIL": {"image", "views"}, "onnxruntime": {"embedder"}, "usearch": {"index"}, "nacl": {"signing", "sealing"}}

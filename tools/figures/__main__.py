@@ -16,7 +16,7 @@ from edgesearch.embedder import default_model, read_model, runtime
 from edgesearch.manifest import sha256
 from edgesearch.settings import processor
 
-from . import accuracy, cold, indexes, plot, prints, protocols, vectors
+from . import accuracy, cold, indexes, personal, plot, prints, protocols, vectors
 
 SEED = 0
 
@@ -83,13 +83,18 @@ def _cold(options: argparse.Namespace) -> None:
     _show(found | {"products": options.products}, options.json)
 
 
-def _show(found: dict[str, float], as_json: bool) -> None:
-    table = found | _context(default_model())
+def _personal(options: argparse.Namespace) -> None:
+    found = personal.measure(options.kept, options.seed, options.shoppers)
+    _show(found | {"shoppers": options.shoppers}, options.json, digits=3, seed=options.seed)
+
+
+def _show(found: dict[str, float], as_json: bool, digits: int = 1, seed: int = SEED) -> None:
+    table = found | _context(default_model()) | {"seed": seed}
     if as_json:
         print(json.dumps(table))
         return
     for name, value in table.items():
-        print(f"{name:24} {value:.1f}" if isinstance(value, float) else f"{name:24} {value}")
+        print(f"{name:24} {value:.{digits}f}" if isinstance(value, float) else f"{name:24} {value}")
 
 
 def _require_photos(folder: Path, option: str) -> None:
@@ -152,6 +157,15 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=_cold)
+
+    added = figures.add_parser(
+        "personal", help="made-up shoppers: what a profile gains them, and what it costs a search"
+    )
+    added.add_argument("--shoppers", type=int, default=personal.SHOPPERS, help=f"default: {personal.SHOPPERS}")
+    added.add_argument("--seed", type=int, default=SEED, help=f"of shop and shoppers (default: {SEED})")
+    added.add_argument("--kept", type=Path, default=Path("build/personal"), help="folder where the drawn shop stays")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_personal)
 
     added = figures.add_parser("plot", help="draw what `index --json` printed")
     added.add_argument("runs", type=Path, nargs="+", help="files, with more and more rows")
