@@ -19,6 +19,7 @@ from .errors import (
     ImageError,
     IndexFileError,
     ModelError,
+    ReportError,
     SignatureError,
 )
 from .signing import keygen
@@ -38,6 +39,7 @@ __all__ = [
     "IndexFileError",
     "Match",
     "ModelError",
+    "ReportError",
     "SignatureError",
     "Store",
     "build",

@@ -159,6 +159,10 @@ class Store:
         """The SKUs of all products that can be found."""
         return self._now().skus()
 
+    def products(self, skus: Collection[str]) -> dict[str, Match]:
+        """Those of these products that can be found, by SKU, each as its first reference picture finds it."""
+        return self._now().named(skus)
+
     def embed(self, photos: Sequence[Photo], fast: bool | None = None) -> np.ndarray:
         """Embeddings of photos, as `search` uses them: (B, D) float32, unit rows; raises ImageError."""
         return self.base.embedder.embed_photos(photos, self._fast(fast))

@@ -34,3 +34,7 @@ class SignatureError(BundleError):
 
 class DeviceError(EdgeSearchError):
     """A device folder that cannot be used, or that refuses what is asked of it."""
+
+
+class ReportError(EdgeSearchError):
+    """A report that cannot be written where it is wanted."""

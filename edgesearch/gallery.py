@@ -5,7 +5,7 @@ number is that of the base's catalogue, or one after them.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -124,6 +124,15 @@ class Gallery:
         found[known] = self.base.index.vectors(rows[known])
         found[~known] = self._embeddings[rows[~known] - self._first]
         return found
+
+    def named(self, skus: Collection[str]) -> dict[str, Match]:
+        """Those of these products that are shown, by SKU, each as its first reference picture finds it."""
+        entered, changed = self.base.catalog.named(set(skus) - self._beside.hidden.keys()), self._beside.products
+        first = {sku: (changed.get(e.number, e.product), e.sources[0], e.rows[0]) for sku, e in entered.items()}
+        for picture, name, number in self._beside.pictures:
+            first.setdefault(changed[number].sku, (changed[number], f"{name}.jpg", -picture))
+        found = {sku: (product, 1.0, source, row) for sku, (product, source, row) in first.items() if sku in skus}
+        return {sku: Match(*one, self.base.bundle.digest) for sku, one in found.items()}
 
     def nearest(self, embedding: np.ndarray, k: int) -> list[Found]:
         """The nearest pictures, nearest first: enough of them to show k products, where there are as many.

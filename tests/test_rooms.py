@@ -11,10 +11,10 @@ import edgesearch
 
 PACKAGE = Path(edgesearch.__file__).parent
 RANK = {
-    "commands/options": 0, "commands/output": 0, "decision": 0, "errors": 0, "looks": 0, "metrics": 0, "pq": 0,
-    "views": 0,
-    "arrays": 1, "catalog": 1, "database": 1, "geometry": 1, "image": 1, "kernel": 1, "manifest": 1, "onnxfile": 1,
-    "settings": 1, "sift": 1, "signing": 1,
+    "commands/options": 0, "commands/output": 0, "decision": 0, "errors": 0, "looks": 0, "markup": 0, "metrics": 0,
+    "pq": 0, "views": 0,
+    "arrays": 1, "catalog": 1, "charts": 1, "database": 1, "geometry": 1, "image": 1, "kernel": 1, "manifest": 1,
+    "onnxfile": 1, "pieces": 1, "settings": 1, "sift": 1, "signing": 1,
     "answer": 2, "changes": 2, "embedder": 2, "index": 2, "sealing": 2,
     "content": 3, "golden": 3, "local": 3, "overlay": 3, "taste": 3,
     "container": 4, "profile": 4,
@@ -25,9 +25,12 @@ RANK = {
     "build": 9, "engine": 9,
     "__init__": 10, "commands/liking": 10, "commands/making": 10, "commands/teaching": 10, "doctor": 10,
     "evaluate": 10,
-    "commands/asking": 11, "commands/running": 11,
-    "cli": 12,
-    "__main__": 13,
+    "commands/running": 11, "diagrams": 11, "misses": 11, "tables": 11,
+    "cases": 12,
+    "report": 13,
+    "commands/asking": 14,
+    "cli": 15,
+    "__main__": 16,
 }  # fmt: skip
 COMPILED = {"_kernel": 0, "_sift": 0, "_geometry": 0}
 USERS = {"PIL": {"image", "views"}, "onnxruntime": {"embedder"}, "usearch": {"index"}, "nacl": {"signing", "sealing"}}

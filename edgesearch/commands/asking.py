@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ..answer import Answer
 from ..errors import EdgeSearchError
 from ..slots import Slots, open_bundle
 from .options import FAST, STORE, Adder, at_least_one
-from .output import Bar, failed, print_table
+from .output import Bar, failed, print_table, say
 
 
 def add(command: Adder) -> None:
@@ -29,6 +30,10 @@ def add(command: Adder) -> None:
     added.add_argument("store", type=Path, help=STORE)
     added.add_argument("queries", type=Path, help="CSV of image,sku; an empty sku: not in this catalogue")
     added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
+    added.add_argument("--skip-bad", action="store_true", help="leave out photos that cannot be read, and list them")
+    added.add_argument(
+        "--report", type=Path, metavar="HTML", help="write a page to look at: charts, and pictures of misses"
+    )
     added.add_argument("--json", action="store_true", help="one JSON object")
 
     added = command("inspect", _inspect, "Say what a store holds.", "store.edge")
@@ -69,10 +74,26 @@ def _shown(answer: Answer) -> str:
 
 
 def _eval(options: argparse.Namespace) -> None:
+    from .. import report  # here, so that a search does not load it
+
     queries = catalog.read_queries(options.queries)
-    with engine.open(options.store) as store, Bar("eval", "photo") as progress:
-        figures = evaluate.evaluate(store, queries, options.fast, progress).to_dict()
-    print_table(figures, options.json)
+    if options.report:
+        report.check(options.report)
+    with engine.open(options.store) as store:
+        with Bar("eval", "photo") as progress:
+            evaluation = evaluate.evaluate(store, queries, options.fast, progress, options.skip_bad)
+        if options.report:
+            report.write(options.report, report.page(evaluation, store, _command(options)))
+    for reason in evaluation.skipped:
+        say(f"left out {reason}")
+    print_table(evaluation.to_dict(), options.json)
+
+
+def _command(options: argparse.Namespace) -> str:
+    """What was called, as a shell takes it."""
+    fast = {None: [], True: ["--fast"], False: ["--no-fast"]}[options.fast]
+    flags = [*fast, *["--skip-bad"] * options.skip_bad, "--report"]
+    return shlex.join(["edgesearch", "eval", *map(str, (options.store, options.queries, *flags, options.report))])
 
 
 def _inspect(options: argparse.Namespace) -> None:

@@ -1,0 +1,113 @@
+"""Answers to look at, as cards: the photo, what was found, and what is right, in pictures."""
+
+import base64
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from . import image, misses
+from .answer import Match
+from .charts import outlined
+from .engine import Store
+from .errors import EdgeSearchError
+from .evaluate import DEPTH, Asked, Evaluation
+from .markup import Markup, joined, tag
+from .misses import SHOWN, Confusion
+from .pieces import counted, percent
+
+PICTURE_SIDE = 168  # px; a hundred of them are about a megabyte
+Point = tuple[float, float]
+
+
+def confused(confusions: Sequence[Confusion], evaluation: Evaluation, store: Store) -> Iterable[Markup]:
+    """Products that were taken for another more than once, each with its surest photo."""
+    if not confusions:
+        return [tag("p", "No product was taken for the same other one more than once.")]
+    cards = []
+    for one in confusions[:SHOWN]:
+        names = tag("strong", tag("bdi", evaluation.products[one.sku].name), " for ", tag("bdi", one.found.name))
+        accepted = sum(asked.accepted for asked in one.asked)
+        photos = f" in {len(one.asked)} of its {counted(one.photos, 'photo')}, {accepted} of them accepted."
+        cards.append(_card(one.asked[0], evaluation, store, joined(names, photos)))
+    return [tag("p", _shown(len(confusions), "pair") + "The surest photo of each.", class_="quiet"), _cards(cards)]
+
+
+def missed(evaluation: Evaluation, store: Store) -> Iterable[Markup]:
+    """The worst of each kind."""
+    kinds = {
+        "Wrong, and sure of it": (misses.mistaken, "Accepted answers that name another product, the surest first."),
+        "In the catalogue, and called unknown": (misses.refused, "The least sure first."),
+        "Not in the catalogue, and accepted": (misses.strangers, "The surest first."),
+    }
+    for title, (choose, order) in kinds.items():
+        asked = choose(evaluation)
+        yield tag("h3", title)
+        yield tag("p", _shown(len(asked), "photo") + order if asked else "None.", class_="quiet")
+        yield _cards(_card(one, evaluation, store, _verdict(one)) for one in asked[:SHOWN])
+
+
+def _shown(count: int, what: str) -> str:
+    few = f", {SHOWN} of them shown" if count > SHOWN else ""
+    return f"{counted(count, what).capitalize()}{few}. "
+
+
+def _cards(cards: Iterable[Markup]) -> Markup:
+    inner = joined(*cards)
+    return tag("div", inner, class_="cases") if inner else inner
+
+
+def _card(one: Asked, evaluation: Evaluation, store: Store, said: Markup) -> Markup:
+    folder, name = one.photo.parent.name, one.photo.name
+    words = tag("bdi", f"{folder}/" if folder else "", tag("wbr"), name)
+    columns = [_column("Asked", words, _photo(one))]
+    if one.best:
+        title, kind = ("Found, and right", "is-right") if one.right else ("Found", "is-wrong")
+        words = _named(one.best, f"score {one.best.score:.3f}")
+        columns.append(_column(title, words, _reference(store, one.best, "Found"), kind))
+    if not one.right:
+        columns.append(_right(one, evaluation, store))
+    return tag("article", tag("p", said), tag("div", *columns), class_="case")
+
+
+def _verdict(one: Asked) -> Markup:
+    points = one.best.points if one.best else 0
+    agree = f", {counted(points, 'point')} of the print agree" if points else ""
+    return joined(tag("strong", one.decision.capitalize()), f"; {percent(one.probability)} sure of the first{agree}.")
+
+
+def _right(one: Asked, evaluation: Evaluation, store: Store) -> Markup:
+    if not one.known:
+        return _column("Right", "not in this catalogue", _nothing("unknown product"))
+    place = f"score {one.right_score:.3f}, place {one.rank}" if one.rank else f"not among the first {DEPTH}"
+    right = evaluation.products[one.sku]
+    return _column("Right", _named(right, place), _reference(store, right, "Right"), "is-right")
+
+
+def _column(title: str, words: object, picture: Markup, kind: str = "") -> Markup:
+    return tag("figure", tag("div", picture, class_=f"picture {kind}"), tag("figcaption", tag("b", title), words))
+
+
+def _named(match: Match, note: str) -> Markup:
+    return joined(tag("bdi", match.name), tag("br"), tag("bdi", match.sku), tag("br"), note)
+
+
+def _photo(one: Asked) -> Markup:
+    return _picture(lambda: one.photo, f"Photo asked: {one.photo.name}", one.best.outline if one.best else ())
+
+
+def _reference(store: Store, match: Match, what: str) -> Markup:
+    return _picture(lambda: store.picture(match), f"{what}: {match.name} ({match.sku})")
+
+
+def _picture(source: Callable[[], Path | bytes], alt: str, outline: Sequence[Point] = ()) -> Markup:
+    """A photo may be gone by now, and another bundle run: then the words must do."""
+    try:
+        pixels = image.read(source(), PICTURE_SIDE)
+    except EdgeSearchError:
+        return _nothing(f"{alt} (the picture is gone)")
+    data = base64.b64encode(image.thumbnail(pixels, PICTURE_SIDE)).decode()
+    shown = tag("img", src=f"data:image/jpeg;base64,{data}", alt=alt)
+    return tag("span", shown, outlined(outline), class_="tall" if pixels.shape[0] >= pixels.shape[1] else "flat")
+
+
+def _nothing(text: str) -> Markup:
+    return tag("span", text, class_="none")

@@ -1,0 +1,60 @@
+"""Pieces of a page: numbers in words, tables, figures, sections."""
+
+from collections.abc import Iterable, Sequence
+
+from .markup import Markup, joined, tag
+
+NONE = "\u2013"
+
+
+def percent(share: float | None) -> str:
+    """With one decimal; a dash where there was nothing to measure."""
+    return NONE if share is None else f"{share:.1%}"
+
+
+def number(value: object) -> str:
+    """As people read it: thousands apart, three decimals at most."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: NONE}[value]
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def counted(count: int, one: str) -> str:
+    """Such as "1 photo", or "2 photos"."""
+    return f"{count:,} {one if count == 1 else one + 's'}"
+
+
+def section(name: str, title: str, *content: object) -> Markup:
+    """name: to link to."""
+    return tag("section", tag("h2", title, id=name), *content, aria_labelledby=name)
+
+
+def figure(title: str, drawing: Markup, caption: object, table: Markup | None = None) -> Markup:
+    """A chart with what it says in words, and its numbers to unfold."""
+    numbers = tag("details", tag("summary", "The numbers"), table) if table else None
+    return tag("figure", tag("h3", title), drawing, tag("figcaption", caption), numbers, class_="chart")
+
+
+def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
+    """The first cell of a row names it; a `Markup` cell is a whole cell."""
+    heads = [tag("th", text, scope="col") for text in head]
+    body = [tag("tr", tag("th", first, scope="row"), *map(_cell, others)) for first, *others in rows]
+    inner = tag("table", tag("caption", caption), tag("thead", tag("tr", *heads)), tag("tbody", *body))
+    return tag("div", inner, class_="scroll", tabindex=0, role="region", aria_label=caption)
+
+
+def share_cell(share: float | None, kind: str = "right") -> Markup:
+    """A percentage with a bar of that length behind it."""
+    style = None if share is None else f"--share:{share:.3f}"
+    return tag("td", percent(share), class_=f"share {kind}", style=style)
+
+
+def _cell(content: object) -> Markup:
+    return content if isinstance(content, Markup) and content.startswith("<td") else tag("td", content)
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> Markup:
+    """Names and values."""
+    return tag("dl", *(joined(tag("dt", name), tag("dd", number(value))) for name, value in pairs))

@@ -1,0 +1,185 @@
+"""An evaluation as one HTML file that people look at: no script, no other file, nothing from a network."""
+
+import contextlib
+import datetime
+import os
+import platform
+import tempfile
+from collections.abc import Iterable, Iterator
+from importlib import metadata, resources
+from pathlib import Path
+
+import numpy as np
+
+from . import diagrams, misses, tables
+from .cases import confused, missed
+from .embedder import runtime
+from .engine import Store
+from .errors import ReportError
+from .evaluate import Evaluation
+from .markup import Markup, joined, tag
+from .pieces import counted, facts, section
+from .settings import ONE_LOOK, processor
+
+SKIPPED_SHOWN = 12
+DIGITS = 12  # of a hash
+STYLE = "report.css"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # whatever a name may hold, nothing is loaded
+SECTIONS = {
+    "summary": "Summary", "found": "Found", "confused": "Confused", "misses": "Worst misses", "decided": "Known or not",
+    "meant": "Sureness", "time": "Time", "bundle": "The store",
+}  # fmt: skip
+
+
+def page(evaluation: Evaluation, store: Store, command: str = "") -> str:
+    """The whole page; store: which was evaluated; command: which asked for it, for the foot."""
+    name = store.bundle.manifest.name
+    head = [
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("title", f"{name}: how well it answers"),
+        tag("style", Markup(resources.files(__package__).joinpath(STYLE).read_text(encoding="utf-8"))),
+    ]
+    body = [
+        _header(evaluation, name),
+        tag("main", *_sections(evaluation, store)),
+        _foot(evaluation, store, command),
+    ]
+    return "<!doctype html>\n" + tag("html", tag("head", *head), tag("body", *body), lang="en")
+
+
+def check(path: Path) -> None:
+    """That a page can be written there, before thousands of photos are asked; raises ReportError."""
+    with _written_beside(path):
+        pass
+
+
+def write(path: Path, text: str) -> None:
+    """Write a page, beside first, then renamed into place; raises ReportError."""
+    with _written_beside(path) as folder:
+        made = folder / "report.html"
+        with open(made, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(made, path)
+
+
+@contextlib.contextmanager
+def _written_beside(path: Path) -> Iterator[Path]:
+    """A temporary folder beside a file that shall be written; that it cannot be is an error of the report."""
+    try:
+        if not path.parent.is_dir() or (path.exists() and not path.is_file()):  # a device is never replaced
+            raise ReportError(f"{path}: not a file in a folder that exists; give a path such as report.html.")
+        with tempfile.TemporaryDirectory(prefix=".report.", dir=path.parent) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise ReportError(
+            f"{path}: cannot be written ({error.strerror}); check the folder and its free space."
+        ) from error
+
+
+def _header(evaluation: Evaluation, name: str) -> Markup:
+    links = (tag("a", text, href=f"#{anchor}") for anchor, text in SECTIONS.items())
+    return tag(
+        "header",
+        tag("p", "edgesearch", class_="brand"),
+        tag("h1", "How well ", tag("bdi", name), " answers"),
+        tag("p", *_lead(evaluation), class_="lead"),
+        tag("nav", *links, aria_label="Sections"),
+    )
+
+
+def _lead(evaluation: Evaluation) -> Iterable[str]:
+    """What there is to know, in two or three sentences."""
+    known, first = int(evaluation.known.sum()), int((evaluation.ranks == 1).sum())
+    strangers = len(evaluation.asked) - known
+    taken = int((evaluation.accepted & ~evaluation.known).sum())
+    if known:
+        yield f"Asked {counted(known, 'photo')} of products that it has, it named the right one first in {first:,}. "
+    if strangers:
+        yield f"Of {counted(strangers, 'photo')} of products that it lacks, it took {taken:,} for one that it has. "
+    if evaluation.skipped:
+        yield f"{counted(len(evaluation.skipped), 'photo')} could not be read: left out."
+
+
+def _sections(evaluation: Evaluation, store: Store) -> Iterable[Markup]:
+    has_known, errors = bool(evaluation.known.any()), evaluation.errors
+    yield section("summary", "Summary", *tables.outcomes(evaluation), tables.tiles(evaluation.to_dict()))
+    yield section("found", "Is the right product found?", *(_found(evaluation) if has_known else [_NONE_KNOWN]))
+    yield section("confused", "What is taken for what?", *confused(misses.confusions(evaluation), evaluation, store))
+    yield section("misses", "Worst misses", *missed(evaluation, store))
+    curves = _row(diagrams.thresholds(errors, evaluation), diagrams.roc(errors, evaluation)) if errors else _ONE_KIND
+    yield section("decided", "Does it know what it does not know?", curves)
+    meant = evaluation.reliability
+    yield section("meant", "Is it as sure as it says?", _row(diagrams.meaning(meant), diagrams.sureness(meant)))
+    times = _row(diagrams.stages(evaluation), diagrams.times(evaluation))
+    yield section("time", "How long does it take?", times)
+    yield section("bundle", "The store", tag("div", *_card(store), class_="card"))
+
+
+_NONE_KNOWN = tag("p", "None of the photos is of a product in the catalogue: give queries with a SKU to measure this.")
+_ONE_KIND = tag(
+    "p",
+    "Measured only where some photos are of products in the catalogue and others are not: give queries of both, those "
+    "of other products with an empty SKU.",
+)
+
+
+def _found(evaluation: Evaluation) -> Iterable[Markup]:
+    return [_row(diagrams.recall(evaluation), tables.missed_most(evaluation)), *tables.categories(evaluation)]
+
+
+def _row(*content: Markup) -> Markup:
+    """Where there is room."""
+    return tag("div", *content, class_="charts")
+
+
+def _card(store: Store) -> Iterable[Markup]:
+    manifest, signer = store.bundle.manifest, store.bundle.signer
+    made = {
+        "name": manifest.name,
+        "sequence": str(manifest.sequence),
+        "created": manifest.created.replace("T", " ").replace("+00:00", " UTC"),
+    }
+    groups: dict[str, dict[str, object]] = {
+        "Bundle": {**made, "signed by": signer[:DIGITS] if signer else "nobody", **manifest.counts},
+        "Measured at build": dict(manifest.accuracy),
+        "Calibrated at build": dict(manifest.calibration),
+        "sha256": {part: digest[:DIGITS] for part, digest in manifest.hashes.items()},
+    }
+    return [
+        tag("div", tag("h3", title), facts((name.replace("_", " "), value) for name, value in group.items()))
+        for title, group in groups.items()
+    ]
+
+
+def _foot(evaluation: Evaluation, store: Store, command: str) -> Markup:
+    settings, fast = store.settings, evaluation.fast
+    one_look = settings.looks == ONE_LOOK if fast is None else fast
+    looks = "one look, no print" if one_look else "three looks and the print"
+    threads = counted(settings.threads, "thread")
+    known = int(evaluation.known.sum())
+    said = {
+        "Photos": f"{known:,} of products in the catalogue, {len(evaluation.asked) - known:,} of others",
+        "Device": f"{processor()}, {counted(os.cpu_count() or 1, 'core')}, {platform.system()} {platform.machine()}",
+        "Settings": f"{settings.kernels} kernels, {threads}, {looks}",
+        "Versions": f"edgesearch {_version()}, onnxruntime {runtime()}, numpy {np.__version__}, Python "
+        f"{platform.python_version()}",
+        "Seed": "none: nothing here is drawn at random",
+        "Made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+    commanded = tag("p", "Command: ", tag("code", command)) if command else None
+    left_out = [tag("li", reason) for reason in evaluation.skipped[:SKIPPED_SHOWN]]
+    more = len(evaluation.skipped) - len(left_out)
+    left_out += [tag("li", f"and {more:,} more")] if more > 0 else []
+    skipped = joined(tag("h3", "Photos that were left out"), tag("ul", *left_out)) if left_out else None
+    return tag("footer", skipped, facts(said.items()), commanded)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("edgesearch")
+    except metadata.PackageNotFoundError:
+        return "not installed"
