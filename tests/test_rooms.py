@@ -12,7 +12,7 @@ import edgesearch
 PACKAGE = Path(edgesearch.__file__).parent
 RANK = {
     "errors": 0, "image": 1, "views": 1, "looks": 1, "metrics": 1, "kernel": 1, "sift": 1, "geometry": 1,
-    "manifest": 1, "onnxfile": 1, "signing": 1, "settings": 1, "arrays": 1, "database": 1,
+    "manifest": 1, "onnxfile": 1, "signing": 1, "settings": 1, "arrays": 1, "database": 1, "files": 1,
     "sealing": 2, "pq": 2, "embedder": 2,
     "content": 3, "index": 3, "local": 3, "catalog": 3, "container": 4, "golden": 4, "decision": 4, "changes": 4,
     "bundle": 5, "overlay": 5, "answer": 5, "delta": 6, "base": 6, "exchange": 6, "slots": 7, "gallery": 7,
