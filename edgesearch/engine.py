@@ -74,20 +74,22 @@ class Store:
         """How it runs."""
         return self.base.settings
 
-    def search(self, photo: Photo, k: int = 5, fast: bool | None = None) -> Answer:
+    def search(self, photo: Photo, k: int = 5, fast: bool | None = None, barcodes: bool | None = None) -> Answer:
         """Find the products that a photo shows.
 
         Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 RGB array; k: products wanted;
                  fast: one look at the photo, its centre, instead of three, and none at its print; less than half the
-                 time, and less accurate; None: as the settings say.
-        Raises:  ImageError: the photo cannot be read; DeviceError: what was taught cannot be; ValueError: k < 1.
+                 time, and less accurate; None: as the settings say; barcodes: read them too; None: where their
+                 reader is installed and a product has one.
+        Raises:  ImageError: the photo cannot be read; DeviceError: what was taught cannot be; ValueError: k < 1;
+                 EdgeSearchError: barcodes without their reader.
         """
         if k < 1:
             raise ValueError(f"k is {k}; expected at least 1.")
         gallery = self._now()
         base, fast = gallery.base, self._fast(fast)
         elapsed: dict[str, float] = {}
-        pixels = _timed(elapsed, "image", lambda: base.embedder.read(photo))
+        pixels, codes = _timed(elapsed, "image", lambda: gallery.read(photo, barcodes))
         embedding, objects = _timed(elapsed, "embed", lambda: base.embedder.see([pixels], fast))
         near = _timed(elapsed, "index", lambda: gallery.nearest(embedding, max(k, VERIFIED)))
         found = list(gallery.by_product(near).values())
@@ -99,7 +101,8 @@ class Store:
         scores = np.array([one.score for one in found[:2]])
         best = found[0] if found else Found(0, -1.0)  # all may be removed
         decision = base.calibration.decide(scores, best.cosine, best.evidence.points)
-        return Answer(_photo_name(photo), decision, matches, elapsed)
+        answer = Answer(_photo_name(photo), decision, matches, elapsed)
+        return gallery.labelled(answer, codes, embedding, pixels.shape[:2]) if codes else answer
 
     def skus(self) -> set[str]:
         """The SKUs of all products that can be found."""

@@ -98,6 +98,12 @@ def square(image: np.ndarray, part: tuple[float, float, float], side: int) -> np
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0))
 
 
+def reduced(image: np.ndarray, needed_side: int) -> np.ndarray:
+    """A decoded picture as small as `read` would have made it; (H, W, 3) uint8 -> the same, each side divided."""
+    factor = min(image.shape[:2]) // needed_side
+    return image if factor < 2 else np.asarray(Image.fromarray(image).reduce(factor))
+
+
 def grey(image: np.ndarray, side: int) -> np.ndarray:
     """Luminance, resized so that the geometric mean of the sides is `side`; at most three times larger than it was, and
     no side longer than three times `side`.
