@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .commands import asking, making, running, teaching
+from .commands import asking, counting, making, running, teaching
 from .commands.output import failed
 from .errors import EdgeSearchError
 from .sealing import KEY_FILE
 
 COMMANDS = (
     "keygen", "build", "delta", "install", "rollback", "overlay", "log", "doctor", "enrol", "edit", "remove", "undo",
-    "search", "eval", "inspect", "verify",
+    "count", "sort", "search", "eval", "inspect", "verify",
 )  # fmt: skip
 
 
@@ -70,6 +70,6 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for part in (making, running, teaching, asking):
+    for part in (making, running, teaching, counting, asking):
         part.add(command)
     return parser

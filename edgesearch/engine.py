@@ -108,6 +108,10 @@ class Store:
         """The SKUs of all products that can be found."""
         return self._now().skus()
 
+    def products(self, skus: Collection[str] | None = None) -> dict[str, Product]:
+        """What is known of these products, by SKU, None for all; those that are not here are left out."""
+        return self._now().products(skus)
+
     def embed(self, photos: Sequence[Photo], fast: bool | None = None) -> np.ndarray:
         """Embeddings of photos, as `search` uses them: (B, D) float32, unit rows; raises ImageError."""
         return self.base.embedder.embed_photos(photos, self._fast(fast))

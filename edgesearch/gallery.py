@@ -96,6 +96,13 @@ class Gallery:
         own = {product.sku for product in self._beside.products.values()}
         return (self.base.catalog.skus() | own) - self._beside.hidden.keys()
 
+    def products(self, skus: Collection[str] | None = None) -> dict[str, Product]:
+        """What is known of these products, by SKU, None for all; those that are not here are left out."""
+        own = {product.sku: product for product in self._beside.products.values()}
+        found = self.base.catalog.named(self.skus() if skus is None else skus)
+        known = {sku: one.product for sku, one in found.items()} | own
+        return {sku: known[sku] for sku in known if sku not in self._beside.hidden and (skus is None or sku in skus)}
+
     def read(self, photo: Photo, barcodes: bool | None) -> tuple[np.ndarray, tuple[Barcode, ...]]:
         """A photo as `Embedder.read` gives it, and its barcodes; None: read where a product has one, if they can be."""
         embedder = self.base.embedder

@@ -13,12 +13,14 @@ PACKAGE = Path(edgesearch.__file__).parent
 RANK = {
     "errors": 0, "image": 1, "views": 1, "looks": 1, "metrics": 1, "kernel": 1, "sift": 1, "geometry": 1,
     "manifest": 1, "onnxfile": 1, "signing": 1, "settings": 1, "arrays": 1, "database": 1, "files": 1,
-    "sealing": 2, "pq": 2, "embedder": 2, "barcode": 2,
-    "content": 3, "index": 3, "local": 3, "catalog": 3, "container": 4, "golden": 4, "decision": 4, "changes": 4,
-    "bundle": 5, "overlay": 5, "answer": 5, "delta": 6, "base": 6, "exchange": 6, "labels": 6, "slots": 7, "gallery": 7,
-    "engine": 8, "device": 8, "build": 9, "evaluate": 9, "doctor": 10,
+    "sealing": 2, "photos": 2, "session": 2, "pq": 2, "embedder": 2, "barcode": 2,
+    "content": 3, "index": 3, "local": 3, "catalog": 3, "container": 4, "golden": 4, "stock": 4, "decision": 4,
+    "changes": 4, "bundle": 5, "overlay": 5, "answer": 5, "delta": 6, "base": 6, "exchange": 6, "labels": 6,
+    "slots": 7, "gallery": 7, "engine": 8, "device": 8, "build": 9, "evaluate": 9, "counting": 9, "sorting": 9,
+    "doctor": 10,
     "commands/options": 11, "commands/output": 11,
     "commands/making": 12, "commands/running": 12, "commands/teaching": 12, "commands/asking": 12,
+    "commands/counting": 12,
     "cli": 13, "__init__": 14, "__main__": 14,
 }  # fmt: skip
 COMPILED = {"_kernel": 0, "_sift": 0, "_geometry": 0}
