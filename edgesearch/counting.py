@@ -14,7 +14,6 @@ from pathlib import Path
 
 from . import photos, stock
 from .answer import Answer
-from .catalog import Product
 from .engine import Store
 from .errors import CountError, EdgeSearchError, ImageError
 from .photos import Named
@@ -201,10 +200,8 @@ class Count:
         return said
 
     def _write(self) -> None:
-        counts = self.counts
-        names = {seen.sku: seen.name for seen in self._session.counted()}
-        products: dict[str, Product] = self._store.products(None if self._everything else [*counts])
-        stock.write_stock(self.output, counts, names, products)
+        products = self._store.products(None if self._everything else [*self.counts])
+        stock.write_stock(self.output, self._session.counted(), products)
         stock.write_review(self.review, self.waiting, self._typed)
 
 

@@ -6,8 +6,9 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from .catalog import Product, details_of
 from .engine import Store
 from .errors import CountError, ImageError
 from .files import sync_folder
-from .photos import Named
 
 REVIEW = "review"  # folder of the photos whose product is not sure, or has no such detail
-LONGEST = 80  # characters of a folder's name
+LONGEST = 80  # bytes of a folder's name
+_RESERVED = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _SPECIAL = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|review)(\..*)?", re.I)  # on Windows, and ours
 
 
@@ -27,8 +28,8 @@ _SPECIAL = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|review)(\..*)?", re.I)  # o
 class Sorted:
     """A photo with its group.
 
-    Attributes: sku, name: of its product, empty where that is not sure; value: of the detail, None: for review; why: it
-                is for review; path: of the photo.
+    Attributes: sku, name: of its product, empty where that is not sure; value: of the detail, None: for review; folder:
+                of its group; why: it is for review.
     """
 
     photo: str
@@ -36,16 +37,12 @@ class Sorted:
     sku: str = ""
     name: str = ""
     value: str | None = None
+    folder: str = REVIEW
     why: str = ""
-
-    @property
-    def folder(self) -> str:
-        """The name of its group's folder."""
-        return REVIEW if self.value is None else folder_name(self.value)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
-        return vars(self) | {"path": str(self.path), "folder": self.folder}
+        return vars(self) | {"path": str(self.path)}
 
 
 def plan(
@@ -58,15 +55,17 @@ def plan(
     Raises:  CountError: no product has that detail, or a folder cannot be read.
     """
     found, _ = photos.find(given)
-    _check(by, store.products().values())
+    names = folders(_values(store.products().values(), by))
     for photo in found:
         try:
             answer = store.search(photo.path, 1, fast, barcodes)
         except ImageError as error:
-            yield Sorted(*photo, why=str(error))
+            yield Sorted(*photo, why=str(error).removeprefix(f"{photo.path}: "))
             continue
         if answer.decision == "match":
-            yield _placed(photo, answer.matches[0].product, by)
+            yield _grouped(
+                Sorted(*photo, answer.matches[0].sku, answer.matches[0].name), answer.matches[0].product, by, names
+            )
         else:
             yield Sorted(*photo, why=answer.conflict or answer.decision)
 
@@ -99,25 +98,41 @@ def check_output(given: Iterable[Path], output: Path) -> None:
             raise CountError(f"{output}: is inside {folder}, whose photos are sorted; give a folder beside it.")
 
 
-def folder_name(value: str) -> str:
-    """A name that any disk takes, another for each value; only what is changed has a hash at its end."""
-    name = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", value).strip(". ")[:LONGEST].strip(". ")
-    if name == value and name.isprintable() and not _SPECIAL.fullmatch(name):
-        return name
-    shown = "".join(letter if letter.isprintable() else "_" for letter in name)
-    return f"{shown} {hashlib.sha256(value.encode(errors='backslashreplace')).hexdigest()[:6]}".strip()
+def folders(values: Iterable[str]) -> dict[str, str]:
+    """Names that any disk takes, another for each value; those that would be the same have a hash at their end."""
+    clean = {value: _clean(value) for value in values}
+    alike = Counter(name.casefold() for name in clean.values())
+    return {value: name if alike[name.casefold()] == 1 else f"{name} {_hash(value)}" for value, name in clean.items()}
 
 
-def _check(by: str, products: Iterable[Product]) -> None:
-    names = {"sku"}.union(*map(details_of, products))
-    if by not in names:
-        raise CountError(f"{by}: no product has that detail; they have {', '.join(sorted(names))}.")
+def _clean(value: str) -> str:
+    name = "".join(letter if letter.isprintable() else "_" for letter in _RESERVED.sub("_", value))
+    while len(name.encode()) > LONGEST:
+        name = name[:-1]
+    name = name.strip(". ")
+    return name if name and not _SPECIAL.fullmatch(name) else f"_{name}"
 
 
-def _placed(photo: Named, product: Product, by: str) -> Sorted:
-    value = product.sku if by == "sku" else details_of(product).get(by)
-    why = f"has no {by}" if value is None else ""
-    return Sorted(photo.name, photo.path, product.sku, product.name, None if value is None else str(value), why)
+def _hash(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()[:6]
+
+
+def _values(products: Iterable[Product], by: str) -> set[str]:
+    """All values of a detail; raises CountError: there is none."""
+    known = [details_of(product) | {"sku": product.sku} for product in products]
+    values = {str(details[by]) for details in known if by in details}
+    if not values:
+        names = sorted({name for details in known for name in details})
+        raise CountError(f"{by}: no product has that detail; they have {', '.join(names)}.")
+    return values
+
+
+def _grouped(one: Sorted, product: Product, by: str, names: Mapping[str, str]) -> Sorted:
+    value = (details_of(product) | {"sku": product.sku}).get(by)
+    if value is None:
+        return replace(one, why=f"has no {by}")
+    name = names.get(str(value)) or _clean(str(value))  # it may have been edited meanwhile
+    return replace(one, value=str(value), folder=name)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,6 +1,6 @@
 """The lists of a count: what is there, and what waits for somebody. CSV, written beside and renamed into place.
 
-stock.csv         sku,name,counted,location,stock,difference
+stock.csv         sku,name,counted,location,stock,difference,photos
 stock.review.csv  photo,why,sku,candidates,id: whoever fills in a SKU, or "-" for nothing to count, is heard by the
                   next run
 """
@@ -15,24 +15,27 @@ from .catalog import Product
 from .errors import CountError
 from .session import Seen
 
-COLUMNS = ("sku", "name", "counted", "location", "stock", "difference")
+COLUMNS = ("sku", "name", "counted", "location", "stock", "difference", "photos")
 REVIEW = ("photo", "why", "sku", "candidates", "id")
 NOTHING = "-"  # in place of a SKU: nothing to count
 
 
-def write_stock(
-    path: Path, counts: Mapping[str, int], names: Mapping[str, str], products: Mapping[str, Product]
-) -> None:
+def write_stock(path: Path, counted: Iterable[Seen], products: Mapping[str, Product]) -> None:
     """Write what was counted, by SKU.
 
-    Args:    names: of products that were counted and are not among `products`, of which all are listed.
+    Args:    products: by SKU, all of which are listed; one that is none any more is listed as it was counted.
     Raises:  CountError: it cannot be written.
     """
+    photos: dict[str, list[Seen]] = {}
+    for seen in counted:
+        photos.setdefault(seen.sku, []).append(seen)
     rows = []
-    for sku in sorted(counts.keys() | products.keys()):
-        product, counted = products.get(sku) or Product(sku, names[sku]), counts.get(sku, 0)
-        difference = None if product.stock is None else counted - product.stock
-        rows.append((sku, product.name, counted, product.location, product.stock, difference))
+    for sku in sorted(photos.keys() | products.keys()):
+        own = photos.get(sku, [])
+        product = products.get(sku) or Product(sku, own[0].name)
+        difference = None if product.stock is None else len(own) - product.stock
+        names = ";".join(sorted(seen.photo for seen in own))
+        rows.append((sku, product.name, len(own), product.location, product.stock, difference, names))
     _write(path, COLUMNS, rows)
 
 

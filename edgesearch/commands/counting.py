@@ -68,7 +68,9 @@ def _looking(added: argparse.ArgumentParser) -> None:
 def _count(options: argparse.Namespace) -> None:
     def tell(progress: Progress) -> None:
         if progress.new:
-            print(json.dumps(progress.seen.to_dict()) if options.json else _line(progress), flush=True)
+            print(
+                json.dumps(progress.seen.to_dict(), ensure_ascii=False) if options.json else _line(progress), flush=True
+            )
 
     with engine.open(options.store) as store:
         count = Count(store, options.output, options.fast, options.barcodes, options.all)
@@ -113,8 +115,11 @@ def _sort(options: argparse.Namespace) -> None:
         for one in sorting.plan(store, options.photos, options.by, options.fast, options.barcodes):
             placed = sorting.place(one, options.output) if options.output else None
             groups[one.folder] += 1
-            if options.json:
-                print(json.dumps(one.to_dict() | {"placed": placed and str(placed)}, ensure_ascii=False), flush=True)
-            else:
-                print(f"{one.photo} -> {f'{one.sku} {one.name}'.strip() or one.why} -> {one.folder}", flush=True)
-    say("; ".join(f"{folder}: {count} photos" for folder, count in sorted(groups.items())) or "no photos.")
+            shown = {**one.to_dict(), "placed": placed and str(placed)}
+            print(json.dumps(shown, ensure_ascii=False) if options.json else _plan(one), flush=True)
+    say("; ".join(f"{folder}: {count}" for folder, count in sorted(groups.items())) or "no photos.")
+
+
+def _plan(one: sorting.Sorted) -> str:
+    what = ", ".join(filter(None, (f"{one.sku} {one.name}".strip(), one.why)))
+    return f"{one.photo} -> {what} -> {one.value or sorting.REVIEW}"
