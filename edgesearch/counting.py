@@ -61,6 +61,8 @@ class Count:
         self.output, self.review, session = (
             output.with_suffix(end) for end in (output.suffix, ".review.csv", ".session")
         )
+        if output.suffix.lower() != ".csv":
+            raise CountError(f"{output}: not the name of a list; expected one that ends in .csv.")
         if output.exists() and not session.exists():
             raise CountError(f"{output}: is there, and no count of it ({session.name}); give another output.")
         self._store, self._everything = store, everything

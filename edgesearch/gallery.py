@@ -163,7 +163,7 @@ class Gallery:
         first = self.by_product(sorted(others, key=lambda one: -one.cosine))
         named += self.matches([*first.values()], size)
         named.sort(key=lambda match: -match.score)
-        return judged(answer, labels, named, self.base.calibration.margin)
+        return judged(answer, labels, named, self.base.calibration)
 
     def _rows(self, skus: Collection[str]) -> list[int]:
         """Of all pictures of these products."""

@@ -112,9 +112,13 @@ def square(image: np.ndarray, part: tuple[float, float, float], side: int) -> np
 
 
 def reduced(image: np.ndarray, needed_side: int) -> np.ndarray:
-    """A decoded picture as small as `read` would have made it; (H, W, 3) uint8 -> the same, each side divided."""
-    factor = min(image.shape[:2]) // needed_side
-    return image if factor < 2 else np.asarray(Image.fromarray(image).reduce(factor))
+    """A decoded picture as small as `read` would have made it of a JPEG: its sides halved while they suffice.
+
+    Args:    image: (H, W, 3) uint8; needed_side: px; the shorter side is not made smaller.
+    Returns: (h, w, 3) uint8.
+    """
+    factor = 1 << max(0, (min(image.shape[:2]) // needed_side).bit_length() - 1)
+    return image if factor == 1 else np.asarray(Image.fromarray(image).reduce(factor))
 
 
 def grey(image: np.ndarray, side: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from . import barcode
 from .answer import Answer, Label, Match
 from .barcode import Barcode
 from .catalog import Catalog, Product
-from .decision import Decision
+from .decision import Calibration, Decision
 
 
 class Coded:
@@ -36,19 +36,22 @@ class Coded:
         return Label(code.text, code.format, tuple(sorted(skus)))
 
 
-def judged(answer: Answer, labels: Sequence[Label], named: Sequence[Match], margin: float) -> Answer:
+def judged(answer: Answer, labels: Sequence[Label], named: Sequence[Match], calibration: Calibration) -> Answer:
     """The answer of the look with what the labels say.
 
-    Args:    named: the products that the labels name, as the look scores them, best first; margin: of scores, within
-             which the look cannot tell two products.
+    Args:    named: the products that the labels name, as the look scores them, best first; calibration: of scores. What
+             looks like a product by its print, if not for sure, speaks against a label too.
     """
-    looks = answer.matches[0] if answer.matches and answer.decision != "unknown" else None
-    decision, conflict = _decided(labels, named, looks, margin) if named else _without_product(labels, looks)
+    best = answer.matches[0] if answer.matches else None
+    looks = best if best and (answer.decision != "unknown" or best.score >= calibration.threshold) else None
+    decision, conflict = (
+        _decided(labels, named, looks, calibration.margin) if named else _without_product(labels, looks)
+    )
     skus = {match.sku for match in named}
     matches = (*named, *(match for match in answer.matches if match.sku not in skus))
     return replace(
         answer,
-        decision=decision or answer.decision,
+        decision=decision or ("ambiguous" if named and answer.decision == "unknown" else answer.decision),
         matches=matches[: max(1, len(answer.matches))],
         barcodes=tuple(labels),
         conflict=conflict,
@@ -58,14 +61,12 @@ def judged(answer: Answer, labels: Sequence[Label], named: Sequence[Match], marg
 def _decided(
     labels: Sequence[Label], named: Sequence[Match], looks: Match | None, margin: float
 ) -> tuple[Decision | None, str]:
-    agrees = looks is None or looks.score - named[0].score < margin
-    if not agrees:
-        assert looks is not None
+    if looks is not None and looks.score - named[0].score >= margin:
         return "ambiguous", f"the label says {_names(named)}, it looks like {_names([looks])}"
     if len(named) == 1:
         return "match", ""
     if len({label.skus for label in labels if label.skus}) == 1:
-        return (None if looks else "ambiguous"), ""  # a code of several products leaves it to the look which
+        return None, ""  # a code of several products leaves it to the look which
     return "ambiguous", f"the labels say {_names(named)}"
 
 

@@ -13,7 +13,7 @@ from edgesearch import Answer, EdgeSearchError, Match, barcode, labels
 from edgesearch.answer import Label
 from edgesearch.barcode import Barcode
 from edgesearch.catalog import Product, read_csv
-from edgesearch.decision import Decision
+from edgesearch.decision import Calibration, Decision
 
 from .conftest import TINY_MODEL
 
@@ -50,7 +50,7 @@ def match(sku: str, score: float, code: str | None = None) -> Match:
 
 
 def judged(decision: Decision, found: list[Match], said: list[Label], named: list[Match]) -> Answer:
-    return labels.judged(Answer("photo", decision, tuple(found), {}), said, named, margin=0.1)
+    return labels.judged(Answer("photo", decision, tuple(found), {}), said, named, Calibration(0.95, 0.1, 0, 0))
 
 
 A, B = match("A", 0.5), match("B", 0.9, "4006381333931")
@@ -77,6 +77,11 @@ def test_a_label_on_what_looks_like_another_product_is_said() -> None:
     assert [one.sku for one in answer.matches] == ["A", "B"]
     assert not answer.by_barcode
     assert answer.to_dict()["barcodes"] == [{"text": "2000000000015", "format": "EAN-13", "skus": ("A",)}]
+
+
+def test_a_label_is_not_believed_against_the_print() -> None:
+    printed = match("B", 0.97)  # whose cosine is below the threshold, and few points agree
+    assert judged("unknown", [printed], SAYS_A, [A]).conflict == "the label says A a, it looks like B b"
 
 
 def test_labels_of_two_products_are_ambiguous() -> None:
@@ -109,7 +114,7 @@ def test_a_drawn_code_is_read_turned_and_small() -> None:
     for turned in (photo, photo.rotate(90, expand=True)):
         small, codes = barcode.read(np.asarray(turned), 320)
         assert codes == (Barcode("4006381333931", "EAN-13"),)
-        assert min(small.shape[:2]) == 400
+        assert min(small.shape[:2]) == 600
 
 
 @needs_reader

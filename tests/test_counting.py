@@ -232,6 +232,12 @@ def test_no_other_file_is_overwritten(bench: Bench) -> None:
     assert bench.session.read_text() == "mine"
 
 
+def test_a_list_is_no_session(bench: Bench) -> None:
+    bench.output = bench.session
+    with pytest.raises(CountError, match=r"ends in \.csv"):
+        bench.count()
+
+
 def test_one_count_at_a_time(bench: Bench) -> None:
     with bench.count(), pytest.raises(CountError, match="another count"):
         bench.count()
