@@ -89,5 +89,5 @@ class Answer:
         """JSON-able form, as `edgesearch search --json` prints it."""
         elapsed = {stage: round(ms, 3) for stage, ms in self.elapsed_ms.items()}
         matches = [match.to_dict() for match in self.matches]
-        labels = {"barcodes": [vars(label) for label in self.barcodes], "conflict": self.conflict}
+        labels = {"barcodes": [dict(vars(label)) for label in self.barcodes], "conflict": self.conflict}
         return {"photo": self.photo, "decision": self.decision, "matches": matches, "elapsed_ms": elapsed} | labels

@@ -58,11 +58,9 @@ class Count:
                  that were not counted.
         Raises:  CountError: the output is no count's, or another process goes on with it, or a list cannot be used.
         """
-        self.output, self.review, session = (
-            output.with_suffix(end) for end in (output.suffix, ".review.csv", ".session")
-        )
         if output.suffix.lower() != ".csv":
             raise CountError(f"{output}: not the name of a list; expected one that ends in .csv.")
+        self.output, self.review, session = output, output.with_suffix(".review.csv"), output.with_suffix(".session")
         if output.exists() and not session.exists():
             raise CountError(f"{output}: is there, and no count of it ({session.name}); give another output.")
         self._store, self._everything = store, everything
@@ -133,7 +131,7 @@ class Count:
         """Say what a photo shows, whatever became of it before.
 
         Args:    photo: its name; sku: "-": nothing to count; "": it waits.
-        Raises:  CountError: no photo of that name was seen; CatalogError: no product of that SKU.
+        Raises:  CountError: no photo of that name was seen, or no product has that SKU.
         """
         named = [seen for seen in self._session.seen.values() if photo in (seen.photo, Path(seen.photo).name)]
         if len(named) != 1:

@@ -92,8 +92,13 @@ class Session:
         return (seen for seen in reversed(self.seen.values()) if seen.status == "counted")
 
     def waiting(self) -> list[Seen]:
-        """The photos that wait for somebody, by name."""
-        waiting = [seen for seen in self.seen.values() if seen.status in ("aside", "bad")]
+        """The photos that wait for somebody, by name; a bad one no longer where it was copied again, whole."""
+        waiting, whole = [], set()
+        for seen in reversed(self.seen.values()):
+            if seen.status == "aside" or (seen.status == "bad" and seen.photo not in whole):
+                waiting.append(seen)
+            if seen.status != "bad":
+                whole.add(seen.photo)
         return sorted(waiting, key=lambda seen: (seen.photo, seen.id))
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from .catalog import Product, details_of
 from .engine import Store
 from .errors import CountError, ImageError
 from .files import sync_folder
+from .photos import Named
 
 REVIEW = "review"  # folder of the photos whose product is not sure, or has no such detail
 LONGEST = 80  # bytes of a folder's name
@@ -58,14 +59,12 @@ def plan(
     names = folders(_values(store.products().values(), by))
     for photo in found:
         try:
-            answer = store.search(photo.path, 1, fast, barcodes)
+            answer = store.search(photo.path, k=1, fast=fast, barcodes=barcodes)
         except ImageError as error:
             yield Sorted(*photo, why=str(error).removeprefix(f"{photo.path}: "))
             continue
         if answer.decision == "match":
-            yield _grouped(
-                Sorted(*photo, answer.matches[0].sku, answer.matches[0].name), answer.matches[0].product, by, names
-            )
+            yield _grouped(photo, answer.matches[0].product, by, names)
         else:
             yield Sorted(*photo, why=answer.conflict or answer.decision)
 
@@ -127,7 +126,8 @@ def _values(products: Iterable[Product], by: str) -> set[str]:
     return values
 
 
-def _grouped(one: Sorted, product: Product, by: str, names: Mapping[str, str]) -> Sorted:
+def _grouped(photo: Named, product: Product, by: str, names: Mapping[str, str]) -> Sorted:
+    one = Sorted(*photo, product.sku, product.name)
     value = (details_of(product) | {"sku": product.sku}).get(by)
     if value is None:
         return replace(one, why=f"has no {by}")

@@ -143,9 +143,10 @@ def test_a_photo_is_counted_once_under_any_name(bench: Bench) -> None:
 def test_a_file_that_was_still_being_copied_is_counted_when_it_is_whole(bench: Bench) -> None:
     bench.take(one="...")
     bench.run()
+    assert list(bench.waiting()) == ["one.jpg"]
     bench.take(one="A and the rest")
     bench.run()
-    assert bench.counted() == {"A": 1}
+    assert (bench.counted(), bench.waiting()) == ({"A": 1}, {})
 
 
 def test_undo_takes_back_one_more_each_time(bench: Bench) -> None:
@@ -361,7 +362,7 @@ def test_the_commands(shop: Path, shop_edge: Path, tmp_path: Path, capsys: pytes
     assert "2 photos counted, of 2 products; 2 wait in" in err
     assert main([*command, "--json"]) == 0
     out, err = capsys.readouterr()
-    assert (out, "goes on after 2 photos" in err) == ("", True)
+    assert (out, "goes on; 2 photos are counted" in err) == ("", True)
     assert main(["count", str(shop_edge), "-o", str(output), "--undo"]) == 0
     assert "P000003.jpg: taken back" in capsys.readouterr().err
     assert main(["count", str(shop_edge), "-o", str(output), "--correct", "P000003.jpg=P000003", "--json"]) == 0

@@ -68,16 +68,14 @@ def _looking(added: argparse.ArgumentParser) -> None:
 def _count(options: argparse.Namespace) -> None:
     def tell(progress: Progress) -> None:
         if progress.new:
-            print(
-                json.dumps(progress.seen.to_dict(), ensure_ascii=False) if options.json else _line(progress), flush=True
-            )
+            line = json.dumps(progress.seen.to_dict(), ensure_ascii=False) if options.json else _line(progress)
+            print(line, flush=True)
 
     with engine.open(options.store) as store:
         count = Count(store, options.output, options.fast, options.barcodes, options.all)
         with count:
-            before = sum(count.counts.values())
-            if before:
-                say(f"{options.output}: goes on after {before} photos.")
+            if before := sum(count.counts.values()):
+                say(f"{options.output}: goes on; {before} photos are counted.")
             if options.undo:
                 say(_said(count.undo()))
             for photo, sku in options.correct:
