@@ -14,6 +14,7 @@ from .engine import Enrolment, Store, open
 from .errors import (
     BundleError,
     CatalogError,
+    CountError,
     DeviceError,
     EdgeSearchError,
     ImageError,
@@ -32,6 +33,7 @@ __all__ = [
     "BundleError",
     "Calibration",
     "CatalogError",
+    "CountError",
     "DeviceError",
     "EdgeSearchError",
     "Enrolment",

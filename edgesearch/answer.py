@@ -55,11 +55,25 @@ class Match:
 
 
 @dataclass(frozen=True)
+class Label:
+    """A barcode in the photo.
+
+    Attributes: text: as it was read; format: "EAN-13" for instance; skus: of the products that it belongs to.
+    """
+
+    text: str
+    format: str
+    skus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Answer:
     """What one photo found.
 
     Attributes: photo: its name; matches: best first, kept even when the decision is "unknown"; elapsed_ms: by stage;
                 known: probability that the photo shows a product of the catalogue.
+                barcodes: that were read in it, a product that one names being the first match; conflict: where they and
+                the look disagree, what each says.
     """
 
     photo: str
@@ -73,6 +87,14 @@ class Answer:
         """That the photo shows the first match."""
         return self.matches[0].probability if self.matches else 0.0
 
+    barcodes: tuple[Label, ...] = ()
+    conflict: str = ""
+
+    @property
+    def by_barcode(self) -> bool:
+        """It is a match because a barcode says so."""
+        return self.decision == "match" and any(label.skus == (self.matches[0].sku,) for label in self.barcodes)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, as `edgesearch search --json` prints it."""
         elapsed = {stage: round(ms, 3) for stage, ms in self.elapsed_ms.items()}
@@ -83,4 +105,6 @@ class Answer:
             "known": round(self.known, 4),
             "matches": matches,
             "elapsed_ms": elapsed,
+            "barcodes": [dict(vars(label)) for label in self.barcodes],
+            "conflict": self.conflict,
         }

@@ -21,6 +21,7 @@ from . import manifest as manifests
 from .container import MANIFEST_FILE, SIGNATURE_FILE
 from .content import HASH_BYTES, PIECE, Content, Mapped, Part, piece_hashes
 from .errors import BundleError, SignatureError
+from .files import sync_folder
 from .manifest import Delta, FileEntry, Manifest
 
 PIECES_FILE = "pieces.sha256"
@@ -246,13 +247,3 @@ def _hashed(path: Path, hashed: Callable[[memoryview], T]) -> T:
             return hashed(memoryview(b""))
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
             return hashed(view)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the renaming itself durable; Windows has no such call."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

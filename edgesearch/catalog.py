@@ -332,6 +332,16 @@ class Catalog:
         """All SKUs."""
         return {sku for (sku,) in self._query("SELECT sku FROM product")}
 
+    def coded(self, codes: Iterable[str]) -> list[str]:
+        """The SKUs of the products that have one of these barcodes, written so."""
+        written = "';' || replace(replace(barcode, ' ', ''), '-', '') || ';'"
+        sql = f"SELECT DISTINCT sku FROM product, json_each(?) WHERE instr({written}, ';' || value || ';')"
+        return [sku for (sku,) in self._query(sql, json.dumps(list(codes)))]
+
+    def has_barcodes(self) -> bool:
+        """There is a product with a barcode."""
+        return bool(self._query("SELECT EXISTS (SELECT 1 FROM product WHERE barcode IS NOT NULL)")[0][0])
+
     def _checked(self) -> np.ndarray:
         """(N,) int32: the product of each row, where the file is as it should be."""
         ((found,),) = self._query("PRAGMA user_version")

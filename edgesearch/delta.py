@@ -41,6 +41,7 @@ from .bundle import Bundle
 from .container import MANIFEST_FILE
 from .content import portions
 from .errors import BundleError
+from .files import sync_folder
 from .manifest import Delta, Manifest, sha256
 
 COPIES, LITERALS = "copies", "literals"
@@ -95,7 +96,7 @@ def delta(old: Path, new: Path, output: Path, sign: Path | None = None) -> Manif
                 with contextlib.closing(Bundle(beside, delta=True)) as written:
                     rebuild(written, before, lambda piece: None)
                 os.replace(beside, output)
-            bundle.sync_folder(output.parent)
+            sync_folder(output.parent)
         except OSError as error:
             raise BundleError(f"{output}: cannot be written ({error}); check the folder and its free space.") from error
     return manifest

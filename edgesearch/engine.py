@@ -86,20 +86,22 @@ class Store:
             raise DeviceError(f"{self._path}: a file keeps no profile; install it in a device folder, and give that.")
         return self._profile
 
-    def search(self, photo: Photo, k: int = 5, fast: bool | None = None) -> Answer:
+    def search(self, photo: Photo, k: int = 5, fast: bool | None = None, barcodes: bool | None = None) -> Answer:
         """Find the products that a photo shows.
 
         Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 RGB array; k: products wanted;
                  fast: one look at the photo, its centre, instead of three, and none at its print; less than half the
-                 time, and less accurate; None: as the settings say.
-        Raises:  ImageError: the photo cannot be read; DeviceError: what was taught cannot be; ValueError: k < 1.
+                 time, and less accurate; None: as the settings say; barcodes: read them too; None: where their
+                 reader is installed and a product has one.
+        Raises:  ImageError: the photo cannot be read; DeviceError: what was taught cannot be; ValueError: k < 1;
+                 EdgeSearchError: barcodes without their reader.
         """
         if k < 1:
             raise ValueError(f"k is {k}; expected at least 1.")
         gallery = self._now()
         base, fast = gallery.base, self._fast(fast)
         elapsed: dict[str, float] = {}
-        pixels = _timed(elapsed, "image", lambda: base.embedder.read(photo))
+        pixels, codes = _timed(elapsed, "image", lambda: gallery.read(photo, barcodes))
         embedding, objects = _timed(elapsed, "embed", lambda: base.embedder.see([pixels], fast))
         near = _timed(elapsed, "index", lambda: gallery.nearest(embedding, max(k, VERIFIED)))
         found = list(gallery.by_product(near).values())
@@ -111,7 +113,9 @@ class Store:
         elapsed["total"] = sum(elapsed.values())
         decision = base.calibration.decide(np.array([one.probability for one in found]))
         taste = self._taste()
-        return Answer(_photo_name(photo), decision, taste.ranked(matches) if taste else matches, elapsed, known)
+        matches = taste.ranked(matches) if taste else matches
+        answer = Answer(_photo_name(photo), decision, matches, elapsed, known)
+        return gallery.labelled(answer, codes, embedding, pixels.shape[:2]) if codes else answer
 
     def similar(
         self,
@@ -159,9 +163,13 @@ class Store:
         """The SKUs of all products that can be found."""
         return self._now().skus()
 
-    def products(self, skus: Collection[str]) -> dict[str, Match]:
+    def named(self, skus: Collection[str]) -> dict[str, Match]:
         """Those of these products that can be found, by SKU, each as its first reference picture finds it."""
         return self._now().named(skus)
+
+    def products(self, skus: Collection[str] | None = None) -> dict[str, Product]:
+        """What is known of these products, by SKU, None for all; those that are not here are left out."""
+        return self._now().products(skus)
 
     def embed(self, photos: Sequence[Photo], fast: bool | None = None) -> np.ndarray:
         """Embeddings of photos, as `search` uses them: (B, D) float32, unit rows; raises ImageError."""

@@ -32,6 +32,10 @@ class SignatureError(BundleError):
     """A bundle that nobody trusted has signed, or a key that is none."""
 
 
+class CountError(EdgeSearchError):
+    """Photos that cannot be counted or sorted, or a count that cannot be gone on with."""
+
+
 class DeviceError(EdgeSearchError):
     """A device folder that cannot be used, or that refuses what is asked of it."""
 

@@ -129,7 +129,7 @@ def evaluate(
     Raises:  CatalogError: a SKU is not in the catalogue; ImageError: a photo cannot be read, or none can.
     """
     wanted = {sku for _, sku in queries if sku}
-    products = store.products(wanted)
+    products = store.named(wanted)
     strange = sorted(wanted - products.keys())
     if strange:
         raise CatalogError(

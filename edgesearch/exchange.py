@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from . import catalog
-from .bundle import sync_folder
 from .catalog import Entry, Product
 from .changes import Change
 from .errors import CatalogError, DeviceError
+from .files import sync_folder
 from .overlay import Overlay
 
 FILE, PICTURES = "taught.json", "pictures"

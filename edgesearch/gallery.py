@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from .answer import Match
+from . import barcode
+from .answer import Answer, Match
+from .barcode import Barcode
 from .base import Base, Reference
 from .catalog import Catalog, Picture, Product
 from .decision import CONSIDERED
 from .errors import DeviceError
+from .image import Photo
 from .index import Hits
+from .labels import Coded, judged
 from .local import NOTHING, Evidence, LocalIndex, Print, look
 from .looks import Square
 from .overlay import Overlay, Taught
@@ -88,6 +92,7 @@ class Gallery:
         self._local = LocalIndex.build(base.local.codebook, prints) if base.local and prints else None
         self._shown = np.ones(len(base.index), bool)
         self._shown[[row for rows in beside.hidden.values() for row in rows]] = False
+        self._coded = Coded(base.catalog, {one.sku: one for one in beside.products.values()}, beside.hidden)
         self._allowed = base.index.allow(self._shown) if beside.hidden else None
 
     def skus(self) -> set[str]:
@@ -133,6 +138,20 @@ class Gallery:
             first.setdefault(changed[number].sku, (changed[number], f"{name}.jpg", -picture))
         found = {sku: (product, 1.0, source, row) for sku, (product, source, row) in first.items() if sku in skus}
         return {sku: Match(*one, self.base.bundle.digest) for sku, one in found.items()}
+
+    def products(self, skus: Collection[str] | None = None) -> dict[str, Product]:
+        """What is known of these products, by SKU, None for all; those that are not here are left out."""
+        own = {product.sku: product for product in self._beside.products.values()}
+        found = self.base.catalog.named(self.skus() if skus is None else skus)
+        known = {sku: one.product for sku, one in found.items()} | own
+        return {sku: known[sku] for sku in known if sku not in self._beside.hidden and (skus is None or sku in skus)}
+
+    def read(self, photo: Photo, barcodes: bool | None) -> tuple[np.ndarray, tuple[Barcode, ...]]:
+        """A photo as `Embedder.read` gives it, and its barcodes; None: read where a product has one, if they can be."""
+        embedder = self.base.embedder
+        if barcodes or (barcodes is None and barcode.can_read() and self._coded.has_any):
+            return barcode.read(photo, embedder.config.preprocessing.decoded_side)
+        return embedder.read(photo), ()
 
     def nearest(self, embedding: np.ndarray, k: int) -> list[Found]:
         """The nearest pictures, nearest first: enough of them to show k products, where there are as many.
@@ -212,6 +231,25 @@ class Gallery:
         entered = dict(zip(rows, self.base.catalog.find(rows), strict=True))
         shares = np.array([max(size) / size[1], max(size) / size[0]])
         return tuple(self._match(one, entered.get(one.row), shares) for one in found)
+
+    def labelled(
+        self, answer: Answer, codes: Sequence[Barcode], embedding: np.ndarray, size: tuple[int, ...]
+    ) -> Answer:
+        """The answer of the look with what barcodes say; embedding: (1, D) of the photo; size: its (H, W)."""
+        labels = [self._coded.label(code) for code in codes]
+        skus = {sku for label in labels for sku in label.skus}
+        named = [match for match in answer.matches if match.sku in skus]
+        others = self._compared(self._rows(skus - {match.sku for match in named}), embedding)
+        first = self.by_product(sorted(others, key=lambda one: -one.cosine))
+        named += self.matches([*first.values()], size)
+        named.sort(key=lambda match: (-match.probability, -match.score))
+        return judged(answer, labels, named, self.base.calibration)
+
+    def _rows(self, skus: Collection[str]) -> list[int]:
+        """Of all pictures of these products."""
+        rows = [row for one in self.base.catalog.named(skus).values() for row in one.rows]
+        products, pictures = self._beside.products, enumerate(self._beside.pictures, self._first)
+        return rows + [row for row, (_, _, number) in pictures if products[number].sku in skus]
 
     def _match(self, one: Found, entered: tuple[Product, Picture] | None, shares: np.ndarray) -> Match:
         changed = self._beside.products.get(self.owner(one.row))

@@ -81,6 +81,19 @@ def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
         raise ImageError(f"{name}: the picture is damaged or cut off ({error}); take or copy it again.") from error
 
 
+def content(path: Path) -> bytes:
+    """The bytes of a picture's file, one more than are read at most; raises ImageError."""
+    try:
+        with open(path, "rb", opener=_open_now) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ImageError(f"{path}: not a file; give the path of a picture.")
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: no such file; check the path.") from error
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions.") from error
+
+
 def square(image: np.ndarray, part: tuple[float, float, float], side: int) -> np.ndarray:
     """Resize a square part of a picture; beyond the picture it shows the middle colour of the picture's border.
 
@@ -96,6 +109,16 @@ def square(image: np.ndarray, part: tuple[float, float, float], side: int) -> np
         picture, left, top = canvas, 0, 0
     box = (left, top, left + length, top + length)
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0))
+
+
+def reduced(image: np.ndarray, needed_side: int) -> np.ndarray:
+    """A decoded picture as small as `read` would have made it of a JPEG: its sides halved while they suffice.
+
+    Args:    image: (H, W, 3) uint8; needed_side: px; the shorter side is not made smaller.
+    Returns: (h, w, 3) uint8.
+    """
+    factor = 1 << max(0, (min(image.shape[:2]) // needed_side).bit_length() - 1)
+    return image if factor == 1 else np.asarray(Image.fromarray(image).reduce(factor))
 
 
 def grey(image: np.ndarray, side: int) -> np.ndarray:
@@ -130,7 +153,7 @@ def _name(photo: Any) -> str:
 def _open(photo: Any, name: str) -> Image.Image:
     if isinstance(photo, Image.Image):
         return photo.copy()
-    data = photo if isinstance(photo, bytes) else _read_file(Path(photo), name)
+    data = photo if isinstance(photo, bytes) else content(Path(photo))
     if len(data) > MAX_BYTES:
         raise ImageError(f"{name}: {len(data):,} bytes; at most {MAX_BYTES:,} are read, save it smaller.")
     try:
@@ -138,18 +161,6 @@ def _open(photo: Any, name: str) -> Image.Image:
     except UnidentifiedImageError as error:
         found = "empty" if not data else "no picture, or of an unknown format"
         raise ImageError(f"{name}: {found}; expected one of {', '.join(FORMATS)}.") from error
-
-
-def _read_file(path: Path, name: str) -> bytes:
-    try:
-        with open(path, "rb", opener=_open_now) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ImageError(f"{name}: not a file; give the path of a picture.")
-            return file.read(MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise ImageError(f"{name}: no such file; check the path.") from error
-    except OSError as error:
-        raise ImageError(f"{name}: cannot be read ({error.strerror}); check the file and its permissions.") from error
 
 
 def _open_now(path: str, flags: int) -> int:

@@ -22,13 +22,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
 
 from . import settings, signing
-from .bundle import Bundle, sync_folder
+from .bundle import Bundle
 from .content import Sealed, Sealer, portions
 from .delta import rebuild
 from .errors import BundleError, DeviceError, EdgeSearchError, SignatureError
+from .files import locked, private, replacing, sync_folder
 from .manifest import DIGEST, Delta, Manifest, digest_of
 from .sealing import KEY_FILE, Key, Seal, key_bytes
 from .settings import Place, Settings
@@ -290,7 +290,7 @@ class Slots:
             folder.mkdir(mode=0o700, exist_ok=True)
         with contextlib.ExitStack() as stack:
             base = stack.enter_context(contextlib.closing(self._base(bundle, delta, before))) if delta else None
-            file = stack.enter_context(_replacing(path))  # a damaged one may be mapped by who runs it
+            file = stack.enter_context(replacing(path, private))  # a damaged one may be mapped by who runs it
             size = delta.size if delta else bundle.content.size
             write = Sealer(file, size, self.seal, digest).write if self.seal.keyed else file.write
             if base:
@@ -317,7 +317,7 @@ class Slots:
         )
 
     def _write(self, name: str, content: bytes) -> None:
-        with _replacing(self.folder / name) as file:
+        with replacing(self.folder / name, private) as file:
             file.write(content)
 
     def _sweep(self, state: State | None) -> None:
@@ -339,8 +339,8 @@ class Slots:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             else:
                 self._installed()
-            with open(self.folder / LOCK, "wb", opener=_private) as lock:
-                if not _locked(lock.fileno()):
+            with open(self.folder / LOCK, "wb", opener=private) as lock:
+                if not locked(lock.fileno()):
                     raise DeviceError(f"{self.folder}: another installation is going on there; wait for its end.")
                 yield
         except OSError as error:
@@ -352,35 +352,3 @@ class Slots:
 def open_bundle(path: Path, trusted: Collection[str] = (), key: Key | None = None) -> Bundle:
     """A `.edge` file, or what a device folder runs, as `Bundle` opens it; raises BundleError, DeviceError."""
     return Slots(path, key).open(trusted) if os.path.isdir(path) else Bundle(path, trusted)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, beside it first, then renamed into place: a reader sees the old or the new."""
-    beside = path.with_name(f".{path.name}.new")
-    with open(beside, "wb", opener=_private) as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
-    sync_folder(path.parent)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _locked(descriptor: int) -> bool:
-    """Hold a file for this process, until it is closed or the process ends, however that ends."""
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -213,3 +213,12 @@ def test_what_would_fill_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(image, "MAX_WEBP_PIXELS", 99)
     with pytest.raises(ImageError, match="at most 99 pixels"):
         image.read(encoded(red(), "WEBP"))
+
+
+@pytest.mark.parametrize("side", [100, 320, 480, 481, 2000])
+def test_a_picture_is_reduced_as_a_jpeg_is_decoded(side: int) -> None:
+    smooth = np.linspace(0, 255, 960 * 1280).reshape(960, 1280, 1).repeat(3, 2).astype(np.uint8)
+    photo = encoded(Image.fromarray(smooth), "JPEG", quality=95)
+    small, decoded = image.reduced(image.read(photo, 720), side), image.read(photo, side)
+    assert small.shape == decoded.shape
+    assert np.abs(small.astype(int) - decoded).mean() < 1  # of 255: the rounding of two ways

@@ -10,7 +10,7 @@ from .. import catalog, device, engine, evaluate
 from ..answer import Answer
 from ..errors import EdgeSearchError
 from ..slots import Slots, open_bundle
-from .options import FAST, STORE, Adder, at_least_one
+from .options import BARCODES, FAST, STORE, Adder, at_least_one
 from .output import Bar, failed, print_table, say
 
 
@@ -20,6 +20,7 @@ def add(command: Adder) -> None:
     added.add_argument("store", type=Path, help=STORE)
     added.add_argument("photo", nargs="+", help="picture file")
     added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
+    added.add_argument("--barcodes", action=argparse.BooleanOptionalAction, help=BARCODES)
     added.add_argument("-k", type=at_least_one, default=5, help="products to show (default: 5)")
     added.add_argument(
         "--explain", type=Path, metavar="FOLDER", help="draw there, for each photo, what agrees and where"
@@ -50,7 +51,7 @@ def _search(options: argparse.Namespace) -> int:
     with engine.open(options.store) as store:
         for photo in options.photo:
             try:
-                answer = store.search(photo, k=options.k, fast=options.fast)
+                answer = store.search(photo, k=options.k, fast=options.fast, barcodes=options.barcodes)
             except EdgeSearchError as error:
                 status = failed(error)
                 continue
@@ -70,7 +71,10 @@ def _shown(answer: Answer) -> str:
         price = "" if match.price is None else f"  {match.price:.2f} {match.product.currency or ''}".rstrip()
         agrees = f"  ({match.points} points of the print agree{', mirrored' * match.mirrored})" if match.points else ""
         lines.append(f"  {place}  {match.probability:4.0%}  {match.sku}  {match.name}{price}{agrees}")
-    return "\n".join(lines)
+    lines += [
+        f"  {label.format} {label.text}: {', '.join(label.skus) or 'no product here'}" for label in answer.barcodes
+    ]
+    return "\n".join(lines + [f"  {answer.conflict}"] * bool(answer.conflict))
 
 
 def _eval(options: argparse.Namespace) -> None:

@@ -8,6 +8,8 @@ STORE = ".edge file, or device folder"
 WHO = "for the log (default: the user of the system)"
 FAST = "one look at a photo instead of three, none at its print (default: as doctor chose, else three)"
 
+BARCODES = "read barcodes in a photo (default: where their reader is installed and a product has one)"
+
 
 class Adder(Protocol):
     """Adds a command to the parser."""

@@ -1,9 +1,10 @@
 """A made-up shop that draws itself: products, catalogue pictures, phone photos.
 
 Imports point to the left: words, products, twins, motifs, patterns, labels, bodies, lathe, cutouts, surfaces,
-camera, scenes, photos, encounters, shop.
+camera, scenes, photos, encounters, shop; bars stand alone.
 """
 
+from .bars import draw_ean13
 from .cutouts import View, catalogue_view, draw_cutout
 from .photos import catalogue_picture, shelf_photo
 from .products import LIMIT, Look, Product, ean13, make_product
@@ -20,6 +21,7 @@ __all__ = [
     "catalogue_picture",
     "catalogue_view",
     "draw_cutout",
+    "draw_ean13",
     "ean13",
     "make_product",
     "make_twins",

@@ -1,0 +1,212 @@
+"""Counting photos of one product each into a stock list, over as many runs as it takes.
+
+A photo is counted once, however often it is given and whatever it is called: it is known by the hash of its content.
+What the store is not sure of is set aside for somebody to say.
+"""
+
+import contextlib
+import functools
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from . import photos, stock
+from .answer import Answer
+from .engine import Store
+from .errors import CountError, EdgeSearchError, ImageError
+from .photos import Named
+from .session import Seen, Session, taken_back
+
+CANDIDATES = 3  # products shown of a photo that is set aside
+ID_DIGITS = 16  # of the hash of a photo
+WHY = {"unknown": "like no product here", "ambiguous": "like several products"}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A photo that is done.
+
+    Attributes: seen: what became of it; new: in this run; counted: how many of its product by now; done, total: photos.
+    """
+
+    seen: Seen
+    new: bool
+    counted: int
+    done: int
+    total: int
+
+
+class Count:
+    """A count under way. Its lists are written when it is closed, whatever ended it.
+
+    Attributes: notes: a sentence each on what was given and could not be taken over.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        output: Path,
+        fast: bool | None = None,
+        barcodes: bool | None = None,
+        everything: bool = False,
+    ):
+        """Go on with the count of an output file, or begin it; what was filled into its review list is taken over.
+
+        Args:    output: CSV to write; fast, barcodes: as in `Store.search`; everything: list all products, also those
+                 that were not counted.
+        Raises:  CountError: the output is no count's, or another process goes on with it, or a list cannot be used.
+        """
+        if output.suffix.lower() != ".csv":
+            raise CountError(f"{output}: not the name of a list; expected one that ends in .csv.")
+        self.output, self.review, session = output, output.with_suffix(".review.csv"), output.with_suffix(".session")
+        if output.exists() and not session.exists():
+            raise CountError(f"{output}: is there, and no count of it ({session.name}); give another output.")
+        self._store, self._everything = store, everything
+        self._search = functools.partial(store.search, k=CANDIDATES, fast=fast, barcodes=barcodes)
+        self.notes: list[str] = []
+        self._typed: dict[str, str] = {}
+        self._unread: dict[str, Seen] = {}
+        self._again: list[tuple[str, str]] = []
+        self._session = Session(session)
+        try:
+            self._take_over()
+        except BaseException:
+            self._session.close()
+            raise
+
+    def __enter__(self) -> "Count":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        failed = kind is not None and issubclass(kind, Exception)
+        try:
+            with contextlib.suppress(*[EdgeSearchError] * failed):  # the first error is the one to tell
+                self._take_over()
+                self._write()
+        finally:
+            self._session.close()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many of each product were counted, by SKU."""
+        return Counter(seen.sku for seen in self._session.counted())
+
+    @property
+    def waiting(self) -> list[Seen]:
+        """The photos that were set aside or cannot be read, by name."""
+        return [*self._session.waiting(), *self._unread.values()]
+
+    def add(self, given: Sequence[Path], tell: Callable[[Progress], None] = lambda progress: None) -> None:
+        """Count the photos in folders, one after the other, each kept before the next is begun.
+
+        Args:    given: folders, or photos; tell: is told each.
+        Raises:  CountError: a folder cannot be read, or what was counted cannot be kept.
+        """
+        found, others = photos.find(given)
+        own = {path.resolve() for path in (self.output, self.review, self._session.path)}
+        if strange := [path.name for path in others if path.resolve() not in own]:
+            self.notes.append(f"no photos by their names ({len(strange)}): {', '.join(strange[:5])}")
+        counts = self.counts
+        for done, photo in enumerate(found, 1):
+            seen, new = self._one(photo)
+            counts[seen.sku] += new and seen.status == "counted"
+            tell(Progress(seen, new, counts[seen.sku], done, len(found)))
+        if self._again:
+            again = ", ".join(f"{name} is {known}" for name, known in self._again[:5])
+            self.notes.append(f"the same photos under other names, counted once ({len(self._again)}): {again}")
+
+    def undo(self) -> Seen:
+        """Take back the photo that was counted last, one more each time; it waits then.
+
+        Raises:  CountError: no photo is counted.
+        """
+        last = next(self._session.counted(), None)
+        if last is None:
+            raise CountError(f"{self.output}: no photo is counted there; there is nothing to undo.")
+        return self._said(last, "")
+
+    def correct(self, photo: str, sku: str) -> Seen:
+        """Say what a photo shows, whatever became of it before.
+
+        Args:    photo: its name; sku: "-": nothing to count; "": it waits.
+        Raises:  CountError: no photo of that name was seen, or no product has that SKU.
+        """
+        named = [seen for seen in self._session.seen.values() if photo in (seen.photo, Path(seen.photo).name)]
+        if len(named) != 1:
+            names = ", ".join(f"{seen.photo} ({seen.id})" for seen in named)
+            named = [seen for seen in self._session.seen.values() if seen.id == photo]
+            if not named:
+                raise CountError(f"{photo}: {names or 'no such photo was seen'}; give the name or id of one.")
+        return self._said(named[0], sku)
+
+    def _one(self, photo: Named) -> tuple[Seen, bool]:
+        """What became of a photo, and whether that is new."""
+        try:
+            file = photo.state()
+            if known := self._session.of_file(photo.name, file):
+                return known, False
+            content = photos.content(photo)
+        except (ImageError, OSError) as error:
+            self._unread[photo.name] = Seen("", photo.name, (), "bad", why=str(error))
+            return self._unread[photo.name], True
+        identity = f"p{hashlib.sha256(content).hexdigest()[:ID_DIGITS]}"
+        if known := self._session.seen.get(identity):
+            if known.photo != photo.name:
+                self._again.append((photo.name, known.photo))
+            return known, False
+        seen = self._look(Seen(identity, photo.name, tuple(file), "aside"), photo, content)
+        self._session.add(seen)
+        return seen, True
+
+    def _look(self, seen: Seen, photo: Named, content: bytes) -> Seen:
+        try:
+            answer = self._search(content)
+        except ImageError as error:
+            _, _, why = str(error).partition(": ")  # in front of it stands what bytes are called
+            return replace(seen, status="bad", why=why)
+        candidates = tuple((match.sku, match.name) for match in answer.matches)
+        if answer.decision != "match":
+            return replace(seen, why=_why(answer), candidates=candidates)
+        (sku, name), by = candidates[0], "barcode" if answer.by_barcode else "look"
+        return replace(seen, status="counted", sku=sku, name=name, by=by, candidates=candidates)
+
+    def _take_over(self) -> None:
+        """What somebody filled into the review list."""
+        for identity, sku in stock.read_review(self.review).items():
+            seen = self._session.seen.get(identity)
+            if seen is None or seen.status not in ("aside", "bad"):
+                continue
+            try:
+                self._said(seen, sku)
+                self._typed.pop(identity, None)
+            except CountError as error:
+                if self._typed.get(identity) != sku:
+                    self.notes.append(f"{self.review}: {error}")
+                self._typed[identity] = sku
+
+    def _said(self, seen: Seen, sku: str) -> Seen:
+        if not sku:
+            said = taken_back(seen) if seen.status == "counted" else replace(seen, status="aside")
+        elif sku == stock.NOTHING:
+            said = replace(seen, status="dropped", sku="", name="", by="hand")
+        else:
+            product = self._store.products([sku]).get(sku)
+            if product is None:
+                raise CountError(f"{seen.photo}: {sku} is no product here; give the SKU of one, or - for none.")
+            said = replace(seen, status="counted", sku=sku, name=product.name, by="hand", why="")
+        self._session.add(said)
+        return said
+
+    def _write(self) -> None:
+        products = self._store.products(None if self._everything else [*self.counts])
+        stock.write_stock(self.output, self._session.counted(), products)
+        stock.write_review(self.review, self.waiting, self._typed)
+
+
+def _why(answer: Answer) -> str:
+    """Why a photo is set aside."""
+    strange = [label.text for label in answer.barcodes if not label.skus]
+    said = answer.conflict or WHY[answer.decision]
+    return said if answer.conflict or not strange else f"{said}; its barcode {', '.join(strange)} is of no product here"

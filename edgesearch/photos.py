@@ -1,0 +1,73 @@
+"""The photos in folders, and their content."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from . import image
+from .errors import CountError
+
+# Those that are not read as well: a photo that is passed over is said to be.
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".png",
+    ".webp",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".heic",
+    ".heif",
+    ".avif",
+    ".dng",
+)
+
+
+class Named(NamedTuple):
+    """A photo's file, and its name: from the folder that was given, with "/"."""
+
+    name: str
+    path: Path
+
+    def state(self) -> list[int]:
+        """Size in bytes and time of change in ns: a file of the same name with the same is the same; raises OSError."""
+        found = os.stat(self.path)
+        return [found.st_size, found.st_mtime_ns]
+
+
+def find(given: Sequence[Path]) -> tuple[list[Named], list[Path]]:
+    """All photos in folders and below, and those given as files, by name.
+
+    Returns: the photos; and the files in the folders that are none by their suffix. Hidden files are no files here.
+    Raises:  CountError: one that is given is not there, or a folder cannot be read.
+    """
+    photos, others = [], []
+    for path in given:
+        if path.is_file():
+            photos.append(Named(path.name, path))
+            continue
+        for file in _files(path):
+            if file.suffix.lower() in SUFFIXES:
+                photos.append(Named(file.relative_to(path).as_posix(), file))
+            else:
+                others.append(file)
+    return sorted(photos), sorted(others)
+
+
+def content(photo: Named) -> bytes:
+    """Raises ImageError."""
+    return image.content(photo.path)
+
+
+def _files(folder: Path) -> list[Path]:
+    def fail(error: OSError) -> None:
+        raise CountError(f"{error.filename}: cannot be read ({error.strerror}); give a folder of photos.") from error
+
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in names if not name.startswith(".")]
+    return found
