@@ -5,7 +5,7 @@ answer = store.search("photo.jpg", k=5)
 answer.decision, answer.matches[0].name
 """
 
-from .answer import Answer, Match
+from .answer import Answer, Match, Understood
 from .build import Built, build
 from .decision import Calibration
 from .delta import delta
@@ -20,6 +20,7 @@ from .errors import (
     ImageError,
     IndexFileError,
     ModelError,
+    QueryError,
     ReportError,
     SignatureError,
 )
@@ -41,9 +42,11 @@ __all__ = [
     "IndexFileError",
     "Match",
     "ModelError",
+    "QueryError",
     "ReportError",
     "SignatureError",
     "Store",
+    "Understood",
     "build",
     "delta",
     "export",

@@ -17,7 +17,8 @@ class Match:
                 its print that agree with the photo, 0 where there are none or it was not compared; outline: where the
                 print is in the photo, four corners (x, y) in shares of its width and height, none without points;
                 mirrored: it is the photo's mirror image whose print agrees; probability: that the photo shows this
-                product.
+                product; words: the share of the words asked that is said of it, weighted, and the score where no photo
+                was asked; None where no words were.
     """
 
     product: Product
@@ -29,6 +30,7 @@ class Match:
     outline: tuple[tuple[float, float], ...] = ()
     mirrored: bool = False
     probability: float = 0.0
+    words: float | None = None
 
     @property
     def sku(self) -> str:
@@ -51,6 +53,8 @@ class Match:
         found = {"sku": self.sku, "name": self.name, "score": round(self.score, 4), "image": self.image}
         found |= {"points": self.points, "outline": [[round(x, 4), round(y, 4)] for x, y in self.outline]}
         found |= {"mirrored": self.mirrored, "probability": round(self.probability, 4)}
+        if self.words is not None:
+            found["words"] = round(self.words, 4)
         return found | details | {"attributes": dict(self.product.attributes)}
 
 
@@ -67,13 +71,26 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What one photo found.
+class Understood:
+    """What was asked in words, as it was understood; `where` and `words` may be changed and asked again.
 
-    Attributes: photo: its name; matches: best first, kept even when the decision is "unknown"; elapsed_ms: by stage;
-                known: probability that the photo shows a product of the catalogue.
-                barcodes: that were read in it, a product that one names being the first match; conflict: where they and
-                the look disagree, what each says.
+    Attributes: where: the filter, as `Store.search` takes it, "" for none; words: those that were searched; notes: what
+                was read otherwise, or not used, and why.
+    """
+
+    where: str
+    words: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one question found.
+
+    Attributes: photo: its name, "" where there was none; matches: best first, kept even when the decision is "unknown";
+                elapsed_ms: by stage; known: probability that the photo shows a product of the catalogue; barcodes: that
+                were read in it, a product that one names being the first match; conflict: where they and the look
+                disagree, what each says; understood: what was asked in words, None where nothing was.
     """
 
     photo: str
@@ -81,14 +98,14 @@ class Answer:
     matches: tuple[Match, ...]
     elapsed_ms: dict[str, float]
     known: float = 0.0
+    barcodes: tuple[Label, ...] = ()
+    conflict: str = ""
+    understood: Understood | None = None
 
     @property
     def probability(self) -> float:
         """That the photo shows the first match."""
         return self.matches[0].probability if self.matches else 0.0
-
-    barcodes: tuple[Label, ...] = ()
-    conflict: str = ""
 
     @property
     def by_barcode(self) -> bool:
@@ -97,14 +114,13 @@ class Answer:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, as `edgesearch search --json` prints it."""
-        elapsed = {stage: round(ms, 3) for stage, ms in self.elapsed_ms.items()}
-        matches = [match.to_dict() for match in self.matches]
-        return {
+        table = {
             "photo": self.photo,
             "decision": self.decision,
             "known": round(self.known, 4),
-            "matches": matches,
-            "elapsed_ms": elapsed,
+            "matches": [match.to_dict() for match in self.matches],
+            "elapsed_ms": {stage: round(ms, 3) for stage, ms in self.elapsed_ms.items()},
             "barcodes": [dict(vars(label)) for label in self.barcodes],
             "conflict": self.conflict,
         }
+        return table | ({"understood": vars(self.understood)} if self.understood else {})

@@ -1,5 +1,6 @@
 """What a bundle holds, opened: network, index, print, catalogue, pictures. Nothing here ever changes it."""
 
+import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -18,6 +19,8 @@ from .local import FILE as LOCAL_FILE
 from .local import KEPT, Coded, LocalIndex, steady
 from .manifest import Manifest, digest_of, sha256
 from .settings import DEFAULT, FLOAT, Place, Settings, processor
+from .words import FILE as WORDS_FILE
+from .words import WordIndex
 
 # Where the parts lie inside a bundle.
 MODEL, INDEX, CATALOG, PICTURES = "model/", "index/", "catalog.sqlite", "pictures.bin"
@@ -68,6 +71,17 @@ class Base:
         ((_, place),) = self.catalog.find([row])
         return bytes(self._pictures.read(place.start, place.start + place.size))
 
+    @functools.cached_property
+    def words(self) -> WordIndex:
+        """The words of the catalogue; of a bundle that brings none they are made, in memory. Raises QueryError."""
+        found = open_words(self.bundle, self.catalog)
+        if len(found.lengths) != len(self.catalog):
+            raise BundleError(
+                f"{self.bundle.path}: its words are of {len(found.lengths)} products, its catalogue of "
+                f"{len(self.catalog)}; build the bundle again."
+            )
+        return found
+
     @property
     def space(self) -> str:
         """What a `reference` must have in common with those here: network, preprocessing and codebook, as a hash."""
@@ -96,6 +110,8 @@ class Base:
     def close(self) -> None:
         """Close the catalogue and the file."""
         self.catalog.close()
+        if "words" in vars(self):
+            self.words.close()
         self.bundle.close()
 
     def _check_parts(self) -> None:
@@ -128,6 +144,16 @@ def open_catalog(bundle: Bundle) -> Catalog:
         return Catalog(bundle.copy(CATALOG))
     with bundle.unpacked(CATALOG) as path:
         return Catalog(path)
+
+
+def open_words(bundle: Bundle, catalog: Catalog) -> WordIndex:
+    """The index of words of a bundle, as `open_catalog` opens; made of its catalogue where it has none."""
+    if WORDS_FILE not in bundle:
+        return WordIndex(None, catalog.products)
+    if bundle.sealed or os.name == "nt":
+        return WordIndex(bundle.copy(WORDS_FILE), catalog.products)
+    with bundle.unpacked(WORDS_FILE) as path:
+        return WordIndex(path, catalog.products)
 
 
 def bindings(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from . import bundle, catalog, exchange, image, signing
+from . import bundle, catalog, colours, exchange, image, signing, words
 from .base import CATALOG, INDEX, MODEL, PICTURES, Base, bindings, open_index
 from .calibrate import FALSE_ACCEPTS, calibrate
 from .catalog import Entry, Picture, Product
@@ -109,7 +109,10 @@ def build(
         local = LocalIndex.build(codebook, gallery.prints) if gallery.prints else None
         if local:
             local.write(stage / LOCAL_FILE)
-        catalog.write(stage / CATALOG, gallery.products)
+        products = gallery.coloured()
+        catalog.write(stage / CATALOG, products)
+        if words.is_available():  # otherwise a device indexes them itself
+            words.write(stage / words.FILE, (product for product, _ in products))
         gallery.golden(embedder, index, stage / PICTURES).write(stage / GOLDEN_FILE)
         copy_model(model, precision, _made(stage / MODEL))
         now = datetime.datetime.now(datetime.UTC)
@@ -159,6 +162,7 @@ class _Gallery:
 
     products: list[tuple[Product, list[Picture]]] = field(default_factory=list)
     embeddings: list[np.ndarray] = field(default_factory=list)
+    colours: list[np.ndarray] = field(default_factory=list)
     prints: list[Coded] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -168,6 +172,13 @@ class _Gallery:
             self.products.append((product, []))
         self.products[-1][1].append(Picture(len(self.paths), source, start, size))
         self.paths.append(path)
+
+    def coloured(self) -> list[tuple[Product, list[Picture]]]:
+        """The products with the colours that are seen in their pictures."""
+        return [
+            (colours.seen(product, [self.colours[picture.row] for picture in pictures]), pictures)
+            for product, pictures in self.products
+        ]
 
     def golden(self, embedder: Embedder, index: CompactIndex, pictures: Path) -> Golden:
         """Ask some of the pictures as they are kept."""
@@ -201,6 +212,7 @@ def _read_gallery(
         decoded = _decoded(entries, embedder, gallery.skipped)
         for batch in iter(lambda: list(itertools.islice(decoded, BATCH)), []):
             gallery.embeddings.append(embedder.embed_references([pixels for *_, pixels in batch], seed)[0])
+            gallery.colours += pool.map(colours.shares, (pixels for *_, pixels in batch))
             if local_features:
                 gallery.prints += pool.map(printed, (pixels for *_, pixels in batch))
             for _, product, source, path, pixels in batch:

@@ -248,7 +248,7 @@ class Catalog:
         self._name = "catalogue" if isinstance(file, bytes) else file.name
         self._lock = threading.Lock()
         try:
-            self._connection = _connected(file)
+            self._connection = connected(file)
         except sqlite3.Error as error:
             raise self._damaged(error) from error
         weakref.finalize(self, self._connection.close)
@@ -270,7 +270,7 @@ class Catalog:
 
     @property
     def owners(self) -> np.ndarray:
-        """(N,) int32: the number of the product that each row of the index shows."""
+        """(N,) int32: the number of each row's product."""
         return self._owner
 
     def owner(self, row: int) -> int:
@@ -328,6 +328,35 @@ class Catalog:
                     raise self._damaged(error) from error
                 yield number, cells
 
+    def products(self) -> Iterator[Product]:
+        """All products, by number."""
+        for *cells, attributes in self._query(f"SELECT {', '.join(_COLUMNS)}, attributes FROM product ORDER BY number"):
+            try:
+                yield _stored(cells, attributes)
+            except (ValueError, TypeError, AttributeError, RecursionError) as error:
+                raise self._damaged(error) from error
+
+    def columns(self) -> list[str]:
+        """The columns in which any product says something: those of `Product`, then attributes."""
+        (said,) = self._query(f"SELECT {', '.join(f'max({name} IS NOT NULL)' for name in _COLUMNS)} FROM product")
+        own = self._query("SELECT DISTINCT key FROM product, json_each(attributes)")
+        names = [name for name, any_said in zip(_COLUMNS, said, strict=True) if any_said]
+        return [*names, *(str(name) for (name,) in own if name not in names)]
+
+    def column(self, name: str) -> list[Any]:
+        """What each product says in a column, by number; None where it says nothing."""
+        if name in _COLUMNS:
+            found = self._query(f"SELECT {name} FROM product ORDER BY number")
+        else:
+            one = "(SELECT value FROM json_each(attributes) WHERE key = ?)"
+            found = self._query(f"SELECT {one} FROM product ORDER BY number", name)
+        values = [value for (value,) in found]
+        kind = _KINDS.get(name, str) if name in _COLUMNS else str
+        wrong = [value for value in values if value is not None and not isinstance(value, kind)]
+        if wrong:
+            raise self._damaged(f"{name} is {wrong[0]!r}")
+        return values
+
     def skus(self) -> set[str]:
         """All SKUs."""
         return {sku for (sku,) in self._query("SELECT sku FROM product")}
@@ -375,10 +404,12 @@ class Catalog:
         return CatalogError(f"{self._name}: not a readable catalogue ({what}); build the bundle again.")
 
 
-def _connected(file: Path | bytes) -> sqlite3.Connection:
-    if isinstance(file, bytes):
+def connected(file: Path | bytes | None) -> sqlite3.Connection:
+    """A database to read; its content is kept in memory, None: an empty one there. Raises sqlite3.Error."""
+    if not isinstance(file, Path):
         connection = sqlite3.connect(":memory:", check_same_thread=False)
-        connection.deserialize(file)
+        if file is not None:
+            connection.deserialize(file)
         return connection
     return sqlite3.connect(file.resolve().as_uri() + "?mode=ro&immutable=1", uri=True, check_same_thread=False)
 

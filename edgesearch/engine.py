@@ -3,24 +3,21 @@
 import functools
 import os
 import threading
-import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from . import catalog, changes, image, signing
+from . import catalog, changes, colours, image, searching, signing
 from .answer import Answer, Match
 from .base import Base, place
 from .bundle import Bundle
 from .catalog import Product
 from .changes import Change
 from .errors import CatalogError, DeviceError
-from .gallery import VERIFIED, Beside, Gallery, is_sure, merged
+from .gallery import Beside, Gallery, merged
 from .image import Photo
-from .local import look
 from .overlay import Event, Overlay
 from .profile import Profile
 from .sealing import Key
@@ -32,7 +29,6 @@ from .views import explained
 
 MOST_PHOTOS = 5  # of one enrolment
 TAUGHT_SIDE = 960  # px; the longer side at most, of pictures that are taught
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -86,36 +82,36 @@ class Store:
             raise DeviceError(f"{self._path}: a file keeps no profile; install it in a device folder, and give that.")
         return self._profile
 
-    def search(self, photo: Photo, k: int = 5, fast: bool | None = None, barcodes: bool | None = None) -> Answer:
-        """Find the products that a photo shows.
+    def search(
+        self,
+        photo: "Photo | None" = None,
+        k: int = 5,
+        fast: bool | None = None,
+        *,
+        text: str | None = None,
+        where: str | None = None,
+        barcodes: bool | None = None,
+    ) -> Answer:
+        """Find the products that a photo shows, or that words describe, or both.
 
-        Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 RGB array; k: products wanted;
+        Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 RGB array, or None; k: products wanted;
                  fast: one look at the photo, its centre, instead of three, and none at its print; less than half the
-                 time, and less accurate; None: as the settings say; barcodes: read them too; None: where their
+                 time, and less accurate; None: as the settings say; text: a sentence, of which the answer says how it
+                 was understood; with `where` besides its words are searched as they stand; where: only these products
+                 are found, such as "category=Fruit and price<30" (`where`); barcodes: read them too; None: where their
                  reader is installed and a product has one.
-        Raises:  ImageError: the photo cannot be read; DeviceError: what was taught cannot be; ValueError: k < 1;
-                 EdgeSearchError: barcodes without their reader.
+        Raises:  ImageError: the photo cannot be read; DeviceError: what was taught cannot be; QueryError: text or where
+                 cannot be understood, or no product is left: says which condition removed all, and what would work;
+                 ValueError: k < 1, or nothing is asked; EdgeSearchError: barcodes without their reader.
         """
         if k < 1:
             raise ValueError(f"k is {k}; expected at least 1.")
+        if photo is None and text is None and where is None:
+            raise ValueError("neither a photo, nor text, nor where is given; give one.")
         gallery = self._now()
-        base, fast = gallery.base, self._fast(fast)
-        elapsed: dict[str, float] = {}
-        pixels, codes = _timed(elapsed, "image", lambda: gallery.read(photo, barcodes))
-        embedding, objects = _timed(elapsed, "embed", lambda: base.embedder.see([pixels], fast))
-        near = _timed(elapsed, "index", lambda: gallery.nearest(embedding, max(k, VERIFIED)))
-        found = list(gallery.by_product(near).values())
-        if base.local is not None and not fast and not is_sure(found):
-            found = _timed(elapsed, "print", lambda: gallery.verified(near, look(pixels, objects[0]), embedding))
-        found, known = _timed(elapsed, "decision", lambda: gallery.judged(found, embedding))
-        base.let_go()
-        matches = _timed(elapsed, "catalog", lambda: gallery.matches(found[:k], pixels.shape[:2]))
-        elapsed["total"] = sum(elapsed.values())
-        decision = base.calibration.decide(np.array([one.probability for one in found]))
-        taste = self._taste()
-        matches = taste.ranked(matches) if taste else matches
-        answer = Answer(_photo_name(photo), decision, matches, elapsed, known)
-        return gallery.labelled(answer, codes, embedding, pixels.shape[:2]) if codes else answer
+        if photo is None:
+            return searching.worded(gallery, text, where, k)
+        return searching.seen(gallery, photo, k, self._fast(fast), text, where, barcodes, self._taste())
 
     def similar(
         self,
@@ -189,7 +185,7 @@ class Store:
 
         Args:    photos: 1 to 5, each as `search` takes one; who: for the log, None for the user of this process;
                  details: name, price and the others of `catalog.Product`, any other name is an attribute's; of a
-                 product that is known, those that change.
+                 product that is known, those that change; the colour of a new one is seen where it is not said.
         Raises:  ImageError: a photo cannot be read; CatalogError: a detail is wrong, or a new product has no name;
                  DeviceError: the store is a file, or its folder cannot be changed. Then nothing is changed.
         """
@@ -199,7 +195,12 @@ class Store:
         pictures = [image.thumbnail(image.read(photo, TAUGHT_SIDE), TAUGHT_SIDE) for photo in photos]
         seen = [(picture, base.reference(picture).to_bytes()) for picture in pictures]
         answer, known = self.search(pictures[0], k=1), _known(base, sku)
-        revise = functools.partial(changes.enrolled, sku, base=known, details=given)
+        coloured = given if known else colours.described(given, [image.read(picture) for picture in pictures])
+
+        def revise(before: Change | None) -> Change:
+            is_new = before is None or before.removed
+            return changes.enrolled(sku, before, known, coloured if is_new else given)
+
         change = _after(overlay.change("enrol", sku, revise, who, seen, base.space))
         like = [match for match in answer.matches if answer.decision != "unknown" and match.sku != sku]
         return Enrolment(_shown(change, sku, known), len(change.pictures), like[0] if like else None)
@@ -344,14 +345,3 @@ def _shown(change: Change, sku: str, known: Product | None) -> Product:
     product = change.applied(sku, known)
     assert product is not None  # by the rules of `changes`
     return product
-
-
-def _timed(elapsed: dict[str, float], stage: str, work: Callable[[], T]) -> T:
-    start = time.perf_counter()
-    done = work()
-    elapsed[stage] = (time.perf_counter() - start) * 1000
-    return done
-
-
-def _photo_name(photo: Photo) -> str:
-    return os.fspath(photo) if isinstance(photo, (str, os.PathLike)) else "photo"

@@ -42,3 +42,7 @@ class DeviceError(EdgeSearchError):
 
 class ReportError(EdgeSearchError):
     """A report that cannot be written where it is wanted."""
+
+
+class QueryError(EdgeSearchError):
+    """A question that cannot be asked as written, or that no product can answer: says what would work."""

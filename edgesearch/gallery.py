@@ -5,6 +5,8 @@ number is that of the base's catalogue, or one after them.
 """
 
 import contextlib
+import copy
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,6 +26,8 @@ from .labels import Coded, judged
 from .local import NOTHING, Evidence, LocalIndex, Print, look
 from .looks import Square
 from .overlay import Overlay, Taught
+from .table import Table
+from .words import Words
 
 ROWS_PER_RESULT = 4  # rows asked of the index for each product wanted, before asking again for more
 SURE_LEAD = 0.1  # of the best cosine, with which the print is not looked at: it never mended what led by so much
@@ -90,10 +94,34 @@ class Gallery:
         self._embeddings = np.array([one.embedding for one in taught], np.float32).reshape(-1, base.index.dim)
         prints = [one.coded for one in taught if one.coded]
         self._local = LocalIndex.build(base.local.codebook, prints) if base.local and prints else None
-        self._shown = np.ones(len(base.index), bool)
-        self._shown[[row for rows in beside.hidden.values() for row in rows]] = False
+        self._products = len(base.catalog) - len(beside.hidden)
+        self._shown: np.ndarray | None = None  # rows of the base that may be found
+        if beside.hidden:
+            self._shown = np.ones(len(base.index), bool)
+            self._shown[[row for rows in beside.hidden.values() for row in rows]] = False
+        self._own_shown = np.ones(len(beside.pictures), bool)
         self._coded = Coded(base.catalog, {one.sku: one for one in beside.products.values()}, beside.hidden)
-        self._allowed = base.index.allow(self._shown) if beside.hidden else None
+        self._allowed = None if self._shown is None else base.index.allow(self._shown)
+
+    @functools.cached_property
+    def table(self) -> Table:
+        """What is said of all products, column by column."""
+        hidden = [self.base.catalog.owner(rows[0]) for rows in self._beside.hidden.values()]
+        return Table(self.base.catalog, self._beside.products, hidden)
+
+    @functools.cached_property
+    def words(self) -> Words:
+        """The words of all products; raises QueryError: SQLite cannot search words."""
+        return Words(self.base.words, self._beside.products, self.table.size)
+
+    def only(self, allowed: np.ndarray) -> "Gallery":
+        """The same with fewer products to be found; allowed: (P,) bool, by number, those of `table.shown` at most."""
+        chosen, index = copy.copy(self), self.base.index
+        chosen._shown = allowed[self.base.catalog.owners]
+        chosen._own_shown = np.array([allowed[number] for *_, number in self._beside.pictures], bool)
+        chosen._products = int(allowed[: len(self.base.catalog)].sum())
+        chosen._allowed = index.allow(chosen._shown)
+        return chosen
 
     def skus(self) -> set[str]:
         """Of all products that are shown."""
@@ -119,7 +147,8 @@ class Gallery:
 
     def owners(self) -> np.ndarray:
         """(R,) int32: the number of each row's product, -1 of rows that are not shown."""
-        known = np.where(self._shown, self.base.catalog.owners, -1)
+        owners = self.base.catalog.owners
+        known = owners if self._shown is None else np.where(self._shown, owners, -1)
         return np.concatenate([known, np.array([number for _, _, number in self._beside.pictures], np.int32)])
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
@@ -158,7 +187,7 @@ class Gallery:
 
         Args:    embedding: (1, D) float32, unit row.
         """
-        index, wanted = self.base.index, min(k, len(self.base.catalog) - len(self._beside.hidden))
+        index, wanted = self.base.index, min(k, self._products)
         rows = min(len(index), k * ROWS_PER_RESULT)
         while True:
             pictures = _pictures(index.search(embedding, rows, allowed=self._allowed))
@@ -203,7 +232,8 @@ class Gallery:
         products = [self.owner(one.row) for one in found]
         known = self.base.catalog.rows_of([product for product in products if product < len(self.base.catalog)])
         taught = [row for row, (_, _, product) in enumerate(self._beside.pictures, self._first) if product in products]
-        rows = np.concatenate([known[self._shown[known]], np.array(taught, np.int64)])
+        known = known if self._shown is None else known[self._shown[known]]
+        rows = np.concatenate([known, np.array(taught, np.int64)])
         if len(rows) == len(products):  # one picture each
             return [one.cosine for one in found]
         owners, vectors = np.array([self.owner(row) for row in rows.tolist()]), self.vectors(rows)
@@ -224,6 +254,17 @@ class Gallery:
         agreeing = self.by_product(sorted(looked, key=lambda one: -one.evidence.weight))
         together = [_together(one, agreeing.get(product, one)) for product, one in nearest.items()]
         return sorted(together, key=lambda one: -one.score)
+
+    def of_products(self, numbers: Sequence[int], embedding: np.ndarray | None = None) -> dict[int, Found]:
+        """These products by their nearest picture to a photo, or by their first one; those without any are left out.
+
+        Args:    numbers: of products; embedding: (1, D) float32, unit row.
+        """
+        rows = np.flatnonzero(np.isin(self.base.catalog.owners, numbers)).tolist()
+        rows += [row for row, (*_, number) in enumerate(self._beside.pictures, self._first) if number in set(numbers)]
+        seen = [Found(row, 0.0) for row in rows] if embedding is None else self._compared(rows, embedding)
+        found = self.by_product(sorted(seen, key=lambda one: -one.cosine))
+        return {number: found[number] for number in numbers if number in found}
 
     def matches(self, found: Sequence[Found], size: tuple[int, ...]) -> tuple[Match, ...]:
         """What is known of these products; size: (H, W) of the photo."""
@@ -273,16 +314,20 @@ class Gallery:
     def _taught(self, embedding: np.ndarray, rows: int | Sequence[int]) -> list[Found]:
         """Of the taught pictures as many that are nearest, or those rows."""
         cosines = self._embeddings @ embedding[0]
-        own = np.argsort(-cosines, kind="stable")[:rows] if isinstance(rows, int) else np.array(rows) - self._first
+        if isinstance(rows, int):
+            order = np.argsort(-cosines, kind="stable")
+            own = order[self._own_shown[order]][:rows]
+        else:
+            own = np.array(rows, int) - self._first
         return [Found(self._first + row, float(cosines[row])) for row in own.tolist()]
 
     def _named(self, photo: Print) -> list[int]:
         """Rows that share most words with a photo."""
         named: list[int] = []
         if self.base.local:
-            named += self.base.local.candidates(photo, NAMED, self._shown if self._beside.hidden else None).tolist()
+            named += self.base.local.candidates(photo, NAMED, self._shown).tolist()
         if self._local:
-            named += (self._local.candidates(photo, NAMED) + self._first).tolist()
+            named += (self._local.candidates(photo, NAMED, self._own_shown) + self._first).tolist()
         return named
 
     def _compared(self, rows: list[int], embedding: np.ndarray) -> list[Found]:

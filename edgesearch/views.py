@@ -21,7 +21,6 @@ MIN_PRODUCT_AREA = 0.02  # of the picture; less is a product as light as its bac
 VIEWS_OF_A_KIND = 2
 HEAP_COPIES, HEAP_TURNS = 40, 8
 EXPLAINED_SIDE, OUTLINE_PX, OUTLINE_COLOUR = 640, 4, (0, 200, 60)
-_MARKER = (255, 0, 255)
 _MASK_SIDE = 128  # px
 _BILINEAR = Image.Resampling.BILINEAR
 
@@ -77,22 +76,35 @@ def product_mask(image: np.ndarray) -> np.ndarray:
     Args:    image: (H, W, 3) uint8.
     Returns: (H, W) uint8, 255 on the product, soft at its edge; 255 everywhere where there is no such background.
     """
-    flat = Image.fromarray(image)
-    right, bottom = flat.width - 1, flat.height - 1
-    for corner in ((0, 0), (right, 0), (0, bottom), (right, bottom)):
-        if min(flat.getpixel(corner)) >= LIGHT:  # type: ignore[arg-type]
-            ImageDraw.floodfill(flat, corner, _MARKER, thresh=CUTOUT_TOLERANCE)
-    kept = (np.asarray(flat) != np.array(_MARKER)).any(2)
+    kept = np.ones(image.shape[:2], bool)
+    for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        if kept[corner] and image[corner].min() >= LIGHT:
+            alike = np.abs(image.astype(np.int16) - image[corner]).sum(2) <= CUTOUT_TOLERANCE
+            kept &= ~_joined(alike & kept, corner)
     if kept.mean() < MIN_PRODUCT_AREA:
         return np.full(kept.shape, 255, np.uint8)
     mask = Image.fromarray((kept * 255).astype(np.uint8))
     return np.asarray(mask.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.GaussianBlur(0.7)))
 
 
+def _joined(area: np.ndarray, start: tuple[int, int]) -> np.ndarray:
+    """The part of an area that is joined to a place in it; (H, W) bool. Pillow's floodfill visits pixels one by one."""
+    found, before = np.zeros_like(area), 0
+    found[start] = True
+    while (count := int(found.sum())) > before:
+        before, wide = count, found.copy()
+        wide[1:] |= found[:-1]
+        wide[:-1] |= found[1:]
+        wide[:, 1:] |= found[:, :-1]
+        wide[:, :-1] |= found[:, 1:]
+        found = wide & area
+    return found
+
+
 def cut_out(image: np.ndarray) -> Image.Image:
     """The product alone: RGBA, tightly cropped; opaque and whole where the picture has no plain background."""
     small = Image.fromarray(image)
-    small.thumbnail((_MASK_SIDE, _MASK_SIDE))  # the fill visits pixels one by one
+    small.thumbnail((_MASK_SIDE, _MASK_SIDE))
     picture = Image.fromarray(image)
     picture.putalpha(Image.fromarray(product_mask(np.asarray(small))).resize(picture.size))
     return picture.crop(picture.getchannel("A").getbbox())

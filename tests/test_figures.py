@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from figures import indexes, personal, prints, protocols, vectors
+from figures import indexes, personal, prints, protocols, vectors, words
 from figures.accuracy import ONE_EYE, SYSTEMS, _remembering, accuracy, table
 from figures.protocols import PROTOCOLS, write_all
 from pictures import write_twins
@@ -113,6 +113,20 @@ def test_what_is_shown_is_judged_by_its_worth() -> None:
     rng = np.random.default_rng(0)
     picks = [shopper.pick(["P9", "P0"], rng) for _ in range(50)]
     assert 25 < picks.count("P9") < 50
+
+
+def test_words_are_measured_among_made_up_products(tmp_path: Path) -> None:
+    found = words.typos(100, seed=0) | words.scale(300, tmp_path, seed=0)
+    assert found["names recall@5"] == 1
+    assert found["names with a typo recall@5"] > 0.95
+    assert min(found.values()) > 0
+
+
+def test_a_misspelt_name_is_one_edit_away() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        changed = words.misspelt("oat drink", rng).split()
+        assert sum(one != other for one, other in zip(changed, ["oat", "drink"], strict=True)) <= 1
 
 
 def test_indexes_are_measured_side_by_side(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import catalog, device, engine, evaluate
-from ..answer import Answer
+from ..answer import Answer, Understood
 from ..errors import EdgeSearchError
 from ..slots import Slots, open_bundle
 from .options import BARCODES, FAST, STORE, Adder, at_least_one
@@ -16,9 +16,15 @@ from .output import Bar, failed, print_table, say
 
 def add(command: Adder) -> None:
     """Add them."""
-    added = command("search", _search, "Find the product a photo shows.", "store.edge photo.jpg")
+    example = 'store.edge photo.jpg --text "like this but red, under 5 euro"'
+    added = command("search", _search, "Find the product that a photo shows, or words describe.", example)
+    added.set_defaults(refuse=added.error)
     added.add_argument("store", type=Path, help=STORE)
-    added.add_argument("photo", nargs="+", help="picture file")
+    added.add_argument("photo", nargs="*", help="picture file; none to search by words alone")
+    added.add_argument("--text", metavar="WORDS", help="a sentence, in English or Chinese; what of it filters is shown")
+    added.add_argument(
+        "--where", metavar="FILTER", help='find these alone, as "category=Fruit and price<30 order by price"'
+    )
     added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
     added.add_argument("--barcodes", action=argparse.BooleanOptionalAction, help=BARCODES)
     added.add_argument("-k", type=at_least_one, default=5, help="products to show (default: 5)")
@@ -47,34 +53,49 @@ def add(command: Adder) -> None:
 
 
 def _search(options: argparse.Namespace) -> int:
+    if not (options.photo or options.text or options.where):
+        options.refuse("give a photo, --text or --where")
+    if options.explain and not options.photo:
+        options.refuse("--explain needs a photo")
     status = 0
     with engine.open(options.store) as store:
-        for photo in options.photo:
+        for photo in options.photo or [None]:
             try:
-                answer = store.search(photo, k=options.k, fast=options.fast, barcodes=options.barcodes)
+                answer = store.search(
+                    photo, options.k, options.fast, text=options.text, where=options.where, barcodes=options.barcodes
+                )
             except EdgeSearchError as error:
                 status = failed(error)
                 continue
-            print(
-                json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else _shown(answer),
-                flush=True,
-            )
-            if options.explain:
+            print(json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else _shown(answer), flush=True)
+            if options.explain and photo:
                 options.explain.mkdir(parents=True, exist_ok=True)
                 (options.explain / f"{Path(photo).stem}.jpg").write_bytes(store.explain(photo, answer))
     return status
 
 
 def _shown(answer: Answer) -> str:
-    lines = [f"{answer.photo}: {answer.decision} ({answer.elapsed_ms['total']:.1f} ms)"]
+    lines = [f"{answer.photo or 'words'}: {answer.decision} ({answer.elapsed_ms['total']:.1f} ms)"]
+    if answer.understood:
+        lines += _understood(answer.understood)
     for place, match in enumerate(answer.matches, 1):
         price = "" if match.price is None else f"  {match.price:.2f} {match.product.currency or ''}".rstrip()
         agrees = f"  ({match.points} points of the print agree{', mirrored' * match.mirrored})" if match.points else ""
-        lines.append(f"  {place}  {match.probability:4.0%}  {match.sku}  {match.name}{price}{agrees}")
+        worded = "" if match.words is None or not answer.photo else f"  ({match.words:.0%} of the words)"
+        likely = match.probability if answer.photo else match.score
+        lines.append(f"  {place}  {likely:4.0%}  {match.sku}  {match.name}{price}{agrees}{worded}")
     lines += [
         f"  {label.format} {label.text}: {', '.join(label.skus) or 'no product here'}" for label in answer.barcodes
     ]
     return "\n".join(lines + [f"  {answer.conflict}"] * bool(answer.conflict))
+
+
+def _understood(said: Understood) -> list[str]:
+    """As it can be changed and given back."""
+    options = [
+        f"--{name} {shlex.quote(value)}" for name, value in (("where", said.where), ("text", said.words)) if value
+    ]
+    return [f"  understood as {' '.join(options) or 'the photo alone'}", *(f"  note: {note}" for note in said.notes)]
 
 
 def _eval(options: argparse.Namespace) -> None:

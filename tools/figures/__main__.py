@@ -16,7 +16,7 @@ from edgesearch.embedder import default_model, read_model, runtime
 from edgesearch.manifest import sha256
 from edgesearch.settings import processor
 
-from . import accuracy, cold, indexes, personal, plot, prints, protocols, vectors
+from . import accuracy, cold, indexes, personal, plot, prints, protocols, vectors, words
 
 SEED = 0
 
@@ -85,15 +85,22 @@ def _cold(options: argparse.Namespace) -> None:
 
 def _personal(options: argparse.Namespace) -> None:
     found = personal.measure(options.kept, options.seed, options.shoppers)
-    _show(found | {"shoppers": options.shoppers}, options.json, digits=3, seed=options.seed)
+    _show(found | {"shoppers": options.shoppers}, options.json, options.seed)
 
 
-def _show(found: dict[str, float], as_json: bool, digits: int = 1, seed: int = SEED) -> None:
+def _words(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        found = words.measure(options.products, Path(folder), SEED)
+    _show(found | {"products": options.products}, options.json)
+
+
+def _show(found: dict[str, float], as_json: bool, seed: int = SEED) -> None:
     table = found | _context(default_model()) | {"seed": seed}
     if as_json:
         print(json.dumps(table))
         return
     for name, value in table.items():
+        digits = 3 if isinstance(value, float) and value <= 1 else 1  # a share, or a time
         print(f"{name:24} {value:.{digits}f}" if isinstance(value, float) else f"{name:24} {value}")
 
 
@@ -166,6 +173,10 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--kept", type=Path, default=Path("build/personal"), help="folder where the drawn shop stays")
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=_personal)
+    added = figures.add_parser("words", help="typos, photo and words together, time and bytes among many products")
+    added.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_words)
 
     added = figures.add_parser("plot", help="draw what `index --json` printed")
     added.add_argument("runs", type=Path, nargs="+", help="files, with more and more rows")

@@ -1,0 +1,220 @@
+"""All products at one moment, column by column: what filters ask, whoever said it, catalogue or device.
+
+P products, by number: those of the catalogue, then those that a device was taught.
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import colours
+from .catalog import Catalog, Product
+from .errors import QueryError
+from .terms import folded, parts
+from .where import All, Condition, Filter, Not, quoted
+
+NUMBERS = ("price", "stock")
+CLOSEST = 3  # named in an error
+SHOWN_COLUMNS = 30
+_COMPARED = {
+    "=": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
+}  # fmt: skip
+_ALSO = {
+    "color": "colour", "颜色": "colour", "价格": "price", "品牌": "brand", "类别": "category", "分类": "category",
+    "库存": "stock", "名称": "name", "位置": "location",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Column:
+    """Attributes: codes (P,) int32: which of the values each product has; values: distinct, None for nothing;
+    numbers: as numbers, where all of them are, else None.
+    """
+
+    name: str
+    codes: np.ndarray
+    values: list[object]
+    numbers: np.ndarray | None
+
+    def holding(self, condition: Condition) -> np.ndarray:
+        """(P,) bool; raises QueryError: a value that is no number where the column holds numbers."""
+        if condition.operator in ("=", "!=", "in", "~") and (self.numbers is None or condition.operator == "~"):
+            held = self._text(condition)
+        elif self.numbers is None:
+            raise QueryError(
+                f"where {condition}: {self.name} is text, as {quoted(str(self._example()))}, and {condition.operator} "
+                "compares numbers; expected one of = != ~ in."
+            )
+        else:
+            held = self._number(condition, self.numbers)
+        return held[self.codes]
+
+    def _text(self, condition: Condition) -> np.ndarray:
+        asked = [self._meant(value) for value in condition.values]
+        held = []
+        for value in self.values:
+            said = "" if value is None else folded(str(value))
+            if condition.operator == "~":
+                held.append(asked[0] in said and value is not None)
+            else:
+                cells = re.split(r"\s*[,;/]\s*", said) if self.name == colours.COLUMN else [said]
+                held.append(any(one in (said, *map(self._meant, cells)) for one in asked))
+        return ~np.array(held) if condition.operator == "!=" else np.array(held)
+
+    def _meant(self, value: str) -> str:
+        text = folded(value).strip()
+        return colours.NAMES.get(text, text) if self.name == colours.COLUMN else text
+
+    def _number(self, condition: Condition, numbers: np.ndarray) -> np.ndarray:
+        asked = [_number(condition, value) for value in condition.values]
+        compare = _COMPARED.get(condition.operator, np.equal)
+        held: np.ndarray = np.any([compare(numbers, one) for one in asked], axis=0)
+        return held
+
+    def _example(self) -> object:
+        return next((value for value in self.values if value is not None), "")
+
+
+class Table:
+    """The columns of all products that are shown. Safe to share between threads."""
+
+    def __init__(self, catalog: Catalog, changed: Mapping[int, Product], hidden: Collection[int]):
+        """
+        Args:    changed: products of which something else is said than in the catalogue, by number; hidden: numbers of
+                 those that are not shown.
+        """
+        self._catalog, self._changed = catalog, changed
+        self.size = max([len(catalog), *(number + 1 for number in changed)])
+        self.shown = np.zeros(self.size, bool)
+        self.shown[: len(catalog)] = True
+        self.shown[list(changed)] = True
+        self.shown[list(hidden)] = False
+        own = [name for product in changed.values() for name in _said(product)]
+        self.names = tuple(dict.fromkeys([*catalog.columns(), *own]))
+        self._columns: dict[str, Column] = {}
+        self._spoken: dict[str, list[tuple[str, list[str]]]] = {}
+
+    def column(self, name: str) -> Column:
+        """A column by the name people give it; raises QueryError: there is none, and which there are."""
+        found = self.find(name)
+        if found is None:
+            close = difflib.get_close_matches(folded(name), map(folded, self.names), 1)
+            meant = next((f" ({own} is the closest)" for own in self.names if [folded(own)] == close), "")
+            raise QueryError(
+                f"where: no product says its {name}; expected one of {', '.join(self.names[:SHOWN_COLUMNS])}{meant}."
+            )
+        if found not in self._columns:
+            self._columns[found] = self._read(found)
+        return self._columns[found]
+
+    def spoken(self, name: str) -> list[tuple[str, list[str]]]:
+        """The values of a column, each with its words; none where there is no such column."""
+        found = self.find(name)
+        if found is not None and found not in self._spoken:
+            values = [str(value) for value in self.column(found).values if value is not None]
+            self._spoken[found] = [(value, parts(value)) for value in values]
+        return self._spoken[found] if found else []
+
+    def find(self, name: str) -> str | None:
+        """The column that a name means, None where there is none."""
+        wanted = folded(name).strip()
+        own = {folded(one): one for one in reversed(self.names)}
+        return own.get(wanted) or own.get(_ALSO.get(wanted, wanted))
+
+    def holding(self, asked: Filter) -> np.ndarray:
+        """(P,) bool: the shown products that a filter lets through; raises QueryError: it cannot be asked here."""
+        return self._holding(asked) & self.shown
+
+    def _holding(self, asked: Filter) -> np.ndarray:
+        if isinstance(asked, Condition):
+            return self.column(asked.column).holding(asked)
+        if isinstance(asked, Not):
+            return ~self._holding(asked.part)
+        held = [self._holding(part) for part in asked.parts]
+        return np.all(held, axis=0) if isinstance(asked, All) else np.any(held, axis=0)
+
+    def ordered(self, numbers: np.ndarray, name: str, descending: bool) -> np.ndarray:
+        """Numbers of products by what they say in a column, nothing said last; among equals as they were."""
+        column = self.column(name)
+        if column.numbers is not None:
+            keys = -column.numbers if descending else column.numbers
+            return numbers[np.argsort(keys[column.codes[numbers]], kind="stable")]  # NaN is sorted last
+        said = sorted({folded(str(value)) for value in column.values if value is not None}, reverse=descending)
+        places = np.array([len(said) if value is None else said.index(folded(str(value))) for value in column.values])
+        return numbers[np.argsort(places[column.codes[numbers]], kind="stable")]
+
+    def explained(self, asked: Filter) -> QueryError:
+        """Why a filter lets nothing through: the condition that removed everything, and what would work."""
+        left, passed = self.shown, list[Filter]()
+        for part in asked.parts if isinstance(asked, All) else (asked,):
+            alone = self.holding(part)
+            if not (left & alone).any():
+                none = f"none of the {left.sum()} products with {All(tuple(passed))}"
+                if not alone.any():
+                    none, left = "no product", self.shown
+                return QueryError(f"where {asked}: {part} holds for {none}; {self._instead(part, left)}.")
+            left, passed = left & alone, [*passed, part]
+        raise AssertionError("a filter that lets something through")
+
+    def _instead(self, part: Filter, left: np.ndarray) -> str:
+        if not isinstance(part, Condition):
+            return "loosen it, or leave it out"
+        column = self.column(part.column)
+        codes = np.unique(column.codes[left])
+        if column.numbers is not None:
+            numbers = column.numbers[codes]
+            numbers = numbers[~np.isnan(numbers)]
+            return f"their {column.name} is {numbers.min():g} to {numbers.max():g}" if len(numbers) else "leave it out"
+        said = [str(column.values[code]) for code in codes if column.values[code] is not None]
+        wanted = folded(part.values[0])
+        close = difflib.get_close_matches(wanted, {folded(value) for value in said}, CLOSEST, 0.5)
+        named = [value for value in said if folded(value) in close][:CLOSEST] or said[:CLOSEST]
+        return f"their {column.name} is {'such as ' * (len(said) > len(named))}{', '.join(map(quoted, named))}"
+
+    def _read(self, name: str) -> Column:
+        values: list[object] = [None]
+        numbered: dict[object, int] = {None: 0}
+        codes = np.zeros(self.size, np.int32)
+
+        def code(value: object) -> int:
+            place = numbered.setdefault(value, len(values))
+            if place == len(values):
+                values.append(value)
+            return place
+
+        codes[: len(self._catalog)] = [code(value) for value in self._catalog.column(name)]
+        for number, product in self._changed.items():
+            codes[number] = code(_said(product).get(name))
+        return Column(name, codes, values, _numbers(name, values))
+
+
+def _said(product: Product) -> dict[str, object]:
+    own = {name: value for name, value in vars(product).items() if name != "attributes" and value is not None}
+    return own | dict(product.attributes)
+
+
+def _numbers(name: str, values: list[object]) -> np.ndarray | None:
+    """The values of a column as (V,) float64, NaN for nothing; None where one is no number."""
+    if name in NUMBERS:
+        return np.array([math.nan if value is None else value for value in values], np.float64)
+    if name in Product.__dataclass_fields__ or len(values) == 1:
+        return None
+    try:
+        numbers = np.array([math.nan if value is None else float(str(value)) for value in values])
+    except ValueError:
+        return None
+    return numbers if np.isfinite(numbers[1:]).all() else None
+
+
+def _number(condition: Condition, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise QueryError(f"where {condition}: {condition.column} is {value!r}; expected a number such as 2.50.")
+    return number
