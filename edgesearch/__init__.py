@@ -7,6 +7,7 @@ answer.decision, answer.matches[0].name
 
 from .answer import Answer, Match, Understood
 from .build import Built, build
+from .comparison import Comparison
 from .decision import Calibration
 from .delta import delta
 from .device import export, install, log, rollback
@@ -34,6 +35,7 @@ __all__ = [
     "BundleError",
     "Calibration",
     "CatalogError",
+    "Comparison",
     "CountError",
     "DeviceError",
     "EdgeSearchError",

@@ -15,7 +15,10 @@ from .base import Base, place
 from .bundle import Bundle
 from .catalog import Product
 from .changes import Change
+from .compare import compare
+from .comparison import Comparison
 from .errors import CatalogError, DeviceError
+from .explain import explained
 from .gallery import Beside, Gallery, merged
 from .image import Photo
 from .overlay import Event, Overlay
@@ -25,7 +28,6 @@ from .settings import DEFAULT, ONE_LOOK, Settings
 from .similar import Wanted, similar
 from .slots import Slots, open_bundle
 from .taste import Taste
-from .views import explained
 
 MOST_PHOTOS = 5  # of one enrolment
 TAUGHT_SIDE = 960  # px; the longer side at most, of pictures that are taught
@@ -243,16 +245,23 @@ class Store:
         """Ask the golden queries; raises BundleError where this device answers otherwise than the one that built it."""
         self.base.self_test()
 
-    def explain(self, photo: Photo, answer: Answer) -> bytes:
-        """A JPEG of the photo, where the print of the first match is in it, and that match's reference image beside.
+    def explain(self, photo: Photo, answer: Answer, kind: str = "JPEG") -> bytes:
+        """A picture of the photo and the first match's reference image, what in them made them match, and the figures.
 
-        Raises: ImageError: one of them cannot be read; ValueError: the answer has no match.
+        Args:    kind: "JPEG" or "PNG".
+        Raises:  ImageError: one of them cannot be read; ValueError: the answer has no match.
         """
         if not answer.matches:
             raise ValueError("the answer has no match to explain.")
-        best = answer.matches[0]
-        read = self.base.embedder.read
-        return explained(read(photo), best.outline, read(self.picture(best)))
+        return explained(self.base.embedder, photo, answer, self.picture(answer.matches[0]), kind)
+
+    def compare(self, photo: Photo, sku: str) -> Comparison:
+        """Is it really this product, or damaged, or another?
+
+        Raises:  CatalogError: no such product; ImageError: the photo cannot be read; DeviceError: as `search`.
+        """
+        gallery = self._now()
+        return compare(gallery, self.picture, photo, searching.name_of(photo), sku, self.search(photo))
 
     def close(self) -> None:
         """Close its files; the store is not used afterwards."""

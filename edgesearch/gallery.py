@@ -248,8 +248,8 @@ class Gallery:
         """
         looked = near[:VERIFIED]
         seen = {one.row for one in looked}
-        looked = [*looked, *self._compared([row for row in self._named(photo) if row not in seen], embedding)]
-        looked = self._agreeing(looked, photo)
+        looked = [*looked, *self.compared([row for row in self._named(photo) if row not in seen], embedding)]
+        looked = self.agreeing(looked, photo)
         nearest = self.by_product(sorted([*near, *looked], key=lambda one: -one.cosine))
         agreeing = self.by_product(sorted(looked, key=lambda one: -one.evidence.weight))
         together = [_together(one, agreeing.get(product, one)) for product, one in nearest.items()]
@@ -262,9 +262,16 @@ class Gallery:
         """
         rows = np.flatnonzero(np.isin(self.base.catalog.owners, numbers)).tolist()
         rows += [row for row, (*_, number) in enumerate(self._beside.pictures, self._first) if number in set(numbers)]
-        seen = [Found(row, 0.0) for row in rows] if embedding is None else self._compared(rows, embedding)
+        seen = [Found(row, 0.0) for row in rows] if embedding is None else self.compared(rows, embedding)
         found = self.by_product(sorted(seen, key=lambda one: -one.cosine))
         return {number: found[number] for number in numbers if number in found}
+
+    def rows_of(self, sku: str) -> list[int]:
+        """All pictures of a product; none where it is not shown."""
+        entered = self.base.catalog.named([sku]).get(sku)
+        known = entered.rows if entered and sku not in self._beside.hidden else []
+        own = {number for number, product in self._beside.products.items() if product.sku == sku}
+        return [*known, *(self._first + i for i, (*_, one) in enumerate(self._beside.pictures) if one in own)]
 
     def matches(self, found: Sequence[Found], size: tuple[int, ...]) -> tuple[Match, ...]:
         """What is known of these products; size: (H, W) of the photo."""
@@ -280,7 +287,7 @@ class Gallery:
         labels = [self._coded.label(code) for code in codes]
         skus = {sku for label in labels for sku in label.skus}
         named = [match for match in answer.matches if match.sku in skus]
-        others = self._compared(self._rows(skus - {match.sku for match in named}), embedding)
+        others = self.compared(self._rows(skus - {match.sku for match in named}), embedding)
         first = self.by_product(sorted(others, key=lambda one: -one.cosine))
         named += self.matches([*first.values()], size)
         named.sort(key=lambda match: (-match.probability, -match.score))
@@ -330,7 +337,7 @@ class Gallery:
             named += (self._local.candidates(photo, NAMED, self._own_shown) + self._first).tolist()
         return named
 
-    def _compared(self, rows: list[int], embedding: np.ndarray) -> list[Found]:
+    def compared(self, rows: list[int], embedding: np.ndarray) -> list[Found]:
         """Those rows with their cosines."""
         index = self.base.index
         known = [row for row in rows if row < self._first]
@@ -341,7 +348,7 @@ class Gallery:
             found += _pictures(index.search(embedding, len(known), allowed=index.allow(mask)))
         return found
 
-    def _agreeing(self, found: list[Found], photo: Print) -> list[Found]:
+    def agreeing(self, found: list[Found], photo: Print) -> list[Found]:
         """The same with what their print has in common with a photo's."""
         first = self._first
         evidence: dict[int, Evidence] = {}

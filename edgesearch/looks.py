@@ -68,6 +68,15 @@ def object_in(look: Square, response: np.ndarray) -> Square:
     return Square(left, top, found.side)
 
 
+def parts(mask: np.ndarray) -> list[np.ndarray]:
+    """What hangs together in a (h, w) mask, each as a mask."""
+    found, left = [], mask.copy()
+    while left.any():
+        found.append(_connected(left, left.argmax()))
+        left &= ~found[-1]
+    return found
+
+
 def _around(x: float, y: float, side: float) -> Square:
     return Square(x - side / 2, y - side / 2, side)
 

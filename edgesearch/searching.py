@@ -62,7 +62,7 @@ def seen(
     if decision == "match" and order[:1] != found[:1]:
         decision = "ambiguous"  # the words name another product first
     matches = _read(gallery, order, matches, asked)
-    answer = Answer(_name(photo), decision, taste.ranked(matches) if taste else matches, elapsed, known)
+    answer = Answer(name_of(photo), decision, taste.ranked(matches) if taste else matches, elapsed, known)
     answer = gallery.labelled(answer, codes, embedding, pixels.shape[:2]) if codes else answer
     return replace(answer, understood=asked.understood if asked else None)
 
@@ -89,5 +89,6 @@ def _timed(elapsed: dict[str, float], stage: str, work: Callable[[], T]) -> T:
     return done
 
 
-def _name(photo: Photo) -> str:
+def name_of(photo: Photo) -> str:
+    """What to call it."""
     return os.fspath(photo) if isinstance(photo, (str, os.PathLike)) else "photo"

@@ -8,19 +8,16 @@ H height, W width, S side of the view in px.
 
 from __future__ import annotations  # numpy loads its random numbers when an annotation names them
 
-import io
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 
 LIGHT = 230  # the darkest channel of a corner that counts as a plain background
 CUTOUT_TOLERANCE = 24  # how far from the corner's colour the background may be, summed over RGB
 MIN_PRODUCT_AREA = 0.02  # of the picture; less is a product as light as its background
 VIEWS_OF_A_KIND = 2
 HEAP_COPIES, HEAP_TURNS = 40, 8
-EXPLAINED_SIDE, OUTLINE_PX, OUTLINE_COLOUR = 640, 4, (0, 200, 60)
 _MASK_SIDE = 128  # px
 _BILINEAR = Image.Resampling.BILINEAR
 
@@ -48,26 +45,6 @@ def warped(grey: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     moved = np.array(turned.size) / 2 - turn @ (np.array(size) / 2)
     return np.asarray(turned), np.column_stack([turn @ np.diag(np.array(size) / picture.size), moved])
-
-
-def explained(photo: np.ndarray, outline: Sequence[tuple[float, float]], reference: np.ndarray) -> bytes:
-    """A photo with an outline drawn into it, and a reference image beside it.
-
-    Args:    photo: (H, W, 3) uint8; outline: corners (x, y) in shares of its sides, may be none; reference: (h, w, 3)
-             uint8.
-    Returns: JPEG.
-    """
-    left, right = Image.fromarray(photo), Image.fromarray(reference)
-    left.thumbnail((EXPLAINED_SIDE, EXPLAINED_SIDE), reducing_gap=3.0)
-    if len(outline):
-        corners = [(x * left.width, y * left.height) for x, y in outline]
-        ImageDraw.Draw(left).line([*corners, *corners[:2]], OUTLINE_COLOUR, OUTLINE_PX, joint="curve")
-    sheet = Image.new("RGB", (left.width + right.width, max(left.height, right.height)), (255, 255, 255))
-    sheet.paste(left, (0, 0))
-    sheet.paste(right, (left.width, 0))
-    encoded = io.BytesIO()
-    sheet.save(encoded, "JPEG", quality=90)
-    return encoded.getvalue()
 
 
 def product_mask(image: np.ndarray) -> np.ndarray:

@@ -11,21 +11,22 @@ import edgesearch
 
 PACKAGE = Path(edgesearch.__file__).parent
 RANK = {
-    "amounts": 0, "commands/options": 0, "commands/output": 0, "decision": 0, "errors": 0, "files": 0, "looks": 0,
-    "markup": 0, "metrics": 0, "pq": 0, "spelling": 0, "terms": 0, "views": 0,
-    "arrays": 1, "catalog": 1, "charts": 1, "database": 1, "geometry": 1, "image": 1, "kernel": 1, "manifest": 1,
-    "onnxfile": 1, "pieces": 1, "session": 1, "settings": 1, "sift": 1, "signing": 1, "where": 1,
+    "amounts": 0, "commands/options": 0, "decision": 0, "errors": 0, "files": 0, "looks": 0, "markup": 0,
+    "metrics": 0, "pq": 0, "spelling": 0, "terms": 0, "views": 0,
+    "arrays": 1, "catalog": 1, "charts": 1, "commands/output": 1, "database": 1, "drawing": 1, "geometry": 1,
+    "image": 1, "kernel": 1, "manifest": 1, "onnxfile": 1, "pieces": 1, "session": 1, "settings": 1, "sift": 1,
+    "signing": 1, "where": 1,
     "answer": 2, "barcode": 2, "changes": 2, "colours": 2, "embedder": 2, "index": 2, "photos": 2, "sealing": 2,
     "stock": 2, "words": 2,
-    "content": 3, "golden": 3, "labels": 3, "local": 3, "overlay": 3, "table": 3, "taste": 3,
-    "container": 4, "exchange": 4, "profile": 4, "sentence": 4,
-    "bundle": 5, "query": 5,
+    "content": 3, "explain": 3, "golden": 3, "labels": 3, "local": 3, "overlay": 3, "table": 3, "taste": 3,
+    "aligned": 4, "container": 4, "exchange": 4, "profile": 4, "sentence": 4,
+    "bundle": 5, "comparison": 5, "query": 5,
     "base": 6, "delta": 6,
     "gallery": 7, "slots": 7,
-    "calibrate": 8, "device": 8, "searching": 8, "similar": 8,
+    "calibrate": 8, "compare": 8, "device": 8, "searching": 8, "similar": 8,
     "build": 9, "engine": 9,
-    "__init__": 10, "commands/liking": 10, "commands/making": 10, "commands/teaching": 10, "counting": 10,
-    "doctor": 10, "evaluate": 10, "sorting": 10,
+    "__init__": 10, "commands/comparing": 10, "commands/liking": 10, "commands/making": 10, "commands/teaching": 10,
+    "counting": 10, "doctor": 10, "evaluate": 10, "sorting": 10,
     "commands/counting": 11, "commands/running": 11, "diagrams": 11, "misses": 11, "tables": 11,
     "cases": 12,
     "report": 13,
@@ -35,7 +36,7 @@ RANK = {
 }  # fmt: skip
 COMPILED = {"_kernel": 0, "_sift": 0, "_geometry": 0}
 USERS = {
-    "PIL": {"image", "views", "colours"},
+    "PIL": {"image", "views", "colours", "drawing"},
     "onnxruntime": {"embedder"},
     "usearch": {"index"},
     "nacl": {"signing", "sealing"},

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..answer import Answer, Understood
 from ..errors import EdgeSearchError
 from ..slots import Slots, open_bundle
 from .options import BARCODES, FAST, STORE, Adder, at_least_one
-from .output import Bar, failed, print_table, say
+from .output import PICTURES, Bar, failed, picture_kind, print_table, say
 
 
 def add(command: Adder) -> None:
@@ -29,7 +30,10 @@ def add(command: Adder) -> None:
     added.add_argument("--barcodes", action=argparse.BooleanOptionalAction, help=BARCODES)
     added.add_argument("-k", type=at_least_one, default=5, help="products to show (default: 5)")
     added.add_argument(
-        "--explain", type=Path, metavar="FOLDER", help="draw there, for each photo, what agrees and where"
+        "--explain",
+        type=Path,
+        metavar="PATH",
+        help="draw what made photo and product match: of one photo into this .png or .jpg, else into this folder",
     )
     added.add_argument("--json", action="store_true", help="one JSON object a photo")
 
@@ -58,8 +62,9 @@ def _search(options: argparse.Namespace) -> int:
     if options.explain and not options.photo:
         options.refuse("--explain needs a photo")
     status = 0
+    drawn = _drawn(options.explain, options.photo) if options.explain else {}
     with engine.open(options.store) as store:
-        for photo in options.photo or [None]:
+        for place, photo in enumerate(options.photo or [None]):
             try:
                 answer = store.search(
                     photo, options.k, options.fast, text=options.text, where=options.where, barcodes=options.barcodes
@@ -68,10 +73,23 @@ def _search(options: argparse.Namespace) -> int:
                 status = failed(error)
                 continue
             print(json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else _shown(answer), flush=True)
-            if options.explain and photo:
-                options.explain.mkdir(parents=True, exist_ok=True)
-                (options.explain / f"{Path(photo).stem}.jpg").write_bytes(store.explain(photo, answer))
+            if place in drawn and answer.matches:
+                drawn[place].parent.mkdir(parents=True, exist_ok=True)
+                drawn[place].write_bytes(store.explain(photo, answer, picture_kind(drawn[place])))
     return status
+
+
+def _drawn(path: Path, photos: Sequence[str]) -> dict[int, Path]:
+    """Where the explanation of each photo goes: photos of one name are numbered."""
+    if path.suffix.lower() in PICTURES and not path.is_dir():
+        if len(photos) > 1:
+            raise EdgeSearchError(f"{path}: one picture for {len(photos)} photos; give one photo, or a folder.")
+        return {0: path}
+    names: dict[int, Path] = {}
+    for place, photo in enumerate(photos):
+        same = [Path(other).stem for other in photos[:place]].count(Path(photo).stem)
+        names[place] = path / f"{Path(photo).stem}{f'-{same + 1}' * bool(same)}.jpg"
+    return names
 
 
 def _shown(answer: Answer) -> str:

@@ -3,7 +3,12 @@
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from ..errors import EdgeSearchError
+
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 
 def print_table(table: dict[str, Any], as_json: bool) -> None:
@@ -40,3 +45,10 @@ def say(text: object) -> None:
 def failed(error: object) -> int:
     say(error)
     return 1
+
+
+def picture_kind(path: Path) -> str:
+    """How a picture of that name is encoded; raises EdgeSearchError."""
+    if path.suffix.lower() not in PICTURES:
+        raise EdgeSearchError(f"{path}: pictures are written as .png or .jpg; name one of these.")
+    return PICTURES[path.suffix.lower()]

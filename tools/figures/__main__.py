@@ -12,11 +12,11 @@ from typing import Any
 from tqdm import tqdm
 
 import edgesearch
-from edgesearch.embedder import default_model, read_model, runtime
+from edgesearch.embedder import Embedder, default_model, read_model, runtime
 from edgesearch.manifest import sha256
 from edgesearch.settings import processor
 
-from . import accuracy, cold, indexes, personal, plot, prints, protocols, vectors, words
+from . import accuracy, cold, comparing, explaining, indexes, personal, plot, prints, protocols, vectors, words
 
 SEED = 0
 
@@ -92,6 +92,32 @@ def _words(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = words.measure(options.products, Path(folder), SEED)
     _show(found | {"products": options.products}, options.json)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if options.photos == "drawn":
+            source = comparing.drawn(folder, options.seed, options.families)
+        else:
+            _require_photos(options.data, "--data")
+            source = getattr(comparing, options.photos)(options.data, options.seed, folder)
+        results = comparing.measure(*source, folder)
+    context = _context(default_model()) | {"seed": options.seed}
+    if options.json:
+        print(json.dumps(context | {"verdicts": results}))
+        return
+    print(comparing.table(results))
+    print("\nshares of the cases. " + ", ".join(f"{key} {value}" for key, value in context.items()))
+
+
+def _explain(options: argparse.Namespace) -> None:
+    embedder = Embedder.open(default_model())
+    if options.photos == "groceries":
+        _require_photos(options.data, "--data")
+    pairs = explaining.pairs(options.photos, options.data, options.number, SEED)
+    found = explaining.measure(embedder, pairs, SEED)
+    _show(found, options.json)
 
 
 def _show(found: dict[str, float], as_json: bool, seed: int = SEED) -> None:

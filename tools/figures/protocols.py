@@ -49,8 +49,8 @@ def _groceries(references: int, unseen: bool) -> Callable[[Path, Path], tuple[Pa
 
     def write(data: Path, out: Path) -> tuple[Path, Path]:
         folder = data / "groceries"
-        products = [p for p in _grocery_products(folder) if not unseen or p.number % 2 == 0]
-        train, test = _photos(folder, "train.txt"), _photos(folder, "test.txt")
+        products = [p for p in grocery_products(folder) if not unseen or p.number % 2 == 0]
+        train, test = split(folder, "train.txt"), split(folder, "test.txt")
         gallery = []
         for product in products:
             photos = train[product.number]
@@ -74,11 +74,11 @@ def _objects(
         for folder in folders[2::3] if unseen else folders:
             for view in sorted(folder.glob("c*.webp")):
                 path = out / "pictures" / f"{folder.name}-{view.stem}.png"
-                _on_white(view).save(path)
+                on_white(view).save(path)
                 gallery.append((folder.name, folder.name, path))
             for view in sorted(folder.glob("v*.webp"))[::2]:
                 path = out / "pictures" / f"{folder.name}-{view.stem}.png"
-                _pasted(view, backgrounds, f"{folder.name}/{view.stem}", scale, frame_side).save(path)
+                pasted(view, backgrounds, f"{folder.name}/{view.stem}", scale, frame_side).save(path)
                 queries.append((path, folder.name))
         return _write(out, gallery, queries)
 
@@ -123,7 +123,7 @@ PROTOCOLS: dict[str, Callable[[Path, Path], tuple[Path, Path]]] = {
 }
 
 
-def _grocery_products(folder: Path) -> list[_Product]:
+def grocery_products(folder: Path) -> list[_Product]:
     with open(folder / "classes.csv", encoding="utf-8", newline="") as file:
         return [
             _Product(
@@ -136,7 +136,7 @@ def _grocery_products(folder: Path) -> list[_Product]:
         ]
 
 
-def _photos(folder: Path, split: str) -> dict[int, list[Path]]:
+def split(folder: Path, split: str) -> dict[int, list[Path]]:
     """Photos of one split by class id, in the file's order."""
     found: dict[int, list[Path]] = {}
     for line in (folder / split).read_text(encoding="utf-8").splitlines():
@@ -145,7 +145,7 @@ def _photos(folder: Path, split: str) -> dict[int, list[Path]]:
     return found
 
 
-def _on_white(view: Path) -> Image.Image:
+def on_white(view: Path) -> Image.Image:
     """The cut-out in the middle of a white square."""
     with Image.open(view) as image:
         cut = image.convert("RGBA")
@@ -155,7 +155,7 @@ def _on_white(view: Path) -> Image.Image:
     return square
 
 
-def _pasted(view: Path, backgrounds: list[Path], seed: str, scale: tuple[float, float], frame_side: int) -> Image.Image:
+def pasted(view: Path, backgrounds: list[Path], seed: str, scale: tuple[float, float], frame_side: int) -> Image.Image:
     """The cut-out at some scale of the frame, anywhere on a background, seeded by name and number."""
     rng = np.random.default_rng(list(hashlib.sha256(seed.encode()).digest()[:8]))
     with Image.open(backgrounds[rng.integers(len(backgrounds))]) as image:

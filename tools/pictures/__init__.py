@@ -6,12 +6,14 @@ camera, scenes, photos, encounters, shop; bars stand alone.
 
 from .bars import draw_ean13
 from .cutouts import View, catalogue_view, draw_cutout
+from .defects import DEFECTS, deface, lone_photo
 from .photos import catalogue_picture, shelf_photo
 from .products import LIMIT, Look, Product, ean13, make_product
 from .shop import FIRST_UNKNOWN, neighbours, write_catalogue, write_twins
 from .twins import MOST_FAMILIES, make_twins
 
 __all__ = [
+    "DEFECTS",
     "FIRST_UNKNOWN",
     "LIMIT",
     "MOST_FAMILIES",
@@ -20,9 +22,11 @@ __all__ = [
     "View",
     "catalogue_picture",
     "catalogue_view",
+    "deface",
     "draw_cutout",
     "draw_ean13",
     "ean13",
+    "lone_photo",
     "make_product",
     "make_twins",
     "neighbours",

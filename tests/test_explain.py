@@ -1,0 +1,92 @@
+"""What made two pictures match, and the picture that shows it."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgesearch import drawing, explain, image
+from edgesearch.answer import Answer, Match
+from edgesearch.catalog import Product
+from edgesearch.cli import main
+from edgesearch.embedder import Embedder, default_model
+from edgesearch.looks import Square
+
+
+def test_what_two_pictures_share_is_what_is_shown(shop: Path) -> None:
+    embedder = Embedder.open(default_model())
+    product = image.read(shop / "pictures" / "P000001.jpg", 224)
+    scene = np.full((320, 640, 3), 128, np.uint8)
+    scene[48:272, 16:240] = Image.fromarray(product).resize((224, 224))
+    heat, part = explain.regions(embedder, scene, embedder.embed([product])[0])
+    assert (heat.shape, float(heat.max()), float(heat.min())) == ((explain.CELLS,) * 2, 1.0, 0.0)
+    assert part.side == 640
+    assert heat[:, :4].sum() > 4 * heat[:, 4:].sum()
+
+
+def test_a_picture_like_nothing_has_no_regions() -> None:
+    embedder = Embedder.open(default_model())
+    flat = np.full((64, 64, 3), 90, np.uint8)
+    heat, _ = explain.regions(embedder, flat, -embedder.embed([flat])[0])
+    assert np.isfinite(heat).all()
+
+
+def test_the_words_say_how_likely_it_is_and_why() -> None:
+    first = Match(Product("A", "杯子 Cup"), 0.9, "a.jpg", 0, points=7, probability=0.7)
+    second = Match(Product("B", "Jug"), 0.65, "b.jpg", 1, probability=0.12)
+    said = "\n".join(explain.words(Answer("x", "match", (first, second), {})))
+    assert "70% likely, 12% B Jug; score 0.900" in said
+    assert "a.jpg; 7 points of the print agree" in said
+    assert "likely, " not in "\n".join(explain.words(Answer("x", "match", (second,), {})))
+
+
+@pytest.mark.parametrize(
+    "text, shown", [("杯子 Cup 500 g", "Cup 500 g"), ("Crème brûlée", "Creme brulee"), ("杯子", "")]
+)
+def test_letters_that_the_font_lacks_are_left_out(text: str, shown: str) -> None:
+    assert drawing.writable(text) == shown
+
+
+@pytest.mark.parametrize("size", [(8, 200), (200, 8), (64, 64)])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_any_shape_is_drawn(size: tuple[int, int], kind: str) -> None:
+    panel = np.full((*size, 3), 200, np.uint8)
+    lit = drawing.lit(panel, np.eye(8, dtype=np.float32), Square(0, 0, max(size)))
+    page = drawing.sheet([("one", lit), ("two", panel)], ["杯子 " * 30 + "word " * 60, "", "x" * 400], kind)
+    assert Image.open(io.BytesIO(page)).format == kind
+
+
+def test_only_what_matters_stays_bright() -> None:
+    picture = np.full((200, 200, 3), (255, 0, 0), np.uint8)
+    heat = np.zeros((8, 8), np.float32)
+    heat[:4] = 1
+    lit = drawing.lit(picture, heat, Square(0, 0, 200))
+    assert lit[40, 240].tolist() == [255, 0, 0]
+    assert int(lit[-40, 240].max()) < 160
+
+
+def test_photos_of_one_name_do_not_overwrite_each_other(shop: Path, tiny_edge: Path, tmp_path: Path) -> None:
+    photos = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        photos.append(tmp_path / folder / "IMG_1.jpg")
+        photos[-1].write_bytes((shop / "pictures" / f"P00000{len(photos)}.jpg").read_bytes())
+    out = tmp_path / "out"
+    assert (
+        main(["search", str(tiny_edge), *map(str, photos), str(shop / "pictures/P000003.jpg"), "--explain", str(out)])
+        == 0
+    )
+    assert sorted(path.name for path in out.iterdir()) == ["IMG_1-2.jpg", "IMG_1.jpg", "P000003.jpg"]
+    assert (out / "IMG_1.jpg").read_bytes() != (out / "IMG_1-2.jpg").read_bytes()
+
+
+def test_one_photo_is_explained_in_one_file(
+    shop: Path, tiny_edge: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, out = str(shop / "pictures" / "P000001.jpg"), tmp_path / "why.png"
+    assert main(["search", str(tiny_edge), photo, "--explain", str(out)]) == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert main(["search", str(tiny_edge), photo, photo, "--explain", str(out)]) == 1
+    assert "one picture for 2 photos" in capsys.readouterr().err
