@@ -1,10 +1,12 @@
 """What a search says."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .catalog import Product
 from .decision import Decision
+from .quality import ADVICE, Flaw
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,14 @@ class Label:
 
 
 @dataclass(frozen=True)
+class Guess:
+    """What a product seems to be, as those like it are; share: of their votes."""
+
+    value: str
+    share: float
+
+
+@dataclass(frozen=True)
 class Understood:
     """What was asked in words, as it was understood; `where` and `words` may be changed and asked again.
 
@@ -90,7 +100,8 @@ class Answer:
     Attributes: photo: its name, "" where there was none; matches: best first, kept even when the decision is "unknown";
                 elapsed_ms: by stage; known: probability that the photo shows a product of the catalogue; barcodes: that
                 were read in it, a product that one names being the first match; conflict: where they and the look
-                disagree, what each says; understood: what was asked in words, None where nothing was.
+                disagree, what each says; understood: what was asked in words, None where nothing was; of what is no
+                match besides, flaw: of the photo, guesses: its category and brand, where products like it have some.
     """
 
     photo: str
@@ -101,6 +112,13 @@ class Answer:
     barcodes: tuple[Label, ...] = ()
     conflict: str = ""
     understood: Understood | None = None
+    flaw: Flaw = ""
+    guesses: Mapping[str, Guess] = field(default_factory=dict)
+
+    @property
+    def advice(self) -> str:
+        """What to do about the photo, in words; "" where it is good enough."""
+        return ADVICE[self.flaw]
 
     @property
     def probability(self) -> float:
@@ -122,5 +140,8 @@ class Answer:
             "elapsed_ms": {stage: round(ms, 3) for stage, ms in self.elapsed_ms.items()},
             "barcodes": [dict(vars(label)) for label in self.barcodes],
             "conflict": self.conflict,
+            "flaw": self.flaw,
+            "advice": self.advice,
+            "guesses": {name: {"value": one.value, "share": round(one.share, 4)} for name, one in self.guesses.items()},
         }
         return table | ({"understood": vars(self.understood)} if self.understood else {})

@@ -73,7 +73,7 @@ def calibrate(
     """
     owners = base.catalog.owners
     several = np.bincount(owners)[owners] > 1
-    shown = _given(base, photos) if photos else _own(base, paths, several, np.random.default_rng(seed))
+    shown = given(base, photos) if photos else _own(base, paths, several, np.random.default_rng(seed))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         asked = [question for pair in pool.map(lambda one: ask(base, one), shown) for question in pair]
     before = SEVERAL_PICTURES if several.mean() > 1 / 2 else ONE_PICTURE
@@ -138,7 +138,8 @@ def measured(found: Calibration, asked: Sequence[Question], false_accepts: float
     )
 
 
-def _given(base: Base, photos: Sequence[tuple[Path, str]]) -> Iterator[Shown]:
+def given(base: Base, photos: Sequence[tuple[Path, str]]) -> Iterator[Shown]:
+    """As photos are given, with their SKUs; raises CatalogError: one of those is not in the catalogue."""
     entered = base.catalog.named({sku for _, sku in photos if sku})
     strange = sorted({sku for _, sku in photos if sku} - entered.keys())
     if strange:

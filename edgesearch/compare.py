@@ -6,6 +6,7 @@ wrongly on others is what `tools/bench compare` prints.
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +63,7 @@ def compare(
     seen = look(pixels, objects[0])
     near = gallery.agreeing(gallery.compared(rows, embedding), seen)
     near = sorted(near, key=lambda one: (-one.evidence.weight, -one.cosine))
-    matches = gallery.matches(near, pixels.shape[:2])
+    matches = gallery.matches([replace(one, size=pixels.shape[:2]) for one in near])
     score = max(one.cosine for one in near)
     own = _own_scores(gallery, [picture(match) for match in matches[:OWN_PICTURES]], [one.row for one in near])
     lay = functools.partial(_laid, pixels, seen, lambda match: base.embedder.read(picture(match)))

@@ -27,9 +27,11 @@ from .sealing import Key
 from .settings import DEFAULT, ONE_LOOK, Settings
 from .similar import Wanted, similar
 from .slots import Slots, open_bundle
+from .stream import FRAMES, Stream
 from .taste import Taste
 
 MOST_PHOTOS = 5  # of one enrolment
+MOST_TOGETHER = 16  # of one question
 TAUGHT_SIDE = 960  # px; the longer side at most, of pictures that are taught
 
 
@@ -86,7 +88,7 @@ class Store:
 
     def search(
         self,
-        photo: "Photo | None" = None,
+        photo: "Photo | Sequence[Photo] | None" = None,
         k: int = 5,
         fast: bool | None = None,
         *,
@@ -96,7 +98,8 @@ class Store:
     ) -> Answer:
         """Find the products that a photo shows, or that words describe, or both.
 
-        Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 RGB array, or None; k: products wanted;
+        Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 RGB array, or None; a list of several shows
+                 one product, and they answer together; k: products wanted;
                  fast: one look at the photo, its centre, instead of three, and none at its print; less than half the
                  time, and less accurate; None: as the settings say; text: a sentence, of which the answer says how it
                  was understood; with `where` besides its words are searched as they stand; where: only these products
@@ -113,7 +116,14 @@ class Store:
         gallery = self._now()
         if photo is None:
             return searching.worded(gallery, text, where, k)
-        return searching.seen(gallery, photo, k, self._fast(fast), text, where, barcodes, self._taste())
+        photos: list[Photo] = [*photo] if isinstance(photo, (list, tuple)) else [photo]  # type: ignore[list-item]
+        if not 0 < len(photos) <= MOST_TOGETHER:
+            raise ValueError(f"{len(photos)} photos of one product; expected 1 to {MOST_TOGETHER}.")
+        return searching.seen(gallery, photos, k, self._fast(fast), text, where, barcodes, self._taste())
+
+    def stream(self, frames: int = FRAMES, k: int = 5, fast: bool | None = None) -> Stream:
+        """For a camera: `Stream.add` each frame; the last ones of one scene answer together."""
+        return Stream(self._now, frames, k, self._fast(fast))
 
     def similar(
         self,
@@ -261,7 +271,8 @@ class Store:
         Raises:  CatalogError: no such product; ImageError: the photo cannot be read; DeviceError: as `search`.
         """
         gallery = self._now()
-        return compare(gallery, self.picture, photo, searching.name_of(photo), sku, self.search(photo))
+        answer = self.search(photo)
+        return compare(gallery, self.picture, photo, answer.photo, sku, answer)
 
     def close(self) -> None:
         """Close its files; the store is not used afterwards."""

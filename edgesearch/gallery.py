@@ -37,12 +37,16 @@ NAMED = 10  # and pictures that share most visual words
 
 @dataclass(frozen=True)
 class Found:
-    """A product's best picture, what its print has in common with the photo, and how likely it is the product."""
+    """A product's best picture, what its print has in common with the photo, and how likely it is the product.
+
+    Attributes: size: (H, W) of the photo.
+    """
 
     row: int
     cosine: float
     evidence: Evidence = NOTHING
     probability: float = 0.0
+    size: tuple[int, ...] = (1, 1)
 
     @property
     def score(self) -> float:
@@ -210,13 +214,6 @@ class Gallery:
             found = self.verified(near, look(pixels, part), embedding)
         return found[:CONSIDERED]
 
-    def judged(self, found: list[Found], embedding: np.ndarray) -> tuple[list[Found], float]:
-        """The products by the probability that the photo shows them, and that it shows one of the catalogue's."""
-        considered = found[:CONSIDERED]
-        likely = self.base.calibration.probabilities(self.evidence(considered, embedding))
-        judged = [replace(one, probability=p) for one, p in zip(considered, likely.tolist(), strict=True)]
-        return sorted(judged, key=lambda one: -one.probability) + found[CONSIDERED:], float(likely.sum())
-
     def evidence(self, found: Sequence[Found], embedding: np.ndarray) -> np.ndarray:
         """What speaks for each product.
 
@@ -273,23 +270,20 @@ class Gallery:
         own = {number for number, product in self._beside.products.items() if product.sku == sku}
         return [*known, *(self._first + i for i, (*_, one) in enumerate(self._beside.pictures) if one in own)]
 
-    def matches(self, found: Sequence[Found], size: tuple[int, ...]) -> tuple[Match, ...]:
-        """What is known of these products; size: (H, W) of the photo."""
+    def matches(self, found: Sequence[Found]) -> tuple[Match, ...]:
+        """What is known of these products."""
         rows = [one.row for one in found if one.row < self._first]
         entered = dict(zip(rows, self.base.catalog.find(rows), strict=True))
-        shares = np.array([max(size) / size[1], max(size) / size[0]])
-        return tuple(self._match(one, entered.get(one.row), shares) for one in found)
+        return tuple(self._match(one, entered.get(one.row)) for one in found)
 
-    def labelled(
-        self, answer: Answer, codes: Sequence[Barcode], embedding: np.ndarray, size: tuple[int, ...]
-    ) -> Answer:
-        """The answer of the look with what barcodes say; embedding: (1, D) of the photo; size: its (H, W)."""
+    def labelled(self, answer: Answer, codes: Sequence[Barcode], embedding: np.ndarray) -> Answer:
+        """The answer of the look with what barcodes say; embedding: (1, D) of the photo."""
         labels = [self._coded.label(code) for code in codes]
         skus = {sku for label in labels for sku in label.skus}
         named = [match for match in answer.matches if match.sku in skus]
         others = self.compared(self._rows(skus - {match.sku for match in named}), embedding)
         first = self.by_product(sorted(others, key=lambda one: -one.cosine))
-        named += self.matches([*first.values()], size)
+        named += self.matches([*first.values()])
         named.sort(key=lambda match: (-match.probability, -match.score))
         return judged(answer, labels, named, self.base.calibration)
 
@@ -299,7 +293,7 @@ class Gallery:
         products, pictures = self._beside.products, enumerate(self._beside.pictures, self._first)
         return rows + [row for row, (_, _, number) in pictures if products[number].sku in skus]
 
-    def _match(self, one: Found, entered: tuple[Product, Picture] | None, shares: np.ndarray) -> Match:
+    def _match(self, one: Found, entered: tuple[Product, Picture] | None) -> Match:
         changed = self._beside.products.get(self.owner(one.row))
         if entered:
             product, source, row = changed or entered[0], entered[1].source, one.row
@@ -307,6 +301,7 @@ class Gallery:
             assert changed is not None
             picture, name, _ = self._beside.pictures[one.row - self._first]
             product, source, row = changed, f"{name}.jpg", -picture
+        shares = max(one.size) / np.array(one.size[::-1])
         outline = tuple((x, y) for x, y in (one.evidence.outline * shares).tolist())
         evidence, base = one.evidence, self.base.bundle.digest
         return Match(

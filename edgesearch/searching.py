@@ -1,21 +1,27 @@
 """From a photo, or words, or both, to an answer; each stage is timed."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 
-from . import query
-from .answer import Answer, Match
-from .gallery import VERIFIED, Found, Gallery, is_sure
+from . import quality, query
+from .answer import Answer, Guess, Match
+from .barcode import Barcode
+from .decision import CONSIDERED
+from .embedder import unit
+from .gallery import Found, Gallery, is_sure
 from .image import Photo
 from .local import look
+from .looks import Square
 from .query import Query
 from .taste import Taste
 
+GUESSED = ("category", "brand")
 T = TypeVar("T")
 
 
@@ -25,14 +31,47 @@ def worded(gallery: Gallery, text: str | None, where: str | None, k: int) -> Ans
     asked = _timed(elapsed, "words", lambda: query.asked(gallery.table, lambda: gallery.words, text, where, False))
     numbers, decision = asked.best(gallery.table, k)
     found = [Found(one.row, asked.score(number)) for number, one in gallery.of_products(numbers).items()]
-    matches = _timed(elapsed, "catalog", lambda: gallery.matches(found, (1, 1)))
+    matches = _timed(elapsed, "catalog", lambda: gallery.matches(found))
     elapsed["total"] = sum(elapsed.values())
     return Answer("", decision, _read(gallery, found, matches, asked), elapsed, understood=asked.understood)
 
 
+@dataclass(frozen=True)
+class Glimpse:
+    """What one photo shows.
+
+    Attributes: pixels (H, W, 3) uint8; part: where its object is; codes: barcodes; embedding: (1, D) float32; found: by
+                score; evidence (P, 3): of as many of them as are considered; elapsed_ms: by stage.
+    """
+
+    name: str
+    pixels: np.ndarray
+    part: Square
+    codes: tuple[Barcode, ...]
+    embedding: np.ndarray
+    found: list[Found]
+    evidence: np.ndarray
+    elapsed_ms: dict[str, float]
+
+
+def glimpse(gallery: Gallery, photo: Photo, k: int, fast: bool, barcodes: bool | None) -> Glimpse:
+    """Look at a photo, for k products and those that are considered; as `Store.search`."""
+    elapsed: dict[str, float] = {}
+    base = gallery.base
+    pixels, codes = _timed(elapsed, "image", lambda: gallery.read(photo, barcodes))
+    embedding, (part,) = _timed(elapsed, "embed", lambda: base.embedder.see([pixels], fast))
+    near = _timed(elapsed, "index", lambda: gallery.nearest(embedding, max(k, CONSIDERED)))
+    found = list(gallery.by_product(near).values())
+    if base.local is not None and not fast and not is_sure(found):
+        found = _timed(elapsed, "print", lambda: gallery.verified(near, look(pixels, part), embedding))
+    found = [replace(one, size=pixels.shape[:2]) for one in found]
+    evidence = _timed(elapsed, "decision", lambda: gallery.evidence(found[:CONSIDERED], embedding))
+    return Glimpse(_name(photo), pixels, part, codes, embedding, found, evidence, elapsed)
+
+
 def seen(
     gallery: Gallery,
-    photo: Photo,
+    photos: Sequence[Photo],
     k: int,
     fast: bool,
     text: str | None = None,
@@ -40,31 +79,95 @@ def seen(
     barcodes: bool | None = None,
     taste: Taste | None = None,
 ) -> Answer:
-    """What a photo shows, of all products or of those that words and a filter leave; as `Store.search`."""
+    """What photos of one product show, of all products or of those that words and a filter leave; as `Store.search`."""
     elapsed: dict[str, float] = {}
     asked = None
     if text is not None or where is not None:
         asked = _timed(elapsed, "words", lambda: query.asked(gallery.table, lambda: gallery.words, text, where, True))
         gallery = gallery.only(asked.allowed)
-    base = gallery.base
-    pixels, codes = _timed(elapsed, "image", lambda: gallery.read(photo, barcodes))
-    embedding, objects = _timed(elapsed, "embed", lambda: base.embedder.see([pixels], fast))
-    near = _timed(elapsed, "index", lambda: gallery.nearest(embedding, max(k, VERIFIED)))
-    found = list(gallery.by_product(near).values())
-    if base.local is not None and not fast and not is_sure(found):
-        found = _timed(elapsed, "print", lambda: gallery.verified(near, look(pixels, objects[0]), embedding))
-    found, known = _timed(elapsed, "decision", lambda: gallery.judged(found, embedding))
+    glimpses = [glimpse(gallery, photo, k, fast, barcodes) for photo in photos]
+    return answered(gallery, glimpses, k, asked, elapsed, taste)
+
+
+def answered(
+    gallery: Gallery,
+    glimpses: Sequence[Glimpse],
+    k: int,
+    asked: Query | None = None,
+    elapsed: dict[str, float] | None = None,
+    taste: Taste | None = None,
+) -> Answer:
+    """One answer to what was seen of one product; asked: words and filter besides; elapsed: what they took."""
+    elapsed = dict(elapsed or {})
+    for one in glimpses:
+        elapsed |= {stage: elapsed.get(stage, 0.0) + ms for stage, ms in one.elapsed_ms.items()}
+    calibration = gallery.base.calibration
+    found, known = _timed(elapsed, "decision", lambda: _judged(gallery, glimpses), elapsed.pop("decision"))
+    embedding = unit(np.sum([one.embedding for one in glimpses], 0))
     order = _fused(gallery, found, asked, embedding) if asked and asked.ranked else found
-    base.let_go()
-    matches = _timed(elapsed, "catalog", lambda: gallery.matches(order[:k], pixels.shape[:2]))
-    elapsed["total"] = sum(elapsed.values())
-    decision = base.calibration.decide(np.array([one.probability for one in found]))
+    gallery.base.let_go()
+    matches = _timed(elapsed, "catalog", lambda: gallery.matches(order[:k]))
+    decision = calibration.decide(np.array([one.probability for one in found]))
     if decision == "match" and order[:1] != found[:1]:
         decision = "ambiguous"  # the words name another product first
     matches = _read(gallery, order, matches, asked)
-    answer = Answer(name_of(photo), decision, taste.ranked(matches) if taste else matches, elapsed, known)
-    answer = gallery.labelled(answer, codes, embedding, pixels.shape[:2]) if codes else answer
-    return replace(answer, understood=asked.understood if asked else None)
+    answer = Answer(
+        " + ".join(one.name for one in glimpses),
+        decision,
+        taste.ranked(matches) if taste else matches,
+        elapsed,
+        known,
+        understood=asked.understood if asked else None,
+    )
+    codes = tuple(dict.fromkeys(code for one in glimpses for code in one.codes))
+    answer = gallery.labelled(answer, codes, embedding) if codes else answer
+    if answer.decision != "match":
+        answer = _timed(elapsed, "decision", lambda: _advised(gallery, answer, glimpses, found), elapsed["decision"])
+    elapsed["total"] = sum(elapsed.values())
+    return answer
+
+
+def _judged(gallery: Gallery, glimpses: Sequence[Glimpse]) -> tuple[list[Found], float]:
+    """The products of all photos by their probability, and that they are of the catalogue: the best of each counts.
+
+    Of groceries in threes, 163 times, right product first (unknown ones told from known, AUROC): the first photo alone
+    0.86 (0.86) with five reference images a product, 0.64 (0.67) with one; the best evidence 0.98 (0.97), 0.71 (0.73);
+    the mean embedding 0.98 (0.96), 0.70 (0.74); the product of probabilities 0.98 (0.94), 0.69 (0.73); reciprocal
+    ranks 0.94, 0.66; the surest photo 0.98 (0.96), 0.71 (0.74).
+    """
+    best: dict[int, Found] = {}
+    evidence: dict[int, np.ndarray] = {}
+    for one in glimpses:
+        for product, row in zip(one.found, one.evidence, strict=False):
+            number = gallery.owner(product.row)
+            best[number] = max(best.get(number, product), product, key=lambda found: found.score)
+            evidence[number] = np.maximum(evidence.get(number, row), row)
+    likely = gallery.base.calibration.probabilities(np.array([*evidence.values()]).reshape(-1, 3))
+    judged = [replace(one, probability=p) for one, p in zip(best.values(), likely.tolist(), strict=True)]
+    for product in (product for one in glimpses for product in one.found[len(one.evidence) :]):
+        if best.setdefault(gallery.owner(product.row), product) is product:
+            judged.append(product)
+    return sorted(judged, key=lambda one: -one.probability), float(likely.sum())
+
+
+def _advised(gallery: Gallery, answer: Answer, glimpses: Sequence[Glimpse], found: Sequence[Found]) -> Answer:
+    """With what the photo shows, as far as products like it tell, and what to do where it is the photo's fault."""
+    flaws = [quality.flaw(one.pixels, one.part) for one in glimpses]
+    likely = gallery.matches([one for one in found if one.probability > 0][:CONSIDERED])
+    guesses = {name: guess for name in GUESSED if (guess := _guess(likely, name))}
+    return replace(answer, flaw=flaws[0] if all(flaws) else "", guesses=guesses)
+
+
+def _guess(likely: Sequence[Match], name: str) -> Guess | None:
+    """What most of the likely products say, by the roots of their probabilities: as votes, those are too sure."""
+    votes: dict[str, float] = {}
+    for match in likely:
+        if value := getattr(match.product, name):
+            votes[value] = votes.get(value, 0.0) + math.sqrt(match.probability)
+    if not votes:
+        return None
+    value = max(votes, key=lambda one: votes[one])
+    return Guess(value, votes[value] / sum(math.sqrt(match.probability) for match in likely))
 
 
 def _fused(gallery: Gallery, found: Sequence[Found], asked: Query, embedding: np.ndarray) -> list[Found]:
@@ -82,13 +185,13 @@ def _read(gallery: Gallery, found: Sequence[Found], matches: Sequence[Match], as
     return tuple(replace(match, words=asked.score(n)) for match, n in zip(matches, numbers, strict=False))
 
 
-def _timed(elapsed: dict[str, float], stage: str, work: Callable[[], T]) -> T:
+def _timed(elapsed: dict[str, float], stage: str, work: Callable[[], T], before: float = 0.0) -> T:
+    """Do it; before: ms of the stage that have passed already."""
     start = time.perf_counter()
     done = work()
-    elapsed[stage] = (time.perf_counter() - start) * 1000
+    elapsed[stage] = before + (time.perf_counter() - start) * 1000
     return done
 
 
-def name_of(photo: Photo) -> str:
-    """What to call it."""
+def _name(photo: Photo) -> str:
     return os.fspath(photo) if isinstance(photo, (str, os.PathLike)) else "photo"

@@ -96,7 +96,7 @@ def similar(
     own = _pictures(owners, known[0])
     near = _near(gallery, _wanted(gallery, owners, known, wanted)[owners], own, owners, k * POOL)
     likeness = alike([gallery.vectors(rows) for rows in (own, *(_pictures(owners, owners[row]) for row in near))])
-    matches = gallery.matches([Found(*one) for one in zip(near, likeness[0, 1:].tolist(), strict=True)], (1, 1))
+    matches = gallery.matches([Found(*one) for one in zip(near, likeness[0, 1:].tolist(), strict=True)])
     scores = np.array([match.score + (taste.lift(match.product) if taste else 0.0) for match in matches])
     chosen = diverse(scores, likeness[1:, 1:], k, relevance)
     return tuple(matches[place] for place in sorted(chosen, key=lambda place: -scores[place]))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import catalog, device, engine, evaluate
-from ..answer import Answer, Understood
+from ..answer import Answer, Guess, Understood
 from ..errors import EdgeSearchError
 from ..slots import Slots, open_bundle
 from .options import BARCODES, FAST, STORE, Adder, at_least_one
@@ -26,6 +26,7 @@ def add(command: Adder) -> None:
     added.add_argument(
         "--where", metavar="FILTER", help='find these alone, as "category=Fruit and price<30 order by price"'
     )
+    added.add_argument("--together", action="store_true", help="the photos show one product, and answer together")
     added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
     added.add_argument("--barcodes", action=argparse.BooleanOptionalAction, help=BARCODES)
     added.add_argument("-k", type=at_least_one, default=5, help="products to show (default: 5)")
@@ -61,10 +62,12 @@ def _search(options: argparse.Namespace) -> int:
         options.refuse("give a photo, --text or --where")
     if options.explain and not options.photo:
         options.refuse("--explain needs a photo")
+    if options.together and (options.explain or not options.photo):
+        options.refuse("--together needs photos, and explains none")
     status = 0
     drawn = _drawn(options.explain, options.photo) if options.explain else {}
     with engine.open(options.store) as store:
-        for place, photo in enumerate(options.photo or [None]):
+        for place, photo in enumerate([options.photo] if options.together else options.photo or [None]):
             try:
                 answer = store.search(
                     photo, options.k, options.fast, text=options.text, where=options.where, barcodes=options.barcodes
@@ -105,7 +108,14 @@ def _shown(answer: Answer) -> str:
     lines += [
         f"  {label.format} {label.text}: {', '.join(label.skus) or 'no product here'}" for label in answer.barcodes
     ]
-    return "\n".join(lines + [f"  {answer.conflict}"] * bool(answer.conflict))
+    lines += [f"  {answer.conflict}"] * bool(answer.conflict)
+    if answer.decision == "unknown":
+        lines += [f"  probably of {name} {one.value} ({one.share:.0%})" for name, one in _probable(answer)]
+    return "\n".join(lines + [f"  about the photo: {answer.advice}"] * bool(answer.advice))
+
+
+def _probable(answer: Answer) -> list[tuple[str, Guess]]:
+    return [(name, guess) for name, guess in answer.guesses.items() if guess.share >= 1 / 2]
 
 
 def _understood(said: Understood) -> list[str]:

@@ -16,7 +16,7 @@ from edgesearch.embedder import Embedder, default_model, read_model, runtime
 from edgesearch.manifest import sha256
 from edgesearch.settings import processor
 
-from . import accuracy, cold, comparing, explaining, indexes, personal, plot, prints, protocols, vectors, words
+from . import accuracy, answers, cold, comparing, explaining, indexes, personal, plot, prints, protocols, vectors, words
 
 SEED = 0
 
@@ -52,6 +52,14 @@ def _accuracy(options: argparse.Namespace) -> None:
         "\nrecall@1 each; the last system is what ships. "
         + ", ".join(f"{key} {value}" for key, value in context.items())
     )
+
+
+def _answers(options: argparse.Namespace) -> None:
+    _require_photos(options.data, "--data")
+    with tempfile.TemporaryDirectory() as name:
+        asked = (options.data, options.references, Path(name), SEED)
+        found = answers.learn(*asked) if options.learn else answers.measure(*asked, options.most)
+    _show(found | {"references": options.references}, options.json)
 
 
 def _index(options: argparse.Namespace) -> None:
@@ -190,6 +198,16 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=_cold)
+
+    added = figures.add_parser("answers", help="unknown products, probabilities, photos together, categories")
+    added.add_argument(
+        "--references", type=int, default=5, help="photos a product; 0: its catalogue picture (default: 5)"
+    )
+    added.add_argument("--learn", action="store_true", help="what decisions start from, learned from photos not tested")
+    added.add_argument("--most", type=int, help="photos asked of a product (default: all)")
+    added.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of real photos")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_answers)
 
     added = figures.add_parser(
         "personal", help="made-up shoppers: what a profile gains them, and what it costs a search"
