@@ -35,7 +35,7 @@ PRIOR_QUESTIONS = 6  # as much as so many counts what is known before
 ROUNDS = 50
 NONE = -1
 # Of one picture a product, the least probability accepted by share of unknown products then accepted.
-ACCEPT_AT = {0.01: 0.89, 0.02: 0.85, 0.05: 0.74, 0.1: 0.67, 0.2: 0.56}
+ACCEPT_AT = {0.01: 0.84, 0.02: 0.81, 0.05: 0.75, 0.1: 0.67, 0.2: 0.57}
 
 
 @dataclass(frozen=True)
