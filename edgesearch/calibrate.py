@@ -152,16 +152,20 @@ def given(base: Base, photos: Sequence[tuple[Path, str]]) -> Iterator[Shown]:
 
 
 def _own(base: Base, paths: Sequence[Path], several: np.ndarray, rng: np.random.Generator) -> Iterator[Shown]:
-    """Some of the catalogue's pictures, each to be left out; where most products have one alone, views of them."""
+    """Some of the catalogue's pictures, each to be left out where most products have several.
+
+    Of one on a plain background a view is asked: clean pictures are more alike than a photo is to one.
+    """
     left_out = several.mean() > 1 / 2
     rows = np.flatnonzero(several) if left_out else np.arange(len(paths))
     for row, own_seed in zip(rng.permutation(rows)[:ASKED].tolist(), rng.integers(1 << 32, size=ASKED), strict=False):
 
         def pixels(row: int = row, own_seed: int = int(own_seed)) -> np.ndarray:
             picture = base.embedder.read(paths[row])
-            if left_out:
+            product = cut_out(picture)
+            if left_out and product.getchannel("A").getextrema()[0] == 255:  # a photo, as those that are asked
                 return picture
-            return shelf_view(cut_out(picture), image.WORKING_SIDE, np.random.default_rng(own_seed))
+            return shelf_view(product, image.WORKING_SIDE, np.random.default_rng(own_seed))
 
         yield Shown(pixels, base.catalog.owner(row), row if left_out else None)
 

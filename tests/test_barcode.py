@@ -67,7 +67,7 @@ def test_a_label_is_believed_where_the_look_agrees_or_is_silent() -> None:
 
 
 def test_a_look_that_cannot_tell_two_products_agrees_with_either() -> None:
-    either, close = match("B", 0.45), match("A", 0.4)
+    either, close = match("B", 0.42), match("A", 0.41)
     assert judged("ambiguous", [either, close], SAYS_A, [close]).decision == "match"
 
 

@@ -10,7 +10,7 @@ import edgesearch
 from edgesearch import CatalogError, ImageError
 from edgesearch.calibrate import NONE, Question, fitted, measured
 from edgesearch.cli import main
-from edgesearch.decision import ONE_PICTURE, SEVERAL_PICTURES, Calibration, in_terms
+from edgesearch.decision import ONE_PICTURE, SEVERAL_PICTURES, Calibration, in_terms, worths
 
 from .conftest import TINY_MODEL
 
@@ -22,8 +22,9 @@ def drawn(count: int, seed: int) -> list[Question]:
     rng, questions = np.random.default_rng(seed), []
     for _ in range(count):
         evidence = np.column_stack([rng.normal(0.6, 0.12, (20, 2)), rng.uniform(0, 1, 20) ** 4])
-        likely = TRUE.probabilities(evidence)
-        choice = int(rng.choice(21, p=[*likely, 1 - likely.sum()]))
+        worth, none = worths(evidence, TRUE.weights())
+        shares = np.exp([*worth, none])
+        choice = int(rng.choice(21, p=shares / shares.sum()))
         questions.append(Question(evidence, NONE if choice == 20 else choice))
     return questions
 
@@ -57,13 +58,10 @@ def test_fewer_false_accepts_cost_more_false_rejects() -> None:
 
 def test_probabilities_mean_what_they_say() -> None:
     found, asked = fitted(drawn(2000, 4), ONE_PICTURE), drawn(4000, 5)
-    given = [found.probabilities(one.evidence) for one in asked]
-    likely = np.array([one.max() for one in given])
-    right = np.array([one.right == likely.argmax() for one, likely in zip(asked, given, strict=True)])
-    for low, high in ((0.1, 0.3), (0.3, 0.6), (0.6, 1.0)):
-        some = (likely >= low) & (likely < high)
-        assert some.sum() > 100
-        assert right[some].mean() == pytest.approx(likely[some].mean(), abs=0.06)
+    likely = np.array([found.probabilities(one.evidence).sum() for one in asked])
+    right = np.array([one.right != NONE for one in asked])
+    for some in np.array_split(np.argsort(likely), 4):
+        assert right[some].mean() == pytest.approx(likely[some].mean(), abs=0.04)
 
 
 def test_one_question_alone_is_no_threshold() -> None:

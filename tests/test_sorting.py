@@ -49,8 +49,8 @@ def test_a_plan_and_copies(
 
 
 def test_by_a_detail_that_nobody_has(shop_edge: Path, incoming: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sort", str(shop_edge), str(incoming), "--by", "colour"]) == 1
-    assert "colour: no product has that detail; they have barcode, brand, category" in capsys.readouterr().err
+    assert main(["sort", str(shop_edge), str(incoming), "--by", "shade"]) == 1
+    assert "shade: no product has that detail; they have barcode, brand, category" in capsys.readouterr().err
 
 
 def test_copies_are_not_put_among_the_photos(shop_edge: Path, incoming: Path, tmp_path: Path) -> None:
