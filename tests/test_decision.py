@@ -34,7 +34,7 @@ def test_each_evidence_makes_a_product_likelier() -> None:
 
 
 def test_print_that_agrees_makes_up_for_a_low_cosine() -> None:
-    likely = ONE_PICTURE.probabilities(np.array([PRINTED, FAR, FAR]))
+    likely = ONE_PICTURE.probabilities(np.array([PRINTED, *[FAR] * 5]))
     assert ONE_PICTURE.decide(likely) == "match"
 
 
@@ -61,3 +61,8 @@ def test_calibration_survives_json() -> None:
 def test_a_calibration_of_the_first_format_is_read() -> None:
     first = {"threshold": 0.5, "margin": 0.01, "false_accept_rate": 0.1, "false_reject_rate": 0.1}
     assert Calibration.from_dict(first) == ONE_PICTURE
+
+
+def test_one_product_alone_is_no_crowd() -> None:
+    assert ONE_PICTURE.decide(ONE_PICTURE.probabilities(np.array([NEAR]))) == "match"
+    assert ONE_PICTURE.decide(ONE_PICTURE.probabilities(np.array([FAR]))) == "unknown"
