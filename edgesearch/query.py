@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import sentence
 from .answer import Understood
 from .decision import Decision
 from .errors import QueryError
@@ -74,6 +73,8 @@ def asked(table: Table, words: Callable[[], Words], text: str | None, where: str
     """
     notes: tuple[str, ...] = ()
     if where is None and text is not None:
+        from . import sentence  # here: to compile its patterns takes 50 ms, which a photo need not wait for
+
         said = sentence.understood(text, table, words(), photo)
         where, text, notes = said.where, said.words, said.notes
     filtered = parse(where) if where else Where()
