@@ -77,7 +77,7 @@ def describe(photo: Path, sku: str, answer: Answer) -> str:
     best = answer.matches[0]
     truth = ("right" if best.sku == sku else "wrong") if sku else "not in this catalogue"
     return (
-        f"{photo.name:16} {answer.decision:9} {best.score:.2f}  {best.name} "
+        f"{photo.name:16} {answer.decision:9} {best.probability:4.0%}  {best.name} "
         f"({best.price:.2f} {best.product.currency}), {answer.elapsed_ms['total']:.1f} ms  [{truth}]"
     )
 
@@ -97,7 +97,7 @@ def contact_sheet(store: Store, answers: list[tuple[Path, str, Answer]]) -> Imag
                 sheet,
                 left,
                 top,
-                f"{match.name}\n{match.score:.2f}  {match.price:.2f} {match.product.currency}",
+                f"{match.name}\n{match.probability:.0%}  {match.price:.2f} {match.product.currency}",
                 INK,
             )
             if match.sku == sku:
