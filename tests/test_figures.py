@@ -1,11 +1,13 @@
 """The protocols on real photos are the published ones."""
 
+import re
 import shutil
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from figures import __main__ as bench
 from figures import indexes, personal, prints, protocols, vectors, words
 from figures.accuracy import ONE_EYE, SYSTEMS, _remembering, accuracy, table
 from figures.protocols import PROTOCOLS, write_all
@@ -15,7 +17,7 @@ import edgesearch
 from edgesearch.catalog import read_csv, read_queries
 from edgesearch.embedder import default_model
 
-from .conftest import TINY_MODEL
+from .conftest import ROOT, TINY_MODEL
 
 # name: products, pictures of the gallery, queries
 SIZES = {
@@ -24,6 +26,16 @@ SIZES = {
     "objects-unseen": (15, 90, 315),
     "objects": (46, 276, 966),
 }
+
+
+def test_every_figure_that_is_named_can_be_asked() -> None:
+    files = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "edgesearch").glob("*.py")]
+    named = {name for path in files for name in re.findall(r"tools/bench ([a-z]+)", path.read_text(encoding="utf-8"))}
+    assert named
+    for name in named:
+        with pytest.raises(SystemExit) as ended:
+            bench._parser().parse_args([name, "--help"])
+        assert ended.value.code == 0, name
 
 
 @pytest.mark.parametrize("name", SIZES)

@@ -217,6 +217,22 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--kept", type=Path, default=Path("build/personal"), help="folder where the drawn shop stays")
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=_personal)
+
+    added = figures.add_parser("compare", help="how often a sound, a damaged and another product is told")
+    added.add_argument("--photos", choices=["drawn", "groceries", "objects"], default="drawn")
+    added.add_argument("--families", type=int, default=8, help="of drawn twins (default: 8)")
+    added.add_argument("--seed", type=int, default=32, help="of products, photos and damage (default: 32)")
+    added.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of real photos")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_compare)
+
+    added = figures.add_parser("explain", help="whether the regions shown are what made two pictures match")
+    added.add_argument("--photos", choices=["drawn", "groceries"], default="drawn")
+    added.add_argument("--number", type=int, default=24, help="of photos (default: 24)")
+    added.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of real photos")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_explain)
+
     added = figures.add_parser("words", help="typos, photo and words together, time and bytes among many products")
     added.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
     added.add_argument("--json", action="store_true")
