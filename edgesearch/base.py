@@ -2,8 +2,10 @@
 
 import functools
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from .manifest import Manifest, digest_of, sha256
 from .settings import DEFAULT, FLOAT, Place, Settings, processor
 from .words import FILE as WORDS_FILE
 from .words import WordIndex
+
+T = TypeVar("T")
 
 # Where the parts lie inside a bundle.
 MODEL, INDEX, CATALOG, PICTURES = "model/", "index/", "catalog.sqlite", "pictures.bin"
@@ -139,21 +143,23 @@ def open_index(bundle: Bundle) -> CompactIndex:
 
 
 def open_catalog(bundle: Bundle) -> Catalog:
-    """The catalogue of a bundle: a copy without a name; in memory where that cannot be, and of a sealed one."""
-    if bundle.sealed or os.name == "nt":
-        return Catalog(bundle.copy(CATALOG))
-    with bundle.unpacked(CATALOG) as path:
-        return Catalog(path)
+    """The catalogue of a bundle."""
+    return _opened(bundle, CATALOG, Catalog)
 
 
 def open_words(bundle: Bundle, catalog: Catalog) -> WordIndex:
-    """The index of words of a bundle, as `open_catalog` opens; made of its catalogue where it has none."""
+    """The index of words of a bundle; made of its catalogue where it has none."""
     if WORDS_FILE not in bundle:
         return WordIndex(None, catalog.products)
+    return _opened(bundle, WORDS_FILE, lambda file: WordIndex(file, catalog.products))
+
+
+def _opened(bundle: Bundle, name: str, read: Callable[[Path | bytes], T]) -> T:
+    """A member for SQLite: a copy without a name; in memory where that cannot be, and of a sealed one."""
     if bundle.sealed or os.name == "nt":
-        return WordIndex(bundle.copy(WORDS_FILE), catalog.products)
-    with bundle.unpacked(WORDS_FILE) as path:
-        return WordIndex(path, catalog.products)
+        return read(bundle.copy(name))
+    with bundle.unpacked(name) as path:
+        return read(path)
 
 
 def bindings(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) -> dict[str, str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import image
+from . import image, searching
 from .base import Base
 from .decision import LEAST_LEAD, ONE_PICTURE, SEVERAL_PICTURES, Calibration, crowd, in_terms
 from .errors import CatalogError
@@ -77,26 +77,26 @@ def calibrate(
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         asked = [question for pair in pool.map(lambda one: ask(base, one), shown) for question in pair]
     before = SEVERAL_PICTURES if several.mean() > 1 / 2 else ONE_PICTURE
+    if len(asked) >= FEWEST and (photos or before is SEVERAL_PICTURES):
+        return measured(fitted(asked, before), asked, false_accepts)
     accept = float(np.interp(false_accepts, [*ACCEPT_AT], [*ACCEPT_AT.values()]))
-    learned = len(asked) >= FEWEST and (bool(photos) or before is SEVERAL_PICTURES)
-    found = fitted(asked, before) if learned else replace(before, accept=accept)
-    return measured(found, asked, false_accepts if learned else None)
+    return measured(replace(before, accept=accept), asked, None)
 
 
 def ask(base: Base, shown: Shown) -> list[Question]:
     """Ask the catalogue, and where it has the product the catalogue without it too."""
     pixels = shown.pixels()
-    embedding, objects = base.embedder.see([pixels])
+    embedding, (part,) = base.embedder.see([pixels])
     hidden = [np.empty(0, np.int64) if shown.row is None else np.array([shown.row])]
     if shown.product is not None:
         hidden.append(base.catalog.rows_of([shown.product]))
     questions = []
     for rows in hidden:
         gallery = Gallery(base, 0, Beside(hidden={"": rows.tolist()} if len(rows) else {}), {})
-        found = gallery.recognise(pixels, embedding, objects[0])
-        products = [gallery.owner(one.row) for one in found]
+        found, evidence = searching.recognised(gallery, pixels, part, embedding)
+        products = [gallery.owner(one.row) for one in found[: len(evidence)]]
         right = products.index(shown.product) if shown.product in products else NONE
-        questions.append(Question(gallery.evidence(found, embedding), right))
+        questions.append(Question(evidence, right))
     if shown.product is not None and questions[0].right == NONE:
         return questions[1:]  # nothing speaks for it: not to be learned from
     return questions

@@ -5,8 +5,6 @@ import json
 import math
 import re
 import sqlite3
-import threading
-import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Number
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .errors import CatalogError
+from .readonly import ReadOnly
 
 FORMAT = 1
 PORTION = 1024  # products read at once
@@ -246,12 +245,8 @@ class Catalog:
         Raises:  CatalogError: no catalogue of this format.
         """
         self._name = "catalogue" if isinstance(file, bytes) else file.name
-        self._lock = threading.Lock()
-        try:
-            self._connection = connected(file)
-        except sqlite3.Error as error:
-            raise self._damaged(error) from error
-        weakref.finalize(self, self._connection.close)
+        self._file = ReadOnly(file, self._damaged)
+        self._query = self._file.query
         try:
             self._owner = self._checked()
             self._count = self._query("SELECT count(*) FROM product")[0][0]
@@ -391,27 +386,10 @@ class Catalog:
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
-
-    def _query(self, sql: str, *arguments: object) -> list[tuple]:  # type: ignore[type-arg]
-        try:
-            with self._lock:
-                return self._connection.execute(sql, arguments).fetchall()
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes what it found
-            raise self._damaged(error) from error
+        self._file.close()
 
     def _damaged(self, what: object) -> CatalogError:
         return CatalogError(f"{self._name}: not a readable catalogue ({what}); build the bundle again.")
-
-
-def connected(file: Path | bytes | None) -> sqlite3.Connection:
-    """A database to read; its content is kept in memory, None: an empty one there. Raises sqlite3.Error."""
-    if not isinstance(file, Path):
-        connection = sqlite3.connect(":memory:", check_same_thread=False)
-        if file is not None:
-            connection.deserialize(file)
-        return connection
-    return sqlite3.connect(file.resolve().as_uri() + "?mode=ro&immutable=1", uri=True, check_same_thread=False)
 
 
 def _stored(cells: Sequence[Any], attributes: str) -> Product:

@@ -18,13 +18,11 @@ from .answer import Answer, Match
 from .barcode import Barcode
 from .base import Base, Reference
 from .catalog import Catalog, Picture, Product
-from .decision import CONSIDERED
 from .errors import DeviceError
 from .image import Photo
 from .index import Hits
-from .labels import Coded, judged
-from .local import NOTHING, Evidence, LocalIndex, Print, look
-from .looks import Square
+from .labels import Labels, judged
+from .local import NOTHING, Evidence, LocalIndex, Print
 from .overlay import Overlay, Taught
 from .table import Table
 from .words import Words
@@ -104,7 +102,7 @@ class Gallery:
             self._shown = np.ones(len(base.index), bool)
             self._shown[[row for rows in beside.hidden.values() for row in rows]] = False
         self._own_shown = np.ones(len(beside.pictures), bool)
-        self._coded = Coded(base.catalog, {one.sku: one for one in beside.products.values()}, beside.hidden)
+        self._labels = Labels(base.catalog, {one.sku: one for one in beside.products.values()}, beside.hidden)
         self._allowed = None if self._shown is None else base.index.allow(self._shown)
 
     @functools.cached_property
@@ -134,11 +132,14 @@ class Gallery:
 
     def product(self, sku: str) -> tuple[int, Product] | None:
         """The number of a product, and how it is shown; None where it is not."""
-        entered = self.base.catalog.named([sku]).get(sku)
-        if sku in self._beside.hidden:
-            return None
-        own = ((number, product) for number, product in self._beside.products.items() if product.sku == sku)
-        return next(own, (entered.number, entered.product) if entered else None)
+        return self._known([sku]).get(sku)
+
+    def _known(self, skus: Collection[str]) -> dict[str, tuple[int, Product]]:
+        """The number of each of these products that is shown, and how it is."""
+        wanted = set(skus)
+        entered = self.base.catalog.named(wanted - self._beside.hidden.keys())
+        known = {sku: (one.number, one.product) for sku, one in entered.items()}
+        return known | {one.sku: (number, one) for number, one in self._beside.products.items() if one.sku in wanted}
 
     def details(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Details of all products, of those that are not shown too, by number; names: as `Catalog.details` has them."""
@@ -174,15 +175,12 @@ class Gallery:
 
     def products(self, skus: Collection[str] | None = None) -> dict[str, Product]:
         """What is known of these products, by SKU, None for all; those that are not here are left out."""
-        own = {product.sku: product for product in self._beside.products.values()}
-        found = self.base.catalog.named(self.skus() if skus is None else skus)
-        known = {sku: one.product for sku, one in found.items()} | own
-        return {sku: known[sku] for sku in known if sku not in self._beside.hidden and (skus is None or sku in skus)}
+        return {sku: product for sku, (_, product) in self._known(self.skus() if skus is None else skus).items()}
 
     def read(self, photo: Photo, barcodes: bool | None) -> tuple[np.ndarray, tuple[Barcode, ...]]:
         """A photo as `Embedder.read` gives it, and its barcodes; None: read where a product has one, if they can be."""
         embedder = self.base.embedder
-        if barcodes or (barcodes is None and barcode.can_read() and self._coded.has_any):
+        if barcodes or (barcodes is None and barcode.can_read() and self._labels.has_any):
             return barcode.read(photo, embedder.config.preprocessing.decoded_side)
         return embedder.read(photo), ()
 
@@ -206,14 +204,6 @@ class Gallery:
             first.setdefault(self.owner(one.row), one)
         return first
 
-    def recognise(self, pixels: np.ndarray, embedding: np.ndarray, part: Square) -> list[Found]:
-        """The products a photo may show, by score: as a search does; pixels: (H, W, 3) uint8; part: the object."""
-        near = self.nearest(embedding, CONSIDERED)
-        found = list(self.by_product(near).values())
-        if self.base.local is not None and not is_sure(found):
-            found = self.verified(near, look(pixels, part), embedding)
-        return found[:CONSIDERED]
-
     def evidence(self, found: Sequence[Found], embedding: np.ndarray) -> np.ndarray:
         """What speaks for each product.
 
@@ -227,13 +217,10 @@ class Gallery:
     def _mean_cosines(self, found: Sequence[Found], embedding: np.ndarray) -> list[float]:
         """The cosine of a photo and the mean of each product's pictures."""
         products = [self.owner(one.row) for one in found]
-        known = self.base.catalog.rows_of([product for product in products if product < len(self.base.catalog)])
-        taught = [row for row, (_, _, product) in enumerate(self._beside.pictures, self._first) if product in products]
-        known = known if self._shown is None else known[self._shown[known]]
-        rows = np.concatenate([known, np.array(taught, np.int64)])
+        rows = self._rows(products)
         if len(rows) == len(products):  # one picture each
             return [one.cosine for one in found]
-        owners, vectors = np.array([self.owner(row) for row in rows.tolist()]), self.vectors(rows)
+        owners, vectors = np.array([self.owner(row) for row in rows]), self.vectors(np.array(rows))
         sums = [vectors[owners == product].sum(0) for product in products]
         return [float(one @ embedding[0] / np.linalg.norm(one)) for one in sums]
 
@@ -257,18 +244,15 @@ class Gallery:
 
         Args:    numbers: of products; embedding: (1, D) float32, unit row.
         """
-        rows = np.flatnonzero(np.isin(self.base.catalog.owners, numbers)).tolist()
-        rows += [row for row, (*_, number) in enumerate(self._beside.pictures, self._first) if number in set(numbers)]
+        rows = self._rows(numbers)
         seen = [Found(row, 0.0) for row in rows] if embedding is None else self.compared(rows, embedding)
         found = self.by_product(sorted(seen, key=lambda one: -one.cosine))
         return {number: found[number] for number in numbers if number in found}
 
     def rows_of(self, sku: str) -> list[int]:
         """All pictures of a product; none where it is not shown."""
-        entered = self.base.catalog.named([sku]).get(sku)
-        known = entered.rows if entered and sku not in self._beside.hidden else []
-        own = {number for number, product in self._beside.products.items() if product.sku == sku}
-        return [*known, *(self._first + i for i, (*_, one) in enumerate(self._beside.pictures) if one in own)]
+        known = self.product(sku)
+        return self._rows([known[0]]) if known else []
 
     def matches(self, found: Sequence[Found]) -> tuple[Match, ...]:
         """What is known of these products."""
@@ -278,20 +262,23 @@ class Gallery:
 
     def labelled(self, answer: Answer, codes: Sequence[Barcode], embedding: np.ndarray) -> Answer:
         """The answer of the look with what barcodes say; embedding: (1, D) of the photo."""
-        labels = [self._coded.label(code) for code in codes]
+        labels = [self._labels.label(code) for code in codes]
         skus = {sku for label in labels for sku in label.skus}
         named = [match for match in answer.matches if match.sku in skus]
-        others = self.compared(self._rows(skus - {match.sku for match in named}), embedding)
+        missing = self._known(skus - {match.sku for match in named})
+        others = self.compared(self._rows([number for number, _ in missing.values()]), embedding)
         first = self.by_product(sorted(others, key=lambda one: -one.cosine))
         named += self.matches([*first.values()])
         named.sort(key=lambda match: (-match.probability, -match.score))
         return judged(answer, labels, named, self.base.calibration)
 
-    def _rows(self, skus: Collection[str]) -> list[int]:
-        """Of all pictures of these products."""
-        rows = [row for one in self.base.catalog.named(skus).values() for row in one.rows]
-        products, pictures = self._beside.products, enumerate(self._beside.pictures, self._first)
-        return rows + [row for row, (_, _, number) in pictures if products[number].sku in skus]
+    def _rows(self, products: Collection[int]) -> list[int]:
+        """Those that are shown of these products, by their numbers."""
+        wanted = set(products)
+        known = self.base.catalog.rows_of([number for number in wanted if number < len(self.base.catalog)])
+        known = known if self._shown is None else known[self._shown[known]]
+        own = enumerate(self._beside.pictures, self._first)
+        return [*known.tolist(), *(row for row, (*_, number) in own if number in wanted)]
 
     def _match(self, one: Found, entered: tuple[Product, Picture] | None) -> Match:
         changed = self._beside.products.get(self.owner(one.row))

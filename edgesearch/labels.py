@@ -17,7 +17,7 @@ from .decision import Calibration, Decision
 SURE = 0.99  # probability of a product that its label names; it may be on another
 
 
-class Coded:
+class Labels:
     """Which products have which barcodes. Safe to share between threads."""
 
     def __init__(self, catalog: Catalog, products: Mapping[str, Product], hidden: Collection[str]):

@@ -57,16 +57,29 @@ class Glimpse:
 def glimpse(gallery: Gallery, photo: Photo, k: int, fast: bool, barcodes: bool | None) -> Glimpse:
     """Look at a photo, for k products and those that are considered; as `Store.search`."""
     elapsed: dict[str, float] = {}
-    base = gallery.base
     pixels, codes = _timed(elapsed, "image", lambda: gallery.read(photo, barcodes))
-    embedding, (part,) = _timed(elapsed, "embed", lambda: base.embedder.see([pixels], fast))
+    embedding, (part,) = _timed(elapsed, "embed", lambda: gallery.base.embedder.see([pixels], fast))
+    found, evidence = recognised(gallery, pixels, part, embedding, k, fast, elapsed)
+    return Glimpse(_name(photo), pixels, part, codes, embedding, found, evidence, elapsed)
+
+
+def recognised(
+    gallery: Gallery,
+    pixels: np.ndarray,
+    part: Square,
+    embedding: np.ndarray,
+    k: int = CONSIDERED,
+    fast: bool = False,
+    elapsed: dict[str, float] | None = None,
+) -> tuple[list[Found], np.ndarray]:
+    """What a `Glimpse` found, and its evidence; the other arguments are its own, or those of `glimpse`."""
+    elapsed = {} if elapsed is None else elapsed
     near = _timed(elapsed, "index", lambda: gallery.nearest(embedding, max(k, CONSIDERED)))
     found = list(gallery.by_product(near).values())
-    if base.local is not None and not fast and not is_sure(found):
+    if gallery.base.local is not None and not fast and not is_sure(found):
         found = _timed(elapsed, "print", lambda: gallery.verified(near, look(pixels, part), embedding))
     found = [replace(one, size=pixels.shape[:2]) for one in found]
-    evidence = _timed(elapsed, "decision", lambda: gallery.evidence(found[:CONSIDERED], embedding))
-    return Glimpse(_name(photo), pixels, part, codes, embedding, found, evidence, elapsed)
+    return found, _timed(elapsed, "decision", lambda: gallery.evidence(found[:CONSIDERED], embedding))
 
 
 def seen(

@@ -16,7 +16,7 @@ from . import photos
 from .catalog import Product, details_of
 from .engine import Store
 from .errors import CountError, ImageError
-from .files import sync_folder
+from .files import replacing
 from .photos import Named
 
 REVIEW = "review"  # folder of the photos whose product is not sure, or has no such detail
@@ -137,11 +137,7 @@ def _grouped(photo: Named, product: Product, by: str, names: Mapping[str, str]) 
 
 def _copy(source: Path, target: Path) -> None:
     """Beside it first: a copy that is there is whole."""
-    beside = target.with_name(f".{target.name}.new")
-    shutil.copyfile(source, beside)
-    with open(beside, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(beside, target)
+    with open(source, "rb") as photo, replacing(target) as file:
+        shutil.copyfileobj(photo, file)
     with contextlib.suppress(OSError):  # a disk may know neither times nor permissions
         shutil.copystat(source, target)
-    sync_folder(target.parent)

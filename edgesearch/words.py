@@ -17,8 +17,6 @@ misspelt word 490 ms (the vocabulary is read once) and the next 3 ms, a brand wi
 
 import contextlib
 import sqlite3
-import threading
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,8 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .catalog import Product, connected
+from .catalog import Product
 from .errors import BundleError, QueryError
+from .readonly import ReadOnly
 from .spelling import Vocabulary
 from .terms import asked, is_unspaced, parts, terms
 
@@ -98,13 +97,12 @@ class WordIndex:
         """
         if not is_available():
             raise QueryError(_NO_FTS5)
-        self._lock = threading.Lock()
+        self._file = ReadOnly(file, _damaged)
+        self._query = self._file.query
         try:
-            self._connection = connected(file)
-            weakref.finalize(self, self._connection.close)
             if file is None:
-                _fill(self._connection, products())
-            self._connection.execute(_VOCABULARY)
+                _fill(self._file.connection, products())
+            self._file.connection.execute(_VOCABULARY)
         except sqlite3.Error as error:
             raise _damaged(error) from error
         ((found,),) = self._query("PRAGMA user_version")
@@ -137,14 +135,7 @@ class WordIndex:
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
-
-    def _query(self, sql: str, *arguments: object) -> list[tuple]:  # type: ignore[type-arg]
-        try:
-            with self._lock:
-                return self._connection.execute(sql, arguments).fetchall()
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise _damaged(error) from error
+        self._file.close()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +46,9 @@ def _accuracy(options: argparse.Namespace) -> None:
     names = options.protocol or [n for n in protocols.PROTOCOLS if not n.endswith(protocols.AMONG_DISTRACTORS)]
     results = accuracy.accuracy(options.data, weights, options.model, names)
     context = _context(options.model)
-    if options.json:
-        print(json.dumps({**context, "protocols": results, "markdown": accuracy.table(results)}))
-        return
-    print(accuracy.table(results))
-    print(
-        "\nrecall@1 each; the last system is what ships. "
-        + ", ".join(f"{key} {value}" for key, value in context.items())
-    )
+    table = accuracy.table(results)
+    found = context | {"protocols": results, "markdown": table}
+    _tabled(found if options.json else None, table, "recall@1 each; the last system is what ships.", context)
 
 
 def _answers(options: argparse.Namespace) -> None:
@@ -72,34 +69,21 @@ def _index(options: argparse.Namespace) -> None:
         measured = indexes.measure(x, queries, Path(folder), options.only)
         results = list(tqdm(measured, desc="index", unit="system", disable=None))
     context = {"rows": len(x), "dim": x.shape[1], "data": options.data} | _context(options.model)
-    if options.json:
-        print(json.dumps(context | {"results": results}))
-        return
-    print(indexes.table(results))
-    print("\none query at a time, one thread. " + ", ".join(f"{key} {value}" for key, value in context.items()))
+    found = context | {"results": results}
+    _tabled(found if options.json else None, indexes.table(results), "one query at a time, one thread.", context)
 
 
-def _print(options: argparse.Namespace) -> None:
+def _made_up(measure: Callable[[int, Path, int], dict[str, float]], what: str, options: argparse.Namespace) -> None:
+    """A figure of so many made-up products or pictures."""
+    count = getattr(options, what)
     with tempfile.TemporaryDirectory() as folder:
-        found = prints.measure(options.pictures, Path(folder), SEED)
-    _show(found | {"pictures": options.pictures}, options.json)
-
-
-def _cold(options: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        found = cold.measure(options.products, Path(folder), SEED)
-    _show(found | {"products": options.products}, options.json)
+        found = measure(count, Path(folder), SEED)
+    _show(found | {what: count}, options.json)
 
 
 def _personal(options: argparse.Namespace) -> None:
     found = personal.measure(options.kept, options.seed, options.shoppers)
     _show(found | {"shoppers": options.shoppers}, options.json, options.seed)
-
-
-def _words(options: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        found = words.measure(options.products, Path(folder), SEED)
-    _show(found | {"products": options.products}, options.json)
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -112,11 +96,8 @@ def _compare(options: argparse.Namespace) -> None:
             source = getattr(comparing, options.photos)(options.data, options.seed, folder)
         results = comparing.measure(*source, folder)
     context = _context(default_model()) | {"seed": options.seed}
-    if options.json:
-        print(json.dumps(context | {"verdicts": results}))
-        return
-    print(comparing.table(results))
-    print("\nshares of the cases. " + ", ".join(f"{key} {value}" for key, value in context.items()))
+    found = context | {"verdicts": results}
+    _tabled(found if options.json else None, comparing.table(results), "shares of the cases.", context)
 
 
 def _explain(options: argparse.Namespace) -> None:
@@ -136,6 +117,15 @@ def _show(found: dict[str, float], as_json: bool, seed: int = SEED) -> None:
     for name, value in table.items():
         digits = 3 if isinstance(value, float) and value <= 1 else 1  # a share, or a time
         print(f"{name:24} {value:.{digits}f}" if isinstance(value, float) else f"{name:24} {value}")
+
+
+def _tabled(found: dict[str, Any] | None, table: str, said: str, context: dict[str, Any]) -> None:
+    """A figure of many numbers; found: as one JSON object, None for people."""
+    if found is not None:
+        print(json.dumps(found))
+        return
+    print(table)
+    print(f"\n{said} " + ", ".join(f"{key} {value}" for key, value in context.items()))
 
 
 def _require_photos(folder: Path, option: str) -> None:
@@ -192,12 +182,12 @@ def _parser() -> argparse.ArgumentParser:
     added = figures.add_parser("print", help="what local features of many pictures add to a photo's time and memory")
     added.add_argument("--pictures", type=int, default=100_000, help="made up at random (default: 100,000)")
     added.add_argument("--json", action="store_true")
-    added.set_defaults(figure=_print)
+    added.set_defaults(figure=partial(_made_up, prints.measure, "pictures"))
 
     added = figures.add_parser("cold", help="a new process: to its first answer, its memory, and at rest")
     added.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
     added.add_argument("--json", action="store_true")
-    added.set_defaults(figure=_cold)
+    added.set_defaults(figure=partial(_made_up, cold.measure, "products"))
 
     added = figures.add_parser("answers", help="unknown products, probabilities, photos together, categories")
     added.add_argument(
@@ -236,7 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     added = figures.add_parser("words", help="typos, photo and words together, time and bytes among many products")
     added.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
     added.add_argument("--json", action="store_true")
-    added.set_defaults(figure=_words)
+    added.set_defaults(figure=partial(_made_up, words.measure, "products"))
 
     added = figures.add_parser("plot", help="draw what `index --json` printed")
     added.add_argument("runs", type=Path, nargs="+", help="files, with more and more rows")
