@@ -1,0 +1,26 @@
+// The bar: where one is, who one is, the other language, the menu.
+
+import { h, icon, round } from "./dom.js";
+import { LANGUAGES, spoken, t } from "./i18n.js";
+
+function mark() {
+  const drawing = icon("mark");
+  drawing.setAttribute("class", "mark");
+  drawing.setAttribute("viewBox", "0 0 512 512");
+  return h("span", { class: "mark-button" }, drawing);
+}
+
+/** Draw it for the view that is shown. */
+export function bar(app, view) {
+  const others = Object.keys(LANGUAGES).filter((code) => code !== spoken());
+  const isStaff = app.me.needs_pin && app.me.role !== "customer";
+  const parts = [
+    view === "find" ? mark() : round("plain", "back", t("bar.back"), () => app.back()),
+    h("p", { class: "bar-name" }, app.name),
+    isStaff && h("p", { class: "badge" }, icon("person"), app.me.name || t("staff.title")),
+    others.length === 1 && h("button", { type: "button", class: "plain-button language", lang: others[0], onclick: () => app.speak(others[0]) }, LANGUAGES[others[0]]),
+    view !== "menu" && round("plain", "menu", t("bar.menu"), () => app.go("menu")),
+  ];
+  document.getElementById("skip").textContent = t("app.skip");
+  document.getElementById("bar").replaceChildren(...parts.filter(Boolean));
+}

@@ -1,0 +1,158 @@
+// Counting, with one thumb: hold, press, feel; what is not sure is asked at once or waits.
+
+import * as api from "./api.js";
+import { button, h, icon, round } from "./dom.js";
+import { feel } from "./feel.js";
+import { opened } from "./find.js";
+import { t } from "./i18n.js";
+import { prefer } from "./prefs.js";
+import { picture } from "./product.js";
+
+const SIDE = 1024;
+const MOST_TIMES = 999;
+const address = (name, rest = "") => `counts/${encodeURIComponent(name)}${rest}`;
+
+/** Which count: a name, or one to go on with. */
+function choose(app) {
+  const input = h("input", { type: "text", pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*", maxlength: "64", required: true, autocomplete: "off", placeholder: "aisle-4" });
+  const goOn = h("div");
+  const begin = (name) => { prefer("count", name); app.go("count", { name }, true); };
+  const submit = (event) => { event.preventDefault(); begin(input.value.trim()); };
+  input.addEventListener("invalid", () => input.setCustomValidity(input.validity.patternMismatch ? t("count.badname") : ""));
+  input.addEventListener("input", () => input.setCustomValidity(""));
+  const element = h("section", { class: "page narrow" }, h("h1", {}, t("count.where")), h("form", { class: "begin", onsubmit: submit },
+    h("label", { class: "field" }, h("span", {}, t("count.name")), input),
+    h("button", { type: "submit", class: "button primary big" }, icon("count"), h("span", {}, t("count.begin")))), goOn);
+  return {
+    element, layout: "page",
+    async enter() {
+      const told = await api.get("counts").catch((error) => app.failed(error));
+      const names = (told?.counts ?? told ?? []).map((one) => one.name ?? one);
+      if (names.length) goOn.replaceChildren(h("h2", {}, t("count.goon")), h("ul", { class: "acts" }, names.map((name) =>
+        h("li", {}, h("button", { type: "button", class: "act", onclick: () => begin(name) }, icon("list"), h("span", {}, name))))));
+    },
+  };
+}
+
+export function count(app, { name = null }) {
+  if (!app.isStaff) {
+    queueMicrotask(() => app.go("staff", { why: t("staff.need"), then: { name: "count", params: {} } }, true));
+    return { element: h("section", {}), layout: "page" };
+  }
+  if (!name) return choose(app);
+  let times = 1;
+  let busy = false;
+  const said = h("div", { class: "count-said", role: "status" }, h("p", { class: "lead" }, t("count.ready")));
+  const total = h("p", { class: "count-total" });
+  const many = h("output", { class: "times" }, t("count.times.n", { n: 1 }));
+  const press = h("button", { type: "button", class: "button primary count-press", onclick: () => shoot() }, icon("camera"), h("span", {}, t("count.press")));
+  const step = (by) => { times = Math.max(1, Math.min(MOST_TIMES, times + by)); many.textContent = t("count.times.n", { n: times }); };
+  const panel = h("div", { class: "count-panel" }, h("h1", { class: "quiet-visually" }, `${t("count.title")}: ${name}`), total, said,
+    h("div", { class: "count-controls" },
+      h("div", { class: "stepper", role: "group", "aria-label": t("count.times") }, round("", "minus", t("count.fewer"), () => step(-1)), many, round("", "plus", t("count.more"), () => step(1))),
+      press, h("div", { class: "row even" }, button("", "undo", t("count.undo"), undo), button("", "list", t("count.list"), list))));
+  const element = h("section", { class: "count" }, panel);
+
+  function totals(told) {
+    const rows = Array.isArray(told) ? told : told?.counts ?? [];
+    const pieces = rows.reduce((sum, row) => sum + row.count, 0);
+    const waits = typeof told?.waiting === "number" ? told.waiting : told?.waiting?.length ?? 0;
+    total.replaceChildren(h("b", {}, name), ` · ${t("count.pieces", { n: pieces })} · ${t("count.kinds", { n: rows.length })}`, waits ? ` · ${t("count.waiting", { n: waits })}` : "");
+    return rows;
+  }
+
+  async function shoot(scanned = null) {
+    if (busy || !app.camera.running) return;
+    busy = true;
+    press.classList.add("working");
+    try {
+      const photo = await app.camera.photo(SIDE, 0.9);
+      let told = await api.ask("POST", address(name, "/photos"), { body: photo, query: { times } });
+      if (scanned && told.seen.sku !== scanned.sku) told = { ...told, ...await api.post(address(name, "/correct"), { photo: told.seen.id, sku: scanned.sku }) };
+      show(told);
+      times = 1;
+      step(0);
+    } catch (error) {
+      app.failed(error);
+    } finally {
+      busy = false;
+      press.classList.remove("working");
+    }
+  }
+
+  function show(told) {
+    const { seen } = told;
+    const rows = totals(told.counts?.counts ? told.counts : told);
+    if (seen.status === "counted") {
+      feel("good");
+      const n = rows.find((row) => row.sku === seen.sku)?.count ?? 1;
+      said.replaceChildren(h("div", { class: "counted" }, h("img", { src: picture(seen), alt: "" }),
+        h("div", {}, h("p", { class: "counted-name" }, seen.name), h("p", { class: "quiet" }, icon("check"), told.new === false ? t("count.same") : t("count.counted"))),
+        h("p", { class: "counted-n", "aria-label": t("count.total", { n }) }, String(n))));
+      return;
+    }
+    feel("ask");
+    if (seen.status === "bad") said.replaceChildren(h("p", { class: "lead" }, t("count.bad")));
+    else ask(seen);
+  }
+
+  /** Not sure: the candidates, large; or it waits. */
+  function ask(seen) {
+    const say = (sku) => api.post(address(name, "/correct"), { photo: seen.id, sku }).then((told) => show({ ...told, seen: told.seen ?? seen })).catch((error) => app.failed(error));
+    said.replaceChildren(h("p", { class: "lead" }, t("count.which")), h("ul", { class: "count-choices" }, (seen.candidates ?? []).map((one) => {
+      const [sku, words] = Array.isArray(one) ? one : [one.sku, one.name];
+      return h("li", {}, h("button", { type: "button", class: "act", onclick: () => say(sku) }, h("img", { src: picture({ sku }), alt: "" }), h("span", {}, words)));
+    }), h("li", {}, h("button", { type: "button", class: "act", onclick: () => said.replaceChildren(h("p", { class: "lead" }, t("count.ready"))) }, icon("next"), h("span", {}, t("count.skip"))))));
+  }
+
+  async function undo() {
+    try {
+      const told = await api.post(address(name, "/undo"), {});
+      feel("good");
+      totals(told.counts?.counts ? told.counts : told.counts ? told : await api.get(address(name)));
+      said.replaceChildren(h("p", { class: "lead" }, told.seen?.name ? `${t("count.undone")} ${told.seen.name}` : t("count.undone")));
+    } catch (error) {
+      if (error.kind === "CountError") app.toast(t("count.nothing"));
+      else app.failed(error);
+    }
+  }
+
+  async function list() {
+    const told = await api.get(address(name)).catch((error) => app.failed(error));
+    if (!told) return;
+    const rows = totals(told);
+    const csv = h("a", { class: "button", href: `v1/${address(name, "/stock.csv")}`, download: `${name}.csv` }, icon("install"), h("span", {}, t("count.csv")));
+    said.replaceChildren(h("div", { class: "count-list" }, rows.length ? h("ul", { class: "rows" }, rows.map((row) =>
+      h("li", {}, h("span", {}, row.name), h("b", {}, String(row.count))))) : h("p", { class: "lead" }, t("count.empty")),
+    h("div", { class: "row" }, csv, button("", "close", t("count.end"), () => { prefer("count", null); app.go("count", {}, true); }))));
+  }
+
+  async function scanned(code) {
+    try {
+      const { matches } = await api.get("search", { where: api.is("barcode", code), k: 1 });
+      app.say(t("count.code", { code }));
+      await shoot(matches[0]);
+    } catch (error) {
+      if (error.kind !== "QueryError") return app.failed(error);
+      feel("bad");
+      app.toast(t("count.nocode", { code }));
+    }
+    return undefined;
+  }
+
+  const keys = (event) => {
+    if (event.repeat || event.target.closest("button, input, a, dialog")) return;
+    if (event.key === " " || event.key === "Enter") { event.preventDefault(); shoot(); }
+  };
+  return {
+    element, layout: "split", scanned,
+    async enter() {
+      app.stage.thaw();
+      document.addEventListener("keydown", keys);
+      api.post("counts", { name }).then(totals).catch((error) => app.failed(error));
+      await opened(app, element, () => app.refresh());
+    },
+    leave() { document.removeEventListener("keydown", keys); },
+    wake: () => app.refresh(),
+  };
+}

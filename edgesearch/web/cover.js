@@ -1,0 +1,152 @@
+// What lies over everything: the attract screen, and troubles of the whole page, each calm and with something to do.
+
+import * as api from "./api.js";
+import { difference } from "./camera.js";
+import { button, h, icon } from "./dom.js";
+import { LANGUAGES, spoken, t } from "./i18n.js";
+import { pref } from "./prefs.js";
+
+const RETRY_MS = [1000, 2000, 4000, 8000];
+const PICTURES = 12;
+const COMES = 16; // of 255: somebody holds something in front of the camera
+
+/** A calm screen: a drawing, what is the matter, what to do, buttons for it. */
+export function calm(drawing, key, given, ...buttons) {
+  return h("section", { class: "calm" }, h("div", { class: "calm-drawing" }, icon(drawing)),
+    h("h1", {}, t(`trouble.${key}`)), h("p", { class: "lead" }, t(`trouble.${key}.help`, given)),
+    buttons.length > 0 && h("div", { class: "calm-buttons" }, buttons));
+}
+
+export class Covers {
+  constructor(app) {
+    Object.assign(this, { app, shown: null, timer: 0, tries: 0 });
+    this.element = document.getElementById("cover");
+  }
+
+  #open(name, ...content) {
+    this.shown = name;
+    this.element.replaceChildren(...content);
+    this.element.hidden = false;
+    this.element.dataset.cover = name;
+    for (const id of ["stage", "bar", "view"]) document.getElementById(id).inert = true;
+    const first = this.element.querySelector("h1");
+    if (first) {
+      first.tabIndex = -1;
+      first.focus({ preventScroll: true });
+    }
+  }
+
+  /** Take a cover away, if it is the one that is shown. */
+  close(name = this.shown) {
+    if (!this.shown || this.shown !== name) return;
+    clearTimeout(this.timer);
+    this.shown = null;
+    this.element.hidden = true;
+    this.element.replaceChildren();
+    for (const id of ["stage", "bar", "view"]) document.getElementById(id).inert = false;
+  }
+
+  /** The server does not answer: ask it again and again. */
+  gone() {
+    if (this.shown === "gone") return;
+    this.tries = 0;
+    this.#open("gone", calm("cloud", "gone", {}, button("primary", "undo", t("trouble.retry"), () => this.#again())),
+      h("p", { class: "quiet waiting" }, t("trouble.again")));
+    this.#later();
+  }
+
+  /** It answers again. */
+  back() {
+    if (this.shown !== "gone") return;
+    this.close();
+    this.app.meet().then((there) => { if (there) this.app.refresh(); else this.noCatalogue(); }).catch(() => {});
+  }
+
+  #later() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#again(), RETRY_MS[Math.min(this.tries++, RETRY_MS.length - 1)]);
+  }
+
+  async #again() {
+    try {
+      await api.get("health");
+    } catch {
+      if (this.shown === "gone") this.#later();
+    }
+  }
+
+  /** There is nothing to search in. */
+  noCatalogue() {
+    this.#open("catalogue", calm("box", "catalogue", {}, button("primary", "undo", t("trouble.retry"), () => this.#look())));
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#look(), 5000);
+  }
+
+  async #look() {
+    const there = await this.app.meet().catch(() => false);
+    if (this.shown !== "catalogue") return;
+    if (!there) return this.noCatalogue();
+    this.close();
+    this.app.refresh();
+  }
+
+  /** The camera is off until somebody comes back. */
+  rest() {
+    this.app.camera.stop();
+    this.#open("rest", calm("moon", "resting", {}, button("primary", "camera", t("trouble.resting.do"), () => {
+      this.close("rest");
+      this.app.refresh();
+    })));
+  }
+
+  /** A kiosk that waits: the shop's pictures, one sentence, and its languages; anything begins. */
+  async attract() {
+    const begin = async (code) => {
+      this.close("attract");
+      if (code && code !== spoken()) await this.app.speak(code, false);
+      else this.app.refresh();
+    };
+    const mosaic = h("div", { class: "mosaic", "aria-hidden": "true" });
+    const screen = h("section", { class: "attract", onclick: (event) => { if (!event.target.closest("button")) begin(null); } },
+      mosaic,
+      h("div", { class: "attract-words" },
+        h("p", { class: "attract-shop" }, this.app.name),
+        h("h1", {}, t("attract.title")), h("p", { class: "lead" }, t("attract.help")),
+        h("div", { class: "attract-languages" }, Object.entries(LANGUAGES).map(([code, name]) =>
+          h("button", { type: "button", class: "button primary big", lang: code, onclick: () => begin(code) }, name))),
+        h("p", { class: "quiet" }, t("attract.start"), " · ", t("attract.private"))));
+    this.#open("attract", screen);
+    this.#wake();
+    for (const address of await this.#pictures()) {
+      mosaic.append(h("img", { src: address, alt: "", loading: "eager", decoding: "async" }));
+    }
+  }
+
+  async #pictures() {
+    const kinds = (this.app.facets.categories ?? []).slice(0, 6);
+    const each = Math.max(2, Math.ceil(PICTURES / Math.max(1, kinds.length)));
+    const found = await Promise.all(kinds.map((kind) =>
+      api.get("search", { where: api.is("category", kind), k: each }).catch(() => ({ matches: [] }))));
+    const rounds = Array.from({ length: each }, (_, number) => found.map(({ matches }) => matches[number]?.picture));
+    return rounds.flat().filter(Boolean).slice(0, PICTURES);
+  }
+
+  /** Something is held in front of the camera: begin. */
+  async #wake() {
+    const { camera } = this.app;
+    if (pref("kiosk") && (await camera.allowed()) === "granted") await camera.start(pref("camera"));
+    let before = null;
+    const look = () => {
+      if (this.shown !== "attract") return;
+      const now = camera.running ? camera.signature() : null;
+      if (now && before && difference(before, now) > COMES) {
+        this.close("attract");
+        this.app.refresh();
+        return;
+      }
+      before = now ?? before;
+      this.timer = setTimeout(look, 400);
+    };
+    look();
+  }
+}

@@ -1,0 +1,41 @@
+// What one can do, and how the page is to look and sound.
+
+import { button, h, icon } from "./dom.js";
+import { LANGUAGES, spoken, t } from "./i18n.js";
+import { pref, prefer } from "./prefs.js";
+
+const KIOSK_S = 60;
+
+export function menu(app) {
+  const act = (drawing, words, name, forStaff = false) => h("li", {}, h("button", { type: "button", class: "act", onclick: () =>
+    (forStaff && !app.isStaff ? app.go("staff", { why: t("staff.need"), then: { name, params: {} } }) : app.go(name)) },
+  icon(drawing), h("span", {}, words), forStaff && !app.isStaff && icon("lock")));
+  const choice = (label, name, values, chosen, pick) => h("fieldset", { class: "choices-row" }, h("legend", {}, label), h("div", { class: "chips" },
+    values.map(([value, words, lang]) => h("label", { class: "chip", lang }, h("input", { type: "radio", name, value, checked: value === chosen,
+      onchange: () => pick(value) }), h("span", {}, words)))));
+  const toggle = (label, help, checked, pick) => h("label", { class: "toggle" }, h("input", { type: "checkbox", role: "switch", checked, onchange: (event) => pick(event.target.checked) }),
+    h("span", {}, label, help && h("small", { class: "quiet" }, help)));
+  const cameras = h("div");
+  const { catalogue, version } = app.health;
+  const element = h("section", { class: "page menu" }, h("h1", {}, t("menu.title")),
+    h("ul", { class: "acts" }, act("camera", t("menu.find"), "find"), act("search", t("menu.words"), "words"), act("count", t("menu.count"), "count", true),
+      app.health.can_teach && act("teach", t("menu.teach"), "teach", true), app.me.needs_pin && act("person", t("staff.title"), "staff")),
+    h("h2", {}, t("menu.how")),
+    choice(t("menu.language"), "lang", Object.entries(LANGUAGES).map(([code, name]) => [code, name, code]), spoken(), (code) => app.speak(code)),
+    choice(t("menu.theme"), "theme", ["auto", "dark", "bright"].map((one) => [one, t(`menu.theme.${one}`)]), pref("theme"), (one) => prefer("theme", one)),
+    choice(t("menu.text"), "text", ["normal", "large"].map((one) => [one, t(`menu.text.${one}`)]), pref("text"), (one) => prefer("text", one)),
+    toggle(t("menu.sound"), "", pref("sound"), (on) => prefer("sound", on)),
+    cameras,
+    app.isStaff && toggle(t("menu.kiosk"), t("menu.kiosk.help"), pref("kiosk") > 0, (on) => prefer("kiosk", on ? KIOSK_S : 0)),
+    app.install && button("", "install", t("menu.install"), () => app.install.prompt()),
+    h("footer", { class: "quiet" }, catalogue && h("p", {}, t("menu.about", { name: app.name, n: catalogue.products })), version && h("p", {}, t("menu.version", { version }))));
+  return {
+    element, layout: "page",
+    async enter() {
+      const found = await app.camera.list().catch(() => []);
+      if (found.length < 2 || !element.isConnected) return;
+      const all = [["", t("menu.camera.auto")], ...found.map((one, number) => [one.deviceId, one.label || `${t("menu.camera")} ${number + 1}`])];
+      cameras.replaceChildren(choice(t("menu.camera"), "camera", all, pref("camera") ?? "", (id) => { prefer("camera", id || null); app.camera.stop(); }));
+    },
+  };
+}

@@ -1,0 +1,57 @@
+// Staff log in with a PIN, on keys that a glove can hit.
+
+import * as api from "./api.js";
+import { button, h, icon, round } from "./dom.js";
+import { feel } from "./feel.js";
+import { t } from "./i18n.js";
+
+const MOST = 12;
+
+/** why: a sentence on what it is needed for; then: the view to go to afterwards. */
+export function staff(app, { why = "", then = null }) {
+  let pin = "";
+  const dots = h("output", { class: "dots" });
+  const told = h("p", { class: "told", role: "alert" });
+  const press = (digit) => { if (pin.length < MOST) pin += digit; show(); };
+  function show() {
+    dots.replaceChildren(...Array.from(pin, () => h("i")), h("span", { class: "quiet-visually" }, t("staff.digits", { n: pin.length })));
+    told.textContent = "";
+  }
+  async function enter() {
+    if (!pin) return;
+    try {
+      const { role, name } = await api.post("login", { pin });
+      app.me = { ...app.me, role, name };
+      app.toast(t("staff.hello", { name: name || role }));
+      app.go(then?.name && then.name !== "staff" ? then.name : "menu", then?.params ?? {}, true);
+    } catch (error) {
+      pin = "";
+      show();
+      feel("bad");
+      if (error instanceof api.GoneError) return;
+      told.textContent = t(error.status === 429 || error.kind === "busy" ? "staff.locked" : "staff.wrong");
+    }
+  }
+  const key = (digit) => h("button", { type: "button", class: "key", onclick: () => press(digit) }, digit);
+  const typed = (event) => {
+    if (/^\d$/.test(event.key)) press(event.key);
+    else if (event.key === "Backspace") { pin = pin.slice(0, -1); show(); }
+    else if (event.key === "Enter" && !event.target.closest("button")) enter();
+  };
+  const pad = h("div", { class: "pad" }, ["1", "2", "3", "4", "5", "6", "7", "8", "9"].map(key),
+    round("key plain", "erase", t("staff.delete"), () => { pin = pin.slice(0, -1); show(); }), key("0"),
+    round("key primary", "next", t("staff.in"), enter));
+  const out = () => api.post("logout", {}).catch(() => {}).then(() => app.meet()).then(() => app.go("find", {}, true)).catch(() => {});
+  const inside = app.me.role !== "customer" && app.me.needs_pin;
+  const element = h("section", { class: "page staff" }, h("h1", {}, t(inside ? "staff.title" : "staff.pin")),
+    why && h("p", { class: "lead" }, icon("lock"), why),
+    inside ? [h("p", { class: "lead" }, t("staff.hello", { name: app.me.name || app.me.role })), button("primary", "person", t("staff.out"), out)]
+      : [dots, told, pad]);
+  show();
+  return {
+    element, layout: "page",
+    enter() { document.addEventListener("keydown", typed); },
+    leave() { document.removeEventListener("keydown", typed); },
+    scanned(code) { if (/^\d+$/.test(code)) { pin = code.slice(0, MOST); enter(); } }, // a badge with a barcode
+  };
+}

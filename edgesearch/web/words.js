@@ -1,0 +1,130 @@
+// Search by words, with filters; and what was understood, to be changed.
+
+import * as api from "./api.js";
+import { button, h, icon } from "./dom.js";
+import { money, t } from "./i18n.js";
+import { small } from "./product.js";
+
+const MOST = 24;
+const CHOICES = { category: ["words.kind", "categories"], brand: ["words.brand", "brands"], colour: ["words.colour", "colours"] };
+
+/** Filters as a where expression. */
+function where(filter) {
+  const parts = Object.keys(CHOICES).filter((name) => filter[name]).map((name) => api.is(name, filter[name]));
+  if (filter.price !== undefined) parts.push(`price<=${filter.price}`);
+  if (filter.stock) parts.push("stock>0");
+  return parts.join(" and ");
+}
+
+/** The filters as fields; told of each change. */
+function filters(app, changed) {
+  const { asked, facets } = app;
+  const set = (name, value) => {
+    if (value === "" || value === false || value === undefined) delete asked.filter[name];
+    else asked.filter[name] = value;
+    changed();
+  };
+  const choices = Object.entries(CHOICES).filter(([, [, list]]) => facets[list]?.length > 1).map(([name, [label, list]]) =>
+    h("label", { class: "choice" }, h("span", {}, t(label)), h("select", { onchange: (event) => set(name, event.target.value) },
+      h("option", { value: "" }, t("words.any")),
+      facets[list].map((value) => h("option", { value, selected: asked.filter[name] === value }, value)))));
+  const { low, high } = facets.price ?? {};
+  if (high > low) {
+    const most = Math.ceil(high);
+    const words = (value) => (value >= most ? t("words.price.any") : t("words.price", { price: money(value, facets.currency) }));
+    const value = asked.filter.price ?? most;
+    const said = h("span", {}, words(value));
+    const slide = h("input", { type: "range", min: Math.floor(low), max: most, step: most > 20 ? 1 : 0.5, value: String(value), "aria-valuetext": words(value),
+      oninput: () => { said.textContent = words(Number(slide.value)); slide.setAttribute("aria-valuetext", said.textContent); },
+      onchange: () => set("price", Number(slide.value) >= most ? undefined : Number(slide.value)) });
+    choices.push(h("label", { class: "choice" }, said, slide));
+  }
+  if (facets.has_stock) {
+    choices.push(h("label", { class: "choice check" }, h("input", { type: "checkbox", checked: Boolean(asked.filter.stock), onchange: (event) => set("stock", event.target.checked) }),
+      h("span", {}, t("words.stock"))));
+  }
+  return choices;
+}
+
+export function words(app, { lost = false } = {}) {
+  const { asked } = app;
+  const input = h("input", { type: "search", id: "words", value: asked.text, placeholder: t("words.place"), enterkeyhint: "search", maxlength: "300", autocomplete: "off" });
+  const results = h("div", { class: "results" });
+  const chosen = h("div", { class: "filters", role: "group", "aria-label": t("words.filters") });
+  const tail = h("div", { class: "row" });
+  const element = h("section", { class: "page words" },
+    h("h1", {}, t(lost ? "words.lost" : "words.title")), lost && h("p", { class: "lead" }, t("words.lost.help")),
+    h("form", { class: "search", role: "search", onsubmit: (event) => { event.preventDefault(); run(); } },
+      h("label", { class: "quiet-visually", htmlFor: "words" }, t("words.label")), input,
+      h("button", { type: "submit", class: "button primary" }, icon("search"), h("span", {}, t("words.go")))),
+    chosen, results, tail);
+
+  function redraw() {
+    chosen.replaceChildren(...filters(app, () => { app.filter = app.filter && where(asked.filter); tails(); run(); }));
+    tails();
+  }
+  function tails() {
+    const filtered = Object.keys(asked.filter).length > 0;
+    tail.replaceChildren(...[
+      filtered && button("", "close", t("words.clear"), () => { asked.filter = {}; app.filter = ""; redraw(); run(); }),
+      filtered && button("", "camera", t("words.camera"), () => { app.filter = where(asked.filter); app.go("find"); }),
+      lost && app.health.can_teach && button("quiet-button", "teach", t("words.staff"), () => (app.isStaff ? app.go("teach", app.lost)
+        : app.go("staff", { why: t("staff.need"), then: { name: "teach", params: app.lost } }))),
+    ].filter(Boolean));
+  }
+
+  let turn = 0;
+  async function run() {
+    const mine = ++turn;
+    asked.text = input.value.trim();
+    const filter = where(asked.filter);
+    if (!asked.text && !filter) return browse();
+    results.setAttribute("aria-busy", "true");
+    try {
+      const found = await api.get("search", { text: asked.text, where: filter, k: MOST });
+      if (mine === turn) show(found);
+    } catch (error) {
+      if (mine !== turn) return undefined;
+      if (error.kind !== "QueryError") return app.failed(error);
+      nothing(error.message);
+    } finally {
+      results.removeAttribute("aria-busy");
+    }
+    return undefined;
+  }
+
+  function nothing(told) {
+    results.replaceChildren(h("p", { class: "lead" }, t("words.none")), app.isStaff ? h("p", { class: "quiet" }, told) : "");
+    app.say(t("words.none"));
+  }
+
+  function show({ matches, understood }) {
+    if (!matches.length) return nothing("");
+    const said = t("words.found", { n: matches.length });
+    results.replaceChildren(
+      asked.text && understood?.where ? h("p", { class: "understood" }, `${t("words.understood")}: `, h("button", { type: "button", class: "chip on", onclick: () => correct(understood) },
+        [understood.words, understood.where].filter(Boolean).join(" · "), icon("edit"))) : "",
+      h("p", { class: "quiet" }, said, matches.length === MOST ? ` · ${t("words.most", { n: MOST })}` : ""),
+      h("ul", { class: "tiles grid" }, matches.map((match) => small(match, () => app.go("product", { sku: match.sku, match })))));
+    app.say(said);
+    return undefined;
+  }
+
+  /** What was understood goes into the field, in the language of filters, to be changed. */
+  function correct(understood) {
+    input.value = [understood.words, understood.where].filter(Boolean).join(" ");
+    input.focus();
+  }
+
+  /** Nothing is asked: the kinds there are. */
+  function browse() {
+    const kinds = app.facets.categories ?? [];
+    results.replaceChildren(kinds.length ? h("section", {}, h("h2", {}, t("words.browse")), h("div", { class: "chips" }, kinds.map((kind) =>
+      h("button", { type: "button", class: "chip", onclick: () => { asked.filter = { category: kind }; redraw(); run(); } }, kind)))) : "");
+  }
+
+  const guess = lost && app.lost?.answer?.guesses?.category?.value;
+  if (guess && !asked.text && app.facets.categories?.includes(guess)) asked.filter = { category: guess };
+  redraw();
+  return { element, layout: "page", enter: run };
+}
