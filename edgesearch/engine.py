@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from .compare import compare
 from .comparison import Comparison
 from .errors import CatalogError, DeviceError
 from .explain import explained
-from .gallery import Beside, Gallery, merged
+from .gallery import Beside, Found, Gallery, merged
 from .image import Photo
 from .overlay import Event, Overlay
 from .profile import Profile
@@ -28,6 +29,7 @@ from .settings import DEFAULT, ONE_LOOK, Settings
 from .similar import Wanted, similar
 from .slots import Slots, open_bundle
 from .stream import FRAMES, Stream
+from .table import facets
 from .taste import Taste
 
 MOST_PHOTOS = 5  # of one enrolment
@@ -174,6 +176,18 @@ class Store:
     def named(self, skus: Collection[str]) -> dict[str, Match]:
         """Those of these products that can be found, by SKU, each as its first reference picture finds it."""
         return self._now().named(skus)
+
+    def references(self, sku: str) -> tuple[Match, ...]:
+        """A product as each of its reference pictures finds it, for `picture`; raises CatalogError: there is none."""
+        gallery = self._now()
+        found = gallery.matches([Found(row, 1.0) for row in gallery.rows_of(sku)])
+        if not found:
+            raise CatalogError(f"{sku}: no product of that SKU is here; check it.")
+        return found
+
+    def facets(self) -> dict[str, Any]:
+        """By what the products that can be found may be told apart: JSON-able, as `table.facets` says."""
+        return facets(self._now().table)
 
     def products(self, skus: Collection[str] | None = None) -> dict[str, Product]:
         """What is known of these products, by SKU, None for all; those that are not here are left out."""

@@ -37,6 +37,10 @@ class Stream:
             self._seen.append(seen)
             return searching.answered(gallery, self._seen, self._k)
 
+    def __len__(self) -> int:
+        """How many frames answer by now."""
+        return len(self._seen)
+
     def clear(self) -> None:
         """Begin anew: something else is shown."""
         self._seen.clear()
