@@ -3,11 +3,19 @@
 import contextlib
 import os
 import shutil
+import socket
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import uvicorn
 from PIL import Image, ImageFilter
 from playwright.sync_api import Browser, Playwright
+
+import edgesearch
+from edgesearch.server.app import create_app
+from edgesearch.server.served import Served
 
 LANDSCAPE, PORTRAIT = (1280, 960), (960, 1280)  # of a camera; that of a phone turns with it
 FRAMES = 10  # of a photo; a file of one would be played too fast to be told from a broken camera
@@ -66,3 +74,21 @@ def browser(playwright: Playwright, filmed: Path | None, *, denied: bool = False
         yield started
     finally:
         started.close()
+
+
+@contextlib.contextmanager
+def serving(device: Path, port: int = 0) -> Iterator[str]:
+    """The address at which `edgesearch serve` answers, in this process; port: 0 for any that is free."""
+    served = Served(edgesearch.open(device), device)
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        config = uvicorn.Config(create_app(served), log_level="error", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        finally:
+            server.should_exit = True
+            thread.join()

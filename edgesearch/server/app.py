@@ -70,6 +70,7 @@ async def health(served: Shared) -> dict[str, Any]:
         "catalogue": running,
         "can_teach": served.store.overlay is not None,
         "can_read_barcodes": barcode.can_read(),
+        "languages": sorted(path.stem for path in (WEB / "i18n").glob("*.json")),
     }
 
 

@@ -44,8 +44,8 @@ class Guard:
                 answered = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     answered.setdefault(name, value)
-                if scope["path"].startswith("/v1/"):
-                    answered.setdefault("Cache-Control", "no-store")
+                # what was asked is kept nowhere; the page is asked for again, by its ETag, so that none is outdated
+                answered.setdefault("Cache-Control", "no-store" if scope["path"].startswith("/v1/") else "no-cache")
             await send(message)
 
         if refused := self._refused(headers):

@@ -15,7 +15,7 @@ const TIMEOUT_MS = 15000;
 const MOST_WAIT_S = 5;
 const listeners = { gone: () => {}, back: () => {}, busy: () => {}, login: () => {} };
 
-/** Be told: gone, back, busy (seconds), login (a session ended). */
+/** Be told: gone, back, busy, login (a session ended). */
 export const on = (name, listener) => { listeners[name] = listener; };
 
 function address(path, query) {
@@ -50,9 +50,12 @@ async function once(method, path, { query, body, json, signal } = {}) {
 async function refused(response) {
   const told = await response.json().catch(() => ({}));
   const { kind = `HTTP ${response.status}`, message = response.statusText } = told.error ?? {};
-  const afterS = Math.min(MOST_WAIT_S, Number(response.headers.get("Retry-After")) || 1);
+  const afterS = Number(response.headers.get("Retry-After")) || 0;
   return new ApiError(response.status, response.status === 429 ? "busy" : kind, message, afterS);
 }
+
+/** How long to wait before asking a busy server again. */
+export const waitMs = (error) => 1000 * Math.min(MOST_WAIT_S, error.afterS || 1);
 
 /** Ask; where the server is busy wait as it says, and ask again, `patience` times. */
 export async function ask(method, path, given = {}, patience = 3) {
@@ -62,8 +65,8 @@ export async function ask(method, path, given = {}, patience = 3) {
     } catch (error) {
       if (error.status === 401 || (error.status === 403 && method !== "GET")) listeners.login();
       if (error.kind !== "busy" || patience-- <= 0) throw error;
-      listeners.busy(error.afterS);
-      await new Promise((resolve) => setTimeout(resolve, error.afterS * 1000));
+      listeners.busy();
+      await new Promise((resolve) => setTimeout(resolve, waitMs(error)));
     }
   }
 }

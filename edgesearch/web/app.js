@@ -40,7 +40,7 @@ class App {
   }
 
   get isStaff() {
-    return !this.me.needs_pin || this.me.role !== "customer";
+    return !this.me.needs_pin || ["staff", "manager"].includes(this.me.role);
   }
 
   /** Show a view; params: what it is told; replace: do not go back to the one that is shown now. */
@@ -175,7 +175,7 @@ class App {
 
   /** As it was when the shop opened: for the next person at a kiosk. */
   async anew() {
-    if (this.me.needs_pin && this.me.role !== "customer") await api.post("logout", {}).catch(() => {});
+    if (this.me.needs_pin && this.isStaff) await api.post("logout", {}).catch(() => {});
     this.asked = { text: "", filter: {} };
     this.filter = "";
     this.answered = null;
@@ -199,7 +199,11 @@ const kept = (params) => JSON.parse(JSON.stringify(params, (key, value) => (valu
 /** What the address says is wanted. */
 function linked() {
   const [name, sku] = location.hash.slice(1).split("/");
-  return { name: name || "find", params: sku ? { sku: decodeURIComponent(sku) } : {} };
+  try {
+    return { name: name || "find", params: sku ? { sku: decodeURIComponent(sku) } : {} };
+  } catch {
+    return { name: "find", params: {} }; // not an address of ours
+  }
 }
 
 const app = new App();
@@ -237,7 +241,8 @@ async function begin() {
   if (!history.state) history.replaceState({ ...linked(), depth: 0 }, "");
   new Idle(app).begin();
   const { state } = history;
-  app.show(state.name, state.params);
+  if (app.me.role === null) app.show("staff", { why: t("staff.need"), then: state }); // here everybody logs in
+  else app.show(state.name, state.params);
   if (met !== true && !(met instanceof api.GoneError)) app.covers.noCatalogue();
   else if (pref("kiosk") && met === true) app.covers.attract();
   onPower((low) => {

@@ -13,7 +13,7 @@ function mark() {
 /** Draw it for the view that is shown. */
 export function bar(app, view) {
   const others = Object.keys(LANGUAGES).filter((code) => code !== spoken());
-  const isStaff = app.me.needs_pin && app.me.role !== "customer";
+  const isStaff = app.me.needs_pin && app.isStaff;
   const parts = [
     view === "find" ? mark() : round("plain", "back", t("bar.back"), () => app.back()),
     h("p", { class: "bar-name" }, app.name),

@@ -29,7 +29,7 @@ export function staff(app, { why = "", then = null }) {
       show();
       feel("bad");
       if (error instanceof api.GoneError) return;
-      told.textContent = t(error.status === 429 || error.kind === "busy" ? "staff.locked" : "staff.wrong");
+      told.textContent = t(error.afterS ? "staff.locked" : "staff.wrong");
     }
   }
   const key = (digit) => h("button", { type: "button", class: "key", onclick: () => press(digit) }, digit);
@@ -42,7 +42,7 @@ export function staff(app, { why = "", then = null }) {
     round("key plain", "erase", t("staff.delete"), () => { pin = pin.slice(0, -1); show(); }), key("0"),
     round("key primary", "next", t("staff.in"), enter));
   const out = () => api.post("logout", {}).catch(() => {}).then(() => app.meet()).then(() => app.go("find", {}, true)).catch(() => {});
-  const inside = app.me.role !== "customer" && app.me.needs_pin;
+  const inside = app.me.needs_pin && app.isStaff;
   const element = h("section", { class: "page staff" }, h("h1", {}, t(inside ? "staff.title" : "staff.pin")),
     why && h("p", { class: "lead" }, icon("lock"), why),
     inside ? [h("p", { class: "lead" }, t("staff.hello", { name: app.me.name || app.me.role })), button("primary", "person", t("staff.out"), out)]

@@ -25,7 +25,7 @@ self.addEventListener("fetch", (event) => {
 async function shell(request) {
   const cache = await caches.open(CACHE);
   try {
-    const response = await fetch(request, { signal: AbortSignal.timeout(PATIENCE_MS) });
+    const response = await fetch(request, { cache: "no-cache", signal: AbortSignal.timeout(PATIENCE_MS) });
     if (response.ok) await cache.put(request.mode === "navigate" ? "./" : request, response.clone());
     return response;
   } catch (error) {

@@ -47,7 +47,7 @@ export class Watcher {
       if (this.app.camera.running && !document.hidden) await this.#look(signal);
     } catch (error) {
       if (signal.aborted) return;
-      if (error.kind === "busy") wait = error.afterS * 1000;
+      if (error.kind === "busy") wait = api.waitMs(error);
       else if (!(error instanceof api.ApiError || error instanceof api.GoneError)) throw error;
       else wait = 1000;
     } finally {

@@ -1,0 +1,143 @@
+"""Make pictures of every screen of the page, for people to look at.
+
+tools/screens [--out build/screens] [--only match] [--all]
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from browsing import LANDSCAPE, PORTRAIT, browser, film, serving
+from PIL import Image, ImageDraw, ImageFont
+from pictures import write_catalogue
+from playwright.sync_api import Playwright, sync_playwright
+from scenes import SCENES, visit
+from tqdm import tqdm
+
+import edgesearch
+
+ICON = Path(edgesearch.__file__).parent / "web" / "icons"
+COLUMNS, CELL, NAME = 6, 380, 26  # of a sheet, px
+
+
+@dataclass(frozen=True)
+class Format:
+    """A screen: px of CSS, and how many of its own each has."""
+
+    width: int
+    height: int
+    scale: float = 1.0
+    touch: bool = False
+
+
+FORMATS = {
+    "phone": Format(390, 844, 2, touch=True),
+    "kiosk": Format(1080, 1920, touch=True),
+    "desktop": Format(1280, 800),
+    "4k": Format(3840, 2160),
+    "small": Format(320, 568, touch=True),
+    "wide": Format(740, 360, touch=True),
+}
+DRESSES = [("en", "dark"), ("zh", "bright"), ("en", "bright"), ("zh", "dark")]
+
+
+def main() -> int:
+    """Make them; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="tools/screens", description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("build/screens"), help="folder to write to (build/screens)")
+    parser.add_argument("--shop", type=Path, help="a drawn shop (default: draw one)")
+    parser.add_argument("--only", action="append", choices=list(SCENES), help="this screen")
+    parser.add_argument("--format", action="append", choices=list(FORMATS), help="this format")
+    parser.add_argument("--all", action="store_true", help="each in both languages and themes, not in turn")
+    parser.add_argument("--icons", action="store_true", help="draw the icons of the page again, and nothing else")
+    options = parser.parse_args()
+    try:
+        with sync_playwright() as playwright:
+            if options.icons:
+                icons(playwright)
+            else:
+                screens(playwright, options)
+    except (edgesearch.EdgeSearchError, OSError) as error:
+        print(f"tools/screens: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def icons(playwright: Playwright) -> None:
+    """From the drawing, in the sizes that phones ask for."""
+    with browser(playwright, None) as opened:
+        for size in (192, 512):
+            page = opened.new_page(viewport={"width": size, "height": size})
+            page.goto((ICON / "icon.svg").as_uri())
+            page.screenshot(path=ICON / f"icon-{size}.png")
+
+
+def screens(playwright: Playwright, options: argparse.Namespace) -> None:
+    """One PNG each, and a sheet of each format."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shop = options.shop or folder / "shop"
+        if options.shop is None:
+            write_catalogue(shop, products=60, unknown=2, photos=1, seed=0)
+        edgesearch.build(shop / "catalogue.csv", folder / "shop.edge")
+        edgesearch.install(folder / "shop.edge", folder / "device")
+        photo = shop / "photos" / "P000001-1.jpg"
+        with serving(folder / "device") as address:
+            for format_ in options.format or FORMATS:
+                _format(playwright, options, format_, address, photo, folder)
+
+
+def _format(
+    playwright: Playwright, options: argparse.Namespace, name: str, address: str, photo: Path, folder: Path
+) -> None:
+    screen = FORMATS[name]
+    size = PORTRAIT if screen.height > screen.width and screen.touch else LANDSCAPE
+    filmed = film([photo], folder / f"{name}.mjpeg", size)
+    made = []
+    with browser(playwright, filmed) as opened:
+        for scene, (lang, theme) in tqdm(list(_wanted(options)), desc=name, disable=None):
+            visitor = visit(
+                opened, address, photo, query=f"lang={lang}&theme={theme}", has_touch=screen.touch,
+                viewport={"width": screen.width, "height": screen.height}, device_scale_factor=screen.scale,
+            )  # fmt: skip
+            path = options.out / f"{name}-{scene}-{lang}-{theme}.png"
+            try:
+                SCENES[scene](visitor)
+                visitor.settled()
+                visitor.page.screenshot(path=path)
+                made.append(path)
+            except Exception as error:
+                print(f"{name} {scene}: {error}", file=sys.stderr)
+            visitor.page.context.close()
+    _sheet(made, options.out / f"sheet-{name}.png")
+    print(f"{options.out}: {len(made)} screens of {name}, and sheet-{name}.png")
+
+
+def _wanted(options: argparse.Namespace) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Each screen in turn in the languages and themes, or in all of them."""
+    for number, scene in enumerate(options.only or SCENES):
+        for dress in DRESSES if options.all else [DRESSES[number % len(DRESSES)]]:
+            yield scene, dress
+
+
+def _sheet(paths: list[Path], out: Path) -> None:
+    if not paths:
+        return
+    pictures = [Image.open(path).convert("RGB") for path in paths]
+    for picture in pictures:
+        picture.thumbnail((CELL, 2 * CELL))
+    height = max(picture.height for picture in pictures) + NAME
+    sheet = Image.new("RGB", (CELL * COLUMNS, height * -(-len(paths) // COLUMNS)), (128, 128, 128))
+    for number, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
+        left, top = CELL * (number % COLUMNS), height * (number // COLUMNS)
+        sheet.paste(picture, (left + (CELL - picture.width) // 2, top + NAME))
+        ImageDraw.Draw(sheet).text((left + 6, top + 4), path.stem, (255, 255, 255), ImageFont.load_default(16))
+    sheet.save(out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
