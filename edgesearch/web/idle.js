@@ -5,7 +5,6 @@ import { t } from "./i18n.js";
 import { pref } from "./prefs.js";
 
 const ASK_S = 20; // before a kiosk begins anew: time enough to say that one is there
-const REST_S = 120; // until the camera of a handheld rests
 const ACTS = ["pointerdown", "keydown", "wheel", "touchmove", "input"];
 
 export class Idle {
@@ -30,7 +29,7 @@ export class Idle {
     const idleS = (performance.now() - this.at) / 1000;
     const limit = pref("kiosk");
     if (limit) return this.#kiosk(limit - idleS);
-    if (idleS > REST_S && this.app.camera.running) this.app.covers.rest();
+    if (idleS > pref("rest") && this.app.camera.running) this.app.covers.rest();
     return undefined;
   }
 

@@ -11,11 +11,12 @@ function read() {
   }
 }
 
-const DEFAULTS = { lang: null, theme: "auto", text: "normal", sound: true, kiosk: 0, camera: null, count: null };
+const DEFAULTS = { lang: null, theme: "auto", text: "normal", sound: true, kiosk: 0, rest: 120, camera: null, count: null };
 const values = { ...DEFAULTS, ...read() };
 if (asked.has("lang")) values.lang = asked.get("lang");
 if (asked.has("theme")) values.theme = asked.get("theme");
 if (asked.has("kiosk")) values.kiosk = Math.min(3600, Number(asked.get("kiosk")) || 60); // seconds; ?kiosk alone: 60
+if (asked.has("rest")) values.rest = Math.max(5, Number(asked.get("rest")) || 120); // seconds until the camera rests
 
 /** A preference by its name. */
 export const pref = (name) => values[name];

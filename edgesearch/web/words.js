@@ -51,23 +51,26 @@ export function words(app, { lost = false } = {}) {
   const input = h("input", { type: "search", id: "words", value: asked.text, placeholder: t("words.place"), enterkeyhint: "search", maxlength: "300", autocomplete: "off" });
   const results = h("div", { class: "results" });
   const chosen = h("div", { class: "filters", role: "group", "aria-label": t("words.filters") });
+  const number = h("span");
+  const box = h("details", { class: "filter-box", open: matchMedia("(min-width: 48rem)").matches }, h("summary", {}, icon("filter"), h("span", {}, t("words.filters")), number), chosen);
   const tail = h("div", { class: "row" });
   const element = h("section", { class: "page words" },
     h("h1", {}, t(lost ? "words.lost" : "words.title")), lost && h("p", { class: "lead" }, t("words.lost.help")),
     h("form", { class: "search", role: "search", onsubmit: (event) => { event.preventDefault(); run(); } },
       h("label", { class: "quiet-visually", htmlFor: "words" }, t("words.label")), input,
-      h("button", { type: "submit", class: "button primary" }, icon("search"), h("span", {}, t("words.go")))),
-    chosen, results, tail);
+      h("button", { type: "submit", class: "round primary", "aria-label": t("words.go") }, icon("search"))),
+    box, results, tail);
 
   function redraw() {
     chosen.replaceChildren(...filters(app, () => { app.filter = app.filter && where(asked.filter); tails(); run(); }));
     tails();
   }
   function tails() {
-    const filtered = Object.keys(asked.filter).length > 0;
+    const filtered = Object.keys(asked.filter).length;
+    number.textContent = filtered ? `· ${filtered}` : "";
     tail.replaceChildren(...[
-      filtered && button("", "close", t("words.clear"), () => { asked.filter = {}; app.filter = ""; redraw(); run(); }),
-      filtered && button("", "camera", t("words.camera"), () => { app.filter = where(asked.filter); app.go("find"); }),
+      filtered > 0 && button("", "close", t("words.clear"), () => { asked.filter = {}; app.filter = ""; redraw(); run(); }),
+      filtered > 0 && button("", "camera", t("words.camera"), () => { app.filter = where(asked.filter); app.go("find"); }),
       lost && app.health.can_teach && button("quiet-button", "teach", t("words.staff"), () => (app.isStaff ? app.go("teach", app.lost)
         : app.go("staff", { why: t("staff.need"), then: { name: "teach", params: app.lost } }))),
     ].filter(Boolean));
