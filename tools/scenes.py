@@ -24,7 +24,9 @@ CHANGES = """(path, change) => {
     return new Response(JSON.stringify(told), { headers: { "Content-Type": "application/json" } });
   };
 }"""
-LOW_BATTERY = """navigator.getBattery = async () => Object.assign(new EventTarget(), { charging: false, level: 0.1 });"""
+LOW_BATTERY = (
+    """navigator.getBattery = async () => Object.assign(new EventTarget(), { charging: false, level: 0.1 });"""
+)
 
 
 @dataclass
@@ -291,9 +293,7 @@ def _catalogue(v: Visit) -> None:
 def _busy(v: Visit) -> None:
     error = {"error": {"kind": "BusyError", "message": "20 requests wait already; ask again in a second."}}
     v.open("words")
-    v.page.route(
-        "**/v1/search*", lambda route: route.fulfill(status=429, headers={"Retry-After": "3"}, json=error)
-    )
+    v.page.route("**/v1/search*", lambda route: route.fulfill(status=429, headers={"Retry-After": "3"}, json=error))
     v.page.fill("#words", "mug")
     v.page.keyboard.press("Enter")
     v.sees(".toast")

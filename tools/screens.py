@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from browsing import LANDSCAPE, PORTRAIT, browser, film, serving
-from PIL import Image, ImageDraw, ImageFont
 from pictures import write_catalogue
+from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Playwright, sync_playwright
 from scenes import SCENES, visit
 from tqdm import tqdm

@@ -10,6 +10,7 @@ import { Idle } from "./idle.js";
 import { onPower } from "./power.js";
 import { dress, pref, prefer } from "./prefs.js";
 import { bar } from "./bar.js";
+import { linked, listen } from "./around.js";
 import { Stage } from "./stage.js";
 import { answer } from "./answer.js";
 import { count } from "./count.js";
@@ -19,7 +20,6 @@ import { product } from "./product.js";
 import { staff } from "./staff.js";
 import { teach } from "./teach.js";
 import { words } from "./words.js";
-import { onScan } from "./wedge.js";
 
 const VIEWS = { find, answer, words, product, count, teach, staff, menu };
 const $ = (id) => document.getElementById(id);
@@ -196,44 +196,11 @@ class App {
 /** What a browser keeps of params: what can be read back after a reload. */
 const kept = (params) => JSON.parse(JSON.stringify(params, (key, value) => (value instanceof Blob ? undefined : value)));
 
-/** What the address says is wanted. */
-function linked() {
-  const [name, sku] = location.hash.slice(1).split("/");
-  try {
-    return { name: name || "find", params: sku ? { sku: decodeURIComponent(sku) } : {} };
-  } catch {
-    return { name: "find", params: {} }; // not an address of ours
-  }
-}
-
 const app = new App();
-
-function listen() {
-  addEventListener("popstate", ({ state }) => {
-    const { name, params } = state ?? linked();
-    app.show(name, params);
-  });
-  addEventListener("dragover", (event) => event.preventDefault());
-  addEventListener("drop", (event) => {
-    event.preventDefault();
-    const [file] = event.dataTransfer?.files ?? [];
-    if (file?.type.startsWith("image/")) app.given(file);
-  });
-  addEventListener("paste", (event) => {
-    const [file] = event.clipboardData?.files ?? [];
-    if (file?.type.startsWith("image/")) app.given(file);
-  });
-  addEventListener("beforeinstallprompt", (event) => { event.preventDefault(); app.install = event; });
-  api.on("gone", () => app.covers.gone());
-  api.on("back", () => app.covers.back());
-  api.on("busy", () => app.toast(t("trouble.busy")));
-  api.on("login", () => { if (app.me.needs_pin) app.me = { ...app.me, role: "customer" }; });
-  onScan((code) => app.scanned(code));
-}
 
 async function begin() {
   dress();
-  listen();
+  listen(app);
   const words = speak(choose(pref("lang")));
   const there = app.meet().catch((error) => error); // at the same time
   await words;

@@ -3,7 +3,7 @@
 
 const CACHE = "edgesearch-shell";
 const SHELL = [
-  "./", "style.css", "views.css", "app.js", "answer.js", "api.js", "bar.js", "camera.js", "count.js", "cover.js", "dom.js", "feel.js", "find.js",
+  "./", "style.css", "views.css", "app.js", "answer.js", "api.js", "around.js", "bar.js", "camera.js", "count.js", "cover.js", "dom.js", "feel.js", "find.js",
   "i18n.js", "idle.js", "menu.js", "power.js", "prefs.js", "product.js", "staff.js", "stage.js", "teach.js", "watch.js", "wedge.js", "words.js",
   "i18n/en.json", "i18n/zh.json", "manifest.webmanifest", "icons/icon.svg", "icons/icon-192.png", "icons/icon-512.png",
 ];
