@@ -1,17 +1,20 @@
 """Several photos, a camera's frames, and what an unknown product seems to be."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import edgesearch
-from edgesearch import ImageError, Store
-from edgesearch.answer import Guess, Match
+from edgesearch import ImageError, Store, searching
+from edgesearch.answer import Answer, Guess, Match
 from edgesearch.catalog import Product
+from edgesearch.gallery import Gallery
 from edgesearch.image import read
-from edgesearch.searching import _guess
+from edgesearch.searching import Glimpse, _guess
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,32 @@ def test_another_scene_begins_anew(store: Store, photos: list[Path]) -> None:
     assert stream.add(photos[0]).photo == str(photos[0])
     with pytest.raises(ValueError, match="frames is 0"):
         store.stream(frames=0)
+
+
+def test_a_frame_tells_its_own_time(store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    look = searching.glimpse
+    took = dict.fromkeys(("image", "embed", "index", "decision"), 5.0)
+    monkeypatch.setattr(searching, "glimpse", lambda *asked: replace(look(*asked), elapsed_ms=took))
+    stream = store.stream()
+    for _ in range(3):
+        assert stream.add(photos[0]).elapsed_ms["embed"] == 5.0
+
+
+def test_clearing_waits_for_the_frame_that_is_looked_at(
+    store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, answered = store.stream(), searching.answered
+    other = threading.Thread(target=stream.clear)
+
+    def slowly(gallery: Gallery, seen: Collection[Glimpse], k: int) -> Answer:
+        other.start()
+        other.join(0.2)
+        assert len(seen) == 1
+        return answered(gallery, [*seen], k)
+
+    monkeypatch.setattr(searching, "answered", slowly)
+    stream.add(photos[0])
+    other.join()
 
 
 def test_a_shaken_frame_does_not_decide(store: Store, photos: list[Path]) -> None:
