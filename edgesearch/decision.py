@@ -86,7 +86,10 @@ class Calibration:
         """Raises KeyError, TypeError or ValueError on anything else than a `to_dict`, of this version or the first."""
         if "threshold" in table:  # of cosines
             return ONE_PICTURE
-        return cls(**{name: float(table[name]) for name in cls.__dataclass_fields__})
+        read = {name: float(table[name]) for name in cls.__dataclass_fields__}
+        if not np.isfinite([*read.values()]).all():
+            raise ValueError(f"calibration {table}: not all finite numbers")
+        return cls(**read)
 
 
 def worths(evidence: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:

@@ -53,7 +53,7 @@ def test_evidence_beyond_all_measure_is_no_nan() -> None:
 
 def test_calibration_survives_json() -> None:
     assert Calibration.from_dict(ONE_PICTURE.to_dict()) == ONE_PICTURE
-    for table in ({}, {**ONE_PICTURE.to_dict(), "lead": "wide"}):
+    for table in ({}, {**ONE_PICTURE.to_dict(), "lead": "wide"}, {**ONE_PICTURE.to_dict(), "accept": float("nan")}):
         with pytest.raises((KeyError, ValueError)):
             Calibration.from_dict(table)
 
