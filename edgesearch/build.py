@@ -97,6 +97,7 @@ def build(
     entries, notes = exchange.merge(catalog.read_csv(catalogue), map(Path, merge))
     if not entries:
         raise CatalogError(f"{catalogue}: all its products are removed by what is merged; nothing was built.")
+    catalog.check_queries(photos, {entry.product.sku for entry in entries}, catalogue)
     embedder = Embedder.open(model, precision, threads=os.cpu_count() or 1)
     known = _index(Path(like), embedder.space) if like else None
     with _staging(output) as stage:

@@ -22,8 +22,8 @@ import numpy as np
 
 from . import image, searching
 from .base import Base
+from .catalog import check_queries
 from .decision import LEAST_LEAD, ONE_PICTURE, SEVERAL_PICTURES, Calibration, crowd, in_terms
-from .errors import CatalogError
 from .gallery import Beside, Gallery
 from .views import cut_out, shelf_view
 
@@ -146,19 +146,14 @@ def measured(found: Calibration, asked: Sequence[Question], false_accepts: float
         found,
         false_accept_rate=float((strangers >= found.accept).mean()) if len(strangers) else 0.0,
         false_reject_rate=float((known < found.accept).mean()) if len(known) else 0.0,
-        questions=float(len(asked)),
+        questions=len(asked),
     )
 
 
 def given(base: Base, photos: Sequence[tuple[Path, str]]) -> Iterator[Shown]:
     """As photos are given, with their SKUs; raises CatalogError: one of those is not in the catalogue."""
     entered = base.catalog.named({sku for _, sku in photos if sku})
-    strange = sorted({sku for _, sku in photos if sku} - entered.keys())
-    if strange:
-        raise CatalogError(
-            f"{len(strange)} SKUs of the photos to calibrate with are not in the catalogue (the first: {strange[0]}); "
-            "correct them, or leave the cell empty for a product that is not in the catalogue."
-        )
+    check_queries(photos, entered, "the catalogue")
     for path, sku in photos:
         yield Shown(lambda path=path: base.embedder.read(path), entered[sku].number if sku else None)  # type: ignore[misc]
 

@@ -126,7 +126,7 @@ def test_photos_teach_it(shop: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "error", "says"),
-    [("x.jpg,NONE", CatalogError, "SKUs of the photos to calibrate"), ("x.jpg,", ImageError, "x.jpg")],
+    [("x.jpg,NONE", CatalogError, "1 SKU of the queries is not in"), ("x.jpg,", ImageError, "x.jpg")],
 )
 def test_photos_that_cannot_be_used_are_an_error(
     shop: Path, tmp_path: Path, line: str, error: type[Exception], says: str
