@@ -90,11 +90,15 @@ def _header(evaluation: Evaluation, name: str) -> Markup:
 
 def _lead(evaluation: Evaluation) -> Iterable[str]:
     """What there is to know, in two or three sentences."""
-    known, first = int(evaluation.known.sum()), int((evaluation.ranks == 1).sum())
+    known, right = int(evaluation.known.sum()), evaluation.ranks == 1
+    first, accepted = int(right.sum()), int((right & evaluation.accepted).sum())
     strangers = len(evaluation.asked) - known
     taken = int((evaluation.accepted & ~evaluation.known).sum())
     if known:
-        yield f"Asked {counted(known, 'photo')} of products that it has, it named the right one first in {first:,}. "
+        yield (
+            f"Asked {counted(known, 'photo')} of products that it has, it named the right one first in {first:,}, and "
+            f"was sure enough to accept it in {accepted:,}. "
+        )
     if strangers:
         yield f"Of {counted(strangers, 'photo')} of products that it lacks, it took {taken:,} for one that it has. "
     if evaluation.skipped:
@@ -155,7 +159,8 @@ def _card(store: Store) -> Iterable[Markup]:
 def _foot(evaluation: Evaluation, store: Store, command: str) -> Markup:
     settings, fast = store.settings, evaluation.fast
     one_look = settings.looks == ONE_LOOK if fast is None else fast
-    looks = "one look, no print" if one_look else "three looks and the print"
+    looks = "one look" if one_look else "three looks"
+    looks += ", no print" if one_look or store.base.local is None else " and the print"
     threads = counted(settings.threads, "thread")
     known = int(evaluation.known.sum())
     said = {
