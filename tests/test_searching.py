@@ -12,6 +12,7 @@ import edgesearch
 from edgesearch import ImageError, Store, searching
 from edgesearch.answer import Answer, Guess, Match
 from edgesearch.catalog import Product
+from edgesearch.cli import main
 from edgesearch.gallery import Gallery
 from edgesearch.image import read
 from edgesearch.searching import Glimpse, _guess
@@ -57,6 +58,14 @@ def test_a_bad_photo_among_several_is_an_error(store: Store, photos: list[Path],
     for count in (0, 17):
         with pytest.raises(ValueError, match=f"{count} photos of one product"):
             store.search([photos[0]] * count)
+
+
+@pytest.mark.parametrize("photos", [[], ["a.jpg"] * 17])
+def test_no_photos_together_or_too_many_are_wrong_usage(photos: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["search", "store.edge", *photos, "--together", "--text", "mug"])
+    assert ended.value.code == 2
+    assert "--together" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_filter_holds_for_all_photos(store: Store, photos: list[Path]) -> None:
