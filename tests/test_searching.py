@@ -51,6 +51,18 @@ def test_the_order_of_photos_changes_nothing(store: Store, photos: list[Path]) -
     assert one.known == pytest.approx(other.known)
 
 
+def test_products_that_no_photo_considers_follow_by_their_best_score(store: Store, photos: list[Path]) -> None:
+    gallery = store._now()
+    seen = [searching.glimpse(gallery, photo, 8, True, None) for photo in photos[:3]]
+    answer = searching.answered(gallery, [replace(one, evidence=one.evidence[:1]) for one in seen], 8)
+    rest = [match for match in answer.matches if match.probability == 0]
+    assert len(rest) >= 5
+    assert [match.score for match in rest] == sorted((match.score for match in rest), reverse=True)
+    for match in rest:
+        scores = [one.score for glimpse in seen for one in glimpse.found if gallery.matches([one])[0].sku == match.sku]
+        assert match.score == max(scores)
+
+
 def test_a_bad_photo_among_several_is_an_error(store: Store, photos: list[Path], tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"none")
     with pytest.raises(ImageError, match=r"bad\.jpg"):
