@@ -84,7 +84,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> "Calibration":
-        """Raises KeyError, TypeError or ValueError on anything else than a `to_dict`, of this version or the first."""
+        """Raises KeyError, TypeError, ValueError or OverflowError on no `to_dict`, of this version or the first."""
         if "threshold" in table:  # of cosines
             return ONE_PICTURE
         read = {name: float(table[name]) for name in cls.__dataclass_fields__}
