@@ -12,9 +12,14 @@ def replacing(path: Path, opener: Callable[[str, int], int] | None = None) -> It
     """A file to write, beside it first, then renamed into place: a reader sees the old or the new."""
     beside = path.with_name(f".{path.name}.new")
     with open(beside, "wb", opener=opener) as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            with contextlib.suppress(OSError):  # a full disk has no room for it
+                beside.unlink()
+            raise
     os.replace(beside, path)
     sync_folder(path.parent)
 

@@ -64,6 +64,8 @@ def _search(options: argparse.Namespace) -> int:
         options.refuse("--explain needs a photo")
     if options.together and (options.explain or not options.photo):
         options.refuse("--together needs photos, and explains none")
+    if options.together and len(options.photo) > engine.MOST_TOGETHER:
+        options.refuse(f"--together takes {engine.MOST_TOGETHER} photos at most, not {len(options.photo)}")
     status = 0
     drawn = _drawn(options.explain, options.photo) if options.explain else {}
     with engine.open(options.store) as store:
