@@ -283,8 +283,9 @@ class Gallery:
         wanted = set(products)
         known = self.base.catalog.rows_of([number for number in wanted if number < len(self.base.catalog)])
         known = known if self._shown is None else known[self._shown[known]]
-        own = enumerate(self._beside.pictures, self._first)
-        return [*known.tolist(), *(row for row, (*_, number) in own if number in wanted)]
+        own = zip(self._beside.pictures, self._own_shown.tolist(), strict=True)
+        taught = (row for row, ((*_, number), is_shown) in enumerate(own, self._first) if is_shown and number in wanted)
+        return [*known.tolist(), *taught]
 
     def _match(self, one: Found, entered: tuple[Product, Picture] | None) -> Match:
         changed = self._beside.products.get(self.owner(one.row))

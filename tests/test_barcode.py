@@ -163,6 +163,18 @@ def test_how_many_are_asked_for_does_not_change_what_a_label_is_held_against(tmp
 
 
 @needs_reader
+def test_a_label_of_what_is_filtered_out_is_no_match(shop: Path, tmp_path: Path) -> None:
+    edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL)
+    edgesearch.install(tmp_path / "x.edge", tmp_path / "device")
+    photo = labelled(shop / "photos" / "P000001-1.jpg", "4006381333931")
+    with edgesearch.open(tmp_path / "device") as store:
+        store.enrol("NEW", [shop / "photos" / "P000002-1.jpg"], name="New", price=1, barcode="4006381333931")
+        assert "NEW" in {one.sku for one in store.search(photo, where="price<2").matches}
+        store.edit("NEW", price=900)
+        assert "NEW" not in {one.sku for one in store.search(photo, where="price<500").matches}
+
+
+@needs_reader
 def test_barcodes_that_a_device_is_taught(shop: Path, tmp_path: Path) -> None:
     edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL)
     edgesearch.install(tmp_path / "x.edge", tmp_path / "device")
