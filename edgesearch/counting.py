@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import photos, stock
+from . import image, photos, stock
 from .answer import Answer
 from .engine import Store
 from .errors import CountError, EdgeSearchError, ImageError
@@ -106,15 +106,15 @@ class Count:
         """
         found, others = photos.find(given)
         own = {path.resolve() for path in (self.output, self.review, self._session.path)}
-        if strange := [path.name for path in others if path.resolve() not in own]:
-            self.notes.append(f"no photos by their names ({len(strange)}): {', '.join(strange[:5])}")
+        if strange := photos.passed_over([path for path in others if path.resolve() not in own]):
+            self.notes.append(strange)
         counts = self.counts
         for done, photo in enumerate(found, 1):
             seen, new = self._one(photo)
             counts[seen.sku] += new and seen.status == "counted"
             tell(Progress(seen, new, counts[seen.sku], done, len(found)))
         if self._again:
-            again = ", ".join(f"{name} is {known}" for name, known in self._again[:5])
+            again = ", ".join(f"{name} is {known}" for name, known in self._again[: photos.SHOWN])
             self.notes.append(f"the same photos under other names, counted once ({len(self._again)}): {again}")
 
     def undo(self) -> Seen:
@@ -147,9 +147,9 @@ class Count:
             file = photo.state()
             if known := self._session.of_file(photo.name, file):
                 return known, False
-            content = photos.content(photo)
-        except (ImageError, OSError) as error:
-            self._unread[photo.name] = Seen("", photo.name, (), "bad", why=str(error))
+            content = image.content(photo.path)
+        except ImageError as error:
+            self._unread[photo.name] = Seen("", photo.name, (), "bad", why=photo.why(error))
             return self._unread[photo.name], True
         identity = f"p{hashlib.sha256(content).hexdigest()[:ID_DIGITS]}"
         if known := self._session.seen.get(identity):
