@@ -77,8 +77,12 @@ def _files(folder: Path) -> list[Path]:
     def fail(error: OSError) -> None:
         raise CountError(f"{error.filename}: cannot be read ({error.strerror}); give a folder of photos.") from error
 
-    found = []
-    for parent, folders, names in os.walk(folder, onerror=fail):
+    found, been = [], set()
+    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        if (place := os.path.realpath(parent)) in been:  # a link leads to a folder above it, or twice to one
+            folders.clear()
+            continue
+        been.add(place)
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in names if not name.startswith(".")]
     return found

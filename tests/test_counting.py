@@ -372,10 +372,16 @@ def test_the_commands(shop: Path, shop_edge: Path, tmp_path: Path, capsys: pytes
     assert [row.split(",")[2] for row in output.read_text().splitlines()[1:]] == ["1", "1"]
 
 
-def test_photos_are_found_by_name(tmp_path: Path) -> None:
+def test_photos_are_found_by_name_and_through_links(tmp_path: Path) -> None:
+    tmp_path = tmp_path / "photos"
+    tmp_path.mkdir()
     for name in ("b.jpg", "a/c.png", "a/.x.jpg", "z.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "elsewhere").symlink_to(tmp_path.parent / "card")
+    (tmp_path.parent / "card").mkdir()
+    (tmp_path.parent / "card" / "d.jpg").write_text("")
     found, others = photos.find([tmp_path])
-    assert [one.name for one in found] == ["a/c.png", "b.jpg"]
+    assert [one.name for one in found] == ["a/c.png", "b.jpg", "elsewhere/d.jpg"]
     assert others == [tmp_path / "z.txt"]
