@@ -61,8 +61,9 @@ class Count:
         if output.suffix.lower() != ".csv":
             raise CountError(f"{output}: not the name of a list; expected one that ends in .csv.")
         self.output, self.review, session = output, output.with_suffix(".review.csv"), output.with_suffix(".session")
-        if output.exists() and not session.exists():
-            raise CountError(f"{output}: is there, and no count of it ({session.name}); give another output.")
+        for path in (output, self.review):
+            if path.exists() and not session.exists():
+                raise CountError(f"{path}: is there, and no count of it ({session.name}); give another output.")
         self._store, self._everything = store, everything
         self._search = functools.partial(store.search, k=CANDIDATES, fast=fast, barcodes=barcodes)
         self.notes: list[str] = []
@@ -133,12 +134,13 @@ class Count:
         Args:    photo: its name; sku: "-": nothing to count; "": it waits.
         Raises:  CountError: no photo of that name was seen, or no product has that SKU.
         """
-        named = [seen for seen in self._session.seen.values() if photo in (seen.photo, Path(seen.photo).name)]
+        seen = self._session.seen
+        named = [seen[photo]] if photo in seen else [one for one in seen.values() if one.photo == photo]
+        named = named or [one for one in seen.values() if Path(one.photo).name == photo]
         if len(named) != 1:
-            names = ", ".join(f"{seen.photo} ({seen.id})" for seen in named)
-            named = [seen for seen in self._session.seen.values() if seen.id == photo]
-            if not named:
-                raise CountError(f"{photo}: {names or 'no such photo was seen'}; give the name or id of one.")
+            names = ", ".join(f"{one.photo} ({one.id})" for one in named[: photos.SHOWN])
+            found = f"{len(named)} photos are called so: {names}" if named else "no such photo was seen"
+            raise CountError(f"{photo}: {found}; give the name or id of one.")
         return self._said(named[0], sku)
 
     def _one(self, photo: Named) -> tuple[Seen, bool]:
@@ -174,17 +176,18 @@ class Count:
 
     def _take_over(self) -> None:
         """What somebody filled into the review list."""
-        for identity, sku in stock.read_review(self.review).items():
+        for photo, identity, sku in stock.read_review(self.review):
             seen = self._session.seen.get(identity)
-            if seen is None or seen.status not in ("aside", "bad"):
-                continue
             try:
-                self._said(seen, sku)
-                self._typed.pop(identity, None)
+                if seen is None:
+                    raise CountError(f"{photo or identity}: {sku} is written there, but no such photo could be read.")
+                if seen.status in ("aside", "bad"):
+                    self._said(seen, sku)
+                self._typed.pop(identity or photo, None)
             except CountError as error:
-                if self._typed.get(identity) != sku:
-                    self.notes.append(f"{self.review}: {error}")
-                self._typed[identity] = sku
+                note = f"{self.review}: {error}"
+                self.notes += [note] * (note not in self.notes)
+                self._typed[identity or photo] = sku
 
     def _said(self, seen: Seen, sku: str) -> Seen:
         if not sku:
