@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from . import files
 from .catalog import Product
 from .database import DamagedError, Database
 from .errors import DeviceError
@@ -88,12 +89,11 @@ class Profile:
         Raises:  DeviceError: the file is there already, or cannot be written.
         """
         table = self.to_dict()
+        if os.path.lexists(path):
+            raise DeviceError(f"{path}: is there already; give the name of a new file.")
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(table, file, ensure_ascii=False, indent=1)
-        except FileExistsError as error:
-            raise DeviceError(f"{path}: is there already; give the name of a new file.") from error
+            with files.replacing(path, files.private) as file:
+                file.write(json.dumps(table, ensure_ascii=False, indent=1).encode())
         except OSError as error:
             raise DeviceError(
                 f"{path}: cannot be written ({error.strerror}); check the folder and its space."

@@ -1,5 +1,6 @@
 """What was liked on a device: kept, shown, written out, erased; and how little it moves."""
 
+import errno
 import json
 import os
 import sqlite3
@@ -190,6 +191,17 @@ def test_what_is_kept_is_shown_and_written_out(store: Store, device: Path, tmp_p
     edgesearch.export(device, tmp_path / "taught")
     assert not any("P000003" in path.read_text() for path in (tmp_path / "taught").rglob("*.json"))
     assert not any(event.what not in ("install",) for event in edgesearch.log(device))
+
+
+def test_an_export_that_fails_leaves_no_file(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(DeviceError, match="No space left"):
+        patch.setattr(os, "fsync", full)
+        store.profile.export(tmp_path / "liked.json")
+    assert not list(tmp_path.glob("*liked*"))
+    assert store.profile.export(tmp_path / "liked.json") == 0
 
 
 def test_it_is_erased_to_the_last_byte_while_others_have_it_open(store: Store, device: Path) -> None:

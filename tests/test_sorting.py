@@ -1,8 +1,11 @@
 """Sorting photos into folders by what they show."""
 
+import errno
 import json
 import os
+import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -86,8 +89,16 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert contents(tmp_path / "out") == {"x/IMG.jpg": b"one", "x/IMG-2.jpg": b"two"}
 
 
-def test_a_copy_that_fails_is_a_sentence(tmp_path: Path) -> None:
+def test_a_copy_that_fails_is_a_sentence_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(_: BinaryIO, target: BinaryIO) -> None:
+        target.write(b"o")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     (tmp_path / "IMG.jpg").write_text("one")
+    with monkeypatch.context() as patch, pytest.raises(CountError, match="No space left"):
+        patch.setattr(shutil, "copyfileobj", half)
+        place(Sorted("IMG.jpg", tmp_path / "IMG.jpg", folder="x"), tmp_path / "full")
+    assert not contents(tmp_path / "full")
     (tmp_path / "out").write_text("a file")
     with pytest.raises(CountError, match="cannot be copied"):
         place(Sorted("IMG.jpg", tmp_path / "IMG.jpg", folder="x"), tmp_path / "out")
