@@ -42,6 +42,7 @@ class Profile:
         self.path = Path(folder) / FILE
         self._seal = seal
         self._file = Database(self.path, _SCHEMA, FORMAT)
+        self._made: tuple[object, Taste | None] = (None, None)  # what of the file the taste was made of, and it
 
     def is_on(self) -> bool:
         """Whether what is picked and dismissed is kept, and moves rankings."""
@@ -68,9 +69,19 @@ class Profile:
             return self._said(database) if database else []
 
     def taste(self) -> Taste | None:
-        """What is made of it; None while it is off."""
+        """What is made of it; None while it is off.
+
+        Each search asks: it is made anew only where the file has changed, for it takes as long as a look at a photo.
+        """
         with self._file.reading() as database:
-            return Taste.of(self._said(database)) if database and self._is_on(database) else None
+            if not database:
+                return None
+            ((version,),) = database.execute("PRAGMA data_version")  # as this connection counts them
+            state, (made_of, taste) = (database, version), self._made
+            if made_of != state:
+                taste = Taste.of(self._said(database)) if self._is_on(database) else None
+                self._made = (state, taste)
+            return taste
 
     def to_dict(self) -> dict[str, Any]:
         """All that is kept and what is made of it, JSON-able: newest first, and the strongest trait first."""

@@ -204,6 +204,26 @@ def test_an_export_that_fails_leaves_no_file(store: Store, tmp_path: Path, monke
     assert store.profile.export(tmp_path / "liked.json") == 0
 
 
+def test_what_is_made_of_it_is_made_once_for_each_change(
+    store: Store, device: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, of = [], Taste.of
+    monkeypatch.setattr(Taste, "of", lambda said: made.append(0) or of(said))
+    with edgesearch.open(device) as other:
+        for change in (
+            lambda: other.profile.switch(True),
+            lambda: other.feedback([], "P000001"),
+            lambda: store.feedback([], "P000002"),
+        ):
+            change()
+            assert [store.profile.taste() for _ in range(3)] == [of(store.profile.said())] * 3
+        assert len(made) == 3
+        other.profile.erase()
+        assert store.profile.taste() is None
+        other.profile.switch(True)
+        assert store.profile.taste() == Taste()
+
+
 def test_it_is_erased_to_the_last_byte_while_others_have_it_open(store: Store, device: Path) -> None:
     other = edgesearch.open(device)
     alike = other.similar("P000001")
