@@ -158,6 +158,18 @@ def test_traits_are_what_the_catalogue_says() -> None:
     assert traits_of(Product("A", "x", 8.0))["price"] == "8 to 16"
 
 
+def test_each_colour_of_a_product_is_a_trait() -> None:
+    red, blue, both = (Product("A", "x", attributes=((name, said),)) for name, said in (
+        ("colour", "red, white"), ("Color", "Blue/white"), ("颜色", "红色、蓝")))  # fmt: skip
+    taste = Taste.of([Said(True, "A", traits_of(red), [("B", traits_of(blue))])] * 4)
+    assert {value: weight.log_odds > 0 for (_, value), weight in taste.weights.items() if weight.log_odds} == {
+        "red": True,
+        "blue": False,
+    }
+    assert taste.lift(Product("C", "x", attributes=(("colour", "red"),))) > 0
+    assert taste.lift(both) == pytest.approx(0)
+
+
 def test_what_comes_before_a_pick_is_passed_over(store: Store) -> None:
     store.profile.switch(True)
     order = ["P000003", "P000001", "P000002"]
