@@ -385,6 +385,8 @@ def test_the_commands(device: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run("dismiss", "--sku", "P000004")[0] == 0
     status, out, err = run("pick", "--sku", "P9")
     assert (status, err) == (1, "edgesearch: P9: no product of that SKU is here; check it.\n")
+    status, out, err = run("pick", "--sku", "P000001", "--over", "P000002", "P8", "P9")
+    assert (status, err) == (1, "edgesearch: P8, P9: no product of that SKU is here; check what --over says.\n")
     lines = run("show")[1].splitlines()
     assert lines[0] == "on; 2 picks and dismissals are kept"
     assert any("brand" in line and "picked" in line for line in lines[1:])
