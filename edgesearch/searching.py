@@ -134,7 +134,7 @@ def answered(
         understood=asked.understood if asked else None,
     )
     codes = tuple(dict.fromkeys(code for one in glimpses for code in one.codes))
-    answer = gallery.labelled(answer, codes, embedding) if codes else answer
+    answer = gallery.labelled(answer, codes, found, embedding) if codes else answer
     if answer.decision != "match":
         answer = _timed(elapsed, "decision", lambda: _advised(gallery, answer, glimpses, found), elapsed["decision"])
     elapsed["total"] = sum(elapsed.values())
