@@ -37,9 +37,8 @@ class Comparison:
     """Whether a photo shows a product.
 
     Attributes: why: of the verdict, one sentence; score: cosine of the photo and the product's nearest picture; own:
-                the lowest and the highest such score of the product's own pictures, each with the others, of a single
-                one with made views of it, None where there are none; rival: another product that the photo shows
-                rather, None where there is none; points: keypoints that agree; compared: share of the reference
+                the lowest and the highest such score of the product's own pictures, each with the nearest other, None
+                where it has one alone; rival: another product that the photo shows rather, None where there is none; points: keypoints that agree; compared: share of the reference
                 picture; regions: the strongest first; pair, difference: the photo laid onto the picture, and where they
                 differ, None where it could not be.
     """

@@ -185,12 +185,7 @@ class Store:
 
     def picture(self, match: Match) -> bytes:
         """The reference image of a match, as a small JPEG; raises DeviceError: it was found in another bundle."""
-        if match.row < 0:
-            return self._taught().picture(-match.row)
-        base = self.base
-        if match.base != base.bundle.digest:
-            raise DeviceError(f"{self._path}: runs another bundle than that which found {match.sku}; search again.")
-        return base.picture(match.row)
+        return self._picture(self.base, match)
 
     def enrol(self, sku: str, photos: Sequence[Photo], *, who: str | None = None, **details: object) -> Enrolment:
         """Teach the device a product, or more pictures of one that it knows; it is found from then on.
@@ -271,8 +266,7 @@ class Store:
         Raises:  CatalogError: no such product; ImageError: the photo cannot be read; DeviceError: as `search`.
         """
         gallery = self._now()
-        answer = self.search(photo)
-        return compare(gallery, self.picture, photo, answer.photo, sku, answer)
+        return compare(gallery, functools.partial(self._picture, gallery.base), photo, sku)
 
     def close(self) -> None:
         """Close its files; the store is not used afterwards."""
@@ -288,6 +282,13 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _picture(self, base: Base, match: Match) -> bytes:
+        if match.row < 0:
+            return self._taught().picture(-match.row)
+        if match.base != base.bundle.digest:
+            raise DeviceError(f"{self._path}: runs another bundle than that which found {match.sku}; search again.")
+        return base.picture(match.row)
 
     def _taste(self) -> Taste | None:
         return self._profile.taste() if self._profile else None
