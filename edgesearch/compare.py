@@ -70,7 +70,7 @@ def compare(gallery: Gallery, picture: Callable[[Match], bytes], photo: Photo, s
     rival = _rival(answer, sku) or (_nearer(best, answer, sku, lay) if best else None)
     if best is None:
         verdict, why = _by_score(score, own, rival)
-        return Comparison(name, matches[0], verdict, why, score, own, rival, 0, 0.0, (), None, None)
+        return Comparison(name, matches[0], verdict, why, score, own, rival, 0, 0.0, (), None, None, None)
     regions = _regions(best)
     verdict, why = _judged(best, regions, rival)
     first = answer.matches[0] if answer.matches else best.match
@@ -80,8 +80,8 @@ def compare(gallery: Gallery, picture: Callable[[Match], bytes], photo: Photo, s
             f"it looks as much like {first.sku} {first.name}; take it again, straight and near.",
         )
     points, compared = best.points, float(best.inside.mean())
-    unlike = _shown(best)
-    return Comparison(name, best.match, verdict, why, score, own, rival, points, compared, regions, best.pair, unlike)
+    shown = best.pair, best.inside, _shown(best)
+    return Comparison(name, best.match, verdict, why, score, own, rival, points, compared, regions, *shown)
 
 
 def _laid(pixels: np.ndarray, seen: Print, read: Callable[[Match], np.ndarray], match: Match) -> _Aligned | None:
@@ -185,5 +185,5 @@ def _own_scores(gallery: Gallery, rows: Sequence[int]) -> tuple[float, float] | 
 
 def _shown(one: _Aligned) -> np.ndarray:
     """(h, w) float32, 0 to 1: what differs, print and colour, where it was compared."""
-    both = np.maximum(one.unlike / (2 * PRINT_OFF + MOST_BLURRED), one.colours / (2 * COLOUR_OFF))
-    return np.asarray((both - 0.3).clip(0, 0.7) / 0.7 * one.inside, np.float32)
+    kinds = ((one.unlike, PRINT_OFF), (one.colours, COLOUR_OFF))
+    return np.max([_over(off, level, one.inside) / level for off, level in kinds], 0).clip(0, 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import catalog, changes, colours, image, searching, signing
+from . import catalog, changes, colours, image, query, searching, signing
 from .answer import Answer, Match
 from .base import Base, place
 from .bundle import Bundle
@@ -258,7 +258,9 @@ class Store:
         """
         if not answer.matches:
             raise ValueError("the answer has no match to explain.")
-        return explained(self.base.embedder, photo, answer, self.picture(answer.matches[0]), kind)
+        reference, said = self.picture(answer.matches[0]), answer.understood
+        removed = query.removed(self._now().table, said.where) if said else []
+        return explained(self.base.embedder, photo, answer, reference, removed, kind)
 
     def compare(self, photo: Photo, sku: str) -> Comparison:
         """Is it really this product, or damaged, or another?
