@@ -137,6 +137,12 @@ def test_the_command_answers_and_draws(folder: Path, tmp_path: Path, capsys: pyt
     assert main([*command, "-o", str(tmp_path / "why.gif")]) == 1
     assert main([*command[:-1], "nowhere"]) == 1
     assert capsys.readouterr().err.count("\n") == 2
+    (tmp_path / "folder.png").mkdir()
+    for name in ("none/why.png", "folder.png"):
+        assert main([*command, "-o", str(tmp_path / name)]) == 1
+        said = capsys.readouterr()
+        assert said.err.startswith(f"edgesearch: {tmp_path / name}: ")
+        assert "damaged or altered" in said.out  # the answer is there, its picture is not
 
 
 def test_a_photo_is_laid_where_the_picture_is() -> None:
