@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import catalog, changes, colours, image, searching, signing
+from . import catalog, changes, colours, image, query, searching, signing
 from .answer import Answer, Match
 from .base import Base, place
 from .bundle import Bundle
@@ -199,12 +199,7 @@ class Store:
 
     def picture(self, match: Match) -> bytes:
         """The reference image of a match, as a small JPEG; raises DeviceError: it was found in another bundle."""
-        if match.row < 0:
-            return self._taught().picture(-match.row)
-        base = self.base
-        if match.base != base.bundle.digest:
-            raise DeviceError(f"{self._path}: runs another bundle than that which found {match.sku}; search again.")
-        return base.picture(match.row)
+        return self._picture(self.base, match)
 
     def enrol(self, sku: str, photos: Sequence[Photo], *, who: str | None = None, **details: object) -> Enrolment:
         """Teach the device a product, or more pictures of one that it knows; it is found from then on.
@@ -277,7 +272,9 @@ class Store:
         """
         if not answer.matches:
             raise ValueError("the answer has no match to explain.")
-        return explained(self.base.embedder, photo, answer, self.picture(answer.matches[0]), kind)
+        reference, said = self.picture(answer.matches[0]), answer.understood
+        removed = query.removed(self._now().table, said.where) if said else []
+        return explained(self.base.embedder, photo, answer, reference, removed, kind)
 
     def compare(self, photo: Photo, sku: str) -> Comparison:
         """Is it really this product, or damaged, or another?
@@ -285,8 +282,7 @@ class Store:
         Raises:  CatalogError: no such product; ImageError: the photo cannot be read; DeviceError: as `search`.
         """
         gallery = self._now()
-        answer = self.search(photo)
-        return compare(gallery, self.picture, photo, answer.photo, sku, answer)
+        return compare(gallery, functools.partial(self._picture, gallery.base), photo, sku)
 
     def close(self) -> None:
         """Close its files; the store is not used afterwards."""
@@ -302,6 +298,13 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _picture(self, base: Base, match: Match) -> bytes:
+        if match.row < 0:
+            return self._taught().picture(-match.row)
+        if match.base != base.bundle.digest:
+            raise DeviceError(f"{self._path}: runs another bundle than that which found {match.sku}; search again.")
+        return base.picture(match.row)
 
     def _taste(self) -> Taste | None:
         return self._profile.taste() if self._profile else None

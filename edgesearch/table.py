@@ -5,7 +5,6 @@ P products, by number: those of the catalogue, then those that a device was taug
 
 import difflib
 import math
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,8 +63,8 @@ class Column:
             if condition.operator == "~":
                 held.append(asked[0] in said and value is not None)
             else:
-                cells = re.split(r"\s*[,;/]\s*", said) if self.name == colours.COLUMN else [said]
-                held.append(any(one in (said, *map(self._meant, cells)) for one in asked))
+                cells = colours.said(said) if self.name == colours.COLUMN else [said.strip()]
+                held.append(any(one in (said, *cells) for one in asked))
         return ~np.array(held) if condition.operator == "!=" else np.array(held)
 
     def _meant(self, value: str) -> str:

@@ -1,15 +1,19 @@
 import asyncio
 import re
+import signal
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import httpx
 import pytest
 
 import edgesearch
+from edgesearch.cli import main
 from edgesearch.engine import Store
 from edgesearch.errors import DeviceError
 
@@ -18,7 +22,7 @@ pytest.importorskip("fastapi", reason="the extra `server` is not installed")
 from edgesearch.server import door, guard, workers
 from edgesearch.server.access import Access, Role
 from edgesearch.server.app import create_app
-from edgesearch.server.door import Door, RefusedError
+from edgesearch.server.door import Door, RefusedError, Visitor
 from edgesearch.server.served import Served
 
 HERE = "http://127.0.0.1:8765"
@@ -53,9 +57,10 @@ def device(tiny_edge: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(device: Path) -> Iterator[Client]:
-    served = Served(edgesearch.open(device), device)
-    yield Client(served)
-    served.close()
+    with edgesearch.open(device) as store:
+        served = Served(store, device)
+        yield Client(served)
+        served.close()
 
 
 @pytest.fixture
@@ -64,9 +69,10 @@ def guarded(device: Path) -> Iterator[Client]:
     access = Access(device / "access.json")
     for name, (role, pin) in PINS.items():
         access.add_pin(name, role, pin)
-    served = Served(edgesearch.open(device), device, is_local=False)
-    yield Client(served)
-    served.close()
+    with edgesearch.open(device) as store:
+        served = Served(store, device, is_local=False)
+        yield Client(served)
+        served.close()
 
 
 @pytest.fixture
@@ -324,18 +330,18 @@ def test_other_machines_are_served_only_with_a_pin_or_token(device: Path, tiny_e
 
 
 def test_file_is_searched_and_cannot_be_taught(tiny_edge: Path, photo: bytes) -> None:
-    served = Served(edgesearch.open(tiny_edge), tiny_edge)
-    client = Client(served)
-    assert client("POST", "/v1/search", content=photo).status_code == 200
-    assert not client("GET", "/v1/health").json()["can_teach"]
-    files = {"photo": ("a.jpg", photo)}
-    for answer in (
-        client("POST", "/v1/products", data={"sku": "N", "name": "New"}, files=files),
-        client("POST", "/v1/install", content=b"x"),
-        client("GET", "/v1/taught.zip"),
-    ):
-        assert answer.status_code == 409 and "install it in a device folder" in _error(answer)
-    served.close()
+    with edgesearch.open(tiny_edge) as store:
+        client = Client(Served(store, tiny_edge))
+        assert client("POST", "/v1/search", content=photo).status_code == 200
+        assert not client("GET", "/v1/health").json()["can_teach"]
+        files = {"photo": ("a.jpg", photo)}
+        for answer in (
+            client("POST", "/v1/products", data={"sku": "N", "name": "New"}, files=files),
+            client("POST", "/v1/install", content=b"x"),
+            client("GET", "/v1/taught.zip"),
+        ):
+            assert answer.status_code == 409 and "install it in a device folder" in _error(answer)
+        client.served.close()
 
 
 def test_bundle_is_installed_and_rolled_back_while_it_is_served(client: Client, device: Path, shop_edge: Path) -> None:
@@ -396,3 +402,49 @@ def test_fault_of_ours_says_so_and_tells_nothing_else(
     monkeypatch.setattr(Store, "search", lambda *_, **__: 1 / 0)
     answer = client("POST", "/v1/search", content=photo)
     assert (answer.status_code, "division" in answer.text) == (500, False)
+
+
+def test_served_until_it_is_told_to_end(device: Path) -> None:
+    command = [sys.executable, "-m", "edgesearch", "serve", str(device), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        found = re.search(r"http://127\.0\.0\.1:\d+/", process.stderr.readline())
+        assert found
+        assert httpx.get(f"{found[0]}v1/health").json()["status"] == "ok"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ([], "no such file|not"),
+        (["--certificate", "own.pem"], "needs its key"),
+        (["--host", "0.0.0.0", "--port", "0"], "PIN or a token"),
+        (["--host", "nowhere.invalid"], "nowhere.invalid:8765: cannot be served at"),
+        (["--port", "0", "--certificate", "none.pem", "--certificate-key", "none.pem"], "none.pem: cannot be used"),
+    ],
+)
+def test_what_cannot_be_served_is_one_sentence(
+    device: Path, capsys: pytest.CaptureFixture[str], given: list[str], said: str
+) -> None:
+    store = device if given else device / "none.edge"
+    assert main(["serve", str(store), *given]) == 1
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_roles_are_given_listed_and_taken_away(
+    device: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", StringIO("271828\n"))
+    assert main(["access", str(device), "--add", "Ada"]) == 0
+    assert main(["access", str(device), "--add-token", "till", "--role", "manager"]) == 0
+    token = capsys.readouterr().out.strip()
+    assert Door(Access(device / "access.json"), is_local=True).visitor(None, token) == Visitor(Role.MANAGER, "till")
+    assert main(["access", str(device)]) == 0
+    assert capsys.readouterr().out.split("\n")[:2] == ["staff     pin    Ada", "manager   token  till"]
+    assert main(["access", str(device), "--remove", "Ada"]) == 0
+    assert main(["access", str(device), "--remove", "Ada"]) == 1
+    assert "till has" in capsys.readouterr().err
+    assert (device / "access.json").stat().st_mode & 0o077 == 0

@@ -9,14 +9,14 @@ from ..errors import DeviceError, EdgeSearchError
 from .options import STORE, Adder
 from .output import say
 
-PORT = 8765
+PORT, HIGHEST_PORT = 8765, 65535
 
 
 def add(command: Adder) -> None:
     """Add them."""
     added = command("serve", _serve, "Serve the page, and JSON, to this machine.", "device")
     added.add_argument("store", type=Path, help=STORE)
-    added.add_argument("--port", type=int, default=PORT, help=f"(default: {PORT})")
+    added.add_argument("--port", type=_port, default=PORT, help=f"(default: {PORT})")
     added.add_argument("--host", default="127.0.0.1", help="others than this machine's own need PINs or tokens")
     added.add_argument("--name", action="append", default=[], help="by which browsers may call this machine besides")
     added.add_argument("--access", type=Path, metavar="FILE", help="PINs and tokens (default: those of the device)")
@@ -43,7 +43,6 @@ def _serve(options: argparse.Namespace) -> None:
     if (options.certificate is None) != (options.certificate_key is None):
         raise EdgeSearchError("serve: a certificate needs its key; give both --certificate and --certificate-key.")
     certificate = (options.certificate, options.certificate_key) if options.certificate else None
-    say(f"serving {options.store} at http{'s' * bool(certificate)}://{options.host}:{options.port}/")
     run.serve(
         options.store,
         options.host,
@@ -51,6 +50,7 @@ def _serve(options: argparse.Namespace) -> None:
         names=frozenset(options.name),
         access=options.access,
         certificate=certificate,
+        tell=lambda url: say(f"{options.store}: at {url}; Ctrl-C ends it."),
     )
 
 
@@ -70,6 +70,12 @@ def _access(options: argparse.Namespace) -> None:
     else:
         for holder in access.holders():
             print(f"{holder.role!s:9} {holder.kind:6} {holder.name}")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 (any that is free) to {HIGHEST_PORT}")
+    return int(text)
 
 
 def _pin() -> str:

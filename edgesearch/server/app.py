@@ -28,7 +28,7 @@ watching = APIRouter(tags=["watch"])
 
 
 def create_app(served: Served, names: frozenset[str] = frozenset()) -> FastAPI:
-    """An ASGI application, which closes what is served when it ends; names: as `Guard` has them."""
+    """An ASGI application, which waits for what is under way when it ends; names: as `Guard` has them."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

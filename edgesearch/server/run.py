@@ -1,7 +1,9 @@
 """Serve until somebody ends it."""
 
+import contextlib
 import ipaddress
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
@@ -24,17 +26,19 @@ def serve(
     names: frozenset[str] = frozenset(),
     access: Path | None = None,
     certificate: tuple[Path, Path] | None = None,
+    tell: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Answer requests until the process is told to end.
 
-    Args:    host: address; others than this machine's own only where a PIN or a token is set up; names: by which this
-             machine may be called besides; access: as `Served` has it; certificate: PEM files of it and of its key.
+    Args:    host: address; others than this machine's own only where a PIN or a token is set up; port: 0 for any that
+             is free; names: by which this machine may be called besides; access: as `Served` has it; certificate: PEM
+             files of it and of its key; tell: is told the address.
     Raises:  EdgeSearchError: the store cannot be opened; DeviceError: the address cannot be used.
     """
-    listening = _listening(host, port)
-    with listening:
-        served = Served(engine.open(store), store, _is_local(host), access)
-        own, key = certificate or (None, None)
+    own, key = certificate or (None, None)
+    with _listening(host, port) as listening, engine.open(store) as opened:
+        served = Served(opened, store, _is_local(host), access)
+        name = f"[{host}]" if ":" in host else host
         try:
             config = uvicorn.Config(
                 create_app(served, names),
@@ -46,21 +50,19 @@ def serve(
                 ssl_certfile=own,
                 ssl_keyfile=key,
             )
-            uvicorn.Server(config).run([listening])
+            config.load()
         except OSError as error:
-            served.close()
             raise DeviceError(f"{own}: cannot be used ({error}); give a PEM certificate and its key.") from error
+        tell(f"http{'s' * bool(own)}://{name}:{listening.getsockname()[1]}/")
+        with contextlib.suppress(KeyboardInterrupt):  # how one ends it at a terminal
+            uvicorn.Server(config).run([listening])
 
 
 def _listening(host: str, port: int) -> socket.socket:
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.socket(family)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-    except (OSError, OverflowError) as error:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
         raise DeviceError(f"{host}:{port}: cannot be served at ({error}); give another --host or --port.") from error
-    return listening
 
 
 def _is_local(host: str) -> bool:

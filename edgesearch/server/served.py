@@ -84,7 +84,6 @@ class Served:
             self.store.overlay.record(what, detail, visitor.name or None)
 
     def close(self) -> None:
-        """After those under way, close the store."""
+        """Wait for the requests under way; the store stays open."""
         self.workers.close()
         self.installer.close()
-        self.store.close()
