@@ -264,17 +264,17 @@ class Store:
         """Ask the golden queries; raises BundleError where this device answers otherwise than the one that built it."""
         self.base.self_test()
 
-    def explain(self, photo: Photo, answer: Answer, kind: str = "JPEG") -> bytes:
+    def explain(self, photo: Photo, answer: Answer, kind: str = "JPEG", words: bool = True) -> bytes:
         """A picture of the photo and the first match's reference image, what in them made them match, and the figures.
 
-        Args:    kind: "JPEG" or "PNG".
+        Args:    kind: "JPEG" or "PNG"; words: False: the pictures alone, for whoever says the rest.
         Raises:  ImageError: one of them cannot be read; ValueError: the answer has no match.
         """
         if not answer.matches:
             raise ValueError("the answer has no match to explain.")
         reference, said = self.picture(answer.matches[0]), answer.understood
         removed = query.removed(self._now().table, said.where) if said else []
-        return explained(self.base.embedder, photo, answer, reference, removed, kind)
+        return explained(self.base.embedder, photo, answer, reference, removed, kind, words)
 
     def compare(self, photo: Photo, sku: str) -> Comparison:
         """Is it really this product, or damaged, or another?

@@ -47,11 +47,18 @@ def regions(embedder: Embedder, picture: np.ndarray, other: np.ndarray) -> tuple
 
 
 def explained(
-    embedder: Embedder, photo: Photo, answer: Answer, reference: bytes, removed: Sequence[str], kind: str
+    embedder: Embedder,
+    photo: Photo,
+    answer: Answer,
+    reference: bytes,
+    removed: Sequence[str],
+    kind: str,
+    said: bool = True,
 ) -> bytes:
     """The photo and the first match's reference image side by side, with what made them match, and why it is first.
 
-    Args:    reference: encoded; removed: what each condition of a filter did; kind: "JPEG" or "PNG".
+    Args:    reference: encoded; removed: what each condition of a filter did; kind: "JPEG" or "PNG"; said:
+             False: the two pictures without words.
     Raises:  ImageError: one of them cannot be read.
     """
     pictures = [embedder.read(photo), embedder.read(reference)]
@@ -62,6 +69,8 @@ def explained(
     ]
     best = answer.matches[0]
     panels = [("photo", drawing.outlined(lit[0], best.outline)), ("catalogue picture", lit[1])]
+    if not said:
+        return drawing.beside([panel for _, panel in panels], kind)
     title = f"{'nearest: ' * (answer.decision == 'unknown')}{best.name} · {best.sku}"
     legend = [(drawing.AMBER, "around what made the two pictures match most; what is pale did little")]
     legend += [(drawing.GREEN, "about where its print is in the photo")] * bool(best.outline)

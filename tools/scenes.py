@@ -92,12 +92,14 @@ def _find(v: Visit) -> None:
 
 
 def _seen(v: Visit) -> None:
+    v.told("v1/frames", decision="match")
     v.decided("unknown")
     v.open()
     v.sees("[data-seen='like'] .hint, [data-seen='found'] .hint")
 
 
 def _match(v: Visit) -> None:
+    v.told("v1/frames", decision="match")
     v.decided("match")
     v.open()
     v.sees(".product .price")
@@ -105,6 +107,7 @@ def _match(v: Visit) -> None:
 
 
 def _choices(v: Visit) -> None:
+    v.told("v1/frames", decision="ambiguous")
     v.decided("ambiguous", matches=[{"probability": share} for share in (0.44, 0.38, 0.09, 0.05)])
     v.open()
     v.sees(".choices .tile")

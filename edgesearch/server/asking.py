@@ -84,10 +84,12 @@ async def forget_frames(served: Shared, _: Customer, stream: Name) -> None:
 
 
 @router.post("/explain", openapi_extra=_PHOTO, response_class=Response)
-async def explain(request: Request, served: Shared, _: Customer, fast: bool | None = None) -> Response:
-    """A JPEG of the photo and its first match side by side, with what in them made them match."""
+async def explain(
+    request: Request, served: Shared, _: Customer, fast: bool | None = None, words: bool = True
+) -> Response:
+    """A JPEG of the photo and its first match side by side, with what in them made them match; words: said below."""
     (photo,) = await reading.photos(request, 1)
-    return _jpeg(await served.workers.run(_explained, served, photo, fast), 0)
+    return _jpeg(await served.workers.run(_explained, served, photo, fast, words), 0)
 
 
 @router.get("/facets")
@@ -161,11 +163,11 @@ def _references(served: Served, sku: str) -> tuple[Match, ...]:
         raise MissingError(str(error)) from error
 
 
-def _explained(served: Served, photo: bytes, fast: bool | None) -> bytes:
+def _explained(served: Served, photo: bytes, fast: bool | None, words: bool) -> bytes:
     answer = served.store.search(photo, fast=fast)
     if not answer.matches:
         raise MissingError("nothing here is like the photo; there is nothing to explain.")
-    return served.store.explain(photo, answer)
+    return served.store.explain(photo, answer, words=words)
 
 
 def _jpeg(content: bytes, kept_s: int) -> Response:

@@ -30,7 +30,7 @@ function why(app, { answer, photo }) {
     h("li", {}, t("why.chance", { n: Math.round(100 * best.probability) })),
     code && h("li", {}, t("why.barcode", { code: code.text })),
     h("li", {}, best.points ? t("why.points", { n: best.points }) : t("why.noprint")))));
-  api.ask("POST", "explain", { body: photo }).then((blob) => {
+  api.ask("POST", "explain", { body: photo, query: { words: false } }).then((blob) => {
     const address = URL.createObjectURL(blob);
     waiting.replaceWith(h("figure", {}, h("img", { src: address, alt: t("why.picture"), onload: () => URL.revokeObjectURL(address) }),
       h("figcaption", { class: "quiet" }, t("why.rest"))));

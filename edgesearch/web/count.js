@@ -51,7 +51,8 @@ export function count(app, { name = null }) {
     h("div", { class: "count-controls" },
       h("div", { class: "stepper", role: "group", "aria-label": t("count.times") }, round("", "minus", t("count.fewer"), () => step(-1)), many, round("", "plus", t("count.more"), () => step(1))),
       press, h("div", { class: "row even" }, button("", "undo", t("count.undo"), undo), button("", "list", t("count.list"), list))));
-  const element = h("section", { class: "count" }, panel);
+  // A finger leaves no focus behind: the key of a hardware trigger is to count, not to press that button again.
+  const element = h("section", { class: "count", onclick: (event) => { if (event.detail) document.activeElement.blur(); } }, panel);
 
   function totals(told) {
     const rows = Array.isArray(told) ? told : told?.counts ?? [];

@@ -1,6 +1,6 @@
 // A barcode scanner that types: digits faster than fingers, and Enter.
 
-const GAP_MS = 60;
+const GAP_MS = 90;
 const SHORTEST = 4;
 
 /** Tell each code that a scanner types; while somebody writes in a field it is theirs. */
