@@ -129,6 +129,20 @@ def _explain(options: argparse.Namespace) -> None:
     _show(found, options.json)
 
 
+def _page(options: argparse.Namespace) -> None:
+    from . import page  # the other figures need no browser
+
+    with tempfile.TemporaryDirectory() as name:
+        _show(page.measure(Path(name), SEED), options.json)
+
+
+def _monkey(options: argparse.Namespace) -> None:
+    from . import page
+
+    with tempfile.TemporaryDirectory() as name:
+        _show(page.monkey(options.actions, Path(name), options.seed) | {"actions": options.actions}, options.json)
+
+
 def _show(found: dict[str, float], as_json: bool, seed: int = SEED) -> None:
     table = found | _context(default_model()) | {"seed": seed}
     if as_json:
@@ -253,6 +267,16 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--rate", type=float, default=20.0, help="photos a second, of all clients (default: 20)")
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=_serve)
+
+    added = figures.add_parser("page", help="the page in Chromium: first paint, frame to answer, kilobytes")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_page)
+
+    added = figures.add_parser("monkey", help="somebody who presses anything on the page of a kiosk")
+    added.add_argument("--actions", type=int, default=1000, help="default: 1000")
+    added.add_argument("--seed", type=int, default=SEED, help=f"of what is done (default: {SEED})")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_monkey)
 
     added = figures.add_parser("plot", help="draw what `index --json` printed")
     added.add_argument("runs", type=Path, nargs="+", help="files, with more and more rows")

@@ -1,0 +1,113 @@
+"""The page in a real browser: how soon it is there, and how soon it answers."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+from browsing import PORTRAIT, browser, film, serving
+from monkeys import survives
+from pictures import write_catalogue
+from playwright.sync_api import Page, sync_playwright
+from scenes import visit
+
+import edgesearch
+
+WEB = Path(edgesearch.__file__).parent / "web"
+PRODUCTS, PHOTOS = 60, 12
+FRAMES_SHOWN = 8  # of a photo, 30 a second: it moves on before it is held still, so frames never end
+MOVED_ON = 60  # long enough to be answered
+STARTS, FRAMES, PRESSES = 9, 200, 20
+WARM = 20  # frames before those that count
+PHONE = {"width": 390, "height": 844}
+LAST = "performance.getEntriesByName('frame to answer').map((one) => [one.startTime, one.duration])"
+PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+USABLE = "performance.now()"
+
+
+def measure(folder: Path, seed: int) -> dict[str, float]:
+    """Milliseconds and kilobytes of a drawn shop's page; folder: where the shop is made."""
+    photos = _shop(folder, seed)
+    with serving(folder / "device") as address, sync_playwright() as playwright:
+        moving = film(photos, folder / "moving.mjpeg", PORTRAIT, FRAMES_SHOWN)
+        with browser(playwright, moving) as opened:
+            starts = []
+            for _ in range(STARTS):  # each a new person, who has nothing of the page yet
+                person = visit(opened, address, photos[0], viewport=PHONE)
+                person.open("words")
+                person.sees(".results .chip")
+                usable = person.page.evaluate(USABLE)
+                starts.append((person.page.evaluate(PAINTED), usable))
+                person.page.context.close()
+            person = visit(opened, address, photos[0], viewport=PHONE)
+            person.decided("unknown")
+            person.open()
+            frames = _frames(person.page)
+            person.page.context.close()
+        with browser(playwright, film(photos[:1], folder / "still.mjpeg", PORTRAIT)) as opened:
+            person = visit(opened, address, photos[0], viewport=PHONE)
+            person.told("v1/frames", decision="unknown")
+            person.open()
+            pressed = [_pressed(person.page) for _ in range(PRESSES)]
+    painted, usable = np.array(starts).T
+    return {
+        "page kB": sum(path.stat().st_size for path in WEB.rglob("*") if path.suffix not in (".png", "")) / 1000,
+        "first paint ms p50": float(np.median(painted)),
+        "usable ms p50": float(np.median(usable)),
+        "frame to answer ms p50": float(np.median(frames)),
+        "frame to answer ms p95": float(np.percentile(frames, 95)),
+        "press to product ms p50": float(np.median(pressed)),
+        "frames": len(frames),
+    }
+
+
+def monkey(actions: int, folder: Path, seed: int) -> dict[str, float]:
+    """Do so many things at random; returns how often something went wrong, and prints what."""
+    photos = _shop(folder, seed)
+    moving = film(photos, folder / "moving.mjpeg", PORTRAIT, MOVED_ON)
+    with (
+        serving(folder / "device") as address,
+        sync_playwright() as playwright,
+        browser(playwright, moving) as opened,
+    ):
+        person = visit(opened, address, photos[0], viewport=PHONE)
+        person.open(query="&kiosk=30")
+        wrong = survives(person.page, photos[0], actions, seed)
+    for line in wrong:
+        print(line)
+    return {"wrong": len(wrong)}
+
+
+def _shop(folder: Path, seed: int) -> list[Path]:
+    """A device folder, and photos of its products."""
+    write_catalogue(folder, products=PRODUCTS, unknown=0, photos=1, seed=seed)
+    edgesearch.build(folder / "catalogue.csv", folder / "shop.edge")
+    edgesearch.install(folder / "shop.edge", folder / "device")
+    return list(itertools.islice(sorted((folder / "photos").iterdir()), PHOTOS))
+
+
+def _frames(page: Page) -> list[float]:
+    """Milliseconds from grabbing a frame to having its answer, of each frame once."""
+    found: dict[float, float] = {}
+    while len(found) < WARM + FRAMES:
+        page.wait_for_timeout(40)
+        found.update(dict(page.evaluate(LAST)))
+    return list(found.values())[WARM:]
+
+
+def _pressed(page: Page) -> float:
+    """Milliseconds from pressing the shutter to the answer on the screen."""
+    page.wait_for_selector(".shutter")
+    page.wait_for_timeout(600)
+    took = page.evaluate(
+        """() => new Promise((resolve) => {
+          const start = performance.now();
+          new MutationObserver((_, observer) => {
+            if (!document.querySelector(".verdict")) return;
+            observer.disconnect();
+            requestAnimationFrame(() => resolve(performance.now() - start));
+          }).observe(document.querySelector("#view"), { childList: true, subtree: true });
+          document.querySelector(".shutter").click();
+        })"""
+    )
+    page.locator(".answer-foot .button").click()
+    return float(took)
