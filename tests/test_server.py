@@ -193,6 +193,13 @@ def test_body_beyond_the_limit_is_not_read(client: Client, monkeypatch: pytest.M
     assert client("POST", "/v1/search", content=parts()).status_code == 413
 
 
+def test_bodies_of_all_together_are_bounded(client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MOST_HELD", len(photo) - 1)
+    assert client("POST", "/v1/search", content=photo).status_code == 429
+    monkeypatch.setattr(guard, "MOST_HELD", len(photo))
+    assert [client("POST", "/v1/search", content=photo).status_code for _ in range(2)] == [200, 200]
+
+
 def test_body_that_does_not_come_is_given_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "BODY_S", 0.05)
 

@@ -19,7 +19,7 @@ from ..errors import EdgeSearchError
 from ..version import __version__
 from . import asking, counting, documentation, managing, people, replies, teaching
 from .guard import LARGEST_BODY, Guard, TooLargeError, TooSlowError
-from .reading import AskedError, Shared, UnknownError
+from .reading import AskedError, Customer, Shared, UnknownError
 from .served import Served
 
 WEB = Path(__file__).parent.parent / "web"
@@ -79,7 +79,7 @@ async def docs(request: Request) -> str:
     return documentation.page(request.app.openapi())
 
 
-async def metrics(served: Shared) -> Response:
+async def metrics(served: Shared, _: Customer) -> Response:
     """For Prometheus."""
     return Response(served.metrics.text(served.workers.taken), media_type="text/plain; version=0.0.4")
 

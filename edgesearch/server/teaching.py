@@ -33,7 +33,7 @@ _FORM = {
         },
     }
 }
-Details = Annotated[dict[str, str | float | None], Body(description="details by name; null empties one")]
+Details = Annotated[dict[str, str | int | float | None], Body(description="details by name; null empties one")]
 
 
 @router.post("/products", status_code=201, openapi_extra=_FORM)
