@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .. import barcode
 from ..errors import EdgeSearchError
 from ..version import __version__
-from . import asking, documentation, managing, people, replies, teaching
+from . import asking, counting, documentation, managing, people, replies, teaching
 from .guard import LARGEST_BODY, Guard, TooLargeError, TooSlowError
-from .reading import AskedError, Shared, UnknownError
+from .reading import AskedError, Customer, Shared, UnknownError
 from .served import Served
 
 WEB = Path(__file__).parent.parent / "web"
@@ -49,7 +49,7 @@ def create_app(served: Served, names: frozenset[str] = frozenset()) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.served = served
-    for router in (watching, people.router, asking.router, teaching.router, managing.router):
+    for router in (watching, people.router, asking.router, teaching.router, counting.router, managing.router):
         app.include_router(router, prefix="/v1")
     app.add_api_route("/metrics", metrics, include_in_schema=False)
     app.mount("/", StaticFiles(directory=WEB, html=True, check_dir=False))
@@ -80,7 +80,7 @@ async def docs(request: Request) -> str:
     return documentation.page(request.app.openapi())
 
 
-async def metrics(served: Shared) -> Response:
+async def metrics(served: Shared, _: Customer) -> Response:
     """For Prometheus."""
     return Response(served.metrics.text(served.workers.taken), media_type="text/plain; version=0.0.4")
 
@@ -89,8 +89,9 @@ async def _follow(served: Served) -> None:
     """Take up what is installed while the server runs."""
     while True:
         await asyncio.sleep(REOPEN_S)
-        with contextlib.suppress(EdgeSearchError):  # it goes on with what it has; an installation tells its own error
-            await served.installer.run(served.store.reopen)
+        for work in (served.store.reopen, served.counts.rest):
+            with contextlib.suppress(EdgeSearchError):  # it goes on with what it has; who installs is told the error
+                await served.installer.run(work)
 
 
 def _handle_errors(app: FastAPI) -> None:

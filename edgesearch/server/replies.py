@@ -20,8 +20,8 @@ from ..errors import (
     QueryError,
     SignatureError,
 )
+from .counts import MissingError
 from .door import RefusedError
-from .served import MissingError
 from .workers import BusyError
 
 _STATUS: Mapping[type[EdgeSearchError], int] = {
