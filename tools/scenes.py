@@ -37,10 +37,12 @@ class Visit:
     address: str
     photo: Path  # for the gallery
     query: str = "lang=en&theme=dark"
+    visits: int = 0
 
     def open(self, view: str = "", query: str = "") -> None:
         """Open the page at a view, and wait until it is there."""
-        self.page.goto(f"{self.address}?{self.query}{query}#{view}")
+        self.visits += 1  # else the same address but for the view would not load the page again
+        self.page.goto(f"{self.address}?{self.query}{query}&visit={self.visits}#{view}")
         self.page.wait_for_selector("body[data-ready]", timeout=ANSWER_MS)
 
     def sees(self, selector: str) -> None:
@@ -194,7 +196,7 @@ def _staff(v: Visit) -> None:
 
 
 def _counts(v: Visit) -> None:
-    counts = {"counts": [{"name": "aisle-4"}, {"name": "cold-store"}]}
+    counts = {"names": ["aisle-4", "cold-store"]}
     v.page.route("**/v1/counts", lambda route: route.fulfill(json=counts))
     v.open("count")
     v.sees(".acts .act")
@@ -203,10 +205,13 @@ def _counts(v: Visit) -> None:
 COUNTED = [{"sku": "P000001", "name": "Alderabo Mug Orchard 350 ml", "count": 12}]
 COUNTED += [{"sku": "P000002", "name": "Alderabo Mug Stars 350 ml", "count": 3}]
 
+CANDIDATES = [[row["sku"], row["name"]] for row in COUNTED]
+WAITS: dict[str, object] = {"id": "p1", "status": "aside", "sku": "", "name": "", "candidates": CANDIDATES}
+
 
 def _counting(v: Visit, seen: dict[str, object] | None = None) -> None:
     """Counting, after one photo of which was said what is given."""
-    state = {"name": "aisle-4", "counts": COUNTED, "photos": 15, "waiting": 1}
+    state = {"name": "aisle-4", "counts": COUNTED, "waiting": [WAITS]}
 
     def answer(route: Route) -> None:
         route.fulfill(json=state | ({"seen": seen} if "/photos" in route.request.url else {}))
@@ -228,8 +233,7 @@ def _counted(v: Visit) -> None:
 
 
 def _count_asks(v: Visit) -> None:
-    candidates = [[row["sku"], row["name"]] for row in COUNTED]
-    _counting(v, {"id": "p1", "status": "aside", "sku": "", "name": "", "candidates": candidates})
+    _counting(v, WAITS)
 
 
 def _count_list(v: Visit) -> None:

@@ -21,6 +21,7 @@ export function bar(app, view) {
     others.length === 1 && h("button", { type: "button", class: "plain-button language", lang: others[0], onclick: () => app.speak(others[0]) }, LANGUAGES[others[0]]),
     view !== "menu" && round("plain", "menu", t("bar.menu"), () => app.go("menu")),
   ];
+  document.getElementById("stage").setAttribute("aria-label", t("menu.camera"));
   document.getElementById("skip").textContent = t("app.skip");
   document.getElementById("bar").replaceChildren(...parts.filter(Boolean));
 }

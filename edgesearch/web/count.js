@@ -14,7 +14,7 @@ const address = (name, rest = "") => `counts/${encodeURIComponent(name)}${rest}`
 
 /** Which count: a name, or one to go on with. */
 function choose(app) {
-  const input = h("input", { type: "text", pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*", maxlength: "64", required: true, autocomplete: "off", placeholder: "aisle-4" });
+  const input = h("input", { type: "text", pattern: "[\\p{L}\\p{N}][\\p{L}\\p{N}_ .\\-]*", maxlength: "64", required: true, autocomplete: "off", placeholder: "aisle-4" });
   const goOn = h("div");
   const begin = (name) => { prefer("count", name); app.go("count", { name }, true); };
   const submit = (event) => { event.preventDefault(); begin(input.value.trim()); };
@@ -27,7 +27,7 @@ function choose(app) {
     element, layout: "page",
     async enter() {
       const told = await api.get("counts").catch((error) => app.failed(error));
-      const names = (told?.counts ?? told ?? []).map((one) => one.name ?? one);
+      const names = told?.names ?? [];
       if (names.length) goOn.replaceChildren(h("h2", {}, t("count.goon")), h("ul", { class: "acts" }, names.map((name) =>
         h("li", {}, h("button", { type: "button", class: "act", onclick: () => begin(name) }, icon("list"), h("span", {}, name))))));
     },
@@ -55,22 +55,21 @@ export function count(app, { name = null }) {
   const element = h("section", { class: "count", onclick: (event) => { if (event.detail) document.activeElement.blur(); } }, panel);
 
   function totals(told) {
-    const rows = Array.isArray(told) ? told : told?.counts ?? [];
+    const { counts: rows, waiting } = told;
     const pieces = rows.reduce((sum, row) => sum + row.count, 0);
-    const waits = typeof told?.waiting === "number" ? told.waiting : told?.waiting?.length ?? 0;
+    const waits = waiting.length;
     total.replaceChildren(h("b", {}, name), ` · ${t("count.pieces", { n: pieces })} · ${t("count.kinds", { n: rows.length })}`, waits ? ` · ${t("count.waiting", { n: waits })}` : "");
     return rows;
   }
 
+  /** Count what is in the frame, or the product whose barcode was scanned. */
   async function shoot(scanned = null) {
-    if (busy || !app.camera.running) return;
+    if (busy || (!scanned && !app.camera.running)) return;
     busy = true;
     press.classList.add("working");
     try {
-      const photo = await app.camera.photo(SIDE, 0.9);
-      let told = await api.ask("POST", address(name, "/photos"), { body: photo, query: { times } });
-      if (scanned && told.seen.sku !== scanned.sku) told = { ...told, ...await api.post(address(name, "/correct"), { photo: told.seen.id, sku: scanned.sku }) };
-      show(told);
+      show(scanned ? await api.post(address(name, "/products"), { sku: scanned.sku, times })
+        : await api.ask("POST", address(name, "/photos"), { body: await app.camera.photo(SIDE, 0.9), query: { times } }));
       times = 1;
       step(0);
     } catch (error) {
@@ -83,7 +82,7 @@ export function count(app, { name = null }) {
 
   function show(told) {
     const { seen } = told;
-    const rows = totals(told.counts?.counts ? told.counts : told);
+    const rows = totals(told);
     if (seen.status === "counted") {
       feel("good");
       const n = rows.find((row) => row.sku === seen.sku)?.count ?? 1;
@@ -99,9 +98,9 @@ export function count(app, { name = null }) {
 
   /** Not sure: the candidates, large; or it waits. */
   function ask(seen) {
-    const say = (sku) => api.post(address(name, "/correct"), { photo: seen.id, sku }).then((told) => show({ ...told, seen: told.seen ?? seen })).catch((error) => app.failed(error));
+    const say = (sku) => api.post(address(name, "/correct"), { photo: seen.id, sku }).then(show).catch((error) => app.failed(error));
     said.replaceChildren(h("p", { class: "lead" }, t("count.which")), h("ul", { class: "count-choices" }, (seen.candidates ?? []).map((one) => {
-      const [sku, words] = Array.isArray(one) ? one : [one.sku, one.name];
+      const [sku, words] = one;
       return h("li", {}, h("button", { type: "button", class: "act", onclick: () => say(sku) }, h("img", { src: picture({ sku }), alt: "" }), h("span", {}, words)));
     }), h("li", {}, h("button", { type: "button", class: "act", onclick: () => said.replaceChildren(h("p", { class: "lead" }, t("count.ready"))) }, icon("next"), h("span", {}, t("count.skip"))))));
   }
@@ -110,8 +109,8 @@ export function count(app, { name = null }) {
     try {
       const told = await api.post(address(name, "/undo"), {});
       feel("good");
-      totals(told.counts?.counts ? told.counts : told.counts ? told : await api.get(address(name)));
-      said.replaceChildren(h("p", { class: "lead" }, told.seen?.name ? `${t("count.undone")} ${told.seen.name}` : t("count.undone")));
+      totals(told);
+      said.replaceChildren(h("p", { class: "lead" }, t("count.undone")));
     } catch (error) {
       if (error.kind === "CountError") app.toast(t("count.nothing"));
       else app.failed(error);
@@ -122,10 +121,11 @@ export function count(app, { name = null }) {
     const told = await api.get(address(name)).catch((error) => app.failed(error));
     if (!told) return;
     const rows = totals(told);
+    const waits = told.waiting.length > 0 && button("", "ask", t("count.waiting", { n: told.waiting.length }), () => ask(told.waiting[0]));
     const csv = h("a", { class: "button", href: `v1/${address(name, "/stock.csv")}`, download: `${name}.csv` }, icon("install"), h("span", {}, t("count.csv")));
     said.replaceChildren(h("div", { class: "count-list" }, rows.length ? h("ul", { class: "rows" }, rows.map((row) =>
       h("li", {}, h("span", {}, row.name), h("b", {}, String(row.count))))) : h("p", { class: "lead" }, t("count.empty")),
-    h("div", { class: "row" }, csv, button("", "close", t("count.end"), () => { prefer("count", null); app.go("count", {}, true); }))));
+    h("div", { class: "row" }, waits, csv, button("", "close", t("count.end"), () => { prefer("count", null); app.go("count", {}, true); }))));
   }
 
   async function scanned(code) {

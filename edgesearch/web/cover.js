@@ -31,6 +31,7 @@ export class Covers {
     for (const id of ["stage", "bar", "view"]) document.getElementById(id).inert = true;
     const first = this.element.querySelector("h1");
     if (first) {
+      first.id = "covers";
       first.tabIndex = -1;
       first.focus({ preventScroll: true });
     }

@@ -47,20 +47,26 @@ export function find(app) {
       button("press", "search", t("find.words"), () => app.go("words")))));
 
   let looking = false;
+  let asked = false; // by hand, also while the camera starts or a search is under way
   let at = 0;
   async function look(quietly) {
-    if (looking || !app.camera.running) return;
+    asked ||= !quietly;
+    if (looking) return;
+    if (!app.camera.running) return tell(t("app.starting"), "looking");
     looking = true;
+    const loudly = asked;
+    asked = false;
     tell(t("find.looking"), "looking");
     try {
       watcher.decide();
-      const found = await app.look(await app.camera.photo(LOOK_SIDE), { quietly });
-      if (quietly && found.decision === "unknown") tell(advice(found), "");
+      const found = await app.look(await app.camera.photo(LOOK_SIDE), { quietly: !loudly });
+      if (found.decision === "unknown") tell(advice(found), "");
     } catch (error) {
       app.failed(error);
     } finally {
       looking = false;
     }
+    return asked && element.isConnected ? look(false) : undefined;
   }
 
   /** Change the sentence, not so often that it cannot be read. */
@@ -88,6 +94,7 @@ export function find(app) {
       app.camera.addEventListener("trouble", lost);
       app.watcher = watcher;
       watcher.start();
+      if (asked) look(false);
     },
     leave() {
       app.camera.removeEventListener("trouble", lost);
