@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browsing import PORTRAIT, browser, film, serving
 from monkeys import survives
 from playwright.sync_api import Browser, Page, Playwright
-from scenes import SCENES, Visit, visit
+from scenes import FAIL_CAMERA, SCENES, Visit, visit
 
 import edgesearch
 
@@ -149,6 +149,20 @@ def test_without_the_camera_a_photo_from_the_gallery_is_answered(
         customer.until(f"document.querySelector('h1').textContent === {json.dumps(words('en')['trouble.denied'])}")
         customer.page.set_input_files("input[type=file]", known)
         customer.sees(".product .price, .choices .tile")
+
+
+@needs_chromium
+def test_camera_that_is_unplugged_goes_on_when_it_is_back(customer: Visit) -> None:
+    customer.told("v1/frames", decision="unknown")
+    customer.open()
+    customer.until("document.querySelector('#video').videoWidth > 0")
+    customer.page.evaluate(f"window.plugged = navigator.mediaDevices.getUserMedia; {FAIL_CAMERA % 'NotFoundError'} 0")
+    customer.page.evaluate("video.srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+    customer.until(f"document.querySelector('h1').textContent === {json.dumps(words('en')['trouble.missing'])}")
+    customer.page.evaluate("navigator.mediaDevices.getUserMedia = window.plugged; 0")
+    customer.page.evaluate("navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
+    customer.sees(".shutter")
+    customer.until("document.querySelector('#video').videoWidth > 0")
 
 
 @needs_chromium

@@ -145,15 +145,19 @@ export function count(app, { name = null }) {
     if (event.repeat || event.target.closest("button, input, a, dialog")) return;
     if (event.key === " " || event.key === "Enter") { event.preventDefault(); shoot(); }
   };
+  const lost = () => app.refresh();
   return {
     element, layout: "split", scanned,
     async enter() {
       app.stage.thaw();
       document.addEventListener("keydown", keys);
       api.post("counts", { name }).then(totals).catch((error) => app.failed(error));
-      await opened(app, element, () => app.refresh());
+      if (await opened(app, element, lost)) app.camera.addEventListener("trouble", lost);
     },
-    leave() { document.removeEventListener("keydown", keys); },
+    leave() {
+      document.removeEventListener("keydown", keys);
+      app.camera.removeEventListener("trouble", lost);
+    },
     wake: () => app.refresh(),
   };
 }
