@@ -50,7 +50,7 @@ def create_app(served: Served, names: frozenset[str] = frozenset()) -> FastAPI:
     )
     app.state.served = served
     for router in (watching, people.router, asking.router, teaching.router, counting.router, managing.router):
-        app.include_router(router, prefix="/v1")
+        app.include_router(router, prefix="/v1", responses=replies.FAILURES)
     app.add_api_route("/metrics", metrics, include_in_schema=False)
     app.mount("/", StaticFiles(directory=WEB, html=True, check_dir=False))
     _handle_errors(app)

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from ..answer import Answer, Match
@@ -35,6 +36,25 @@ _STATUS: Mapping[type[EdgeSearchError], int] = {
     CatalogError: 422,
     QueryError: 422,
     BundleError: 422,
+}
+
+
+class Said(BaseModel):
+    """kind: of the error; message: one sentence, with what to do."""
+
+    kind: str
+    message: str
+
+
+class Failure(BaseModel):
+    """What comes in place of an answer."""
+
+    error: Said
+
+
+FAILURES: dict[int | str, dict[str, Any]] = {
+    "default": {"model": Failure, "description": "refused, or cannot be answered; 429 may be asked again"},
+    422: {"model": Failure, "description": "not as described, or not to be read"},
 }
 
 
