@@ -169,6 +169,10 @@ def test_bad_request_gets_one_sentence(
     assert re.search(said, _error(answer))
 
 
+def test_other_methods_are_named(client: Client) -> None:
+    assert client("PUT", "/v1/undo").headers["allow"] == "POST"
+
+
 def test_page_of_elsewhere_is_refused(client: Client, photo: bytes) -> None:
     assert client("GET", "/v1/health", headers={"Host": "shop.example"}).status_code == 421
     for origin in ("http://shop.example", "null", "http://127.0.0.1:9"):

@@ -86,7 +86,9 @@ async def refused(_: Request, error: Exception) -> JSONResponse:
 async def strange(_: Request, error: Exception) -> JSONResponse:
     """A request that is not as the paths say."""
     if isinstance(error, HTTPException):
-        return failed(error.status_code, "BadRequest", f"{error.detail}; see /v1/docs.")
+        answer = failed(error.status_code, "BadRequest", f"{error.detail}; see /v1/docs.")
+        answer.headers.update(error.headers or {})  # which methods there are, for instance
+        return answer
     assert isinstance(error, RequestValidationError)
     said = [f"{'.'.join(map(str, one['loc'][1:])) or one['loc'][0]}: {one['msg']}" for one in error.errors()[:3]]
     return failed(422, "BadRequest", f"{'; '.join(said)}; see /v1/docs.")
