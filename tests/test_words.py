@@ -344,6 +344,7 @@ def test_words_find_what_was_taught_and_not_what_was_removed(shop: Path, device:
 def test_a_bundle_without_an_index_of_words_is_indexed_when_it_is_asked() -> None:
     path = Path(__file__).parent / "golden" / "format1.edge"
     with edgesearch.open(path) as store:
+    assert folded("℡ \U0001d411ed İ") == folded(folded("℡ \U0001d411ed İ")) == "tel red i"
         product = store.search(np.full((64, 64, 3), 128, np.uint8)).matches[0].product
         assert product.sku in [match.sku for match in store.search(text=product.name, where="").matches]
 
