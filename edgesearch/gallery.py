@@ -277,8 +277,8 @@ class Gallery:
         wanted = set(products)
         known = self.base.catalog.rows_of([number for number in wanted if number < len(self.base.catalog)])
         known = known if self._shown is None else known[self._shown[known]]
-        own = enumerate(self._beside.pictures, self._first)
-        return [*known.tolist(), *(row for row, (*_, number) in own if number in wanted)]
+        own = enumerate(zip(self._beside.pictures, self._own_shown, strict=True), self._first)
+        return [*known.tolist(), *(row for row, ((*_, number), shown) in own if shown and number in wanted)]
 
     def _match(self, one: Found, entered: tuple[Product, Picture] | None) -> Match:
         changed = self._beside.products.get(self.owner(one.row))

@@ -15,7 +15,7 @@ from edgesearch.cli import main
 from edgesearch.spelling import Vocabulary, distances
 from edgesearch.table import Table
 from edgesearch.terms import folded, terms
-from edgesearch.where import MOST_DEPTH, parse
+from edgesearch.where import MOST_DEPTH, Condition, parse
 from edgesearch.words import WordIndex, Words
 
 from .conftest import TINY_MODEL
@@ -401,3 +401,5 @@ def test_colours_are_in_what_is_built(device: Path, shop: Path) -> None:
         product = store.search(shop / "pictures" / "P000001.jpg", k=1, where="sku=P000001").matches[0].product
     picture = np.asarray(Image.open(shop / "pictures" / "P000001.jpg").convert("RGB"))
     assert dict(product.attributes)["colour"].split(", ")[0] == colours.names([colours.shares(picture)]).split(", ")[0]
+        others = store._now().only(store._now().table.holding(Condition("brand", "!=", ("Adidas",))))
+        assert others.rows_of("NEW") == []  # for which a barcode asks
