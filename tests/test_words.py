@@ -403,3 +403,5 @@ def test_colours_are_in_what_is_built(device: Path, shop: Path) -> None:
     assert dict(product.attributes)["colour"].split(", ")[0] == colours.names([colours.shares(picture)]).split(", ")[0]
         others = store._now().only(store._now().table.holding(Condition("brand", "!=", ("Adidas",))))
         assert others.rows_of("NEW") == []  # for which a barcode asks
+    assert main(["search", str(device), photo, photo, "--where", "pric<50"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1  # not of each photo

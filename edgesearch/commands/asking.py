@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import catalog, device, engine, evaluate
 from ..answer import Answer, Guess, Understood
-from ..errors import EdgeSearchError
+from ..errors import EdgeSearchError, QueryError
 from ..slots import Slots, open_bundle
 from .options import BARCODES, FAST, STORE, Adder, at_least_one
 from .output import PICTURES, Bar, failed, picture_kind, print_table, say
@@ -72,6 +72,8 @@ def _search(options: argparse.Namespace) -> int:
                 answer = store.search(
                     photo, options.k, options.fast, text=options.text, where=options.where, barcodes=options.barcodes
                 )
+            except QueryError:
+                raise  # of every photo the same
             except EdgeSearchError as error:
                 status = failed(error)
                 continue
