@@ -48,7 +48,7 @@ _WORDS = {
     "pink": "粉 粉色 粉红 粉红色", "brown": "棕 棕色 褐色 咖啡色",
 }  # fmt: skip
 NAMES = {folded(word): term for term, words in _WORDS.items() for word in (term, *words.split())}  # in words people use
-_OTHER_COLUMNS = ("color", "颜色", "色", "farbe", "couleur", "colore")
+_COLUMNS = (COLUMN, "color", "颜色", "色", "farbe", "couleur", "colore")  # in which a shop itself says it
 _WHITE_POINT = np.array([0.95047, 1.0, 1.08883])  # D65
 _TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
@@ -99,7 +99,12 @@ def described(details: Mapping[str, Any], pictures: Sequence[np.ndarray]) -> dic
 
 
 def _is_said(columns: Iterable[str]) -> bool:
-    return any(folded(column) in (COLUMN, *_OTHER_COLUMNS) for column in columns)
+    return any(map(is_column, columns))
+
+
+def is_column(name: str) -> bool:
+    """It is of colours, by the name people give it."""
+    return folded(name).strip() in _COLUMNS
 
 
 def _lab(rgb: np.ndarray) -> np.ndarray:

@@ -118,6 +118,7 @@ def test_a_wrong_filter_says_what_was_expected(where: str, says: str) -> None:
             "price<2 holds for none of the 2 products with category=Kitchen; .* 4.5 to 60",
         ),
         ("category=Kitchen and not brand=Adidas and not brand=Nord", "loosen it"),
+        ("category=Kitchen and size=2", "size=2 holds for none of the 2 .*; none of them says its size; leave it out"),
     ],
 )
 def test_what_cannot_be_asked_here_says_what_would_work(where: str, says: str, tmp_path: Path) -> None:
