@@ -6,6 +6,7 @@ P products, by number: those of the catalogue, then those that a device was taug
 import difflib
 import heapq
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -245,9 +246,11 @@ def _frequent(table: Table, name: str) -> list[str]:
     if table.find(name) is None:
         return []
     column = table.column(name)
-    counts = np.bincount(column.codes[table.shown], minlength=len(column.values))
-    said = [(count, value) for count, value in zip(counts.tolist(), column.values, strict=True) if count and value]
-    return [str(value) for _, value in sorted(said, key=lambda one: -one[0])][:MOST_VALUES]
+    counts, said = np.bincount(column.codes[table.shown], minlength=len(column.values)), Counter[str]()
+    for value, count in zip(column.values, counts.tolist(), strict=True):
+        if value is not None and count:
+            said.update(dict.fromkeys(colours.parts(str(value)) if column.is_colours else [str(value)], count))
+    return [value for value, _ in said.most_common(MOST_VALUES)]
 
 
 def _range(table: Table, name: str) -> dict[str, float] | None:

@@ -13,7 +13,7 @@ from edgesearch import QueryError, amounts, colours, query, sentence, words
 from edgesearch.catalog import Catalog, Picture, Product, write
 from edgesearch.cli import main
 from edgesearch.spelling import Vocabulary, distances
-from edgesearch.table import Table
+from edgesearch.table import Table, facets
 from edgesearch.terms import folded, terms
 from edgesearch.where import MOST_DEPTH, Condition, parse
 from edgesearch.words import WordIndex, Words
@@ -485,3 +485,16 @@ def test_colours_are_in_what_is_built(device: Path, shop: Path) -> None:
         product = store.search(shop / "pictures" / "P000001.jpg", k=1, where="sku=P000001").matches[0].product
     picture = np.asarray(Image.open(shop / "pictures" / "P000001.jpg").convert("RGB"))
     assert dict(product.attributes)["colour"].split(", ")[0] == colours.names([colours.shares(picture)]).split(", ")[0]
+
+
+def test_facets_are_what_there_is_to_choose_from(tmp_path: Path) -> None:
+    found = facets(shelf(tmp_path)[0])
+    assert found["categories"][:2] == ["Kitchen", "Drinks"] and found["brands"][0] == "Nord"
+    assert found["colours"][0] == "white" and set(found["colours"]) >= {"red", "green", "blue"}
+    assert (found["currency"], found["price"]) == ("EUR", {"low": 1.5, "high": 60.0})
+    assert (found["has_stock"], found["has_location"]) == (True, False)
+
+
+def test_facets_of_products_of_which_little_is_said(tmp_path: Path) -> None:
+    found = facets(shelf(tmp_path, [Product("A1", "Mug")])[0])
+    assert found["categories"] == found["colours"] == [] and found["price"] is None and found["currency"] is None
