@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import barcode
@@ -50,9 +51,9 @@ def create_app(served: Served, names: frozenset[str] = frozenset()) -> FastAPI:
     )
     app.state.served = served
     for router in (watching, people.router, asking.router, teaching.router, counting.router, managing.router):
-        app.include_router(router, prefix="/v1")
+        app.include_router(router, prefix="/v1", responses=replies.FAILURES)
     app.add_api_route("/metrics", metrics, include_in_schema=False)
-    app.mount("/", StaticFiles(directory=WEB, html=True, check_dir=False))
+    app.router.routes.append(_Page("/", StaticFiles(directory=WEB, html=True)))
     _handle_errors(app)
     app.add_middleware(_Measured, served=served)
     app.add_middleware(Guard, names=names)
@@ -118,6 +119,13 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, replies.strange)
     app.add_exception_handler(HTTPException, replies.strange)
     app.add_exception_handler(Exception, failed)
+
+
+class _Page(Mount):
+    """The files of the page: all paths but those of the API, which say themselves what is wrong."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.NONE, {}) if scope["path"].startswith("/v1/") else super().matches(scope)
 
 
 class _Measured:
