@@ -98,6 +98,22 @@ def test_photo_is_answered_as_by_the_store(client: Client, device: Path, photo: 
     assert picture.headers["content-type"] == "image/jpeg" and picture.content[:2] == b"\xff\xd8"
 
 
+def test_client_that_leaves_is_no_fault(client: Client) -> None:
+    sent: list[dict[str, object]] = []
+    said = iter([{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> dict[str, object]:
+        return next(said)
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1:8765"), (b"content-type", b"image/jpeg")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/search", "query_string": b"", "headers": headers}
+    asyncio.run(client.app(scope | {"http_version": "1.1", "scheme": "http"}, receive, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 499
+
+
 def test_several_photos_in_a_form_answer_together(client: Client, photo: bytes) -> None:
     files = [("photo", ("a.jpg", photo, "image/jpeg")), ("photo", ("b.jpg", photo, "image/jpeg"))]
     assert client("POST", "/v1/search", files=files).json()["matches"]

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +25,7 @@ from .reading import AskedError, Customer, Shared, UnknownError
 from .served import Served
 
 WEB = Path(__file__).parent.parent / "web"
+CLIENT_LEFT = 499  # before its request was there; as others count it
 REOPEN_S = 5.0  # after which a bundle that somebody installed is taken up
 watching = APIRouter(tags=["watch"])
 
@@ -108,6 +110,9 @@ def _handle_errors(app: FastAPI) -> None:
     async def too_slow(_: Request, error: Exception) -> Response:
         return replies.failed(408, "TooSlow", "the body was not there in time; send it again.")
 
+    async def left(_: Request, error: Exception) -> Response:
+        return Response(status_code=CLIENT_LEFT)  # which nobody reads; a person went on to another page
+
     async def failed(_: Request, error: Exception) -> Response:
         return replies.failed(500, "InternalError", "this is a fault of ours; the server's log says more.")
 
@@ -115,6 +120,7 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(AskedError, asked)
     app.add_exception_handler(TooLargeError, too_large)
     app.add_exception_handler(TooSlowError, too_slow)
+    app.add_exception_handler(ClientDisconnect, left)
     app.add_exception_handler(EdgeSearchError, replies.refused)
     app.add_exception_handler(RequestValidationError, replies.strange)
     app.add_exception_handler(HTTPException, replies.strange)
