@@ -1,6 +1,7 @@
 // The camera: opened, watched, and its frames cut out as they are seen in the frame on the screen.
 
 const SIGNATURE = 32; // px a side of the small grey picture by which two frames are compared
+const FRAME_SIDE = 288; // px; the network sees 224
 const MARGIN = 0.12; // of the viewfinder's side: what is around it is looked at too
 const TROUBLES = {
   NotAllowedError: "denied", SecurityError: "denied", NotFoundError: "missing", OverconstrainedError: "missing",
@@ -93,9 +94,9 @@ export class Camera extends EventTarget {
     return jpeg(this.#grab(side), quality);
   }
 
-  /** A small one at once: `toBlob` waits until the browser is idle, which takes longer than a millisecond of coding. */
-  frame(side, quality = 0.8) {
-    const [, coded] = this.#grab(side).toDataURL("image/jpeg", quality).split(",");
+  /** A JPEG of what `signature` saw, at once: `toBlob` waits until the browser is idle, which takes longer than a millisecond of coding. */
+  frame(quality = 0.8) {
+    const [, coded] = this.canvas.toDataURL("image/jpeg", quality).split(",");
     return new Blob([Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0))], { type: "image/jpeg" });
   }
 
@@ -109,9 +110,9 @@ export class Camera extends EventTarget {
     return this.canvas;
   }
 
-  /** A small grey picture, to compare with `difference`. */
-  signature() {
-    this.grey.drawImage(this.video, ...this.region(), 0, 0, SIGNATURE, SIGNATURE);
+  /** Take a frame, px of its longer side at most: a small grey picture of it, to compare with `difference`. */
+  signature(side = FRAME_SIDE) {
+    this.grey.drawImage(this.#grab(side), 0, 0, SIGNATURE, SIGNATURE);
     const { data } = this.grey.getImageData(0, 0, SIGNATURE, SIGNATURE);
     const grey = new Float32Array(SIGNATURE * SIGNATURE);
     for (let i = 0; i < grey.length; i++) grey[i] = 0.3 * data[4 * i] + 0.6 * data[4 * i + 1] + 0.1 * data[4 * i + 2];

@@ -3,8 +3,8 @@
 import * as api from "./api.js";
 import { difference } from "./camera.js";
 
+const KEPT = 256; // measures, at most
 const FRAME = "frame to answer"; // in the browser's own tools, and those that measure the page
-const SIDE = 288; // px; the network sees 224
 const TICK_MS = 90;
 const SAVING_MS = 450; // between frames when the battery is low
 const MOVING = 7; // of 255, from tick to tick
@@ -19,7 +19,7 @@ export class Watcher {
     Object.assign(this, { app, seen, settled, stream: "", timer: 0, abort: null });
     this.last = this.decided = this.scenery = null;
     this.movedAt = this.newAt = performance.now();
-    this.voted = 0;
+    this.voted = this.frames = 0;
   }
 
   start() {
@@ -59,7 +59,7 @@ export class Watcher {
   async #look(signal) {
     const now = performance.now();
     const before = this.last;
-    this.last = this.app.camera.signature();
+    this.last = this.app.camera.signature(); // takes the frame, which is sent if it is worth it
     if (difference(before, this.last) > MOVING) this.movedAt = now;
     const still = now - this.movedAt >= STILL_MS;
     if (this.decided && difference(this.decided, this.last) < CHANGED) return;
@@ -69,7 +69,7 @@ export class Watcher {
       if (still) await this.settled();
       return undefined;
     }
-    const answer = await this.#frame(signal);
+    const answer = await this.#frame(now, signal);
     if (signal.aborted) return undefined;
     const known = answer.decision !== "unknown";
     this.voted = known ? this.voted + 1 : 0;
@@ -79,10 +79,9 @@ export class Watcher {
     return undefined;
   }
 
-  async #frame(signal) {
-    const start = performance.now();
-    performance.clearMeasures(FRAME);
-    const photo = this.app.camera.frame(SIDE);
+  async #frame(start, signal) {
+    if (++this.frames % KEPT === 0) performance.clearMeasures(FRAME);
+    const photo = this.app.camera.frame();
     const answer = await api.frame(photo, { stream: this.stream, k: 3, fast: true }, signal);
     performance.measure(FRAME, { start });
     return answer;

@@ -1,6 +1,12 @@
 """The page in a real browser: how soon it is there, and how soon it answers."""
 
+import contextlib
 import itertools
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +23,7 @@ PRODUCTS, PHOTOS = 60, 12
 FRAMES_SHOWN = 8  # of a photo, 30 a second: it moves on before it is held still, so frames never end
 MOVED_ON = 60  # long enough to be answered
 STARTS, FRAMES, PRESSES = 9, 200, 20
+HERE = "127.0.0.1"
 WARM = 20  # frames before those that count
 PHONE = {"width": 390, "height": 844}
 LAST = "performance.getEntriesByName('frame to answer').map((one) => [one.startTime, one.duration])"
@@ -27,7 +34,7 @@ USABLE = "performance.now()"
 def measure(folder: Path, seed: int) -> dict[str, float]:
     """Milliseconds and kilobytes of a drawn shop's page; folder: where the shop is made."""
     photos = _shop(folder, seed)
-    with serving(folder / "device") as address, sync_playwright() as playwright:
+    with _apart(folder / "device") as address, sync_playwright() as playwright:
         moving = film(photos, folder / "moving.mjpeg", PORTRAIT, FRAMES_SHOWN)
         with browser(playwright, moving) as opened:
             starts = []
@@ -77,6 +84,23 @@ def monkey(actions: int, folder: Path, seed: int) -> dict[str, float]:
     return {"wrong": len(wrong)}
 
 
+@contextlib.contextmanager
+def _apart(device: Path) -> Iterator[str]:
+    """The address of a server in a process of its own, as where it is used."""
+    with socket.create_server((HERE, 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "edgesearch", "serve", str(device), "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:  # noqa: S603  # ours
+        try:
+            while server.poll() is None:
+                with contextlib.suppress(OSError), socket.create_connection((HERE, port)):
+                    break
+                time.sleep(0.1)
+            yield f"http://{HERE}:{port}/"
+        finally:
+            server.terminate()
+
+
 def _shop(folder: Path, seed: int) -> list[Path]:
     """A device folder, and photos of its products."""
     write_catalogue(folder, products=PRODUCTS, unknown=0, photos=1, seed=seed)
@@ -89,7 +113,7 @@ def _frames(page: Page) -> list[float]:
     """Milliseconds from grabbing a frame to having its answer, of each frame once."""
     found: dict[float, float] = {}
     while len(found) < WARM + FRAMES:
-        page.wait_for_timeout(40)
+        page.wait_for_timeout(500)
         found.update(dict(page.evaluate(LAST)))
     return list(found.values())[WARM:]
 
