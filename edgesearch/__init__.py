@@ -6,6 +6,7 @@ answer.decision, answer.matches[0].name
 """
 
 from .answer import Answer, Match, Understood
+from .asynchronous import AsyncStore
 from .build import Built, build
 from .comparison import Comparison
 from .decision import Calibration
@@ -14,6 +15,7 @@ from .device import export, install, log, rollback
 from .engine import Enrolment, Store, open
 from .errors import (
     BundleError,
+    BusyError,
     CatalogError,
     CountError,
     DeviceError,
@@ -24,15 +26,19 @@ from .errors import (
     QueryError,
     ReportError,
     SignatureError,
+    StoppedError,
 )
 from .signing import keygen
+from .stopping import Stop
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Answer",
+    "AsyncStore",
     "Built",
     "BundleError",
+    "BusyError",
     "Calibration",
     "CatalogError",
     "Comparison",
@@ -47,6 +53,8 @@ __all__ = [
     "QueryError",
     "ReportError",
     "SignatureError",
+    "Stop",
+    "StoppedError",
     "Store",
     "Understood",
     "build",
