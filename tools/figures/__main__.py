@@ -18,7 +18,21 @@ from edgesearch.embedder import Embedder, default_model, read_model, runtime
 from edgesearch.manifest import sha256
 from edgesearch.settings import processor
 
-from . import accuracy, answers, cold, comparing, explaining, indexes, personal, plot, prints, protocols, vectors, words
+from . import (
+    accuracy,
+    answers,
+    cold,
+    comparing,
+    desktop,
+    explaining,
+    indexes,
+    personal,
+    plot,
+    prints,
+    protocols,
+    vectors,
+    words,
+)
 
 SEED = 0
 
@@ -188,6 +202,11 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=partial(_made_up, cold.measure, "products"))
+
+    added = figures.add_parser("desktop", help="how long a window waits while others search, and how soon they stop")
+    added.add_argument("--products", type=int, default=60, help="drawn (default: 60)")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=partial(_made_up, desktop.measure, "products"))
 
     added = figures.add_parser("answers", help="unknown products, probabilities, photos together, categories")
     added.add_argument(

@@ -1,0 +1,141 @@
+"""How long a thread that must not wait, such as a window's, waits while others search; how soon a search stops.
+
+A ticker sleeps for 1 ms again and again and notes how late it comes. What the system takes, searches in another process
+show: they use as much of the processors, but not this interpreter's lock.
+"""
+
+import io
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from pictures import write_catalogue
+from PIL import Image
+
+import edgesearch
+
+TICK_S = 0.001
+FRAME_MS = 16.0
+ROUNDS = 4
+CAMERA = (4000, 3000)  # px, of a phone
+STARTS = 5
+
+
+def measure(products: int, folder: Path, seed: int) -> dict[str, float]:
+    """Gaps in ms while nothing happens, while another process and while other threads search, and while files are read.
+
+    Args:    products: of the drawn shop that is searched; folder: where it is made.
+    """
+    write_catalogue(folder, products=products, unknown=2, photos=1, seed=seed)
+    edgesearch.build(folder / "catalogue.csv", folder / "shop.edge")
+    edgesearch.install(folder / "shop.edge", folder / "device")
+    photos = sorted((folder / "photos").glob("*.jpg"))
+    cold, warm = _starts(folder / "device", photos[0])
+    found = {"first_search_ms": cold, "first_search_warmed_ms": warm}
+    with edgesearch.open(folder / "device") as store:
+        store.warm_up(words=True).result()
+        searching = [lambda: _all(store, photos)]
+        cases: dict[str, Callable[[], object]] = {
+            "idle": lambda: time.sleep(2),
+            "other_process": lambda: _in_process(folder / "device", photos),
+            "search": lambda: _together(searching),
+            "two_searches": lambda: _together(searching * 2),
+            "words": lambda: [store.search(text="a red one under 5") for _ in range(10 * ROUNDS)],
+            "enrol": lambda: [store.enrol(f"NEW{i}", photos[:1], name=f"New {i}") for i in range(ROUNDS)],
+            "open": lambda: [edgesearch.open(folder / "device") for _ in range(ROUNDS)],
+        }
+        for kind in ("JPEG", "PNG", "WEBP"):
+            camera = _camera(photos[0], kind)
+            cases[f"12_megapixel_{kind.lower()}"] = lambda camera=camera: [  # type: ignore[misc]
+                store.search(camera) for _ in range(ROUNDS)
+            ]
+        for name, work in cases.items():
+            found |= {f"{name}_{part}": value for part, value in _gaps(work).items()}
+        found |= _stops(store, photos)
+    return found
+
+
+def _gaps(work: Callable[[], object]) -> dict[str, float]:
+    """p50, p99 and max in ms, and the share above a frame, of how late a ticker comes meanwhile."""
+    late: list[float] = []
+    thread = threading.Thread(target=work)
+    before = time.perf_counter()
+    thread.start()
+    while thread.is_alive():
+        time.sleep(TICK_S)
+        now = time.perf_counter()
+        late.append((now - before - TICK_S) * 1000)
+        before = now
+    middle, most, longest = np.percentile(late, [50, 99, 100])
+    return {
+        "gap_p50_ms": float(middle),
+        "gap_p99_ms": float(most),
+        "gap_max_ms": float(longest),
+        "above_a_frame": float(np.mean(np.array(late) > FRAME_MS)),
+    }
+
+
+def _all(store: edgesearch.Store, photos: Sequence[Path]) -> None:
+    for photo in [*photos] * ROUNDS:
+        store.search(photo)
+
+
+def _together(works: Sequence[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _in_process(device: Path, photos: Sequence[Path]) -> None:
+    code = (
+        "import sys, edgesearch; store = edgesearch.open(sys.argv[1])\n"
+        "for photo in sys.argv[3:] * int(sys.argv[2]): store.search(photo)"
+    )
+    command = [sys.executable, "-c", code, str(device), str(ROUNDS), *map(str, photos)]
+    subprocess.run(command, check=True)  # noqa: S603  # ours
+
+
+def _camera(photo: Path, kind: str) -> bytes:
+    with Image.open(photo) as image:
+        data = io.BytesIO()
+        image.resize(CAMERA).save(data, kind, **({"compress_level": 1} if kind == "PNG" else {}))
+    return data.getvalue()
+
+
+def _starts(device: Path, photo: Path) -> tuple[float, float]:
+    """Medians of the first search of a store, and of one that was warmed up, in ms."""
+    times: dict[bool, list[float]] = {False: [], True: []}
+    for warm in [False, True] * STARTS:
+        with edgesearch.open(device) as store:
+            if warm:
+                store.warm_up().result()
+            start = time.perf_counter()
+            store.search(photo)
+            times[warm].append((time.perf_counter() - start) * 1000)
+    return statistics.median(times[False]), statistics.median(times[True])
+
+
+def _stops(store: edgesearch.Store, photos: Sequence[Path]) -> dict[str, float]:
+    """From being told to stop, 20 ms after the search began, to being stopped, in ms."""
+    took = []
+    for photo in photos:
+        with edgesearch.Stop() as stop:
+            told: list[float] = []
+
+            def tell(stop: edgesearch.Stop = stop, told: list[float] = told) -> None:
+                told.append(time.perf_counter())
+                stop.set()
+
+            threading.Timer(0.02, tell).start()
+            try:
+                store.search(photo)
+            except edgesearch.StoppedError:
+                took.append((time.perf_counter() - told[0]) * 1000)
+    return {"stopped_p50_ms": float(np.median(took)), "stopped_max_ms": max(took)} if took else {}
