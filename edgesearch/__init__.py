@@ -30,8 +30,7 @@ from .errors import (
 )
 from .signing import keygen
 from .stopping import Stop
-
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 __all__ = [
     "Answer",

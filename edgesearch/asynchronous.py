@@ -58,6 +58,8 @@ class AsyncStore:
     skus = _awaitable(Store.skus)
     named = _awaitable(Store.named)
     products = _awaitable(Store.products)
+    references = _awaitable(Store.references)
+    facets = _awaitable(Store.facets)
     embed = _awaitable(Store.embed)
     picture = _awaitable(Store.picture)
     enrol = _awaitable(Store.enrol)

@@ -9,6 +9,7 @@ are its colours.
 H height, W width; T the eleven terms, in the order of `TERMS`.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -98,8 +99,19 @@ def described(details: Mapping[str, Any], pictures: Sequence[np.ndarray]) -> dic
     return {**details, COLUMN: names([shares(picture) for picture in pictures])}
 
 
+def is_column(name: str) -> bool:
+    """A catalogue's column of that name says colours."""
+    return folded(name).strip() in (COLUMN, *_OTHER_COLUMNS)
+
+
+def said(cell: str) -> list[str]:
+    """The colours that a cell says, folded, each by its basic term where it has one."""
+    parts = (part.strip() for part in re.split("[,;/、]", folded(cell)))
+    return [NAMES.get(part, part) for part in parts if part]
+
+
 def _is_said(columns: Iterable[str]) -> bool:
-    return any(folded(column) in (COLUMN, *_OTHER_COLUMNS) for column in columns)
+    return any(map(is_column, columns))
 
 
 def _lab(rgb: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import photos, stock
+from . import image, photos, stock
 from .answer import Answer
 from .engine import Store
 from .errors import CountError, EdgeSearchError, ImageError
@@ -61,8 +61,9 @@ class Count:
         if output.suffix.lower() != ".csv":
             raise CountError(f"{output}: not the name of a list; expected one that ends in .csv.")
         self.output, self.review, session = output, output.with_suffix(".review.csv"), output.with_suffix(".session")
-        if output.exists() and not session.exists():
-            raise CountError(f"{output}: is there, and no count of it ({session.name}); give another output.")
+        for path in (output, self.review):
+            if path.exists() and not session.exists():
+                raise CountError(f"{path}: is there, and no count of it ({session.name}); give another output.")
         self._store, self._everything = store, everything
         self._search = functools.partial(store.search, k=CANDIDATES, fast=fast, barcodes=barcodes)
         self.notes: list[str] = []
@@ -106,15 +107,15 @@ class Count:
         """
         found, others = photos.find(given)
         own = {path.resolve() for path in (self.output, self.review, self._session.path)}
-        if strange := [path.name for path in others if path.resolve() not in own]:
-            self.notes.append(f"no photos by their names ({len(strange)}): {', '.join(strange[:5])}")
+        if strange := photos.passed_over([path for path in others if path.resolve() not in own]):
+            self.notes.append(strange)
         counts = self.counts
         for done, photo in enumerate(found, 1):
             seen, new = self._one(photo)
             counts[seen.sku] += new and seen.status == "counted"
             tell(Progress(seen, new, counts[seen.sku], done, len(found)))
         if self._again:
-            again = ", ".join(f"{name} is {known}" for name, known in self._again[:5])
+            again = ", ".join(f"{name} is {known}" for name, known in self._again[: photos.SHOWN])
             self.notes.append(f"the same photos under other names, counted once ({len(self._again)}): {again}")
 
     def undo(self) -> Seen:
@@ -133,12 +134,13 @@ class Count:
         Args:    photo: its name; sku: "-": nothing to count; "": it waits.
         Raises:  CountError: no photo of that name was seen, or no product has that SKU.
         """
-        named = [seen for seen in self._session.seen.values() if photo in (seen.photo, Path(seen.photo).name)]
+        seen = self._session.seen
+        named = [seen[photo]] if photo in seen else [one for one in seen.values() if one.photo == photo]
+        named = named or [one for one in seen.values() if Path(one.photo).name == photo]
         if len(named) != 1:
-            names = ", ".join(f"{seen.photo} ({seen.id})" for seen in named)
-            named = [seen for seen in self._session.seen.values() if seen.id == photo]
-            if not named:
-                raise CountError(f"{photo}: {names or 'no such photo was seen'}; give the name or id of one.")
+            names = ", ".join(f"{one.photo} ({one.id})" for one in named[: photos.SHOWN])
+            found = f"{len(named)} photos are called so: {names}" if named else "no such photo was seen"
+            raise CountError(f"{photo}: {found}; give the name or id of one.")
         return self._said(named[0], sku)
 
     def _one(self, photo: Named) -> tuple[Seen, bool]:
@@ -147,9 +149,9 @@ class Count:
             file = photo.state()
             if known := self._session.of_file(photo.name, file):
                 return known, False
-            content = photos.content(photo)
-        except (ImageError, OSError) as error:
-            self._unread[photo.name] = Seen("", photo.name, (), "bad", why=str(error))
+            content = image.content(photo.path)
+        except ImageError as error:
+            self._unread[photo.name] = Seen("", photo.name, (), "bad", why=photo.why(error))
             return self._unread[photo.name], True
         identity = f"p{hashlib.sha256(content).hexdigest()[:ID_DIGITS]}"
         if known := self._session.seen.get(identity):
@@ -174,17 +176,18 @@ class Count:
 
     def _take_over(self) -> None:
         """What somebody filled into the review list."""
-        for identity, sku in stock.read_review(self.review).items():
+        for photo, identity, sku in stock.read_review(self.review):
             seen = self._session.seen.get(identity)
-            if seen is None or seen.status not in ("aside", "bad"):
-                continue
             try:
-                self._said(seen, sku)
-                self._typed.pop(identity, None)
+                if seen is None:
+                    raise CountError(f"{photo or identity}: {sku} is written there, but no such photo could be read.")
+                if seen.status in ("aside", "bad"):
+                    self._said(seen, sku)
+                self._typed.pop(identity or photo, None)
             except CountError as error:
-                if self._typed.get(identity) != sku:
-                    self.notes.append(f"{self.review}: {error}")
-                self._typed[identity] = sku
+                note = f"{self.review}: {error}"
+                self.notes += [note] * (note not in self.notes)
+                self._typed[identity or photo] = sku
 
     def _said(self, seen: Seen, sku: str) -> Seen:
         if not sku:

@@ -94,6 +94,14 @@ def asked(table: Table, words: Callable[[], Words], text: str | None, where: str
     return Query(Understood(str(filtered), text or "", notes), allowed, filtered, ranked)
 
 
+def removed(table: Table, where: str) -> list[str]:
+    """What each condition of a filter takes away of all products, one sentence each; where: as `Understood` has it."""
+    asked = parse(where).filter if where else None
+    parts = asked.parts if isinstance(asked, All) else (asked,) if asked else ()
+    shown = int(table.shown.sum())
+    return [f"{part} leaves out {shown - table.holding(part).sum()} of {shown} products" for part in parts]
+
+
 def _notes(ranked: Ranked) -> tuple[str, ...]:
     read = [f"{word!r} is read as {' or '.join(meant)}" for word, meant in ranked.corrected.items()]
     return (*read, *(f"no product here says {word!r}, or anything like it" for word in ranked.unknown))

@@ -12,12 +12,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from . import files
 from .errors import CountError
 
 FORMAT = 1
+HEAD = b'{"format": '
 Status: TypeAlias = Literal["counted", "aside", "bad", "dropped"]
 _TEXTS = ("id", "photo", "status", "sku", "name", "by", "why")
 
@@ -52,6 +53,8 @@ class Seen:
         texts = {name: table[name] for name in _TEXTS}
         if not all(isinstance(text, str) for text in texts.values()):
             raise TypeError("not text")
+        if texts["status"] not in get_args(Status):
+            raise ValueError(f"status {texts['status']}")
         candidates = tuple((str(sku), str(name)) for sku, name in table["candidates"])
         return cls(**texts, file=tuple(map(int, table["file"])), candidates=candidates)
 
@@ -110,14 +113,14 @@ class Session:
         self._files: dict[tuple[object, ...], Seen] = {}
         with open(self._descriptor, "rb", closefd=False) as file:  # another one could not read it where it is held
             content = file.read()
-        head, *lines = content.split(b"\n") if b"\n" in content else [b"", content]
-        if not content.startswith(b'{"format": '[: len(content)]):
-            raise CountError(f"{self.path}: is no session of a count; move it away, or give another output.")
-        if not head:  # killed before it had one
+        if _line({"format": FORMAT}).startswith(content):  # killed before it had one
             self._end = 0
             self._write({"format": FORMAT})
             files.sync_folder(self.path.parent)
             return self._end
+        head, *lines = content.split(b"\n")
+        if not lines or not head.startswith(HEAD):
+            raise CountError(f"{self.path}: is no session of a count; move it away, or give another output.")
         for number, line in enumerate([head, *lines[:-1]], 1):
             self._take(number, line)
         return len(content) - len(lines[-1])
@@ -141,7 +144,7 @@ class Session:
 
     def _write(self, table: dict[str, Any]) -> None:
         """Over what was cut off, and nothing of it where it does not fit."""
-        line = json.dumps(table, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+        line = _line(table)
         try:
             os.ftruncate(self._descriptor, self._end)
             os.lseek(self._descriptor, self._end, os.SEEK_SET)
@@ -154,7 +157,13 @@ class Session:
         self._end += len(line)
 
     def _refused(self, error: OSError) -> CountError:
-        return CountError(f"{self.path}: cannot be written ({error.strerror}); check its space and permissions.")
+        return CountError(
+            f"{self.path}: cannot be written ({error.strerror}); check its folder, space and permissions."
+        )
+
+
+def _line(table: dict[str, Any]) -> bytes:
+    return json.dumps(table, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
 
 def taken_back(seen: Seen) -> Seen:

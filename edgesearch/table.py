@@ -5,9 +5,9 @@ P products, by number: those of the catalogue, then those that a device was taug
 
 import difflib
 import math
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from .where import All, Condition, Filter, Not, quoted
 NUMBERS = ("price", "stock")
 CLOSEST = 3  # named in an error
 SHOWN_COLUMNS = 30
+FACETS = {"categories": "category", "brands": "brand", "colours": "colour"}
+MOST_VALUES = 100
 _COMPARED = {
     "=": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
 }  # fmt: skip
@@ -61,8 +63,8 @@ class Column:
             if condition.operator == "~":
                 held.append(asked[0] in said and value is not None)
             else:
-                cells = re.split(r"\s*[,;/]\s*", said) if self.name == colours.COLUMN else [said]
-                held.append(any(one in (said, *map(self._meant, cells)) for one in asked))
+                cells = colours.said(said) if self.name == colours.COLUMN else [said.strip()]
+                held.append(any(one in (said, *cells) for one in asked))
         return ~np.array(held) if condition.operator == "!=" else np.array(held)
 
     def _meant(self, value: str) -> str:
@@ -190,6 +192,42 @@ class Table:
         for number, product in self._changed.items():
             codes[number] = code(_said(product).get(name))
         return Column(name, codes, values, _numbers(name, values))
+
+
+def facets(table: Table) -> dict[str, Any]:
+    """What there is to choose from among the products that are shown, JSON-able.
+
+    Returns: `FACETS`: the values of each, the most frequent first; currency: the most frequent, or None; price: the
+             lowest and the highest, or None; and whether any has a place, or a number in stock.
+    """
+    values = {name: _frequent(table, column) for name, column in FACETS.items()}
+    currencies = _frequent(table, "currency")
+    return values | {
+        "currency": currencies[0] if currencies else None,
+        "price": _range(table, "price"),
+        "has_location": bool(_frequent(table, "location")),
+        "has_stock": _range(table, "stock") is not None,
+    }
+
+
+def _frequent(table: Table, name: str) -> list[str]:
+    """The values of a column that products shown have, the most frequent first, as many as a page can show."""
+    if table.find(name) is None:
+        return []
+    column = table.column(name)
+    counts = np.bincount(column.codes[table.shown], minlength=len(column.values))
+    said = [(count, value) for count, value in zip(counts.tolist(), column.values, strict=True) if count and value]
+    return [str(value) for _, value in sorted(said, key=lambda one: -one[0])][:MOST_VALUES]
+
+
+def _range(table: Table, name: str) -> dict[str, float] | None:
+    if table.find(name) is None:
+        return None
+    column = table.column(name)
+    assert column.numbers is not None  # of `NUMBERS`
+    numbers = column.numbers[column.codes[table.shown]]
+    numbers = numbers[~np.isnan(numbers)]
+    return {"low": float(numbers.min()), "high": float(numbers.max())} if len(numbers) else None
 
 
 def _said(product: Product) -> dict[str, object]:

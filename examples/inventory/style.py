@@ -50,12 +50,12 @@ QLabel#headline {{ font-size: 17px; font-weight: 600; }}
 QLabel#field {{ min-height: 38px; }}
 QLabel#muted {{ color: {muted}; }}
 QLabel#section {{ color: {muted}; font-size: 13px; font-weight: 600; }}
-QLineEdit, QComboBox {{
+QLineEdit {{
     background: {card}; border: 1px solid {line}; border-radius: 10px; padding: 8px 12px; min-height: 20px;
     selection-background-color: {accent}; selection-color: {on_accent};
 }}
-QLineEdit:focus, QComboBox:focus {{ border: 2px solid {accent}; padding: 7px 11px; }}
-QComboBox QAbstractItemView {{ background: {card}; border: 1px solid {line}; selection-background-color: {soft};
+QLineEdit:focus {{ border: 2px solid {accent}; padding: 7px 11px; }}
+QAbstractItemView {{ background: {card}; border: 1px solid {line}; selection-background-color: {soft};
     selection-color: {text}; }}
 QPushButton {{ background: {card}; border: 1px solid {line}; border-radius: 10px; padding: 9px 16px; }}
 QPushButton:hover {{ background: {raised}; border-color: {muted}; }}

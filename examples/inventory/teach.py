@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import (
-    QComboBox,
+    QCompleter,
     QDialog,
     QFormLayout,
     QHBoxLayout,
@@ -45,7 +45,7 @@ class TeachDialog(QDialog):
         self.choices = {name: self._choice(facets.get(name, ())) for name in ("category", "brand")}
         for name, box in self.choices.items():
             guess = answer.guesses.get(name) if answer else None
-            box.setEditText(guess.value if guess and guess.share >= 0.5 else "")
+            box.setText(guess.value if guess and guess.share >= 0.5 else "")
         self.fields = {name: QLineEdit(self) for name in FIELDS}
         currencies = facets.get("currency", ())
         self.fields["currency"].setText(currencies[0] if len(currencies) == 1 else "")
@@ -63,15 +63,17 @@ class TeachDialog(QDialog):
 
     def accept(self) -> None:
         """As Qt asks."""
-        given = {"name": self.name.text(), **{name: box.currentText() for name, box in self.choices.items()}}
+        given = {"name": self.name.text(), **{name: box.text() for name, box in self.choices.items()}}
         given |= {name: line.text() for name, line in self.fields.items()}
         self.taught = Taught(self.sku.text().strip(), {k: v.strip() for k, v in given.items() if v.strip()})
         super().accept()
 
-    def _choice(self, values: Sequence[str]) -> QComboBox:
-        box = QComboBox(self)
-        box.setEditable(True)
-        box.addItems(["", *values])
+    def _choice(self, values: Sequence[str]) -> QLineEdit:
+        box = QLineEdit(self)
+        known = QCompleter([*values], box)
+        known.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        known.setFilterMode(Qt.MatchFlag.MatchContains)
+        box.setCompleter(known)
         return box
 
     def _lay_out(self, image: QImage) -> None:
