@@ -56,7 +56,7 @@ QLineEdit {{
 }}
 QLineEdit:focus {{ border: 2px solid {accent}; padding: 7px 11px; }}
 QAbstractItemView {{ background: {card}; border: 1px solid {line}; selection-background-color: {soft};
-    selection-color: {text}; }}
+    selection-color: {text}; padding: 4px; }}
 QPushButton {{ background: {card}; border: 1px solid {line}; border-radius: 10px; padding: 9px 16px; }}
 QPushButton:hover {{ background: {raised}; border-color: {muted}; }}
 QPushButton:focus {{ border: 2px solid {accent}; padding: 8px 15px; }}

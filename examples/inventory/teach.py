@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QImage, QPixmap
@@ -33,8 +34,8 @@ class Taught:
 class TeachDialog(QDialog):
     """Asks for what a photo cannot tell; `taught` is what was filled in."""
 
-    def __init__(self, parent: QWidget, image: QImage, answer: Answer | None, facets: dict[str, Sequence[str]]):
-        """answer: to the photo, whose guesses are proposed; facets: values that others have, to choose from."""
+    def __init__(self, parent: QWidget, image: QImage, answer: Answer | None, facets: dict[str, Any]):
+        """answer: to the photo, whose guesses are proposed; facets: as `Store.facets`, to choose from."""
         super().__init__(parent)
         self.setWindowTitle("Teach a product")
         self.setMinimumWidth(680)
@@ -42,13 +43,13 @@ class TeachDialog(QDialog):
         self.sku, self.name = QLineEdit(self), QLineEdit(self)
         self.sku.setPlaceholderText("as on its shelf label, such as P-1042")
         self.name.setPlaceholderText("as people should read it")
-        self.choices = {name: self._choice(facets.get(name, ())) for name in ("category", "brand")}
+        known = {"category": facets.get("categories", ()), "brand": facets.get("brands", ())}
+        self.choices = {name: self._choice(values) for name, values in known.items()}
         for name, box in self.choices.items():
             guess = answer.guesses.get(name) if answer else None
             box.setText(guess.value if guess and guess.share >= 0.5 else "")
         self.fields = {name: QLineEdit(self) for name in FIELDS}
-        currencies = facets.get("currency", ())
-        self.fields["currency"].setText(currencies[0] if len(currencies) == 1 else "")
+        self.fields["currency"].setText(facets.get("currency") or "")
         self.fields["price"].setPlaceholderText("4.50")
         self.fields["location"].setPlaceholderText("B2")
         self.save = QPushButton("Teach it", self)

@@ -1,5 +1,6 @@
 """The window: two pages, find and count. It asks the store in the background alone."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class Window(QMainWindow):
         self.path, self.store = store, None  # type: tuple[Path, Store | None]
         self.photo: Photo | None = None
         self.answer: Answer | None = None
-        self.facets: dict[str, Sequence[str]] = {}
+        self.facets: dict[str, Any] = {}
         self.tally = Tally()
         self.background = Background(self)
         self._typing = QTimer(self, singleShot=True, interval=TYPING_MS)
@@ -77,12 +78,10 @@ class Window(QMainWindow):
 
     # What is asked, in the background.
 
-    def _opened(self) -> tuple[Store, dict[str, Sequence[str]], int]:
-        store = edgesearch.open(self.path, warm=True)
-        products = store.products().values()
-        said = {name: {getattr(one, name) for one in products} for name in ("category", "brand", "currency")}
+    def _opened(self) -> tuple[Store, dict[str, Any], int]:
+        store = edgesearch.open(self.path)
         store.warm_up(words=True)
-        return store, {name: sorted(values - {None}) for name, values in said.items()}, len(products)
+        return store, store.facets(), len(store.skus())
 
     def _looked(self, photo: Photo | None, text: str) -> Found:
         """An answer, its pictures, and the photo as it is shown; in the background."""
@@ -298,9 +297,13 @@ class Window(QMainWindow):
             return
         menu = QMenu(self)
         for match in seen.candidates:
-            menu.addAction(f"{match.name}   ({match.sku})", lambda match=match: self.said(seen, match))
+            action = menu.addAction(f"{match.name}   ({match.sku})")
+            action.triggered.connect(functools.partial(self._choose, seen, match))
         place = self.count_list.visualRect(index)
         menu.exec(self.count_list.viewport().mapToGlobal(place.center()))
+
+    def _choose(self, seen: Seen, match: Match, _: bool = False) -> None:
+        self.said(seen, match)
 
     def said(self, seen: Seen, match: Match) -> None:
         """What it shows."""
@@ -355,7 +358,7 @@ class Window(QMainWindow):
             self.store.close()
         super().closeEvent(event)
 
-    def _show_store(self, opened: tuple[Store, dict[str, Sequence[str]], int]) -> None:
+    def _show_store(self, opened: tuple[Store, dict[str, Any], int]) -> None:
         self.store, self.facets, count = opened
         self.statusline.setText(self._described(count))
         self.words.setEnabled(True)
