@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QBuffer, QIODevice, QModelIndex, QSize, Qt, QTimer
+from PySide6.QtCore import QBuffer, QIODevice, QModelIndex, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QImage, QImageReader, QKeySequence
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -51,7 +51,12 @@ Found = tuple[Answer, list[QImage], QImage | None]
 
 
 class Window(QMainWindow):
-    """An inventory of one store, which is opened while the window is shown already."""
+    """An inventory of one store, which is opened while the window is shown already.
+
+    shown: an answer is seen.
+    """
+
+    shown = Signal()
 
     def __init__(self, store: Path):
         super().__init__()
@@ -186,6 +191,7 @@ class Window(QMainWindow):
         self.empty.setText("Nothing is like that.")
         self.list.scrollToTop()
         self._enable()
+        QTimer.singleShot(0, self.shown.emit)
 
     def _not_found(self, sentence: str) -> None:
         self.pane.set_busy(False)
