@@ -537,6 +537,7 @@ class Window(QMainWindow):
 def listed(parent: QWidget) -> tuple[Rows, QListView]:
     """A list of cards, and what it shows."""
     view = QListView(parent)
+    view.setObjectName("cards")
     rows = Rows(view)
     view.setModel(rows)
     view.setItemDelegate(Painted(view))

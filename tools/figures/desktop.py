@@ -1,14 +1,14 @@
 """How long a thread that must not wait, such as a window's, waits while others search; how soon a search stops.
 
-A ticker sleeps for 1 ms again and again and notes how late it comes. What the system takes, searches in another process
-show: they use as much of the processors, but not this interpreter's lock.
+A ticker sleeps for 1 ms again and again and notes how late it comes (`gap`), and for how much of that this process was
+at work at all (`own`): the rest is the system's, which on a busy machine gives others their turn while a thread waits,
+or while one holds the interpreter's lock. Searches in another process show what they cost without that lock.
 
 What holds that lock longest, on a quiet machine: nothing in a search but Python itself, which gives way every 5 ms;
 Pillow while it makes room for 12 megapixels (30 ms, of PNG) or decodes WebP (40 ms). JPEGs are decoded smaller.
 """
 
 import io
-import statistics
 import subprocess
 import sys
 import threading
@@ -21,6 +21,8 @@ from pictures import write_catalogue
 from PIL import Image
 
 import edgesearch
+
+from .processes import in_fresh_process
 
 TICK_S = 0.001
 FRAME_MS = 16.0
@@ -38,8 +40,7 @@ def measure(products: int, folder: Path, seed: int) -> dict[str, float]:
     edgesearch.build(folder / "catalogue.csv", folder / "shop.edge")
     edgesearch.install(folder / "shop.edge", folder / "device")
     photos = sorted((folder / "photos").glob("*.jpg"))
-    cold, warm = _starts(folder / "device", photos[0])
-    found = {"first_search_ms": cold, "first_search_warmed_ms": warm}
+    found = _starts(folder / "device", photos[0])
     with edgesearch.open(folder / "device") as store:
         store.warm_up(words=True).result()
         searching = [lambda: _all(store, photos)]
@@ -66,23 +67,24 @@ def measure(products: int, folder: Path, seed: int) -> dict[str, float]:
 
 
 def _gaps(work: Callable[[], object]) -> dict[str, float]:
-    """p50, p99 and max in ms, and the share above a frame, of how late a ticker comes meanwhile."""
+    """How late a ticker comes meanwhile, and what of it is this process's own: p50, p99, max, share above a frame."""
     late: list[float] = []
+    own: list[float] = []
     thread = threading.Thread(target=work)
-    before = time.perf_counter()
+    before, worked = time.perf_counter(), time.process_time()
     thread.start()
     while thread.is_alive():
         time.sleep(TICK_S)
-        now = time.perf_counter()
+        now, busy = time.perf_counter(), time.process_time()
         late.append((now - before - TICK_S) * 1000)
-        before = now
-    middle, most, longest = np.percentile(late, [50, 99, 100])
-    return {
-        "gap_p50_ms": float(middle),
-        "gap_p99_ms": float(most),
-        "gap_max_ms": float(longest),
-        "above_a_frame": float(np.mean(np.array(late) > FRAME_MS)),
-    }
+        own.append(min(late[-1], (busy - worked) * 1000))
+        before, worked = now, busy
+    found: dict[str, float] = {}
+    for name, values in (("gap", late), ("own", own)):
+        middle, most, longest = np.percentile(values, [50, 99, 100])
+        found |= {f"{name}_p50_ms": float(middle), f"{name}_p99_ms": float(most), f"{name}_max_ms": float(longest)}
+        found[f"{name}_above_a_frame"] = float(np.mean(np.array(values) > FRAME_MS))
+    return found
 
 
 def _all(store: edgesearch.Store, photos: Sequence[Path]) -> None:
@@ -124,17 +126,32 @@ def _camera(photo: Path, kind: str) -> bytes:
     return data.getvalue()
 
 
-def _starts(device: Path, photo: Path) -> tuple[float, float]:
-    """Medians of the first search of a store, and of one that was warmed up, in ms."""
-    times: dict[bool, list[float]] = {False: [], True: []}
-    for warm in [False, True] * STARTS:
-        with edgesearch.open(device) as store:
-            if warm:
-                store.warm_up().result()
+def first_and_next(device: str, photo: str, warm: str) -> str:
+    """The first search of this process and the one after it, in ms; warm: "1", it was warmed up before."""
+    with edgesearch.open(device) as store:
+        if int(warm):
+            store.warm_up().result()
+        times = []
+        for _ in range(2):
             start = time.perf_counter()
             store.search(photo)
-            times[warm].append((time.perf_counter() - start) * 1000)
-    return statistics.median(times[False]), statistics.median(times[True])
+            times.append((time.perf_counter() - start) * 1000)
+    return " ".join(map(str, times))
+
+
+def _starts(device: Path, photo: Path) -> dict[str, float]:
+    """Medians in ms, of new processes, of the first search and the next one, without and with a warm-up."""
+    times: dict[int, list[list[float]]] = {0: [], 1: []}
+    for warm in [0, 1] * STARTS:
+        said = in_fresh_process("desktop", "first_and_next", device, photo, warm)
+        times[warm].append([float(part) for part in said.split()])
+    (first, after), (warmed, after_warmed) = (np.median(times[warm], 0).tolist() for warm in (0, 1))
+    return {
+        "first_search_ms": first,
+        "next_search_ms": after,
+        "warmed_first_search_ms": warmed,
+        "warmed_next_search_ms": after_warmed,
+    }
 
 
 def _stops(store: edgesearch.Store, photos: Sequence[Path]) -> dict[str, float]:
