@@ -67,6 +67,7 @@ QPushButton#primary:focus {{ border: 2px solid {text}; }}
 QPushButton#tab {{ border: none; background: transparent; color: {muted}; font-weight: 600; padding: 8px 16px; }}
 QPushButton#tab:checked {{ background: {soft}; color: {accent}; }}
 QPushButton#quiet {{ border: none; background: transparent; color: {accent}; font-weight: 600; padding: 6px 8px; }}
+QPushButton#quiet:disabled {{ border: none; background: transparent; color: transparent; }}
 QListView#cards {{ background: transparent; border: none; outline: none; padding: 0; }}
 QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
 QScrollBar::handle:vertical {{ background: {line}; border-radius: 5px; min-height: 32px; }}
