@@ -7,6 +7,7 @@ What the store is not sure of is set aside for somebody to say.
 import contextlib
 import functools
 import hashlib
+import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -84,15 +85,29 @@ class Count:
         failed = kind is not None and issubclass(kind, Exception)
         try:
             with contextlib.suppress(*[EdgeSearchError] * failed):  # the first error is the one to tell
-                self._take_over()
-                self._write()
+                self.write()
         finally:
             self._session.close()
+
+    def write(self) -> None:
+        """Take over what was filled into the review list, and write both lists; raises CountError."""
+        self._take_over()
+        products = self._store.products(None if self._everything else [*self.counts])
+        stock.write_stock(self.output, self._session.counted(), products)
+        stock.write_review(self.review, self.waiting, self._typed)
 
     @property
     def counts(self) -> Counter[str]:
         """How many of each product were counted, by SKU."""
-        return Counter(seen.sku for seen in self._session.counted())
+        counts = Counter[str]()
+        for seen in self._session.counted():
+            counts[seen.sku] += seen.times
+        return counts
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of the products that were counted, by SKU, as they were then."""
+        return {seen.sku: seen.name for seen in self._session.counted()}
 
     @property
     def waiting(self) -> list[Seen]:
@@ -118,15 +133,35 @@ class Count:
             again = ", ".join(f"{name} is {known}" for name, known in self._again[: photos.SHOWN])
             self.notes.append(f"the same photos under other names, counted once ({len(self._again)}): {again}")
 
+    def take(self, content: bytes, name: str, times: int = 1) -> tuple[Seen, bool]:
+        """Count a photo that is no file, as a camera gives it.
+
+        Args:    content: encoded; name: for the lists; times: how many of what it shows are there.
+        Returns: what became of it, and whether that is new: the same content is counted once.
+        Raises:  CountError: it cannot be kept.
+        """
+        known = self._session.seen.get(_identity(content))
+        if known:
+            return known, False
+        seen = self._look(Seen(_identity(content), name, (), "aside", times=times), content)
+        self._session.add(seen)
+        return seen, True
+
+    def say(self, sku: str, times: int = 1) -> Seen:
+        """Count so many of a product without a photo; raises CountError: no product has that SKU."""
+        if not self._store.products([sku]):
+            raise CountError(f"{sku}: no product of that SKU is here; check it.")
+        return self._said(Seen(f"h{secrets.token_hex(ID_DIGITS // 2)}", "", (), "aside", times=times), sku)
+
     def undo(self) -> Seen:
-        """Take back the photo that was counted last, one more each time; it waits then.
+        """Take back what was counted last, one more each time; a photo waits then.
 
         Raises:  CountError: no photo is counted.
         """
         last = next(self._session.counted(), None)
         if last is None:
             raise CountError(f"{self.output}: no photo is counted there; there is nothing to undo.")
-        return self._said(last, "")
+        return self._said(last, "" if last.photo else stock.NOTHING)
 
     def correct(self, photo: str, sku: str) -> Seen:
         """Say what a photo shows, whatever became of it before.
@@ -153,16 +188,16 @@ class Count:
         except ImageError as error:
             self._unread[photo.name] = Seen("", photo.name, (), "bad", why=photo.why(error))
             return self._unread[photo.name], True
-        identity = f"p{hashlib.sha256(content).hexdigest()[:ID_DIGITS]}"
+        identity = _identity(content)
         if known := self._session.seen.get(identity):
             if known.photo != photo.name:
                 self._again.append((photo.name, known.photo))
             return known, False
-        seen = self._look(Seen(identity, photo.name, tuple(file), "aside"), photo, content)
+        seen = self._look(Seen(identity, photo.name, tuple(file), "aside"), content)
         self._session.add(seen)
         return seen, True
 
-    def _look(self, seen: Seen, photo: Named, content: bytes) -> Seen:
+    def _look(self, seen: Seen, content: bytes) -> Seen:
         try:
             answer = self._search(content)
         except ImageError as error:
@@ -202,10 +237,9 @@ class Count:
         self._session.add(said)
         return said
 
-    def _write(self) -> None:
-        products = self._store.products(None if self._everything else [*self.counts])
-        stock.write_stock(self.output, self._session.counted(), products)
-        stock.write_review(self.review, self.waiting, self._typed)
+
+def _identity(content: bytes) -> str:
+    return f"p{hashlib.sha256(content).hexdigest()[:ID_DIGITS]}"
 
 
 def _why(answer: Answer) -> str:

@@ -30,7 +30,7 @@ class Seen:
     Attributes: id: of its content; photo: its name; file: its size and time of change; status: "aside" and "bad" wait
                 for somebody to say what they show, "dropped" shows nothing to count; sku, name: of the product it was
                 counted as; by: "look", "barcode" or "hand"; why: it is set aside, or bad; candidates: SKU and name of
-                products that it may be, best first.
+                products that it may be, best first; times: how many of it there are.
     """
 
     id: str
@@ -42,6 +42,7 @@ class Seen:
     by: str = ""
     why: str = ""
     candidates: tuple[tuple[str, str], ...] = ()
+    times: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, read back by `from_dict`."""
@@ -56,7 +57,10 @@ class Seen:
         if texts["status"] not in get_args(Status):
             raise ValueError(f"status {texts['status']}")
         candidates = tuple((str(sku), str(name)) for sku, name in table["candidates"])
-        return cls(**texts, file=tuple(map(int, table["file"])), candidates=candidates)
+        file, times = tuple(map(int, table["file"])), table.get("times", 1)
+        if not isinstance(times, int) or times < 1:
+            raise ValueError(f"times {times}")
+        return cls(**texts, file=file, candidates=candidates, times=times)
 
 
 class Session:

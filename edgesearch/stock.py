@@ -33,9 +33,10 @@ def write_stock(path: Path, counted: Iterable[Seen], products: Mapping[str, Prod
     for sku in sorted(photos.keys() | products.keys()):
         own = photos.get(sku, [])
         product = products.get(sku) or Product(sku, own[0].name)
-        difference = None if product.stock is None else len(own) - product.stock
-        names = ";".join(sorted(seen.photo for seen in own))
-        rows.append((sku, product.name, len(own), product.location, product.stock, difference, names))
+        number = sum(seen.times for seen in own)
+        difference = None if product.stock is None else number - product.stock
+        names = ";".join(sorted(seen.photo for seen in own if seen.photo))
+        rows.append((sku, product.name, number, product.location, product.stock, difference, names))
     _write(path, COLUMNS, rows)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 import edgesearch
 from edgesearch.cli import main
+from edgesearch.counting import Count
 from edgesearch.engine import Store
 from edgesearch.errors import DeviceError
 
@@ -168,6 +169,10 @@ def test_bad_request_gets_one_sentence(
     assert re.search(said, _error(answer))
 
 
+def test_other_methods_are_named(client: Client) -> None:
+    assert client("PUT", "/v1/undo").headers["allow"] == "POST"
+
+
 def test_page_of_elsewhere_is_refused(client: Client, photo: bytes) -> None:
     assert client("GET", "/v1/health", headers={"Host": "shop.example"}).status_code == 421
     for origin in ("http://shop.example", "null", "http://127.0.0.1:9"):
@@ -190,6 +195,13 @@ def test_body_beyond_the_limit_is_not_read(client: Client, monkeypatch: pytest.M
 
     assert client("POST", "/v1/search", content=b"x" * 1001).status_code == 413
     assert client("POST", "/v1/search", content=parts()).status_code == 413
+
+
+def test_bodies_of_all_together_are_bounded(client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MOST_HELD", len(photo) - 1)
+    assert client("POST", "/v1/search", content=photo).status_code == 429
+    monkeypatch.setattr(guard, "MOST_HELD", len(photo))
+    assert [client("POST", "/v1/search", content=photo).status_code for _ in range(2)] == [200, 200]
 
 
 def test_body_that_does_not_come_is_given_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,6 +389,62 @@ def test_what_was_taught_is_taken_away_as_a_zip(client: Client, device: Path, ph
     with zipfile.ZipFile(BytesIO(client("GET", "/v1/taught.zip").content)) as archive:
         assert "N1" in archive.read("taught/taught.json").decode()
     assert not [path for path in device.iterdir() if path.name.startswith(".")]
+
+
+def test_counted_photo_by_photo_and_by_hand(client: Client, device: Path, shop: Path) -> None:
+    def counted(answer: httpx.Response) -> dict[str, int]:
+        return {one["sku"]: one["count"] for one in answer.json()["counts"]}
+
+    photos = [path.read_bytes() for path in sorted((shop / "photos").iterdir())[:3]]
+    assert client("POST", "/v1/counts", json={"name": "Gang 4"}).status_code == 201
+    seen = [client("POST", "/v1/counts/Gang 4/photos?times=3", content=one).json()["seen"] for one in photos]
+    again = client("POST", "/v1/counts/Gang 4/photos?times=3", content=photos[0])
+    assert not again.json()["new"]
+    for one in seen:
+        answer = client("POST", "/v1/counts/Gang 4/correct", json={"photo": one["id"], "sku": "P000000"})
+    assert counted(answer) == {"P000000": 9} and not answer.json()["waiting"]
+    answer = client("POST", "/v1/counts/Gang 4/products", json={"sku": "P000000", "times": 2})
+    assert counted(answer) == {"P000000": 11}
+    undone = client("POST", "/v1/counts/Gang 4/undo")
+    assert counted(undone) == {"P000000": 9} and not undone.json()["waiting"]
+    assert "P000000," in client("GET", "/v1/counts/Gang 4/stock.csv").text
+    assert client("GET", "/v1/counts").json() == {"names": ["Gang 4"]}
+    client.served.counts.rest(idle_s=0)
+    with edgesearch.open(device) as store, Count(store, device / "counts" / "Gang 4.csv") as count:
+        assert count.counts == {"P000000": 9}
+    assert counted(client("GET", "/v1/counts/Gang 4")) == {"P000000": 9}
+
+
+@pytest.mark.parametrize(
+    "verb, path, asked, status",
+    [
+        ("POST", "/v1/counts", {"json": {"name": "../up"}}, 409),
+        ("POST", "/v1/counts", {"json": {"name": ""}}, 409),
+        ("GET", "/v1/counts/none", {}, 404),
+        ("GET", "/v1/counts/none/stock.csv", {}, 404),
+        ("POST", "/v1/counts/here/undo", {}, 409),
+        ("POST", "/v1/counts/here/products", {"json": {"sku": "none"}}, 409),
+        ("POST", "/v1/counts/here/products", {"json": {"sku": "-"}}, 409),
+        ("POST", "/v1/counts/here/products", {"json": {"sku": "P000000", "times": 0}}, 422),
+        ("POST", "/v1/counts/here/correct", {"json": {"photo": "none", "sku": "P000000"}}, 409),
+        ("POST", "/v1/counts/here/photos?times=0", {"content": b"x"}, 422),
+        ("POST", "/v1/counts/here/photos", {}, 422),
+    ],
+)
+def test_what_cannot_be_counted_is_one_sentence(
+    client: Client, verb: str, path: str, asked: dict[str, object], status: int
+) -> None:
+    client("POST", "/v1/counts", json={"name": "here"})
+    answer = client(verb, path, **asked)
+    assert (answer.status_code, bool(_error(answer))) == (status, True)
+    assert client("GET", "/v1/counts/here").json()["counts"] == []
+
+
+def test_count_that_another_goes_on_with_is_refused(client: Client, device: Path) -> None:
+    (device / "counts").mkdir()
+    with edgesearch.open(device) as store, Count(store, device / "counts" / "a.csv"):
+        assert "another count goes on" in _error(client("POST", "/v1/counts", json={"name": "a"}))
+    assert client("POST", "/v1/counts", json={"name": "a"}).status_code == 201
 
 
 def test_metrics_count_by_route_and_decision(client: Client, photo: bytes) -> None:

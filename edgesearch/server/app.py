@@ -12,14 +12,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import barcode
 from ..errors import EdgeSearchError
 from ..version import __version__
-from . import asking, documentation, managing, people, replies, teaching
+from . import asking, counting, documentation, managing, people, replies, teaching
 from .guard import LARGEST_BODY, Guard, TooLargeError, TooSlowError
-from .reading import AskedError, Shared, UnknownError
+from .reading import AskedError, Customer, Shared, UnknownError
 from .served import Served
 
 WEB = Path(__file__).parent.parent / "web"
@@ -49,10 +50,10 @@ def create_app(served: Served, names: frozenset[str] = frozenset()) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.served = served
-    for router in (watching, people.router, asking.router, teaching.router, managing.router):
-        app.include_router(router, prefix="/v1")
+    for router in (watching, people.router, asking.router, teaching.router, counting.router, managing.router):
+        app.include_router(router, prefix="/v1", responses=replies.FAILURES)
     app.add_api_route("/metrics", metrics, include_in_schema=False)
-    app.mount("/", StaticFiles(directory=WEB, html=True, check_dir=False))
+    app.router.routes.append(_Page("/", StaticFiles(directory=WEB, html=True)))
     _handle_errors(app)
     app.add_middleware(_Measured, served=served)
     app.add_middleware(Guard, names=names)
@@ -79,7 +80,7 @@ async def docs(request: Request) -> str:
     return documentation.page(request.app.openapi())
 
 
-async def metrics(served: Shared) -> Response:
+async def metrics(served: Shared, _: Customer) -> Response:
     """For Prometheus."""
     return Response(served.metrics.text(served.workers.taken), media_type="text/plain; version=0.0.4")
 
@@ -88,8 +89,9 @@ async def _follow(served: Served) -> None:
     """Take up what is installed while the server runs."""
     while True:
         await asyncio.sleep(REOPEN_S)
-        with contextlib.suppress(EdgeSearchError):  # it goes on with what it has; an installation tells its own error
-            await served.installer.run(served.store.reopen)
+        for work in (served.store.reopen, served.counts.rest):
+            with contextlib.suppress(EdgeSearchError):  # it goes on with what it has; who installs is told the error
+                await served.installer.run(work)
 
 
 def _handle_errors(app: FastAPI) -> None:
@@ -116,6 +118,13 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, replies.strange)
     app.add_exception_handler(HTTPException, replies.strange)
     app.add_exception_handler(Exception, failed)
+
+
+class _Page(Mount):
+    """The files of the page: all paths but those of the API, which say themselves what is wrong."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.NONE, {}) if scope["path"].startswith("/v1/") else super().matches(scope)
 
 
 class _Measured:

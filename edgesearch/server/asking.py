@@ -8,9 +8,10 @@ from pydantic import BaseModel
 from ..answer import Match
 from ..errors import CatalogError, QueryError
 from . import reading
+from .counts import MissingError
 from .reading import Customer, Shared
 from .replies import answered, matched
-from .served import MissingError, Served
+from .served import Served
 
 router = APIRouter(tags=["search"])
 KEPT_S = 86_400  # a browser keeps a picture: it is asked for by its row of one bundle

@@ -12,7 +12,7 @@ from .access import Access, Role
 
 SESSION_S = 900.0  # since it was last used
 FREE_TRIES = 5  # wrong PINs in a row before one has to wait
-FIRST_WAIT_S, LONGEST_WAIT_S = 60.0, 3600.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 60.0, 900.0
 
 
 class RefusedError(EdgeSearchError):

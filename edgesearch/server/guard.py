@@ -3,13 +3,17 @@
 import asyncio
 import ipaddress
 import json
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-BODY_S = 30.0  # to send a body
-LARGEST_BODY = 100_000_000  # bytes; five photos as large as any that is read
+from .workers import BusyError
+
+BODY_S = 120.0  # to send a body
+LARGEST_BODY = 100_000_000  # bytes
+MOST_HELD = 300_000_000  # bytes, of the bodies of all requests at one moment
 INSTALLED = "/v1/install"  # whose body is a bundle, written to a file as it comes
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
@@ -32,6 +36,7 @@ class Guard:
     def __init__(self, app: ASGIApp, names: frozenset[str]):
         """names: by which this machine may be called, besides its addresses."""
         self._app, self._names = app, names | {"localhost"}
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,11 +56,23 @@ class Guard:
         if refused := self._refused(headers):
             await _answer(sealed, *refused)
             return
-        body = _Body(receive, unlimited=scope["path"] == INSTALLED)
-        if int(headers.get("content-length") or 0) > body.limit:
-            await _answer(sealed, 413, "TooLarge", f"the body has {headers['content-length']} bytes; {_AT_MOST}")
+        if scope["path"] == INSTALLED:
+            await self._app(scope, receive, sealed)
             return
-        await self._app(scope, body.receive, sealed)
+        size = int(headers.get("content-length") or 0)
+        if size > LARGEST_BODY:
+            await _answer(sealed, 413, "TooLarge", f"the body has {size:,} bytes; {_AT_MOST}")
+            return
+        body = _Body(receive, self._hold)
+        try:
+            await self._app(scope, body.receive, sealed)
+        finally:
+            self._held -= body.size
+
+    def _hold(self, size: int) -> None:
+        if self._held + size > MOST_HELD:
+            raise BusyError("the photos of others fill the memory; ask again in a second.")
+        self._held += size
 
     def _refused(self, headers: Headers) -> tuple[int, str, str] | None:
         host = headers.get("host", "")
@@ -91,25 +108,28 @@ _AT_MOST = f"at most {LARGEST_BODY:,} are read, send smaller photos."
 
 
 class _Body:
-    """A request's body, counted as it comes."""
+    """A request's body, counted as it comes; size: bytes so far."""
 
-    def __init__(self, receive: Receive, unlimited: bool):
-        self.limit: float = float("inf") if unlimited else LARGEST_BODY
-        self._receive, self._read, self._ended = receive, 0, False
+    def __init__(self, receive: Receive, hold: Callable[[int], None]):
+        self.size = 0
+        self._receive, self._hold, self._ended = receive, hold, False
+        self._until = asyncio.get_running_loop().time() + BODY_S
 
     async def receive(self) -> Message:
-        """The next part."""
+        """The next part; raises TooLargeError, TooSlowError, BusyError."""
         if self._ended:  # what comes now says that the client has left
             return await self._receive()
         try:
-            async with asyncio.timeout(BODY_S):
+            async with asyncio.timeout_at(self._until):
                 message = await self._receive()
         except TimeoutError as error:
             raise TooSlowError from error
-        self._read += len(message.get("body", b""))
         self._ended = not message.get("more_body", False)
-        if self._read > self.limit:
+        size = len(message.get("body", b""))
+        if self.size + size > LARGEST_BODY:
             raise TooLargeError
+        self._hold(size)
+        self.size += size
         return message
 
 

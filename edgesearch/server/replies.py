@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from ..answer import Answer, Match
@@ -20,8 +21,8 @@ from ..errors import (
     QueryError,
     SignatureError,
 )
+from .counts import MissingError
 from .door import RefusedError
-from .served import MissingError
 from .workers import BusyError
 
 _STATUS: Mapping[type[EdgeSearchError], int] = {
@@ -35,6 +36,25 @@ _STATUS: Mapping[type[EdgeSearchError], int] = {
     CatalogError: 422,
     QueryError: 422,
     BundleError: 422,
+}
+
+
+class Said(BaseModel):
+    """kind: of the error; message: one sentence, with what to do."""
+
+    kind: str
+    message: str
+
+
+class Failure(BaseModel):
+    """What comes in place of an answer."""
+
+    error: Said
+
+
+FAILURES: dict[int | str, dict[str, Any]] = {
+    "default": {"model": Failure, "description": "refused, or cannot be answered; 429 may be asked again"},
+    422: {"model": Failure, "description": "not as described, or not to be read"},
 }
 
 
@@ -66,7 +86,9 @@ async def refused(_: Request, error: Exception) -> JSONResponse:
 async def strange(_: Request, error: Exception) -> JSONResponse:
     """A request that is not as the paths say."""
     if isinstance(error, HTTPException):
-        return failed(error.status_code, "BadRequest", f"{error.detail}; see /v1/docs.")
+        answer = failed(error.status_code, "BadRequest", f"{error.detail}; see /v1/docs.")
+        answer.headers.update(error.headers or {})  # which methods there are, for instance
+        return answer
     assert isinstance(error, RequestValidationError)
     said = [f"{'.'.join(map(str, one['loc'][1:])) or one['loc'][0]}: {one['msg']}" for one in error.errors()[:3]]
     return failed(422, "BadRequest", f"{'; '.join(said)}; see /v1/docs.")

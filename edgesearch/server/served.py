@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ..answer import Answer
 from ..engine import Store
-from ..errors import DeviceError, EdgeSearchError
+from ..errors import DeviceError
 from ..stream import Stream
 from .access import FILE, Access
+from .counts import Counts
 from .door import Door, Visitor
 from .metrics import Metrics
 from .workers import BusyError, Workers
@@ -16,10 +17,6 @@ from .workers import BusyError, Workers
 ANSWER_S = 20.0  # that a request waits for its answer at most
 INSTALL_S = 600.0
 MOST_STREAMS = 64
-
-
-class MissingError(EdgeSearchError):
-    """What is asked for is not here."""
 
 
 class Served:
@@ -44,6 +41,7 @@ class Served:
         self.metrics = Metrics()
         self.workers = Workers(max(2, os.cpu_count() or 1), ANSWER_S)
         self.installer = Workers(1, INSTALL_S)
+        self.counts = Counts(store, path)
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self._streaming: set[str] = set()
 
@@ -84,6 +82,7 @@ class Served:
             self.store.overlay.record(what, detail, visitor.name or None)
 
     def close(self) -> None:
-        """Wait for the requests under way; the store stays open."""
+        """Wait for the requests under way, and write the lists of counts; the store stays open."""
         self.workers.close()
         self.installer.close()
+        self.counts.rest(idle_s=0)

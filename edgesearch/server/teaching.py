@@ -7,9 +7,10 @@ from fastapi import APIRouter, Body, Request
 from ..engine import MOST_PHOTOS
 from ..errors import CatalogError
 from . import reading
+from .counts import MissingError
 from .reading import Shared, Staff
 from .replies import matched
-from .served import MissingError, Served
+from .served import Served
 
 router = APIRouter(tags=["teach"])
 _FORM = {
@@ -32,7 +33,7 @@ _FORM = {
         },
     }
 }
-Details = Annotated[dict[str, str | float | None], Body(description="details by name; null empties one")]
+Details = Annotated[dict[str, str | int | float | None], Body(description="details by name; null empties one")]
 
 
 @router.post("/products", status_code=201, openapi_extra=_FORM)
