@@ -67,7 +67,8 @@ class Stop:
                 self._interrupt = None
 
     def __enter__(self) -> "Stop":
-        self._outer = _current.get()
+        around = _current.get()
+        self._outer = self._outer if around is self else around
         self._tokens.append(_current.set(self))
         return self
 

@@ -44,7 +44,7 @@ def test_a_stop_has_its_time(store: Store, photo: Path) -> None:
         store.search(photo)
     with Stop(after_s=0), Stop(), pytest.raises(StoppedError):  # that around it counts too
         store.search(photo)
-    with Stop(after_s=600):
+    with Stop(after_s=600) as stop, stop:
         assert store.search(photo).matches
 
 

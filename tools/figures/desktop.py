@@ -4,8 +4,8 @@ A ticker sleeps for 1 ms again and again and notes how late it comes (`gap`), an
 at work at all (`own`): the rest is the system's, which on a busy machine gives others their turn while a thread waits,
 or while one holds the interpreter's lock. Searches in another process show what they cost without that lock.
 
-What holds that lock longest, on a quiet machine: nothing in a search but Python itself, which gives way every 5 ms;
-Pillow while it makes room for 12 megapixels (30 ms, of PNG) or decodes WebP (40 ms). JPEGs are decoded smaller.
+What holds that lock longest: in a search nothing but Python itself, which gives way every 5 ms; Pillow, while it makes
+room for 12 megapixels of PNG (27 ms) and while it decodes as much WebP (42 ms). JPEGs are decoded smaller.
 """
 
 import io
