@@ -13,7 +13,9 @@ import pytest
 import edgesearch
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-pytest.importorskip("PySide6.QtWidgets", reason="PySide6-Essentials is absent", exc_type=ImportError)
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="PySide6-Essentials, or a library that it needs, is absent", exc_type=ImportError
+)
 
 from inventory import style
 from inventory.parts import PhotoPane
