@@ -112,6 +112,12 @@ def test_frames_of_a_scene_vote_until_they_are_forgotten(client: Client, photo: 
     assert voting() == 1
 
 
+def test_photo_is_compared_with_a_product(client: Client, photo: bytes) -> None:
+    answer = client("POST", "/v1/compare/P000000", content=photo).json()
+    assert answer["sku"] == "P000000" and answer["verdict"] and answer["limits"]
+    assert client("POST", "/v1/compare/none", content=photo).status_code == 404
+
+
 def test_words_are_answered_as_they_were_understood(client: Client) -> None:
     category = client("GET", "/v1/facets").json()["categories"][0]
     answer = client("GET", "/v1/search", params={"where": f'category="{category}"'}).json()

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import catalog, device, engine, evaluate
 from ..answer import Answer, Guess, Understood
-from ..errors import EdgeSearchError
+from ..errors import EdgeSearchError, QueryError
 from ..slots import Slots, open_bundle
 from .options import BARCODES, FAST, STORE, Adder, at_least_one
 from .output import PICTURES, Bar, failed, picture_kind, print_table, say, write_picture
@@ -78,6 +78,8 @@ def _search(options: argparse.Namespace) -> int:
                 print(json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else _shown(answer), flush=True)
                 if place in drawn and answer.matches:
                     write_picture(drawn[place], store.explain(photo, answer, picture_kind(drawn[place])))
+            except QueryError:
+                raise  # of every photo the same
             except EdgeSearchError as error:
                 status = failed(error)
     return status

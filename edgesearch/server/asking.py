@@ -91,6 +91,14 @@ async def explain(request: Request, served: Shared, _: Customer, fast: bool | No
     return _jpeg(await served.workers.run(_explained, served, photo, fast), 0)
 
 
+@router.post("/compare/{sku:path}", openapi_extra=_PHOTO)
+async def compare(request: Request, served: Shared, _: Customer, sku: str) -> Answered:
+    """Whether a photo shows that product as it is, or damaged, or another; `limits` says what cannot be seen."""
+    (photo,) = await reading.photos(request, 1)
+    await served.workers.run(_references, served, sku)
+    return (await served.workers.run(served.store.compare, photo, sku)).to_dict()
+
+
 @router.get("/facets")
 async def facets(served: Shared, _: Customer) -> Answered:
     """By what the products may be told apart."""
