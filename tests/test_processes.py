@@ -16,6 +16,8 @@ import pytest
 import edgesearch
 from edgesearch import BundleError, DeviceError, Store
 
+from .conftest import TINY_MODEL
+
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 
 
@@ -125,11 +127,13 @@ def test_a_pickle_is_opened_once_in_a_process(store: Store, tiny_edge: Path) -> 
     again.close()
 
 
-def test_a_pickle_runs_what_is_installed_by_now(store: Store, shop_edge: Path, device: Path) -> None:
+def test_a_pickle_runs_what_is_installed_by_now(store: Store, shop: Path, device: Path, tmp_path: Path) -> None:
     data = pickle.dumps(store)
     first = pickle.loads(data)
     before = first.bundle.digest
-    edgesearch.install(shop_edge, device)
+    later = first.bundle.manifest.sequence + 1
+    edgesearch.build(shop / "catalogue.csv", tmp_path / "next.edge", TINY_MODEL, sequence=later)
+    edgesearch.install(tmp_path / "next.edge", device)
     assert pickle.loads(data).bundle.digest != before
     first.close()
 
