@@ -28,6 +28,66 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Workers:
+    """A few threads for what is awaited in one event loop: as many run at once, so many wait, and no more."""
+
+    def __init__(self, threads: int | None = None, most_waiting: int = MOST_WAITING):
+        """
+        Args:    threads: that run at once, None for as many as there are cores, 4 at most; most_waiting: for their
+                 turn; who comes then is refused at once.
+        Raises:  ValueError: fewer than one thread, or than none waiting.
+        """
+        import asyncio
+
+        threads = min(4, os.cpu_count() or 1) if threads is None else threads
+        if threads < 1 or most_waiting < 0:
+            raise ValueError(f"workers is {threads} and most_waiting {most_waiting}; expected at least 1 and 0.")
+        self._threads, self.places = threads, threads + most_waiting
+        self._pool = ThreadPoolExecutor(threads, "edgesearch")
+        self._turn, self._asked = asyncio.Semaphore(threads), 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return max(0, self._asked - self._threads)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What a function returns, called in a thread; where it asks a store, it may be stopped as that may be.
+
+        Raises:  BusyError: too many wait already; and what it raises.
+        """
+        import asyncio
+
+        if self._asked >= self.places:
+            raise BusyError(
+                f"{self.places - self._threads} questions wait already for {self._threads} to be answered; ask again "
+                "later."
+            )
+        loop, stop = asyncio.get_running_loop(), Stop()
+        self._asked += 1
+        try:
+            await self._turn.acquire()
+        except BaseException:
+            self._asked -= 1
+            raise
+        running = self._pool.submit(_stopped_by, stop, work)
+        running.add_done_callback(lambda _: _soon(loop, self._done))
+        try:
+            return await asyncio.wrap_future(running)
+        except asyncio.CancelledError:
+            stop.set()
+            raise
+
+    def close(self) -> None:
+        """Wait for what runs."""
+        self._pool.shutdown()
+
+    def _done(self) -> None:
+        """Not before the thread is free, which may be after nobody waits for it any more."""
+        self._asked -= 1
+        self._turn.release()
+
+
 def _awaitable(
     method: Callable[Concatenate[Store, P], T],
 ) -> Callable[Concatenate["AsyncStore", P], Coroutine[Any, Any, T]]:
@@ -71,19 +131,8 @@ class AsyncStore:
     compare = _awaitable(Store.compare)
 
     def __init__(self, store: Store, workers: int | None = None, most_waiting: int = MOST_WAITING):
-        """
-        Args:    store: is closed with this; workers: that run at once, None for as many as there are cores, 4 at most;
-                 most_waiting: for their turn; who comes then is refused at once with a BusyError.
-        Raises:  ValueError: fewer than one worker, or than none waiting.
-        """
-        import asyncio
-
-        workers = min(4, os.cpu_count() or 1) if workers is None else workers
-        if workers < 1 or most_waiting < 0:
-            raise ValueError(f"workers is {workers} and most_waiting {most_waiting}; expected at least 1 and 0.")
-        self.store, self._workers, self._most = store, workers, workers + most_waiting
-        self._pool = ThreadPoolExecutor(workers, "edgesearch")
-        self._turn, self._asked = asyncio.Semaphore(workers), 0
+        """store: is closed with this; workers, most_waiting: as `Workers` has them."""
+        self.store, self._workers = store, Workers(workers, most_waiting)
 
     @classmethod
     async def open(
@@ -105,44 +154,21 @@ class AsyncStore:
     @property
     def waiting(self) -> int:
         """How many wait for their turn."""
-        return max(0, self._asked - self._workers)
+        return self._workers.waiting
 
     def stream(self, *args: Any, **kwargs: Any) -> "AsyncStream":
         """As `Store.stream`, of frames to be awaited."""
         return AsyncStream(self, self.store.stream(*args, **kwargs))
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What a function returns that asks the store, called in a worker; it may be stopped where the store may be.
-
-        Raises:  BusyError: too many wait already; and what it raises.
-        """
-        import asyncio
-
-        if self._asked >= self._most:
-            raise BusyError(
-                f"{self._most - self._workers} questions wait already for {self._workers} to be answered; ask again "
-                "later."
-            )
-        loop, stop = asyncio.get_running_loop(), Stop()
-        self._asked += 1
-        try:
-            await self._turn.acquire()
-        except BaseException:
-            self._asked -= 1
-            raise
-        running = self._pool.submit(_stopped_by, stop, work)
-        running.add_done_callback(lambda _: _soon(loop, self._done))
-        try:
-            return await asyncio.wrap_future(running)
-        except asyncio.CancelledError:
-            stop.set()
-            raise
+        """What a function returns that asks the store; as `Workers.run`."""
+        return await self._workers.run(work)
 
     async def close(self) -> None:
         """Wait for what runs, and close the store."""
         import asyncio
 
-        await asyncio.to_thread(self._pool.shutdown)
+        await asyncio.to_thread(self._workers.close)
         await asyncio.to_thread(self.store.close)
 
     async def __aenter__(self) -> "AsyncStore":
@@ -150,11 +176,6 @@ class AsyncStore:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-    def _done(self) -> None:
-        """Not before the worker is free, which may be after nobody waits for it any more."""
-        self._asked -= 1
-        self._turn.release()
 
 
 class AsyncStream:

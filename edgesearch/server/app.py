@@ -82,7 +82,7 @@ async def docs(request: Request) -> str:
 
 async def metrics(served: Shared, _: Customer) -> Response:
     """For Prometheus."""
-    return Response(served.metrics.text(served.workers.taken), media_type="text/plain; version=0.0.4")
+    return Response(served.metrics.text(served.workers.waiting), media_type="text/plain; version=0.0.4")
 
 
 async def _follow(served: Served) -> None:
