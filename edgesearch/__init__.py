@@ -23,6 +23,7 @@ from .errors import (
     ModelError,
     QueryError,
     ReportError,
+    ScanError,
     SignatureError,
 )
 from .signing import keygen
@@ -46,6 +47,7 @@ __all__ = [
     "ModelError",
     "QueryError",
     "ReportError",
+    "ScanError",
     "SignatureError",
     "Store",
     "Understood",

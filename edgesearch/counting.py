@@ -7,6 +7,7 @@ What the store is not sure of is set aside for somebody to say.
 import contextlib
 import functools
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -117,6 +118,31 @@ class Count:
             again = ", ".join(f"{name} is {known}" for name, known in self._again[:5])
             self.notes.append(f"the same photos under other names, counted once ({len(self._again)}): {again}")
 
+    def take(self, name: str, answer: Answer, identity: str = "", by: str = "") -> Seen:
+        """Count what was answered elsewhere, kept before this returns.
+
+        Args:    name: as the lists show it; identity: of its photo, as `identity` gives it, which is counted once, ""
+                 for what is counted anew each time; by: "hand", "" as the answer has it.
+        Returns: what became of it: what the answer is not sure of is set aside.
+        Raises:  CountError: it could not be kept.
+        """
+        identity = identity or f"s{os.urandom(ID_DIGITS // 2).hex()}"
+        if known := self._session.seen.get(identity):
+            return known
+        seen = _judged(Seen(identity, name, (), "aside"), answer)
+        seen = replace(seen, by=by or seen.by)
+        self._session.add(seen)
+        return seen
+
+    def knows(self, identity: str) -> bool:
+        """Something became of that photo, in this run or in one before."""
+        return identity in self._session.seen
+
+    def save(self) -> None:
+        """Write the lists now; raises CountError: they cannot be."""
+        self._take_over()
+        self._write()
+
     def undo(self) -> Seen:
         """Take back the photo that was counted last, one more each time; it waits then.
 
@@ -151,26 +177,21 @@ class Count:
         except (ImageError, OSError) as error:
             self._unread[photo.name] = Seen("", photo.name, (), "bad", why=str(error))
             return self._unread[photo.name], True
-        identity = f"p{hashlib.sha256(content).hexdigest()[:ID_DIGITS]}"
-        if known := self._session.seen.get(identity):
+        if known := self._session.seen.get(identity(content)):
             if known.photo != photo.name:
                 self._again.append((photo.name, known.photo))
             return known, False
-        seen = self._look(Seen(identity, photo.name, tuple(file), "aside"), photo, content)
+        seen = self._look(Seen(identity(content), photo.name, tuple(file), "aside"), content)
         self._session.add(seen)
         return seen, True
 
-    def _look(self, seen: Seen, photo: Named, content: bytes) -> Seen:
+    def _look(self, seen: Seen, content: bytes) -> Seen:
         try:
             answer = self._search(content)
         except ImageError as error:
             _, _, why = str(error).partition(": ")  # in front of it stands what bytes are called
             return replace(seen, status="bad", why=why)
-        candidates = tuple((match.sku, match.name) for match in answer.matches)
-        if answer.decision != "match":
-            return replace(seen, why=_why(answer), candidates=candidates)
-        (sku, name), by = candidates[0], "barcode" if answer.by_barcode else "look"
-        return replace(seen, status="counted", sku=sku, name=name, by=by, candidates=candidates)
+        return _judged(seen, answer)
 
     def _take_over(self) -> None:
         """What somebody filled into the review list."""
@@ -203,6 +224,20 @@ class Count:
         products = self._store.products(None if self._everything else [*self.counts])
         stock.write_stock(self.output, self._session.counted(), products)
         stock.write_review(self.review, self.waiting, self._typed)
+
+
+def identity(content: bytes) -> str:
+    """Of a photo, whatever it is called."""
+    return f"p{hashlib.sha256(content).hexdigest()[:ID_DIGITS]}"
+
+
+def _judged(seen: Seen, answer: Answer) -> Seen:
+    """What becomes of a photo with that answer."""
+    candidates = tuple((match.sku, match.name) for match in answer.matches[:CANDIDATES])
+    if answer.decision != "match":
+        return replace(seen, why=_why(answer), candidates=candidates)
+    (sku, name), by = candidates[0], "barcode" if answer.by_barcode else "look"
+    return replace(seen, status="counted", sku=sku, name=name, by=by, candidates=candidates)
 
 
 def _why(answer: Answer) -> str:

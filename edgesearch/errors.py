@@ -46,3 +46,7 @@ class ReportError(EdgeSearchError):
 
 class QueryError(EdgeSearchError):
     """A question that cannot be asked as written, or that no product can answer: says what would work."""
+
+
+class ScanError(EdgeSearchError):
+    """A camera, folder, trigger or hook of `scan` that cannot be used."""

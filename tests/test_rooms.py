@@ -12,13 +12,14 @@ import edgesearch
 PACKAGE = Path(edgesearch.__file__).parent
 RANK = {
     "amounts": 0, "commands/options": 0, "decision": 0, "errors": 0, "files": 0, "looks": 0, "markup": 0,
-    "metrics": 0, "pq": 0, "spelling": 0, "terms": 0, "views": 0,
-    "arrays": 1, "charts": 1, "commands/output": 1, "database": 1, "drawing": 1, "geometry": 1, "image": 1,
-    "kernel": 1, "manifest": 1, "onnxfile": 1, "pieces": 1, "readonly": 1, "session": 1, "settings": 1, "sift": 1,
-    "signing": 1, "where": 1,
-    "barcode": 2, "catalog": 2, "embedder": 2, "index": 2, "photos": 2, "quality": 2, "sealing": 2,
-    "answer": 3, "changes": 3, "colours": 3, "content": 3, "golden": 3, "local": 3, "stock": 3, "words": 3,
-    "aligned": 4, "container": 4, "explain": 4, "labels": 4, "overlay": 4, "table": 4, "taste": 4,
+    "metrics": 0, "notify": 0, "pq": 0, "spelling": 0, "terms": 0, "views": 0,
+    "arrays": 1, "charts": 1, "commands/output": 1, "database": 1, "drawing": 1, "geometry": 1, "hooks": 1,
+    "image": 1, "kernel": 1, "manifest": 1, "onnxfile": 1, "pieces": 1, "readonly": 1, "session": 1, "settings": 1,
+    "sift": 1, "signing": 1, "where": 1,
+    "barcode": 2, "catalog": 2, "embedder": 2, "inbox": 2, "index": 2, "photos": 2, "quality": 2, "sealing": 2,
+    "answer": 3, "camera": 3, "changes": 3, "colours": 3, "content": 3, "golden": 3, "local": 3, "stock": 3,
+    "watch": 3, "wedge": 3, "words": 3,
+    "aligned": 4, "container": 4, "explain": 4, "labels": 4, "overlay": 4, "presence": 4, "table": 4, "taste": 4,
     "bundle": 5, "comparison": 5, "exchange": 5, "profile": 5, "sentence": 5,
     "base": 6, "delta": 6, "query": 6,
     "gallery": 7, "slots": 7,
@@ -27,10 +28,10 @@ RANK = {
     "build": 10, "engine": 10,
     "__init__": 11, "commands/comparing": 11, "commands/liking": 11, "commands/making": 11, "commands/teaching": 11,
     "counting": 11, "doctor": 11, "evaluate": 11, "sorting": 11,
-    "commands/counting": 12, "commands/running": 12, "diagrams": 12, "misses": 12, "tables": 12,
-    "cases": 13,
+    "commands/counting": 12, "commands/running": 12, "diagrams": 12, "misses": 12, "tables": 12, "tally": 12,
+    "cases": 13, "scan": 13,
     "report": 14,
-    "commands/asking": 15,
+    "commands/asking": 15, "commands/scanning": 15,
     "cli": 16,
     "__main__": 17,
 }  # fmt: skip
@@ -40,6 +41,7 @@ USERS = {
     "onnxruntime": {"embedder"},
     "usearch": {"index"},
     "nacl": {"signing", "sealing"},
+    "linuxpy": {"camera"},
     "zxingcpp": {"barcode"},
 }
 
