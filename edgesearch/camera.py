@@ -28,7 +28,8 @@ WIDTH, HEIGHT = 1280, 720  # px asked for, in which a barcode can be read; a dri
 STALLED_S = 5.0  # without a frame: it is opened again
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0  # before it is opened again
 MOST_BYTES = 20_000_000  # of one frame
-START, END = b"\xff\xd8", b"\xff\xd9"
+START = b"\xff\xd8"
+DEPTHS = {"YUYV": 2, "NV12": 1, "RGB24": 3, "GREY": 1}  # bytes a pixel of a row
 
 
 class Camera(Protocol):
@@ -65,7 +66,8 @@ class V4L2:
                     if frame is None:
                         raise ScanError(f"{self.name}: gave no frame for {STALLED_S:.0f} s.")
                     if frame.data:
-                        yield picture(bytes(frame.data), frame.pixel_format.name, frame.width, frame.height)
+                        kind, stride = frame.pixel_format.name, frame.format.bytes_per_line
+                        yield picture(bytes(frame.data), kind, frame.width, frame.height, stride)
 
 
 class Program:
@@ -128,31 +130,33 @@ class Feed(threading.Thread):
         self.join(2.0)
 
 
-def picture(data: bytes, kind: str, width: int, height: int) -> Photo:
+def picture(data: bytes, kind: str, width: int, height: int, stride: int = 0) -> Photo:
     """A frame as `image.read` takes it.
 
-    Args:    kind: V4L2's pixel format: MJPEG, JPEG, YUYV, NV12, RGB24 or GREY; data: without padding between rows.
+    Args:    kind: V4L2's pixel format: MJPEG, JPEG, YUYV, NV12, RGB24 or GREY; stride: bytes from row to row of what is
+             no JPEG, 0 where they are not padded.
     Returns: the JPEG, or (H, W, 3) uint8.
     Raises:  ScanError: another format, or too few bytes.
     """
     if kind in ("MJPEG", "JPEG"):
         return data
-    depth = {"YUYV": 2, "NV12": 1.5, "RGB24": 3, "GREY": 1}.get(kind)
-    if depth is None:
-        raise ScanError(f"camera: gives {kind}; expected MJPEG, YUYV, NV12, RGB24 or GREY, or use a --program.")
-    if len(data) < width * height * depth:
+    if kind not in DEPTHS:
+        raise ScanError(f"camera: gives {kind}; expected MJPEG, {', '.join(DEPTHS)}, or use a --program.")
+    wide, high = width * DEPTHS[kind], height + (height // 2 if kind == "NV12" else 0)
+    stride = max(stride, wide)
+    if len(data) < stride * (high - 1) + wide:
         raise ScanError(f"camera: gave {len(data):,} bytes for {width}x{height} px of {kind}; a frame is cut off.")
-    flat = np.frombuffer(data, np.uint8, int(width * height * depth))
+    padded = np.frombuffer(data[: stride * high].ljust(stride * high), np.uint8)
+    rows = padded.reshape(high, stride)[:, :wide]
     if kind == "RGB24":
-        return flat.reshape(height, width, 3)
+        return np.ascontiguousarray(rows).reshape(height, width, 3)
     if kind == "GREY":
-        return np.repeat(flat.reshape(height, width, 1), 3, 2)
+        return rows[..., None].repeat(3, 2)
     if kind == "YUYV":
-        both = flat.reshape(height, width // 2, 4)
+        both = rows.reshape(height, width // 2, 4)
         return _rgb(both[..., ::2].reshape(height, width), both[..., 1::2].repeat(2, 1))
-    luma, chroma = flat[: width * height], flat[width * height :]
-    halves = chroma.reshape(height // 2, width // 2, 2)
-    return _rgb(luma.reshape(height, width), halves.repeat(2, 0).repeat(2, 1))
+    halves = rows[height:].reshape(height // 2, width // 2, 2)
+    return _rgb(rows[:height], halves.repeat(2, 0).repeat(2, 1))
 
 
 def jpegs(stream: IO[bytes]) -> Iterator[bytes]:

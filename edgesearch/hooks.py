@@ -69,7 +69,7 @@ class Hooks:
                     self._note(problem)
 
 
-def _ran(words: Sequence[str], message: bytes, facts: Mapping[str, str], timeout_s: float) -> str:
+def _ran(words: Sequence[str], message: bytes, facts: dict[str, str], timeout_s: float) -> str:
     """Run one; what went wrong, "" where nothing did."""
     try:
         process = subprocess.Popen(  # noqa: S603 - whoever starts the scan names it

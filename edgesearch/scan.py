@@ -94,13 +94,13 @@ class Notes:
         """Say it."""
         now_s = time.monotonic()
         with self._lock:
-            if now_s - self._said.get(text, now_s - AGAIN_S) < AGAIN_S:
-                return
-            self._said.pop(text, None)
-            self._said[text] = now_s
+            before_s = self._said.pop(text, now_s - AGAIN_S)
+            is_due = now_s - before_s >= AGAIN_S
+            self._said[text] = now_s if is_due else before_s
             while len(self._said) > MOST_SAID:
                 self._said.pop(next(iter(self._said)))
-        self._say(text)
+        if is_due:
+            self._say(text)
 
 
 class Scanner:

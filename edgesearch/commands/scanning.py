@@ -23,7 +23,7 @@ from ..wedge import Wedge
 from .options import FAST, STORE, Adder, at_least_one, seconds
 from .output import say
 
-STDIN = Path("-")
+STDIN, STDIN_FD = Path("-"), 0
 
 
 def add(command: Adder) -> None:
@@ -73,7 +73,7 @@ def _scan(options: argparse.Namespace) -> int:
         options.refuse("--paths and --wedge both read stdin; name the wedge's device")
     inbox, notes, notifier = Inbox(), Notes(say), Notifier()
     source = _source(options, inbox)
-    wedge = Wedge(0 if options.wedge == STDIN else options.wedge, inbox) if options.wedge else None
+    wedge = Wedge(STDIN_FD if options.wedge == STDIN else options.wedge, inbox) if options.wedge else None
     live = options.live or wedge is None
     with contextlib.ExitStack() as stack:
         stack.enter_context(_signals(inbox))
@@ -103,7 +103,7 @@ def _source(options: argparse.Namespace, inbox: Inbox) -> Feed | Watch | Paths |
         return Feed(Program(options.program) if options.program else V4L2(_device(options.camera)), inbox)
     if options.watch:
         return Watch(options.watch, inbox, options.backlog)
-    return Paths(0, inbox) if options.paths else None
+    return Paths(STDIN_FD, inbox) if options.paths else None
 
 
 def _device(path: Path) -> Path | None:
