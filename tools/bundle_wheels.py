@@ -4,9 +4,9 @@
     pip install --no-index --find-links wheels edgesearch          # on the device
 
 `--slim` leaves out what is installed and never loaded to answer a photo: the C library that onnxruntime's wheel holds
-beside its Python module (which does not link it), its converters, and what only these import; numpy's tests, headers and
-compilers; Pillow's AVIF, which is not read here. Such a wheel gets the version X+slim, so that nobody takes it for its
-maker's.
+beside its Python module (which does not link it), its converters, and what only these import; numpy's tests, headers
+and compilers; Pillow's AVIF, which is not read here. Such a wheel gets the version X+slim, so that nobody takes it for
+its maker's.
 """
 
 import argparse
@@ -92,10 +92,12 @@ def _options() -> argparse.Namespace:
 
 
 def _own_wheel(machine: str) -> Path:
-    """The project's own, which `tools/wheels` compiles."""
+    """The project's own, which `tools/wheels` compiles where it is missing, or older than what it is made of."""
     pattern = f"edgesearch-*manylinux*_{machine}.whl"
-    if not list((ROOT / "dist").glob(pattern)):
-        subprocess.run([ROOT / "tools" / "wheels"], check=True, stdout=sys.stderr)
+    sources = [ROOT / "pyproject.toml", *ROOT.glob("edgesearch/**/*"), *ROOT.glob("artifacts/**/*")]
+    newest_s = max(path.stat().st_mtime for path in sources if path.suffix not in (".so", ".pyc", ""))
+    if not any(path.stat().st_mtime > newest_s for path in (ROOT / "dist").glob(pattern)):
+        subprocess.run([ROOT / "tools" / "wheels"], check=True, stdout=sys.stderr)  # noqa: S603  # ours
     return max((ROOT / "dist").glob(pattern), key=lambda path: path.stat().st_mtime)
 
 
@@ -106,7 +108,7 @@ def _download(folder: Path, own: Path, machine: str, python: str, extras: Sequen
     fixed = ["--quiet", "--only-binary=:all:", "--implementation=cp", f"--python-version={python}"]
     name = f"{own}[{','.join(extras)}]" if extras else str(own)
     command = [sys.executable, "-m", "pip", "download", *fixed, *wanted, f"--dest={folder}", name]
-    done = subprocess.run(command, check=False, stdout=sys.stderr)
+    done = subprocess.run(command, check=False, stdout=sys.stderr)  # noqa: S603  # ours
     if done.returncode:
         sys.exit(f"bundle-wheels: not all wheels for {machine}, Python {python} were found; see above.")
 
@@ -142,10 +144,8 @@ def _is_unused(name: str, path: str) -> bool:
 def _described(name: str, version: str, metadata: bytes) -> bytes:
     """The metadata with the new version, and without what is not needed any more."""
     head, blank, text = metadata.decode().partition("\n\n")
-    unneeded = [f"Requires-Dist: {one}" for one in UNNEEDED.get(name, ())]
-    lines = [line for line in head.split("\n") if re.split(r"[ ;<>=!~(\[]", line[15:])[0] not in UNNEEDED.get(name, ())
-             or not line.startswith("Requires-Dist: ")]  # fmt: skip
-    assert len(lines) >= len(head.split("\n")) - len(unneeded)
+    unneeded = UNNEEDED.get(name, ())
+    lines = [line for line in head.split("\n") if _asked(line) not in unneeded]
     said = [f"Version: {version}+slim" if line == f"Version: {version}" else line for line in lines]
     return ("\n".join(said) + blank + text).encode()
 
@@ -170,7 +170,13 @@ def _asked_by(wheel: Path, extras: Sequence[str]) -> Iterable[str]:
     for line in asked:
         of = re.search(r"extra *== *['\"]([^'\"]+)", line)
         if not of or of[1] in extras:
-            yield _plain(re.split(r"[ ;<>=!~(\[]", line)[0])
+            yield _asked(f"Requires-Dist: {line}")
+
+
+def _asked(line: str) -> str:
+    """The package that a line of metadata asks for, "" for any other line."""
+    name, _, value = line.partition(": ")
+    return _plain(re.split(r"[ ;<>=!~(\[]", value)[0]) if name == "Requires-Dist" else ""
 
 
 def _plain(name: str) -> str:
@@ -198,12 +204,14 @@ def _check(folder: Path, extras: Sequence[str], store: str, photo: str) -> None:
         name = f"edgesearch[{','.join(extras)}]" if extras else "edgesearch"
         alone = {**os.environ, "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PYTHONPATH": ""}
         pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", "--no-index", "--find-links", folder, name], check=True, env=alone)
-        subprocess.run([*pip, "check"], check=True, env=alone, stdout=sys.stderr)
+        subprocess.run([*pip, "install", "--no-index", "--find-links", folder, name], check=True, env=alone)  # noqa: S603
+        subprocess.run([*pip, "check"], check=True, env=alone, stdout=sys.stderr)  # noqa: S603
         installed = _size(Path(work, "lib")) - before
-        print(f"{installed / 1e6:8.1f} MB  installed here, with bytecode; pip itself: {before / 1e6:.1f} MB", flush=True)
+        print(
+            f"{installed / 1e6:8.1f} MB  installed here, with bytecode; pip itself: {before / 1e6:.1f} MB", flush=True
+        )
         searched = [python, "-I", "-m", "edgesearch", "search", store, photo, "-k", "1"]
-        subprocess.run(searched, check=True, cwd=work, env=alone)
+        subprocess.run(searched, check=True, cwd=work, env=alone)  # noqa: S603
 
 
 def _size(folder: Path) -> int:
