@@ -218,7 +218,7 @@ def _set_format(capture: Any) -> None:
     """JPEG where the camera has it: a tenth of the bytes through USB, and read at half the size."""
     from linuxpy.video.device import PixelFormat
 
-    own = {one.pixel_format for one in capture.formats}
+    own = {one.pixel_format for one in capture.formats()}
     for kind in (PixelFormat.MJPEG, PixelFormat.JPEG, PixelFormat.YUYV, PixelFormat.NV12, PixelFormat.RGB24):
         if kind in own:
             capture.set_format(WIDTH, HEIGHT, _fourcc(kind))

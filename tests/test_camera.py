@@ -1,6 +1,11 @@
 """Cameras: frames of any kind, and what happens when one is pulled out."""
 
 import io
+import json
+import os
+import shutil
+import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -170,3 +175,61 @@ def test_a_program_that_runs_on_is_ended_with_the_scan(tmp_path: Path) -> None:
 def test_a_program_needs_words(command: str) -> None:
     with pytest.raises(ScanError):
         Program(command)
+
+
+@pytest.fixture(scope="module")
+def fake_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that puts /dev/video9 before the system, as the kernel's header describes a camera."""
+    pytest.importorskip("linuxpy", reason="the extra `camera` is not installed")
+    path = tmp_path_factory.mktemp("driver") / "fake.so"
+    command = ["cc", "-shared", "-fPIC", "-o", str(path), str(Path(__file__).parent / "fake_camera.c"), "-ldl"]
+    if shutil.which("cc") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no compiler with the kernel's headers is here")
+    return path
+
+
+def with_driver(driver: Path, command: list[str], **settings: str) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "LD_PRELOAD": str(driver), **settings}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
+
+
+@pytest.mark.parametrize("fourcc", ["", "YUYV"])
+def test_a_camera_of_linux_gives_frames_until_it_is_pulled_out(fake_driver: Path, tmp_path: Path, fourcc: str) -> None:
+    (tmp_path / "frame.jpg").write_bytes(jpeg())
+    code = """if True:
+        from pathlib import Path
+        from edgesearch import image
+        from edgesearch.camera import V4L2
+        try:
+            for frame in V4L2(Path("/dev/video9")).frames():
+                print(image.read(frame).shape, int(image.read(frame).mean()))
+        except OSError as error:
+            print(error)
+    """
+    settings = {"FAKE_FOURCC": fourcc} if fourcc else {}
+    command = [sys.executable, "-c", code]
+    with with_driver(fake_driver, command, FAKE_CAMERA=str(tmp_path / "frame.jpg"), FAKE_FRAMES="9", **settings) as run:
+        *frames, last = run.communicate(timeout=60)[0].splitlines()
+    shape, mean = ((480, 640, 3), 130) if fourcc else ((64, 64, 3), int(image.read(jpeg()).mean()))
+    assert frames == [f"{shape} {mean}"] * 9
+    assert last == "[Errno 19] No such device"
+
+
+def test_a_scan_goes_on_when_the_camera_is_plugged_in_again(fake_driver: Path, tiny_edge: Path, shop: Path) -> None:
+    photo = str(next((shop / "pictures").glob("*.jpg")))
+    command = [sys.executable, "-m", "edgesearch", "scan", str(tiny_edge), "--camera", "/dev/video9", "--json"]
+    with with_driver(fake_driver, command, FAKE_CAMERA=photo, FAKE_FRAMES="150") as run:
+        assert run.stdout
+        assert run.stderr
+        told = [json.loads(run.stdout.readline())]
+        while "error" not in told[-1]:
+            told.append(json.loads(run.stdout.readline()))
+        said = run.stderr.readline()
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(30) == 0
+    assert told[0]["source"] == "camera"
+    assert told[0]["matches"]
+    gone = "/dev/video9: cannot be used ([Errno 19] No such device). Waiting for it."
+    assert told[-1]["error"]["message"] == gone
+    assert said == "edgesearch: /dev/video9: is there again.\n"

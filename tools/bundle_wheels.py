@@ -199,12 +199,12 @@ def _check(folder: Path, extras: Sequence[str], store: str, photo: str) -> None:
     """Install it here as a device would, and search."""
     with tempfile.TemporaryDirectory() as work:
         venv.create(work, with_pip=True)
-        python = Path(work, "bin", "python")
+        python = str(Path(work, "bin", "python"))
         before = _size(Path(work, "lib"))
         name = f"edgesearch[{','.join(extras)}]" if extras else "edgesearch"
         alone = {**os.environ, "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PYTHONPATH": ""}
         pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", "--no-index", "--find-links", folder, name], check=True, env=alone)  # noqa: S603
+        subprocess.run([*pip, "install", "--no-index", "--find-links", str(folder), name], check=True, env=alone)  # noqa: S603
         subprocess.run([*pip, "check"], check=True, env=alone, stdout=sys.stderr)  # noqa: S603
         installed = _size(Path(work, "lib")) - before
         print(
