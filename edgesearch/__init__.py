@@ -27,8 +27,7 @@ from .errors import (
     SignatureError,
 )
 from .signing import keygen
-
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 __all__ = [
     "Answer",

@@ -33,13 +33,14 @@ class Laid(NamedTuple):
     """A photo in the frame of a reference picture.
 
     Attributes: reference, photo: (h, w, 3) float32, 0 to 255; seen: (h, w) bool, inside the photo;
-                scale: px of the photo for one of the frame.
+                scale: px of the photo for one of the frame; affine: (2, 3) float64, as `laid` takes it.
     """
 
     reference: np.ndarray
     photo: np.ndarray
     seen: np.ndarray
     scale: float
+    affine: np.ndarray
 
 
 def agreement(photo: Print, reference: Print) -> tuple[geometry.Agreement, np.ndarray]:
@@ -62,22 +63,22 @@ def agreement(photo: Print, reference: Print) -> tuple[geometry.Agreement, np.nd
     return found, came[off < geometry.TOLERANCES[-1]]
 
 
-def laid(photo: np.ndarray, reference: np.ndarray, affine: np.ndarray) -> Laid:
+def laid(photo: np.ndarray, reference: np.ndarray, affine: np.ndarray, frame: int = FRAME) -> Laid:
     """A photo as a map sees it from the reference.
 
     Args:    photo: (H, W, 3) uint8; reference: (R, Q, 3) uint8; affine: (2, 3) float64, from the reference to the
-             photo, both in shares of their longer side.
+             photo, both in shares of their longer side; frame: px of its longer side.
     """
-    tall, wide = (max(1, round(FRAME * n / max(reference.shape[:2]))) for n in reference.shape[:2])
-    scale = float(np.sqrt(np.linalg.det(affine[:, :2]))) * max(photo.shape[:2]) / FRAME
+    tall, wide = (max(1, round(frame * n / max(reference.shape[:2]))) for n in reference.shape[:2])
+    scale = float(np.sqrt(np.linalg.det(affine[:, :2]))) * max(photo.shape[:2]) / frame
     less = max(1, int(scale))  # means of so many px, so that none is passed over
     small = _means(photo, less)
-    y, x = np.mgrid[:tall, :wide] / FRAME
+    y, x = np.mgrid[:tall, :wide] / frame
     at = np.tensordot(affine[:, :2], np.stack([x, y]), 1) + affine[:, 2, None, None]
     at = at * max(photo.shape[:2]) / less - 0.5
     seen = (at >= 0).all(0) & (at[0] <= small.shape[1] - 1) & (at[1] <= small.shape[0] - 1)
-    frame = _sampled(_means(reference, max(1, max(reference.shape[:2]) // FRAME)), (tall, wide))
-    return Laid(frame, _bilinear(small, at[0], at[1]), seen, scale)
+    picture = _sampled(_means(reference, max(1, max(reference.shape[:2]) // frame)), (tall, wide))
+    return Laid(picture, _bilinear(small, at[0], at[1]), seen, scale, affine)
 
 
 def shared(pair: Laid, keypoints: np.ndarray) -> np.ndarray:

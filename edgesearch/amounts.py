@@ -1,10 +1,11 @@
-"""Price bounds as people say them, in English and Chinese: "under 50", "between 3 and 5 euro", "不超过30元".
+"""Bounds of price and stock as people say them: "under 50", "between 3 and 5 euro", "不超过30元", "stock over 3".
 
 Texts are folded (`terms.folded`). A number that a unit follows ("under 500 ml") is no price, and neither is one without
 a currency where the words may mean something else ("from 5").
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _UP_TO_NINETEEN = (
@@ -15,93 +16,132 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _DIGITS = {word: n for n, word in enumerate(_UP_TO_NINETEEN.split())}
 _DIGITS |= {word: 10 * n for n, word in enumerate(_TENS.split(), 2)}
 _HAN = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2}
-_HAN_TENS = {"十": 10, "百": 100, "千": 1000}
-_SPELT = rf"(?:{'|'.join([*_DIGITS, 'hundred'])})(?![a-z])"
-_NUMBER = (
-    r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d{1,2})?|"
-    rf"{_SPELT}(?:[ -]{_SPELT})*|[零一二两三四五六七八九十百千万]+)(?!\d)"
-)
+_HAN_TENS = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
 _CURRENCIES = {
-    "EUR": r"euros?(?![a-z])|eur(?![a-z])|€",
+    "EUR": r"euros?(?![a-z])|eur(?![a-z])|€|欧元",
     "USD": r"dollars?(?![a-z])|bucks?(?![a-z])|usd(?![a-z])|\$|美元",
     "GBP": r"pounds?(?![a-z])|gbp(?![a-z])|£|英镑",
     "JPY": r"yen(?![a-z])|jpy(?![a-z])|円|日元",
-    "CHF": r"francs?(?![a-z])|chf(?![a-z])",
+    "CHF": r"francs?(?![a-z])|chf(?![a-z])|法郎",
     "CNY": r"yuan(?![a-z])|rmb(?![a-z])|cny(?![a-z])|¥|人民币|元|块钱|块",
 }
 _CURRENCY = "|".join(_CURRENCIES.values())
+_SPELT = rf"(?:{'|'.join([*_DIGITS, 'hundred'])})(?![a-z])"
+_HAN_DIGITS = "".join([*_HAN, *_HAN_TENS])
+# No part of a longer number or word: not the 1 of 1.000 or 10k, the 三 of 三十, the twenty of "twenty five".
+_NUMBER = (
+    r"(?<!\d)(?<!\d[.,])(?:"
+    r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d{1,2})?)(?:[百千万]|(?![.,]?\d))"
+    rf"(?:(?=\s*(?:{_CURRENCY}))|(?![a-z{_HAN_DIGITS}]))|"
+    rf"{_SPELT}(?:(?:[ -]|(?<=hundred) and ){_SPELT})*(?![ -]{_SPELT})|"
+    rf"[{_HAN_DIGITS}]+(?![{_HAN_DIGITS}\d]))"
+)
 _UNIT = (
-    r"\s*(?:(?:m?g|kg|[mc]?l|litres?|liters?|[mck]?m|w|watts?|v|volts?|mah|[gt]b|inch(?:es)?|ft|oz|lbs?|packs?|pcs|"
-    r"pieces|sheets|bags|x|days?|weeks?|months?|years?|hours?|k?cal|calories|degrees)(?![a-z])|"
-    r"%|克|千克|公斤|斤|毫升|升|米|厘米|毫米|瓦|伏|寸|片|包|袋|个|只|件|瓶|盒|年|月|天|岁)"
+    r"[\s-]*(?:(?:m?g|kg|grams?|kilos?|kilograms?|[mcd]?l|(?:milli)?lit(?:er|re)s?|[mck]?m|"
+    r"(?:centi|milli)?met(?:er|re)s?|w|watts?|v|volts?|mah|[gt]b|inch(?:es)?|ft|feet|oz|ounces?|lbs?|packs?|pcs|pieces|sheets|bags|rolls|pairs|cups|x|"
+    r"seconds?|minutes?|hours?|days?|weeks?|months?|years?|people|persons?|k?cal|calories|degrees|"
+    r"cents?|pence|p|k|thousand|million)(?![a-z])|"
+    r"%|克|千克|公斤|斤|毫升|升|米|厘米|毫米|瓦|伏|寸|片|包|袋|个|只|件|瓶|盒|年|月|天|岁|分|角|毛|[港韩台加澳]元|港币|台币)"
 )
-_LEAD = r"(?:(?P<lead>(?:priced?|costs?|costing)(?![a-z])|价格|售价|价钱)\s*(?:is|at|在|为|是)?\s*)?"
-_UNDER = r"(?:under|below|less than|lower than|cheaper than)(?![a-z])|<|低于|少于|小于|不到"
+_LEAD = (
+    r"(?:(?:(?P<price>(?:priced?|costs?|costing)(?![a-z])|价格|售价|价钱)|"
+    r"(?P<stock>(?<![a-z])(?<!in )(?<!of )stock(?![a-z])|(?<!有)(?:库存|存货)))\s*:?\s*(?:is|of|at|在|为|是)?\s*)?"
+)
+_LEFT = r"(?P<left>\s*(?:(?:pieces|pcs|units)\s+)?(?:in stock|left|available)(?![a-z]))?"  # a bound of the stock
+_LESS = r"(?:under|below|less than|lower than|fewer than|cheaper than)(?![a-z])"
+_MORE = r"(?:over|above|more than|higher than|greater than)(?![a-z])"
+_NO = (
+    r"(?<![a-z])(?:no|not|never|nothing|none|(?:do|does|wo|should|must|is|are|ca)n['\u2019]?t)\s+"
+    r"(?:(?:be|cost|costing|priced|go|going|pay|spend)\s+)?"
+)
+_HAN_NO = r"(?:不要?|不能|不可以?|不会|别|没有?|未)"
+_UNDER = rf"(?<![a-z]){_LESS}|<|低于|少于|小于|不到"
 _AT_MOST = (
-    r"(?:up to|at most|no more than|not more than|not over|max(?:imum)?(?: of)?)(?![a-z])|"
-    r"<=|≤|不超过|不高于|最多|至多|不大于"
+    rf"{_NO}{_MORE}|(?<![a-z])(?:up to|at most|within|max(?:imum)?(?: of)?)(?![a-z])|<=|≤|"
+    rf"{_HAN_NO}(?:超过|高于|多于|大于)|最多|至多"
 )
-_OVER = r"(?:over|above|more than|higher than)(?![a-z])|>|超过|高于|大于|多于"
+_OVER = rf"(?<![a-z]){_MORE}|>|超过|高于|大于|多于"
 _AT_LEAST = (
-    r"(?:at least|no less than|not less than|not under|min(?:imum)?(?: of)?)(?![a-z])|"
-    r">=|≥|至少|不低于|不少于|最少|不小于"
+    rf"{_NO}{_LESS}|(?<![a-z])(?:at least|min(?:imum)?(?: of)?)(?![a-z])|>=|≥|"
+    rf"{_HAN_NO}(?:低于|少于|小于)|至少|最少"
 )
 
 
 def _amount(n: int) -> str:
-    return rf"(?P<before{n}>{_CURRENCY})?\s*(?P<number{n}>{_NUMBER})\s*(?P<after{n}>{_CURRENCY})?"
+    return (
+        rf"(?P<before{n}>{_CURRENCY})?\s*(?P<number{n}>{_NUMBER})\s*(?P<after{n}>{_CURRENCY})?"
+        rf"(?P<tenth{n}>(?<=块)[1-9一二三四五六七八九](?!\d)[毛角]?)?"
+    )
 
 
-def _bound(pattern: str, *operators: str, sure: bool = True) -> tuple[re.Pattern[str], tuple[str, ...], bool]:
-    """sure: it is a price even where no currency is named."""
-    return re.compile(rf"{_LEAD}{pattern}(?!{_UNIT})"), operators, sure
-
-
-_ONE, _TWO = _amount(1), _amount(2)
-_BOUNDS = (
-    _bound(rf"(?<![a-z])between\s+{_ONE}\s*and\s*{_TWO}", ">=", "<="),
-    _bound(rf"(?:在|介于)?\s*{_ONE}\s*(?:-|~|到|至|和)\s*{_TWO}\s*(?:之间)", ">=", "<="),
-    _bound(rf"(?:(?<![a-z])from\s+)?{_ONE}\s*(?:-|\u2013|~|to(?![a-z])|到|至)\s*{_TWO}", ">=", "<=", sure=False),
-    _bound(rf"(?<![a-z])(?:{_AT_MOST})\s*{_ONE}", "<="),
-    _bound(rf"(?<![a-z])(?:{_AT_LEAST})\s*{_ONE}", ">="),
-    _bound(rf"(?<![a-z])(?:{_UNDER})\s*{_ONE}", "<"),
-    _bound(rf"(?<![a-z])(?:{_OVER})\s*{_ONE}", ">"),
-    _bound(rf"(?<![a-z\d]){_ONE}\s*(?:(?:or|and) (?:less|under|below|cheaper)(?![a-z])|以下|以内|之内)", "<="),
-    _bound(rf"(?<![a-z\d]){_ONE}\s*(?:(?:or|and) (?:more|over|above|up)(?![a-z])|以上)", ">="),
-    _bound(rf"(?<![a-z])from\s+{_ONE}", ">=", sure=False),
-)  # fmt: skip
-_MEASURE = re.compile(rf"(?:{_UNDER}|{_AT_MOST}|{_OVER}|{_AT_LEAST}|between)\s*{_NUMBER}[^,]{{0,12}}?{_UNIT}")
-_BARE = re.compile(rf"(?<![a-z\d])(?:(?:{_CURRENCY})\s*{_NUMBER}|{_NUMBER}\s*(?:{_CURRENCY}))")
+_ONE, _TWO, _START = _amount(1), _amount(2), r"(?<![a-z\d])"
+_BOUNDS = (  # pattern, operators, and that it is a price even where no currency is named
+    (rf"(?<![a-z])between\s+{_ONE}\s*and\s*{_TWO}", (">=", "<="), True),
+    (rf"(?:在|介于)?\s*{_ONE}\s*(?:-|~|到|至|和)\s*{_TWO}\s*之间", (">=", "<="), True),
+    (
+        rf"(?:(?<![a-z])from\s+)?{_START}{_ONE}\s*(?:-|\u2013|~|to(?![a-z])|到|至)\s*{_TWO}",
+        (">=", "<="),
+        False,
+    ),
+    (rf"(?:{_AT_MOST})\s*{_ONE}", ("<=",), True),
+    (rf"(?:{_AT_LEAST})\s*{_ONE}{_LEFT}", (">=",), True),
+    (rf"(?:{_UNDER})\s*{_ONE}", ("<",), True),
+    (rf"(?:{_OVER})\s*{_ONE}{_LEFT}", (">",), True),
+    (rf"{_START}{_ONE}\s*(?:(?:or|and) (?:less|under|below|cheaper)(?![a-z])|以下|[以之]?内)", ("<=",), True),
+    (rf"{_START}{_ONE}\s*(?:(?:or|and) (?:more|over|above|up)(?![a-z])|以上){_LEFT}", (">=",), True),
+    (rf"(?<![a-z])from\s+{_ONE}", (">=",), False),
+)
+_MEASURE = (
+    rf"(?:{_AT_MOST}|{_AT_LEAST}|{_UNDER}|{_OVER}|(?<![a-z])between)\s*(?:{_CURRENCY})?\s*"
+    rf"(?:[\d.,]*\d[a-z]*|{_SPELT}|[{_HAN_DIGITS}]+)(?:[^,]{{0,12}}?{_UNIT})?"
+)
+_BARE = rf"{_START}(?:(?:{_CURRENCY})\s*{_NUMBER}|{_NUMBER}\s*(?:{_CURRENCY}))"
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A price bound in a text: where it stands, operator and number, and the currency where it is named."""
+    """A bound in a text: where it stands, its column, operators and numbers, and the currency where it is named."""
 
     start: int
     stop: int
+    column: str
     conditions: tuple[tuple[str, float], ...]
     currency: str | None
 
 
 def bounds(text: str) -> list[Bound]:
-    """The price bounds in a folded text."""
+    """The bounds of price and stock in a folded text."""
     found: list[Bound] = []
-    for pattern, operators, sure in _BOUNDS:
-        for match in pattern.finditer(text):
-            named = [_code(match[f"{side}{n}"]) for n in range(1, len(operators) + 1) for side in ("before", "after")]
-            currency = next((code for code in reversed(named) if code), None)
-            free = all(match.end() <= one.start or one.stop <= match.start() for one in found)
-            if free and (sure or currency or match["lead"]):
-                numbers = [_value(match[f"number{n}"]) for n in range(1, len(operators) + 1)]
-                conditions = tuple(zip(operators, sorted(numbers), strict=True))
-                found.append(Bound(match.start(), match.end(), conditions, currency))
+    for pattern, operators, sure in _BOUNDS if _has_number(text) else ():  # to compile them takes 100 ms
+        for match in re.finditer(rf"{_LEAD}(?P<bound>{pattern})(?!{_UNIT})", text):
+            one = _read(match, operators)
+            free = all(one.stop <= other.start or other.stop <= one.start for other in found)
+            if free and (sure or one.currency or match["price"] or one.column == "stock"):
+                found.append(one)
     return sorted(found, key=lambda one: one.start)
+
+
+def _read(match: re.Match[str], operators: Sequence[str]) -> Bound:
+    sides = range(1, len(operators) + 1)
+    named = [_code(match[f"{side}{n}"]) for n in sides for side in ("before", "after")]
+    currency = next((code for code in reversed(named) if code), None)
+    numbers = sorted(_value(match[f"number{n}"]) + _tenth(match[f"tenth{n}"]) for n in sides)
+    conditions = tuple(zip(operators, numbers, strict=True))
+    if currency or not (match["stock"] or match.groupdict().get("left")):  # "stock over 5 euro" is of both
+        start = match.start("bound") if match["stock"] else match.start()
+        stop = match.start("left") if match.groupdict().get("left") else match.end()
+        return Bound(start, stop, "price", conditions, currency)
+    return Bound(match.start(), match.end(), "stock", conditions, None)
 
 
 def doubtful(text: str) -> list[str]:
     """What looks like a price bound in a folded text and is not taken for one."""
-    return [match[0].strip() for pattern in (_MEASURE, _BARE) for match in pattern.finditer(text)]
+    patterns = (_MEASURE, _BARE) if _has_number(text) else ()
+    return [match[0].strip() for pattern in patterns for match in re.finditer(pattern, text)]
+
+
+def _has_number(text: str) -> bool:
+    return re.search(rf"\d|(?<![a-z]){_SPELT}|[{_HAN_DIGITS}]", text) is not None
 
 
 def _code(said: str | None) -> str | None:
@@ -109,20 +149,28 @@ def _code(said: str | None) -> str | None:
 
 
 def _value(text: str) -> float:
-    if text[0].isascii() and text[0].isdigit():
-        thousands = re.sub(r",(?=\d{3}(?:\D|$))", "", text)
-        return float(thousands.replace(",", "."))
-    return float(_english(text) if text[0].isascii() else _chinese(text))
+    if not text[0].isdecimal():
+        return float(_english(text) if text[0].isascii() else _chinese(text))
+    times = _HAN_TENS.get(text[-1], 1)
+    thousands = re.sub(r",(?=\d{3}(?:\D|$))", "", text.rstrip("百千万"))
+    return float(thousands.replace(",", ".")) * times
+
+
+def _tenth(said: str | None) -> float:
+    """The 5 of 3块5."""
+    return (_HAN.get(said[0]) or int(said[0])) / 10 if said else 0.0
 
 
 def _english(text: str) -> int:
     total = 0
-    for word in re.split(r"[ -]", text):
+    for word in re.split(r"[ -](?:and )?", text):
         total = max(total, 1) * 100 if word == "hundred" else total + _DIGITS[word]
     return total
 
 
 def _chinese(text: str) -> int:
+    if re.search("[百千万][一二两三四五六七八九]$", text):  # 一百五 is 150, and 105 is 一百零五
+        text += {"百": "十", "千": "百", "万": "千"}[text[-2]]
     total, part, digit = 0, 0, 0
     for c in text:
         if c == "万":

@@ -195,5 +195,5 @@ def _embedder(bundle: Bundle, settings: Settings) -> Embedder:
 def _calibration(bundle: Bundle) -> Calibration:
     try:
         return Calibration.from_dict(dict(bundle.manifest.calibration))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BundleError(f"{bundle.path}: its calibration lacks or has a wrong {error}; build it again.") from error

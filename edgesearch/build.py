@@ -16,7 +16,7 @@ import numpy as np
 
 from . import bundle, catalog, colours, exchange, image, signing, words
 from .base import CATALOG, INDEX, MODEL, PICTURES, Base, bindings, open_index
-from .calibrate import FALSE_ACCEPTS, calibrate
+from .calibrate import FALSE_ACCEPTS, FEWEST, calibrate
 from .catalog import Entry, Picture, Product
 from .decision import ONE_PICTURE, Calibration
 from .embedder import Embedder, copy_model, default_model
@@ -39,7 +39,7 @@ class Built:
     """What a build made.
 
     Attributes: skipped: why each picture that was left out cannot be used; left_out: SKUs without any usable picture;
-                notes: what was not merged as a device has it, and why.
+                notes: what was not merged as a device has it, or not learned from, and why.
     """
 
     manifest: Manifest
@@ -97,6 +97,7 @@ def build(
     entries, notes = exchange.merge(catalog.read_csv(catalogue), map(Path, merge))
     if not entries:
         raise CatalogError(f"{catalogue}: all its products are removed by what is merged; nothing was built.")
+    catalog.check_queries(photos, {entry.product.sku for entry in entries}, catalogue)
     embedder = Embedder.open(model, precision, threads=os.cpu_count() or 1)
     known = _index(Path(like), embedder.space) if like else None
     with _staging(output) as stage:
@@ -130,7 +131,13 @@ def build(
             "calibration": {},
             "accuracy": {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist},
         }
-        described["calibration"] = _calibration(stage, described, gallery.paths, photos, false_accepts).to_dict()
+        calibration = _calibration(stage, described, gallery.paths, photos, false_accepts)
+        if photos and calibration.questions < FEWEST:
+            notes.append(
+                f"{queries}: too few photos to learn from, {len(photos)}; they tell the error rates alone. "
+                f"Give at least {FEWEST}."
+            )
+        described["calibration"] = calibration.to_dict()
         manifest = bundle.write(output, stage, described, sign)
     used = {product.sku for product, _ in gallery.products}
     left_out = tuple(entry.product.sku for entry in entries if entry.product.sku not in used)

@@ -22,8 +22,8 @@ import numpy as np
 
 from . import image, searching
 from .base import Base
+from .catalog import check_queries
 from .decision import LEAST_LEAD, ONE_PICTURE, SEVERAL_PICTURES, Calibration, crowd, in_terms
-from .errors import CatalogError
 from .gallery import Beside, Gallery
 from .views import cut_out, shelf_view
 
@@ -40,10 +40,14 @@ ACCEPT_AT = {0.01: 0.84, 0.02: 0.81, 0.05: 0.75, 0.1: 0.67, 0.2: 0.57}
 
 @dataclass(frozen=True)
 class Question:
-    """What was found for a photo: evidence (P, 3) float64; right: the place of its product in it, `NONE` if none."""
+    """What was found for a photo: evidence (P, 3) float64; right: the place of its product in it, `NONE` if none.
+
+    Attributes: known: its product is in the catalogue, found or not.
+    """
 
     evidence: np.ndarray
     right: int
+    known: bool
 
 
 @dataclass(frozen=True)
@@ -76,37 +80,44 @@ def calibrate(
     shown = given(base, photos) if photos else _own(base, paths, several, np.random.default_rng(seed))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         asked = [question for pair in pool.map(lambda one: ask(base, one), shown) for question in pair]
-    before = SEVERAL_PICTURES if several.mean() > 1 / 2 else ONE_PICTURE
-    if len(asked) >= FEWEST and (photos or before is SEVERAL_PICTURES):
+    left_out = several.mean() > 1 / 2
+    before = beforehand(SEVERAL_PICTURES if left_out else ONE_PICTURE, false_accepts)
+    if len(asked) >= FEWEST and (photos or left_out):
         return measured(fitted(asked, before), asked, false_accepts)
-    accept = float(np.interp(false_accepts, [*ACCEPT_AT], [*ACCEPT_AT.values()]))
-    return measured(replace(before, accept=accept), asked, None)
+    return measured(before, asked, None)
+
+
+def beforehand(known: Calibration, false_accepts: float) -> Calibration:
+    """What is known before anything is asked, with the threshold for that share; of several pictures as of one."""
+    stated, accept = np.interp([FALSE_ACCEPTS, false_accepts], [*ACCEPT_AT], [*ACCEPT_AT.values()])
+    return replace(known, accept=float(known.accept + accept - stated))
 
 
 def ask(base: Base, shown: Shown) -> list[Question]:
     """Ask the catalogue, and where it has the product the catalogue without it too."""
     pixels = shown.pixels()
     embedding, (part,) = base.embedder.see([pixels])
-    hidden = [np.empty(0, np.int64) if shown.row is None else np.array([shown.row])]
+    asked = [([] if shown.row is None else [shown.row], shown.product is not None)]
     if shown.product is not None:
-        hidden.append(base.catalog.rows_of([shown.product]))
+        asked.append((base.catalog.rows_of([shown.product]).tolist(), False))
     questions = []
-    for rows in hidden:
-        gallery = Gallery(base, 0, Beside(hidden={"": rows.tolist()} if len(rows) else {}), {})
+    for rows, known in asked:
+        gallery = Gallery(base, 0, Beside(hidden={"": rows} if rows else {}), {})
         found, evidence = searching.recognised(gallery, pixels, part, embedding)
         products = [gallery.owner(one.row) for one in found[: len(evidence)]]
-        right = products.index(shown.product) if shown.product in products else NONE
-        questions.append(Question(evidence, right))
-    if shown.product is not None and questions[0].right == NONE:
-        return questions[1:]  # nothing speaks for it: not to be learned from
+        right = products.index(shown.product) if known and shown.product in products else NONE
+        questions.append(Question(evidence, right, known))
     return questions
 
 
 def fitted(asked: Sequence[Question], before: Calibration) -> Calibration:
-    """The most likely weights; before: what they are likely to be."""
+    """The most likely weights; before: what they are likely to be.
+
+    From a product that was not found nothing is learned: what speaks for it is not there.
+    """
     prior = before.weights()
-    weights, choices = prior, [_choice(question) for question in asked]
-    strength = PRIOR_QUESTIONS / len(asked)
+    weights, choices = prior, [_choice(one) for one in asked if not one.known or one.right != NONE]
+    strength = PRIOR_QUESTIONS / max(1, len(choices))
     loss, slope, bend = _loss(weights, choices, prior, strength)
     for _ in range(ROUNDS):
         step, share = np.linalg.solve(bend, slope), 1.0
@@ -121,32 +132,28 @@ def fitted(asked: Sequence[Question], before: Calibration) -> Calibration:
 def measured(found: Calibration, asked: Sequence[Question], false_accepts: float | None) -> Calibration:
     """With the error rates, and where the share of unknown products to accept is given, thresholds that keep it."""
     given = [found.probabilities(question.evidence) for question in asked]
-    inside, right = np.array([one.sum() for one in given]), np.array([question.right for question in asked])
-    known, strangers = inside[right != NONE], np.sort(inside[right == NONE])
+    inside, is_known = np.array([one.sum() for one in given]), np.array([question.known for question in asked])
+    known, strangers = inside[is_known], np.sort(inside[~is_known])
     if false_accepts is not None and len(strangers) >= FEWEST:
         place = min(len(strangers) - 1, int(np.ceil(len(strangers) * (1 - false_accepts))))
         found = replace(found, accept=float(np.nextafter(strangers[place], 1)))
-        accepted = [(one, to) for one, to in zip(given, right.tolist(), strict=True) if to != NONE]
-        accepted = [(one, to) for one, to in accepted if one.sum() >= found.accept]
-        shares = np.array([one.max() / one.sum() for one, _ in accepted])
-        found = replace(found, lead=_lead(shares, np.array([one.argmax() == to for one, to in accepted])))
+        pairs = zip(given, asked, strict=True)
+        accepted = [(one, to.right) for one, to in pairs if to.known and one.sum() >= found.accept]
+        if len(accepted) >= FEWEST:
+            shares = np.array([one.max() / one.sum() for one, _ in accepted])
+            found = replace(found, lead=_lead(shares, np.array([one.argmax() == to for one, to in accepted])))
     return replace(
         found,
         false_accept_rate=float((strangers >= found.accept).mean()) if len(strangers) else 0.0,
         false_reject_rate=float((known < found.accept).mean()) if len(known) else 0.0,
-        questions=float(len(asked)),
+        questions=len(asked),
     )
 
 
 def given(base: Base, photos: Sequence[tuple[Path, str]]) -> Iterator[Shown]:
     """As photos are given, with their SKUs; raises CatalogError: one of those is not in the catalogue."""
     entered = base.catalog.named({sku for _, sku in photos if sku})
-    strange = sorted({sku for _, sku in photos if sku} - entered.keys())
-    if strange:
-        raise CatalogError(
-            f"{len(strange)} SKUs of the photos to calibrate with are not in the catalogue (the first: {strange[0]}); "
-            "correct them, or leave the cell empty for a product that is not in the catalogue."
-        )
+    check_queries(photos, entered, "the catalogue")
     for path, sku in photos:
         yield Shown(lambda path=path: base.embedder.read(path), entered[sku].number if sku else None)  # type: ignore[misc]
 

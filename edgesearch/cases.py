@@ -1,6 +1,7 @@
 """Answers to look at, as cards: the photo, what was found, and what is right, in pictures."""
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def _cards(cards: Iterable[Markup]) -> Markup:
 
 def _card(one: Asked, evaluation: Evaluation, store: Store, said: Markup) -> Markup:
     folder, name = one.photo.parent.name, one.photo.name
-    words = tag("bdi", f"{folder}/" if folder else "", tag("wbr"), name)
+    words = tag("bdi", *_breakable(f"{folder}/{name}" if folder else name))
     columns = [_column("Asked", words, _photo(one))]
     if one.best:
         title, kind = ("Found, and right", "is-right") if one.right else ("Found", "is-wrong")
@@ -66,6 +67,11 @@ def _card(one: Asked, evaluation: Evaluation, store: Store, said: Markup) -> Mar
     if not one.right:
         columns.append(_right(one, evaluation, store))
     return tag("article", tag("p", said), tag("div", *columns), class_="case")
+
+
+def _breakable(path: str) -> Iterable[object]:
+    """With places where a line may end, after which a reader sees that it goes on."""
+    return (part for end in re.split(r"(?<=[/_-])", path) for part in (end, tag("wbr")))
 
 
 def _verdict(one: Asked) -> Markup:

@@ -5,7 +5,7 @@ import json
 import math
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Number
 from pathlib import Path
@@ -122,6 +122,17 @@ def read_queries(path: Path) -> list[tuple[Path, str]]:
     if not queries:
         raise CatalogError(f"{path}: no queries below the header; add at least one.")
     return queries
+
+
+def check_queries(queries: Iterable[tuple[Path, str]], known: Collection[str], where: object) -> None:
+    """Raises CatalogError: the SKU of one is not among those known; where: they are."""
+    strange = sorted({sku for _, sku in queries if sku}.difference(known))
+    if strange:
+        skus = "SKU of the queries is" if len(strange) == 1 else "SKUs of the queries are"
+        raise CatalogError(
+            f"{len(strange)} {skus} not in {where} (the first: {strange[0]}); correct it, or leave the cell empty "
+            "for a product that is not in the catalogue."
+        )
 
 
 def _rows(path: Path, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:

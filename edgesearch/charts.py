@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .markup import Markup, joined, tag
 
 WIDTH, HEIGHT = 460, 300  # px of the drawing; the page makes it as wide as there is room
-LEFT, RIGHT, TOP, BOTTOM = 56, 26, 32, 46
+LEFT, RIGHT, TOP, BOTTOM = 56, 26, 32, 50
 LETTER, SAMPLE = 8.4, 22  # px; a letter of the key, about, and a stretch of its line
 MOST_POINTS = 240  # of a line; a px holds no more
 Point = tuple[float, float]
@@ -98,7 +98,7 @@ class Plot:
             x, _ = self._at(value, self._y.low)
             yield tag("path", d=f"M{x:.1f} {bottom:.1f}v5", class_="grid")
             yield tag("text", text, x=x, y=bottom + 19, text_anchor="middle", class_="tick")
-        yield tag("text", self._x.label, x=(left + right) / 2, y=bottom + 39, text_anchor="middle", class_="axis")
+        yield tag("text", self._x.label, x=(left + right) / 2, y=bottom + 42, text_anchor="middle", class_="axis")
         yield tag("text", self._y.label, x=0.0, y=16, class_="axis")
 
 

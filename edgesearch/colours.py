@@ -9,6 +9,7 @@ are its colours.
 H height, W width; T the eleven terms, in the order of `TERMS`.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -48,7 +49,7 @@ _WORDS = {
     "pink": "粉 粉色 粉红 粉红色", "brown": "棕 棕色 褐色 咖啡色",
 }  # fmt: skip
 NAMES = {folded(word): term for term, words in _WORDS.items() for word in (term, *words.split())}  # in words people use
-_OTHER_COLUMNS = ("color", "颜色", "色", "farbe", "couleur", "colore")
+_COLUMNS = (COLUMN, "color", "颜色", "色", "farbe", "couleur", "colore")  # in which a shop itself says it
 _WHITE_POINT = np.array([0.95047, 1.0, 1.08883])  # D65
 _TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
@@ -98,8 +99,23 @@ def described(details: Mapping[str, Any], pictures: Sequence[np.ndarray]) -> dic
     return {**details, COLUMN: names([shares(picture) for picture in pictures])}
 
 
+def is_column(name: str) -> bool:
+    """A catalogue's column of that name says colours."""
+    return folded(name).strip() in _COLUMNS
+
+
+def parts(cell: str) -> list[str]:
+    """The colours that a cell says, as it says them."""
+    return [part for part in map(str.strip, re.split("[,;/、]", cell)) if part]
+
+
+def said(cell: str) -> list[str]:
+    """The colours that a cell says, folded, each by its basic term where it has one."""
+    return [NAMES.get(part, part) for part in parts(folded(cell))]
+
+
 def _is_said(columns: Iterable[str]) -> bool:
-    return any(folded(column) in (COLUMN, *_OTHER_COLUMNS) for column in columns)
+    return any(map(is_column, columns))
 
 
 def _lab(rgb: np.ndarray) -> np.ndarray:

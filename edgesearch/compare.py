@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import aligned, looks
+from . import aligned, looks, searching
 from .aligned import Laid
 from .answer import Answer, Match
 from .comparison import Comparison, Region, Verdict
@@ -19,7 +19,7 @@ from .errors import CatalogError
 from .gallery import Gallery
 from .image import Photo
 from .local import Print, look
-from .views import made_views, product_mask
+from .views import product_mask
 
 PRINT_OFF, COLOUR_OFF = 0.3, 0.15  # from where windows differ, besides by the median
 SURE = {"print": 30.0, "colour": 3.0}  # px: how much of it is told as damage
@@ -31,7 +31,8 @@ LEAST_SCALE = 0.4  # px of the photo for one of the frame; less is too far away
 LEAST_COMPARED = 0.02  # of the reference picture
 MOSTLY = 0.35  # of what was compared: where so much differs it is another product
 TRIED = 2  # reference pictures that the photo is laid onto
-OWN_PICTURES = 8  # at most, of which the spread is told
+MOST_PICTURES = 64  # of the product, the nearest, that are looked at
+SHOWN = 5  # products of the search that is asked besides
 
 
 class _Aligned(NamedTuple):
@@ -46,33 +47,30 @@ class _Aligned(NamedTuple):
     clean: bool
 
 
-def compare(
-    gallery: Gallery, picture: Callable[[Match], bytes], photo: Photo, name: str, sku: str, answer: Answer
-) -> Comparison:
+def compare(gallery: Gallery, picture: Callable[[Match], bytes], photo: Photo, sku: str) -> Comparison:
     """Compare a photo with one product.
 
-    Args:    picture: of a match, encoded; name: of the photo; answer: of a search with the photo.
+    Args:    picture: of a match, encoded.
     Raises:  CatalogError: no such product, or it has no picture; ImageError: a picture cannot be read.
     """
     base = gallery.base
     rows = gallery.rows_of(sku)
     if not rows:
         raise CatalogError(f"{sku}: no product with pictures has this SKU; see the SKUs that `search` prints.")
-    pixels = base.embedder.read(photo)
-    embedding, objects = base.embedder.see([pixels])
-    seen = look(pixels, objects[0])
-    near = gallery.agreeing(gallery.compared(rows, embedding), seen)
-    near = sorted(near, key=lambda one: (-one.evidence.weight, -one.cosine))
+    glimpse = searching.glimpse(gallery, photo, SHOWN, False, None)
+    answer = searching.answered(gallery, [glimpse], SHOWN)
+    name, pixels, seen = glimpse.name, glimpse.pixels, look(glimpse.pixels, glimpse.part)
+    near = sorted(gallery.compared(rows, glimpse.embedding), key=lambda one: -one.cosine)[:MOST_PICTURES]
+    score, own = near[0].cosine, _own_scores(gallery, [one.row for one in near])
+    near = sorted(gallery.agreeing(near, seen), key=lambda one: -one.evidence.weight)[:TRIED]
     matches = gallery.matches([replace(one, size=pixels.shape[:2]) for one in near])
-    score = max(one.cosine for one in near)
-    own = _own_scores(gallery, [picture(match) for match in matches[:OWN_PICTURES]], [one.row for one in near])
     lay = functools.partial(_laid, pixels, seen, lambda match: base.embedder.read(picture(match)))
-    best = max((one for one in map(lay, matches[:TRIED]) if one), key=lambda one: one.points, default=None)
+    best = max((one for one in map(lay, matches) if one), key=lambda one: one.points, default=None)
     base.let_go()
     rival = _rival(answer, sku) or (_nearer(best, answer, sku, lay) if best else None)
     if best is None:
         verdict, why = _by_score(score, own, rival)
-        return Comparison(name, matches[0], verdict, why, score, own, rival, 0, 0.0, (), None, None)
+        return Comparison(name, matches[0], verdict, why, score, own, rival, 0, 0.0, (), None, None, None)
     regions = _regions(best)
     verdict, why = _judged(best, regions, rival)
     first = answer.matches[0] if answer.matches else best.match
@@ -82,8 +80,8 @@ def compare(
             f"it looks as much like {first.sku} {first.name}; take it again, straight and near.",
         )
     points, compared = best.points, float(best.inside.mean())
-    unlike = _shown(best)
-    return Comparison(name, best.match, verdict, why, score, own, rival, points, compared, regions, best.pair, unlike)
+    shown = best.pair, best.inside, _shown(best)
+    return Comparison(name, best.match, verdict, why, score, own, rival, points, compared, regions, *shown)
 
 
 def _laid(pixels: np.ndarray, seen: Print, read: Callable[[Match], np.ndarray], match: Match) -> _Aligned | None:
@@ -174,22 +172,18 @@ def _nearer(own: _Aligned, answer: Answer, sku: str, lay: Callable[[Match], _Ali
     return None
 
 
-def _own_scores(gallery: Gallery, pictures: Sequence[bytes], rows: list[int]) -> tuple[float, float] | None:
-    """What the product's own pictures score, each without itself."""
-    embedder = gallery.base.embedder
-    if len(pictures) > 1:
-        seen = embedder.embed_photos(pictures)
-        others = [[row for row in rows if row != own] for own in rows[: len(seen)]]
-        pairs = zip(seen, others, strict=True)
-        scores = [max(one.cosine for one in gallery.compared(rest, row[None])) for row, rest in pairs]
-    else:
-        side = embedder.config.preprocessing.crop
-        made = made_views(embedder.read(pictures[0]), side, np.random.default_rng(0))[:2]
-        scores = [gallery.compared(rows, row[None])[0].cosine for row in embedder.embed(made)]
-    return (min(scores), max(scores)) if scores else None
+def _own_scores(gallery: Gallery, rows: Sequence[int]) -> tuple[float, float] | None:
+    """What the product's own pictures score, each with the nearest other; None of a single one."""
+    if len(rows) < 2:
+        return None
+    vectors = gallery.vectors(np.array(rows))
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -1)
+    nearest = cosines.max(1)
+    return float(nearest.min()), float(nearest.max())
 
 
 def _shown(one: _Aligned) -> np.ndarray:
     """(h, w) float32, 0 to 1: what differs, print and colour, where it was compared."""
-    both = np.maximum(one.unlike / (2 * PRINT_OFF + MOST_BLURRED), one.colours / (2 * COLOUR_OFF))
-    return np.asarray((both - 0.3).clip(0, 0.7) / 0.7 * one.inside, np.float32)
+    kinds = ((one.unlike, PRINT_OFF), (one.colours, COLOUR_OFF))
+    return np.max([_over(off, level, one.inside) / level for off, level in kinds], 0).clip(0, 1)

@@ -7,13 +7,13 @@ What the store is not sure of is set aside for somebody to say.
 import contextlib
 import functools
 import hashlib
-import os
+import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import photos, stock
+from . import image, photos, stock
 from .answer import Answer
 from .engine import Store
 from .errors import CountError, EdgeSearchError, ImageError
@@ -62,8 +62,9 @@ class Count:
         if output.suffix.lower() != ".csv":
             raise CountError(f"{output}: not the name of a list; expected one that ends in .csv.")
         self.output, self.review, session = output, output.with_suffix(".review.csv"), output.with_suffix(".session")
-        if output.exists() and not session.exists():
-            raise CountError(f"{output}: is there, and no count of it ({session.name}); give another output.")
+        for path in (output, self.review):
+            if path.exists() and not session.exists():
+                raise CountError(f"{path}: is there, and no count of it ({session.name}); give another output.")
         self._store, self._everything = store, everything
         self._search = functools.partial(store.search, k=CANDIDATES, fast=fast, barcodes=barcodes)
         self.notes: list[str] = []
@@ -84,15 +85,29 @@ class Count:
         failed = kind is not None and issubclass(kind, Exception)
         try:
             with contextlib.suppress(*[EdgeSearchError] * failed):  # the first error is the one to tell
-                self._take_over()
-                self._write()
+                self.write()
         finally:
             self._session.close()
+
+    def write(self) -> None:
+        """Take over what was filled into the review list, and write both lists; raises CountError."""
+        self._take_over()
+        products = self._store.products(None if self._everything else [*self.counts])
+        stock.write_stock(self.output, self._session.counted(), products)
+        stock.write_review(self.review, self.waiting, self._typed)
 
     @property
     def counts(self) -> Counter[str]:
         """How many of each product were counted, by SKU."""
-        return Counter(seen.sku for seen in self._session.counted())
+        counts = Counter[str]()
+        for seen in self._session.counted():
+            counts[seen.sku] += seen.times
+        return counts
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of the products that were counted, by SKU, as they were then."""
+        return {seen.sku: seen.name for seen in self._session.counted()}
 
     @property
     def waiting(self) -> list[Seen]:
@@ -107,29 +122,49 @@ class Count:
         """
         found, others = photos.find(given)
         own = {path.resolve() for path in (self.output, self.review, self._session.path)}
-        if strange := [path.name for path in others if path.resolve() not in own]:
-            self.notes.append(f"no photos by their names ({len(strange)}): {', '.join(strange[:5])}")
+        if strange := photos.passed_over([path for path in others if path.resolve() not in own]):
+            self.notes.append(strange)
         counts = self.counts
         for done, photo in enumerate(found, 1):
             seen, new = self._one(photo)
             counts[seen.sku] += new and seen.status == "counted"
             tell(Progress(seen, new, counts[seen.sku], done, len(found)))
         if self._again:
-            again = ", ".join(f"{name} is {known}" for name, known in self._again[:5])
+            again = ", ".join(f"{name} is {known}" for name, known in self._again[: photos.SHOWN])
             self.notes.append(f"the same photos under other names, counted once ({len(self._again)}): {again}")
 
-    def take(self, name: str, answer: Answer, identity: str = "", by: str = "") -> Seen:
+    def take(self, content: bytes, name: str, times: int = 1) -> tuple[Seen, bool]:
+        """Count a photo that is no file, as a camera gives it.
+
+        Args:    content: encoded; name: for the lists; times: how many of what it shows are there.
+        Returns: what became of it, and whether that is new: the same content is counted once.
+        Raises:  CountError: it cannot be kept.
+        """
+        known = self._session.seen.get(identity(content))
+        if known:
+            return known, False
+        seen = self._look(Seen(identity(content), name, (), "aside", times=times), content)
+        self._session.add(seen)
+        return seen, True
+
+    def say(self, sku: str, times: int = 1) -> Seen:
+        """Count so many of a product without a photo; raises CountError: no product has that SKU."""
+        if not self._store.products([sku]):
+            raise CountError(f"{sku}: no product of that SKU is here; check it.")
+        return self._said(Seen(f"h{secrets.token_hex(ID_DIGITS // 2)}", "", (), "aside", times=times), sku)
+
+    def scanned(self, name: str, answer: Answer, identity: str = "", by: str = "", times: int = 1) -> Seen:
         """Count what was answered elsewhere, kept before this returns.
 
         Args:    name: as the lists show it; identity: of its photo, as `identity` gives it, which is counted once, ""
-                 for what is counted anew each time; by: "hand", "" as the answer has it.
+                 for what is counted anew each time; by: "hand", "" as the answer has it; times: how many there are.
         Returns: what became of it: what the answer is not sure of is set aside.
         Raises:  CountError: it could not be kept.
         """
-        identity = identity or f"s{os.urandom(ID_DIGITS // 2).hex()}"
+        identity = identity or f"s{secrets.token_hex(ID_DIGITS // 2)}"
         if known := self._session.seen.get(identity):
             return known
-        seen = _judged(Seen(identity, name, (), "aside"), answer)
+        seen = _judged(Seen(identity, name, (), "aside", times=times), answer)
         seen = replace(seen, by=by or seen.by)
         self._session.add(seen)
         return seen
@@ -138,20 +173,15 @@ class Count:
         """Something became of that photo, in this run or in one before."""
         return identity in self._session.seen
 
-    def save(self) -> None:
-        """Write the lists now; raises CountError: they cannot be."""
-        self._take_over()
-        self._write()
-
     def undo(self) -> Seen:
-        """Take back the photo that was counted last, one more each time; it waits then.
+        """Take back what was counted last, one more each time; a photo waits then.
 
         Raises:  CountError: no photo is counted.
         """
         last = next(self._session.counted(), None)
         if last is None:
             raise CountError(f"{self.output}: no photo is counted there; there is nothing to undo.")
-        return self._said(last, "")
+        return self._said(last, "" if last.photo else stock.NOTHING)
 
     def correct(self, photo: str, sku: str) -> Seen:
         """Say what a photo shows, whatever became of it before.
@@ -159,12 +189,13 @@ class Count:
         Args:    photo: its name; sku: "-": nothing to count; "": it waits.
         Raises:  CountError: no photo of that name was seen, or no product has that SKU.
         """
-        named = [seen for seen in self._session.seen.values() if photo in (seen.photo, Path(seen.photo).name)]
+        seen = self._session.seen
+        named = [seen[photo]] if photo in seen else [one for one in seen.values() if one.photo == photo]
+        named = named or [one for one in seen.values() if Path(one.photo).name == photo]
         if len(named) != 1:
-            names = ", ".join(f"{seen.photo} ({seen.id})" for seen in named)
-            named = [seen for seen in self._session.seen.values() if seen.id == photo]
-            if not named:
-                raise CountError(f"{photo}: {names or 'no such photo was seen'}; give the name or id of one.")
+            names = ", ".join(f"{one.photo} ({one.id})" for one in named[: photos.SHOWN])
+            found = f"{len(named)} photos are called so: {names}" if named else "no such photo was seen"
+            raise CountError(f"{photo}: {found}; give the name or id of one.")
         return self._said(named[0], sku)
 
     def _one(self, photo: Named) -> tuple[Seen, bool]:
@@ -173,9 +204,9 @@ class Count:
             file = photo.state()
             if known := self._session.of_file(photo.name, file):
                 return known, False
-            content = photos.content(photo)
-        except (ImageError, OSError) as error:
-            self._unread[photo.name] = Seen("", photo.name, (), "bad", why=str(error))
+            content = image.content(photo.path)
+        except ImageError as error:
+            self._unread[photo.name] = Seen("", photo.name, (), "bad", why=photo.why(error))
             return self._unread[photo.name], True
         if known := self._session.seen.get(identity(content)):
             if known.photo != photo.name:
@@ -195,17 +226,18 @@ class Count:
 
     def _take_over(self) -> None:
         """What somebody filled into the review list."""
-        for identity, sku in stock.read_review(self.review).items():
+        for photo, identity, sku in stock.read_review(self.review):
             seen = self._session.seen.get(identity)
-            if seen is None or seen.status not in ("aside", "bad"):
-                continue
             try:
-                self._said(seen, sku)
-                self._typed.pop(identity, None)
+                if seen is None:
+                    raise CountError(f"{photo or identity}: {sku} is written there, but no such photo could be read.")
+                if seen.status in ("aside", "bad"):
+                    self._said(seen, sku)
+                self._typed.pop(identity or photo, None)
             except CountError as error:
-                if self._typed.get(identity) != sku:
-                    self.notes.append(f"{self.review}: {error}")
-                self._typed[identity] = sku
+                note = f"{self.review}: {error}"
+                self.notes += [note] * (note not in self.notes)
+                self._typed[identity or photo] = sku
 
     def _said(self, seen: Seen, sku: str) -> Seen:
         if not sku:
@@ -219,11 +251,6 @@ class Count:
             said = replace(seen, status="counted", sku=sku, name=product.name, by="hand", why="")
         self._session.add(said)
         return said
-
-    def _write(self) -> None:
-        products = self._store.products(None if self._everything else [*self.counts])
-        stock.write_stock(self.output, self._session.counted(), products)
-        stock.write_review(self.review, self.waiting, self._typed)
 
 
 def identity(content: bytes) -> str:

@@ -13,6 +13,7 @@ cosines, each raised by the print: as choices of the logit, whose print weighs l
 drawn twins that differ in print alone fell from 0.88 to 0.61 (recall@1). P products, best first.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -45,12 +46,12 @@ class Calibration:
     lead: float
     false_accept_rate: float = 0.0
     false_reject_rate: float = 0.0
-    questions: float = 0.0
+    questions: int = 0
 
     @classmethod
     def of(cls, weights: np.ndarray, before: "Calibration") -> "Calibration":
         """weights: (5,) float64, of the model; before: whose thresholds are kept."""
-        return cls(*map(float, weights), accept=before.accept, lead=before.lead)  # type: ignore[misc]
+        return cls(*map(float, weights), accept=before.accept, lead=before.lead)  # type: ignore[misc, arg-type]
 
     def weights(self) -> np.ndarray:
         """Those of the model: (5,) float64."""
@@ -83,10 +84,14 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> "Calibration":
-        """Raises KeyError, TypeError or ValueError on anything else than a `to_dict`, of this version or the first."""
+        """Raises KeyError, TypeError, ValueError or OverflowError on no `to_dict`, of this version or the first."""
         if "threshold" in table:  # of cosines
             return ONE_PICTURE
-        return cls(**{name: float(table[name]) for name in cls.__dataclass_fields__})
+        read = {name: float(table[name]) for name in cls.__dataclass_fields__}
+        for name, value in read.items():
+            if not math.isfinite(value):
+                raise ValueError(f"{name}, {value}")
+        return cls(**(read | {"questions": int(read["questions"])}))  # type: ignore[arg-type]
 
 
 def worths(evidence: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:

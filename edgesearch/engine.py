@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from . import catalog, changes, colours, image, searching, signing
+from . import catalog, changes, colours, image, query, searching, signing
 from .answer import Answer, Match
 from .base import Base, place
 from .bundle import Bundle
@@ -19,7 +20,7 @@ from .compare import compare
 from .comparison import Comparison
 from .errors import CatalogError, DeviceError
 from .explain import explained
-from .gallery import Beside, Gallery, merged
+from .gallery import Beside, Found, Gallery, merged
 from .image import Photo
 from .overlay import Event, Overlay
 from .profile import Profile
@@ -28,6 +29,7 @@ from .settings import DEFAULT, ONE_LOOK, Settings
 from .similar import Wanted, similar
 from .slots import Slots, open_bundle
 from .stream import FRAMES, Stream
+from .table import facets
 from .taste import Taste
 
 MOST_PHOTOS = 5  # of one enrolment
@@ -183,6 +185,18 @@ class Store:
         """Those of these products that can be found, by SKU, each as its first reference picture finds it."""
         return self._now().named(skus)
 
+    def references(self, sku: str) -> tuple[Match, ...]:
+        """A product as each of its reference pictures finds it, for `picture`; raises CatalogError: there is none."""
+        gallery = self._now()
+        found = gallery.matches([Found(row, 1.0) for row in gallery.rows_of(sku)])
+        if not found:
+            raise CatalogError(f"{sku}: no product of that SKU is here; check it.")
+        return found
+
+    def facets(self) -> dict[str, Any]:
+        """By what the products that can be found may be told apart: JSON-able, as `table.facets` says."""
+        return facets(self._now().table)
+
     def products(self, skus: Collection[str] | None = None) -> dict[str, Product]:
         """What is known of these products, by SKU, None for all; those that are not here are left out."""
         return self._now().products(skus)
@@ -193,12 +207,7 @@ class Store:
 
     def picture(self, match: Match) -> bytes:
         """The reference image of a match, as a small JPEG; raises DeviceError: it was found in another bundle."""
-        if match.row < 0:
-            return self._taught().picture(-match.row)
-        base = self.base
-        if match.base != base.bundle.digest:
-            raise DeviceError(f"{self._path}: runs another bundle than that which found {match.sku}; search again.")
-        return base.picture(match.row)
+        return self._picture(self.base, match)
 
     def enrol(self, sku: str, photos: Sequence[Photo], *, who: str | None = None, **details: object) -> Enrolment:
         """Teach the device a product, or more pictures of one that it knows; it is found from then on.
@@ -271,7 +280,9 @@ class Store:
         """
         if not answer.matches:
             raise ValueError("the answer has no match to explain.")
-        return explained(self.base.embedder, photo, answer, self.picture(answer.matches[0]), kind)
+        reference, said = self.picture(answer.matches[0]), answer.understood
+        removed = query.removed(self._now().table, said.where) if said else []
+        return explained(self.base.embedder, photo, answer, reference, removed, kind)
 
     def compare(self, photo: Photo, sku: str) -> Comparison:
         """Is it really this product, or damaged, or another?
@@ -279,8 +290,7 @@ class Store:
         Raises:  CatalogError: no such product; ImageError: the photo cannot be read; DeviceError: as `search`.
         """
         gallery = self._now()
-        answer = self.search(photo)
-        return compare(gallery, self.picture, photo, answer.photo, sku, answer)
+        return compare(gallery, functools.partial(self._picture, gallery.base), photo, sku)
 
     def close(self) -> None:
         """Close its files; the store is not used afterwards."""
@@ -296,6 +306,13 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _picture(self, base: Base, match: Match) -> bytes:
+        if match.row < 0:
+            return self._taught().picture(-match.row)
+        if match.base != base.bundle.digest:
+            raise DeviceError(f"{self._path}: runs another bundle than that which found {match.sku}; search again.")
+        return base.picture(match.row)
 
     def _taste(self) -> Taste | None:
         return self._profile.taste() if self._profile else None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import metrics
+from . import catalog, metrics
 from .answer import Answer, Match
 from .decision import Decision
 from .engine import Store
@@ -126,16 +126,13 @@ def evaluate(
 
     Args:    queries: (photo, SKU); an empty SKU: a product that is not in the catalogue; fast: as in `Store.search`;
              skip_bad: leave out photos that cannot be read, instead of stopping.
-    Raises:  CatalogError: a SKU is not in the catalogue; ImageError: a photo cannot be read, or none can.
+    Raises:  CatalogError: a SKU is not in the catalogue, or there are no queries;
+             ImageError: a photo cannot be read, or none can.
     """
-    wanted = {sku for _, sku in queries if sku}
-    products = store.named(wanted)
-    strange = sorted(wanted - products.keys())
-    if strange:
-        raise CatalogError(
-            f"{len(strange)} SKUs of the queries are not in {store.bundle.path} (the first: {strange[0]}); "
-            "correct them, or leave the cell empty for a product that is not in the catalogue."
-        )
+    if not queries:
+        raise CatalogError("no queries to ask; give at least one, a photo and its SKU.")
+    products = store.named({sku for _, sku in queries if sku})
+    catalog.check_queries(queries, products, store.bundle.path)
     asked, skipped = [], []
     for done, (photo, sku) in enumerate(queries, 1):
         try:

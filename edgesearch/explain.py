@@ -6,9 +6,12 @@ says where something is, not what two pictures share; `tools/bench explain` comp
 S px of the network's input; g = `CELLS` a side of a map.
 """
 
+from collections.abc import Sequence
+from pathlib import PurePath
+
 import numpy as np
 
-from . import drawing, looks
+from . import drawing, looks, views
 from .answer import Answer
 from .embedder import Embedder
 from .image import Photo
@@ -43,27 +46,38 @@ def regions(embedder: Embedder, picture: np.ndarray, other: np.ndarray) -> tuple
     return heat / max(float(heat.max()), 1e-6), part
 
 
-def explained(embedder: Embedder, photo: Photo, answer: Answer, reference: bytes, kind: str) -> bytes:
+def explained(
+    embedder: Embedder, photo: Photo, answer: Answer, reference: bytes, removed: Sequence[str], kind: str
+) -> bytes:
     """The photo and the first match's reference image side by side, with what made them match, and why it is first.
 
-    Args:    reference: encoded; kind: "JPEG" or "PNG".
+    Args:    reference: encoded; removed: what each condition of a filter did; kind: "JPEG" or "PNG".
     Raises:  ImageError: one of them cannot be read.
     """
     pictures = [embedder.read(photo), embedder.read(reference)]
     seen = embedder.embed(pictures)
-    lit = [drawing.lit(one, *regions(embedder, one, other)) for one, other in zip(pictures, seen[::-1], strict=True)]
-    lit[0] = drawing.outlined(lit[0], answer.matches[0].outline)
-    return drawing.sheet([("photo", lit[0]), ("catalogue picture", lit[1])], words(answer), kind)
+    lit = [
+        drawing.lit(one, *regions(embedder, one, other), views.product_mask(one))
+        for one, other in zip(pictures, seen[::-1], strict=True)
+    ]
+    best = answer.matches[0]
+    panels = [("photo", drawing.outlined(lit[0], best.outline)), ("catalogue picture", lit[1])]
+    title = f"{'nearest: ' * (answer.decision == 'unknown')}{best.name} · {best.sku}"
+    legend = [(drawing.AMBER, "around what made the two pictures match most; what is pale did little")]
+    legend += [(drawing.GREEN, "about where its print is in the photo")] * bool(best.outline)
+    return drawing.sheet(panels, answer.decision, title, words(answer, removed), legend, kind)
 
 
-def words(answer: Answer) -> list[str]:
+def words(answer: Answer, removed: Sequence[str] = ()) -> list[str]:
     """What is told of an answer's first match, line by line."""
     best, *others = answer.matches
     others_likely = f", {others[0].probability:.0%} {others[0].sku} {others[0].name}" if others else ""
-    print_ = f"{best.points} points of the print agree{', mirrored' * best.mirrored} (green: where it is)"
+    print_ = f"{best.points} points of the print agree{', mirrored' * best.mirrored}"
+    print_ = print_ if best.points else "no print was compared, or none agrees"
     return [
-        f"{answer.decision}: {best.sku}  {best.name}",
         f"{best.probability:.0%} likely{others_likely}; score {best.score:.3f}",
-        f"matched with {best.image}; {print_ if best.points else 'no print was compared, or none agrees'}",
-        "bright: what made the two pictures match; inside the yellow line: most of it",
+        f"matched with {PurePath(best.image).name}; {print_}",
+        *removed,
+        *[answer.conflict] * bool(answer.conflict),
+        *[f"about the photo: {answer.advice}"] * bool(answer.advice),
     ]

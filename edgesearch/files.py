@@ -9,13 +9,21 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def replacing(path: Path, opener: Callable[[str, int], int] | None = None) -> Iterator[BinaryIO]:
-    """A file to write, beside it first, then renamed into place: a reader sees the old or the new."""
+    """A file to write, beside it first, then renamed into place: a reader sees the old or the new.
+
+    Where that fails nothing is left beside it.
+    """
     beside = path.with_name(f".{path.name}.new")
-    with open(beside, "wb", opener=opener) as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    try:
+        with open(beside, "wb", opener=opener) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
     sync_folder(path.parent)
 
 

@@ -264,15 +264,21 @@ class Gallery:
         """A barcode with the products it belongs to."""
         return self._labels.label(code)
 
-    def labelled(self, answer: Answer, codes: Sequence[Barcode], embedding: np.ndarray) -> Answer:
-        """The answer of the look with what barcodes say; embedding: (1, D) of the photo."""
+    def labelled(
+        self, answer: Answer, codes: Sequence[Barcode], found: Sequence[Found], embedding: np.ndarray
+    ) -> Answer:
+        """The answer of the look with what barcodes say.
+
+        Args:    found: all that the look judged, of which the answer has the best; embedding: (1, D) of the photo.
+        """
         labels = [self.label(code) for code in codes]
         skus = {sku for label in labels for sku in label.skus}
-        named = [match for match in answer.matches if match.sku in skus]
-        missing = self._known(skus - {match.sku for match in named})
-        others = self.compared(self._rows([number for number, _ in missing.values()]), embedding)
-        first = self.by_product(sorted(others, key=lambda one: -one.cosine))
-        named += self.matches([*first.values()])
+        numbers = [number for number, _ in self._known(skus).values()]
+        looked = self.by_product(found)
+        first = self.of_products([number for number in numbers if number not in looked], embedding)
+        first |= {number: looked[number] for number in numbers if number in looked}
+        shown = {match.sku: match for match in answer.matches}
+        named = [shown.get(match.sku, match) for match in self.matches([*first.values()])]
         named.sort(key=lambda match: (-match.probability, -match.score))
         return judged(answer, labels, named, self.base.calibration)
 
@@ -281,8 +287,9 @@ class Gallery:
         wanted = set(products)
         known = self.base.catalog.rows_of([number for number in wanted if number < len(self.base.catalog)])
         known = known if self._shown is None else known[self._shown[known]]
-        own = enumerate(self._beside.pictures, self._first)
-        return [*known.tolist(), *(row for row, (*_, number) in own if number in wanted)]
+        own = zip(self._beside.pictures, self._own_shown.tolist(), strict=True)
+        taught = (row for row, ((*_, number), is_shown) in enumerate(own, self._first) if is_shown and number in wanted)
+        return [*known.tolist(), *taught]
 
     def _match(self, one: Found, entered: tuple[Product, Picture] | None) -> Match:
         changed = self._beside.products.get(self.owner(one.row))

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from . import image
-from .errors import CountError
+from .errors import CountError, ImageError
 
 # Those that are not read as well: a photo that is passed over is said to be.
 SUFFIXES = (
@@ -24,6 +23,7 @@ SUFFIXES = (
     ".avif",
     ".dng",
 )
+SHOWN = 5  # of many names
 
 
 class Named(NamedTuple):
@@ -33,9 +33,19 @@ class Named(NamedTuple):
     path: Path
 
     def state(self) -> list[int]:
-        """Size in bytes and time of change in ns: a file of the same name with the same is the same; raises OSError."""
-        found = os.stat(self.path)
+        """Size in bytes and time of change in ns: a file of the same name with the same is the same.
+
+        Raises:  ImageError: the file is gone, or nothing may be known of it.
+        """
+        try:
+            found = os.stat(self.path)
+        except OSError as error:
+            raise ImageError(f"{self.path}: cannot be read ({error.strerror}); check the file.") from error
         return [found.st_size, found.st_mtime_ns]
+
+    def why(self, error: ImageError) -> str:
+        """What is wrong with it, without its path."""
+        return str(error).removeprefix(f"{self.path}: ")
 
 
 def find(given: Sequence[Path]) -> tuple[list[Named], list[Path]]:
@@ -57,17 +67,22 @@ def find(given: Sequence[Path]) -> tuple[list[Named], list[Path]]:
     return sorted(photos), sorted(others)
 
 
-def content(photo: Named) -> bytes:
-    """Raises ImageError."""
-    return image.content(photo.path)
+def passed_over(others: Sequence[Path]) -> str:
+    """A sentence on files that are no photos; "" where there are none."""
+    names = ", ".join(path.name for path in others[:SHOWN])
+    return f"no photos by their names ({len(others)}): {names}" if others else ""
 
 
 def _files(folder: Path) -> list[Path]:
     def fail(error: OSError) -> None:
         raise CountError(f"{error.filename}: cannot be read ({error.strerror}); give a folder of photos.") from error
 
-    found = []
-    for parent, folders, names in os.walk(folder, onerror=fail):
+    found, been = [], set()
+    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        if (place := os.path.realpath(parent)) in been:  # a link leads to a folder above it, or twice to one
+            folders.clear()
+            continue
+        been.add(place)
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in names if not name.startswith(".")]
     return found

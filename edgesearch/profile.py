@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from . import files
 from .catalog import Product
 from .database import DamagedError, Database
 from .errors import DeviceError
@@ -41,6 +42,7 @@ class Profile:
         self.path = Path(folder) / FILE
         self._seal = seal
         self._file = Database(self.path, _SCHEMA, FORMAT)
+        self._made: tuple[object, Taste | None] = (None, None)  # what of the file the taste was made of, and it
 
     def is_on(self) -> bool:
         """Whether what is picked and dismissed is kept, and moves rankings."""
@@ -67,9 +69,19 @@ class Profile:
             return self._said(database) if database else []
 
     def taste(self) -> Taste | None:
-        """What is made of it; None while it is off."""
+        """What is made of it; None while it is off.
+
+        Each search asks: it is made anew only where the file has changed, for it takes as long as a look at a photo.
+        """
         with self._file.reading() as database:
-            return Taste.of(self._said(database)) if database and self._is_on(database) else None
+            if not database:
+                return None
+            ((version,),) = database.execute("PRAGMA data_version")  # as this connection counts them
+            state, (made_of, taste) = (database, version), self._made
+            if made_of != state:
+                taste = Taste.of(self._said(database)) if self._is_on(database) else None
+                self._made = (state, taste)
+            return taste
 
     def to_dict(self) -> dict[str, Any]:
         """All that is kept and what is made of it, JSON-able: newest first, and the strongest trait first."""
@@ -88,12 +100,11 @@ class Profile:
         Raises:  DeviceError: the file is there already, or cannot be written.
         """
         table = self.to_dict()
+        if os.path.lexists(path):
+            raise DeviceError(f"{path}: is there already; give the name of a new file.")
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(table, file, ensure_ascii=False, indent=1)
-        except FileExistsError as error:
-            raise DeviceError(f"{path}: is there already; give the name of a new file.") from error
+            with files.replacing(path, files.private) as file:
+                file.write(json.dumps(table, ensure_ascii=False, indent=1).encode())
         except OSError as error:
             raise DeviceError(
                 f"{path}: cannot be written ({error.strerror}); check the folder and its space."

@@ -90,8 +90,17 @@ def asked(table: Table, words: Callable[[], Words], text: str | None, where: str
         if not photo and not (allowed & (ranked.scores > 0)).any():
             raise _nothing(str(text), table, filtered.filter, ranked.scores > 0, notes)
     if not (ranked or where or photo):
-        raise QueryError("text: there is no word to search for in it; give a product's words, or a filter.")
+        why = f" ({'; '.join(notes)})" if notes else ""
+        raise QueryError(f"text: there is no word to search for in it{why}; give a product's words, or a filter.")
     return Query(Understood(str(filtered), text or "", notes), allowed, filtered, ranked)
+
+
+def removed(table: Table, where: str) -> list[str]:
+    """What each condition of a filter takes away of all products, one sentence each; where: as `Understood` has it."""
+    asked = parse(where).filter if where else None
+    parts = asked.parts if isinstance(asked, All) else (asked,) if asked else ()
+    shown = int(table.shown.sum())
+    return [f"{part} leaves out {shown - table.holding(part).sum()} of {shown} products" for part in parts]
 
 
 def _notes(ranked: Ranked) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import diagrams, misses, tables
+from . import diagrams, files, misses, tables
 from .cases import confused, missed
 from .embedder import runtime
 from .engine import Store
@@ -23,6 +23,7 @@ from .settings import ONE_LOOK, processor
 
 SKIPPED_SHOWN = 12
 DIGITS = 12  # of a hash
+SUFFIXES = (".html", ".htm")  # so that no store or list of queries is written over
 STYLE = "report.css"
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # whatever a name may hold, nothing is loaded
 SECTIONS = {
@@ -51,29 +52,25 @@ def page(evaluation: Evaluation, store: Store, command: str = "") -> str:
 
 def check(path: Path) -> None:
     """That a page can be written there, before thousands of photos are asked; raises ReportError."""
-    with _written_beside(path):
+    with _told(path), tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent):
         pass
 
 
 def write(path: Path, text: str) -> None:
     """Write a page, beside first, then renamed into place; raises ReportError."""
-    with _written_beside(path) as folder:
-        made = folder / "report.html"
-        with open(made, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(made, path)
+    with _told(path), files.replacing(path) as file:
+        file.write(text.encode("utf-8", "replace"))
 
 
 @contextlib.contextmanager
-def _written_beside(path: Path) -> Iterator[Path]:
-    """A temporary folder beside a file that shall be written; that it cannot be is an error of the report."""
+def _told(path: Path) -> Iterator[None]:
+    """That a file cannot be written is an error of the report."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ReportError(f"{path}: a report is written as .html; give a path such as report.html.")
     try:
         if not path.parent.is_dir() or (path.exists() and not path.is_file()):  # a device is never replaced
             raise ReportError(f"{path}: not a file in a folder that exists; give a path such as report.html.")
-        with tempfile.TemporaryDirectory(prefix=".report.", dir=path.parent) as folder:
-            yield Path(folder)
+        yield
     except OSError as error:
         raise ReportError(
             f"{path}: cannot be written ({error.strerror}); check the folder and its free space."
@@ -93,11 +90,15 @@ def _header(evaluation: Evaluation, name: str) -> Markup:
 
 def _lead(evaluation: Evaluation) -> Iterable[str]:
     """What there is to know, in two or three sentences."""
-    known, first = int(evaluation.known.sum()), int((evaluation.ranks == 1).sum())
+    known, right = int(evaluation.known.sum()), evaluation.ranks == 1
+    first, accepted = int(right.sum()), int((right & evaluation.accepted).sum())
     strangers = len(evaluation.asked) - known
     taken = int((evaluation.accepted & ~evaluation.known).sum())
     if known:
-        yield f"Asked {counted(known, 'photo')} of products that it has, it named the right one first in {first:,}. "
+        yield (
+            f"Asked {counted(known, 'photo')} of products that it has, it named the right one first in {first:,}, and "
+            f"was sure enough to accept it in {accepted:,}. "
+        )
     if strangers:
         yield f"Of {counted(strangers, 'photo')} of products that it lacks, it took {taken:,} for one that it has. "
     if evaluation.skipped:
@@ -158,7 +159,8 @@ def _card(store: Store) -> Iterable[Markup]:
 def _foot(evaluation: Evaluation, store: Store, command: str) -> Markup:
     settings, fast = store.settings, evaluation.fast
     one_look = settings.looks == ONE_LOOK if fast is None else fast
-    looks = "one look, no print" if one_look else "three looks and the print"
+    looks = "one look" if one_look else "three looks"
+    looks += ", no print" if one_look or store.base.local is None else " and the print"
     threads = counted(settings.threads, "thread")
     known = int(evaluation.known.sum())
     said = {

@@ -1,5 +1,6 @@
 """From a photo, or words, or both, to an answer; each stage is timed."""
 
+import itertools
 import math
 import os
 import time
@@ -147,7 +148,7 @@ def answered(
         understood=asked.understood if asked else None,
     )
     codes = tuple(dict.fromkeys(code for one in glimpses for code in one.codes))
-    answer = gallery.labelled(answer, codes, embedding) if codes else answer
+    answer = gallery.labelled(answer, codes, found, embedding) if codes else answer
     if answer.decision != "match":
         answer = _timed(elapsed, "decision", lambda: _advised(gallery, answer, glimpses, found), elapsed["decision"])
     elapsed["total"] = sum(elapsed.values())
@@ -166,16 +167,15 @@ def _judged(gallery: Gallery, glimpses: Sequence[Glimpse]) -> tuple[list[Found],
     best: dict[int, Found] = {}
     evidence: dict[int, np.ndarray] = {}
     for one in glimpses:
-        for product, row in zip(one.found, one.evidence, strict=False):
+        for product, row in itertools.zip_longest(one.found, one.evidence):
             number = gallery.owner(product.row)
             best[number] = max(best.get(number, product), product, key=lambda found: found.score)
-            evidence[number] = np.maximum(evidence.get(number, row), row)
-    likely = gallery.base.calibration.probabilities(np.array([*evidence.values()]).reshape(-1, 3))
-    judged = [replace(one, probability=p) for one, p in zip(best.values(), likely.tolist(), strict=True)]
-    for product in (product for one in glimpses for product in one.found[len(one.evidence) :]):
-        if best.setdefault(gallery.owner(product.row), product) is product:
-            judged.append(product)
-    return sorted(judged, key=lambda one: -one.probability), float(likely.sum())
+            if row is not None:  # it is one of those that are considered
+                evidence[number] = np.maximum(evidence.get(number, row), row)
+    given = gallery.base.calibration.probabilities(np.array([*evidence.values()]).reshape(-1, 3))
+    likely = dict(zip(evidence, given.tolist(), strict=True))
+    judged = [replace(one, probability=likely.get(number, 0.0)) for number, one in best.items()]
+    return sorted(judged, key=lambda one: (-one.probability, -one.score)), float(given.sum())
 
 
 def _advised(gallery: Gallery, answer: Answer, glimpses: Sequence[Glimpse], found: Sequence[Found]) -> Answer:

@@ -8,11 +8,11 @@ names have too lets those through besides. All that is not understood stays word
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import amounts, colours
 from .errors import QueryError
-from .table import Table
+from .table import Table, shown
 from .terms import UNSPACED, folded, is_unspaced, parts
 from .where import Any, Condition, Filter, quoted
 from .words import Words
@@ -20,29 +20,40 @@ from .words import Words
 MOST_CHARACTERS = 1000
 _LETTER = rf"[^\W_{UNSPACED}]"
 _LIKE = re.compile(
-    r"(?<![a-z])(?:(?:something|anything|one|ones|just|exactly|similar|looks?)\s+)*(?:like|similar to|same as)\s+"
+    r"(?<![a-z])(?:(?:something|anything|one|ones|just|exactly|similar|looks?)\s+)*(?:like|similar to|same as|than)\s+"
     r"(?:this|that|it|these|the photo|the picture)(?: one)?(?![a-z])|"
-    r"(?:和|跟|像|与|类似)?这(?:个|款|件|样)(?:一样|相似|类似|差不多)?的?|同款"
+    r"(?:和|跟|像|与|比|类似)?这(?:个|款|件|样)(?:一样|相似|类似|差不多)?的?|同款"
 )
 _CHEAPEST = re.compile(
     r"(?<![a-z])(?:cheapest|lowest[- ]priced?|least expensive)(?![a-z])|(?:价格)?最(?:便宜|低价)的?|价格最低的?"
 )
 _DEAREST = re.compile(r"(?<![a-z])(?:most expensive|dearest|highest[- ]priced?)(?![a-z])|(?:价格)?最贵的?|价格最高的?")
-_CHEAPER = re.compile(r"(?<![a-z])cheaper(?! than)(?![a-z])|(?:更|再)便宜(?:一点|点)?的?|便宜(?:一点|点)的?")
+_CHEAPER = re.compile(r"(?<![a-z])cheaper(?! than)(?![a-z])|(?:更|再|比较)?便宜(?:一点|一些|点|些)?的?")
 _NO_STOCK = re.compile(
     r"(?<![a-z])(?:not in stock|out of stock|sold out|unavailable)(?![a-z])|缺货|无货|没货|没有库存|售罄"
 )
 _STOCK = re.compile(r"(?<![a-z])(?:in stock|available(?: now)?)(?![a-z])|有现货|有货|现货|有库存")
-_WITHOUT = r"(?:(?<![a-z])(?:but not|not|no|without|except|other than)\s+(?:from\s+|by\s+)?|不要|除了|不是|非)\s*"
+_NOT = (
+    r"(?<![a-z])(?:(?:but not|not|no|nothing|none|without|except|other than)\s+(?:(?:from|by|in|of|the|a|an|any)\s+)*|"
+    r"non-)(?!(?:under|below|over|above|more|less)(?![a-z]))"
+)
+_HAN_NOT = "(?:不要|除了|不是)"
+_WITHOUT = rf"(?:{_NOT}|{_HAN_NOT}|非)\s*"
+_NEITHER = re.compile(r"\s*(?:,?\s*(?:or|nor|and)\s+|[/、,]?[或和及]|/|、)\s*")  # between two that are not wanted
+_AFTER_NOT = re.compile(rf"(?:{_NOT}{_LETTER}+\s+n?or\s+|{_HAN_NOT}[^的\W]+)$")
+_UNREAD = re.compile(
+    rf"{_NOT}(?P<word>{_LETTER}*[^\W\d_{UNSPACED}])(?!{_LETTER})|{_HAN_NOT}[{UNSPACED}]+?(?:的|(?![{UNSPACED}]))"
+)
 _OR = re.compile(r"(?<![a-z])or(?![a-z])|或")
 _NOTHING_SAID = (
     "a an the but with in of for by from me my i im we us want need like looking look show find give get buy please "
     "some any something anything one ones colour color colored coloured brand priced price costs that which is are "
-    "and or this to"
+    "and or this to does"
 )
 _FILLERS = frozenset(_NOTHING_SAID.split())
 _HAN_FILLERS = re.compile(
-    r"^(?:请|帮我|给我|我要|我想要|我想|想要|想买|要|找|买|一个|一款|有没有|但是|但|不过|和|或|的|颜色|品牌)+|(?:的|吗|呢)+$"
+    r"^(?:请|帮我|给我|我要|我想要|我想|想要|想买|要|找|买|一个|一款|有没有|但是|但|不过|和|或|的|颜色|品牌|以外|之外|多少钱)+|"
+    r"(?:的|以外|之外|多少钱|吗|呢)+$"
 )
 
 
@@ -70,9 +81,10 @@ def understood(text: str, table: Table, words: Words, photo: bool) -> Sentence:
     if reader.take(_LIKE) and not photo:
         raise QueryError(f"text {text!r}: means a photo, and there is none; give one, or leave that out.")
     order = reader.order()
+    reader.bounds()
     reader.stock()
-    reader.prices()
     reader.values()
+    reader.unread()
     left = reader.left()
     return Sentence(" ".join([*filter(None, (" and ".join(reader.conditions), order))]), left, tuple(reader.notes))
 
@@ -117,12 +129,13 @@ class _Reader:
             if self.take(pattern) and self._has("stock", condition):
                 self.conditions.append(condition)
 
-    def prices(self) -> None:
-        """Take out the price bounds."""
+    def bounds(self) -> None:
+        """Take out the bounds of price and stock."""
         for bound in reversed(amounts.bounds(self.rest)):
             said, self.rest = self.rest[bound.start : bound.stop], self._without(bound.start, bound.stop)
-            if self._has("price", said):
-                self.conditions += [f"price{operator}{number:g}" for operator, number in bound.conditions]
+            if self._has(bound.column, said):
+                self.conditions += [f"{bound.column}{operator}{shown(n)}" for operator, n in bound.conditions]
+            if bound.column == "price" and self._table.find("price"):
                 self._currency(bound.currency, said)
         self.notes += [f"{said!r} is not taken for a price bound; use price<N" for said in amounts.doubtful(self.rest)]
 
@@ -132,8 +145,8 @@ class _Reader:
         coloured: dict[Filter, None] = {}
         text, named = self.rest, list(self._named())
         either = _OR.search(text) is not None
-        for one in reversed(_apart(named)):
-            doubt = None if one.negated else self._doubt(one, text, named)
+        for one in reversed(_together(_apart(named), text)):
+            doubt = self._doubt(one, text, named)
             if doubt:
                 self.notes.append(doubt)
                 continue
@@ -152,6 +165,16 @@ class _Reader:
             self.conditions.append(str(Condition(column, "in" if len(distinct) > 1 else "=", distinct)))
         found: list[Filter] = [Any(tuple(coloured))] if either and len(coloured) > 1 else list(coloured)
         self.conditions += [f"({one})" if isinstance(one, Any) else str(one) for one in found]
+
+    def unread(self) -> None:
+        """Take out what is not wanted and not understood: as words, it would be found."""
+        for match in reversed([*_UNREAD.finditer(self.rest)]):
+            word = match["word"]
+            if word and self._words.having(match[0], "name").any():
+                continue  # "no sugar" is in names here
+            self.rest = self._without(*match.span())
+            use = f"not name~{quoted(word) if word else 'WORD'}"
+            self.notes.append(f"{match[0].strip()!r} is not understood, and not used; {use} filters")
 
     def left(self) -> str:
         """The words that are left, without those that carry nothing."""
@@ -178,8 +201,10 @@ class _Reader:
             for value, words in self._table.spoken(column):
                 yield from self._at(column, value, words)
         if self._table.find(colours.COLUMN):
-            for word, term in colours.NAMES.items():
-                yield from self._at(colours.COLUMN, term, [word])
+            said = ((value, words) for value, words in self._table.spoken(colours.COLUMN) if words)
+            known = ((term, [word]) for word, term in colours.NAMES.items())
+            for value, words in (*known, *said):
+                yield from self._at(colours.COLUMN, value, words)
 
     def _at(self, column: str, value: str, words: list[str]) -> Iterator[_Value]:
         """Where these words stand in the sentence, one after the other."""
@@ -196,17 +221,23 @@ class _Reader:
 
     def _doubt(self, one: _Value, text: str, all_named: Sequence[_Value]) -> str | None:
         """Why it is not sure that a value is meant, None where it is; text: the sentence with all values."""
-        said = text[one.start : one.stop]
+        said = re.sub(_WITHOUT, "", text[one.start : one.stop])
         also = {other.column for other in all_named if (other.start, other.stop) == (one.start, one.stop)}
-        use = f"it stays a word; {one.column}={quoted(one.value)} filters"
+        use = f"{one.column}!={quoted(one.value)} filters"
+        if not one.negated:
+            use = f"it stays a word; {one.column}={quoted(one.value)} filters"
         if len(also) > 1:
             return f"{said!r} is a {' and a '.join(sorted(also))} here; {use}"
+        before = _AFTER_NOT.search(text[: one.start])
+        if before and not any(other.negated and other.start == before.start() for other in all_named):
+            return f"{said!r} comes after {before[0].strip()!r}, which is not understood; {use}"
         if is_unspaced(said) and len(said) == 1:
-            pairs = (text[max(0, one.start - 1) : one.stop], text[one.start : one.stop + 1])
+            start = one.stop - 1
+            pairs = (text[max(0, start - 1) : one.stop], text[start : one.stop + 1])
             part = [pair for pair in pairs if self._is_word(pair)]
             return f"{said!r} is part of {part[0]!r} in names here; {use}" if part else None
         filtered = Condition(one.column, "=", (one.value,))
-        if one.column != colours.COLUMN and (astray := self._called_otherwise(said, filtered)):
+        if one.column != colours.COLUMN and not one.negated and (astray := self._called_otherwise(said, filtered)):
             return f"{said!r} is in names of products that are not {filtered} ({astray}); {use}"
         return None
 
@@ -235,3 +266,13 @@ def _apart(named: Sequence[_Value]) -> list[_Value]:
         if all(one.stop <= other.start or other.stop <= one.start for other in found):
             found.append(one)
     return sorted(found, key=lambda one: one.start)
+
+
+def _together(named: Sequence[_Value], text: str) -> list[_Value]:
+    """The same; of "not Adidas or Nord" neither is wanted."""
+    found: list[_Value] = []
+    for one in named:
+        if found and found[-1].negated and found[-1].column == one.column:
+            one = replace(one, negated=one.negated or _NEITHER.fullmatch(text[found[-1].stop : one.start]) is not None)
+        found.append(one)
+    return found

@@ -12,12 +12,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from . import files
 from .errors import CountError
 
 FORMAT = 1
+HEAD = b'{"format": '
 Status: TypeAlias = Literal["counted", "aside", "bad", "dropped"]
 _TEXTS = ("id", "photo", "status", "sku", "name", "by", "why")
 
@@ -29,7 +30,7 @@ class Seen:
     Attributes: id: of its content; photo: its name; file: its size and time of change; status: "aside" and "bad" wait
                 for somebody to say what they show, "dropped" shows nothing to count; sku, name: of the product it was
                 counted as; by: "look", "barcode" or "hand"; why: it is set aside, or bad; candidates: SKU and name of
-                products that it may be, best first.
+                products that it may be, best first; times: how many of it there are.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Seen:
     by: str = ""
     why: str = ""
     candidates: tuple[tuple[str, str], ...] = ()
+    times: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, read back by `from_dict`."""
@@ -52,8 +54,13 @@ class Seen:
         texts = {name: table[name] for name in _TEXTS}
         if not all(isinstance(text, str) for text in texts.values()):
             raise TypeError("not text")
+        if texts["status"] not in get_args(Status):
+            raise ValueError(f"status {texts['status']}")
         candidates = tuple((str(sku), str(name)) for sku, name in table["candidates"])
-        return cls(**texts, file=tuple(map(int, table["file"])), candidates=candidates)
+        file, times = tuple(map(int, table["file"])), table.get("times", 1)
+        if not isinstance(times, int) or times < 1:
+            raise ValueError(f"times {times}")
+        return cls(**texts, file=file, candidates=candidates, times=times)
 
 
 class Session:
@@ -110,14 +117,14 @@ class Session:
         self._files: dict[tuple[object, ...], Seen] = {}
         with open(self._descriptor, "rb", closefd=False) as file:  # another one could not read it where it is held
             content = file.read()
-        head, *lines = content.split(b"\n") if b"\n" in content else [b"", content]
-        if not content.startswith(b'{"format": '[: len(content)]):
-            raise CountError(f"{self.path}: is no session of a count; move it away, or give another output.")
-        if not head:  # killed before it had one
+        if _line({"format": FORMAT}).startswith(content):  # killed before it had one
             self._end = 0
             self._write({"format": FORMAT})
             files.sync_folder(self.path.parent)
             return self._end
+        head, *lines = content.split(b"\n")
+        if not lines or not head.startswith(HEAD):
+            raise CountError(f"{self.path}: is no session of a count; move it away, or give another output.")
         for number, line in enumerate([head, *lines[:-1]], 1):
             self._take(number, line)
         return len(content) - len(lines[-1])
@@ -141,7 +148,7 @@ class Session:
 
     def _write(self, table: dict[str, Any]) -> None:
         """Over what was cut off, and nothing of it where it does not fit."""
-        line = json.dumps(table, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+        line = _line(table)
         try:
             os.ftruncate(self._descriptor, self._end)
             os.lseek(self._descriptor, self._end, os.SEEK_SET)
@@ -154,7 +161,13 @@ class Session:
         self._end += len(line)
 
     def _refused(self, error: OSError) -> CountError:
-        return CountError(f"{self.path}: cannot be written ({error.strerror}); check its space and permissions.")
+        return CountError(
+            f"{self.path}: cannot be written ({error.strerror}); check its folder, space and permissions."
+        )
+
+
+def _line(table: dict[str, Any]) -> bytes:
+    return json.dumps(table, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
 
 def taken_back(seen: Seen) -> Seen:

@@ -12,7 +12,7 @@ shown nearest first.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -95,26 +95,35 @@ def similar(
     owners = gallery.owners()
     own = _pictures(owners, known[0])
     near = _near(gallery, _wanted(gallery, owners, known, wanted)[owners], own, owners, k * POOL)
-    likeness = alike([gallery.vectors(rows) for rows in (own, *(_pictures(owners, owners[row]) for row in near))])
-    matches = gallery.matches([Found(*one) for one in zip(near, likeness[0, 1:].tolist(), strict=True)])
+    pictures = [own, *(_pictures(owners, owners[row]) for row in near)]
+    vectors, counts = gallery.vectors(np.concatenate(pictures)), np.array([len(rows) for rows in pictures])
+    matches = gallery.matches([Found(*one) for one in zip(near, alike(0, vectors, counts)[1:].tolist(), strict=True)])
     scores = np.array([match.score + (taste.lift(match.product) if taste else 0.0) for match in matches])
-    chosen = diverse(scores, likeness[1:, 1:], k, relevance)
+    chosen = diverse(scores, lambda place: alike(place + 1, vectors, counts)[1:], k, relevance)
     return tuple(matches[place] for place in sorted(chosen, key=lambda place: -scores[place]))
 
 
-def alike(products: Sequence[np.ndarray]) -> np.ndarray:
-    """(P, P) float32: how alike products are; each as (R, D) float32, the unit rows of its pictures, R >= 1."""
-    rows, counts = np.concatenate(products), np.array([len(one) for one in products])
+def alike(place: int, vectors: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """How alike one product is to each of P; of all with all there would be too many where very many are asked for.
+
+    Args:    place: of the one; vectors: (R, D) float32, unit rows of the pictures of all, product after product;
+             counts: (P,) int, how many each has, at least 1.
+    Returns: (P,) float32.
+    """
     starts = np.cumsum(counts) - counts
-    highest = np.maximum.reduceat(rows @ rows.T, starts, axis=1)  # of each picture with each product
-    mean = np.add.reduceat(highest, starts, axis=0) / counts[:, None].astype(np.float32)
-    return (mean + mean.T) / 2
+    cosines = vectors[starts[place] :][: counts[place]] @ vectors.T
+    there = np.maximum.reduceat(cosines, starts, axis=1).mean(axis=0)
+    back = np.add.reduceat(cosines.max(axis=0), starts) / counts.astype(np.float32)
+    return np.asarray((there + back) / 2)
 
 
-def diverse(scores: np.ndarray, likeness: np.ndarray, k: int, relevance: float = RELEVANCE) -> list[int]:
+def diverse(
+    scores: np.ndarray, likeness: Callable[[int], np.ndarray], k: int, relevance: float = RELEVANCE
+) -> list[int]:
     """Choose k of some products by maximal marginal relevance.
 
-    Args:    scores: (P,) float; likeness: (P, P) float32, as `alike` gives it; relevance: share of the score.
+    Args:    scores: (P,) float; likeness: gives (P,) of the product at a place, as `alike`; relevance: share of the
+             score.
     Returns: their places in the order they were chosen, the highest score first; all of them where P < k.
     """
     chosen: list[int] = []
@@ -122,7 +131,7 @@ def diverse(scores: np.ndarray, likeness: np.ndarray, k: int, relevance: float =
     for _ in range(min(k, len(scores))):
         place = int(np.argmax(worth - (1 - relevance) * nearest))
         chosen.append(place)
-        nearest = np.maximum(nearest, likeness[place])
+        nearest = np.maximum(nearest, likeness(place))
         worth[place] = -np.inf
     return chosen
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import photos
 from .catalog import Product, details_of
 from .engine import Store
 from .errors import CountError, ImageError
@@ -47,21 +46,19 @@ class Sorted:
 
 
 def plan(
-    store: Store, given: Sequence[Path], by: str, fast: bool | None = None, barcodes: bool | None = None
+    store: Store, found: Sequence[Named], by: str, fast: bool | None = None, barcodes: bool | None = None
 ) -> Iterator[Sorted]:
-    """The group of each photo, by name; one that cannot be read is for review.
+    """The group of each photo, in their order; one that cannot be read is for review.
 
-    Args:    given: folders, or photos; by: a detail: category, location, sku, or any other of the catalogue; fast,
-             barcodes: as in `Store.search`.
-    Raises:  CountError: no product has that detail, or a folder cannot be read.
+    Args:    by: a detail: category, location, sku, or any other of the catalogue; fast, barcodes: as in `Store.search`.
+    Raises:  CountError: no product has that detail.
     """
-    found, _ = photos.find(given)
     names = folders(_values(store.products().values(), by))
     for photo in found:
         try:
             answer = store.search(photo.path, k=1, fast=fast, barcodes=barcodes)
         except ImageError as error:
-            yield Sorted(*photo, why=str(error).removeprefix(f"{photo.path}: "))
+            yield Sorted(*photo, why=photo.why(error))
             continue
         if answer.decision == "match":
             yield _grouped(photo, answer.matches[0].product, by, names)
@@ -69,13 +66,15 @@ def plan(
             yield Sorted(*photo, why=answer.conflict or answer.decision)
 
 
-def place(one: Sorted, output: Path) -> Path:
+def place(one: Sorted, output: Path) -> Path | None:
     """Copy a photo into its group's folder; what is there is kept, and the same photo copied once.
 
-    Returns: where it is.
+    Returns: where it is; None: there is nothing to copy, its file is gone, none, or may not be read.
     Raises:  CountError: it cannot be copied.
     """
     folder, number = output / one.folder, 1
+    if not os.path.isfile(one.path) or not os.access(one.path, os.R_OK):
+        return None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / one.path.name

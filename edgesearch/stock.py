@@ -33,39 +33,43 @@ def write_stock(path: Path, counted: Iterable[Seen], products: Mapping[str, Prod
     for sku in sorted(photos.keys() | products.keys()):
         own = photos.get(sku, [])
         product = products.get(sku) or Product(sku, own[0].name)
-        difference = None if product.stock is None else len(own) - product.stock
-        names = ";".join(sorted(seen.photo for seen in own))
-        rows.append((sku, product.name, len(own), product.location, product.stock, difference, names))
+        number = sum(seen.times for seen in own)
+        difference = None if product.stock is None else number - product.stock
+        names = ";".join(sorted(seen.photo for seen in own if seen.photo))
+        rows.append((sku, product.name, number, product.location, product.stock, difference, names))
     _write(path, COLUMNS, rows)
 
 
 def write_review(path: Path, waiting: Iterable[Seen], typed: Mapping[str, str]) -> None:
-    """Write the photos that wait; typed: by id, what somebody wrote for a SKU and is none. Raises CountError."""
+    """Write the photos that wait; typed: by id or name, what was written for a SKU and is none. Raises CountError."""
     rows = []
     for seen in waiting:
         candidates = "; ".join(f"{sku} {name}" for sku, name in seen.candidates)
-        rows.append((seen.photo, seen.why, typed.get(seen.id, ""), candidates, seen.id))
+        rows.append((seen.photo, seen.why, typed.get(seen.id or seen.photo, ""), candidates, seen.id))
     _write(path, REVIEW, rows)
 
 
-def read_review(path: Path) -> dict[str, str]:
-    """What somebody wrote for a SKU, by id; empty where there is no file.
+def read_review(path: Path) -> list[tuple[str, str, str]]:
+    """What somebody wrote for a SKU: photo, id and SKU; empty where there is no file.
 
     Raises:  CountError: it cannot be read, or lacks the columns sku and id.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        return {}
+        return []
     except (OSError, UnicodeDecodeError) as error:
         raise CountError(f"{path}: cannot be read ({error}); save it as UTF-8, or delete it and run again.") from error
     head = text.partition("\n")[0]
     separator = max(",;\t", key=head.count)  # as spreadsheets save it where a comma is for decimals
-    rows = csv.DictReader(text.splitlines(keepends=True), delimiter=separator)
-    if not {"sku", "id"} <= {*(rows.fieldnames or [])}:
-        raise CountError(f"{path}: its header has no sku and id; write {','.join(REVIEW)} there, or delete the file.")
-    given = {(row["id"] or "").strip(): (row["sku"] or "").strip() for row in rows}
-    return {identity: sku for identity, sku in given.items() if identity and sku}
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        if not {"sku", "id"} <= {*(rows.fieldnames or [])}:
+            raise CountError(f"{path}: its header has no sku and id; write {','.join(REVIEW)} there, or delete it.")
+        filled = [row for row in rows if (row["sku"] or "").strip()]
+    except csv.Error as error:
+        raise CountError(f"{path}: is no list ({error}); mend it, or delete it and run again.") from error
+    return [(row.get("photo") or "", (row["id"] or "").strip(), (row["sku"] or "").strip()) for row in filled]
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -3,6 +3,7 @@
 import collections
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from . import searching
 from .answer import Answer
@@ -27,19 +28,26 @@ class Stream:
         self._lock = threading.Lock()
 
     def add(self, frame: Photo) -> Answer:
-        """One more frame, and the answer of the last ones; as `Store.search`, whose errors it raises."""
+        """One more frame, and the answer of the last ones, with what this one took; errors as of `Store.search`."""
         with self._lock:
             gallery = self._gallery()
             seen = searching.glimpse(gallery, frame, self._k, self._fast, None)
             if self._asked is not gallery or not self._is_one_scene(seen):
-                self.clear()
+                self._seen.clear()
             self._asked = gallery
             self._seen.append(seen)
-            return searching.answered(gallery, self._seen, self._k)
+            answer = searching.answered(gallery, self._seen, self._k)
+            self._seen[-1] = replace(seen, elapsed_ms={})  # its time is told
+            return answer
+
+    def __len__(self) -> int:
+        """How many frames answer by now."""
+        return len(self._seen)
 
     def clear(self) -> None:
         """Begin anew: something else is shown."""
-        self._seen.clear()
+        with self._lock:
+            self._seen.clear()
 
     def _is_one_scene(self, seen: Glimpse) -> bool:
         return not self._seen or float((self._seen[-1].embedding @ seen.embedding.T).item()) >= SCENE

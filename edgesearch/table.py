@@ -4,10 +4,13 @@ P products, by number: those of the catalogue, then those that a device was taug
 """
 
 import difflib
+import heapq
 import math
-import re
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -18,21 +21,24 @@ from .terms import folded, parts
 from .where import All, Condition, Filter, Not, quoted
 
 NUMBERS = ("price", "stock")
-CLOSEST = 3  # named in an error
+CLOSEST = 3  # values named in an error
+LOOKED_AT = 50  # of them, those that share most pairs of letters: to compare 100,000 took half a minute
 SHOWN_COLUMNS = 30
+FACETS = {"categories": "category", "brands": "brand", "colours": "colour"}
+MOST_VALUES = 100
 _COMPARED = {
     "=": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
 }  # fmt: skip
 _ALSO = {
-    "color": "colour", "颜色": "colour", "价格": "price", "品牌": "brand", "类别": "category", "分类": "category",
+    "价格": "price", "品牌": "brand", "类别": "category", "分类": "category",
     "库存": "stock", "名称": "name", "位置": "location",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Column:
-    """Attributes: codes (P,) int32: which of the values each product has; values: distinct, None for nothing;
-    numbers: as numbers, where all of them are, else None.
+    """Attributes: codes (P,) int32: which of the values each product has; values: distinct, the first is None, for
+    nothing; numbers: as numbers, where all of them are, else None.
     """
 
     name: str
@@ -53,21 +59,28 @@ class Column:
             held = self._number(condition, self.numbers)
         return held[self.codes]
 
-    def _text(self, condition: Condition) -> np.ndarray:
-        asked = [self._meant(value) for value in condition.values]
-        held = []
-        for value in self.values:
-            said = "" if value is None else folded(str(value))
-            if condition.operator == "~":
-                held.append(asked[0] in said and value is not None)
-            else:
-                cells = re.split(r"\s*[,;/]\s*", said) if self.name == colours.COLUMN else [said]
-                held.append(any(one in (said, *map(self._meant, cells)) for one in asked))
-        return ~np.array(held) if condition.operator == "!=" else np.array(held)
+    @cached_property
+    def is_colours(self) -> bool:
+        """Its values are colours: "red, white" is both, and each has several names."""
+        return colours.is_column(self.name)
 
-    def _meant(self, value: str) -> str:
-        text = folded(value).strip()
-        return colours.NAMES.get(text, text) if self.name == colours.COLUMN else text
+    @cached_property
+    def folded(self) -> list[str]:
+        """The values as they are compared."""
+        return ["" if value is None else folded(str(value)) for value in self.values]
+
+    def _text(self, condition: Condition) -> np.ndarray:
+        if condition.operator == "~":
+            wanted = folded(condition.values[0])
+            said = zip(self.folded, self.values, strict=True)
+            return np.array([wanted in one and value is not None for one, value in said])
+        asked = {folded(value).strip() for value in condition.values}
+        if self.is_colours:
+            asked = {colours.NAMES.get(one, one) for one in asked}
+            held = np.array([not asked.isdisjoint((one, *colours.said(one))) for one in self.folded])
+        else:
+            held = np.array([said in asked for said in self.folded])
+        return ~held if condition.operator == "!=" else held
 
     def _number(self, condition: Condition, numbers: np.ndarray) -> np.ndarray:
         asked = [_number(condition, value) for value in condition.values]
@@ -115,12 +128,16 @@ class Table:
         """The values of a column, each with its words; none where there is no such column."""
         found = self.find(name)
         if found is not None and found not in self._spoken:
-            values = [str(value) for value in self.column(found).values if value is not None]
-            self._spoken[found] = [(value, parts(value)) for value in values]
+            column = self.column(found)
+            values = [str(value) for value in column.values if value is not None]
+            said = [part for value in values for part in colours.parts(value)] if column.is_colours else values
+            self._spoken[found] = [(value, parts(value)) for value in dict.fromkeys(said)]
         return self._spoken[found] if found else []
 
     def find(self, name: str) -> str | None:
-        """The column that a name means, None where there is none."""
+        """The column that a name means, None where there is none; of those of colours the first stands for all."""
+        if colours.is_column(name):
+            return next(filter(colours.is_column, self.names), None)
         wanted = folded(name).strip()
         own = {folded(one): one for one in reversed(self.names)}
         return own.get(wanted) or own.get(_ALSO.get(wanted, wanted))
@@ -143,8 +160,9 @@ class Table:
         if column.numbers is not None:
             keys = -column.numbers if descending else column.numbers
             return numbers[np.argsort(keys[column.codes[numbers]], kind="stable")]  # NaN is sorted last
-        said = sorted({folded(str(value)) for value in column.values if value is not None}, reverse=descending)
-        places = np.array([len(said) if value is None else said.index(folded(str(value))) for value in column.values])
+        said = [one for one, value in zip(column.folded, column.values, strict=True) if value is not None]
+        place = {one: n for n, one in enumerate(sorted(set(said), reverse=descending))}
+        places = np.array([len(place), *map(place.__getitem__, said)])  # the first value is None
         return numbers[np.argsort(places[column.codes[numbers]], kind="stable")]
 
     def explained(self, asked: Filter) -> QueryError:
@@ -164,21 +182,20 @@ class Table:
         if not isinstance(part, Condition):
             return "loosen it, or leave it out"
         column = self.column(part.column)
-        codes = np.unique(column.codes[left])
+        codes = [code for code in np.unique(column.codes[left]).tolist() if column.values[code] is not None]
+        if not codes:
+            return f"none of them says its {column.name}; leave it out"
         if column.numbers is not None:
             numbers = column.numbers[codes]
-            numbers = numbers[~np.isnan(numbers)]
-            return f"their {column.name} is {numbers.min():g} to {numbers.max():g}" if len(numbers) else "leave it out"
-        said = [str(column.values[code]) for code in codes if column.values[code] is not None]
-        wanted = folded(part.values[0])
-        close = difflib.get_close_matches(wanted, {folded(value) for value in said}, CLOSEST, 0.5)
-        named = [value for value in said if folded(value) in close][:CLOSEST] or said[:CLOSEST]
+            return f"their {column.name} is {shown(numbers.min())} to {shown(numbers.max())}"
+        said = {column.folded[code]: str(column.values[code]) for code in codes}
+        named = [said[one] for one in _closest(folded(part.values[0]), [*said])] or [*said.values()][:CLOSEST]
         return f"their {column.name} is {'such as ' * (len(said) > len(named))}{', '.join(map(quoted, named))}"
 
     def _read(self, name: str) -> Column:
         values: list[object] = [None]
         numbered: dict[object, int] = {None: 0}
-        codes = np.zeros(self.size, np.int32)
+        codes = [0] * self.size
 
         def code(value: object) -> int:
             place = numbered.setdefault(value, len(values))
@@ -186,10 +203,64 @@ class Table:
                 values.append(value)
             return place
 
-        codes[: len(self._catalog)] = [code(value) for value in self._catalog.column(name)]
+        same = [one for one in self.names if colours.is_column(one)] if colours.is_column(name) else [name]
+        for one in same:  # a shop says the colour of some products itself
+            codes[: len(self._catalog)] = [
+                before or code(value) for before, value in zip(codes, self._catalog.column(one), strict=False)
+            ]
         for number, product in self._changed.items():
-            codes[number] = code(_said(product).get(name))
-        return Column(name, codes, values, _numbers(name, values))
+            said = _said(product)
+            codes[number] = code(next((said[one] for one in same if one in said), None))
+        return Column(name, np.array(codes, np.int32), values, _numbers(name, values))
+
+
+def shown(number: float) -> str:
+    """As people write it, and `where` reads it: every digit, and no ".0"."""
+    return f"{number:.15g}"
+
+
+def _closest(wanted: str, values: Sequence[str]) -> list[str]:
+    pairs = [wanted[n : n + 2] for n in range(len(wanted) - 1)] or [wanted]
+    likely = heapq.nlargest(LOOKED_AT, values, lambda value: sum(pair in value for pair in pairs))
+    return difflib.get_close_matches(wanted, likely, CLOSEST, 0.5)
+
+
+def facets(table: Table) -> dict[str, Any]:
+    """What there is to choose from among the products that are shown, JSON-able.
+
+    Returns: `FACETS`: the values of each, the most frequent first; currency: the most frequent, or None; price: the
+             lowest and the highest, or None; and whether any has a place, or a number in stock.
+    """
+    values = {name: _frequent(table, column) for name, column in FACETS.items()}
+    currencies = _frequent(table, "currency")
+    return values | {
+        "currency": currencies[0] if currencies else None,
+        "price": _range(table, "price"),
+        "has_location": bool(_frequent(table, "location")),
+        "has_stock": _range(table, "stock") is not None,
+    }
+
+
+def _frequent(table: Table, name: str) -> list[str]:
+    """The values of a column that products shown have, the most frequent first, as many as a page can show."""
+    if table.find(name) is None:
+        return []
+    column = table.column(name)
+    counts, said = np.bincount(column.codes[table.shown], minlength=len(column.values)), Counter[str]()
+    for value, count in zip(column.values, counts.tolist(), strict=True):
+        if value is not None and count:
+            said.update(dict.fromkeys(colours.parts(str(value)) if column.is_colours else [str(value)], count))
+    return [value for value, _ in said.most_common(MOST_VALUES)]
+
+
+def _range(table: Table, name: str) -> dict[str, float] | None:
+    if table.find(name) is None:
+        return None
+    column = table.column(name)
+    assert column.numbers is not None  # of `NUMBERS`
+    numbers = column.numbers[column.codes[table.shown]]
+    numbers = numbers[~np.isnan(numbers)]
+    return {"low": float(numbers.min()), "high": float(numbers.max())} if len(numbers) else None
 
 
 def _said(product: Product) -> dict[str, object]:
@@ -201,7 +272,7 @@ def _numbers(name: str, values: list[object]) -> np.ndarray | None:
     """The values of a column as (V,) float64, NaN for nothing; None where one is no number."""
     if name in NUMBERS:
         return np.array([math.nan if value is None else value for value in values], np.float64)
-    if name in Product.__dataclass_fields__ or len(values) == 1:
+    if name in Product.__dataclass_fields__ or len(values) == 1 or colours.is_column(name):
         return None
     try:
         numbers = np.array([math.nan if value is None else float(str(value)) for value in values])

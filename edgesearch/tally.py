@@ -1,13 +1,16 @@
 """Counting what is scanned, one piece after the other, into the lists of `counting`."""
 
+import collections
 from collections import Counter
 from dataclasses import dataclass
 
 from .answer import Answer
 from .counting import Count
 from .errors import ScanError
+from .session import Seen
 from .stock import NOTHING
 
+MOST_BACK = 1000  # scans that can be taken back
 MOST_TIMES = 10_000  # pieces at once; more is a barcode that slipped
 
 
@@ -30,7 +33,7 @@ class Tally:
     def __init__(self, count: Count):
         self._count, self._counts, self.unsaved = count, count.counts, 0
         self._last: tuple[Answer, str, str] | None = None
-        self._pieces: list[tuple[str, str, str]] = []  # that may be taken back: id, sku, name
+        self._pieces: collections.deque[Seen] = collections.deque(maxlen=MOST_BACK)  # that may be taken back
 
     def knows(self, identity: str) -> bool:
         """That photo was counted before, or set aside."""
@@ -45,7 +48,7 @@ class Tally:
         """
         if answer.decision != "match":
             if identity:
-                self._count.take(name, answer, identity)
+                self._count.scanned(name, answer, identity)
             return None
         self._take(answer, name, identity, by)
         self._last = (answer, name, by)
@@ -60,36 +63,36 @@ class Tally:
             raise ScanError(f"*{pieces}: nothing was counted yet; scan a product first, then say how many.")
         if not 1 <= pieces <= MOST_TIMES:
             raise ScanError(f"*{pieces}: not a number of pieces; expected 1 to {MOST_TIMES:,}.")
-        for _ in range(pieces - 1):
-            answer, name, by = self._last
-            self._take(answer, name, "", by)
+        answer, name, by = self._last
+        if pieces > 1:
+            self._take(answer, name, "", by, pieces - 1)
         return self._said(pieces - 1)
 
     def undo(self) -> Counted:
-        """Take back the piece that was counted last in this run; raises ScanError: there is none; CountError."""
+        """Take back what was counted last in this run; raises ScanError: there is none; CountError."""
         if not self._pieces:
             raise ScanError("-: nothing was counted in this run; there is nothing to take back.")
-        identity, sku, name = self._pieces[-1]
-        self._count.correct(identity, NOTHING)
+        last = self._pieces[-1]
+        self._count.correct(last.id, NOTHING)
         self._pieces.pop()
-        self._counts[sku] -= 1
+        self._counts[last.sku] -= last.times
         self.unsaved += 1
-        return Counted(sku, name, self._counts[sku], -1)
+        return Counted(last.sku, last.name, self._counts[last.sku], -last.times)
 
     def save(self) -> None:
         """Write the lists; raises CountError: they cannot be."""
-        self._count.save()
+        self._count.write()
         self.unsaved = 0
 
-    def _take(self, answer: Answer, name: str, identity: str, by: str) -> None:
-        seen = self._count.take(name, answer, identity, by)
-        self._pieces.append((seen.id, seen.sku, seen.name))
-        self._counts[seen.sku] += 1
+    def _take(self, answer: Answer, name: str, identity: str, by: str, pieces: int = 1) -> None:
+        seen = self._count.scanned(name, answer, identity, by, pieces)
+        self._pieces.append(seen)
+        self._counts[seen.sku] += pieces
         self.unsaved += 1
 
     def _said(self, more: int) -> Counted:
-        _, sku, name = self._pieces[-1]
-        return Counted(sku, name, self._counts[sku], more)
+        last = self._pieces[-1]
+        return Counted(last.sku, last.name, self._counts[last.sku], more)
 
 
 def totals(counts: Counter[str]) -> str:

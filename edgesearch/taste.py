@@ -1,7 +1,7 @@
 """What somebody seems to like, from what was picked, passed over and dismissed: a number that moves a ranking a little.
 
-What a product is, its traits, are its brand, its category, its price in steps that double, and its colour where the
-catalogue has a column of that name. Each trait that was picked P times and passed over D times weighs
+What a product is, its traits, are its brand, its category, its price in steps that double, and its colours, each for
+itself. Each trait that was picked P times and passed over D times weighs
 
     log((P + SMOOTHING) / (D + SMOOTHING))
 
@@ -19,9 +19,10 @@ stays the same, 0.118, 0.117, 0.102 where it is another after half of what was s
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from . import colours
 from .answer import Match
 from .catalog import Product
 
@@ -30,7 +31,6 @@ PHOTO_BOUND = 0.4  # of the logarithm of a probability: the one is at most 1.5 t
 SMOOTHING = 1.0
 HALF_LIFE = 30.0  # times
 SCALE = 1.0  # of summed log-odds; at it a lift is 3/4 of the most
-COLOURS = ("colour", "color")  # columns of a catalogue, by their names in small letters
 Traits = Mapping[str, str]
 
 
@@ -80,7 +80,7 @@ class Taste:
 
     def lift(self, product: Product, bound: float = BOUND) -> float:
         """What a product's score rises by, of cosine; below 0 it falls; at most half of the bound."""
-        total = sum(self.weights[trait].log_odds for trait in traits_of(product).items() if trait in self.weights)
+        total = sum(self.weights[trait].log_odds for trait in _each(traits_of(product)) if trait in self.weights)
         return bound / 2 * math.tanh(total / SCALE)
 
     def ranked(self, matches: Sequence[Match]) -> tuple[Match, ...]:
@@ -92,8 +92,8 @@ class Taste:
 
 def traits_of(product: Product) -> dict[str, str]:
     """What is looked at in a product, by its kind: as far as the catalogue says it."""
-    colours = (value for name, value in product.attributes if name.strip().casefold() in COLOURS)
-    found = {"brand": product.brand, "category": product.category, "colour": next(colours, None)}
+    coloured = (value for name, value in product.attributes if colours.is_column(name))
+    found = {"brand": product.brand, "category": product.category, colours.COLUMN: next(coloured, None)}
     traits = {kind: value.strip().casefold() for kind, value in found.items() if value and value.strip()}
     return traits | ({} if product.price is None else {"price": _step(product.price, product.currency)})
 
@@ -104,7 +104,13 @@ def _step(price: float, currency: str | None) -> str:
     return f"{low:g} to {2 * low:g} {currency or ''}".strip().casefold() if low else "nothing"
 
 
+def _each(traits: Traits) -> Iterator[tuple[str, str]]:
+    """Kind and value; of "red, white" red is one trait, and white another."""
+    for kind, value in traits.items():
+        yield from ((kind, one) for one in (colours.said(value) if kind == colours.COLUMN else [value]))
+
+
 def _count(weights: dict[tuple[str, str], Weight], traits: Traits, picked: float, passed: float) -> None:
-    for trait in traits.items():
+    for trait in _each(traits):
         before = weights.get(trait, Weight())
         weights[trait] = Weight(before.picked + picked, before.passed + passed)

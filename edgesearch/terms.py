@@ -19,8 +19,11 @@ _RUN = rf"[{UNSPACED}]+"
 
 
 def folded(text: str) -> str:
-    """Without case, width and accents."""
-    apart = unicodedata.normalize("NFKD", text.casefold()).translate(_UNDECOMPOSED)
+    """Without case, width and accents; what is folded stays as it is."""
+    if text.isascii():
+        return text.lower()
+    apart = unicodedata.normalize("NFKD", text)  # first: the parts of a sign may be capitals, as of ℡
+    apart = unicodedata.normalize("NFKD", apart.casefold()).translate(_UNDECOMPOSED)
     kept = (c for c in apart if c in _VOICED or not unicodedata.category(c).startswith("M"))
     return unicodedata.normalize("NFC", "".join(kept))
 

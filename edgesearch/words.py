@@ -191,7 +191,7 @@ class Words:
         """What a text finds; raises QueryError: there is no word in it, or too many."""
         words = list(dict.fromkeys(parts(text)))
         if not 1 <= len(words) <= MOST_WORDS:
-            raise QueryError(f"text {text!r}: {len(words)} words; give 1 to {MOST_WORDS}.")
+            raise QueryError(f"text {text[:60]!r}: {len(words)} words; give 1 to {MOST_WORDS}.")
         total, sought = np.zeros(self._size), 0.0
         whole, corrected, unknown = np.ones(self._size, bool), {}, []
         for word in words:

@@ -150,6 +150,31 @@ def test_a_photo_with_a_label(shop: Path, shop_edge: Path) -> None:
 
 
 @needs_reader
+def test_how_many_are_asked_for_does_not_change_what_a_label_is_held_against(tmp_path: Path, shop: Path) -> None:
+    picture = shop / "pictures" / "P000001.jpg"
+    lines = ["sku,name,images,barcode"]
+    lines += [f"{sku},{sku},{picture},{code}" for sku, code in (("A", "4006381333931"), ("B", "2000000000015"))]
+    (tmp_path / "twins.csv").write_text("\n".join(lines))
+    edgesearch.build(tmp_path / "twins.csv", tmp_path / "twins.edge", TINY_MODEL)
+    with edgesearch.open(tmp_path / "twins.edge") as store:
+        for code, sku in (("4006381333931", "A"), ("2000000000015", "B")):
+            answers = [store.search(labelled(picture, code), k=k) for k in (1, 2)]
+            assert [(one.decision, one.matches[0].sku, one.conflict) for one in answers] == [("match", sku, "")] * 2
+
+
+@needs_reader
+def test_a_label_of_what_is_filtered_out_is_no_match(shop: Path, tmp_path: Path) -> None:
+    edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL)
+    edgesearch.install(tmp_path / "x.edge", tmp_path / "device")
+    photo = labelled(shop / "photos" / "P000001-1.jpg", "4006381333931")
+    with edgesearch.open(tmp_path / "device") as store:
+        store.enrol("NEW", [shop / "photos" / "P000002-1.jpg"], name="New", price=1, barcode="4006381333931")
+        assert "NEW" in {one.sku for one in store.search(photo, where="price<2").matches}
+        store.edit("NEW", price=900)
+        assert "NEW" not in {one.sku for one in store.search(photo, where="price<500").matches}
+
+
+@needs_reader
 def test_barcodes_that_a_device_is_taught(shop: Path, tmp_path: Path) -> None:
     edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL)
     edgesearch.install(tmp_path / "x.edge", tmp_path / "device")

@@ -8,7 +8,7 @@ import pytest
 
 import edgesearch
 from edgesearch import CatalogError, ImageError
-from edgesearch.calibrate import NONE, Question, fitted, measured
+from edgesearch.calibrate import NONE, Question, beforehand, fitted, measured
 from edgesearch.cli import main
 from edgesearch.decision import ONE_PICTURE, SEVERAL_PICTURES, Calibration, in_terms, worths
 
@@ -25,7 +25,7 @@ def drawn(count: int, seed: int) -> list[Question]:
         worth, none = worths(evidence, TRUE.weights())
         shares = np.exp([*worth, none])
         choice = int(rng.choice(21, p=shares / shares.sum()))
-        questions.append(Question(evidence, NONE if choice == 20 else choice))
+        questions.append(Question(evidence, NONE if choice == 20 else choice, choice != 20))
     return questions
 
 
@@ -69,6 +69,28 @@ def test_one_question_alone_is_no_threshold() -> None:
     assert found.accept == 0.4
 
 
+def test_a_product_that_was_not_found_counts_as_refused_and_teaches_nothing() -> None:
+    asked, lost = drawn(400, 6), Question(np.full((20, 3), (0.3, 0.3, 0.0)), NONE, True)
+    before, after = measured(TRUE, asked, 0.05), measured(TRUE, [*asked, *[lost] * 100], 0.05)
+    assert after.accept == before.accept
+    assert after.false_accept_rate == before.false_accept_rate
+    assert after.false_reject_rate > before.false_reject_rate
+    assert fitted([*asked, lost], TRUE) == fitted(asked, TRUE)
+
+
+def test_photos_of_unknown_products_alone_leave_matches() -> None:
+    strangers = [one for one in drawn(400, 7) if not one.known]
+    found = measured(TRUE, strangers, 0.05)
+    assert found.accept != TRUE.accept
+    assert found.lead == TRUE.lead
+
+
+def test_too_few_questions_still_keep_to_the_share_that_was_asked_for() -> None:
+    assert beforehand(SEVERAL_PICTURES, 0.05) == SEVERAL_PICTURES
+    strict, lax = (measured(beforehand(SEVERAL_PICTURES, share), drawn(5, 0), share) for share in (0.01, 0.2))
+    assert lax.accept < SEVERAL_PICTURES.accept < strict.accept < 1
+
+
 def test_terms_are_in_units_of_the_spread() -> None:
     assert in_terms(np.array([[0.7, 0.5, 0.2]])) == pytest.approx(np.array([[1, -1, 0.2]]))
 
@@ -91,7 +113,7 @@ def test_a_catalogue_of_one_picture_each_takes_what_is_known(shop: Path, tmp_pat
     made = edgesearch.build(shop / "catalogue.csv", tmp_path / "c.edge", TINY_MODEL, false_accepts=0.2)
     found = Calibration.from_dict(dict(made.manifest.calibration))
     assert (found.weights() == ONE_PICTURE.weights()).all()
-    assert found.accept == 0.57
+    assert found.accept == pytest.approx(0.57)
     assert found.questions == 16
 
 
@@ -99,12 +121,13 @@ def test_photos_teach_it(shop: Path, tmp_path: Path) -> None:
     asked = {"queries": shop / "queries.csv"}
     made = edgesearch.build(shop / "catalogue.csv", tmp_path / "c.edge", TINY_MODEL, **asked)
     found = Calibration.from_dict(dict(made.manifest.calibration))
+    assert any("too few photos to learn from, 10;" in note for note in made.notes)
     assert found.questions == 18  # 8 known, each with and without its product, and 2 unknown ones
 
 
 @pytest.mark.parametrize(
     ("line", "error", "says"),
-    [("x.jpg,NONE", CatalogError, "SKUs of the photos to calibrate"), ("x.jpg,", ImageError, "x.jpg")],
+    [("x.jpg,NONE", CatalogError, "1 SKU of the queries is not in"), ("x.jpg,", ImageError, "x.jpg")],
 )
 def test_photos_that_cannot_be_used_are_an_error(
     shop: Path, tmp_path: Path, line: str, error: type[Exception], says: str

@@ -69,18 +69,22 @@ class Bench:
         return told
 
     def rows(self) -> list[list[str]]:
-        return list(csv.reader(self.output.read_text(encoding="utf-8").splitlines()))[1:]
+        with self.output.open(encoding="utf-8", newline="") as file:
+            return list(csv.reader(file))[1:]
 
     def counted(self) -> dict[str, int]:
         return {row[0]: int(row[2]) for row in self.rows()}
 
+    def reviewed(self) -> list[dict[str, str]]:
+        with self.review.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
     def waiting(self) -> dict[str, str]:
-        with self.review.open(encoding="utf-8") as file:
-            return {row["photo"]: row["why"] for row in csv.DictReader(file)}
+        return {row["photo"]: row["why"] for row in self.reviewed()}
 
     def fill(self, **skus: str) -> None:
         """Write into the review list what a person would."""
-        table = list(csv.DictReader(self.review.read_text(encoding="utf-8").splitlines()))
+        table = self.reviewed()
         for row in table:
             row["sku"] = skus.get(row["photo"].removesuffix(".jpg"), row["sku"])
         with self.review.open("w", encoding="utf-8-sig", newline="") as file:
@@ -178,6 +182,27 @@ def test_what_is_filled_in_is_taken_over(bench: Bench) -> None:
     assert bench.waiting() == {}
 
 
+def test_what_is_filled_in_for_a_photo_that_was_not_read_is_said_and_kept(bench: Bench) -> None:
+    bench.take(one="A1")
+    (bench.photos / "gone.jpg").symlink_to(bench.photos / "nowhere")
+    (bench.photos / "lost.jpg").symlink_to(bench.photos / "nowhere")
+    bench.run()
+    assert bench.waiting()["gone.jpg"] == "cannot be read (No such file or directory); check the file."
+    bench.fill(gone="B")
+    bench.run()
+    assert ["gone.jpg: B is written there" in note for note in bench.notes] == [True]
+    assert [row["sku"] for row in bench.reviewed()] == ["B", ""]
+    assert bench.counted() == {"A": 1}
+
+
+def test_names_may_hold_any_character(bench: Bench) -> None:
+    bench.take(**{"a\u2028b\x1c": "?", 'c;d, "e"\n': "?2"})
+    bench.run()
+    bench.fill(**{"a\u2028b\x1c": "A", 'c;d, "e"\n': "B"})
+    bench.run()
+    assert (bench.counted(), bench.waiting(), bench.notes) == ({"A": 1, "B": 1}, {}, [])
+
+
 def test_what_is_filled_in_during_a_run_is_not_lost(bench: Bench) -> None:
     bench.take(one="?")
     bench.run()
@@ -200,6 +225,26 @@ def test_a_count_is_corrected_by_name(bench: Bench) -> None:
     with pytest.raises(CountError, match="no such photo"), bench.count() as count:
         count.correct("nine.jpg", "A")
     assert bench.counted() == {"A": 1, "B": 1}
+
+
+def test_a_photo_is_meant_by_its_id_its_whole_name_or_its_last_part(bench: Bench) -> None:
+    bench.take(one="?")
+    for folder in ("x", "y"):
+        (bench.photos / folder).mkdir()
+        (bench.photos / folder / "one.jpg").write_text(f"?{folder}")
+        (bench.photos / folder / f"{folder}.jpg").write_text(f"?{folder}{folder}")
+    bench.run()
+    with bench.count() as count:
+        assert count.correct("one.jpg", "A").photo == "one.jpg"
+        assert count.correct("x.jpg", "A").photo == "x/x.jpg"
+        (bench.photos / "one.jpg").unlink()
+        bench.take(one="?another")
+        count.add([bench.photos])
+        with pytest.raises(CountError, match=r"one.jpg: 2 photos are called so: one.jpg \(p") as error:
+            count.correct("one.jpg", "B")
+        identity = str(error.value).split("(")[-1].split(")")[0]
+        assert count.correct(identity, "B").photo == "one.jpg"
+    assert bench.counted() == {"A": 2, "B": 1}
 
 
 def test_folders_files_and_what_is_no_photo(bench: Bench) -> None:
@@ -231,6 +276,16 @@ def test_no_other_file_is_overwritten(bench: Bench) -> None:
     with pytest.raises(CountError, match="is no session"):
         bench.count()
     assert bench.session.read_text() == "mine"
+    bench.session.write_text('{"format": "mine"}')
+    with pytest.raises(CountError, match="is no session"):
+        bench.count()
+    assert bench.session.read_text() == '{"format": "mine"}'
+    bench.session.unlink()
+    bench.output.unlink()
+    bench.review.write_text("photo,sku,id\nmine,1,2\n")
+    with pytest.raises(CountError, match="no count of it"):
+        bench.count()
+    assert not bench.session.exists()
 
 
 def test_a_list_is_no_session(bench: Bench) -> None:
@@ -247,7 +302,12 @@ def test_one_count_at_a_time(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("line", "found"),
-    [('{"format": 2}', "format 2"), ('{"format": 1}\n{}', "line 2"), ('{"format": 1}\nnull\n{}', "line 2")],
+    [
+        ('{"format": 1}\n' + json.dumps(session.Seen("p", "a", (), "kept").to_dict()), "status kept"),  # type: ignore[arg-type]
+        ('{"format": 2}', "format 2"),
+        ('{"format": 1}\n{}', "line 2"),
+        ('{"format": 1}\nnull\n{}', "line 2"),
+    ],
 )
 def test_a_damaged_session_is_a_sentence(bench: Bench, line: str, found: str) -> None:
     bench.session.write_text(f"{line}\n")
@@ -255,7 +315,7 @@ def test_a_damaged_session_is_a_sentence(bench: Bench, line: str, found: str) ->
         bench.count()
 
 
-@pytest.mark.parametrize("text", ["nothing\n", "sku\nA\n", "\udcff"])
+@pytest.mark.parametrize("text", ["nothing\n", "sku\nA\n", "\udcff", f"photo,sku,id\n{'x' * 200_000}\n"])
 def test_a_damaged_review_is_a_sentence_and_kept(bench: Bench, text: str) -> None:
     bench.take(one="A1")
     bench.run()
@@ -372,10 +432,16 @@ def test_the_commands(shop: Path, shop_edge: Path, tmp_path: Path, capsys: pytes
     assert [row.split(",")[2] for row in output.read_text().splitlines()[1:]] == ["1", "1"]
 
 
-def test_photos_are_found_by_name(tmp_path: Path) -> None:
+def test_photos_are_found_by_name_and_through_links(tmp_path: Path) -> None:
+    tmp_path = tmp_path / "photos"
+    tmp_path.mkdir()
     for name in ("b.jpg", "a/c.png", "a/.x.jpg", "z.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "elsewhere").symlink_to(tmp_path.parent / "card")
+    (tmp_path.parent / "card").mkdir()
+    (tmp_path.parent / "card" / "d.jpg").write_text("")
     found, others = photos.find([tmp_path])
-    assert [one.name for one in found] == ["a/c.png", "b.jpg"]
+    assert [one.name for one in found] == ["a/c.png", "b.jpg", "elsewhere/d.jpg"]
     assert others == [tmp_path / "z.txt"]

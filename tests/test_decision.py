@@ -53,9 +53,12 @@ def test_evidence_beyond_all_measure_is_no_nan() -> None:
 
 def test_calibration_survives_json() -> None:
     assert Calibration.from_dict(ONE_PICTURE.to_dict()) == ONE_PICTURE
-    for table in ({}, {**ONE_PICTURE.to_dict(), "lead": "wide"}):
-        with pytest.raises((KeyError, ValueError)):
-            Calibration.from_dict(table)
+    assert Calibration.from_dict({**ONE_PICTURE.to_dict(), "questions": 400.0}).questions == 400
+    for wrong in ({"lead": "wide"}, {"accept": float("nan")}, {"nearest": 10**400}, {"mean": None}):
+        with pytest.raises((TypeError, ValueError, OverflowError)):
+            Calibration.from_dict({**ONE_PICTURE.to_dict(), **wrong})
+    with pytest.raises(KeyError):
+        Calibration.from_dict({})
 
 
 def test_a_calibration_of_the_first_format_is_read() -> None:

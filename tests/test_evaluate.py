@@ -29,8 +29,11 @@ def test_unknown_products_count_apart(shop: Path, tiny_edge: Path) -> None:
 
 
 def test_a_sku_that_is_not_there_is_named(shop: Path, tiny_edge: Path) -> None:
-    with edgesearch.open(tiny_edge) as store, pytest.raises(CatalogError, match="the first: Z9"):
-        evaluate(store, [(shop / "photos" / "P000000-1.jpg", "Z9")])
+    with edgesearch.open(tiny_edge) as store:
+        with pytest.raises(CatalogError, match=r"1 SKU of the queries is not in .*the first: Z9"):
+            evaluate(store, [(shop / "photos" / "P000000-1.jpg", "Z9")])
+        with pytest.raises(CatalogError, match="no queries to ask"):
+            evaluate(store, [])
 
 
 def test_a_photo_that_cannot_be_read_stops_unless_told(shop: Path, tiny_edge: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What was liked on a device: kept, shown, written out, erased; and how little it moves."""
 
+import errno
 import json
 import os
 import sqlite3
@@ -157,6 +158,18 @@ def test_traits_are_what_the_catalogue_says() -> None:
     assert traits_of(Product("A", "x", 8.0))["price"] == "8 to 16"
 
 
+def test_each_colour_of_a_product_is_a_trait() -> None:
+    red, blue, both = (Product("A", "x", attributes=((name, said),)) for name, said in (
+        ("colour", "red, white"), ("Color", "Blue/white"), ("颜色", "红色、蓝")))  # fmt: skip
+    taste = Taste.of([Said(True, "A", traits_of(red), [("B", traits_of(blue))])] * 4)
+    assert {value: weight.log_odds > 0 for (_, value), weight in taste.weights.items() if weight.log_odds} == {
+        "red": True,
+        "blue": False,
+    }
+    assert taste.lift(Product("C", "x", attributes=(("colour", "red"),))) > 0
+    assert taste.lift(both) == pytest.approx(0)
+
+
 def test_what_comes_before_a_pick_is_passed_over(store: Store) -> None:
     store.profile.switch(True)
     order = ["P000003", "P000001", "P000002"]
@@ -190,6 +203,37 @@ def test_what_is_kept_is_shown_and_written_out(store: Store, device: Path, tmp_p
     edgesearch.export(device, tmp_path / "taught")
     assert not any("P000003" in path.read_text() for path in (tmp_path / "taught").rglob("*.json"))
     assert not any(event.what not in ("install",) for event in edgesearch.log(device))
+
+
+def test_an_export_that_fails_leaves_no_file(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(DeviceError, match="No space left"):
+        patch.setattr(os, "fsync", full)
+        store.profile.export(tmp_path / "liked.json")
+    assert not list(tmp_path.glob("*liked*"))
+    assert store.profile.export(tmp_path / "liked.json") == 0
+
+
+def test_what_is_made_of_it_is_made_once_for_each_change(
+    store: Store, device: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, of = [], Taste.of
+    monkeypatch.setattr(Taste, "of", lambda said: made.append(0) or of(said))
+    with edgesearch.open(device) as other:
+        for change in (
+            lambda: other.profile.switch(True),
+            lambda: other.feedback([], "P000001"),
+            lambda: store.feedback([], "P000002"),
+        ):
+            change()
+            assert [store.profile.taste() for _ in range(3)] == [of(store.profile.said())] * 3
+        assert len(made) == 3
+        other.profile.erase()
+        assert store.profile.taste() is None
+        other.profile.switch(True)
+        assert store.profile.taste() == Taste()
 
 
 def test_it_is_erased_to_the_last_byte_while_others_have_it_open(store: Store, device: Path) -> None:
@@ -341,6 +385,8 @@ def test_the_commands(device: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run("dismiss", "--sku", "P000004")[0] == 0
     status, out, err = run("pick", "--sku", "P9")
     assert (status, err) == (1, "edgesearch: P9: no product of that SKU is here; check it.\n")
+    status, out, err = run("pick", "--sku", "P000001", "--over", "P000002", "P8", "P9")
+    assert (status, err) == (1, "edgesearch: P8, P9: no product of that SKU is here; check what --over says.\n")
     lines = run("show")[1].splitlines()
     assert lines[0] == "on; 2 picks and dismissals are kept"
     assert any("brand" in line and "picked" in line for line in lines[1:])

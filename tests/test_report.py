@@ -184,14 +184,23 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    "where", ["missing/r.html", "file/r.html", "folder", "pipe", "/proc/r.html", "x" * 300 + ".html"]
+    "where", ["missing/r.html", "file/r.html", "folder.html", "pipe.html", "/proc/r.html", "x" * 250 + ".html"]
 )
 def test_a_place_that_cannot_be_written_is_one_sentence(where: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    (tmp_path / "folder").mkdir()
-    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder.html").mkdir()
+    os.mkfifo(tmp_path / "pipe.html")
     with pytest.raises(ReportError, match=re.escape(where)):
         report.check(tmp_path / where)
+
+
+@pytest.mark.parametrize("name", ["store.edge", "q.csv", "photo.jpg"])
+def test_what_is_asked_is_not_written_over(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("kept")
+    for writes in (report.check, lambda path: report.write(path, "lost")):
+        with pytest.raises(ReportError, match=r"written as \.html"):
+            writes(tmp_path / name)
+    assert (tmp_path / name).read_text() == "kept"
 
 
 def test_eval_writes_a_report(shop: Path, tiny_edge: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,35 +12,43 @@ import edgesearch
 PACKAGE = Path(edgesearch.__file__).parent
 RANK = {
     "amounts": 0, "commands/options": 0, "decision": 0, "errors": 0, "files": 0, "looks": 0, "markup": 0,
-    "metrics": 0, "notify": 0, "pq": 0, "spelling": 0, "terms": 0, "views": 0,
+    "metrics": 0, "notify": 0, "pq": 0, "spelling": 0, "terms": 0, "version": 0, "views": 0,
     "arrays": 1, "charts": 1, "commands/output": 1, "database": 1, "drawing": 1, "geometry": 1, "hooks": 1,
-    "image": 1, "kernel": 1, "manifest": 1, "onnxfile": 1, "pieces": 1, "readonly": 1, "session": 1, "settings": 1,
-    "sift": 1, "signing": 1, "where": 1,
-    "barcode": 2, "catalog": 2, "embedder": 2, "inbox": 2, "index": 2, "photos": 2, "quality": 2, "sealing": 2,
+    "image": 1, "kernel": 1, "manifest": 1, "onnxfile": 1, "photos": 1, "pieces": 1, "readonly": 1,
+    "server/access": 1, "server/documentation": 1, "server/workers": 1, "session": 1, "settings": 1, "sift": 1,
+    "signing": 1, "where": 1,
+    "barcode": 2, "catalog": 2, "embedder": 2, "inbox": 2, "index": 2, "quality": 2, "sealing": 2, "server/door": 2,
+    "server/guard": 2,
     "answer": 3, "camera": 3, "changes": 3, "colours": 3, "content": 3, "golden": 3, "local": 3, "stock": 3,
     "watch": 3, "wedge": 3, "words": 3,
-    "aligned": 4, "container": 4, "explain": 4, "labels": 4, "overlay": 4, "presence": 4, "table": 4, "taste": 4,
+    "aligned": 4, "container": 4, "explain": 4, "labels": 4, "overlay": 4, "presence": 4, "server/metrics": 4,
+    "table": 4, "taste": 4,
     "bundle": 5, "comparison": 5, "exchange": 5, "profile": 5, "sentence": 5,
     "base": 6, "delta": 6, "query": 6,
     "gallery": 7, "slots": 7,
-    "compare": 8, "device": 8, "searching": 8, "similar": 8,
-    "calibrate": 9, "stream": 9,
+    "device": 8, "searching": 8, "similar": 8,
+    "calibrate": 9, "compare": 9, "stream": 9,
     "build": 10, "engine": 10,
     "__init__": 11, "commands/comparing": 11, "commands/liking": 11, "commands/making": 11, "commands/teaching": 11,
     "counting": 11, "doctor": 11, "evaluate": 11, "sorting": 11,
-    "commands/counting": 12, "commands/running": 12, "diagrams": 12, "misses": 12, "tables": 12, "tally": 12,
-    "cases": 13, "scan": 13,
-    "report": 14,
-    "commands/asking": 15, "commands/scanning": 15,
-    "cli": 16,
-    "__main__": 17,
+    "commands/counting": 12, "commands/running": 12, "diagrams": 12, "misses": 12, "server/counts": 12, "tables": 12,
+    "tally": 12,
+    "cases": 13, "scan": 13, "server/replies": 13, "server/served": 13,
+    "report": 14, "server/reading": 14,
+    "commands/asking": 15, "commands/scanning": 15, "server/asking": 15, "server/counting": 15, "server/managing": 15,
+    "server/people": 15, "server/teaching": 15,
+    "server/app": 16,
+    "server/run": 17,
+    "commands/serving": 18,
+    "cli": 19,
+    "__main__": 20,
 }  # fmt: skip
 COMPILED = {"_kernel": 0, "_sift": 0, "_geometry": 0}
 USERS = {
     "PIL": {"image", "views", "colours", "drawing"},
     "onnxruntime": {"embedder"},
     "usearch": {"index"},
-    "nacl": {"signing", "sealing"},
+    "nacl": {"signing", "sealing", "server/access"},
     "linuxpy": {"camera"},
     "zxingcpp": {"barcode"},
 }
@@ -76,7 +84,7 @@ def libraries(name: str) -> set[str]:
 
 def test_every_module_has_a_rank() -> None:
     modules = {path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py")}
-    assert modules - {"commands/__init__"} == set(RANK)
+    assert modules - {"commands/__init__", "server/__init__"} == set(RANK)
 
 
 @pytest.mark.parametrize("name", RANK)
@@ -102,5 +110,5 @@ def test_importing_loads_neither_torch_nor_a_model() -> None:
 def test_all_is_sorted_and_complete() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     imported = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert set(edgesearch.__all__) == imported
+    assert set(edgesearch.__all__) == imported - {"__version__"}
     assert edgesearch.__all__ == sorted(edgesearch.__all__)

@@ -1,17 +1,21 @@
 """Several photos, a camera's frames, and what an unknown product seems to be."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import edgesearch
-from edgesearch import ImageError, Store
-from edgesearch.answer import Guess, Match
+from edgesearch import ImageError, Store, searching
+from edgesearch.answer import Answer, Guess, Match
 from edgesearch.catalog import Product
+from edgesearch.cli import main
+from edgesearch.gallery import Gallery
 from edgesearch.image import read
-from edgesearch.searching import _guess
+from edgesearch.searching import Glimpse, _guess
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +51,18 @@ def test_the_order_of_photos_changes_nothing(store: Store, photos: list[Path]) -
     assert one.known == pytest.approx(other.known)
 
 
+def test_products_that_no_photo_considers_follow_by_their_best_score(store: Store, photos: list[Path]) -> None:
+    gallery = store._now()
+    seen = [searching.glimpse(gallery, photo, 8, True, None) for photo in photos[:3]]
+    answer = searching.answered(gallery, [replace(one, evidence=one.evidence[:1]) for one in seen], 8)
+    rest = [match for match in answer.matches if match.probability == 0]
+    assert len(rest) >= 5
+    assert [match.score for match in rest] == sorted((match.score for match in rest), reverse=True)
+    for match in rest:
+        scores = [one.score for glimpse in seen for one in glimpse.found if gallery.matches([one])[0].sku == match.sku]
+        assert match.score == max(scores)
+
+
 def test_a_bad_photo_among_several_is_an_error(store: Store, photos: list[Path], tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"none")
     with pytest.raises(ImageError, match=r"bad\.jpg"):
@@ -54,6 +70,14 @@ def test_a_bad_photo_among_several_is_an_error(store: Store, photos: list[Path],
     for count in (0, 17):
         with pytest.raises(ValueError, match=f"{count} photos of one product"):
             store.search([photos[0]] * count)
+
+
+@pytest.mark.parametrize("photos", [[], ["a.jpg"] * 17])
+def test_no_photos_together_or_too_many_are_wrong_usage(photos: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["search", "store.edge", *photos, "--together", "--text", "mug"])
+    assert ended.value.code == 2
+    assert "--together" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_filter_holds_for_all_photos(store: Store, photos: list[Path]) -> None:
@@ -80,6 +104,32 @@ def test_another_scene_begins_anew(store: Store, photos: list[Path]) -> None:
     assert stream.add(photos[0]).photo == str(photos[0])
     with pytest.raises(ValueError, match="frames is 0"):
         store.stream(frames=0)
+
+
+def test_a_frame_tells_its_own_time(store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    look = searching.glimpse
+    took = dict.fromkeys(("image", "embed", "index", "decision"), 5.0)
+    monkeypatch.setattr(searching, "glimpse", lambda *asked: replace(look(*asked), elapsed_ms=took))
+    stream = store.stream()
+    for _ in range(3):
+        assert stream.add(photos[0]).elapsed_ms["embed"] == 5.0
+
+
+def test_clearing_waits_for_the_frame_that_is_looked_at(
+    store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, answered = store.stream(), searching.answered
+    other = threading.Thread(target=stream.clear)
+
+    def slowly(gallery: Gallery, seen: Collection[Glimpse], k: int) -> Answer:
+        other.start()
+        other.join(0.2)
+        assert len(seen) == 1
+        return answered(gallery, [*seen], k)
+
+    monkeypatch.setattr(searching, "answered", slowly)
+    stream.add(photos[0])
+    other.join()
 
 
 def test_a_shaken_frame_does_not_decide(store: Store, photos: list[Path]) -> None:

@@ -1,7 +1,11 @@
 """Sorting photos into folders by what they show."""
 
+import errno
 import json
+import os
+import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -48,6 +52,21 @@ def test_a_plan_and_copies(
         assert contents(incoming) == before
 
 
+def test_what_cannot_be_read_keeps_no_other_photo_waiting(
+    tiny_edge: Path, incoming: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (incoming / "A-gone.jpg").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(incoming / "A-pipe.jpg")  # to open it would wait for ever
+    (incoming / "A-notes.txt").write_text("five boxes")
+    assert main(["sort", str(tiny_edge), str(incoming), "--by", "sku", "-o", str(tmp_path / "sorted"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    placed = {one["photo"]: one["placed"] for one in map(json.loads, out.splitlines())}
+    assert [photo for photo, path in placed.items() if path is None] == ["A-gone.jpg", "A-pipe.jpg"]
+    assert len(contents(tmp_path / "sorted")) == len(placed) - 2 == 5
+    assert "not copied (2): A-gone.jpg, A-pipe.jpg" in err
+    assert "no photos by their names (1): A-notes.txt" in err
+
+
 def test_by_a_detail_that_nobody_has(shop_edge: Path, incoming: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sort", str(shop_edge), str(incoming), "--by", "shade"]) == 1
     assert "shade: no product has that detail; they have barcode, brand, category" in capsys.readouterr().err
@@ -70,10 +89,19 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert contents(tmp_path / "out") == {"x/IMG.jpg": b"one", "x/IMG-2.jpg": b"two"}
 
 
-def test_a_copy_that_fails_is_a_sentence_and_leaves_none(tmp_path: Path) -> None:
+def test_a_copy_that_fails_is_a_sentence_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(_: BinaryIO, target: BinaryIO) -> None:
+        target.write(b"o")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "IMG.jpg").write_text("one")
+    with monkeypatch.context() as patch, pytest.raises(CountError, match="No space left"):
+        patch.setattr(shutil, "copyfileobj", half)
+        place(Sorted("IMG.jpg", tmp_path / "IMG.jpg", folder="x"), tmp_path / "full")
+    assert not contents(tmp_path / "full")
+    (tmp_path / "out").write_text("a file")
     with pytest.raises(CountError, match="cannot be copied"):
-        place(Sorted("none.jpg", tmp_path / "none.jpg", folder="x"), tmp_path / "out")
-    assert not contents(tmp_path / "out")
+        place(Sorted("IMG.jpg", tmp_path / "IMG.jpg", folder="x"), tmp_path / "out")
 
 
 def test_folders_are_safe_and_of_one_value_each() -> None:

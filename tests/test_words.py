@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 import edgesearch
-from edgesearch import QueryError, colours, query, sentence, words
+from edgesearch import QueryError, amounts, colours, query, sentence, words
 from edgesearch.catalog import Catalog, Picture, Product, write
 from edgesearch.cli import main
 from edgesearch.spelling import Vocabulary, distances
-from edgesearch.table import Table
+from edgesearch.table import Table, facets
 from edgesearch.terms import folded, terms
-from edgesearch.where import MOST_DEPTH, parse
+from edgesearch.where import MOST_DEPTH, Condition, parse
 from edgesearch.words import WordIndex, Words
 
 from .conftest import TINY_MODEL
@@ -118,6 +118,7 @@ def test_a_wrong_filter_says_what_was_expected(where: str, says: str) -> None:
             "price<2 holds for none of the 2 products with category=Kitchen; .* 4.5 to 60",
         ),
         ("category=Kitchen and not brand=Adidas and not brand=Nord", "loosen it"),
+        ("category=Kitchen and size=2", "size=2 holds for none of the 2 .*; none of them says its size; leave it out"),
     ],
 )
 def test_what_cannot_be_asked_here_says_what_would_work(where: str, says: str, tmp_path: Path) -> None:
@@ -187,6 +188,17 @@ SENTENCES = {
     "white or brown": ("(colour=white or colour=brown)", ""),
     "蓝色 牛奶 15元以下": ("price<=15 and currency=CNY and category=牛奶 and colour=blue", ""),
     "sold out mugs": ("stock<=0", "mugs"),
+    "mug not Adidas or Nord": ("brand!=Adidas and brand!=Nord", "mug"),
+    "除了蒙牛和伊利以外的牛奶": ("brand!=蒙牛 and brand!=伊利 and category=牛奶", ""),
+    "not the red one": ("colour!=red", ""),
+    "non-red mug": ("colour!=red", "mug"),
+    "mug without handle": ("", "mug"),
+    "mug not orange": ("", "mug"),
+    "不要红茶": ("", ""),
+    "不要乌龙茶的饮料": ("", "饮料"),
+    "at least 3 in stock, not above 12345.67": ("stock>=3 and price<=12345.67", ""),
+    "库存大于5的牛奶": ("stock>5 and category=牛奶", ""),
+    "比较便宜的牛奶": ("category=牛奶", ""),
     "": ("", ""),
 }
 
@@ -210,11 +222,73 @@ def test_sentences_are_understood(text: str, tmp_path: Path) -> None:
         ("红茶", "'红' is part of '红茶'"),
         ("mug under 5 dollars", "compared as it stands with prices in EUR, CNY"),
         ("cheaper mug", "does not say than what"),
+        ("mug without handle", "'without handle' is not understood, and not used; not name~handle filters"),
+        ("mug not orange", "'orange' is a brand and a colour here; brand!=Orange filters"),
+        ("不要红茶", "'不要红茶' is not understood"),
+        ("不要乌龙茶的饮料", "'茶' comes after '不要乌龙'"),
+        ("not navy or red", "'red' comes after 'not navy or'"),
+        ("mug under 1.000", "not taken for a price bound"),
     ],
 )
 def test_what_is_not_sure_is_said(text: str, note: str, tmp_path: Path) -> None:
     table, found_words = shelf(tmp_path)
     assert any(note in one for one in sentence.understood(text, table, found_words, photo=False).notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("under 1234567.89", "price<1234567.89"), ("under 2,500", "price<2500"), ("under 5,50 euro", "price<5.5"),
+        ("under 1.000 euro", ""), ("1.000以下", ""), ("under 50k", ""), ("under 50 thousand", ""),
+        ("under 50 cents", ""), ("under 500-ml", ""), ("under twenty five ml", ""), ("不超过三十毫升", ""),
+        ("not above 5", "price<=5"), ("won't cost more than 5", "price<=5"), ("nothing over 5", "price<=5"),
+        ("I want over 5", "price>5"), ("no less than 5", "price>=5"), ("不要超过30元", "price<=30"),
+        ("别超过30", "price<=30"), ("不多于30元", "price<=30"), ("不低于30", "price>=30"), ("不到30", "price<30"),
+        ("30元内", "price<=30"), ("30欧元以内", "price<=30"), ("3千以下", "price<=3000"), ("两百五以下", "price<=250"),
+        ("一百零五以内", "price<=105"), ("一万二以内", "price<=12000"), ("三块五以下", "price<=3.5"),
+        ("under two hundred and fifty", "price<250"), ("under \u0665", "price<5"), ("price<=5", "price<=5"),
+        ("between one hundred and two hundred", "price>=100 price<=200"),
+        ("stock over 10", "stock>10"), ("at least 3 pieces in stock", "stock>=3"), ("库存不少于10", "stock>=10"),
+        ("mug in stock under 50", "price<50"), ("more than 5 euro in stock", "price>5"),
+        ("stock over 5 euro", "price>5"),
+    ],
+)  # fmt: skip
+def test_bounds_are_those_that_people_mean(text: str, said: str) -> None:
+    found = [
+        f"{one.column}{operator}{n:.10g}" for one in amounts.bounds(folded(text)) for operator, n in one.conditions
+    ]
+    assert " ".join(found) == said
+
+
+def test_a_shop_may_say_colours_itself_in_a_column_of_its_own_name(tmp_path: Path) -> None:
+    said = [
+        Product("A", "Mug", attributes=(("Color", "Navy / red"),)),
+        Product("B", "Mug", attributes=(("colour", "red"),)),  # as seen, where the shop says none
+        Product("C", "Mug", attributes=(("Color", "gray"),)),
+        Product("D", "Mug"),
+    ]
+    table, found_words = shelf(tmp_path, said)
+    for where, holds in (("colour=red", [0, 1]), ("Color=Navy", [0]), ("颜色=灰色", [2]), ("color!=red", [2, 3])):
+        asked = parse(where).filter
+        assert asked is not None
+        assert np.flatnonzero(table.holding(asked)).tolist() == holds
+    assert sentence.understood("navy mug", table, found_words, photo=False).where == "colour=Navy"
+
+
+def test_colours_by_number_are_text(tmp_path: Path) -> None:
+    table, found_words = shelf(tmp_path, [Product("A", "Red Mug", attributes=(("color", "101"),))])
+    assert sentence.understood("red mug", table, found_words, photo=False).where == "(colour=red or name~red)"
+
+
+def test_an_order_by_text_puts_what_says_nothing_last(tmp_path: Path) -> None:
+    table, _ = shelf(tmp_path)
+    every = np.arange(len(SHELF))
+    assert skus_in(table.ordered(every, "brand", descending=False)) == "A1 A2 A3 A7 A8 A4 A5 A9 A6"
+    assert skus_in(table.ordered(every, "size", descending=True)) == "A8 A6 A4 A1 A2 A3 A5 A7 A9"
+
+
+def skus_in(numbers: np.ndarray) -> str:
+    return " ".join(SHELF[number].sku for number in numbers)
 
 
 def test_a_colour_that_names_have_lets_those_through_too(tmp_path: Path) -> None:
@@ -223,6 +297,12 @@ def test_a_colour_that_names_have_lets_those_through_too(tmp_path: Path) -> None
     assert (said.where, said.words) == ("(colour=white or name~white)", "white cup")
     said = sentence.understood("like this in white", table, found_words, photo=True)
     assert (said.where, said.words) == ("(colour=white or name~white)", "")
+
+
+def test_what_is_not_used_is_said_where_nothing_is_left(tmp_path: Path) -> None:
+    table, found_words = shelf(tmp_path)
+    with pytest.raises(QueryError, match=r"no word to search for in it \('without handle' is not understood"):
+        query.asked(table, lambda: found_words, "without handle", None, photo=False)
 
 
 def test_words_that_the_filter_leaves_none_of_say_what_would_work(tmp_path: Path) -> None:
@@ -264,6 +344,7 @@ def test_edits_are_those_of_the_table() -> None:
 def test_folding_keeps_what_makes_another_letter() -> None:
     assert folded("ÅÉß \uff34 ﬁ ø") == "aess t fi o"
     assert folded("が") != folded("か")
+    assert folded("℡ \U0001d411ed İ") == folded(folded("℡ \U0001d411ed İ")) == "tel red i"
     assert folded("한국") == "한국"
     assert terms("绿茶 5kg") == ["绿茶", "茶", "5", "kg"]
 
@@ -332,6 +413,8 @@ def test_words_find_what_was_taught_and_not_what_was_removed(shop: Path, device:
         first = store.search(strange, k=1, where="brand=Adidas or price>100").matches
         assert [match.sku for match in first] == ["NEW"]
         assert "NEW" not in [match.sku for match in store.search(strange, k=8, where="brand!=Adidas").matches]
+        others = store._now().only(store._now().table.holding(Condition("brand", "!=", ("Adidas",))))
+        assert others.rows_of("NEW") == []  # for which a barcode asks
         store.edit("NEW", name="Balloon")
         assert store.search(text="balloon").matches[0].sku == "NEW"
         with pytest.raises(QueryError, match="no product here says 'zeppelin'"):
@@ -391,6 +474,8 @@ def test_the_command_shows_what_it_understood(device: Path, shop: Path, capsys: 
     assert table["understood"] == {"where": "price<50", "words": "", "notes": []}
     assert main(["search", str(device), "--where", "pric<50"]) == 1
     assert "(price is the closest)" in capsys.readouterr().err
+    assert main(["search", str(device), photo, photo, "--where", "pric<50"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1  # not of each photo
     with pytest.raises(SystemExit):
         main(["search", str(device), "--text", "mug", "--explain", "x"])
 
@@ -400,3 +485,16 @@ def test_colours_are_in_what_is_built(device: Path, shop: Path) -> None:
         product = store.search(shop / "pictures" / "P000001.jpg", k=1, where="sku=P000001").matches[0].product
     picture = np.asarray(Image.open(shop / "pictures" / "P000001.jpg").convert("RGB"))
     assert dict(product.attributes)["colour"].split(", ")[0] == colours.names([colours.shares(picture)]).split(", ")[0]
+
+
+def test_facets_are_what_there_is_to_choose_from(tmp_path: Path) -> None:
+    found = facets(shelf(tmp_path)[0])
+    assert found["categories"][:2] == ["Kitchen", "Drinks"] and found["brands"][0] == "Nord"
+    assert found["colours"][0] == "white" and set(found["colours"]) >= {"red", "green", "blue"}
+    assert (found["currency"], found["price"]) == ("EUR", {"low": 1.5, "high": 60.0})
+    assert (found["has_stock"], found["has_location"]) == (True, False)
+
+
+def test_facets_of_products_of_which_little_is_said(tmp_path: Path) -> None:
+    found = facets(shelf(tmp_path, [Product("A1", "Mug")])[0])
+    assert found["categories"] == found["colours"] == [] and found["price"] is None and found["currency"] is None

@@ -1,6 +1,7 @@
 """search, eval, inspect, verify: what is asked of a store."""
 
 import argparse
+import itertools
 import json
 import shlex
 from collections.abc import Sequence
@@ -9,10 +10,10 @@ from typing import Any
 
 from .. import catalog, device, engine, evaluate
 from ..answer import Answer, Guess, Understood
-from ..errors import EdgeSearchError
+from ..errors import EdgeSearchError, QueryError
 from ..slots import Slots, open_bundle
 from .options import BARCODES, FAST, STORE, Adder, at_least_one
-from .output import PICTURES, Bar, failed, picture_kind, print_table, say
+from .output import PICTURES, Bar, failed, picture_kind, print_table, say, write_picture
 
 
 def add(command: Adder) -> None:
@@ -64,6 +65,8 @@ def _search(options: argparse.Namespace) -> int:
         options.refuse("--explain needs a photo")
     if options.together and (options.explain or not options.photo):
         options.refuse("--together needs photos, and explains none")
+    if options.together and len(options.photo) > engine.MOST_TOGETHER:
+        options.refuse(f"--together takes {engine.MOST_TOGETHER} photos at most, not {len(options.photo)}")
     status = 0
     drawn = _drawn(options.explain, options.photo) if options.explain else {}
     with engine.open(options.store) as store:
@@ -72,27 +75,36 @@ def _search(options: argparse.Namespace) -> int:
                 answer = store.search(
                     photo, options.k, options.fast, text=options.text, where=options.where, barcodes=options.barcodes
                 )
+                print(json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else _shown(answer), flush=True)
+                if place in drawn and answer.matches:
+                    write_picture(drawn[place], store.explain(photo, answer, picture_kind(drawn[place])))
+            except QueryError:
+                raise  # of every photo the same
             except EdgeSearchError as error:
                 status = failed(error)
-                continue
-            print(json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else _shown(answer), flush=True)
-            if place in drawn and answer.matches:
-                drawn[place].parent.mkdir(parents=True, exist_ok=True)
-                drawn[place].write_bytes(store.explain(photo, answer, picture_kind(drawn[place])))
     return status
 
 
 def _drawn(path: Path, photos: Sequence[str]) -> dict[int, Path]:
-    """Where the explanation of each photo goes: photos of one name are numbered."""
-    if path.suffix.lower() in PICTURES and not path.is_dir():
-        if len(photos) > 1:
-            raise EdgeSearchError(f"{path}: one picture for {len(photos)} photos; give one photo, or a folder.")
+    """Where the explanation of each photo goes, in a folder that is made: photos of one name are numbered."""
+    single = bool(path.suffix) and not path.is_dir()
+    if single and path.suffix.lower() not in PICTURES:
+        raise EdgeSearchError(f"{path}: give a path that ends in .png or .jpg, or a folder without a dot.")
+    if single and len(photos) > 1:
+        raise EdgeSearchError(f"{path}: one picture for {len(photos)} photos; give one photo, or a folder.")
+    folder = path.parent if single else path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgeSearchError(f"{folder}: cannot be made a folder ({error.strerror}); give another one.") from error
+    if single:
         return {0: path}
-    names: dict[int, Path] = {}
-    for place, photo in enumerate(photos):
-        same = [Path(other).stem for other in photos[:place]].count(Path(photo).stem)
-        names[place] = path / f"{Path(photo).stem}{f'-{same + 1}' * bool(same)}.jpg"
-    return names
+    names: dict[str, Path] = {}  # in small letters: as some file systems tell names apart
+    for stem in (Path(photo).stem for photo in photos):
+        numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
+        name = next(name for name in numbered if name.lower() not in names)
+        names[name.lower()] = path / f"{name}.jpg"
+    return dict(enumerate(names.values()))
 
 
 def _shown(answer: Answer) -> str:

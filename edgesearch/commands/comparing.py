@@ -7,7 +7,7 @@ from pathlib import Path
 from .. import engine
 from ..comparison import LIMITS, Comparison
 from .options import STORE, Adder
-from .output import picture_kind
+from .output import picture_kind, write_picture
 
 
 def add(command: Adder) -> None:
@@ -28,10 +28,10 @@ def _compare(options: argparse.Namespace) -> None:
     kind = picture_kind(options.output) if options.output else ""
     with engine.open(options.store) as store:
         found = store.compare(options.photo, options.sku)
+        print(json.dumps(found.to_dict(), ensure_ascii=False) if options.json else _shown(found), flush=True)
         if options.output:
             read = store.base.embedder.read
-            options.output.write_bytes(found.drawn(read(options.photo), read(store.picture(found.match)), kind))
-    print(json.dumps(found.to_dict(), ensure_ascii=False) if options.json else _shown(found))
+            write_picture(options.output, found.drawn(read(options.photo), read(store.picture(found.match)), kind))
 
 
 def _shown(found: Comparison) -> str:

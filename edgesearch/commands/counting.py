@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from .. import engine, sorting
+from .. import engine, photos, sorting
 from ..counting import Count, Progress
 from ..session import Seen
 from .options import BARCODES, FAST, STORE, Adder, named
@@ -107,14 +107,22 @@ def _said(seen: Seen) -> str:
 
 def _sort(options: argparse.Namespace) -> None:
     groups: Counter[str] = Counter()
+    left: list[str] = []
     if options.output:
         sorting.check_output(options.photos, options.output)
+    found, others = photos.find(options.photos)
     with engine.open(options.store) as store:
-        for one in sorting.plan(store, options.photos, options.by, options.fast, options.barcodes):
+        for one in sorting.plan(store, found, options.by, options.fast, options.barcodes):
             placed = sorting.place(one, options.output) if options.output else None
+            if options.output and placed is None:
+                left.append(one.photo)
             groups[one.folder] += 1
             shown = {**one.to_dict(), "placed": placed and str(placed)}
             print(json.dumps(shown, ensure_ascii=False) if options.json else _plan(one), flush=True)
+    if others:
+        say(photos.passed_over(others))
+    if left:
+        say(f"cannot be read, and not copied ({len(left)}): {', '.join(left[: photos.SHOWN])}")
     say("; ".join(f"{folder}: {count}" for folder, count in sorted(groups.items())) or "no photos.")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import device, engine
 from ..answer import Match
-from ..errors import DeviceError
+from ..errors import CatalogError, DeviceError
 from .options import STORE, Adder, at_least_one
 from .output import say
 
@@ -34,7 +34,7 @@ def add(command: Adder) -> None:
     actions = added.add_subparsers(required=True, metavar="ACTION")
     for name, on, text in (("on", True, "switch it on"), ("off", False, "switch it off; what was kept stays")):
         actions.add_parser(name, help=text, description=text).set_defaults(run=_switch, on=on)
-    shown = actions.add_parser("show", help="print what is kept and what is made of it")
+    shown = actions.add_parser("show", help="print how much is kept and what is made of it; with --json all")
     shown.add_argument("--json", action="store_true", help="one JSON object")
     shown.set_defaults(run=_show)
     written = actions.add_parser("export", help="write all of it into a file")
@@ -106,6 +106,9 @@ def _erase(options: argparse.Namespace) -> None:
 
 def _say(options: argparse.Namespace) -> None:
     with engine.open(options.device) as store:
+        known = store.skus()
+        if unknown := [sku for sku in options.over if sku not in known]:
+            raise CatalogError(f"{', '.join(unknown)}: no product of that SKU is here; check what --over says.")
         if not store.feedback(options.over, options.sku, options.picked):
             raise DeviceError(
                 f"{options.device}: its profile is off, and nothing is kept; switch it on with `profile "

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EdgeSearchError
+from ..files import replacing
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
@@ -52,3 +53,16 @@ def picture_kind(path: Path) -> str:
     if path.suffix.lower() not in PICTURES:
         raise EdgeSearchError(f"{path}: pictures are written as .png or .jpg; name one of these.")
     return PICTURES[path.suffix.lower()]
+
+
+def write_picture(path: Path, data: bytes) -> None:
+    """Write it, and the old one stays until it is whole; raises EdgeSearchError: it cannot be written there."""
+    try:
+        if path.is_dir():
+            raise EdgeSearchError(f"{path}: a folder; give the path of a picture.")
+        with replacing(path) as file:
+            file.write(data)
+    except OSError as error:
+        raise EdgeSearchError(
+            f"{path}: cannot be written ({error.strerror}); give a path in a folder that exists and can be written."
+        ) from error

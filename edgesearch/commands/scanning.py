@@ -48,7 +48,7 @@ def add(command: Adder) -> None:
         const=STDIN,
         metavar="DEVICE",
         help="barcodes, and an empty line as trigger, from an input device (default: stdin); the camera then waits "
-        'for the trigger; "*12": twelve of the last, "-": takes one back',
+        'for the trigger; "*12": twelve of the last, "-": takes that back',
     )
     added.add_argument("--live", action="store_true", help="with --wedge, the camera does not wait for the trigger")
     added.add_argument("--backlog", action="store_true", help="answer photos too that are in the folder already")

@@ -18,7 +18,21 @@ from edgesearch.embedder import Embedder, default_model, read_model, runtime
 from edgesearch.manifest import sha256
 from edgesearch.settings import processor
 
-from . import accuracy, answers, cold, comparing, explaining, indexes, personal, plot, prints, protocols, vectors, words
+from . import (
+    accuracy,
+    answers,
+    cold,
+    comparing,
+    explaining,
+    indexes,
+    personal,
+    plot,
+    prints,
+    protocols,
+    serving,
+    vectors,
+    words,
+)
 
 SEED = 0
 
@@ -98,6 +112,12 @@ def _compare(options: argparse.Namespace) -> None:
     context = _context(default_model()) | {"seed": options.seed}
     found = context | {"verdicts": results}
     _tabled(found if options.json else None, comparing.table(results), "shares of the cases.", context)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        found = serving.measure(options.seconds, options.rate, Path(folder), SEED)
+    _show(found, options.json)
 
 
 def _explain(options: argparse.Namespace) -> None:
@@ -227,6 +247,12 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=partial(_made_up, words.measure, "products"))
+
+    added = figures.add_parser("serve", help="photos asked of `edgesearch serve` by eight clients at a steady rate")
+    added.add_argument("--seconds", type=int, default=60, help="(default: 60)")
+    added.add_argument("--rate", type=float, default=20.0, help="photos a second, of all clients (default: 20)")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_serve)
 
     added = figures.add_parser("plot", help="draw what `index --json` printed")
     added.add_argument("runs", type=Path, nargs="+", help="files, with more and more rows")
