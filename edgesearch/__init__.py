@@ -25,6 +25,7 @@ from .errors import (
     ModelError,
     QueryError,
     ReportError,
+    ScanError,
     SignatureError,
     StoppedError,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "ModelError",
     "QueryError",
     "ReportError",
+    "ScanError",
     "SignatureError",
     "Stop",
     "StoppedError",

@@ -188,6 +188,14 @@ class Store:
         before = [gallery.product(one) for one in skus[: skus.index(sku) if sku in skus else None]]
         return profile.pick(known[1], [one[1] for one in before if one])
 
+    def named_by(self, text: str, k: int = 5) -> Answer:
+        """The product of a barcode that another reader has read, or of a SKU that was typed.
+
+        Returns: a match where it is one product's, ambiguous where it is several', unknown where it is none's; a code
+                 is in its `barcodes`.
+        """
+        return searching.named_by(self._now(), text, k)
+
     def skus(self) -> set[str]:
         """The SKUs of all products that can be found."""
         return self._now().skus()

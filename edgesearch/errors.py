@@ -54,3 +54,7 @@ class StoppedError(EdgeSearchError):
 
 class BusyError(EdgeSearchError):
     """Too much is asked already."""
+
+
+class ScanError(EdgeSearchError):
+    """A camera, folder, trigger or hook of `scan` that cannot be used."""

@@ -14,11 +14,12 @@ import numpy as np
 from . import quality, query, stopping
 from .answer import Answer, Guess, Match
 from .barcode import Barcode
-from .decision import CONSIDERED
+from .decision import CONSIDERED, Decision
 from .embedder import unit
 from .errors import QueryError
 from .gallery import Found, Gallery, is_sure
 from .image import Photo
+from .labels import SURE
 from .local import look
 from .looks import Square
 from .query import Query
@@ -37,6 +38,19 @@ def worded(gallery: Gallery, text: str | None, where: str | None, k: int) -> Ans
     matches = _timed(elapsed, "catalog", lambda: gallery.matches(found))
     elapsed["total"] = sum(elapsed.values())
     return Answer("", decision, _read(gallery, found, matches, asked), elapsed, understood=asked.understood)
+
+
+def named_by(gallery: Gallery, text: str, k: int) -> Answer:
+    """What a barcode or SKU that was read elsewhere names; as `Store.named_by`."""
+    elapsed: dict[str, float] = {}
+    label = _timed(elapsed, "catalog", lambda: gallery.label(Barcode(text, "")))
+    skus = label.skus or (text,)
+    named = _timed(elapsed, "catalog", lambda: gallery.named(skus), elapsed["catalog"])
+    matches = tuple(replace(named[sku], probability=SURE / len(named)) for sku in skus if sku in named)
+    decision: Decision = "unknown" if not matches else "match" if len(matches) == 1 else "ambiguous"
+    elapsed["total"] = sum(elapsed.values())
+    labels = () if matches and not label.skus else (label,)
+    return Answer("", decision, matches[:k], elapsed, SURE if matches else 0.0, labels)
 
 
 @dataclass(frozen=True)
