@@ -1,4 +1,4 @@
-"""What systemd is told: that the scan is ready, that it lives, that it ends. Nothing where nobody listens."""
+"""What systemd is told: that a service is ready, that it lives, that it ends. Nothing where nobody listens."""
 
 import contextlib
 import os

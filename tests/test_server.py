@@ -1,6 +1,7 @@
 import asyncio
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -385,6 +386,22 @@ def test_bundle_installed_beside_is_taken_up(
             return (await client.ask("GET", "/v1/health")).status_code
 
     assert asyncio.run(asyncio.wait_for(follow(), 30)) == 200
+
+
+def test_service_says_that_it_is_ready_and_lives(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def serve() -> None:
+        async with client.app.router.lifespan_context(client.app):
+            await asyncio.sleep(0.01)
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+        asyncio.run(serve())
+        assert {listener.recv(100) for _ in range(3)} == {b"READY=1", b"WATCHDOG=1", b"STOPPING=1"}
 
 
 def test_what_was_taught_is_taken_away_as_a_zip(client: Client, device: Path, photo: bytes) -> None:
