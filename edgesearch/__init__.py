@@ -6,6 +6,7 @@ answer.decision, answer.matches[0].name
 """
 
 from .answer import Answer, Match, Understood
+from .asynchronous import AsyncStore
 from .build import Built, build
 from .comparison import Comparison
 from .decision import Calibration
@@ -14,6 +15,7 @@ from .device import export, install, log, rollback
 from .engine import Enrolment, Store, open
 from .errors import (
     BundleError,
+    BusyError,
     CatalogError,
     CountError,
     DeviceError,
@@ -23,15 +25,20 @@ from .errors import (
     ModelError,
     QueryError,
     ReportError,
+    ScanError,
     SignatureError,
+    StoppedError,
 )
 from .signing import keygen
+from .stopping import Stop
 from .version import __version__ as __version__
 
 __all__ = [
     "Answer",
+    "AsyncStore",
     "Built",
     "BundleError",
+    "BusyError",
     "Calibration",
     "CatalogError",
     "Comparison",
@@ -45,7 +52,10 @@ __all__ = [
     "ModelError",
     "QueryError",
     "ReportError",
+    "ScanError",
     "SignatureError",
+    "Stop",
+    "StoppedError",
     "Store",
     "Understood",
     "build",

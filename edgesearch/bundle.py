@@ -151,7 +151,9 @@ class Bundle:
                 self._let_go(name)
                 yield path
         except OSError as error:
-            raise BundleError(f"{self.path}: {name} cannot be unpacked ({error}); free some space.") from error
+            raise BundleError(
+                f"{self.path}: {name} cannot be unpacked ({error}); free some space, or name another folder in TMPDIR."
+            ) from error
 
     def close(self) -> None:
         """Give back the file; its map goes when its last slice does."""

@@ -140,10 +140,10 @@ class Count:
         Returns: what became of it, and whether that is new: the same content is counted once.
         Raises:  CountError: it cannot be kept.
         """
-        known = self._session.seen.get(_identity(content))
+        known = self._session.seen.get(identity(content))
         if known:
             return known, False
-        seen = self._look(Seen(_identity(content), name, (), "aside", times=times), content)
+        seen = self._look(Seen(identity(content), name, (), "aside", times=times), content)
         self._session.add(seen)
         return seen, True
 
@@ -152,6 +152,26 @@ class Count:
         if not self._store.products([sku]):
             raise CountError(f"{sku}: no product of that SKU is here; check it.")
         return self._said(Seen(f"h{secrets.token_hex(ID_DIGITS // 2)}", "", (), "aside", times=times), sku)
+
+    def scanned(self, name: str, answer: Answer, identity: str = "", by: str = "", times: int = 1) -> Seen:
+        """Count what was answered elsewhere, kept before this returns.
+
+        Args:    name: as the lists show it; identity: of its photo, as `identity` gives it, which is counted once, ""
+                 for what is counted anew each time; by: "hand", "" as the answer has it; times: how many there are.
+        Returns: what became of it: what the answer is not sure of is set aside.
+        Raises:  CountError: it could not be kept.
+        """
+        identity = identity or f"s{secrets.token_hex(ID_DIGITS // 2)}"
+        if known := self._session.seen.get(identity):
+            return known
+        seen = _judged(Seen(identity, name, (), "aside", times=times), answer)
+        seen = replace(seen, by=by or seen.by)
+        self._session.add(seen)
+        return seen
+
+    def knows(self, identity: str) -> bool:
+        """Something became of that photo, in this run or in one before."""
+        return identity in self._session.seen
 
     def undo(self) -> Seen:
         """Take back what was counted last, one more each time; a photo waits then.
@@ -188,12 +208,11 @@ class Count:
         except ImageError as error:
             self._unread[photo.name] = Seen("", photo.name, (), "bad", why=photo.why(error))
             return self._unread[photo.name], True
-        identity = _identity(content)
-        if known := self._session.seen.get(identity):
+        if known := self._session.seen.get(identity(content)):
             if known.photo != photo.name:
                 self._again.append((photo.name, known.photo))
             return known, False
-        seen = self._look(Seen(identity, photo.name, tuple(file), "aside"), content)
+        seen = self._look(Seen(identity(content), photo.name, tuple(file), "aside"), content)
         self._session.add(seen)
         return seen, True
 
@@ -203,11 +222,7 @@ class Count:
         except ImageError as error:
             _, _, why = str(error).partition(": ")  # in front of it stands what bytes are called
             return replace(seen, status="bad", why=why)
-        candidates = tuple((match.sku, match.name) for match in answer.matches)
-        if answer.decision != "match":
-            return replace(seen, why=_why(answer), candidates=candidates)
-        (sku, name), by = candidates[0], "barcode" if answer.by_barcode else "look"
-        return replace(seen, status="counted", sku=sku, name=name, by=by, candidates=candidates)
+        return _judged(seen, answer)
 
     def _take_over(self) -> None:
         """What somebody filled into the review list."""
@@ -238,8 +253,18 @@ class Count:
         return said
 
 
-def _identity(content: bytes) -> str:
+def identity(content: bytes) -> str:
+    """Of a photo, whatever it is called."""
     return f"p{hashlib.sha256(content).hexdigest()[:ID_DIGITS]}"
+
+
+def _judged(seen: Seen, answer: Answer) -> Seen:
+    """What becomes of a photo with that answer."""
+    candidates = tuple((match.sku, match.name) for match in answer.matches[:CANDIDATES])
+    if answer.decision != "match":
+        return replace(seen, why=_why(answer), candidates=candidates)
+    (sku, name), by = candidates[0], "barcode" if answer.by_barcode else "look"
+    return replace(seen, status="counted", sku=sku, name=name, by=by, candidates=candidates)
 
 
 def _why(answer: Answer) -> str:

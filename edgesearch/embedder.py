@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import image, looks, onnxfile, views
+from . import image, looks, onnxfile, stopping, views
 from .errors import ModelError
 from .looks import Square
 from .manifest import digest_of, sha256
@@ -165,8 +165,14 @@ class Embedder:
         Args:    inputs: (B, 3, S, S) float32 as made by `config.preprocessing`.
         Returns: (B, D) float32, rows of unit length; and, if the network tells, (B, h, w) float32, how strongly each
                  place of the picture made it respond.
+        Raises:  StoppedError: it was told to stop (`stopping`), which ends it after the operator that runs.
         """
-        return [np.asarray(output) for output in self._session.run(self._outputs, {self._input: inputs})]
+        stop = stopping.current()
+        if stop is None:
+            return [np.asarray(output) for output in self._session.run(self._outputs, {self._input: inputs})]
+        options = _onnxruntime().RunOptions()  # 1 us
+        with stop.interrupting(lambda: setattr(options, "terminate", True)):
+            return [np.asarray(output) for output in self._session.run(self._outputs, {self._input: inputs}, options)]
 
     def embed(self, pictures: Sequence[np.ndarray], fast: bool = False) -> np.ndarray:
         """Embed decoded pictures.

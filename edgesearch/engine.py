@@ -2,9 +2,9 @@
 
 import functools
 import os
-import threading
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from . import catalog, changes, colours, image, query, searching, signing
 from .answer import Answer, Match
-from .base import Base, place
+from .base import Base
 from .bundle import Bundle
 from .catalog import Product
 from .changes import Change
@@ -20,14 +20,15 @@ from .compare import compare
 from .comparison import Comparison
 from .errors import CatalogError, DeviceError
 from .explain import explained
-from .gallery import Beside, Found, Gallery, merged
+from .gallery import Found, Gallery
 from .image import Photo
+from .opened import Opened
 from .overlay import Event, Overlay
 from .profile import Profile
 from .sealing import Key
-from .settings import DEFAULT, ONE_LOOK, Settings
+from .settings import ONE_LOOK, Settings
 from .similar import Wanted, similar
-from .slots import Slots, open_bundle
+from .stopping import Stop
 from .stream import FRAMES, Stream
 from .table import facets
 from .taste import Taste
@@ -51,7 +52,11 @@ class Enrolment:
 
 
 class Store:
-    """An open catalogue with its model, and what the device was taught. Safe to share between threads."""
+    """An open catalogue with its model, and what the device was taught.
+
+    Safe to share between threads. A process that is forked opens its own when it first asks; a pickled store is opened
+    where it lies, once in a process.
+    """
 
     def __init__(
         self,
@@ -60,16 +65,24 @@ class Store:
         trusted: Collection[str] = (),
         key: Key | None = None,
         settings: Settings | None = None,
+        later: bool = False,
     ):
-        """As `open` says; trusted: as `Bundle` has it; settings: None as `doctor` chose for the device."""
-        self._path, self._lock = path, threading.Lock()
-        self._settings = functools.partial(_settings, path, threads, settings)
-        self._opened = functools.partial(_base, path, trusted, key, self._settings)
-        self.base = self._opened()
-        seal = Slots(path, key).seal if os.path.isdir(path) else None
-        self.overlay = Overlay(path, seal) if seal else None
-        self._profile = Profile(path, seal) if seal else None
-        self._gallery, self._closed = _untaught(self.base), False
+        """As `open` says; trusted: as `Bundle` has it; settings: None as `doctor` chose for the device; later: it is
+        opened when it is first asked.
+        """
+        self._path = path
+        self._opened = Opened(path, threads, trusted, key, settings, later)
+        self._warming: list[tuple[Stop, Future[None]]] = []
+
+    @property
+    def base(self) -> Base:
+        """The parts of what it runs."""
+        return self._opened.parts.base
+
+    @property
+    def overlay(self) -> Overlay | None:
+        """What the device was taught; None: the store is a file."""
+        return self._opened.parts.overlay
 
     @property
     def bundle(self) -> Bundle:
@@ -82,11 +95,17 @@ class Store:
         return self.base.settings
 
     @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._opened.closed
+
+    @property
     def profile(self) -> Profile:
         """What was liked on this device; raises DeviceError: the store is a file."""
-        if self._profile is None:
+        profile = self._opened.parts.profile
+        if profile is None:
             raise DeviceError(f"{self._path}: a file keeps no profile; install it in a device folder, and give that.")
-        return self._profile
+        return profile
 
     def search(
         self,
@@ -169,6 +188,14 @@ class Store:
         before = [gallery.product(one) for one in skus[: skus.index(sku) if sku in skus else None]]
         return profile.pick(known[1], [one[1] for one in before if one])
 
+    def named_by(self, text: str, k: int = 5) -> Answer:
+        """The product of a barcode that another reader has read, or of a SKU that was typed.
+
+        Returns: a match where it is one product's, ambiguous where it is several', unknown where it is none's; a code
+                 is in its `barcodes`.
+        """
+        return searching.named_by(self._now(), text, k)
+
     def skus(self) -> set[str]:
         """The SKUs of all products that can be found."""
         return self._now().skus()
@@ -201,7 +228,7 @@ class Store:
         """The reference image of a match, as a small JPEG; raises DeviceError: it was found in another bundle."""
         return self._picture(self.base, match)
 
-    def enrol(self, sku: str, photos: Sequence[Photo], *, who: str | None = None, **details: object) -> Enrolment:
+    def enrol(self, /, sku: str, photos: Sequence[Photo], *, who: str | None = None, **details: object) -> Enrolment:
         """Teach the device a product, or more pictures of one that it knows; it is found from then on.
 
         Args:    photos: 1 to 5, each as `search` takes one; who: for the log, None for the user of this process;
@@ -226,7 +253,7 @@ class Store:
         like = [match for match in answer.matches if answer.decision != "unknown" and match.sku != sku]
         return Enrolment(_shown(change, sku, known), len(change.pictures), like[0] if like else None)
 
-    def edit(self, sku: str, *, who: str | None = None, **details: object) -> Product:
+    def edit(self, /, sku: str, *, who: str | None = None, **details: object) -> Product:
         """Change details of a product, and return it as it is shown from then on.
 
         Args:    who, details: as `enrol` has them; None empties one.
@@ -254,11 +281,18 @@ class Store:
         Returns: whether it is another bundle.
         Raises:  EdgeSearchError: it cannot be opened; the store goes on with what it has.
         """
-        running = Slots(self._path).running() if self.overlay else None  # a file is opened to see what it is
-        if (running, self._settings(self.bundle)) == (self.bundle.digest, self.settings):
-            return False
-        before, self.base = self.base, self._opened()  # the old one goes with the last search that uses it
-        return before.bundle.digest != self.base.bundle.digest
+        return self._opened.reopen()
+
+    def warm_up(self, words: bool = False) -> "Future[None]":
+        """Do once, in a thread of its own, what the first search would have to wait for; the caller waits for nothing.
+
+        Args:    words: also what the first search in words waits for.
+        Returns: its end, for those who care: `result()` waits for it, and raises what a search would raise.
+        """
+        stop, pool = Stop(), ThreadPoolExecutor(1, "edgesearch-warm")
+        self._warming.append((stop, pool.submit(self._warm, stop, words)))
+        pool.shutdown(wait=False)  # nothing more is asked of it
+        return self._warming[-1][1]
 
     def self_test(self) -> None:
         """Ask the golden queries; raises BundleError where this device answers otherwise than the one that built it."""
@@ -286,18 +320,24 @@ class Store:
 
     def close(self) -> None:
         """Close its files; the store is not used afterwards."""
-        self._closed = True
-        self.base.close()
-        if self.overlay:
-            self.overlay.close()
-        if self._profile:
-            self._profile.close()
+        for stop, end in self._warming:
+            stop.set()
+            wait([end])
+        self._opened.close()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """A pickle says where it lies, to be opened there again; raises DeviceError: it was closed, or has a key."""
+        return _again, self._opened.again()
 
     def __enter__(self) -> "Store":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _warm(self, stop: Stop, words: bool) -> None:
+        with stop:
+            searching.warmed(self._now(), self.settings.looks == ONE_LOOK, words)
 
     def _picture(self, base: Base, match: Match) -> bytes:
         if match.row < 0:
@@ -307,23 +347,15 @@ class Store:
         return base.picture(match.row)
 
     def _taste(self) -> Taste | None:
-        return self._profile.taste() if self._profile else None
+        profile = self._opened.parts.profile
+        return profile.taste() if profile else None
 
     def _fast(self, fast: bool | None) -> bool:
         return self.settings.looks == ONE_LOOK if fast is None else fast
 
     def _now(self) -> Gallery:
         """The base with all that is taught by now."""
-        if self._closed:
-            raise DeviceError(f"{self._path}: the store was closed; open it again.")
-        gallery, version = self._gallery, self.overlay.version() if self.overlay else 0
-        if (gallery.base, gallery.version) != (self.base, version):
-            with self._lock:  # one thread merges, the others find it done
-                gallery = self._gallery
-                if (gallery.base, gallery.version) != (self.base, version):
-                    gallery = merged(self.base, self.overlay, gallery) if self.overlay else _untaught(self.base)
-                    self._gallery = gallery
-        return gallery
+        return self._opened.now()
 
     def _taught(self) -> Overlay:
         if self.overlay is None:
@@ -332,41 +364,39 @@ class Store:
 
 
 def open(
-    path: str | os.PathLike[str], threads: int | None = None, trust: Path | None = None, key: Key | None = None
+    path: str | os.PathLike[str],
+    threads: int | None = None,
+    trust: Path | None = None,
+    key: Key | None = None,
+    *,
+    warm: bool = False,
 ) -> Store:
     """Open a store, and use no byte of it that is not verified: of a file all before, of a device's as they are read.
 
     Args:    path: a `.edge` file, or a device folder where one is installed; threads: of the network, for one photo;
              None: as `edgesearch doctor` chose for the device, else 1; trust: public key that must have signed it, None
              for what a device has checked or whoever gave the file; key: of an encrypted device folder, 32 bytes or
-             what returns them, None for that of the environment (`sealing.key_bytes`).
+             what returns them, None for that of the environment (`sealing.key_bytes`); warm: it is warmed up meanwhile
+             (`Store.warm_up`).
     Raises:  EdgeSearchError: it is not a bundle, or damaged, or its parts do not belong together.
     """
-    return Store(Path(path), threads, [signing.read_public(trust)] if trust else (), key)
+    store = Store(Path(path), threads, [signing.read_public(trust)] if trust else (), key)
+    if warm:
+        store.warm_up()
+    return store
 
 
-def _base(path: Path, trusted: Collection[str], key: Key | None, settings: Callable[[Bundle], Settings]) -> Base:
-    bundle = open_bundle(path, trusted, key)
-    try:
-        return Base(bundle, settings(bundle))
-    except BaseException:
-        bundle.close()
-        raise
+_shared: dict[tuple[object, ...], Store] = {}
 
 
-def _settings(path: Path, threads: int | None, given: Settings | None, bundle: Bundle) -> Settings:
-    """As given, else as `doctor` chose for what a device folder runs; else, and of a file, as everywhere.
-
-    Of another network neither the times are known nor whether float kernels answer its golden queries: to run it as it
-    was tried when it was installed is safe, until `doctor` has measured it. Raises DeviceError: the choice is damaged.
-    """
-    kept = None if given else Slots(path).settings()
-    chosen = given or (kept[0] if kept and kept[1] == place(bundle) else DEFAULT)
-    return chosen if threads is None else replace(chosen, threads=threads)
-
-
-def _untaught(base: Base) -> Gallery:
-    return Gallery(base, 0, Beside(), {})
+def _again(*given: Any) -> Store:
+    """The store of a pickle: opened once in a process, however often `pool.map(store.search, photos)` sends it."""
+    store = _shared.get(given)
+    if store is None or store.closed:
+        path, threads, trusted, settings = given
+        store = _shared[given] = Store(Path(path), threads, trusted, settings=settings, later=True)
+    store._opened.refresh()
+    return store
 
 
 def _known(base: Base, sku: str) -> Product | None:

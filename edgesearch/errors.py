@@ -46,3 +46,15 @@ class ReportError(EdgeSearchError):
 
 class QueryError(EdgeSearchError):
     """A question that cannot be asked as written, or that no product can answer: says what would work."""
+
+
+class StoppedError(EdgeSearchError):
+    """What was told to stop before it had an answer, or had no more time."""
+
+
+class BusyError(EdgeSearchError):
+    """Too much is asked already."""
+
+
+class ScanError(EdgeSearchError):
+    """A camera, folder, trigger or hook of `scan` that cannot be used."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import barcode
-from .answer import Answer, Match
+from .answer import Answer, Label, Match
 from .barcode import Barcode
 from .base import Base, Reference
 from .catalog import Catalog, Picture, Product
@@ -260,6 +260,10 @@ class Gallery:
         entered = dict(zip(rows, self.base.catalog.find(rows), strict=True))
         return tuple(self._match(one, entered.get(one.row)) for one in found)
 
+    def label(self, code: Barcode) -> Label:
+        """A barcode with the products it belongs to."""
+        return self._labels.label(code)
+
     def labelled(
         self, answer: Answer, codes: Sequence[Barcode], found: Sequence[Found], embedding: np.ndarray
     ) -> Answer:
@@ -267,7 +271,7 @@ class Gallery:
 
         Args:    found: all that the look judged, of which the answer has the best; embedding: (1, D) of the photo.
         """
-        labels = [self._labels.label(code) for code in codes]
+        labels = [self.label(code) for code in codes]
         skus = {sku for label in labels for sku in label.skus}
         numbers = [number for number, _ in self._known(skus).values()]
         looked = self.by_product(found)

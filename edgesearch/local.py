@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import arrays, geometry, image, kernel, sift
+from . import arrays, geometry, image, kernel, sift, stopping
 from .arrays import Rows, Source
 from .embedder import artifact
 from .errors import IndexFileError
@@ -342,6 +342,7 @@ class LocalIndex:
         return [self._evidence(photo, tables, row) for row in rows]
 
     def _evidence(self, photo: Print, tables: "Tables", row: int) -> Evidence:
+        stopping.check()
         first, last, size = *self._parts["starts"][row : row + 2].astype(int), int(self._parts["sizes"][row])
         packed, places = self._large["packed"][first:last], self._large["places"][first * BLOCK : first * BLOCK + size]
         found, sums = kernel.match(tables.levels, packed, size)

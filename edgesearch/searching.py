@@ -1,5 +1,6 @@
 """From a photo, or words, or both, to an answer; each stage is timed."""
 
+import contextlib
 import itertools
 import math
 import os
@@ -10,13 +11,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from . import quality, query
+from . import quality, query, stopping
 from .answer import Answer, Guess, Match
 from .barcode import Barcode
-from .decision import CONSIDERED
+from .decision import CONSIDERED, Decision
 from .embedder import unit
+from .errors import QueryError
 from .gallery import Found, Gallery, is_sure
 from .image import Photo
+from .labels import SURE
 from .local import look
 from .looks import Square
 from .query import Query
@@ -35,6 +38,19 @@ def worded(gallery: Gallery, text: str | None, where: str | None, k: int) -> Ans
     matches = _timed(elapsed, "catalog", lambda: gallery.matches(found))
     elapsed["total"] = sum(elapsed.values())
     return Answer("", decision, _read(gallery, found, matches, asked), elapsed, understood=asked.understood)
+
+
+def named_by(gallery: Gallery, text: str, k: int) -> Answer:
+    """What a barcode or SKU that was read elsewhere names; as `Store.named_by`."""
+    elapsed: dict[str, float] = {}
+    label = _timed(elapsed, "catalog", lambda: gallery.label(Barcode(text, "")))
+    skus = label.skus or (text,)
+    named = _timed(elapsed, "catalog", lambda: gallery.named(skus), elapsed["catalog"])
+    matches = tuple(replace(named[sku], probability=SURE / len(named)) for sku in skus if sku in named)
+    decision: Decision = "unknown" if not matches else "match" if len(matches) == 1 else "ambiguous"
+    elapsed["total"] = sum(elapsed.values())
+    labels = () if matches and not label.skus else (label,)
+    return Answer("", decision, matches[:k], elapsed, SURE if matches else 0.0, labels)
 
 
 @dataclass(frozen=True)
@@ -81,6 +97,22 @@ def recognised(
         found = _timed(elapsed, "print", lambda: gallery.verified(near, look(pixels, part), embedding))
     found = [replace(one, size=pixels.shape[:2]) for one in found]
     return found, _timed(elapsed, "decision", lambda: gallery.evidence(found[:CONSIDERED], embedding))
+
+
+def warmed(gallery: Gallery, fast: bool, words: bool) -> None:
+    """Do all that a search may do, whatever its photo shows, with a picture of the gallery; words: and one in words."""
+    pixels, _ = gallery.read(gallery.base.picture(0), None)
+    embedding, (part,) = _timed({}, "embed", lambda: gallery.base.embedder.see([pixels], fast))
+    near = gallery.nearest(embedding, CONSIDERED)
+    if gallery.base.local is not None and not fast:
+        near = _timed({}, "print", lambda: gallery.verified(near, look(pixels, part), embedding))
+    found = list(gallery.by_product(near).values())[:CONSIDERED]
+    gallery.evidence(found, embedding)
+    (match, *_) = gallery.matches(found)
+    gallery.base.let_go()
+    if words:
+        with contextlib.suppress(QueryError):  # a name may be a sentence that asks for something else
+            worded(gallery, match.name, None, 1)
 
 
 def seen(
@@ -200,7 +232,8 @@ def _read(gallery: Gallery, found: Sequence[Found], matches: Sequence[Match], as
 
 
 def _timed(elapsed: dict[str, float], stage: str, work: Callable[[], T], before: float = 0.0) -> T:
-    """Do it; before: ms of the stage that have passed already."""
+    """Do it, unless it was told to stop (`stopping`); before: ms of the stage that have passed already."""
+    stopping.check()
     start = time.perf_counter()
     done = work()
     elapsed[stage] = before + (time.perf_counter() - start) * 1000

@@ -1,6 +1,7 @@
 import asyncio
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ import edgesearch
 from edgesearch.cli import main
 from edgesearch.counting import Count
 from edgesearch.engine import Store
-from edgesearch.errors import DeviceError
+from edgesearch.errors import BusyError, DeviceError
 
 pytest.importorskip("fastapi", reason="the extra `server` is not installed")
 
@@ -255,21 +256,18 @@ def test_one_too_many_is_told_to_come_again(client: Client, photo: bytes, monkey
     assert client("POST", "/v1/search", content=photo).status_code == 200
 
 
-def test_place_of_a_client_that_left_is_free_when_its_work_is_done() -> None:
+def test_what_takes_too_long_is_given_up() -> None:
     held = threading.Event()
 
-    async def leave() -> tuple[int, int]:
+    async def ask() -> None:
         crew = workers.Workers(1, timeout_s=0.05)
-        with pytest.raises(workers.BusyError, match=r"no answer after 0\.05 seconds"):
+        with pytest.raises(BusyError, match=r"no answer after 0\.05 seconds"):
             await crew.run(held.wait)
-        during = crew.taken
         held.set()
-        while crew.taken:
-            await asyncio.sleep(0.01)
+        assert await crew.run(lambda: 1) == 1
         crew.close()
-        return during, crew.taken
 
-    assert asyncio.run(leave()) == (1, 0)
+    asyncio.run(ask())
 
 
 def test_roles_may_do_what_they_may(guarded: Client, photo: bytes) -> None:
@@ -404,6 +402,22 @@ def test_bundle_installed_beside_is_taken_up(
             return (await client.ask("GET", "/v1/health")).status_code
 
     assert asyncio.run(asyncio.wait_for(follow(), 30)) == 200
+
+
+def test_service_says_that_it_is_ready_and_lives(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def serve() -> None:
+        async with client.app.router.lifespan_context(client.app):
+            await asyncio.sleep(0.01)
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+        asyncio.run(serve())
+        assert {listener.recv(100) for _ in range(3)} == {b"READY=1", b"WATCHDOG=1", b"STOPPING=1"}
 
 
 def test_what_was_taught_is_taken_away_as_a_zip(client: Client, device: Path, photo: bytes) -> None:

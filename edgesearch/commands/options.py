@@ -24,6 +24,16 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    try:
+        given = float(text)
+    except ValueError:
+        given = 0.0
+    if not 0 < given < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return given
+
+
 def named(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import barcode
 from ..errors import EdgeSearchError
+from ..notify import Notifier
 from ..version import __version__
 from . import asking, counting, documentation, managing, people, replies, teaching
 from .guard import LARGEST_BODY, Guard, TooLargeError, TooSlowError
@@ -26,6 +27,7 @@ from .served import Served
 
 WEB = Path(__file__).parent.parent / "web"
 CLIENT_LEFT = 499  # before its request was there; as others count it
+BEAT_S = 1.0  # the notifier speaks as often as it is wanted
 REOPEN_S = 5.0  # after which a bundle that somebody installed is taken up
 watching = APIRouter(tags=["watch"])
 
@@ -35,11 +37,15 @@ def create_app(served: Served, names: frozenset[str] = frozenset()) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        following = asyncio.create_task(_follow(served))
+        notifier = Notifier()
+        background = [asyncio.create_task(_follow(served)), asyncio.create_task(_live(notifier))]
+        notifier.tell(READY="1")
         try:
             yield
         finally:
-            following.cancel()
+            notifier.tell(STOPPING="1")
+            for task in background:
+                task.cancel()
             await asyncio.to_thread(served.close)
 
     app = FastAPI(
@@ -85,7 +91,13 @@ async def docs(request: Request) -> str:
 
 async def metrics(served: Shared, _: Customer) -> Response:
     """For Prometheus."""
-    return Response(served.metrics.text(served.workers.taken), media_type="text/plain; version=0.0.4")
+    return Response(served.metrics.text(served.workers.waiting), media_type="text/plain; version=0.0.4")
+
+
+async def _live(notifier: Notifier) -> None:
+    while True:
+        notifier.beat()
+        await asyncio.sleep(BEAT_S)
 
 
 async def _follow(served: Served) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .workers import BusyError
+from ..errors import BusyError
 
 BODY_S = 120.0  # to send a body
 LARGEST_BODY = 100_000_000  # bytes

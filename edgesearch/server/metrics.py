@@ -24,7 +24,7 @@ class Metrics:
         self._stages = Histogram(
             "edgesearch_stage_seconds", "Of a search, by stage", ["stage"], buckets=_SECONDS, registry=self._registry
         )
-        self._taken = Gauge("edgesearch_requests_taken", "Requests worked at or waiting", registry=self._registry)
+        self._waiting = Gauge("edgesearch_requests_waiting", "Requests that wait", registry=self._registry)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         """A request; path: of its route, not of what was asked."""
@@ -37,7 +37,7 @@ class Metrics:
         for stage, ms in answer.elapsed_ms.items():
             self._stages.labels(stage).observe(ms / 1000)
 
-    def text(self, taken: int) -> bytes:
-        """All of them; taken: requests worked at or waiting."""
-        self._taken.set(taken)
+    def text(self, waiting: int) -> bytes:
+        """All of them; waiting: requests."""
+        self._waiting.set(waiting)
         return generate_latest(self._registry)

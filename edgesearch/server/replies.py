@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from ..answer import Answer, Match
 from ..errors import (
     BundleError,
+    BusyError,
     CatalogError,
     CountError,
     DeviceError,
@@ -23,7 +24,6 @@ from ..errors import (
 )
 from .counts import MissingError
 from .door import RefusedError
-from .workers import BusyError
 
 _STATUS: Mapping[type[EdgeSearchError], int] = {
     MissingError: 404,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from ..answer import Answer
 from ..engine import Store
-from ..errors import DeviceError
+from ..errors import BusyError, DeviceError
 from ..stream import Stream
 from .access import FILE, Access
 from .counts import Counts
 from .door import Door, Visitor
 from .metrics import Metrics
-from .workers import BusyError, Workers
+from .workers import Workers
 
 ANSWER_S = 20.0  # that a request waits for its answer at most
 INSTALL_S = 600.0

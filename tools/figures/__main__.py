@@ -23,6 +23,7 @@ from . import (
     answers,
     cold,
     comparing,
+    desktop,
     explaining,
     indexes,
     personal,
@@ -222,6 +223,11 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=partial(_made_up, cold.measure, "products"))
+
+    added = figures.add_parser("desktop", help="how long a window waits while others search, and how soon they stop")
+    added.add_argument("--products", type=int, default=60, help="drawn (default: 60)")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=partial(_made_up, desktop.measure, "products"))
 
     added = figures.add_parser("answers", help="unknown products, probabilities, photos together, categories")
     added.add_argument(

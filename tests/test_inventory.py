@@ -1,0 +1,239 @@
+"""The example of an inventory window, on a screen that nobody sees."""
+
+import csv
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgesearch
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+pytest.importorskip(
+    "PySide6.QtWidgets", reason="PySide6-Essentials, or a library that it needs, is absent", exc_type=ImportError
+)
+
+from inventory import style
+from inventory.parts import PhotoPane
+from inventory.tally import Tally
+from inventory.teach import Taught, TeachDialog
+from inventory.window import Window
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QGuiApplication, QImage
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+PATIENCE_S = 60
+
+
+@pytest.fixture(scope="module")
+def application() -> Iterator[QApplication]:
+    found = QApplication.instance() or QApplication([])
+    assert isinstance(found, QApplication)
+    style.dress(found, style.LIGHT)
+    yield found
+
+
+@pytest.fixture
+def window(application: QApplication, shop_edge: Path, tmp_path: Path) -> Iterator[Window]:
+    edgesearch.install(shop_edge, tmp_path / "device")
+    shown = Window(tmp_path / "device")
+    shown.show()
+    settle(shown)
+    yield shown
+    shown.close()
+
+
+def until(true: Callable[[], object]) -> None:
+    """Let the window live until something is so."""
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end
+        QApplication.processEvents()
+        time.sleep(0.002)
+
+
+def settle(window: Window) -> None:
+    """Let it live until nothing is under way."""
+    until(lambda: not window.background.busy and not window._typing.isActive())
+
+
+def drop(pane: PhotoPane, *paths: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    action, button, key = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    pane.dropEvent(QDropEvent(QPointF(10, 10), action, data, button, key))
+
+
+def known(window: Window, shop: Path) -> tuple[Path, str]:
+    """A picture of the catalogue, and the name of its product."""
+    store = window.store
+    assert store is not None
+    for photo in sorted((shop / "pictures").glob("*.jpg")):
+        answer = store.search(photo, k=8)
+        if answer.decision == "match":
+            return photo, answer.matches[0].name
+    raise AssertionError("no picture is a match")
+
+
+def test_a_dropped_photo_is_found_and_shown(window: Window, shop: Path, tmp_path: Path) -> None:
+    photo, name = known(window, shop)
+    drop(window.pane, photo)
+    settle(window)
+    assert window.verdict.head.text() == f"This is {name}"
+    assert window.results.rows[0].title == name
+    assert all(row.image is not None and not row.image.isNull() for row in window.results.rows)
+    assert name in window.results.data(window.results.index(0), Qt.ItemDataRole.AccessibleTextRole)
+    seen = window.grab().toImage()
+    assert seen.save(str(tmp_path / "window.png"))
+    colours = {seen.pixel(x, y) for x in range(0, seen.width(), 7) for y in range(0, seen.height(), 7)}
+    assert len(colours) > 50  # something is painted
+    window.clear()
+    assert not window.results.rows
+    assert not window.verdict.isVisible()
+
+
+def test_the_window_asks_the_store_in_other_threads_alone(
+    window: Window, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[threading.Thread] = set()
+    for name in ("search", "picture", "enrol", "undo", "skus"):
+        real = getattr(edgesearch.Store, name)
+
+        def noted(*given: Any, real: Callable[..., Any] = real, **named: Any) -> Any:
+            threads.add(threading.current_thread())
+            return real(*given, **named)
+
+        monkeypatch.setattr(edgesearch.Store, name, noted)
+    photo = shop / "photos" / "P000001-1.jpg"
+    window.take([photo])
+    settle(window)
+    window.enrol(photo, Taught("NEW", {"name": "New"}))
+    settle(window)
+    window.undo()
+    settle(window)
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+def test_words_are_searched_while_they_are_typed(window: Window) -> None:
+    assert window.store is not None
+    product = next(iter(window.store.products().values()))
+    QTest.keyClicks(window.words, product.name)
+    settle(window)
+    assert product.name in [row.title for row in window.results.rows]
+    window.words.selectAll()
+    QTest.keyClicks(window.words, "qqxyzzy")
+    settle(window)
+    assert not window.results.rows
+    assert "qqxyzzy" in window.empty.text()
+    assert not window.banner.isVisible()
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.words.text()
+
+
+def test_an_older_question_is_not_heard_of_any_more(window: Window, shop: Path) -> None:
+    photos = sorted((shop / "pictures").glob("*.jpg"))
+    for photo in photos[:4]:
+        window.take([photo])
+    settle(window)
+    assert window.answer is not None
+    assert window.answer.photo == str(photos[3])
+
+
+def test_a_product_is_taught_found_and_taken_back(window: Window, shop: Path) -> None:
+    photo = shop / "photos" / "P000001-1.jpg"
+    window.take([photo])
+    settle(window)
+    assert window.actions_["teach"].isEnabled()
+    image = window.pane.image
+    assert image is not None
+    dialog = TeachDialog(window, image, window.answer, window.facets)
+    assert not dialog.save.isEnabled()
+    dialog.sku.setText("NEW-1")
+    dialog.name.setText("Something new")
+    dialog.fields["price"].setText("4.50")
+    dialog.save.click()
+    assert dialog.taught.details["price"] == "4.50"
+    window.enrol(photo, dialog.taught)
+    settle(window)
+    assert "is found from now on" in window.banner.text.text()
+    assert window.results.rows[0].title == "Something new"
+    assert window.statusline.text() == "9 products"
+    window.undo()
+    settle(window)
+    assert "Something new" not in [row.title for row in window.results.rows]
+
+
+def test_what_is_wrong_is_a_calm_sentence(window: Window, shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    window.take([tmp_path / "bad.jpg"])
+    settle(window)
+    assert "bad.jpg: no picture" in window.banner.text.text()
+    window.enrol(shop / "photos" / "P000001-1.jpg", Taught("X", {"name": "X", "price": "much"}))
+    settle(window)
+    assert "price is 'much'" in window.banner.text.text()
+    window.take([shop / "photos" / "P000001-1.jpg"])
+    settle(window)
+    assert not window.banner.isVisible()
+
+
+def test_photos_are_counted_undone_and_exported(window: Window, shop: Path, tmp_path: Path) -> None:
+    photo, name = known(window, shop)
+    grey = QImage(200, 200, QImage.Format.Format_RGB32)
+    grey.fill(Qt.GlobalColor.gray)
+    grey.save(str(tmp_path / "grey.png"))
+    QTest.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+    assert window.pages.currentIndex() == 1
+    drop(window.count_pane, photo, photo, tmp_path / "grey.png")
+    settle(window)
+    assert [number for _, number, _ in window.tally.counts] == [2]
+    (waiting,) = window.tally.waiting
+    assert window.counted.rows[0].waits
+    window.said(waiting, waiting.candidates[0])
+    assert not window.tally.waiting
+    window.undo()
+    assert len(window.tally.waiting) == 1
+    window.export_to(tmp_path / "stock.csv")
+    with open(tmp_path / "stock.csv", encoding="utf-8-sig", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["name"], row["counted"]) == (name, "2")
+    assert "1 photos still wait" in window.banner.text.text()
+    for _ in range(3):
+        window.undo()
+    assert not window.tally.seen
+    window.export_to(tmp_path / "no" / "stock.csv")
+    assert "cannot be written" in window.banner.text.text()
+
+
+def test_a_pasted_picture_is_found(window: Window, shop: Path) -> None:
+    photo, name = known(window, shop)
+    QGuiApplication.clipboard().setImage(QImage(str(photo)))
+    window.paste()
+    settle(window)
+    assert window.results.rows[0].title == name
+
+
+def test_a_file_is_searched_and_not_taught(application: QApplication, tiny_edge: Path, shop: Path) -> None:
+    window = Window(tiny_edge)
+    settle(window)
+    window.take([shop / "photos" / "P000001-1.jpg"])
+    settle(window)
+    assert not window.actions_["teach"].isEnabled()
+    assert "cannot be taught" in window.statusline.text()
+    window.close()
+
+
+def test_a_store_that_is_not_there_is_said(application: QApplication, tmp_path: Path) -> None:
+    window = Window(tmp_path / "none.edge")
+    settle(window)
+    assert "none.edge: cannot be read" in window.banner.text.text()
+    window.close()
+
+
+def test_a_tally_without_anything_has_nothing_to_undo() -> None:
+    assert Tally().undo() is None

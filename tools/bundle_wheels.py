@@ -1,0 +1,222 @@
+"""Collect every wheel that a device without a network needs, and say what each weighs installed.
+
+    tools/bundle-wheels --machine aarch64 --slim -o wheels
+    pip install --no-index --find-links wheels edgesearch          # on the device
+
+`--slim` leaves out what is installed and never loaded to answer a photo: the C library that onnxruntime's wheel holds
+beside its Python module (which does not link it), its converters, and what only these import; numpy's tests, headers
+and compilers; Pillow's AVIF, which is not read here. Such a wheel gets the version X+slim, so that nobody takes it for
+its maker's.
+"""
+
+import argparse
+import base64
+import email
+import fnmatch
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+GLIBC = (28, 27, 26, 24, 17)  # manylinux_2_28 and what runs there too
+UNUSED = {
+    "onnxruntime": (
+        "onnxruntime/capi/libonnxruntime.so*",
+        "onnxruntime/transformers/*",
+        "onnxruntime/quantization/*",
+        "onnxruntime/tools/*",
+        "onnxruntime/datasets/*",
+        "onnxruntime/backend/*",
+    ),
+    "numpy": (
+        "numpy/*tests/*",
+        "numpy/f2py/*",
+        "numpy/distutils/*",
+        "numpy/_core/include/*",
+        "numpy/_core/lib/*",
+        "numpy/random/lib/*",
+        "numpy/random/_examples/*",
+        "numpy/_core/_simd.*",
+        "numpy/*.pyi",
+    ),
+    "pillow": ("PIL/_avif.*", "PIL/AvifImagePlugin.py", "pillow.libs/libavif-*", "PIL/*.pyi"),
+}
+UNNEEDED = {"onnxruntime": ("flatbuffers", "packaging", "protobuf")}  # by what `UNUSED` leaves out
+
+
+def main() -> None:
+    """Run it."""
+    options = _options()
+    own = _own_wheel(options.machine)
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        _download(folder, own, options.machine, options.python, options.extra)
+        if options.slim:
+            for wheel in sorted(folder.glob("*.whl")):
+                _slim(wheel)
+        _keep_needed(folder, options.extra)
+        shutil.rmtree(options.output, ignore_errors=True)
+        shutil.copytree(folder, options.output)
+    _print_sizes(options.output)
+    if options.check:
+        _check(options.output, options.extra, *options.check)
+
+
+def _options() -> argparse.Namespace:
+    assert __doc__
+    parser = argparse.ArgumentParser(
+        prog="bundle-wheels", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--machine", choices=("x86_64", "aarch64"), default=platform.machine())
+    parser.add_argument("--python", default="3.11", help="of the device (default: 3.11)")
+    parser.add_argument("--extra", action="append", default=[], metavar="NAME", help="camera, barcode, server")
+    parser.add_argument("--slim", action="store_true", help="leave out what is never loaded")
+    parser.add_argument("-o", "--output", type=Path, help="folder to write anew (default: dist/wheels-MACHINE)")
+    parser.add_argument(
+        "--check", nargs=2, metavar=("STORE", "PHOTO"), help="install it here, without an index, and search this photo"
+    )
+    options = parser.parse_args()
+    options.output = options.output or ROOT / "dist" / f"wheels-{options.machine}"
+    if options.output.exists() and any(path.suffix != ".whl" for path in options.output.iterdir()):
+        parser.error(f"{options.output}: holds more than wheels; name a folder that may be written anew")
+    return options
+
+
+def _own_wheel(machine: str) -> Path:
+    """The project's own, which `tools/wheels` compiles where it is missing, or older than what it is made of."""
+    pattern = f"edgesearch-*manylinux*_{machine}.whl"
+    sources = [ROOT / "pyproject.toml", *ROOT.glob("edgesearch/**/*"), *ROOT.glob("artifacts/**/*")]
+    newest_s = max(path.stat().st_mtime for path in sources if path.suffix not in (".so", ".pyc", ""))
+    if not any(path.stat().st_mtime > newest_s for path in (ROOT / "dist").glob(pattern)):
+        subprocess.run([ROOT / "tools" / "wheels"], check=True, stdout=sys.stderr)  # noqa: S603  # ours
+    return max((ROOT / "dist").glob(pattern), key=lambda path: path.stat().st_mtime)
+
+
+def _download(folder: Path, own: Path, machine: str, python: str, extras: Sequence[str]) -> None:
+    tag = f"cp{python.replace('.', '')}"
+    platforms = [f"manylinux_2_{minor}_{machine}" for minor in GLIBC] + [f"manylinux2014_{machine}"]
+    wanted = [f"--platform={one}" for one in platforms] + [f"--abi={one}" for one in (tag, "abi3", "none")]
+    fixed = ["--quiet", "--only-binary=:all:", "--implementation=cp", f"--python-version={python}"]
+    name = f"{own}[{','.join(extras)}]" if extras else str(own)
+    command = [sys.executable, "-m", "pip", "download", *fixed, *wanted, f"--dest={folder}", name]
+    done = subprocess.run(command, check=False, stdout=sys.stderr)  # noqa: S603  # ours
+    if done.returncode:
+        sys.exit(f"bundle-wheels: not all wheels for {machine}, Python {python} were found; see above.")
+
+
+def _slim(wheel: Path) -> None:
+    """Write a wheel anew without what is unused, under a version of its own."""
+    name, version = wheel.name.split("-")[:2]
+    if name not in UNUSED:
+        return
+    before, after = f"{name}-{version}.dist-info", f"{name}-{version}+slim.dist-info"
+    slim = wheel.with_name(wheel.name.replace(f"-{version}-", f"-{version}+slim-", 1))
+    record = []
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(slim, "w", zipfile.ZIP_DEFLATED) as new:
+        for member in old.infolist():
+            path = member.filename.replace(before, after, 1)
+            if member.is_dir() or path == f"{after}/RECORD" or _is_unused(name, path):
+                continue
+            content = old.read(member)
+            if path == f"{after}/METADATA":
+                content = _described(name, version, content)
+            member.filename = path
+            new.writestr(member, content, zipfile.ZIP_DEFLATED)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+            record.append(f"{path},sha256={digest},{len(content)}\n")
+        new.writestr(f"{after}/RECORD", "".join([*record, f"{after}/RECORD,,\n"]))
+    wheel.unlink()
+
+
+def _is_unused(name: str, path: str) -> bool:
+    return any(fnmatch.fnmatchcase(path, pattern) for pattern in UNUSED[name])
+
+
+def _described(name: str, version: str, metadata: bytes) -> bytes:
+    """The metadata with the new version, and without what is not needed any more."""
+    head, blank, text = metadata.decode().partition("\n\n")
+    unneeded = UNNEEDED.get(name, ())
+    lines = [line for line in head.split("\n") if _asked(line) not in unneeded]
+    said = [f"Version: {version}+slim" if line == f"Version: {version}" else line for line in lines]
+    return ("\n".join(said) + blank + text).encode()
+
+
+def _keep_needed(folder: Path, extras: Sequence[str]) -> None:
+    """Take away what nobody asks for by now."""
+    wheels = {_plain(wheel.name.split("-")[0]): wheel for wheel in folder.glob("*.whl")}
+    needed, waiting = set[str](), ["edgesearch"]
+    while waiting:
+        name = waiting.pop()
+        if name in wheels and name not in needed:
+            needed.add(name)
+            waiting += _asked_by(wheels[name], extras if name == "edgesearch" else ())
+    for name in wheels.keys() - needed:
+        wheels[name].unlink()
+
+
+def _asked_by(wheel: Path, extras: Sequence[str]) -> Iterable[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        path = next(name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
+        asked = email.message_from_bytes(archive.read(path)).get_all("Requires-Dist") or []
+    for line in asked:
+        of = re.search(r"extra *== *['\"]([^'\"]+)", line)
+        if not of or of[1] in extras:
+            yield _asked(f"Requires-Dist: {line}")
+
+
+def _asked(line: str) -> str:
+    """The package that a line of metadata asks for, "" for any other line."""
+    name, _, value = line.partition(": ")
+    return _plain(re.split(r"[ ;<>=!~(\[]", value)[0]) if name == "Requires-Dist" else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _print_sizes(folder: Path) -> None:
+    """What each package weighs installed, without the bytecode that pip makes of it."""
+    sizes = {}
+    for wheel in folder.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            sizes[" ".join(wheel.name.split("-")[:2])] = sum(member.file_size for member in archive.infolist())
+    for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
+        print(f"{size / 1e6:8.1f} MB  {name}")
+    packed = sum(wheel.stat().st_size for wheel in folder.glob("*.whl"))
+    print(f"{sum(sizes.values()) / 1e6:8.1f} MB  installed; {packed / 1e6:.1f} MB in {folder}")
+
+
+def _check(folder: Path, extras: Sequence[str], store: str, photo: str) -> None:
+    """Install it here as a device would, and search."""
+    with tempfile.TemporaryDirectory() as work:
+        venv.create(work, with_pip=True)
+        python = str(Path(work, "bin", "python"))
+        before = _size(Path(work, "lib"))
+        name = f"edgesearch[{','.join(extras)}]" if extras else "edgesearch"
+        alone = {**os.environ, "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PYTHONPATH": ""}
+        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", "--no-index", "--find-links", str(folder), name], check=True, env=alone)  # noqa: S603
+        subprocess.run([*pip, "check"], check=True, env=alone, stdout=sys.stderr)  # noqa: S603
+        installed = _size(Path(work, "lib")) - before
+        print(
+            f"{installed / 1e6:8.1f} MB  installed here, with bytecode; pip itself: {before / 1e6:.1f} MB", flush=True
+        )
+        searched = [python, "-I", "-m", "edgesearch", "search", store, photo, "-k", "1"]
+        subprocess.run(searched, check=True, cwd=work, env=alone)  # noqa: S603
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+if __name__ == "__main__":
+    main()
