@@ -23,6 +23,7 @@ KEYS = [
 ]
 TEXTS = ["mug", "under 3", "不超过30元的牛奶", "a and (", '"', "😀 <b>", "x" * 400, "price<", ""]
 SIZES = [(390, 844), (1080, 1920), (1280, 800), (320, 568), (844, 390)]
+NOWHERE = "about:blank"
 PRESSABLE = """() => {
   const covered = document.querySelector("dialog[open]") ?? (cover.hidden ? document : cover);
   const found = [...covered.querySelectorAll("button, a[href], input, select, summary, label")].filter((one) => {
@@ -48,6 +49,7 @@ def survives(page: Page, photo: Path, actions: int, seed: int) -> list[str]:
     Args:    page: as it is when somebody comes; photo: that may be chosen from the gallery.
     """
     chance, wrong = random.Random(seed), []  # noqa: S311  # not for secrets
+    home = page.url
     page.on("pageerror", lambda error: wrong.append(f"an error of the page: {error}"))
     page.on("dialog", lambda dialog: dialog.dismiss())
     acts: list[tuple[int, Callable[[], object]]] = [
@@ -67,6 +69,9 @@ def survives(page: Page, photo: Path, actions: int, seed: int) -> list[str]:
         try:
             act()
             page.wait_for_timeout(chance.choice([0, 20, 120]))
+            if page.url == NOWHERE:  # before the page there was nothing to go back to, which a kiosk has not
+                page.goto(home)
+                page.wait_for_timeout(1500)
             if page.evaluate(BROKEN):
                 page.wait_for_timeout(1500)  # a reload takes a moment
                 if page.evaluate(BROKEN):
