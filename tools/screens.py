@@ -1,6 +1,7 @@
 """Make pictures of every screen of the page, for people to look at.
 
 tools/screens [--out build/screens] [--only match] [--all]
+tools/screens --readme docs/page.jpg
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 from browsing import LANDSCAPE, PORTRAIT, browser, film, serving
 from pictures import write_catalogue
 from PIL import Image, ImageDraw, ImageFont
-from playwright.sync_api import Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 from scenes import SCENES, visit
 from tqdm import tqdm
 
@@ -41,6 +42,8 @@ FORMATS = {
     "small": Format(320, 568, touch=True),
     "wide": Format(740, 360, touch=True),
 }
+README = [("desktop", "match", "bright"), ("phone", "attract", "dark"), ("phone", "counted", "bright")]
+README_HEIGHT, GAP = 800, 24  # px
 DRESSES = [("en", "dark"), ("zh", "bright"), ("en", "bright"), ("zh", "dark")]
 
 
@@ -53,6 +56,7 @@ def main() -> int:
     parser.add_argument("--format", action="append", choices=list(FORMATS), help="this format")
     parser.add_argument("--all", action="store_true", help="each in both languages and themes, not in turn")
     parser.add_argument("--icons", action="store_true", help="draw the icons of the page again, and nothing else")
+    parser.add_argument("--readme", type=Path, metavar="JPEG", help="one picture of a few screens, and nothing else")
     options = parser.parse_args()
     try:
         with sync_playwright() as playwright:
@@ -87,6 +91,9 @@ def screens(playwright: Playwright, options: argparse.Namespace) -> None:
         edgesearch.install(folder / "shop.edge", folder / "device")
         photo = shop / "photos" / "P000001-1.jpg"
         with serving(folder / "device") as address:
+            if options.readme:
+                _readme(playwright, options.readme, address, photo, folder)
+                return
             for format_ in options.format or FORMATS:
                 _format(playwright, options, format_, address, photo, folder)
 
@@ -94,27 +101,57 @@ def screens(playwright: Playwright, options: argparse.Namespace) -> None:
 def _format(
     playwright: Playwright, options: argparse.Namespace, name: str, address: str, photo: Path, folder: Path
 ) -> None:
-    screen = FORMATS[name]
-    size = PORTRAIT if screen.height > screen.width and screen.touch else LANDSCAPE
-    filmed = film([photo], folder / f"{name}.mjpeg", size)
     made = []
-    with browser(playwright, filmed) as opened:
+    with browser(playwright, _filmed(FORMATS[name], photo, folder)) as opened:
         for scene, (lang, theme) in tqdm(list(_wanted(options)), desc=name, disable=None):
-            visitor = visit(
-                opened, address, photo, query=f"lang={lang}&theme={theme}", has_touch=screen.touch,
-                viewport={"width": screen.width, "height": screen.height}, device_scale_factor=screen.scale,
-            )  # fmt: skip
             path = options.out / f"{name}-{scene}-{lang}-{theme}.png"
             try:
-                SCENES[scene](visitor)
-                visitor.settled()
-                visitor.page.screenshot(path=path)
+                _shoot(opened, FORMATS[name], scene, (lang, theme), address, photo, path)
                 made.append(path)
             except Exception as error:
                 print(f"{name} {scene}: {error}", file=sys.stderr)
-            visitor.page.context.close()
     _sheet(made, options.out / f"sheet-{name}.png")
     print(f"{options.out}: {len(made)} screens of {name}, and sheet-{name}.png")
+
+
+def _filmed(screen: Format, photo: Path, folder: Path) -> Path:
+    """What the camera of such a device sees."""
+    size = PORTRAIT if screen.height > screen.width and screen.touch else LANDSCAPE
+    return film([photo], folder / f"{screen.width}.mjpeg", size)
+
+
+def _shoot(
+    opened: Browser, screen: Format, scene: str, dress: tuple[str, str], address: str, photo: Path, path: Path
+) -> None:
+    lang, theme = dress
+    visitor = visit(
+        opened, address, photo, query=f"lang={lang}&theme={theme}", has_touch=screen.touch,
+        viewport={"width": screen.width, "height": screen.height}, device_scale_factor=screen.scale,
+    )  # fmt: skip
+    try:
+        SCENES[scene](visitor)
+        visitor.settled()
+        visitor.page.screenshot(path=path)
+    finally:
+        visitor.page.context.close()
+
+
+def _readme(playwright: Playwright, out: Path, address: str, photo: Path, folder: Path) -> None:
+    """A few screens side by side, as high as each other."""
+    pictures = []
+    for name, scene, theme in README:
+        path = folder / f"{name}-{scene}.png"
+        with browser(playwright, _filmed(FORMATS[name], photo, folder)) as opened:
+            _shoot(opened, FORMATS[name], scene, ("en", theme), address, photo, path)
+        picture = Image.open(path).convert("RGB")
+        pictures.append(picture.resize((round(picture.width * README_HEIGHT / picture.height), README_HEIGHT)))
+    together = Image.new("RGB", (sum(one.width + GAP for one in pictures) - GAP, README_HEIGHT), (255, 255, 255))
+    left = 0
+    for picture in pictures:
+        together.paste(picture, (left, 0))
+        left += picture.width + GAP
+    together.save(out, quality=82, optimize=True)
+    print(out)
 
 
 def _wanted(options: argparse.Namespace) -> Iterator[tuple[str, tuple[str, str]]]:
