@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, Playwright
 from scenes import FAIL_CAMERA, SCENES, Visit, visit
 
 import edgesearch
+from edgesearch.counting import Count
 
 from .browser import PHONE, needs_chromium
 from .browser import address as address
@@ -222,6 +223,28 @@ def test_scanner_that_types_shows_the_product(customer: Visit, shop: Path) -> No
     customer.page.evaluate(f"{json.dumps([*code, 'Enter'])}.forEach({typed})")
     customer.sees(".details")
     assert sku in customer.page.inner_text(".details")
+
+
+@needs_chromium
+def test_pieces_are_counted_by_the_server(shows_known: Browser, device: Path, known: Path) -> None:
+    with serving(device) as address:
+        worker = visit(shows_known, address, known, **PHONE)
+        worker.open("count")
+        worker.page.fill("form.begin input", "Gang 7")
+        worker.press("form.begin [type=submit]")
+        worker.until("document.querySelector('#video').videoWidth > 0")
+        worker.press(".stepper .round >> nth=1")
+        worker.press(".count-press")
+        worker.sees(".counted, .count-choices")
+        if worker.page.locator(".count-choices").count():  # not sure of it: say so
+            worker.press(".count-choices .act")
+        worker.sees(".counted")
+        assert worker.page.inner_text(".counted-n") == "2"
+        worker.press(".count-controls .row .button >> nth=0")
+        worker.until("!document.querySelector('.counted')")
+        worker.page.context.close()
+    with edgesearch.open(device) as store, Count(store, device / "counts" / "Gang 7.csv") as count:
+        assert not count.counts and count.waiting[0].times == 2
 
 
 @needs_chromium
