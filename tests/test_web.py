@@ -226,6 +226,18 @@ def test_scanner_that_types_shows_the_product(customer: Visit, shop: Path) -> No
 
 
 @needs_chromium
+@pytest.mark.parametrize(("share", "words_of"), [(0.6, "answer.ambiguous"), (0.4, "answer.unknown")])
+def test_what_is_rather_here_than_not_is_asked_for(customer: Visit, share: float, words_of: str) -> None:
+    customer.decided("unknown", known=share, flaw="")
+    customer.open()
+    customer.sees(".shutter")
+    customer.until("document.querySelector('#video').videoWidth > 0")
+    customer.press(".shutter")
+    customer.sees(".verdict")
+    assert customer.page.inner_text(".verdict h1") == words("en")[words_of]
+
+
+@needs_chromium
 def test_pieces_are_counted_by_the_server(shows_known: Browser, device: Path, known: Path) -> None:
     with serving(device) as address:
         worker = visit(shows_known, address, known, **PHONE)

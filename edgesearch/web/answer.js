@@ -8,6 +8,7 @@ import { alike, large, small } from "./product.js";
 import { Watcher } from "./watch.js";
 
 const [VERY, QUITE, POSSIBLE] = [0.9, 0.65, 0.25];
+const LIKELY = 0.5; // it is here rather than not: whoever shows it can say which one it is
 const PRINT = 12; // places that agree: enough to speak of them
 
 const coded = (answer) => answer.barcodes?.find((label) => label.skus.length === 1 && label.skus[0] === answer.matches[0]?.sku);
@@ -91,8 +92,9 @@ const CONTENT = {
 export function answer(app) {
   const found = app.answered;
   if (!found) return null;
-  const { decision, matches } = found.answer;
-  const kind = matches.length ? decision : "unknown";
+  const { decision, matches, known, flaw } = found.answer;
+  const likely = decision === "unknown" && known >= LIKELY && !flaw;
+  const kind = likely ? "ambiguous" : matches.length ? decision : "unknown";
   const element = h("section", { class: "answer" },
     h("div", { class: "answer-body" }, CONTENT[kind](app, found)),
     h("div", { class: "answer-foot" }, button("primary wide", "next", t("answer.again"), () => app.go("find", {}, true))));
