@@ -11,8 +11,8 @@ import edgesearch
 
 PACKAGE = Path(edgesearch.__file__).parent
 RANK = {
-    "amounts": 0, "commands/options": 0, "decision": 0, "errors": 0, "files": 0, "forks": 0, "looks": 0, "markup": 0,
-    "metrics": 0, "notify": 0, "pq": 0, "spelling": 0, "terms": 0, "version": 0, "views": 0,
+    "amounts": 0, "blas": 0, "commands/options": 0, "decision": 0, "errors": 0, "files": 0, "forks": 0, "looks": 0,
+    "markup": 0, "metrics": 0, "notify": 0, "pq": 0, "spelling": 0, "terms": 0, "version": 0, "views": 0,
     "arrays": 1, "charts": 1, "commands/output": 1, "database": 1, "drawing": 1, "geometry": 1, "hooks": 1,
     "image": 1, "kernel": 1, "manifest": 1, "onnxfile": 1, "photos": 1, "pieces": 1, "readonly": 1,
     "server/access": 1, "server/documentation": 1, "server/guard": 1, "session": 1, "settings": 1, "sift": 1,

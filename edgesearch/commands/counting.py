@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from .. import engine, photos, sorting
+from .. import blas, engine, photos, sorting
 from ..counting import Count, Progress
 from ..session import Seen
 from .options import BARCODES, FAST, STORE, Adder, named
@@ -71,6 +71,7 @@ def _count(options: argparse.Namespace) -> None:
             line = json.dumps(progress.seen.to_dict(), ensure_ascii=False) if options.json else _line(progress)
             print(line, flush=True)
 
+    blas.on_one_thread()
     with engine.open(options.store) as store:
         count = Count(store, options.output, options.fast, options.barcodes, options.all)
         with count:
@@ -110,6 +111,7 @@ def _sort(options: argparse.Namespace) -> None:
     left: list[str] = []
     if options.output:
         sorting.check_output(options.photos, options.output)
+    blas.on_one_thread()
     found, others = photos.find(options.photos)
     with engine.open(options.store) as store:
         for one in sorting.plan(store, found, options.by, options.fast, options.barcodes):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from .. import engine
+from .. import blas, engine
 from ..answer import Answer
 from ..camera import V4L2, Feed, Program
 from ..counting import Count
@@ -71,6 +71,7 @@ def _scan(options: argparse.Namespace) -> int:
         options.refuse("give --camera, --program, --watch, --paths or --wedge")
     if options.paths and options.wedge == STDIN:
         options.refuse("--paths and --wedge both read stdin; name the wedge's device")
+    blas.on_one_thread()
     inbox, notes, notifier = Inbox(), Notes(say), Notifier()
     source = _source(options, inbox)
     wedge = Wedge(STDIN_FD if options.wedge == STDIN else options.wedge, inbox) if options.wedge else None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
-from .. import engine
+from .. import blas, engine
 from ..errors import DeviceError
 from .app import create_app
 from .served import Served
@@ -35,6 +35,7 @@ def serve(
              files of it and of its key; tell: is told the address.
     Raises:  EdgeSearchError: the store cannot be opened; DeviceError: the address cannot be used.
     """
+    blas.on_one_thread()
     own, key = certificate or (None, None)
     with _listening(host, port) as listening, engine.open(store) as opened:
         served = Served(opened, store, _is_local(host), access)
