@@ -72,7 +72,8 @@ def create_app(served: Served, names: frozenset[str] = frozenset()) -> FastAPI:
 async def health(served: Shared) -> dict[str, Any]:
     """Whether it answers, and what it runs."""
     manifest = served.store.bundle.manifest
-    running = {"name": manifest.name, "sequence": manifest.sequence, "products": len(served.store.skus())}
+    products = len(await served.readers.run(served.store.skus))
+    running = {"name": manifest.name, "sequence": manifest.sequence, "products": products}
     return {
         "status": "ok",
         "version": __version__,
@@ -105,7 +106,8 @@ async def _follow(served: Served) -> None:
     while True:
         await asyncio.sleep(REOPEN_S)
         for work in (served.store.reopen, served.counts.rest):
-            with contextlib.suppress(EdgeSearchError):  # it goes on with what it has; who installs is told the error
+            # It goes on with what it has; who installs is told the error.
+            with contextlib.suppress(EdgeSearchError, OSError):
                 await served.installer.run(work)
 
 

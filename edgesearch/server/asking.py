@@ -97,31 +97,31 @@ async def explain(
 async def compare(request: Request, served: Shared, _: Customer, sku: str) -> Answered:
     """Whether a photo shows that product as it is, or damaged, or another; `limits` says what cannot be seen."""
     (photo,) = await reading.photos(request, 1)
-    await served.workers.run(_references, served, sku)
+    await served.readers.run(_references, served, sku)
     return (await served.workers.run(served.store.compare, photo, sku)).to_dict()
 
 
 @router.get("/facets")
 async def facets(served: Shared, _: Customer) -> Answered:
     """By what the products may be told apart."""
-    return await served.workers.run(served.store.facets)
+    return await served.readers.run(served.store.facets)
 
 
 @router.get("/products/{sku:path}")
 async def product(served: Shared, _: Customer, sku: str) -> Answered:
     """All details of a product, and its pictures."""
-    pictures = [matched(match) for match in await served.workers.run(_references, served, sku)]
+    pictures = [matched(match) for match in await served.readers.run(_references, served, sku)]
     return {"product": pictures[0], "pictures": [one["picture"] for one in pictures]}
 
 
 @router.get("/pictures/{sku:path}", response_class=Response)
 async def picture(served: Shared, _: Customer, sku: str, row: int | None = None, base: str | None = None) -> Response:
     """A reference picture of a product, as a JPEG: that of a row of a bundle, as a match names it, or the first."""
-    known = await served.workers.run(_references, served, sku)
+    known = await served.readers.run(_references, served, sku)
     found = [match for match in known if row is None or (match.row == row and match.base in (base, None))]
     if not found:
         raise MissingError(f"{sku}: has no picture {row} any more; search again.")
-    return _jpeg(await served.workers.run(served.store.picture, found[0]), 0 if row is None else KEPT_S)
+    return _jpeg(await served.readers.run(served.store.picture, found[0]), 0 if row is None else KEPT_S)
 
 
 @router.get("/similar/{sku:path}")
@@ -136,7 +136,7 @@ async def similar(
     in_stock: bool = False,
 ) -> Answered:
     """Alternatives to a product, nearest first, by what its pictures look like."""
-    await served.workers.run(_references, served, sku)
+    await served.readers.run(_references, served, sku)
     found = await served.workers.run(
         served.store.similar,
         sku,

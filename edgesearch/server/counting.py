@@ -39,7 +39,7 @@ class Said(BaseModel):
 @router.get("")
 async def names(served: Shared, _: Staff) -> dict[str, Any]:
     """The names of all counts."""
-    return {"names": await served.workers.run(served.counts.names)}
+    return {"names": await served.readers.run(served.counts.names)}
 
 
 @router.post("", status_code=201)

@@ -63,8 +63,7 @@ async def taught(served: Shared, manager: Manager) -> StreamingResponse:
 @router.delete("/profile", status_code=204)
 async def erase_profile(served: Shared, manager: Manager) -> None:
     """Forget all that was liked on this device."""
-    await served.installer.run(served.store.profile.erase)
-    served.record("erase", manager, of="profile")
+    await served.installer.run(_erased, served, manager)
 
 
 async def _receive(body: AsyncIterator[bytes], file: BinaryIO) -> None:
@@ -85,6 +84,11 @@ def _rolled_back(served: Served, manager: Visitor) -> Manifest:
     manifest = device.rollback(served.device, who=manager.name or None)
     served.store.reopen()
     return manifest
+
+
+def _erased(served: Served, manager: Visitor) -> None:
+    served.store.profile.erase()
+    served.record("erase", manager, of="profile")
 
 
 def _runs(manifest: Manifest) -> dict[str, Any]:

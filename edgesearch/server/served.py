@@ -22,7 +22,8 @@ MOST_STREAMS = 64
 class Served:
     """An open store, and those who ask it.
 
-    Attributes: workers: who search and teach; installer: who installs, one at a time.
+    Attributes: workers: who search and teach; readers: who look up what is shown beside, while those are busy;
+                installer: who installs, one at a time.
     """
 
     def __init__(self, store: Store, path: Path, is_local: bool = True, access: Path | None = None):
@@ -40,6 +41,7 @@ class Served:
             )
         self.metrics = Metrics()
         self.workers = Workers(max(2, os.cpu_count() or 1), ANSWER_S)
+        self.readers = Workers(2, ANSWER_S, waiting_per_thread=64)  # a page shows dozens of pictures at once
         self.installer = Workers(1, INSTALL_S)
         self.counts = Counts(store, path)
         self._streams: OrderedDict[str, Stream] = OrderedDict()
@@ -84,5 +86,6 @@ class Served:
     def close(self) -> None:
         """Wait for the requests under way, and write the lists of counts; the store stays open."""
         self.workers.close()
+        self.readers.close()
         self.installer.close()
         self.counts.rest(idle_s=0)

@@ -8,7 +8,6 @@ from typing import ParamSpec, TypeVar
 from .. import asynchronous
 from ..errors import BusyError
 
-WAITING_PER_THREAD = 8
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -16,9 +15,9 @@ T = TypeVar("T")
 class Workers:
     """A device that has too much to do says so, it does not freeze."""
 
-    def __init__(self, threads: int, timeout_s: float):
+    def __init__(self, threads: int, timeout_s: float, waiting_per_thread: int = 8):
         """timeout_s: that a request waits for its answer at most; what it asked is stopped then."""
-        self._workers = asynchronous.Workers(threads, threads * WAITING_PER_THREAD)
+        self._workers = asynchronous.Workers(threads, threads * waiting_per_thread)
         self._timeout_s = timeout_s
 
     @property
