@@ -70,8 +70,12 @@ def _answers(options: argparse.Namespace) -> None:
     _require_photos(options.data, "--data")
     with tempfile.TemporaryDirectory() as name:
         asked = (options.data, options.references, Path(name), SEED)
-        found = answers.learn(*asked) if options.learn else answers.measure(*asked, options.most)
-    _show(found | {"references": options.references}, options.json)
+        if options.kinds:
+            found = answers.kinds(options.data, Path(name), SEED)
+        else:
+            found = answers.learn(*asked) if options.learn else answers.measure(*asked, options.most)
+            found |= {"references": options.references}
+    _show(found, options.json)
 
 
 def _index(options: argparse.Namespace) -> None:
@@ -234,6 +238,7 @@ def _parser() -> argparse.ArgumentParser:
         "--references", type=int, default=5, help="photos a product; 0: its catalogue picture (default: 5)"
     )
     added.add_argument("--learn", action="store_true", help="what decisions start from, learned from photos not tested")
+    added.add_argument("--kinds", action="store_true", help="the kind of clothing, by vote, instead")
     added.add_argument("--most", type=int, help="photos asked of a product (default: all)")
     added.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of real photos")
     added.add_argument("--json", action="store_true")

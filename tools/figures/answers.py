@@ -22,6 +22,7 @@ from edgesearch.evaluate import evaluate
 from .protocols import grocery_products, split
 
 TOGETHER = 3  # photos
+CLOTHES = 500  # in the catalogue, and asked
 STATED = 0.05  # false accepts
 LEARNED_PER_PRODUCT, ROUNDS = 30, 30  # photos; of fitting
 Figures = dict[str, float]
@@ -42,6 +43,29 @@ def measure(data: Path, references: int, folder: Path, seed: int, most: int | No
     unseen = [(path, one.sku) for one in products if one.number % 2 == 0 for path in test[one.number][:most]]
     with edgesearch.open(_built(data, folder / "all", references, seed)) as store:
         return figures | _categories(store, unseen)
+
+
+def kinds(data: Path, folder: Path, seed: int) -> Figures:
+    """The kind of clothing, by the vote of products that are none of the photo's: of other senders, a picture each."""
+    with open(data / "clothing" / "images.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if (data / "clothing" / "images" / f"{row['image']}.jpg").exists()]
+    own = [row for row in rows if int(row["sender_id"]) % 2 == 0]
+    others = [row for row in rows if int(row["sender_id"]) % 2]
+    folder.mkdir(exist_ok=True)
+    with open(folder / "catalogue.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("sku", "name", "images", "category"))
+        for row in own[:: max(1, len(own) // CLOTHES)]:
+            path = data / "clothing" / "images" / f"{row['image']}.jpg"
+            writer.writerow((row["image"], row["label"], path.resolve(), row["label"]))
+    edgesearch.build(folder / "catalogue.csv", folder / "store.edge", seed=seed)
+    right = []
+    with edgesearch.open(folder / "store.edge") as store:
+        for row in tqdm(others[:: max(1, len(others) // CLOTHES)], desc="kinds", disable=None):
+            answer = store.search(data / "clothing" / "images" / f"{row['image']}.jpg")
+            guess = answer.guesses.get("category")
+            right.append((guess.value if guess else answer.matches[0].product.category) == row["label"])
+    return {"kinds": len({row["label"] for row in own}), "photos": len(right), "top-1": float(np.mean(right))}
 
 
 def learn(data: Path, references: int, folder: Path, seed: int) -> Figures:
