@@ -145,7 +145,8 @@ def _monkey(options: argparse.Namespace) -> None:
     from . import page
 
     with tempfile.TemporaryDirectory() as name:
-        _show(page.monkey(options.actions, Path(name), options.seed) | {"actions": options.actions}, options.json)
+        found = page.monkey(options.actions, Path(name), options.seed)
+    _show(found | {"actions": options.actions}, options.json, options.seed)
 
 
 def _show(found: dict[str, float], as_json: bool, seed: int = SEED) -> None:
