@@ -140,12 +140,7 @@ class Count:
         Returns: what became of it, and whether that is new: the same content is counted once.
         Raises:  CountError: it cannot be kept.
         """
-        known = self._session.seen.get(identity(content))
-        if known:
-            return known, False
-        seen = self._look(Seen(identity(content), name, (), "aside", times=times), content)
-        self._session.add(seen)
-        return seen, True
+        return self._took(content, name, (), times)
 
     def say(self, sku: str, times: int = 1) -> Seen:
         """Count so many of a product without a photo; raises CountError: no product has that SKU."""
@@ -208,11 +203,16 @@ class Count:
         except ImageError as error:
             self._unread[photo.name] = Seen("", photo.name, (), "bad", why=photo.why(error))
             return self._unread[photo.name], True
-        if known := self._session.seen.get(identity(content)):
-            if known.photo != photo.name:
-                self._again.append((photo.name, known.photo))
-            return known, False
-        seen = self._look(Seen(identity(content), photo.name, tuple(file), "aside"), content)
+        seen, new = self._took(content, photo.name, tuple(file))
+        if not new and seen.photo != photo.name:
+            self._again.append((photo.name, seen.photo))
+        return seen, new
+
+    def _took(self, content: bytes, name: str, file: tuple[int, ...], times: int = 1) -> tuple[Seen, bool]:
+        known = identity(content)
+        if known in self._session.seen:
+            return self._session.seen[known], False
+        seen = self._look(Seen(known, name, file, "aside", times=times), content)
         self._session.add(seen)
         return seen, True
 
@@ -220,8 +220,7 @@ class Count:
         try:
             answer = self._search(content)
         except ImageError as error:
-            _, _, why = str(error).partition(": ")  # in front of it stands what bytes are called
-            return replace(seen, status="bad", why=why)
+            return replace(seen, status="bad", why=photos.nameless(error))
         return _judged(seen, answer)
 
     def _take_over(self) -> None:

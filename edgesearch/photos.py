@@ -48,6 +48,11 @@ class Named(NamedTuple):
         return str(error).removeprefix(f"{self.path}: ")
 
 
+def nameless(error: ImageError) -> str:
+    """What is wrong with a picture that was given as bytes, without what bytes are called."""
+    return str(error).partition(": ")[2]
+
+
 def find(given: Sequence[Path]) -> tuple[list[Named], list[Path]]:
     """All photos in folders and below, and those given as files, by name.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import image
+from . import image, photos
 from .answer import Answer
 from .counting import identity
 from .engine import Store
@@ -273,8 +273,7 @@ def _named(file: File) -> Iterator[None]:
     try:
         yield
     except ImageError as error:
-        _, _, why = str(error).partition(": ")
-        raise ImageError(f"{file.name}: {why}") from error
+        raise ImageError(f"{file.name}: {photos.nameless(error)}") from error
 
 
 def _now() -> str:

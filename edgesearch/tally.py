@@ -42,7 +42,7 @@ class Tally:
     def add(self, answer: Answer, name: str, identity: str = "", by: str = "") -> Counted | None:
         """Count the product of an answer; None: the answer is not sure.
 
-        Args:    as `Count.take` has them; what is not sure is set aside for somebody to say where a photo of it is
+        Args:    as `Count.scanned` has them; what is not sure is set aside for somebody to say where a photo of it is
                  kept, which is where it has an identity.
         Raises:  CountError: it cannot be kept, and is not counted.
         """

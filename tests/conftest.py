@@ -1,5 +1,6 @@
 """What several tests share: a small drawn shop, and stores built of it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,26 @@ def shop_edge(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("shipped") / "shop.edge"
     edgesearch.build(shop / "catalogue.csv", path)
     return path
+
+
+@pytest.fixture
+def device(tiny_edge: Path, tmp_path: Path) -> Path:
+    """A device folder of one test, which runs the tiny shop."""
+    edgesearch.install(tiny_edge, tmp_path / "device")
+    return tmp_path / "device"
+
+
+@pytest.fixture
+def store(device: Path) -> Iterator[edgesearch.Store]:
+    """That device, open."""
+    with edgesearch.open(device) as opened:
+        yield opened
+
+
+@pytest.fixture
+def photo(shop: Path) -> Path:
+    """A photo of a product of the shop."""
+    return shop / "photos" / "P000001-1.jpg"
 
 
 @pytest.fixture(scope="session")

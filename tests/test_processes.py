@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -19,23 +18,6 @@ from edgesearch import BundleError, DeviceError, Store
 from .conftest import TINY_MODEL
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
-
-
-@pytest.fixture
-def device(tiny_edge: Path, tmp_path: Path) -> Path:
-    edgesearch.install(tiny_edge, tmp_path / "device")
-    return tmp_path / "device"
-
-
-@pytest.fixture
-def store(device: Path) -> Iterator[Store]:
-    with edgesearch.open(device) as opened:
-        yield opened
-
-
-@pytest.fixture
-def photo(shop: Path) -> Path:
-    return shop / "photos" / "P000001-1.jpg"
 
 
 def skus(store: Store, photo: Path) -> list[str]:

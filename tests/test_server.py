@@ -52,12 +52,6 @@ class Client:
 
 
 @pytest.fixture
-def device(tiny_edge: Path, tmp_path: Path) -> Path:
-    edgesearch.install(tiny_edge, tmp_path / "device")
-    return tmp_path / "device"
-
-
-@pytest.fixture
 def client(device: Path) -> Iterator[Client]:
     with edgesearch.open(device) as store:
         served = Served(store, device)

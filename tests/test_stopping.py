@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +11,6 @@ import pytest
 
 import edgesearch
 from edgesearch import AsyncStore, BusyError, DeviceError, Stop, StoppedError, Store, stopping
-
-
-@pytest.fixture
-def device(tiny_edge: Path, tmp_path: Path) -> Path:
-    edgesearch.install(tiny_edge, tmp_path / "device")
-    return tmp_path / "device"
-
-
-@pytest.fixture
-def store(device: Path) -> Iterator[Store]:
-    with edgesearch.open(device) as opened:
-        yield opened
-
-
-@pytest.fixture
-def photo(shop: Path) -> Path:
-    return shop / "photos" / "P000001-1.jpg"
 
 
 def test_a_stop_stops_what_is_inside_it(store: Store, photo: Path) -> None:

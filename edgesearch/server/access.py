@@ -70,7 +70,7 @@ class Holder:
     def has(self, secret: str) -> bool:
         """Whether it is theirs; takes as long for a wrong one."""
         if self.kind == "token":
-            return secrets.compare_digest(self.secret, _digest(secret))
+            return secrets.compare_digest(self.secret, digest(secret))
         try:
             return bool(argon2id.verify(self.secret.encode(), secret.encode()))
         except (nacl.exceptions.InvalidkeyError, nacl.exceptions.ValueError, nacl.exceptions.TypeError):
@@ -114,7 +114,7 @@ class Access:
     def add_token(self, name: str, role: Role) -> str:
         """Returns: the token, which is kept nowhere; raises as `add_pin`."""
         token = secrets.token_urlsafe(32)
-        self._add(Holder(name, role, "token", _digest(token)))
+        self._add(Holder(name, role, "token", digest(token)))
         return token
 
     def remove(self, name: str) -> None:
@@ -150,5 +150,6 @@ def _parsed(content: bytes) -> tuple[Holder, ...]:
     return tuple(map(Holder.from_dict, table["holders"]))
 
 
-def _digest(token: str) -> str:
+def digest(token: str) -> str:
+    """What is kept in place of something random that lets somebody in."""
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()

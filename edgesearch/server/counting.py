@@ -1,6 +1,7 @@
 """Counting with a camera in hand: a photo at a time, what is not sure said at once."""
 
 import datetime
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -104,9 +105,9 @@ def _added(served: Served, name: str, photo: bytes, times: int) -> dict[str, Any
         return _shown(name, count) | {"seen": seen.to_dict(), "new": new}
 
 
-def _told(served: Served, name: str, tell: Any) -> dict[str, Any]:
+def _told(served: Served, name: str, tell: Callable[[Count], Seen]) -> dict[str, Any]:
     with served.counts.use(name) as count:
-        seen: Seen = tell(count)
+        seen = tell(count)
         return _shown(name, count) | {"seen": seen.to_dict()}
 
 

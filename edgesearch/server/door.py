@@ -1,6 +1,5 @@
 """Lets people and programs in while the server runs."""
 
-import hashlib
 import secrets
 import threading
 import time
@@ -8,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import EdgeSearchError
-from .access import Access, Role
+from .access import Access, Role, digest
 
 SESSION_S = 900.0  # since it was last used
 FREE_TRIES = 5  # wrong PINs in a row before one has to wait
@@ -85,16 +84,16 @@ class Door:
             visitor, session = Visitor(found[0].role, found[0].name), secrets.token_urlsafe(32)
             now = self._clock()
             self._sessions = {name: one for name, one in self._sessions.items() if one.until > now}
-            self._sessions[_digest(session)] = _Session(visitor, now + SESSION_S)
+            self._sessions[digest(session)] = _Session(visitor, now + SESSION_S)
             return session, visitor
 
     def log_out(self, session: str) -> None:
         """Forget a session."""
-        self._sessions.pop(_digest(session), None)
+        self._sessions.pop(digest(session), None)
 
     def _let_in(self, session: str) -> Visitor | None:
         """Nobody whose secret was taken away meanwhile."""
-        found, now = self._sessions.get(_digest(session)), self._clock()
+        found, now = self._sessions.get(digest(session)), self._clock()
         names = [(holder.name, holder.role) for holder in self._access.holders()]
         if found is None or found.until < now or (found.visitor.name, found.visitor.role) not in names:
             return None
@@ -109,7 +108,3 @@ class Door:
         wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**over)
         self._shut_until = self._clock() + wait
         return RefusedError(f"that PIN is nobody's; try again in {wait:.0f} seconds.", wait)
-
-
-def _digest(session: str) -> str:
-    return hashlib.sha256(session.encode(errors="replace")).hexdigest()

@@ -13,15 +13,14 @@ from ..errors import DeviceError
 from .app import create_app
 from .served import Served
 
-LOCAL = "127.0.0.1"
 MOST_CONNECTIONS = 128
 ENDING_S = 10  # for requests under way
 
 
 def serve(
     store: Path,
-    host: str = LOCAL,
-    port: int = 8765,
+    host: str,
+    port: int,
     *,
     names: frozenset[str] = frozenset(),
     access: Path | None = None,
