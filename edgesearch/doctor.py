@@ -182,7 +182,8 @@ def choose_looks(three: Trial, one: Trial, budget_ms: float) -> Choice:
 def hard_photos(bundle: Bundle) -> list[bytes]:
     """JPEGs of two reference images each."""
     with contextlib.closing(open_catalog(bundle)) as catalog:
-        rows = np.linspace(0, catalog.rows - 1, PHOTOS + 1).astype(int).tolist()
+        kept_rows = np.array(catalog.pictured() or range(catalog.rows))
+        rows = kept_rows[np.linspace(0, len(kept_rows) - 1, PHOTOS + 1).astype(int)].tolist()
         places = [found for _, found in catalog.find(rows)]
     kept = bundle.part(PICTURES)
     pictures = [image.read(bytes(kept.read(at.start, at.start + at.size))) for at in places]
