@@ -16,17 +16,20 @@ import numpy as np
 
 from . import bundle, catalog, colours, exchange, image, signing, words
 from .base import CATALOG, INDEX, MODEL, PICTURES, Base, bindings, open_index
-from .calibrate import FALSE_ACCEPTS, FEWEST, calibrate
+from .budget import Fitted, limit_of
+from .calibrate import FALSE_ACCEPTS, FEWEST, calibrate, questions
 from .catalog import Entry, Picture, Product
-from .decision import ONE_PICTURE, Calibration
-from .embedder import Embedder, copy_model, default_model
+from .decision import ONE_PICTURE
+from .embedder import Embedder, copy_model, default_model, read_model
 from .errors import BundleError, CatalogError, ImageError
+from .fitting import Staged, check_possible, fit
 from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
 from .index import CompactIndex
 from .local import FILE as LOCAL_FILE
 from .local import KEPT, MOST_KEPT, Codebook, Coded, LocalIndex, default_codebook, steady
 from .manifest import Manifest
+from .trial import Trial
 
 PICTURE_SIDE = 224  # px; of the reference images kept for showing
 BATCH = 16
@@ -39,7 +42,8 @@ class Built:
     """What a build made.
 
     Attributes: skipped: why each picture that was left out cannot be used; left_out: SKUs without any usable picture;
-                notes: what was not merged as a device has it, or not learned from, and why.
+                notes: what was not merged as a device has it, or not learned from, and why; fitted: what was kept
+                within a budget, None where all of it was.
     """
 
     manifest: Manifest
@@ -47,6 +51,7 @@ class Built:
     skipped: tuple[str, ...]
     left_out: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    fitted: Fitted | None = None
 
 
 def build(
@@ -63,6 +68,7 @@ def build(
     like: Path | None = None,
     queries: Path | None = None,
     false_accepts: float = FALSE_ACCEPTS,
+    budget_mb: float | None = None,
     seed: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> Built:
@@ -75,17 +81,19 @@ def build(
              sequence: a device installs no bundle with a lower one; None for the seconds since 1970; merge: folders
              with what devices were taught, as `export` writes them;
              queries: CSV of photos and their SKUs to calibrate with, None for the catalogue's own pictures;
-             false_accepts: share of photos of unknown products to take for known ones;
+             false_accepts: share of photos of unknown products to take for known ones; budget_mb: the bundle is at
+             most so large, in millions of bytes, and holds what finds most within it;
              like: a bundle whose index's quantizer and cells are kept, so that a delta from it is small.
     Raises:  CatalogError: the catalogue, or without `skip_bad` any of its pictures, cannot be used;
-             ModelError: the model cannot be used; BundleError: the output cannot be written; SignatureError: a key
-             cannot be used.
+             ModelError: the model cannot be used; BundleError: the output cannot be written, or not within the
+             budget; SignatureError: a key cannot be used.
     """
     catalogue, output, model = Path(catalogue), Path(output), Path(model or default_model())
     if not output.parent.is_dir() or output.is_dir():
         raise BundleError(f"{output}: not a file in a folder that exists; give a path such as store.edge.")
     if not 0 <= local_features <= MOST_KEPT:
         raise ValueError(f"local_features is {local_features}; expected 0 to {MOST_KEPT}.")
+    limit_bytes = None if budget_mb is None else limit_of(budget_mb)
     if next_key and not sign:
         raise BundleError(f"{output}: to bring a next key it must be signed by the one before; give --sign.")
     if sign:
@@ -99,6 +107,9 @@ def build(
         raise CatalogError(f"{catalogue}: all its products are removed by what is merged; nothing was built.")
     catalog.check_queries(photos, {entry.product.sku for entry in entries}, catalogue)
     embedder = Embedder.open(model, precision, threads=os.cpu_count() or 1)
+    if limit_bytes is not None:
+        pictures = 0 if skip_bad else sum(len(entry.images) for entry in entries)
+        check_possible(output, len(read_model(model, precision)[1]), pictures, limit_bytes)
     known = _index(Path(like), embedder.space) if like else None
     with _staging(output) as stage:
         codebook = default_codebook()
@@ -116,32 +127,31 @@ def build(
             words.write(stage / words.FILE, (product for product, _ in products))
         gallery.golden(embedder, index, stage / PICTURES).write(stage / GOLDEN_FILE)
         copy_model(model, precision, _made(stage / MODEL))
+        staged, fitted = Staged(stage, embeddings, embedder, index, local, seed, known is not None), None
+        if limit_bytes is not None and staged.size_bytes > limit_bytes:
+            with _opened(stage, _parts(staged, len(gallery.products))) as base:
+                ask = Trial(base, questions(base, gallery.paths, photos))
+                staged, fitted = fit(staged, output, limit_bytes, ask)
         now = datetime.datetime.now(datetime.UTC)
         described = {
             "name": output.stem.encode(errors="replace").decode(),
             "sequence": int(now.timestamp()) if sequence is None else sequence,
             "created": now.isoformat(timespec="seconds"),
             "next_key": following,
-            "hashes": bindings(embedder, index, local),
-            "counts": {
-                "products": len(gallery.products),
-                "pictures": len(embeddings),
-                "local_features": local.features if local else 0,
-            },
-            "calibration": {},
-            "accuracy": {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist},
+            **_parts(staged, len(gallery.products), fitted),
         }
-        calibration = _calibration(stage, described, gallery.paths, photos, false_accepts)
+        with _opened(stage, described) as base:
+            calibration = calibrate(base, gallery.paths, photos, false_accepts)
         if photos and calibration.questions < FEWEST:
             notes.append(
                 f"{queries}: too few photos to learn from, {len(photos)}; they tell the error rates alone. "
                 f"Give at least {FEWEST}."
             )
         described["calibration"] = calibration.to_dict()
-        manifest = bundle.write(output, stage, described, sign)
+        manifest = bundle.write(output, stage, described, sign, limit_bytes)
     used = {product.sku for product, _ in gallery.products}
     left_out = tuple(entry.product.sku for entry in entries if entry.product.sku not in used)
-    return Built(manifest, output.stat().st_size, tuple(gallery.skipped), left_out, tuple(notes))
+    return Built(manifest, output.stat().st_size, tuple(gallery.skipped), left_out, tuple(notes), fitted)
 
 
 def _index(path: Path, space: str) -> CompactIndex:
@@ -152,15 +162,29 @@ def _index(path: Path, space: str) -> CompactIndex:
     return index
 
 
-def _calibration(
-    stage: Path, described: dict[str, Any], paths: list[Path], queries: Sequence[tuple[Path, str]], false_accepts: float
-) -> Calibration:
-    """Ask what is to be written; calibrated or not, it finds the same."""
+def _parts(staged: Staged, products: int, fitted: Fitted | None = None) -> dict[str, Any]:
+    """What a manifest says of them."""
+    index, local = staged.index, staged.local
+    found = {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist}
+    return {
+        "hashes": bindings(staged.embedder, index, local),
+        "counts": {
+            "products": products,
+            "pictures": len(staged.x),
+            "local_features": local.features if local else 0,
+        },
+        "accuracy": found | (fitted.card() if fitted else {}),
+    }
+
+
+@contextlib.contextmanager
+def _opened(stage: Path, described: dict[str, Any]) -> Iterator[Base]:
+    """What is to be written, to be asked; calibrated or not, it finds the same."""
+    unnamed = {"name": "", "sequence": 0, "created": "", "calibration": ONE_PICTURE.to_dict()}
     with tempfile.TemporaryDirectory(prefix="edgesearch-build-") as folder:
-        asked = Path(folder) / "asked.edge"
-        bundle.write(asked, stage, described | {"calibration": ONE_PICTURE.to_dict()})
-        with contextlib.closing(Base(bundle.Bundle(asked, whole=False))) as base:
-            return calibrate(base, paths, queries, false_accepts)
+        bundle.write(Path(folder) / "asked.edge", stage, described | unnamed)
+        with contextlib.closing(Base(bundle.Bundle(Path(folder) / "asked.edge", whole=False))) as base:
+            yield base
 
 
 @dataclass

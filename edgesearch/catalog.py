@@ -304,9 +304,12 @@ class Catalog:
         asked[list(products)] = True
         return np.flatnonzero(asked[self._owner])
 
-    def pictured(self) -> list[int]:
-        """The rows whose picture is kept."""
-        return [row for (row,) in self._query("SELECT row FROM picture WHERE size > 0 ORDER BY row")]
+    def places(self) -> list[tuple[int, int]]:
+        """Where each row's picture lies: start and size."""
+        found = self._query("SELECT start, size FROM picture ORDER BY row")
+        if not all(isinstance(number, int) for place in found for number in place):
+            raise self._damaged("its pictures lie nowhere")
+        return [(start, size) for start, size in found]
 
     def find(self, rows: Sequence[int]) -> list[tuple[Product, Picture]]:
         """The product and the picture of each row, in the order asked."""

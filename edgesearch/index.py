@@ -19,7 +19,7 @@ N rows, D dimensions, M subquantizers, C cells, B queries, k results. Scores are
 
 from __future__ import annotations  # numpy loads its random numbers when an annotation names them
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -126,12 +126,12 @@ class CompactIndex:
             centers = _centers(sample, cells, rng)
         blocks = _blocks(x, quantizer, centers)
         router = _graph(centers) if len(centers) > COMPARED_CELLS else None
-        return cls(blocks, len(x), router, 1, SHORTLISTS[0], 0.0, space)._tuned(x, rng)
+        return cls(blocks, len(x), router, 1, SHORTLISTS[0], 0.0, space)._tuned(x, rng, _probes_to_try(len(centers)))
 
     def coded(self, x: np.ndarray, seed: int = 0) -> CompactIndex:
-        """The same without int8 vectors; probes and shortlist are chosen anew. x: the rows it was built of."""
+        """The same without int8 vectors; its shortlist is chosen anew. x: (N, D) float32, the rows it was built of."""
         blocks = replace(self.blocks, vectors=np.empty((0, self.dim), np.int8))
-        return replace(self, blocks=blocks, rows=None)._tuned(x, np.random.default_rng(seed))
+        return replace(self, blocks=blocks, rows=None)._tuned(x, np.random.default_rng(seed), [self.probes])
 
     def __len__(self) -> int:
         return self.size
@@ -140,6 +140,11 @@ class CompactIndex:
     def dim(self) -> int:
         """D."""
         return len(self.blocks.rotation)
+
+    @property
+    def code_bytes(self) -> int:
+        """Of a row: M / 2."""
+        return self.blocks.packed.shape[1]
 
     @property
     def is_coded(self) -> bool:
@@ -228,7 +233,7 @@ class CompactIndex:
             return self.cells
         return min(self.cells, -(-self.probes * self.size * max(k, self.shortlist) // (allowed * self.shortlist)))
 
-    def _tuned(self, x: np.ndarray, rng: np.random.Generator) -> CompactIndex:
+    def _tuned(self, x: np.ndarray, rng: np.random.Generator, probes_to_try: Sequence[int]) -> CompactIndex:
         """The cheapest probes and shortlist that reach the recall, or nearly the best there is.
 
         Measured on rows of the index: each is asked, and must find the nearest of the others.
@@ -240,7 +245,7 @@ class CompactIndex:
         worst = _nearest_scores(x, asked, k)[:, -1:] - np.float32(1e-6)
         tried: list[CompactIndex] = []
         for shortlist in SHORTLISTS:
-            for probes in _probes_to_try(self.cells):
+            for probes in probes_to_try:
                 one = replace(self, probes=probes, shortlist=shortlist)
                 rows = one.search(x[asked], k + 1).rows
                 found = np.einsum("bd,bkd->bk", x[asked], x[rows]) >= worst
