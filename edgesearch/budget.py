@@ -97,8 +97,9 @@ class Fitted:
         return [given, *(f"{how:14} {what:{width}}  {told}" for how, what, told in rows)]
 
     def _rows(self) -> list[tuple[str, str, str]]:
-        measured = [plan for plan in self.plans if plan.measured and plan != self.taken]
-        others = [*worth_more(measured)[::-1], *[plan for plan in self.plans if not plan.measured][-TOO_LARGE_SHOWN:]]
+        worth = worth_more([plan for plan in self.plans if plan.measured])
+        others = [plan for plan in worth[::-1] if plan != self.taken]
+        others = [*others, *[plan for plan in self.plans if not plan.measured][-TOO_LARGE_SHOWN:]]
         return [
             ("without budget", self.whole.name, self.whole.told),
             ("taken", self.taken.name, self.taken.told),

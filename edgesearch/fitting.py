@@ -74,14 +74,15 @@ def check_possible(output: Path, model_bytes: int, pictures: int, limit_bytes: i
         )
 
 
-def fit(staged: Staged, output: Path, limit_bytes: int, ask: Ask) -> tuple[Staged, Fitted]:
+def fit(staged: Staged, output: Path, limit_bytes: int, ask: Ask, ways: Ways | None = None) -> tuple[Staged, Fitted]:
     """Keep what is best within a budget that is too small for all of it.
 
-    Args:    output: what to call the bundle in errors; ask: measures an index and a print.
+    Args:    output: what to call the bundle in errors; ask: measures an index and a print; ways: those of what is
+             staged, where several budgets are tried.
     Raises:  BundleError: it cannot be made so small; what is in the folder is of no use then.
     """
     all_bytes = staged.size_bytes
-    ways = Ways(staged.x, staged.index, staged.local, staged.seed, staged.only_its_codes)
+    ways = ways or Ways(staged.x, staged.index, staged.local, staged.seed, staged.only_its_codes)
     with tempfile.TemporaryDirectory(prefix="edgesearch-build-") as work:
         shown = _Shown(staged, Path(work))
         rest = {name: size for name, size in staged.sizes().items() if name not in (INDEX + ARRAYS_FILE, LOCAL_FILE)}

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 import edgesearch
@@ -21,6 +22,7 @@ from edgesearch.settings import processor
 from . import (
     accuracy,
     answers,
+    budget,
     cold,
     comparing,
     desktop,
@@ -36,6 +38,7 @@ from . import (
 )
 
 SEED = 0
+DIM = 256  # of the shipped model
 
 
 def main() -> int:
@@ -90,6 +93,24 @@ def _index(options: argparse.Namespace) -> None:
     context = {"rows": len(x), "dim": x.shape[1], "data": options.data} | _context(options.model)
     found = context | {"results": results}
     _tabled(found if options.json else None, indexes.table(results), "one query at a time, one thread.", context)
+
+
+def _budget(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        if options.data == "groceries":
+            _require_photos(options.photos, "--photos")
+            rows = budget.groceries(options.photos, [None, *options.budget_mb], Path(name))
+        else:
+            if options.data == "embeddings":
+                _require_photos(options.photos, "--photos")
+                given = vectors.embeddings(options.photos, default_model(), options.products, options.kept, SEED)
+            else:
+                given = vectors.synthetic(options.products, DIM, SEED)
+            x, queries = map(np.ascontiguousarray, given)
+            rows = budget.measure(x, queries, options.budget_mb, Path(name), SEED)
+    context = {"data": options.data} | _context(default_model())
+    found = context | {"budgets": rows}
+    _tabled(found if options.json else None, budget.text(rows), "sizes in bytes, MB of a million.", context)
 
 
 def _made_up(measure: Callable[[int, Path, int], dict[str, float]], what: str, options: argparse.Namespace) -> None:
@@ -268,6 +289,15 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of real photos")
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=_explain)
+
+    added = figures.add_parser("budget", help="what fits into which budget, and what it then finds")
+    added.add_argument("--data", choices=["embeddings", "synthetic", "groceries"], default="embeddings")
+    added.add_argument("--products", type=int, default=50_000, help="made up, a picture each (default: 50,000)")
+    added.add_argument("--budget-mb", type=float, nargs="+", default=[5, 6, 8, 10, 20], metavar="X")
+    added.add_argument("--photos", type=Path, default=Path("../shared/data"), help="folder of real photos")
+    added.add_argument("--kept", type=Path, default=Path("build/index"), help="folder where embeddings stay")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_budget)
 
     added = figures.add_parser("words", help="typos, photo and words together, time and bytes among many products")
     added.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
