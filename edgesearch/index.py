@@ -218,7 +218,7 @@ class CompactIndex:
     @cached_property
     def _places(self) -> np.ndarray:
         """Where each row lies in the blocks: (N,) int32."""
-        places, filled = np.empty(self.size, np.int32), np.flatnonzero(self.blocks.rows >= 0)
+        places, filled = np.zeros(self.size, np.int32), np.flatnonzero(self.blocks.rows >= 0)
         places[self.blocks.rows[filled]] = filled
         return places
 
@@ -320,7 +320,7 @@ class CompactIndex:
         starts, rows = self.blocks.starts, self.blocks.rows
         whole = starts[0] == 0 and starts[-1] == len(self.blocks.packed) and (starts[1:] >= starts[:-1]).all()
         numbered = rows.min() >= NO_ROW and rows.max() == self.size - 1 and (rows >= 0).sum() == self.size
-        settled = 1 <= self.probes <= self.cells and self.shortlist >= 1
+        settled = self.dim % len(self.blocks.codebook) == 0 and 1 <= self.probes <= self.cells and self.shortlist >= 1
         if not (whole and numbered and settled) or routed != (self.cells > COMPARED_CELLS):
             raise IndexFileError(f"{ARRAYS_FILE}: cells, rows or router do not fit together; build the bundle again.")
 
