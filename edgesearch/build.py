@@ -130,7 +130,8 @@ def build(
         staged, fitted = Staged(stage, embeddings, embedder, index, local, seed, known is not None), None
         if limit_bytes is not None and staged.size_bytes > limit_bytes:
             with _opened(stage, _parts(staged, len(gallery.products))) as base:
-                ask = Trial(base, questions(base, gallery.paths, photos))
+                known_photos = [photo for photo in photos if photo[1]]
+                ask = Trial(base, questions(base, gallery.paths, known_photos))
                 staged, fitted = fit(staged, output, limit_bytes, ask)
         now = datetime.datetime.now(datetime.UTC)
         described = {
