@@ -1,35 +1,44 @@
-"""A catalogue becomes a bundle."""
+"""A catalogue becomes a bundle.
+
+Pictures are looked at in any order and by anybody (`extraction`); what is taken of them is kept by the hash of their
+files (`work`). All that follows reads it in the catalogue's order, in portions and on one thread where the number of
+threads could change a bit: the same catalogue gives the same bytes on one kind of processor, whatever built it. The
+clock alone differs, and stands still where SOURCE_DATE_EPOCH is set (reproducible-builds.org/docs/source-date-epoch).
+"""
 
 import contextlib
 import datetime
-import itertools
 import os
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
-
-from . import bundle, catalog, colours, exchange, image, signing, words
+from . import blas, bundle, catalog, exchange, signing, words
+from . import work as works
 from .base import CATALOG, INDEX, MODEL, PICTURES, Base, bindings, open_index
 from .calibrate import FALSE_ACCEPTS, FEWEST, calibrate
-from .catalog import Entry, Picture, Product
+from .catalog import Catalog, Entry, Product
+from .cluster import cluster
 from .decision import ONE_PICTURE, Calibration
-from .embedder import Embedder, copy_model, default_model
-from .errors import BundleError, CatalogError, ImageError
+from .embedder import copy_model, default_model
+from .errors import BundleError, CatalogError
+from .extraction import Extraction, Taken
+from .gathering import Usable, gather
 from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
-from .index import CompactIndex
-from .local import FILE as LOCAL_FILE
-from .local import KEPT, MOST_KEPT, Codebook, Coded, LocalIndex, default_codebook, steady
+from .index import CompactIndex, Spread
+from .local import KEPT, MOST_KEPT
 from .manifest import Manifest
+from .threads import threads
+from .work import Work
 
-PICTURE_SIDE = 224  # px; of the reference images kept for showing
-BATCH = 16
+ENGINES = {"local": threads, "ray": cluster}
+PART, PARTS = 16, 64  # pictures that a worker is handed at most; parts at least
 REASONS_SHOWN = 5
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
 
@@ -64,6 +73,9 @@ def build(
     queries: Path | None = None,
     false_accepts: float = FALSE_ACCEPTS,
     seed: int = 0,
+    engine: str = "local",
+    workers: int | None = None,
+    resume: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Built:
     """Turn a catalogue into a bundle.
@@ -76,72 +88,91 @@ def build(
              with what devices were taught, as `export` writes them;
              queries: CSV of photos and their SKUs to calibrate with, None for the catalogue's own pictures;
              false_accepts: share of photos of unknown products to take for known ones;
-             like: a bundle whose index's quantizer and cells are kept, so that a delta from it is small.
+             like: a bundle whose index's quantizer and cells are kept, so that a delta from it is small;
+             engine: "local", the threads of this machine, or "ray", a cluster; workers: of it, None for all processors;
+             resume: go on where a build to that output was stopped, and keep beside it, in OUTPUT.work, what was taken
+             of the pictures for the next build.
     Raises:  CatalogError: the catalogue, or without `skip_bad` any of its pictures, cannot be used;
              ModelError: the model cannot be used; BundleError: the output cannot be written; SignatureError: a key
-             cannot be used.
+             cannot be used; EdgeSearchError: the engine cannot be used.
     """
     catalogue, output, model = Path(catalogue), Path(output), Path(model or default_model())
-    if not output.parent.is_dir() or output.is_dir():
-        raise BundleError(f"{output}: not a file in a folder that exists; give a path such as store.edge.")
+    if engine not in ENGINES:
+        raise ValueError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}.")
     if not 0 <= local_features <= MOST_KEPT:
         raise ValueError(f"local_features is {local_features}; expected 0 to {MOST_KEPT}.")
-    if next_key and not sign:
-        raise BundleError(f"{output}: to bring a next key it must be signed by the one before; give --sign.")
-    if sign:
-        signing.sign(b"", sign)  # what is wrong with the key is said now, not after the pictures
-    photos = catalog.read_queries(queries) if queries else []
     if not 0 < false_accepts < 1:
         raise ValueError(f"false_accepts is {false_accepts}; expected a share above 0 and below 1.")
-    following = signing.read_public(next_key) if next_key else ""
+    described = _described(output, sign, next_key, sequence)
+    photos = catalog.read_queries(queries) if queries else []
     entries, notes = exchange.merge(catalog.read_csv(catalogue), map(Path, merge))
     if not entries:
         raise CatalogError(f"{catalogue}: all its products are removed by what is merged; nothing was built.")
     catalog.check_queries(photos, {entry.product.sku for entry in entries}, catalogue)
-    embedder = Embedder.open(model, precision, threads=os.cpu_count() or 1)
-    known = _index(Path(like), embedder.space) if like else None
-    with _staging(output) as stage:
-        codebook = default_codebook()
-        gallery = _read_gallery(entries, embedder, stage / PICTURES, codebook, local_features, seed, progress)
-        _refuse_bad(catalogue, gallery, skip_bad)
-        embeddings = np.concatenate(gallery.embeddings)
-        index = CompactIndex.build(embeddings, embedder.space, seed=seed, like=known)
+    extraction = Extraction.of(model, precision, local_features, seed)
+    known = _index(Path(like), extraction.embedder.space) if like else None
+    with (
+        _working(output, resume, extraction) as (work, folder),
+        blas.on_one_thread(),
+        ENGINES[engine](workers) as spread,
+    ):
+        taken = _take(entries, extraction, work, spread, progress)
+        products, skipped = _usable(entries, taken)
+        _refuse_bad(catalogue, products, skipped, skip_bad)
+        stage, spool = _made(folder / "stage"), _made(folder / "spool")
+        gathered = gather(products, work, extraction, stage, spool)
+        index = CompactIndex.build(gathered.embeddings, extraction.embedder.space, seed=seed, like=known, spread=spread)
         index.write(_made(stage / INDEX))
-        local = LocalIndex.build(codebook, gallery.prints) if gallery.prints else None
-        if local:
-            local.write(stage / LOCAL_FILE)
-        products = gallery.coloured()
-        catalog.write(stage / CATALOG, products)
-        if words.is_available():  # otherwise a device indexes them itself
-            words.write(stage / words.FILE, (product for product, _ in products))
-        gallery.golden(embedder, index, stage / PICTURES).write(stage / GOLDEN_FILE)
+        _write_small(stage, extraction, index)
         copy_model(model, precision, _made(stage / MODEL))
-        now = datetime.datetime.now(datetime.UTC)
-        described = {
-            "name": output.stem.encode(errors="replace").decode(),
-            "sequence": int(now.timestamp()) if sequence is None else sequence,
-            "created": now.isoformat(timespec="seconds"),
-            "next_key": following,
-            "hashes": bindings(embedder, index, local),
+        described |= {
+            "hashes": bindings(extraction.embedder, index, gathered.local),
             "counts": {
-                "products": len(gallery.products),
-                "pictures": len(embeddings),
-                "local_features": local.features if local else 0,
+                "products": len(products),
+                "pictures": len(gathered.embeddings),
+                "local_features": gathered.local.features if gathered.local else 0,
             },
-            "calibration": {},
             "accuracy": {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist},
         }
-        calibration = _calibration(stage, described, gallery.paths, photos, false_accepts)
-        if photos and calibration.questions < FEWEST:
-            notes.append(
-                f"{queries}: too few photos to learn from, {len(photos)}; they tell the error rates alone. "
-                f"Give at least {FEWEST}."
-            )
-        described["calibration"] = calibration.to_dict()
-        manifest = bundle.write(output, stage, described, sign)
-    used = {product.sku for product, _ in gallery.products}
+        places = [one.place for _, usable in products for one in usable]
+        calibration = _calibration(folder / "asked.edge", stage, described, places, photos, false_accepts)
+        manifest = bundle.write(output, stage, described | {"calibration": calibration.to_dict()}, sign)
+        work.keep(one.key for _, usable in products for one in usable)
+    if photos and calibration.questions < FEWEST:
+        notes.append(
+            f"{queries}: too few photos to learn from, {len(photos)}; they tell the error rates alone. "
+            f"Give at least {FEWEST}."
+        )
+    used = {product.sku for product, _ in products}
     left_out = tuple(entry.product.sku for entry in entries if entry.product.sku not in used)
-    return Built(manifest, output.stat().st_size, tuple(gallery.skipped), left_out, tuple(notes))
+    return Built(manifest, output.stat().st_size, tuple(skipped), left_out, tuple(notes))
+
+
+def _described(output: Path, sign: Path | None, next_key: Path | None, sequence: int | None) -> dict[str, Any]:
+    """What a manifest says before anything is built; what is wrong with output or keys is said now."""
+    if not output.parent.is_dir() or output.is_dir():
+        raise BundleError(f"{output}: not a file in a folder that exists; give a path such as store.edge.")
+    if next_key and not sign:
+        raise BundleError(f"{output}: to bring a next key it must be signed by the one before; give --sign.")
+    if sign:
+        signing.sign(b"", sign)
+    now = _now()
+    return {
+        "name": output.stem.encode(errors="replace").decode(),
+        "sequence": int(now.timestamp()) if sequence is None else sequence,
+        "created": now.isoformat(timespec="seconds"),
+        "next_key": signing.read_public(next_key) if next_key else "",
+    }
+
+
+def _now() -> datetime.datetime:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        return (
+            datetime.datetime.fromtimestamp(int(epoch), datetime.UTC) if epoch else datetime.datetime.now(datetime.UTC)
+        )
+    except (ValueError, OverflowError, OSError) as error:
+        raise BundleError(f"SOURCE_DATE_EPOCH is {epoch!r}; expected seconds since 1970, or unset it.") from error
 
 
 def _index(path: Path, space: str) -> CompactIndex:
@@ -152,119 +183,97 @@ def _index(path: Path, space: str) -> CompactIndex:
     return index
 
 
-def _calibration(
-    stage: Path, described: dict[str, Any], paths: list[Path], queries: Sequence[tuple[Path, str]], false_accepts: float
-) -> Calibration:
-    """Ask what is to be written; calibrated or not, it finds the same."""
-    with tempfile.TemporaryDirectory(prefix="edgesearch-build-") as folder:
-        asked = Path(folder) / "asked.edge"
-        bundle.write(asked, stage, described | {"calibration": ONE_PICTURE.to_dict()})
-        with contextlib.closing(Base(bundle.Bundle(asked, whole=False))) as base:
-            return calibrate(base, paths, queries, false_accepts)
+@contextlib.contextmanager
+def _working(output: Path, resume: bool, extraction: Extraction) -> Iterator[tuple[Work, Path]]:
+    """What is known of pictures, and a folder that is empty before and gone after; that they cannot be is an error."""
+    kept = output.with_name(f"{output.name}.work")
+    try:
+        if resume:
+            kept.mkdir(exist_ok=True)
+        folder = (
+            contextlib.nullcontext(str(kept)) if resume else tempfile.TemporaryDirectory(prefix="edgesearch-build-")
+        )
+        with folder as name, works.opened(Path(name), extraction.digest) as work:
+            made = Path(name) / "made"
+            shutil.rmtree(made, ignore_errors=True)  # of a build that was killed
+            try:
+                yield work, _made(made)
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
+    except (OSError, sqlite3.Error) as error:
+        where = kept if resume else "temporary files"
+        raise BundleError(f"{output}: cannot be made ({error}); check the space left for {where}.") from error
 
 
-@dataclass
-class _Gallery:
-    """What is read from the pictures, row after row."""
-
-    products: list[tuple[Product, list[Picture]]] = field(default_factory=list)
-    embeddings: list[np.ndarray] = field(default_factory=list)
-    colours: list[np.ndarray] = field(default_factory=list)
-    prints: list[Coded] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-
-    def add_row(self, product: Product, source: str, path: Path, start: int, size: int) -> None:
-        if not self.products or self.products[-1][0] is not product:
-            self.products.append((product, []))
-        self.products[-1][1].append(Picture(len(self.paths), source, start, size))
-        self.paths.append(path)
-
-    def coloured(self) -> list[tuple[Product, list[Picture]]]:
-        """The products with the colours that are seen in their pictures."""
-        return [
-            (colours.seen(product, [self.colours[picture.row] for picture in pictures]), pictures)
-            for product, pictures in self.products
-        ]
-
-    def golden(self, embedder: Embedder, index: CompactIndex, pictures: Path) -> Golden:
-        """Ask some of the pictures as they are kept."""
-        places = [picture for _, kept in self.products for picture in kept]
-        with open(pictures, "rb") as file:
-
-            def picture(row: int) -> bytes:
-                file.seek(places[row].start)
-                return file.read(places[row].size)
-
-            return Golden.ask(embedder, index, picture)
+def _take(
+    entries: Sequence[Entry], extraction: Extraction, work: Work, spread: Spread, progress: Progress
+) -> list[Taken]:
+    """Look at every picture that is not known yet; what is taken goes into the work, where it is taken again from."""
+    places = [str(place) for entry in entries for _, place in entry.images]
+    step = min(PART, max(1, len(places) // PARTS))
+    parts = (places[first : first + step] for first in range(0, len(places), step))
+    taken: list[Taken] = []
+    for part in spread(partial(extraction.take, work.known()), parts):
+        work.add((one.key, one.extract) for one in part if one.extract)
+        taken += [one._replace(extract=b"") for one in part]
+        progress(len(taken), len(places))
+    return taken
 
 
-def _read_gallery(
-    entries: list[Entry],
-    embedder: Embedder,
-    pictures: Path,
-    codebook: Codebook,
-    local_features: int,
-    seed: int,
-    progress: Progress,
-) -> _Gallery:
-    """Decode and embed every picture once; its small copy goes into the file `pictures`."""
-    gallery = _Gallery()
-    total = sum(len(entry.images) for entry in entries)
-
-    def printed(pixels: np.ndarray) -> Coded:
-        return codebook.encode(steady(pixels, local_features))
-
-    with open(pictures, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
-        decoded = _decoded(entries, embedder, gallery.skipped)
-        for batch in iter(lambda: list(itertools.islice(decoded, BATCH)), []):
-            gallery.embeddings.append(embedder.embed_references([pixels for *_, pixels in batch], seed)[0])
-            gallery.colours += pool.map(colours.shares, (pixels for *_, pixels in batch))
-            if local_features:
-                gallery.prints += pool.map(printed, (pixels for *_, pixels in batch))
-            for _, product, source, path, pixels in batch:
-                gallery.add_row(product, source, path, file.tell(), _append(file, pixels))
-            progress(batch[-1][0] + 1, total)
-    progress(total, total)
-    return gallery
+def _usable(entries: Sequence[Entry], taken: Sequence[Taken]) -> tuple[list[tuple[Product, list[Usable]]], list[str]]:
+    """The products with the pictures that could be read, and why the others could not."""
+    products: list[tuple[Product, list[Usable]]] = []
+    skipped: list[str] = []
+    found = iter(taken)
+    for entry in entries:
+        usable = []
+        for (source, place), one in zip(entry.images, found, strict=False):
+            if one.error:
+                skipped.append(f"{entry.product.sku}: {one.error}")
+            else:
+                usable.append(Usable(source, str(place), one.key))
+        if usable:
+            products.append((entry.product, usable))
+    return products, skipped
 
 
-def _decoded(
-    entries: list[Entry], embedder: Embedder, skipped: list[str]
-) -> Iterator[tuple[int, Product, str, Path, np.ndarray]]:
-    """Number, product, name, path and pixels of every readable picture; why the others are not goes into `skipped`."""
-    pictures = ((entry.product, source, path) for entry in entries for source, path in entry.images)
-    for number, (product, source, path) in enumerate(pictures):
-        try:
-            yield number, product, source, path, embedder.read(path)
-        except ImageError as error:
-            skipped.append(f"{product.sku}: {error}")
-
-
-def _append(file: BinaryIO, pixels: np.ndarray) -> int:
-    return file.write(image.thumbnail(pixels, PICTURE_SIDE))
-
-
-def _refuse_bad(catalogue: Path, gallery: _Gallery, skip_bad: bool) -> None:
-    bad = gallery.skipped
+def _refuse_bad(catalogue: Path, products: Sequence[object], bad: Sequence[str], skip_bad: bool) -> None:
     if bad and not skip_bad:
         more = f"; and {len(bad) - REASONS_SHOWN} more" if len(bad) > REASONS_SHOWN else ""
         raise CatalogError(
             f"{catalogue}: {len(bad)} of its pictures cannot be used ({'; '.join(bad[:REASONS_SHOWN])}{more}); "
             "mend them, or leave them out with --skip-bad."
         )
-    if not gallery.products:
+    if not products:
         raise CatalogError(f"{catalogue}: none of its pictures can be used ({bad[0]}); nothing was built.")
 
 
-@contextlib.contextmanager
-def _staging(output: Path) -> Iterator[Path]:
-    """A temporary folder; that it cannot be written is an error of the bundle."""
-    try:
-        with tempfile.TemporaryDirectory(prefix="edgesearch-build-") as folder:
-            yield Path(folder)
-    except (OSError, sqlite3.Error) as error:
-        raise BundleError(f"{output}: cannot be made ({error}); check the space left for temporary files.") from error
+def _write_small(stage: Path, extraction: Extraction, index: CompactIndex) -> None:
+    """What is made of the catalogue as it is kept: its words, and golden queries of some of its pictures."""
+    with contextlib.closing(Catalog(stage / CATALOG)) as kept, open(stage / PICTURES, "rb") as pictures:
+
+        def picture(row: int) -> bytes:
+            ((_, place),) = kept.find([row])
+            pictures.seek(place.start)
+            return pictures.read(place.size)
+
+        Golden.ask(extraction.embedder, index, picture).write(stage / GOLDEN_FILE)
+        if words.is_available():  # otherwise a device indexes them itself
+            words.write(stage / words.FILE, kept.products())
+
+
+def _calibration(
+    asked: Path,
+    stage: Path,
+    described: dict[str, Any],
+    places: Sequence[str],
+    photos: Sequence[tuple[Path, str]],
+    false_accepts: float,
+) -> Calibration:
+    """Ask what is to be written; calibrated or not, it finds the same."""
+    bundle.write(asked, stage, described | {"calibration": ONE_PICTURE.to_dict()})
+    with contextlib.closing(Base(bundle.Bundle(asked, whole=False))) as base:
+        return calibrate(base, [Path(place) for place in places], photos, false_accepts)
 
 
 def _made(folder: Path) -> Path:

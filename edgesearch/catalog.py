@@ -325,22 +325,25 @@ class Catalog:
 
     def details(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Details of all products, by number, read in portions; names: of `Product`, but its attributes."""
-        sql = f"SELECT {', '.join(names)} FROM product WHERE number BETWEEN ? AND ? ORDER BY number"
-        for first in range(0, self._count, PORTION):
-            for number, cells in enumerate(self._query(sql, first, first + PORTION - 1), first):
-                try:
-                    _check_kinds(dict(zip(names, cells, strict=True)))
-                except TypeError as error:
-                    raise self._damaged(error) from error
-                yield number, cells
+        for number, cells in enumerate(self._portions(", ".join(names))):
+            try:
+                _check_kinds(dict(zip(names, cells, strict=True)))
+            except TypeError as error:
+                raise self._damaged(error) from error
+            yield number, cells
 
     def products(self) -> Iterator[Product]:
-        """All products, by number."""
-        for *cells, attributes in self._query(f"SELECT {', '.join(_COLUMNS)}, attributes FROM product ORDER BY number"):
+        """All products, by number, read in portions."""
+        for *cells, attributes in self._portions(f"{', '.join(_COLUMNS)}, attributes"):
             try:
                 yield _stored(cells, attributes)
             except (ValueError, TypeError, AttributeError, RecursionError) as error:
                 raise self._damaged(error) from error
+
+    def _portions(self, columns: str) -> Iterator[tuple[Any, ...]]:
+        sql = f"SELECT {columns} FROM product WHERE number BETWEEN ? AND ? ORDER BY number"
+        for first in range(0, self._count, PORTION):
+            yield from self._query(sql, first, first + PORTION - 1)
 
     def columns(self) -> list[str]:
         """The columns in which any product says something: those of `Product`, then attributes."""

@@ -189,6 +189,11 @@ class Codebook:
             ProductQuantizer.fit(descriptors, HALVES, seed, codewords=CODEWORDS_A_HALF, rotated=False),
         )
 
+    @property
+    def digest(self) -> str:
+        """Names the codes: those of another codebook are nonsense with it."""
+        return sha256(KIND.encode() + self.codes.codebook.tobytes() + self.words.codebook.tobytes())
+
     def words_of(self, descriptors: np.ndarray) -> np.ndarray:
         """The different words of a picture, in order: (B, 128) float32 -> (V,) int64."""
         if not len(descriptors):
@@ -299,7 +304,7 @@ class LocalIndex:
     @property
     def space(self) -> str:
         """What a photo's features must have in common with these: kind and codebook, as a hash."""
-        return sha256(KIND.encode() + self._parts["codes"].tobytes() + self._parts["words"].tobytes())
+        return self.codebook.digest
 
     def let_go(self) -> None:
         """Take out of memory what the last searches read."""

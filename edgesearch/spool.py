@@ -6,36 +6,39 @@ from pathlib import Path
 
 import numpy as np
 
-PORTION_BYTES = 1 << 26
+PORTION_BYTES = 1 << 25
 
 
 class Spool:
-    """Rows of one shape and dtype, to which more are appended until they are mapped."""
+    """Rows of one shape and dtype, to which more are appended until they are read."""
 
     def __init__(self, row: tuple[int, ...], dtype: str, path: Path | None = None):
         """
-        Args:    row: shape of one; path: the file to write, None to gather in memory.
+        Args:    row: shape of one; path: a new file for those that are too many, None to keep them all in memory.
         """
         self._row, self._dtype, self._path = row, np.dtype(dtype), path
-        self._parts: list[np.ndarray] = []
-        self._file = open(path, "wb") if path else None  # noqa: SIM115  # open until `rows`
+        self._parts = [np.empty((0, *row), dtype)]
+        self._bytes, self._kept = 0, False
 
     def append(self, rows: np.ndarray) -> None:
         """rows: (R, *row) of the dtype."""
         assert rows.shape[1:] == self._row and rows.dtype == self._dtype
-        if self._file:
-            self._file.write(np.ascontiguousarray(rows).data)
-        else:
-            self._parts.append(rows)
+        self._parts.append(rows)
+        self._bytes += rows.nbytes
+        if self._path and self._bytes > PORTION_BYTES:
+            self._flush(self._path)
 
     def rows(self) -> np.ndarray:
         """All of them, (N, *row), mapped where they lie in a file; nothing is appended any more."""
-        if not self._file or not self._path:
-            return np.concatenate([np.empty((0, *self._row), self._dtype), *self._parts])
-        self._file.close()
-        if not self._path.stat().st_size:
-            return np.empty((0, *self._row), self._dtype)
+        if not self._kept or not self._path:
+            return np.concatenate(self._parts)
+        self._flush(self._path)
         return np.memmap(self._path, self._dtype, "r").reshape(-1, *self._row)
+
+    def _flush(self, path: Path) -> None:
+        with open(path, "ab") as file:
+            file.write(np.concatenate(self._parts).data)
+        self._parts, self._bytes, self._kept = self._parts[:1], 0, True
 
 
 def portions(rows: np.ndarray) -> Iterator[np.ndarray]:

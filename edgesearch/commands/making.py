@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from .. import signing
-from ..build import build
+from ..build import ENGINES, build
 from ..calibrate import FALSE_ACCEPTS
 from ..delta import delta
 from ..local import KEPT, MOST_KEPT
@@ -48,6 +48,15 @@ def add(command: Adder) -> None:
     added.add_argument(
         "--like", type=Path, metavar="EDGE", help="bundle before this one: keep its codebook, for a small delta"
     )
+    added.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where a build was stopped; what is taken of pictures is kept in OUTPUT.work for the next",
+    )
+    added.add_argument(
+        "--engine", choices=[*ENGINES], default="local", help="this machine, or a cluster by Ray Data (default: local)"
+    )
+    added.add_argument("--workers", type=at_least_one, metavar="N", help="of the engine (default: all processors)")
     many = added.add_mutually_exclusive_group()
     many.add_argument(
         "--local",
@@ -91,6 +100,9 @@ def _build(options: argparse.Namespace) -> None:
             like=options.like,
             queries=options.calibrate,
             false_accepts=options.false_accepts,
+            engine=options.engine,
+            workers=options.workers,
+            resume=options.resume,
             progress=progress,
         )
     for reason in built.skipped:

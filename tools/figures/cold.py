@@ -10,10 +10,10 @@ from pictures import write_twins
 import edgesearch
 from edgesearch import bundle, catalog, doctor, image
 from edgesearch.base import CATALOG, INDEX, MODEL, PICTURES, bindings
-from edgesearch.build import PICTURE_SIDE
 from edgesearch.catalog import Picture, Product
 from edgesearch.decision import ONE_PICTURE
 from edgesearch.embedder import Embedder, copy_model, default_model
+from edgesearch.extraction import PICTURE_SIDE
 from edgesearch.golden import FILE as GOLDEN_FILE
 from edgesearch.golden import Golden
 from edgesearch.index import CompactIndex
