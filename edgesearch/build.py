@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import blas, bundle, catalog, exchange, signing, words
+from . import blas, bundle, catalog, exchange, image, signing, words
 from . import work as works
 from .base import CATALOG, INDEX, MODEL, PICTURES, Base, bindings, open_index
 from .calibrate import FALSE_ACCEPTS, FEWEST, calibrate
@@ -33,7 +33,7 @@ from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
 from .index import CompactIndex, Spread
 from .local import KEPT, MOST_KEPT
-from .manifest import Manifest
+from .manifest import Manifest, digest_of, sha256
 from .threads import threads
 from .work import Work
 
@@ -135,7 +135,7 @@ def build(
             "accuracy": {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist},
         }
         places = [one.place for _, usable in products for one in usable]
-        calibration = _calibration(folder / "asked.edge", stage, described, places, photos, false_accepts)
+        calibration = _calibration(folder / "asked.edge", stage, described, work, places, photos, false_accepts)
         manifest = bundle.write(output, stage, described | {"calibration": calibration.to_dict()}, sign)
         work.keep(one.key for _, usable in products for one in usable)
     if photos and calibration.questions < FEWEST:
@@ -266,14 +266,21 @@ def _calibration(
     asked: Path,
     stage: Path,
     described: dict[str, Any],
+    work: Work,
     places: Sequence[str],
     photos: Sequence[tuple[Path, str]],
     false_accepts: float,
 ) -> Calibration:
-    """Ask what is to be written; calibrated or not, it finds the same."""
-    bundle.write(asked, stage, described | {"calibration": ONE_PICTURE.to_dict()})
-    with contextlib.closing(Base(bundle.Bundle(asked, whole=False))) as base:
-        return calibrate(base, [Path(place) for place in places], photos, false_accepts)
+    """Ask what is to be written, unless the same was asked before; calibrated or not, it finds the same."""
+    members = bundle.write(asked, stage, described | {"calibration": ONE_PICTURE.to_dict()}).files
+
+    def learn() -> dict[str, Any]:
+        with contextlib.closing(Base(bundle.Bundle(asked, whole=False))) as base:
+            return calibrate(base, [Path(place) for place in places], photos, false_accepts).to_dict()
+
+    told = [[sha256(image.content(path)), sku] for path, sku in photos]
+    digest = digest_of([{name: entry.sha256 for name, entry in members.items()}, told, false_accepts])
+    return Calibration.from_dict(work.learned(digest, learn))
 
 
 def _made(folder: Path) -> Path:

@@ -5,6 +5,7 @@ handed over and come back as pickled bytes, in order.
 """
 
 import contextlib
+import logging
 import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,7 @@ def cluster(workers: int | None = None) -> Iterator[Spread]:
     try:
         if begun:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        _hushed(ray.data.DataContext.get_current())
         count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
     except Exception as error:  # ray's have no base class
         raise EdgeSearchError(f"--engine ray: no cluster can be reached ({error}); check RAY_ADDRESS.") from error
@@ -50,42 +52,54 @@ class _Worker:
         self._function = function
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
-        return {"result": [pickle.dumps(self._function(pickle.loads(part))) for part in batch["part"]]}  # noqa: S301  # our own
+        return {"result": [pickle.dumps(self._done(pickle.loads(part))) for part in batch["part"]]}  # noqa: S301  # our own
+
+    def _done(self, part: Any) -> Any:
+        """Our errors as they are: ray would wrap them into text."""
+        try:
+            return self._function(part)
+        except EdgeSearchError as error:
+            return error
 
 
 def _spread(function: Callable[[Part], Result], parts: Iterable[Part], workers: int) -> Iterator[Result]:
     import ray
 
     rows = [{"part": pickle.dumps(part)} for part in parts]
-    if not rows:
+    if len(rows) < 2:  # workers take seconds to begin
+        yield from (function(pickle.loads(row["part"])) for row in rows)  # noqa: S301  # our own
         return
     data = ray.data.from_items(rows, override_num_blocks=len(rows))
     data.context.execution_options.preserve_order = True
-    data.context.enable_progress_bars = False
     done = data.map_batches(
         _Worker,
         fn_constructor_args=(function,),
         batch_size=1,
         num_cpus=1,
-        concurrency=(1, min(workers, len(rows))),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(rows))),
     )
     try:
         for row in done.iter_rows():
-            yield pickle.loads(row["result"])  # noqa: S301  # our own
+            result = pickle.loads(row["result"])  # noqa: S301  # our own
+            if isinstance(result, EdgeSearchError):
+                raise result
+            yield result
     except EdgeSearchError:
         raise
     except Exception as error:  # ray's have no base class
-        raise BundleError(f"--engine ray: a part cannot be done ({_reason(error)}); nothing was written.") from error
+        reason = str(error).strip().splitlines()[0]
+        raise BundleError(f"--engine ray: a part cannot be done ({reason}); nothing was written.") from error
 
 
-def _reason(error: BaseException) -> str:
-    """The innermost cause, in one line."""
-    cause = getattr(error, "cause", None) or error.__cause__
-    return _reason(cause) if cause else str(error).strip().splitlines()[-1]
+def _hushed(context: Any) -> None:
+    """The build tells its progress itself."""
+    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
 def _connected() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it reports to its makers otherwise
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what its processes say of themselves
     try:
         import ray
         import ray.data

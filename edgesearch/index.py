@@ -131,7 +131,7 @@ class CompactIndex:
                 like.blocks.centers.astype(np.float32), axis=1, keepdims=True
             )
         else:
-            centers = _centers(sample, cells, rng, spread)
+            centers = _centers(sample, cells, rng)
         blocks = _blocks(x, quantizer, centers, spread)
         router = _graph(centers) if len(centers) > COMPARED_CELLS else None
         return cls(blocks, len(x), router, 1, SHORTLISTS[0], 0.0, space)._tuned(x, rng)
@@ -376,11 +376,11 @@ def _probes_to_try(limit: int) -> list[int]:
     return [step for step in steps if step < limit] + [limit]
 
 
-def _centers(x: np.ndarray, count: int, rng: np.random.Generator, spread: Spread, rounds: int = 8) -> np.ndarray:
+def _centers(x: np.ndarray, count: int, rng: np.random.Generator, rounds: int = 8) -> np.ndarray:
     """Spherical k-means: (N, D) unit rows -> (count, D) unit centres."""
     centers = x[rng.choice(len(x), count, replace=False)]
     for _ in range(rounds if count > 1 else 1):
-        cell = np.concatenate([*spread(partial(_nearest_center, centers), _chunks(x))])
+        cell = np.concatenate([_nearest_center(centers, part) for part in _chunks(x)])
         order = np.argsort(cell, kind="stable")
         filled, starts = np.unique(cell[order], return_index=True)
         centers = centers.copy()

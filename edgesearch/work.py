@@ -4,9 +4,11 @@ One SQLite file. A picture is written once; what was written before a process wa
 """
 
 import contextlib
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from .errors import BundleError
 from .files import locked
@@ -14,8 +16,9 @@ from .files import locked
 FILE, LOCK = "extracts.sqlite", "lock"
 PORTION = 4096  # keys forgotten at once
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS made (digest TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS made (digest TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS extract (key BLOB PRIMARY KEY, content BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS learned (digest TEXT NOT NULL, content TEXT NOT NULL);
 """
 
 
@@ -27,19 +30,18 @@ class Work:
         Args:    digest: of the extraction; what another one left is thrown away.
         Raises:  BundleError: another build works there; sqlite3.Error, OSError: it cannot be written.
         """
-        self._lock = open(folder / LOCK, "wb")  # noqa: SIM115  # held until `close`
-        if not locked(self._lock.fileno()):
-            self._lock.close()
-            raise BundleError(f"{folder}: another build works there; wait for it, or build without --resume.")
         self._path = folder / FILE
-        self._connection = self._opened()
-        if self._connection.execute("SELECT digest FROM made").fetchall() != [(digest,)]:
-            self._connection.close()
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-            self._connection = self._opened()
+        with contextlib.ExitStack() as held:
+            lock = held.enter_context(open(folder / LOCK, "wb"))
+            if not locked(lock.fileno()):
+                raise BundleError(f"{folder}: another build works there; wait for it, or build without --resume.")
+            if not self._is_of(digest):
+                for suffix in ("", "-wal", "-shm"):
+                    Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+            self._connection = held.enter_context(contextlib.closing(self._opened()))
             with self._connection:
-                self._connection.execute("INSERT INTO made VALUES (?)", [digest])
+                self._connection.execute("INSERT OR IGNORE INTO made VALUES (?)", [digest])
+            self._held = held.pop_all()
 
     def known(self) -> frozenset[bytes]:
         """The keys of all that is here."""
@@ -56,6 +58,16 @@ class Work:
             ((content,),) = self._connection.execute("SELECT content FROM extract WHERE key = ?", [key])
             yield content
 
+    def learned(self, digest: str, learn: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What is learned of something, JSON-able; digest: of all that it depends on, the last is kept."""
+        found = self._connection.execute("SELECT content FROM learned WHERE digest = ?", [digest]).fetchall()
+        if not found:
+            found = [(json.dumps(learn()),)]
+            with self._connection:
+                self._connection.execute("DELETE FROM learned")
+                self._connection.execute("INSERT INTO learned VALUES (?, ?)", [digest, *found[0]])
+        return dict(json.loads(found[0][0]))
+
     def keep(self, keys: Iterable[bytes]) -> None:
         """Forget all others; their place in the file is used again."""
         others = sorted(self.known().difference(keys))
@@ -64,8 +76,16 @@ class Work:
 
     def close(self) -> None:
         """Let another build work there."""
-        self._connection.close()
-        self._lock.close()
+        self._held.close()
+
+    def _is_of(self, digest: str) -> bool:
+        try:
+            with contextlib.closing(self._opened()) as connection:
+                return connection.execute("SELECT digest FROM made").fetchall() == [(digest,)]
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise BundleError(f"{self._path}: is damaged ({error}); remove its folder, and build again.") from error
 
     def _opened(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path)
