@@ -6,7 +6,7 @@ import itertools
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from . import bundle, catalog, colours, exchange, image, signing, words
+from . import bundle, catalog, catalogues, colours, exchange, image, places, signing, words
 from .base import CATALOG, INDEX, MODEL, PICTURES, Base, bindings, open_index
 from .calibrate import FALSE_ACCEPTS, FEWEST, calibrate
 from .catalog import Entry, Picture, Product
@@ -50,7 +50,7 @@ class Built:
 
 
 def build(
-    catalogue: Path,
+    catalogue: str | Path,
     output: Path,
     model: Path | None = None,
     precision: str = "int8",
@@ -63,13 +63,17 @@ def build(
     like: Path | None = None,
     queries: Path | None = None,
     false_accepts: float = FALSE_ACCEPTS,
+    mapping: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    decimal: str = "",
     seed: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> Built:
     """Turn a catalogue into a bundle.
 
-    Args:    catalogue: CSV; output: the `.edge` file to write; model: model folder, None for the shipped one;
-             precision: "int8" or "fp32"; skip_bad: leave out pictures that cannot be read, instead of stopping;
+    Args:    catalogue: what `catalogues.read` takes, with mapping, encoding and decimal; output: the `.edge` file to
+             write; model: model folder, None for the shipped one; precision: "int8" or "fp32";
+             skip_bad: leave out pictures that cannot be read, instead of stopping;
              local_features: features of the print kept of each picture, 20 bytes each; 0 for none;
              sign: private key; next_key: public key that devices trust from this bundle on, besides that of `sign`;
              sequence: a device installs no bundle with a lower one; None for the seconds since 1970; merge: folders
@@ -81,7 +85,7 @@ def build(
              ModelError: the model cannot be used; BundleError: the output cannot be written; SignatureError: a key
              cannot be used.
     """
-    catalogue, output, model = Path(catalogue), Path(output), Path(model or default_model())
+    output, model = Path(output), Path(model or default_model())
     if not output.parent.is_dir() or output.is_dir():
         raise BundleError(f"{output}: not a file in a folder that exists; give a path such as store.edge.")
     if not 0 <= local_features <= MOST_KEPT:
@@ -90,11 +94,13 @@ def build(
         raise BundleError(f"{output}: to bring a next key it must be signed by the one before; give --sign.")
     if sign:
         signing.sign(b"", sign)  # what is wrong with the key is said now, not after the pictures
-    photos = catalog.read_queries(queries) if queries else []
+    photos = catalogues.read_queries(queries) if queries else []
     if not 0 < false_accepts < 1:
         raise ValueError(f"false_accepts is {false_accepts}; expected a share above 0 and below 1.")
     following = signing.read_public(next_key) if next_key else ""
-    entries, notes = exchange.merge(catalog.read_csv(catalogue), map(Path, merge))
+    read = catalogues.read(catalogue, mapping, encoding, decimal)
+    entries, notes = exchange.merge(read.entries, map(Path, merge))
+    notes = read.notes + notes
     if not entries:
         raise CatalogError(f"{catalogue}: all its products are removed by what is merged; nothing was built.")
     catalog.check_queries(photos, {entry.product.sku for entry in entries}, catalogue)
@@ -131,7 +137,7 @@ def build(
             "calibration": {},
             "accuracy": {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist},
         }
-        calibration = _calibration(stage, described, gallery.paths, photos, false_accepts)
+        calibration = _calibration(stage, described, gallery.places, photos, false_accepts)
         if photos and calibration.questions < FEWEST:
             notes.append(
                 f"{queries}: too few photos to learn from, {len(photos)}; they tell the error rates alone. "
@@ -153,14 +159,18 @@ def _index(path: Path, space: str) -> CompactIndex:
 
 
 def _calibration(
-    stage: Path, described: dict[str, Any], paths: list[Path], queries: Sequence[tuple[Path, str]], false_accepts: float
+    stage: Path,
+    described: dict[str, Any],
+    pictures: list[str],
+    queries: Sequence[tuple[Path, str]],
+    false_accepts: float,
 ) -> Calibration:
     """Ask what is to be written; calibrated or not, it finds the same."""
     with tempfile.TemporaryDirectory(prefix="edgesearch-build-") as folder:
         asked = Path(folder) / "asked.edge"
         bundle.write(asked, stage, described | {"calibration": ONE_PICTURE.to_dict()})
         with contextlib.closing(Base(bundle.Bundle(asked, whole=False))) as base:
-            return calibrate(base, paths, queries, false_accepts)
+            return calibrate(base, pictures, queries, false_accepts)
 
 
 @dataclass
@@ -171,14 +181,14 @@ class _Gallery:
     embeddings: list[np.ndarray] = field(default_factory=list)
     colours: list[np.ndarray] = field(default_factory=list)
     prints: list[Coded] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
-    def add_row(self, product: Product, source: str, path: Path, start: int, size: int) -> None:
+    def add_row(self, product: Product, source: str, place: str, start: int, size: int) -> None:
         if not self.products or self.products[-1][0] is not product:
             self.products.append((product, []))
-        self.products[-1][1].append(Picture(len(self.paths), source, start, size))
-        self.paths.append(path)
+        self.products[-1][1].append(Picture(len(self.places), source, start, size))
+        self.places.append(place)
 
     def coloured(self) -> list[tuple[Product, list[Picture]]]:
         """The products with the colours that are seen in their pictures."""
@@ -222,8 +232,8 @@ def _read_gallery(
             gallery.colours += pool.map(colours.shares, (pixels for *_, pixels in batch))
             if local_features:
                 gallery.prints += pool.map(printed, (pixels for *_, pixels in batch))
-            for _, product, source, path, pixels in batch:
-                gallery.add_row(product, source, path, file.tell(), _append(file, pixels))
+            for _, product, source, place, pixels in batch:
+                gallery.add_row(product, source, place, file.tell(), _append(file, pixels))
             progress(batch[-1][0] + 1, total)
     progress(total, total)
     return gallery
@@ -231,12 +241,12 @@ def _read_gallery(
 
 def _decoded(
     entries: list[Entry], embedder: Embedder, skipped: list[str]
-) -> Iterator[tuple[int, Product, str, Path, np.ndarray]]:
-    """Number, product, name, path and pixels of every readable picture; why the others are not goes into `skipped`."""
-    pictures = ((entry.product, source, path) for entry in entries for source, path in entry.images)
-    for number, (product, source, path) in enumerate(pictures):
+) -> Iterator[tuple[int, Product, str, str, np.ndarray]]:
+    """Number, product, name, place and pixels of every readable picture; why the others are not goes into `skipped`."""
+    pictures = ((entry.product, *named) for entry in entries for named in entry.images)
+    for number, (product, source, place) in enumerate(pictures):
         try:
-            yield number, product, source, path, embedder.read(path)
+            yield number, product, source, place, places.decoded(place, embedder.read)
         except ImageError as error:
             skipped.append(f"{product.sku}: {error}")
 
@@ -245,7 +255,7 @@ def _append(file: BinaryIO, pixels: np.ndarray) -> int:
     return file.write(image.thumbnail(pixels, PICTURE_SIDE))
 
 
-def _refuse_bad(catalogue: Path, gallery: _Gallery, skip_bad: bool) -> None:
+def _refuse_bad(catalogue: str | Path, gallery: _Gallery, skip_bad: bool) -> None:
     bad = gallery.skipped
     if bad and not skip_bad:
         more = f"; and {len(bad) - REASONS_SHOWN} more" if len(bad) > REASONS_SHOWN else ""
