@@ -71,6 +71,8 @@ class Entered:
 REQUIRED = ("sku", "name", "images")
 _COLUMNS = tuple(field.name for field in fields(Product) if field.name != "attributes")
 OPTIONAL = _COLUMNS[2:]
+_TEXTS = tuple(name for name in OPTIONAL if name not in ("price", "stock"))
+_KNOWN = frozenset(REQUIRED + OPTIONAL)
 _KINDS = {"price": float, "stock": int, "start": int, "size": int}  # the others are text
 _NEVER_EMPTY = ("sku", "name", "source", "start", "size")
 
@@ -98,8 +100,8 @@ def product_in(row: Mapping[str, str], where: str) -> Product:
     """The product that stripped cells describe, by their columns' names; raises CatalogError, which says where."""
     if not row["sku"] or not row["name"]:
         raise CatalogError(f"{where}: empty {'sku' if not row['sku'] else 'name'}; every product needs both.")
-    texts = {name: row.get(name) or None for name in OPTIONAL if name not in ("price", "stock")}
-    others = tuple((name, cell) for name, cell in row.items() if name not in REQUIRED + OPTIONAL and cell)
+    texts = {name: row.get(name) or None for name in _TEXTS}
+    others = tuple([(name, cell) for name, cell in row.items() if name not in _KNOWN and cell])
     return Product(
         sku=row["sku"],
         name=row["name"],

@@ -21,6 +21,7 @@ from .photos import SUFFIXES, passed_over
 TABLES = (".csv", ".tsv", *cells.PARQUETS, *cells.SHEETS)
 SAMPLED = 1000  # rows, in which numbers are looked at before any is read
 _MANGLED = re.compile(r"\d([.,]\d+)?E\+\d+")
+_AS_TEXT = re.compile(r'="(.*)"')  # ="0012": how spreadsheets are told to leave a number alone
 _PARTS = re.compile(r"[;\r\n]")
 _OWN = ("sku", "name", "images", "price", "description", "stock", "barcode")  # texts of other columns are kept once
 MOST_SHARED = 1 << 16
@@ -186,6 +187,8 @@ class _Reading:
         """Numbers as they are read, texts that come again and again once."""
         for name in ("sku", "barcode"):
             cell = row.get(name, "")
+            if cell[:1] == "=" and (quoted := _AS_TEXT.fullmatch(cell)):
+                row[name] = cell = quoted[1].strip()
             if "E+" in cell and _MANGLED.fullmatch(cell):
                 raise CatalogError(
                     f"{where}: {name} is {cell!r}, a spreadsheet has rounded its digits away; format the column as "
@@ -227,11 +230,11 @@ class _Reading:
             self._shortened = self._shortened or f"{where}: barcode {cell}"
 
     def _images(self, cell: str, sku: str, where: str) -> tuple[tuple[str, str], ...]:
-        names = dict.fromkeys(name for part in _PARTS.split(cell) if (name := part.strip()))
+        names = [name for part in _PARTS.split(cell) if (name := part.strip())]
         if not names:
             raise CatalogError(f"{where}: {sku} has no images; name at least one picture.")
         try:
-            return tuple((name, self._resolve(name)) for name in names)
+            return tuple([(name, self._resolve(name)) for name in dict.fromkeys(names)])
         except ValueError as error:
             raise CatalogError(f"{where}: {sku} has the picture {cell!r}: {error}.") from error
 

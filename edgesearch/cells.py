@@ -19,7 +19,6 @@ DELIMITERS = ",;\t|"
 SNIFFED_CHARACTERS, SNIFFED_ROWS = 1 << 16, 50
 MOST_UNPACKED = 2_000_000_000  # bytes, of a spreadsheet
 SHEETS, PARQUETS = (".xlsx", ".xlsm"), (".parquet", ".pq")
-_AS_TEXT = re.compile(r'="(.*)"')  # ="0012": how spreadsheets are told to leave a number alone
 Row = tuple[int, list[str]]
 
 
@@ -86,20 +85,13 @@ def _rows(text: io.TextIOWrapper, where: str, delimiter: str, lines_before: int)
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     try:
         for row in reader:
-            yield reader.line_num + lines_before, [_cleaned(cell) for cell in row]
+            yield reader.line_num + lines_before, [cell.strip() for cell in row]
     except csv.Error as error:
         line = reader.line_num + lines_before
         raise CatalogError(f"{where}, line {line}: not a well-formed CSV ({error}); check its quotes.") from error
     finally:
         if not text.closed:
             text.detach()  # its file is not its own to close
-
-
-def _cleaned(cell: str) -> str:
-    cell = cell.strip()
-    if cell.startswith("=") and (quoted := _AS_TEXT.fullmatch(cell)):
-        return quoted[1].strip()
-    return cell
 
 
 def _parquet(file: BinaryIO, where: str) -> Iterator[Row]:
@@ -160,7 +152,7 @@ def _value(value: object, where: str, number: int) -> str:
         return value.date().isoformat()
     if isinstance(value, (bytes, dict)):
         raise CatalogError(f"{where}, row {number}: a cell holds {type(value).__name__}; expected texts and numbers.")
-    return _cleaned(str(value))
+    return str(value).strip()
 
 
 def _library(name: str, where: str) -> ModuleType:

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 def is_url(name: str) -> bool:
     """It names a file system: "s3://bucket/a.jpg"."""
-    return _URL.match(name) is not None
+    return "://" in name and _URL.match(name) is not None
 
 
 def member(kind: str, start: int, size: int, archive: str, name: str) -> str:
@@ -60,7 +60,7 @@ def resolved(base: str, name: str) -> str:
             raise ValueError("a path of this machine, in a catalogue that is not on it; name it from the catalogue on")
         return f"{base}/{name}"
     path = os.path.join(base, name)
-    return os.path.join(".", path) if _MEMBER.fullmatch(path) else path
+    return os.path.join(".", path) if "!/" in path and _MEMBER.fullmatch(path) else path
 
 
 def content(place: str) -> bytes:
