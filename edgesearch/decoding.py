@@ -18,7 +18,11 @@ _SIGNS = bytes.fromhex(
     "80 82 84 85 89 8b 91 92 93 94 95 96 97 99 9b a0 a1 a2 a3 a5 a7 a9 aa ab ad ae b0 b1 b2 b3 b5 b7 b9 "
     "ba bb bc bd be bf d7 f7"
 ).decode("cp1252")  # currencies, quotation marks, dashes, fractions
-_WORD = re.compile(r"[^\W\d_]+")
+_BEYOND = re.compile(r"[^\x00-\x7f]+")
+# Letters of DOS, old Macs and Central Europe where a Western text has none of these: K\u201ese, caf\u201a, \u00bfó\u00b3ty.
+_MISREAD = re.compile(
+    r"[a-z][\u201e\u201a\u0160\u017d\u0178\u00bf\u00b9\u00a7]|[a-z]\u201d[a-z]|[A-Za-z]\u00b3[a-z]|\u0192"
+)
 
 
 def encoding_of(file: BinaryIO, where: str, given: str | None) -> tuple[str, str]:
@@ -39,6 +43,8 @@ def encoding_of(file: BinaryIO, where: str, given: str | None) -> tuple[str, str
         )
         return marked, ""
     name = _two_bytes(head)
+    if not name and b"\0" in head:
+        raise _no_text(where, head[: head.index(b"\0")].count(b"\n") + 1)
     if name:
         _refuse(file, where, name, f"not {name}, as it seemed; give --encoding")
         return name, _sample(file, name, 0)
@@ -89,13 +95,14 @@ def _undecodable(file: BinaryIO, where: str, encoding: str) -> tuple[int, int] |
         except UnicodeError:  # UTF-16 without its mark
             return line, file.tell() - len(part)
         if "\0" in text:
-            line += text[: text.index("\0")].count("\n")
-            raise CatalogError(
-                f"{where}, line {line}: zero bytes, so this is no text; give a CSV, Parquet or .xlsx file."
-            )
+            raise _no_text(where, line + text[: text.index("\0")].count("\n"))
         line += text.count("\n")
         if not part:
             return None
+
+
+def _no_text(where: str, line: int) -> CatalogError:
+    return CatalogError(f"{where}, line {line}: zero bytes, so this is no text; give a CSV, Parquet or .xlsx file.")
 
 
 def _single_byte(file: BinaryIO, where: str, line: int, start: int) -> tuple[str, str]:
@@ -111,18 +118,16 @@ def _single_byte(file: BinaryIO, where: str, line: int, start: int) -> tuple[str
 
 
 def _looks_western(file: BinaryIO) -> bool:
-    """In most words with letters beyond ASCII these are fewer than half, and nothing else beyond ASCII is unusual."""
+    """Of the stretches beyond ASCII nearly all are short, of letters and usual signs, and where these stand in text."""
     file.seek(0)
-    words = odd = 0
+    stretches = odd = 0
     while part := file.read(PORTION):
         text = part.decode("cp1252")
-        beyond = [word for word in _WORD.findall(text) if not word.isascii()]
-        words += len(beyond)
-        odd += sum(len(word) > 2 and sum(c > "\x7f" for c in word) * 2 > len(word) for word in beyond)
-        others = re.findall(r"[^\x00-\x7f]", _WORD.sub("", text))
-        words += len(others)
-        odd += sum(c not in _SIGNS for c in others)
-    return odd * 20 <= words
+        found = _BEYOND.findall(text)
+        stretches += len(found)
+        odd += sum(len(one) > 2 or any(not c.isalpha() and c not in _SIGNS for c in one) for one in found)
+        odd += len(_MISREAD.findall(text))
+    return odd * 20 <= stretches
 
 
 def _sample(file: BinaryIO, encoding: str, start: int) -> str:
