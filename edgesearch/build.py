@@ -12,13 +12,13 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import blas, bundle, catalog, exchange, image, signing, words
+from . import blas, bundle, catalog, catalogues, exchange, image, signing, words
 from . import work as works
 from .base import CATALOG, INDEX, MODEL, PICTURES, Base, bindings, open_index
 from .calibrate import FALSE_ACCEPTS, FEWEST, calibrate
@@ -59,7 +59,7 @@ class Built:
 
 
 def build(
-    catalogue: Path,
+    catalogue: str | Path,
     output: Path,
     model: Path | None = None,
     precision: str = "int8",
@@ -72,6 +72,9 @@ def build(
     like: Path | None = None,
     queries: Path | None = None,
     false_accepts: float = FALSE_ACCEPTS,
+    mapping: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    decimal: str = "",
     seed: int = 0,
     engine: str = "local",
     workers: int | None = None,
@@ -80,8 +83,9 @@ def build(
 ) -> Built:
     """Turn a catalogue into a bundle.
 
-    Args:    catalogue: CSV; output: the `.edge` file to write; model: model folder, None for the shipped one;
-             precision: "int8" or "fp32"; skip_bad: leave out pictures that cannot be read, instead of stopping;
+    Args:    catalogue: what `catalogues.read` takes, with mapping, encoding and decimal; output: the `.edge` file to
+             write; model: model folder, None for the shipped one; precision: "int8" or "fp32";
+             skip_bad: leave out pictures that cannot be read, instead of stopping;
              local_features: features of the print kept of each picture, 20 bytes each; 0 for none;
              sign: private key; next_key: public key that devices trust from this bundle on, besides that of `sign`;
              sequence: a device installs no bundle with a lower one; None for the seconds since 1970; merge: folders
@@ -96,7 +100,7 @@ def build(
              ModelError: the model cannot be used; BundleError: the output cannot be written; SignatureError: a key
              cannot be used; EdgeSearchError: the engine cannot be used.
     """
-    catalogue, output, model = Path(catalogue), Path(output), Path(model or default_model())
+    output, model = Path(output), Path(model or default_model())
     if engine not in ENGINES:
         raise ValueError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}.")
     if not 0 <= local_features <= MOST_KEPT:
@@ -104,8 +108,10 @@ def build(
     if not 0 < false_accepts < 1:
         raise ValueError(f"false_accepts is {false_accepts}; expected a share above 0 and below 1.")
     described = _described(output, sign, next_key, sequence)
-    photos = catalog.read_queries(queries) if queries else []
-    entries, notes = exchange.merge(catalog.read_csv(catalogue), map(Path, merge))
+    photos = catalogues.read_queries(queries) if queries else []
+    read = catalogues.read(catalogue, mapping, encoding, decimal)
+    entries, notes = exchange.merge(read.entries, map(Path, merge))
+    notes = read.notes + notes
     if not entries:
         raise CatalogError(f"{catalogue}: all its products are removed by what is merged; nothing was built.")
     catalog.check_queries(photos, {entry.product.sku for entry in entries}, catalogue)
@@ -209,7 +215,7 @@ def _take(
     entries: Sequence[Entry], extraction: Extraction, work: Work, spread: Spread, progress: Progress
 ) -> list[Taken]:
     """Look at every picture that is not known yet; what is taken goes into the work, where it is taken again from."""
-    places = [str(place) for entry in entries for _, place in entry.images]
+    places = [place for entry in entries for _, place in entry.images]
     step = min(PART, max(1, len(places) // PARTS))
     parts = (places[first : first + step] for first in range(0, len(places), step))
     taken: list[Taken] = []
@@ -231,13 +237,13 @@ def _usable(entries: Sequence[Entry], taken: Sequence[Taken]) -> tuple[list[tupl
             if one.error:
                 skipped.append(f"{entry.product.sku}: {one.error}")
             else:
-                usable.append(Usable(source, str(place), one.key))
+                usable.append(Usable(source, place, one.key))
         if usable:
             products.append((entry.product, usable))
     return products, skipped
 
 
-def _refuse_bad(catalogue: Path, products: Sequence[object], bad: Sequence[str], skip_bad: bool) -> None:
+def _refuse_bad(catalogue: str | Path, products: Sequence[object], bad: Sequence[str], skip_bad: bool) -> None:
     if bad and not skip_bad:
         more = f"; and {len(bad) - REASONS_SHOWN} more" if len(bad) > REASONS_SHOWN else ""
         raise CatalogError(
@@ -276,7 +282,7 @@ def _calibration(
 
     def learn() -> dict[str, Any]:
         with contextlib.closing(Base(bundle.Bundle(asked, whole=False))) as base:
-            return calibrate(base, [Path(place) for place in places], photos, false_accepts).to_dict()
+            return calibrate(base, places, photos, false_accepts).to_dict()
 
     told = [[sha256(image.content(path)), sku] for path, sku in photos]
     digest = digest_of([{name: entry.sha256 for name, entry in members.items()}, told, false_accepts])

@@ -47,9 +47,12 @@ def cluster(workers: int | None = None) -> Iterator[Spread]:
 class _Worker:
     """In a process of the cluster."""
 
-    def __init__(self, function: Callable[[Any], Any]):
+    def __init__(self, function: Callable[[Any], Any], folder: str):
+        """folder: in which relative paths are meant, where this machine has it."""
         blas.on_one_thread()
         self._function = function
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
         return {"result": [pickle.dumps(self._done(pickle.loads(part))) for part in batch["part"]]}  # noqa: S301  # our own
@@ -73,7 +76,7 @@ def _spread(function: Callable[[Part], Result], parts: Iterable[Part], workers: 
     data.context.execution_options.preserve_order = True
     done = data.map_batches(
         _Worker,
-        fn_constructor_args=(function,),
+        fn_constructor_args=(function, os.getcwd()),
         batch_size=1,
         num_cpus=1,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(rows))),

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import colours, image, photos
+from . import colours, image, photos, places
 from .embedder import Embedder, ModelConfig, read_model, runtime
 from .errors import BundleError, ImageError
 from .local import Codebook, Coded, default_codebook, steady
@@ -108,21 +108,21 @@ class Extraction:
         """Of the print."""
         return default_codebook()
 
-    def take(self, known: frozenset[bytes], places: Sequence[str]) -> list[Taken]:
+    def take(self, known: frozenset[bytes], pictures: Sequence[str]) -> list[Taken]:
         """Look at pictures, but not at those known.
 
-        Args:    known: keys of pictures that were looked at before; places: of pictures.
+        Args:    known: keys of pictures that were looked at before; pictures: their places.
         Raises:  BundleError: other versions are installed here than where the build was begun.
         """
         if self.versions != _versions():
             raise BundleError(
                 f"a worker has {_versions()}, the build was begun with {self.versions}; install the same everywhere."
             )
-        return [self._taken(known, place) for place in places]
+        return [self._taken(known, place) for place in pictures]
 
     def _taken(self, known: frozenset[bytes], place: str) -> Taken:
         try:
-            content = image.content(Path(place))
+            content = places.content(place)
         except ImageError as error:
             return Taken(b"", b"", str(error))
         key = hashlib.sha256(content).digest()
@@ -131,7 +131,7 @@ class Extraction:
         try:
             return Taken(key, self.extract(content).to_bytes(), "")
         except ImageError as error:
-            return Taken(b"", b"", f"{place}: {photos.nameless(error)}")
+            return Taken(b"", b"", f"{places.shown(place)}: {photos.nameless(error)}")
 
     def extract(self, picture: bytes) -> Extract:
         """picture: a file's content; raises ImageError."""

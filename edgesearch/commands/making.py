@@ -9,7 +9,7 @@ from ..build import ENGINES, build
 from ..calibrate import FALSE_ACCEPTS
 from ..delta import delta
 from ..local import KEPT, MOST_KEPT
-from .options import Adder, at_least_one
+from .options import Adder, at_least_one, source_of, source_options
 from .output import Bar, say
 
 
@@ -20,7 +20,7 @@ def add(command: Adder) -> None:
     added.add_argument("--device", action="store_true", help="a key to encrypt device folders, NAME.secret, instead")
 
     added = command("build", _build, "Turn a catalogue into one file.", "catalogue.csv -o store.edge")
-    added.add_argument("catalogue", type=Path, help="CSV with at least sku,name,images")
+    source_options(added)
     added.add_argument("-o", "--output", type=Path, required=True, help="the .edge file to write")
     added.add_argument("--model", type=Path, help="model folder (default: the shipped one)")
     added.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read, and list them")
@@ -103,6 +103,7 @@ def _build(options: argparse.Namespace) -> None:
             engine=options.engine,
             workers=options.workers,
             resume=options.resume,
+            **source_of(options),
             progress=progress,
         )
     for reason in built.skipped:

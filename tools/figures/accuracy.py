@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 import edgesearch
 from edgesearch import Store, metrics
-from edgesearch.catalog import read_csv, read_queries
+from edgesearch.catalogues import read, read_queries
 from edgesearch.embedder import Embedder
 from edgesearch.evaluate import evaluate
 
@@ -46,10 +46,10 @@ class _Asked:
 
     @classmethod
     def read(cls, protocol: Protocol) -> "_Asked":
-        entries, queries = read_csv(protocol.catalogue), read_queries(protocol.queries)
+        entries, queries = read(protocol.catalogue).entries, read_queries(protocol.queries)
         number = {entry.product.sku: i for i, entry in enumerate(entries)}
         return cls(
-            gallery=[path for entry in entries for _, path in entry.images],
+            gallery=[Path(place) for entry in entries for _, place in entry.images],
             owner=np.array([number[entry.product.sku] for entry in entries for _ in entry.images]),
             queries=[path for path, _ in queries],
             right=np.array([number[sku] for _, sku in queries]),

@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 import edgesearch
 from edgesearch import Match, Store
-from edgesearch.catalog import Product, read_csv, read_queries
+from edgesearch.catalog import Product
+from edgesearch.catalogues import read, read_queries
 from edgesearch.gallery import Gallery, merged
 from edgesearch.similar import RELEVANCE, Wanted, similar
 from edgesearch.taste import traits_of
@@ -78,7 +79,7 @@ def measure(kept: Path, seed: int, shoppers: int = SHOPPERS, products: int = PRO
     if not (folder / "device" / "current").exists():  # written last
         made_shop(folder, products, seed)
     rng = np.random.default_rng([seed, 1])
-    listed = [entry.product for entry in read_csv(folder / DEALT)]
+    listed = [entry.product for entry in read(folder / DEALT).entries]
     with edgesearch.open(folder / "device") as store:
         store.profile.erase()
         found = diversity(store, [product.sku for product in listed])

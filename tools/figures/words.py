@@ -10,7 +10,8 @@ from pictures.products import make_product
 
 import edgesearch
 from edgesearch import catalog, query, words
-from edgesearch.catalog import Catalog, Picture, Product, read_queries
+from edgesearch.catalog import Catalog, Picture, Product
+from edgesearch.catalogues import read_queries
 from edgesearch.spelling import SHORTEST
 from edgesearch.table import Table
 from edgesearch.terms import folded
