@@ -34,7 +34,7 @@ def test_every_figure_that_is_named_can_be_asked() -> None:
     assert named
     for name in named:
         with pytest.raises(SystemExit) as ended:
-            bench._parser().parse_args([name, "--help"])
+            bench.parsed([name, "--help"])
         assert ended.value.code == 0, name
 
 

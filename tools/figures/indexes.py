@@ -4,6 +4,7 @@ Every system is built, written to a file and opened again in one process, where 
 turns. Its memory is the growth of a fresh process that opens the file, asks the same queries, and comes to rest.
 """
 
+import argparse
 import itertools
 import os
 import time
@@ -14,11 +15,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from tqdm import tqdm
 
 from edgesearch.content import Mapped
 from edgesearch.index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 from edgesearch.metrics import ann_recall
 
+from . import vectors
+from .context import NO_MODEL, SEED, Found, add_data, add_model, require_photos
 from .processes import in_fresh_process, resident
 
 K = 10
@@ -332,3 +336,31 @@ def table(results: list[Figures]) -> str:
             f"| {r['resident_bytes_per_row']:.0f} | {r['file_bytes_per_row']:.0f} | {r['build_s']:.0f} |"
         )
     return "\n".join(lines)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which vectors, and which systems."""
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--data", choices=["embeddings", "synthetic"], default="embeddings")
+    parser.add_argument("--dim", type=int, default=128, help="of synthetic vectors (default: 128)")
+    add_data(parser, "--photos")
+    parser.add_argument("--kept", type=Path, default=Path("build/index"), help="folder where embeddings stay")
+    add_model(parser)
+    parser.add_argument("--only", action="append", default=[], help="systems whose name begins so")
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    if options.data == "embeddings":
+        require_photos(options.photos, "--photos")
+        x, queries = vectors.embeddings(options.photos, options.model, options.rows, options.kept, SEED)
+    else:
+        x, queries = vectors.synthetic(options.rows, options.dim, SEED)
+    results = list(tqdm(measure(x, queries, folder, options.only), desc="index", unit="system", disable=None))
+    found = {"rows": len(x), "dim": x.shape[1], "data": options.data, "results": results}
+    note = "One query at a time, one thread."
+    return (
+        found
+        | {"markdown": table(results), "note": note}
+        | ({} if options.data == "embeddings" else {"model": NO_MODEL})
+    )
