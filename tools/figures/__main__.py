@@ -16,7 +16,7 @@ from types import ModuleType
 import edgesearch
 from edgesearch.embedder import default_model
 
-from .context import SEED, Found, context
+from .context import SEED, Found, context, number
 
 FIGURES = {  # name: its module, what it prints
     "accuracy": ("accuracy", "recall on real and drawn photos, from float to the compressed index"),
@@ -33,6 +33,11 @@ FIGURES = {  # name: its module, what it prints
     "page": ("page", "the page in Chromium: first paint, frame to answer, kilobytes"),
     "monkey": ("monkey", "somebody who presses anything on the page of a kiosk"),
 }
+COMMANDS = {  # as figures, but what they return is said as it is
+    "all": ("whole", "all of these, and the page docs/figures.md of them"),
+    "readme": ("quoted", "write what `all` measured where README.md and docs/ quote it"),
+}
+EVERYTHING = FIGURES | COMMANDS
 
 
 def main() -> int:
@@ -40,9 +45,8 @@ def main() -> int:
     module, options = parsed(sys.argv[1:])
     try:
         with tempfile.TemporaryDirectory() as folder:
-            found: Found = module.run(options, Path(folder))
-        known = context(getattr(options, "model", default_model()), getattr(options, "seed", SEED))
-        print(json.dumps(found | known | found) if options.json else _told(found, known))
+            found: Found | str = module.run(options, Path(folder))
+        print(found if isinstance(found, str) else _told(found, options))
     except (edgesearch.EdgeSearchError, OSError, ValueError) as error:
         print(f"tools/bench: {error}", file=sys.stderr)
         return 1
@@ -51,34 +55,33 @@ def main() -> int:
 
 def parsed(arguments: list[str]) -> tuple[ModuleType, argparse.Namespace]:
     """The module of the figure that is asked, which alone is imported, and its options."""
-    listed = "\n".join(f"  {name:10} {said}" for name, (_, said) in FIGURES.items())
+    listed = "\n".join(f"  {name:10} {said}" for name, (_, said) in EVERYTHING.items())
     parser = argparse.ArgumentParser(
         prog="tools/bench",
         description=f"Print the project's figures:\n\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("figure", choices=FIGURES, metavar="FIGURE")
+    parser.add_argument("figure", choices=EVERYTHING, metavar="FIGURE")
     parser.add_argument("options", nargs=argparse.REMAINDER, help="see tools/bench FIGURE --help")
     asked = parser.parse_args(arguments)
-    name, said = FIGURES[asked.figure]
+    name, said = EVERYTHING[asked.figure]
     module = importlib.import_module(f".{name}", __package__)
     own = argparse.ArgumentParser(prog=f"tools/bench {asked.figure}", description=said)
     module.add_arguments(own)
-    own.add_argument("--json", action="store_true", help="one JSON object")
+    if asked.figure in FIGURES:
+        own.add_argument("--json", action="store_true", help="one JSON object")
     return module, own.parse_args(asked.options)
 
 
-def _told(found: Found, known: Found) -> str:
-    """For people: the figures' own table, or a line each."""
+def _told(found: Found, options: argparse.Namespace) -> str:
+    """One object, or for people the figures' own table, or a line each."""
+    known = context(getattr(options, "model", default_model()), getattr(options, "seed", SEED))
+    if options.json:
+        return json.dumps(known | found)
+    known |= {key: found[key] for key in known if key in found}
     if "markdown" in found:
         return f"{found['markdown']}\n\n{found['note']} " + ", ".join(f"{key} {value}" for key, value in known.items())
-    return "\n".join(f"{name:24} {_number(value)}" for name, value in (found | known).items())
-
-
-def _number(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.3f}" if value <= 1 else f"{value:.1f}"  # a share, or a time
+    return "\n".join(f"{name:24} {number(value)}" for name, value in (found | known).items())
 
 
 if __name__ == "__main__":

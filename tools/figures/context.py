@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,15 @@ from edgesearch.settings import processor
 
 SEED = 0
 NO_MODEL = "none"  # `model` of a figure that no model is part of
+INSTRUCTIONS = {"avx512_vnni": "AVX-512 VNNI", "avx_vnni": "AVX-VNNI", "avx2": "AVX2", "asimddp": "NEON dot products"}
 Found = dict[str, Any]
+
+
+def number(value: object) -> str:
+    """A figure by itself: a share, or a time."""
+    if not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:.3f}" if value <= 1 else f"{value:,.1f}"
 
 
 def context(model: Path, seed: int) -> Found:
@@ -22,10 +31,17 @@ def context(model: Path, seed: int) -> Found:
     return {
         "model": f"{config.name} int8 sha256 {sha256(network)[:12]}",
         "seed": seed,
-        "device": f"{processor()}, {os.cpu_count()} cores, one thread a photo",
+        "device": f"{processor().replace('(R)', '')}{_vectors()}, {os.cpu_count()} cores, one thread a photo",
         "versions": f"Python {platform.python_version()}, onnxruntime {runtime()}",
-        "command": f"tools/bench {' '.join(sys.argv[1:])}",
+        "command": f"tools/bench {shlex.join(sys.argv[1:])}",
     }
+
+
+def _vectors() -> str:
+    """The instructions that decide how fast a network of bytes is, where Linux tells them."""
+    told = Path("/proc/cpuinfo")
+    flags = set(told.read_text(encoding="utf-8").split()) if told.exists() else set()
+    return next((f" with {name}" for flag, name in INSTRUCTIONS.items() if flag in flags), "")
 
 
 def add_data(parser: argparse.ArgumentParser, option: str = "--data") -> None:

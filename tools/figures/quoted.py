@@ -1,0 +1,64 @@
+"""`tools/bench readme`: the figures that README.md and docs/ quote, written from what `tools/bench all` measured.
+
+The text stays as a person wrote it. Each of `QUOTED` must stand in its file once, lines broken anywhere; its fields are
+what is written. Whoever changes such a sentence changes it here too.
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import sheet
+from .context import Found
+from .fields import rewritten
+from .whole import PAGE
+
+ROWS = {  # of the README's table of accuracy: its protocol
+    "81 groceries, one catalogue picture each": "groceries-catalogue",
+    "81 groceries, five photos each": "groceries-5ref",
+    "15 household objects, never trained on": "objects-unseen",
+    "drawn products that differ in print alone": "twins",
+}
+_ROW = (
+    "| {said} | {{accuracy[protocols][{name}][pretrained 1280-d][recall@1]:.3f}} "
+    "| {{accuracy[protocols][{name}][and the print][recall@1]:.3f}} "
+    "| {{accuracy[protocols][{name}][and the print][recall@5]:.3f}} "
+    "| {{accuracy[protocols][{name}][fast][recall@1]:.3f}} |"
+)
+QUOTED: dict[str, tuple[str, ...]] = {
+    "README.md": (),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where."""
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where something would change")
+
+
+def run(options: argparse.Namespace, folder: Path) -> str:
+    """Write page, plots and sentences; raises ValueError: with --check, for what would change."""
+    root = Path()
+    texts = wanted(root, sheet.read(root / PAGE))
+    changed = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if options.check and changed:
+        raise ValueError(f"{', '.join(map(str, changed))}: not what was measured; run `tools/bench readme`.")
+    for path in changed:
+        path.write_text(texts[path], encoding="utf-8")
+    return f"written: {', '.join(map(str, changed)) or 'nothing, all is as it was measured'}"
+
+
+def wanted(root: Path, figures: Mapping[str, Found]) -> dict[Path, str]:
+    """What each file that shows figures should hold; raises ValueError: a sentence or a figure is missing."""
+    good = {name: found for name, found in figures.items() if sheet.FAILED not in found}
+    texts = {root / PAGE / name: drawing for name, drawing in sheet.drawn(figures).items()}
+    texts[root / PAGE.with_suffix(".md")] = sheet.text(figures, PAGE.name)
+    for name, templates in QUOTED.items():
+        path = root / name
+        text = path.read_text(encoding="utf-8")
+        for template in templates:
+            try:
+                text = rewritten(text, template, good)
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from error
+        texts[path] = text
+    return texts
