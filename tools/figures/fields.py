@@ -31,7 +31,11 @@ def rewritten(text: str, template: str, figures: Mapping[str, Found]) -> str:
     Raises: ValueError: it does not stand there, or more than once, or as in `filled`.
     """
     pieces = list(Formatter().parse(template))
-    values = [filled(f"{{{field}:{spec}}}", figures) for _, field, spec, _ in pieces if field is not None]
+    values = [
+        filled(f"{{{field}:{spec}}}" if spec else f"{{{field}}}", figures)
+        for _, field, spec, _ in pieces
+        if field is not None
+    ]
     pattern, places = "", iter(values)
     for literal, field, _, _ in pieces:
         pattern += re.sub(r"(\\\s|\s)+", r"\\s+", re.escape(literal))
@@ -61,10 +65,8 @@ class _Fields(Formatter):
 
 
 def _like(value: str) -> str:
-    """What stood there before: another number, or as many other words."""
-    if re.fullmatch(_NUMBER, value):
-        return _NUMBER
-    return r"\s+".join(r"\S+?" for _ in value.split())
+    """What stood there before: another number, or other words of the same cell or paragraph."""
+    return _NUMBER if re.fullmatch(_NUMBER, value) else r"(?:[^|\n]|\n(?!\n)){1,120}?"
 
 
 def _short(template: str) -> str:

@@ -88,18 +88,17 @@ def _against_rows(figures: Mapping[str, Found], label: str, value: Callable[[Fou
             plot.line(points, kinds[library])
         for point in points:
             plot.dot(point, kinds[library], 3.5)
-    ends = {library: points[-1] for library, points in lines.items()}
+    ends = {library: points[-1][1] for library, points in lines.items()}
     for library, height in _apart(ends, (up.high - up.low) * APART).items():
-        plot.text((ends[library][0], height), library, kinds[library], by=(9, 4))
+        plot.text((across.high - ROOM, height), library, kinds[library], by=(9, 4))
     return _alone(plot.svg(f"{label} against rows"))
 
 
-def _apart(ends: Mapping[str, Point], least: float) -> dict[str, float]:
+def _apart(ends: Mapping[str, float], least: float) -> dict[str, float]:
     """Heights of names, each at least so far from the one below it."""
-    heights = {name: y for name, (_, y) in sorted(ends.items(), key=lambda one: one[1][1])}
+    heights = dict(sorted(ends.items(), key=lambda one: one[1]))
     for below, name in pairwise(heights):
-        if abs(ends[name][0] - ends[below][0]) < ROOM:  # else they stand side by side
-            heights[name] = max(heights[name], heights[below] + least)
+        heights[name] = max(heights[name], heights[below] + least)
     return heights
 
 

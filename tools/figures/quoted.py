@@ -1,10 +1,11 @@
 """`tools/bench readme`: the figures that README.md and docs/ quote, written from what `tools/bench all` measured.
 
-The text stays as a person wrote it. Each of `QUOTED` must stand in its file once, lines broken anywhere; its fields are
-what is written. Whoever changes such a sentence changes it here too.
+The text stays as a person wrote it. Each sentence of `quoted.md` must stand once in the file below whose name it is,
+lines broken anywhere; its fields are what is written. Whoever changes such a sentence changes it there too.
 """
 
 import argparse
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,22 +13,6 @@ from . import sheet
 from .context import Found
 from .fields import rewritten
 from .whole import PAGE
-
-ROWS = {  # of the README's table of accuracy: its protocol
-    "81 groceries, one catalogue picture each": "groceries-catalogue",
-    "81 groceries, five photos each": "groceries-5ref",
-    "15 household objects, never trained on": "objects-unseen",
-    "drawn products that differ in print alone": "twins",
-}
-_ROW = (
-    "| {said} | {{accuracy[protocols][{name}][pretrained 1280-d][recall@1]:.3f}} "
-    "| {{accuracy[protocols][{name}][and the print][recall@1]:.3f}} "
-    "| {{accuracy[protocols][{name}][and the print][recall@5]:.3f}} "
-    "| {{accuracy[protocols][{name}][fast][recall@1]:.3f}} |"
-)
-QUOTED: dict[str, tuple[str, ...]] = {
-    "README.md": (),
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,12 +32,19 @@ def run(options: argparse.Namespace, folder: Path) -> str:
     return f"written: {', '.join(map(str, changed)) or 'nothing, all is as it was measured'}"
 
 
+def sentences() -> dict[str, list[str]]:
+    """Those of `quoted.md`, by the file in which they stand."""
+    text = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
+    files = (part.strip().split("\n\n") for part in re.split(r"^# ", text, flags=re.M)[1:])
+    return {name: templates for name, *templates in files}
+
+
 def wanted(root: Path, figures: Mapping[str, Found]) -> dict[Path, str]:
     """What each file that shows figures should hold; raises ValueError: a sentence or a figure is missing."""
     good = {name: found for name, found in figures.items() if sheet.FAILED not in found}
     texts = {root / PAGE / name: drawing for name, drawing in sheet.drawn(figures).items()}
     texts[root / PAGE.with_suffix(".md")] = sheet.text(figures, PAGE.name)
-    for name, templates in QUOTED.items():
+    for name, templates in sentences().items():
         path = root / name
         text = path.read_text(encoding="utf-8")
         for template in templates:
