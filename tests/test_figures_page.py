@@ -103,12 +103,12 @@ def test_what_fails_or_hangs_is_measured_as_failed(tmp_path: Path) -> None:
 def test_one_figure_is_renewed_and_the_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "figures"
     sheet.write(output, {"cold": COLD, "serve": FAILED})
-    monkeypatch.setitem(RUNS, "synthetic-1000", Run("", "index --data synthetic --rows 100 --only 'usearch i8'"))
+    monkeypatch.setitem(RUNS, "synthetic-1000", Run("", "index --data synthetic --rows 100 --only edgesearch"))
     said = whole.run(_options("--quick", "--only", "synthetic-1000", "-o", str(output)), tmp_path)
     assert "measured synthetic-1000" in said
     figures = sheet.read(output)
     assert figures["cold"] == COLD
-    assert figures["synthetic-1000"]["best"]["USearch"]["recall@10"] > 0.9
+    assert figures["synthetic-1000"]["best"]["edgesearch"]["recall@10"] > 0.9
     assert figures["synthetic-1000"]["quick"]
     monkeypatch.setattr(whole, "measured", lambda asked, *_: FAILED | {"command": f"tools/bench {asked}"})
     with pytest.raises(ValueError, match="serve failed"):

@@ -16,17 +16,14 @@ from .whole import PAGE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where."""
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where something would change")
+    """None."""
 
 
 def run(options: argparse.Namespace, folder: Path) -> str:
-    """Write page, plots and sentences; raises ValueError: with --check, for what would change."""
+    """Write page, plots and sentences; raises ValueError as `wanted`."""
     root = Path()
     texts = wanted(root, sheet.read(root / PAGE))
     changed = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    if options.check and changed:
-        raise ValueError(f"{', '.join(map(str, changed))}: not what was measured; run `tools/bench readme`.")
     for path in changed:
         path.write_text(texts[path], encoding="utf-8")
     return f"written: {', '.join(map(str, changed)) or 'nothing, all is as it was measured'}"
