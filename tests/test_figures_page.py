@@ -62,7 +62,7 @@ def test_the_page_says_what_was_measured_what_failed_and_what_is_missing() -> No
     assert "**Failed** after 61 s: `tools/bench serve`: the server did not start." in page
     assert "Not measured yet: `tools/bench all --only page --only monkey`." in page
     row = next(line for line in page.splitlines() if line.startswith("| `tools/bench cold` |"))
-    for said in ("model", "seed", "device", "versions", "date"):
+    for said in ("model", "seed", "device", "instructions", "versions", "date"):
         assert f"| {COLD[said]} |" in row
     assert row.endswith("| 61 s | 25% |")
     assert "All of it took 2 minutes." in page

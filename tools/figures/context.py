@@ -14,7 +14,7 @@ from edgesearch.settings import processor
 
 SEED = 0
 NO_MODEL = "none"  # `model` of a figure that no model is part of
-INSTRUCTIONS = {"avx512_vnni": "AVX-512 VNNI", "avx_vnni": "AVX-VNNI", "avx2": "AVX2", "asimddp": "NEON dot products"}
+INSTRUCTIONS = "avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "asimddp"  # what int8 kernels are chosen by
 Found = dict[str, Any]
 
 
@@ -31,17 +31,18 @@ def context(model: Path, seed: int) -> Found:
     return {
         "model": f"{config.name} int8 sha256 {sha256(network)[:12]}",
         "seed": seed,
-        "device": f"{processor().replace('(R)', '')}{_vectors()}, {os.cpu_count()} cores, one thread a photo",
+        "device": f"{processor().replace('(R)', '')}, {os.cpu_count()} cores, one thread a photo",
+        "instructions": _instructions(),
         "versions": f"Python {platform.python_version()}, onnxruntime {runtime()}",
         "command": f"tools/bench {shlex.join(sys.argv[1:])}",
     }
 
 
-def _vectors() -> str:
-    """The instructions that decide how fast a network of bytes is, where Linux tells them."""
+def _instructions() -> str:
+    """Those of INSTRUCTIONS that the processor has; none where the system does not tell."""
     told = Path("/proc/cpuinfo")
-    flags = set(told.read_text(encoding="utf-8").split()) if told.exists() else set()
-    return next((f" with {name}" for flag, name in INSTRUCTIONS.items() if flag in flags), "")
+    flags = set(told.read_text(encoding="utf-8", errors="replace").split()) if told.exists() else set()
+    return " ".join(one for one in INSTRUCTIONS if one in flags)
 
 
 def add_data(parser: argparse.ArgumentParser, option: str = "--data") -> None:

@@ -11,7 +11,7 @@ from .sections import RUNS, SECTIONS, Section
 
 FIGURES_FILE = "figures.json"
 FAILED = "failed"  # the reason, in place of figures
-CONTEXT = ("model", "seed", "device", "versions", "command", "date", "seconds", "others", "quick")
+CONTEXT = ("model", "seed", "device", "instructions", "versions", "command", "date", "seconds", "others", "quick")
 HEAD = """# Figures
 
 What `tools/bench all` measured; `tools/bench readme` wrote this page from [{file}]({folder}/{file}).
@@ -20,8 +20,8 @@ What `tools/bench all` measured; `tools/bench readme` wrote this page from [{fil
 QUICK = "\nSmall sizes, to try the bench itself: nothing here is to be quoted.\n"
 MEASURED = """## Measured on
 
-| command | model | seed | device | versions | on | took | others took of the processors |
-|---|---|---|---|---|---|---|---|
+| command | model | seed | device | its instructions | versions | on | took | others took of the processors |
+|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -57,7 +57,7 @@ def text(figures: Mapping[str, Found], folder: str) -> str:
     parts = [HEAD.format(file=FIGURES_FILE, folder=folder, quick=quick).rstrip("\n")]
     parts += [_section(section, figures, plots, folder) for section in SECTIONS]
     parts.append(MEASURED + "\n".join(_row(figures[name]) for name in RUNS if name in figures))
-    took = sum(found["seconds"] for found in figures.values())
+    took = sum(found["seconds"] or 0 for found in figures.values())
     parts.append(f"All of it took {took / 60:,.0f} minutes.")
     return "\n\n".join(parts) + "\n"
 
@@ -100,5 +100,9 @@ def _asked(found: Found) -> str:
 
 
 def _row(found: Found) -> str:
-    cells = [f"`{_asked(found)}`", *(found[name] for name in ("model", "seed", "device", "versions", "date"))]
-    return "| " + " | ".join(map(str, [*cells, f"{found['seconds']:,.0f} s", f"{found['others']:.0%}"])) + " |"
+    """Of the table at the end; what was measured before there was `all` lacks how long and how busy."""
+    cells = [f"`{_asked(found)}`"]
+    cells += [str(found[name]) for name in ("model", "seed", "device", "instructions", "versions", "date")]
+    took, others = found["seconds"], found["others"]
+    cells += ["" if took is None else f"{took:,.0f} s", "" if others is None else f"{others:.0%}"]
+    return f"| {' | '.join(cells)} |"
