@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from figures import __main__ as bench
-from figures import indexes, personal, prints, protocols, vectors, words
+from figures import indexes, libraries, personal, prints, protocols, vectors, words
 from figures.accuracy import ONE_EYE, SYSTEMS, _remembering, accuracy, table
 from figures.protocols import PROTOCOLS, write_all
 from pictures import write_twins
@@ -34,7 +34,7 @@ def test_every_figure_that_is_named_can_be_asked() -> None:
     assert named
     for name in named:
         with pytest.raises(SystemExit) as ended:
-            bench._parser().parse_args([name, "--help"])
+            bench.parsed([name, "--help"])
         assert ended.value.code == 0, name
 
 
@@ -158,5 +158,5 @@ def test_indexes_are_measured_side_by_side(tmp_path: Path) -> None:
 
 def test_exact_neighbours_are_the_nearest() -> None:
     x, queries = vectors.synthetic(500, 16, seed=1)
-    expected = np.argsort(-(queries[:5] @ x.T), 1)[:, : indexes.K]
+    expected = np.argsort(-(queries[:5] @ x.T), 1)[:, : libraries.K]
     assert np.array_equal(indexes.exact_neighbours(x, queries[:5]), expected)
