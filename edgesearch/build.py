@@ -40,6 +40,7 @@ from .work import Work
 ENGINES = {"local": threads, "ray": cluster}
 PART, PARTS = 16, 64  # pictures that a worker is handed at most; parts at least
 REASONS_SHOWN = 5
+MOST_WORDS = (1 << 32) - 1  # of the print of all pictures, and rows: what their places are counted with
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
 
 
@@ -115,6 +116,7 @@ def build(
     if not entries:
         raise CatalogError(f"{catalogue}: all its products are removed by what is merged; nothing was built.")
     catalog.check_queries(photos, {entry.product.sku for entry in entries}, catalogue)
+    _check_number(catalogue, sum(len(entry.images) for entry in entries), local_features)
     extraction = Extraction.of(model, precision, local_features, seed)
     known = _index(Path(like), extraction.embedder.space) if like else None
     with (
@@ -169,6 +171,15 @@ def _described(output: Path, sign: Path | None, next_key: Path | None, sequence:
         "created": now.isoformat(timespec="seconds"),
         "next_key": signing.read_public(next_key) if next_key else "",
     }
+
+
+def _check_number(catalogue: str | Path, pictures: int, local_features: int) -> None:
+    most = MOST_WORDS // max(1, local_features)
+    if pictures > most:
+        raise CatalogError(
+            f"{catalogue}: {pictures:,} pictures; one bundle holds at most {most:,} with {local_features} features of "
+            "the print each: build one for each part of the catalogue."
+        )
 
 
 def _now() -> datetime.datetime:

@@ -226,3 +226,9 @@ def test_an_extract_is_read_as_it_was_written(drawn: Path) -> None:
         Extract.from_bytes(taken.to_bytes()[:-1])
     with pytest.raises(BundleError, match="damaged"):
         Extract.from_bytes(b"")
+
+
+def test_more_pictures_than_a_bundle_counts_are_refused(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["edgesearch.build"], "MOST_WORDS", 29 * 256)
+    with pytest.raises(CatalogError, match="30 pictures; one bundle holds at most 29"):
+        built(drawn, "b")

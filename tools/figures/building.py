@@ -18,6 +18,7 @@ from pictures import write_catalogue
 import edgesearch
 from edgesearch import blas, catalogues, image, local
 from edgesearch.colours import TERMS
+from edgesearch.delta import delta
 from edgesearch.embedder import default_model
 from edgesearch.extraction import PICTURE_SIDE, Extract, Extraction, Taken
 from edgesearch.index import CompactIndex
@@ -28,6 +29,7 @@ from .context import SEED, Found
 from .processes import in_fresh_process, most_resident
 
 TURNS = 3
+CHANGED_SIDE = 400  # px; so that it is another picture than that it was made of
 Measured = dict[str, float]
 
 
@@ -36,8 +38,9 @@ def measure(pictures: int, rows: int, made_up: int, folder: Path, seed: int) -> 
 
     Returns: pictures a second that are decoded and seen by the network on all cores, alone and of a build, and the
              share of the first that the second reaches, without print and with it, which the first takes too then; the
-             seconds of the rest of a build, and of one that finds nothing changed; seconds and bytes of memory of an
-             index of so many rows, and of a build of so many pictures that need not be looked at.
+             seconds of the rest of a build, and of one that finds nothing changed; bytes of the bundle, and of a delta
+             to one with other pictures of a hundredth of the products; seconds and bytes of memory of an index of so
+             many rows, and of a build of so many pictures that need not be looked at.
     """
     write_catalogue(folder, products=pictures, unknown=0, photos=0, seed=seed)
     write_made_up(folder / "made-up.csv", made_up, sorted((folder / "pictures").iterdir()))
@@ -64,7 +67,18 @@ def built(folder: str, seed: str) -> str:
         edgesearch.build(catalogue, output, local_features=kept, resume=True)
         best[f"unchanged{name}_s"] = min(best.get(f"unchanged{name}_s", np.inf), time.perf_counter() - start)
         best[f"share{name}"] = best[f"taken{name}_per_s"] / best[f"bound{name}_per_s"]
-    return json.dumps(best)
+    return json.dumps(best | _changed(catalogue, output))
+
+
+def _changed(catalogue: Path, output: Path) -> Measured:
+    """Bytes of a bundle, and of a delta to that of other pictures of some products."""
+    pictures = sorted((catalogue.parent / "pictures").iterdir())
+    for changed in pictures[: max(1, len(pictures) // 100)]:
+        changed.write_bytes(image.thumbnail(image.read(pictures[-1]), CHANGED_SIDE))
+    after, made = output.with_name("after.edge"), output.with_name("after.delta")
+    edgesearch.build(catalogue, after, like=output)
+    delta(output, after, made)
+    return {"bundle_bytes": output.stat().st_size, "delta_bytes": made.stat().st_size}
 
 
 def indexed(folder: str, seed: str) -> str:
