@@ -34,7 +34,7 @@ typedef struct {
     const int8_t *centers;   /* (C, D) */
     const uint32_t *starts;  /* (C + 1,): block where each cell begins */
     const uint8_t *packed;   /* (P, M/2, 32): low four bits a code of subquantizer 2j, high four of 2j + 1 */
-    const int8_t *vectors;   /* (32 P, D) */
+    const int8_t *vectors;   /* (32 P, D), or nothing where none is rescored */
     const int32_t *rows;     /* (32 P,) */
     const uint32_t *allowed; /* (P,): one bit a row, lowest first; NULL for all */
 } Index;
@@ -483,7 +483,8 @@ static const char *misfit(Call *call, Index *index) {
         [QUERIES] = queries * d * word,     [ROTATION] = d * d * word,
         [CODEBOOK] = CODEWORDS * d * word,  [CENTERS] = cells * d,
         [STARTS] = (cells + 1) * word,      [PACKED] = blocks * BLOCK * m / 2,
-        [VECTORS] = blocks * BLOCK * d,     [ROWS] = blocks * BLOCK * word,
+        [VECTORS] = call->rescored || a[VECTORS].len ? blocks * BLOCK * d : 0,
+        [ROWS] = blocks * BLOCK * word,
         [ALLOWED] = a[ALLOWED].len ? blocks * word : 0,
         [ROUTED] = a[ROUTED].len ? queries * call->probes * word : 0,
         [OUT_ROWS] = queries * k * word,    [OUT_SCORES] = queries * k * word,
@@ -557,7 +558,8 @@ static PyObject *answer(Call *call) {
 PyDoc_STRVAR(search_doc,
              "search(queries, rotation, codebook, centers, starts, packed, vectors, rows, allowed, routed, out_rows,\n"
              "       out_scores, dim, subquantizers, probes, shortlist, k, rescored)\n\n"
-             "As kernel.search; `allowed` and `routed` may be empty. Raises ValueError: sizes that do not fit.");
+             "As kernel.search; `allowed` and `routed` may be empty, and `vectors` where not\n"
+             "rescored. Raises ValueError: sizes that do not fit.");
 
 static PyObject *search(PyObject *Py_UNUSED(module), PyObject *args) {
     Call call;

@@ -2,6 +2,8 @@
 
 import functools
 import os
+import sqlite3
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from . import image, packing
 from .bundle import Bundle
 from .catalog import Catalog
 from .decision import Calibration
@@ -71,9 +74,16 @@ class Base:
         self.let_go()  # verifying has read them
 
     def picture(self, row: int) -> bytes:
-        """The small JPEG of a row of the index."""
+        """The small JPEG or WebP of a row of the index; a blank one where none is kept of its product."""
+        return self.kept(row) or image.blank()
+
+    def kept(self, row: int) -> bytes | None:
+        """The same; None where none is kept. Where that of the row is not, it is the product's first that is."""
         ((_, place),) = self.catalog.find([row])
-        return bytes(self._pictures.read(place.start, place.start + place.size))
+        if not place.size:
+            all_places = self.catalog.find(self.catalog.rows_of([self.catalog.owner(row)]).tolist())
+            place = next((one for _, one in all_places if one.size), place)
+        return bytes(self._pictures.read(place.start, place.start + place.size)) if place.size else None
 
     @functools.cached_property
     def words(self) -> WordIndex:
@@ -144,7 +154,20 @@ def open_index(bundle: Bundle) -> CompactIndex:
 
 def open_catalog(bundle: Bundle) -> Catalog:
     """The catalogue of a bundle."""
-    return _opened(bundle, CATALOG, Catalog)
+    if CATALOG in bundle or packing.FILE not in bundle:
+        return _opened(bundle, CATALOG, Catalog)
+    packed = bundle.member(packing.FILE)
+    if _is_kept_in_memory(bundle):
+        return Catalog(packing.unpacked(packed))
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgesearch-") as folder:
+            packing.unpack(packed, Path(folder) / CATALOG)
+            return Catalog(Path(folder) / CATALOG)
+    except (OSError, sqlite3.Error) as error:
+        raise BundleError(
+            f"{bundle.path}: {packing.FILE} cannot be unpacked ({error}); free some space, or name another folder in "
+            "TMPDIR."
+        ) from error
 
 
 def open_words(bundle: Bundle, catalog: Catalog) -> WordIndex:
@@ -156,10 +179,14 @@ def open_words(bundle: Bundle, catalog: Catalog) -> WordIndex:
 
 def _opened(bundle: Bundle, name: str, read: Callable[[Path | bytes], T]) -> T:
     """A member for SQLite: a copy without a name; in memory where that cannot be, and of a sealed one."""
-    if bundle.sealed or os.name == "nt":
+    if _is_kept_in_memory(bundle):
         return read(bundle.copy(name))
     with bundle.unpacked(name) as path:
         return read(path)
+
+
+def _is_kept_in_memory(bundle: Bundle) -> bool:
+    return bundle.sealed or os.name == "nt"
 
 
 def bindings(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) -> dict[str, str]:

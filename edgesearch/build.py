@@ -21,20 +21,23 @@ from typing import Any
 from . import blas, bundle, catalog, catalogues, exchange, image, signing, words
 from . import work as works
 from .base import CATALOG, INDEX, MODEL, PICTURES, Base, bindings, open_index
-from .calibrate import FALSE_ACCEPTS, FEWEST, calibrate
+from .budget import Fitted, limit_of
+from .calibrate import FALSE_ACCEPTS, FEWEST, calibrate, questions
 from .catalog import Catalog, Entry, Product
 from .cluster import cluster
 from .decision import ONE_PICTURE, Calibration
 from .embedder import copy_model, default_model
 from .errors import BundleError, CatalogError
 from .extraction import Extraction, Taken
-from .gathering import Usable, gather
+from .fitting import Staged, check_possible, fit
+from .gathering import Products, Usable, gather
 from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
 from .index import CompactIndex, Spread
 from .local import KEPT, MOST_KEPT
 from .manifest import Manifest, digest_of, sha256
 from .threads import threads
+from .trial import Trial
 from .work import Work
 
 ENGINES = {"local": threads, "ray": cluster}
@@ -49,7 +52,8 @@ class Built:
     """What a build made.
 
     Attributes: skipped: why each picture that was left out cannot be used; left_out: SKUs without any usable picture;
-                notes: what was not merged as a device has it, or not learned from, and why.
+                notes: what was not merged as a device has it, or not learned from, and why; fitted: what was kept
+                within a budget, None where all of it was.
     """
 
     manifest: Manifest
@@ -57,6 +61,7 @@ class Built:
     skipped: tuple[str, ...]
     left_out: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    fitted: Fitted | None = None
 
 
 def build(
@@ -76,6 +81,7 @@ def build(
     mapping: Mapping[str, str] | None = None,
     encoding: str | None = None,
     decimal: str = "",
+    budget_mb: float | None = None,
     seed: int = 0,
     engine: str = "local",
     workers: int | None = None,
@@ -92,14 +98,15 @@ def build(
              sequence: a device installs no bundle with a lower one; None for the seconds since 1970; merge: folders
              with what devices were taught, as `export` writes them;
              queries: CSV of photos and their SKUs to calibrate with, None for the catalogue's own pictures;
-             false_accepts: share of photos of unknown products to take for known ones;
+             false_accepts: share of photos of unknown products to take for known ones; budget_mb: the bundle is at
+             most so large, in millions of bytes, and holds what finds most within it;
              like: a bundle whose index's quantizer and cells are kept, so that a delta from it is small;
              engine: "local", the threads of this machine, or "ray", a cluster; workers: of it, None for all processors;
              resume: go on where a build to that output was stopped, and keep beside it, in OUTPUT.work, what was taken
              of the pictures for the next build.
     Raises:  CatalogError: the catalogue, or without `skip_bad` any of its pictures, cannot be used;
-             ModelError: the model cannot be used; BundleError: the output cannot be written; SignatureError: a key
-             cannot be used; EdgeSearchError: the engine cannot be used.
+             ModelError: the model cannot be used; BundleError: the output cannot be written, or not within the
+             budget; SignatureError: a key cannot be used; EdgeSearchError: the engine cannot be used.
     """
     output, model = Path(output), Path(model or default_model())
     if engine not in ENGINES:
@@ -108,6 +115,7 @@ def build(
         raise ValueError(f"local_features is {local_features}; expected 0 to {MOST_KEPT}.")
     if not 0 < false_accepts < 1:
         raise ValueError(f"false_accepts is {false_accepts}; expected a share above 0 and below 1.")
+    limit_bytes = None if budget_mb is None else limit_of(budget_mb)
     described = _described(output, sign, next_key, sequence)
     photos = catalogues.read_queries(queries) if queries else []
     read = catalogues.read(catalogue, mapping, encoding, decimal)
@@ -118,6 +126,9 @@ def build(
     catalog.check_queries(photos, {entry.product.sku for entry in entries}, catalogue)
     _check_number(catalogue, sum(len(entry.images) for entry in entries), local_features)
     extraction = Extraction.of(model, precision, local_features, seed)
+    if limit_bytes is not None:
+        pictures = 0 if skip_bad else sum(len(entry.images) for entry in entries)
+        check_possible(output, len(extraction.network), pictures, limit_bytes)
     known = _index(Path(like), extraction.embedder.space) if like else None
     with (
         _working(output, resume, extraction) as (work, folder),
@@ -127,24 +138,17 @@ def build(
         taken = _take(entries, extraction, work, spread, progress)
         products, skipped = _usable(entries, taken)
         _refuse_bad(catalogue, products, skipped, skip_bad)
-        stage, spool = _made(folder / "stage"), _made(folder / "spool")
-        gathered = gather(products, work, extraction, stage, spool)
-        index = CompactIndex.build(gathered.embeddings, extraction.embedder.space, seed=seed, like=known, spread=spread)
-        index.write(_made(stage / INDEX))
-        _write_small(stage, extraction, index)
-        copy_model(model, precision, _made(stage / MODEL))
-        described |= {
-            "hashes": bindings(extraction.embedder, index, gathered.local),
-            "counts": {
-                "products": len(products),
-                "pictures": len(gathered.embeddings),
-                "local_features": gathered.local.features if gathered.local else 0,
-            },
-            "accuracy": {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist},
-        }
         places = [one.place for _, usable in products for one in usable]
-        calibration = _calibration(folder / "asked.edge", stage, described, work, places, photos, false_accepts)
-        manifest = bundle.write(output, stage, described | {"calibration": calibration.to_dict()}, sign)
+        staged, fitted = _staged(products, work, extraction, folder, known, spread), None
+        copy_model(model, precision, _made(staged.folder / MODEL))
+        if limit_bytes is not None and staged.size_bytes > limit_bytes:
+            with _opened(staged, folder, _parts(staged, len(products))) as base:
+                staged, fitted = fit(staged, output, limit_bytes, Trial(base, questions(base, places, photos)))
+        described |= _parts(staged, len(products), fitted)
+        with _opened(staged, folder, described) as base:
+            calibration = _calibration(base, work, places, photos, false_accepts)
+        described["calibration"] = calibration.to_dict()
+        manifest = bundle.write(output, staged.folder, described, sign, limit_bytes)
         work.keep(one.key for _, usable in products for one in usable)
     if photos and calibration.questions < FEWEST:
         notes.append(
@@ -153,7 +157,7 @@ def build(
         )
     used = {product.sku for product, _ in products}
     left_out = tuple(entry.product.sku for entry in entries if entry.product.sku not in used)
-    return Built(manifest, output.stat().st_size, tuple(skipped), left_out, tuple(notes))
+    return Built(manifest, output.stat().st_size, tuple(skipped), left_out, tuple(notes), fitted)
 
 
 def _described(output: Path, sign: Path | None, next_key: Path | None, sequence: int | None) -> dict[str, Any]:
@@ -265,8 +269,14 @@ def _refuse_bad(catalogue: str | Path, products: Sequence[object], bad: Sequence
         raise CatalogError(f"{catalogue}: none of its pictures can be used ({bad[0]}); nothing was built.")
 
 
-def _write_small(stage: Path, extraction: Extraction, index: CompactIndex) -> None:
-    """What is made of the catalogue as it is kept: its words, and golden queries of some of its pictures."""
+def _staged(
+    products: Products, work: Work, extraction: Extraction, folder: Path, like: CompactIndex | None, spread: Spread
+) -> Staged:
+    """All members but the network."""
+    stage, embedder, seed = _made(folder / "stage"), extraction.embedder, extraction.seed
+    gathered = gather(products, work, extraction, stage, _made(folder / "spool"))
+    index = CompactIndex.build(gathered.embeddings, embedder.space, seed=seed, like=like, spread=spread)
+    index.write(_made(stage / INDEX))
     with contextlib.closing(Catalog(stage / CATALOG)) as kept, open(stage / PICTURES, "rb") as pictures:
 
         def picture(row: int) -> bytes:
@@ -274,30 +284,50 @@ def _write_small(stage: Path, extraction: Extraction, index: CompactIndex) -> No
             pictures.seek(place.start)
             return pictures.read(place.size)
 
-        Golden.ask(extraction.embedder, index, picture).write(stage / GOLDEN_FILE)
+        Golden.ask(embedder, index, picture).write(stage / GOLDEN_FILE)
         if words.is_available():  # otherwise a device indexes them itself
             words.write(stage / words.FILE, kept.products())
+    return Staged(stage, gathered.embeddings, embedder, index, gathered.local, seed, like is not None)
+
+
+def _parts(staged: Staged, products: int, fitted: Fitted | None = None) -> dict[str, Any]:
+    """What a manifest says of them."""
+    index, local = staged.index, staged.local
+    found = {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist}
+    return {
+        "hashes": bindings(staged.embedder, index, local),
+        "counts": {
+            "products": products,
+            "pictures": len(staged.x),
+            "local_features": local.features if local else 0,
+        },
+        "accuracy": found | (fitted.card() if fitted else {}),
+    }
+
+
+@contextlib.contextmanager
+def _opened(staged: Staged, folder: Path, described: dict[str, Any]) -> Iterator[Base]:
+    """What is to be written, to be asked; calibrated or not, it finds the same."""
+    unnamed = {"name": "", "sequence": 0, "created": "", "calibration": ONE_PICTURE.to_dict()}
+    asked = folder / "asked.edge"
+    bundle.write(asked, staged.folder, described | unnamed)
+    with contextlib.closing(Base(bundle.Bundle(asked, whole=False))) as base:
+        yield base
+    asked.unlink()
 
 
 def _calibration(
-    asked: Path,
-    stage: Path,
-    described: dict[str, Any],
-    work: Work,
-    places: Sequence[str],
-    photos: Sequence[tuple[Path, str]],
-    false_accepts: float,
+    base: Base, work: Work, places: Sequence[str], photos: Sequence[tuple[Path, str]], false_accepts: float
 ) -> Calibration:
-    """Ask what is to be written, unless the same was asked before; calibrated or not, it finds the same."""
-    members = bundle.write(asked, stage, described | {"calibration": ONE_PICTURE.to_dict()}).files
-
-    def learn() -> dict[str, Any]:
-        with contextlib.closing(Base(bundle.Bundle(asked, whole=False))) as base:
-            return calibrate(base, places, photos, false_accepts).to_dict()
-
+    """Learned, unless it was learned of the same before."""
+    members = {name: entry.sha256 for name, entry in base.bundle.manifest.files.items()}
     told = [[sha256(image.content(path)), sku] for path, sku in photos]
-    digest = digest_of([{name: entry.sha256 for name, entry in members.items()}, told, false_accepts])
-    return Calibration.from_dict(work.learned(digest, learn))
+    return Calibration.from_dict(
+        work.learned(
+            digest_of([members, told, false_accepts]),
+            lambda: calibrate(base, places, photos, false_accepts).to_dict(),
+        )
+    )
 
 
 def _made(folder: Path) -> Path:

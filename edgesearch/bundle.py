@@ -158,10 +158,17 @@ class Bundle:
         self.content.close()
 
 
-def write(path: Path, folder: Path, describe: Mapping[str, object], sign: Path | None = None) -> Manifest:
+def write(
+    path: Path,
+    folder: Path,
+    describe: Mapping[str, object],
+    sign: Path | None = None,
+    limit_bytes: int | None = None,
+) -> Manifest:
     """Write every file below `folder` as one bundle: beside `path` first, then moved into place.
 
-    Args:    describe: the fields of `Manifest` other than `files`; sign: private key, None to leave it unsigned.
+    Args:    describe: the fields of `Manifest` other than `files`; sign: private key, None to leave it unsigned;
+             limit_bytes: the file must not be larger.
     Raises:  BundleError: it cannot be written; what was at `path` is still there. SignatureError: sign is no key.
     """
     files = {str(p.relative_to(folder).as_posix()): p for p in sorted(folder.rglob("*")) if p.is_file()}
@@ -177,11 +184,21 @@ def write(path: Path, folder: Path, describe: Mapping[str, object], sign: Path |
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
             container.write(Path(beside) / path.name, {**members, **files})
+            size = (Path(beside) / path.name).stat().st_size
+            if limit_bytes is not None and size > limit_bytes:
+                raise BundleError(f"{path}: takes {size:,} bytes, more than the {limit_bytes:,} given; give more.")
             os.replace(Path(beside) / path.name, path)
         sync_folder(path.parent)
     except OSError as error:
         raise BundleError(f"{path}: cannot be written ({error}); check the folder and its free space.") from error
     return manifest
+
+
+def size_bytes(files: Mapping[str, int], head_bytes: int) -> int:
+    """Of the bundle that `write` makes of files of these sizes; head_bytes: of manifest and signature together."""
+    pieces = sum(-(-size // PIECE) * HASH_BYTES for size in files.values() if size > WHOLE_UP_TO)
+    heads = {MANIFEST_FILE: head_bytes, SIGNATURE_FILE: 0} | ({PIECES_FILE: pieces} if pieces else {})
+    return container.size_bytes(heads | dict(sorted(files.items())))
 
 
 def _map(path: Path) -> Mapped:

@@ -75,12 +75,10 @@ def calibrate(
              catalogue; false_accepts: share of photos of unknown products to accept.
     Raises:  CatalogError: a SKU is not in the catalogue; ImageError: a photo cannot be read.
     """
-    owners = base.catalog.owners
-    several = np.bincount(owners)[owners] > 1
-    shown = given(base, photos) if photos else _own(base, pictures, several, np.random.default_rng(seed))
+    shown = questions(base, pictures, photos, seed)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         asked = [question for pair in pool.map(lambda one: ask(base, one), shown) for question in pair]
-    left_out = several.mean() > 1 / 2
+    left_out = _several(base).mean() > 1 / 2
     before = beforehand(SEVERAL_PICTURES if left_out else ONE_PICTURE, false_accepts)
     if len(asked) >= FEWEST and (photos or left_out):
         return measured(fitted(asked, before), asked, false_accepts)
@@ -150,6 +148,13 @@ def measured(found: Calibration, asked: Sequence[Question], false_accepts: float
     )
 
 
+def questions(
+    base: Base, pictures: Sequence[str], photos: Sequence[tuple[Path, str]] = (), seed: int = 0
+) -> Iterator[Shown]:
+    """What is asked of a catalogue: the photos, where some are given, or pictures of its own; as `calibrate`."""
+    return given(base, photos) if photos else _own(base, pictures, np.random.default_rng(seed))
+
+
 def given(base: Base, photos: Sequence[tuple[Path, str]]) -> Iterator[Shown]:
     """As photos are given, with their SKUs; raises CatalogError: one of those is not in the catalogue."""
     entered = base.catalog.named({sku for _, sku in photos if sku})
@@ -158,11 +163,12 @@ def given(base: Base, photos: Sequence[tuple[Path, str]]) -> Iterator[Shown]:
         yield Shown(lambda path=path: base.embedder.read(path), entered[sku].number if sku else None)  # type: ignore[misc]
 
 
-def _own(base: Base, pictures: Sequence[str], several: np.ndarray, rng: np.random.Generator) -> Iterator[Shown]:
+def _own(base: Base, pictures: Sequence[str], rng: np.random.Generator) -> Iterator[Shown]:
     """Some of the catalogue's pictures, each to be left out where most products have several.
 
     Of one on a plain background a view is asked: clean pictures are more alike than a photo is to one.
     """
+    several = _several(base)
     left_out = several.mean() > 1 / 2
     rows = np.flatnonzero(several) if left_out else np.arange(len(pictures))
     for row, own_seed in zip(rng.permutation(rows)[:ASKED].tolist(), rng.integers(1 << 32, size=ASKED), strict=False):
@@ -175,6 +181,12 @@ def _own(base: Base, pictures: Sequence[str], several: np.ndarray, rng: np.rando
             return shelf_view(product, image.WORKING_SIDE, np.random.default_rng(own_seed))
 
         yield Shown(pixels, base.catalog.owner(row), row if left_out else None)
+
+
+def _several(base: Base) -> np.ndarray:
+    """(N,) bool: the row's product has several pictures."""
+    owners = base.catalog.owners
+    return np.asarray(np.bincount(owners)[owners] > 1)
 
 
 def _choice(question: Question) -> tuple[np.ndarray, int]:

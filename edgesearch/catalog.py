@@ -18,7 +18,7 @@ from .readonly import ReadOnly
 
 FORMAT = 1
 PORTION = 1024  # products read at once
-_SCHEMA = f"""
+SCHEMA = f"""
 PRAGMA user_version = {FORMAT};
 CREATE TABLE product (
     number INTEGER PRIMARY KEY, sku TEXT NOT NULL UNIQUE, name TEXT NOT NULL, price REAL, currency TEXT, category TEXT,
@@ -50,7 +50,10 @@ class Product:
 
 @dataclass(frozen=True)
 class Picture:
-    """One reference picture: `row` of the index, `start` and `size` in bytes of its JPEG in the bundle's pictures."""
+    """One reference picture: `row` of the index, `start` and `size` in bytes of its copy in the bundle's pictures.
+
+    Its size is 0 where none is kept.
+    """
 
     row: int
     source: str
@@ -162,7 +165,7 @@ def write(path: Path, products: Iterable[tuple[Product, Sequence[Picture]]]) -> 
     connection = sqlite3.connect(path)
     try:
         with connection:
-            connection.executescript(_SCHEMA)
+            connection.executescript(SCHEMA)
             for number, (product, pictures) in enumerate(products):
                 cells = [getattr(product, name) for name in _COLUMNS]
                 attributes = json.dumps(dict(product.attributes), ensure_ascii=False)
@@ -170,6 +173,18 @@ def write(path: Path, products: Iterable[tuple[Product, Sequence[Picture]]]) -> 
                 connection.execute(f"INSERT INTO product VALUES ({marks})", [number, *cells, attributes])
                 rows = [(p.row, number, p.source, p.start, p.size) for p in pictures]
                 connection.executemany("INSERT INTO picture VALUES (?, ?, ?, ?, ?)", rows)
+        connection.execute("VACUUM")
+    finally:
+        connection.close()
+
+
+def place(path: Path, places: Iterable[tuple[int, int]]) -> None:
+    """Say of a written catalogue file where the pictures lie now: start and size of each row, in their order."""
+    connection = sqlite3.connect(path)
+    try:
+        with connection:
+            rows = ((start, size, row) for row, (start, size) in enumerate(places))
+            connection.executemany("UPDATE picture SET start = ?, size = ? WHERE row = ?", rows)
         connection.execute("VACUUM")
     finally:
         connection.close()
@@ -216,6 +231,13 @@ class Catalog:
         asked = np.zeros(len(self), bool)
         asked[list(products)] = True
         return np.flatnonzero(asked[self._owner])
+
+    def places(self) -> list[tuple[int, int]]:
+        """Where each row's picture lies: start and size."""
+        found = self._query("SELECT start, size FROM picture ORDER BY row")
+        if not all(isinstance(number, int) for place in found for number in place):
+            raise self._damaged("its pictures lie nowhere")
+        return [(start, size) for start, size in found]
 
     def find(self, rows: Sequence[int]) -> list[tuple[Product, Picture]]:
         """The product and the picture of each row, in the order asked."""

@@ -64,12 +64,18 @@ def compare(gallery: Gallery, picture: Callable[[Match], bytes], photo: Photo, s
     score, own = near[0].cosine, _own_scores(gallery, [one.row for one in near])
     near = sorted(gallery.agreeing(near, seen), key=lambda one: -one.evidence.weight)[:TRIED]
     matches = gallery.matches([replace(one, size=pixels.shape[:2]) for one in near])
-    lay = functools.partial(_laid, pixels, seen, lambda match: base.embedder.read(picture(match)))
+
+    def read(match: Match) -> np.ndarray | None:
+        is_there = match.row < 0 or base.kept(match.row) is not None
+        return base.embedder.read(picture(match)) if is_there else None
+
+    lay = functools.partial(_laid, pixels, seen, read)
     best = max((one for one in map(lay, matches) if one), key=lambda one: one.points, default=None)
     base.let_go()
     rival = _rival(answer, sku) or (_nearer(best, answer, sku, lay) if best else None)
     if best is None:
-        verdict, why = _by_score(score, own, rival)
+        lacking = all(read(match) is None for match in matches)
+        verdict, why = _by_score(score, own, rival, lacking)
         return Comparison(name, matches[0], verdict, why, score, own, rival, 0, 0.0, (), None, None, None)
     regions = _regions(best)
     verdict, why = _judged(best, regions, rival)
@@ -84,8 +90,11 @@ def compare(gallery: Gallery, picture: Callable[[Match], bytes], photo: Photo, s
     return Comparison(name, best.match, verdict, why, score, own, rival, points, compared, regions, *shown)
 
 
-def _laid(pixels: np.ndarray, seen: Print, read: Callable[[Match], np.ndarray], match: Match) -> _Aligned | None:
+def _laid(pixels: np.ndarray, seen: Print, read: Callable[[Match], np.ndarray | None], match: Match) -> _Aligned | None:
+    """None: too little print agrees, or no picture is kept."""
     reference = read(match)
+    if reference is None:
+        return None
     found, keypoints = aligned.agreement(seen, look(reference))
     if found.places < LEAST_PLACES:
         return None
@@ -147,12 +156,16 @@ def _judged(one: _Aligned, regions: Sequence[Region], rival: Match | None) -> tu
     return "same", f"what is printed agrees wherever it was compared, {one.inside.mean():.0%} of the picture."
 
 
-def _by_score(score: float, own: tuple[float, float] | None, rival: Match | None) -> tuple[Verdict, str]:
-    """The verdict where no print agrees: the network's alone."""
+def _by_score(score: float, own: tuple[float, float] | None, rival: Match | None, lacking: bool) -> tuple[Verdict, str]:
+    """The verdict where no print agrees: the network's alone; lacking: there is no picture of the product."""
     if rival:
         return "different", f"it looks rather like {rival.sku} {rival.name}."
     low = f", its own pictures {own[0]:.2f} or more" if own else ""
-    return "cannot tell", f"too little print agrees to lay the photo onto a picture; its score is {score:.2f}{low}."
+    reason = "no picture of it is kept here" if lacking else "too little print agrees"
+    return (
+        "cannot tell",
+        f"{reason} to lay the photo onto{' a picture' * (not lacking)}; its score is {score:.2f}{low}.",
+    )
 
 
 def _rival(answer: Answer, sku: str) -> Match | None:

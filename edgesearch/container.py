@@ -23,6 +23,7 @@ ALIGNMENT = 64
 MOST_BETWEEN = 1024  # bytes of header between two members, and of the directory for each: nothing hides between them
 MAX_MANIFEST_BYTES = 16_000_000
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # of a zip member; its name and extra field follow, then the content
+_DIRECTORY_ENTRY, _DIRECTORY_END = 46, 22  # bytes of an entry besides name and extra field, and of what follows all
 _PADDING_ID = 0xD935  # extra field of Android's zipalign, which pads as we do
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # no clock in the file: the same content gives the same bytes
 
@@ -35,6 +36,17 @@ def write(path: Path, members: Mapping[str, bytes | Path]) -> None:
                 _add(archive, name, member)
         file.flush()
         os.fsync(file.fileno())
+
+
+def size_bytes(members: Mapping[str, int]) -> int:
+    """Of the file that `write` makes of members of these sizes, of less than 2 GB together."""
+    local = directory = 0
+    for name, size in members.items():
+        start = local + _LOCAL_HEADER.size + len(name) + 4
+        padding = -start % ALIGNMENT
+        local = start + padding + size
+        directory += _DIRECTORY_ENTRY + len(name) + 4 + padding
+    return local + directory + _DIRECTORY_END
 
 
 def heads(path: Path, data: Source) -> dict[str, slice]:

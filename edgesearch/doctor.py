@@ -182,10 +182,10 @@ def choose_looks(three: Trial, one: Trial, budget_ms: float) -> Choice:
 def hard_photos(bundle: Bundle) -> list[bytes]:
     """JPEGs of two reference images each."""
     with contextlib.closing(open_catalog(bundle)) as catalog:
-        rows = np.linspace(0, catalog.rows - 1, PHOTOS + 1).astype(int).tolist()
-        places = [found for _, found in catalog.find(rows)]
+        places = [place for place in catalog.places() if place[1]] or [(0, 0)]
     kept = bundle.part(PICTURES)
-    pictures = [image.read(bytes(kept.read(at.start, at.start + at.size))) for at in places]
+    chosen = [places[at] for at in np.linspace(0, len(places) - 1, PHOTOS + 1).astype(int).tolist()]
+    pictures = [image.read(bytes(kept.read(start, start + size))) for start, size in chosen]
     halves = [image.square(picture, looks.whole(picture.shape[:2]), PHOTO_SIDE) for picture in pictures]
     return [image.thumbnail(np.hstack(halves[i : i + 2]), 2 * PHOTO_SIDE) for i in range(PHOTOS)]
 

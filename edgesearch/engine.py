@@ -225,7 +225,10 @@ class Store:
         return self.base.embedder.embed_photos(photos, self._fast(fast))
 
     def picture(self, match: Match) -> bytes:
-        """The reference image of a match, as a small JPEG; raises DeviceError: it was found in another bundle."""
+        """The reference image of a match, as a small JPEG or, of a bundle that was fitted into a budget, WebP.
+
+        Where none is kept it is a blank one. Raises DeviceError: it was found in another bundle.
+        """
         return self._picture(self.base, match)
 
     def enrol(self, /, sku: str, photos: Sequence[Photo], *, who: str | None = None, **details: object) -> Enrolment:
@@ -306,7 +309,9 @@ class Store:
         """
         if not answer.matches:
             raise ValueError("the answer has no match to explain.")
-        reference, said = self.picture(answer.matches[0]), answer.understood
+        best, said = answer.matches[0], answer.understood
+        is_kept = best.row < 0 or self.base.kept(best.row) is not None
+        reference = self.picture(best) if is_kept else self.base.index.vectors(np.array([best.row]))[0]
         removed = query.removed(self._now().table, said.where) if said else []
         return explained(self.base.embedder, photo, answer, reference, removed, kind, words)
 

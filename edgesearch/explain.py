@@ -50,42 +50,43 @@ def explained(
     embedder: Embedder,
     photo: Photo,
     answer: Answer,
-    reference: bytes,
+    reference: bytes | np.ndarray,
     removed: Sequence[str],
     kind: str,
     said: bool = True,
 ) -> bytes:
     """The photo and the first match's reference image side by side, with what made them match, and why it is first.
 
-    Args:    reference: encoded; removed: what each condition of a filter did; kind: "JPEG" or "PNG"; said:
-             False: the two pictures without words.
+    Args:    reference: encoded; where it is not kept its embedding, (D,) float32; removed: what each condition of a
+             filter did; kind: "JPEG" or "PNG"; said: False: the pictures without words.
     Raises:  ImageError: one of them cannot be read.
     """
-    pictures = [embedder.read(photo), embedder.read(reference)]
-    seen = embedder.embed(pictures)
+    kept = isinstance(reference, bytes)
+    pictures = [embedder.read(photo), *([embedder.read(reference)] if isinstance(reference, bytes) else [])]
+    others = embedder.embed(pictures)[::-1] if kept else [reference]
     lit = [
         drawing.lit(one, *regions(embedder, one, other), views.product_mask(one))
-        for one, other in zip(pictures, seen[::-1], strict=True)
+        for one, other in zip(pictures, others, strict=True)
     ]
     best = answer.matches[0]
-    panels = [("photo", drawing.outlined(lit[0], best.outline)), ("catalogue picture", lit[1])]
+    panels = [("photo", drawing.outlined(lit[0], best.outline)), *[("catalogue picture", one) for one in lit[1:]]]
     if not said:
         return drawing.beside([panel for _, panel in panels], kind)
     title = f"{'nearest: ' * (answer.decision == 'unknown')}{best.name} · {best.sku}"
     legend = [(drawing.AMBER, "around what made the two pictures match most; what is pale did little")]
     legend += [(drawing.GREEN, "about where its print is in the photo")] * bool(best.outline)
-    return drawing.sheet(panels, answer.decision, title, words(answer, removed), legend, kind)
+    return drawing.sheet(panels, answer.decision, title, words(answer, removed, kept), legend, kind)
 
 
-def words(answer: Answer, removed: Sequence[str] = ()) -> list[str]:
-    """What is told of an answer's first match, line by line."""
+def words(answer: Answer, removed: Sequence[str] = (), pictured: bool = True) -> list[str]:
+    """What is told of an answer's first match, line by line; pictured: its reference image is kept."""
     best, *others = answer.matches
     others_likely = f", {others[0].probability:.0%} {others[0].sku} {others[0].name}" if others else ""
     print_ = f"{best.points} points of the print agree{', mirrored' * best.mirrored}"
     print_ = print_ if best.points else "no print was compared, or none agrees"
     return [
         f"{best.probability:.0%} likely{others_likely}; score {best.score:.3f}",
-        f"matched with {PurePath(best.image).name}; {print_}",
+        f"matched with {PurePath(best.image).name}{', of which no picture is kept' * (not pictured)}; {print_}",
         *removed,
         *[answer.conflict] * bool(answer.conflict),
         *[f"about the photo: {answer.advice}"] * bool(answer.advice),

@@ -37,7 +37,7 @@ class Golden:
     @classmethod
     def ask(cls, embedder: Embedder, index: CompactIndex, picture: Callable[[int], bytes]) -> "Golden":
         """picture: row -> JPEG."""
-        rows = np.unique(np.linspace(0, len(index) - 1, QUERIES).astype(np.int64))
+        rows = np.array(asked_rows(len(index)), np.int64)
         embeddings = _embed(embedder, rows, picture)
         hits = index.search(embeddings, 1)
         return cls(rows, embeddings, hits.rows[:, 0].astype(np.int64), hits.scores[:, 0].astype(np.float32))
@@ -79,6 +79,11 @@ class Golden:
             raise BundleError(
                 "its index finds other rows on this device than where it was built; install edgesearch anew."
             )
+
+
+def asked_rows(count: int) -> list[int]:
+    """Whose pictures are asked of an index of so many rows; they must be kept."""
+    return np.unique(np.linspace(0, count - 1, QUERIES).astype(np.int64)).tolist()
 
 
 def _embed(embedder: Embedder, rows: np.ndarray, picture: Callable[[int], bytes]) -> np.ndarray:

@@ -3,6 +3,7 @@
 H height, W width in px.
 """
 
+import functools
 import io
 import math
 import os
@@ -148,6 +149,31 @@ def thumbnail(image: np.ndarray, side: int) -> bytes:
 def decoder() -> str:
     """The version of what decodes pictures."""
     return f"Pillow {PIL.__version__}"
+
+
+def smaller(picture: bytes, side: int, quality: int) -> bytes:
+    """A WebP of an encoded picture, its longer side at most `side` px: half the bytes of a JPEG that looks as good."""
+    with Image.open(io.BytesIO(picture), formats=FORMATS) as small:
+        small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        encoded = io.BytesIO()
+        small.save(encoded, "WEBP", quality=quality, method=4)
+    return encoded.getvalue()
+
+
+@functools.cache
+def blank(side: int = 224) -> bytes:
+    """A JPEG that stands where a product has no picture: a closed box on a pale ground."""
+    drawn = np.full((side, side, 3), 238, np.uint8)
+    low, high, lid = side // 4, side - side // 4, side // 2 - side // 14
+    drawn[low:high, low:high] = 205
+    drawn[lid : lid + side // 40, low:high] = 238
+    drawn[low:lid, side // 2 - side // 24 : side // 2 + side // 24] = 222
+    return thumbnail(drawn, side)
+
+
+def media_type(picture: bytes) -> str:
+    """Of a small copy, which is a JPEG or a WebP."""
+    return "image/webp" if picture[8:12] == b"WEBP" else "image/jpeg"
 
 
 def _name(photo: Any) -> str:

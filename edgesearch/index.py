@@ -7,14 +7,19 @@ The cells to look into are those with the nearest centres. Up to `COMPARED_CELLS
 usearch routes. One thread, 128-d, 64 cells wanted: 72 us compared and 85 us by usearch for 2,000 cells, 144 and 91 us
 for 8,000, of which usearch finds 0.976 of the right ones.
 
-The file `index.arrays` holds the arrays of `kernel.Blocks` under their names, in the layout of `arrays`.
+A large index may do without the third tier (`coded`): the shortlist is then compared with what the codes stand for.
+Of 50,000 embeddings that brings the nearest of them first far more often than the sums of their codes do, which is
+what `tools/bench budget` shows.
+
+The file `index.arrays` holds the arrays of `kernel.Blocks` under their names, in the layout of `arrays`; without int8
+vectors its layout has another number.
 
 N rows, D dimensions, M subquantizers, C cells, B queries, k results. Scores are cosines: higher is closer.
 """
 
 from __future__ import annotations  # numpy loads its random numbers when an annotation names them
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
     from usearch.index import Index as Graph
 
 ARRAYS_FILE, ROUTER_FILE = "index.arrays", "router.usearch"
-LAYOUT = 2  # of the arrays; 1 had codes without blocks
+LAYOUT, LAYOUT_CODED = 2, 3  # of the arrays, with int8 vectors and without; 1 had codes without blocks
 ONE_CELL_UP_TO = 8192  # rows; so few are scanned sooner than routed
 CELLS_PER_ROOT = 2  # cells to the square root of N
 ROWS_PER_CELL = 256  # at least, on average; a cell's last block is half empty
@@ -134,7 +139,12 @@ class CompactIndex:
             centers = _centers(sample, cells, rng)
         blocks = _blocks(x, quantizer, centers, spread)
         router = _graph(centers) if len(centers) > COMPARED_CELLS else None
-        return cls(blocks, len(x), router, 1, SHORTLISTS[0], 0.0, space)._tuned(x, rng)
+        return cls(blocks, len(x), router, 1, SHORTLISTS[0], 0.0, space)._tuned(x, rng, _probes_to_try(len(centers)))
+
+    def coded(self, x: np.ndarray, seed: int = 0) -> CompactIndex:
+        """The same without int8 vectors; its shortlist is chosen anew. x: (N, D) float32, the rows it was built of."""
+        blocks = replace(self.blocks, vectors=np.empty((0, self.dim), np.int8))
+        return replace(self, blocks=blocks, rows=None)._tuned(x, np.random.default_rng(seed), [self.probes])
 
     def __len__(self) -> int:
         return self.size
@@ -143,6 +153,16 @@ class CompactIndex:
     def dim(self) -> int:
         """D."""
         return len(self.blocks.rotation)
+
+    @property
+    def code_bytes(self) -> int:
+        """Of a row: M / 2."""
+        return self.blocks.packed.shape[1]
+
+    @property
+    def is_coded(self) -> bool:
+        """It has no int8 vectors."""
+        return not self.blocks.vectors.size
 
     @property
     def cells(self) -> int:
@@ -172,8 +192,14 @@ class CompactIndex:
         routed = None
         if self.router is not None and probes < self.cells:
             routed = self.router.search(queries, probes, threads=1).keys.reshape(len(queries), -1).astype(np.uint32)
-        asked = Question(queries, kept, probes, shortlist, rescored, routed, allowed.bits if allowed else None)
+        decoded = rescored and self.is_coded
+        found = shortlist if decoded else kept
+        asked = Question(
+            queries, found, probes, shortlist, rescored and not decoded, routed, allowed.bits if allowed else None
+        )
         rows, scores = kernel.search(self.blocks, asked)
+        if decoded:
+            rows, scores = self._compared(queries, rows, kept)
         if kept < k:
             missing = ((0, 0), (0, k - kept))
             rows = np.pad(rows, missing, constant_values=NO_ROW)
@@ -181,14 +207,31 @@ class CompactIndex:
         return Hits(rows, scores)
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
-        """The vectors of these rows as they are kept, from int8: (R,) int64 -> (R, D) float32, unit rows."""
-        kept = self.blocks.vectors[self._places[rows]].astype(np.float32)
-        return kept / np.linalg.norm(kept, axis=1, keepdims=True)
+        """The vectors of these rows as they are kept, int8 or codes: (R,) int64 -> (R, D) float32, unit rows."""
+        if self.is_coded:
+            return self._decoded(rows) @ self.blocks.rotation.T
+        return _unit(self.blocks.vectors[self._places[rows]].astype(np.float32))
+
+    def _decoded(self, rows: np.ndarray) -> np.ndarray:
+        """What the codes of these rows stand for, rotated: (R,) int -> (R, D) float32, unit rows."""
+        places = self._places[rows]
+        pairs = self.blocks.packed[places // BLOCK, :, places % BLOCK]
+        codes = np.stack([pairs & 15, pairs >> 4], 2).reshape(len(rows), -1)
+        return _unit(ProductQuantizer(None, self.blocks.codebook.transpose(0, 2, 1)).decode(codes))
+
+    def _compared(self, queries: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The best k of each query's rows, (B, S) int32, by their cosine with what the codes stand for."""
+        scores = np.full(rows.shape, -np.inf, np.float32)
+        for query, row, score in zip(queries @ self.blocks.rotation, rows, scores, strict=True):
+            for part in np.array_split(np.flatnonzero(row != NO_ROW), -(-len(row) // CHUNK)):
+                score[part] = self._decoded(row[part]) @ query
+        best = np.argsort(-scores, 1, kind="stable")[:, :k]
+        return np.take_along_axis(rows, best, 1), np.take_along_axis(scores, best, 1)
 
     @cached_property
     def _places(self) -> np.ndarray:
         """Where each row lies in the blocks: (N,) int32."""
-        places, filled = np.empty(self.size, np.int32), np.flatnonzero(self.blocks.rows >= 0)
+        places, filled = np.zeros(self.size, np.int32), np.flatnonzero(self.blocks.rows >= 0)
         places[self.blocks.rows[filled]] = filled
         return places
 
@@ -203,7 +246,7 @@ class CompactIndex:
             return self.cells
         return min(self.cells, -(-self.probes * self.size * max(k, self.shortlist) // (allowed * self.shortlist)))
 
-    def _tuned(self, x: np.ndarray, rng: np.random.Generator) -> CompactIndex:
+    def _tuned(self, x: np.ndarray, rng: np.random.Generator, probes_to_try: Sequence[int]) -> CompactIndex:
         """The cheapest probes and shortlist that reach the recall, or nearly the best there is.
 
         Measured on rows of the index: each is asked, and must find the nearest of the others.
@@ -215,7 +258,7 @@ class CompactIndex:
         worst = _nearest_scores(x, asked, k)[:, -1:] - np.float32(1e-6)
         tried: list[CompactIndex] = []
         for shortlist in SHORTLISTS:
-            for probes in _probes_to_try(self.cells):
+            for probes in probes_to_try:
                 one = replace(self, probes=probes, shortlist=shortlist)
                 rows = one.search(x[asked], k + 1).rows
                 found = np.einsum("bd,bkd->bk", x[asked], x[rows]) >= worst
@@ -234,7 +277,9 @@ class CompactIndex:
         """Write `index.arrays`, and `router.usearch` where there is a router, into `folder`."""
         meta = {name: getattr(self, name) for name in ("size", "probes", "shortlist", "recall", "space")}
         stored = {field.name: getattr(self.blocks, field.name) for field in fields(Blocks)}
-        arrays.write(folder / ARRAYS_FILE, stored, {"layout": LAYOUT, **meta})
+        if self.is_coded:
+            del stored["vectors"]
+        arrays.write(folder / ARRAYS_FILE, stored, {"layout": LAYOUT_CODED if self.is_coded else LAYOUT, **meta})
         if self.router is not None:
             self.router.save(str(folder / ROUTER_FILE))
 
@@ -246,12 +291,13 @@ class CompactIndex:
         Raises:  IndexFileError: damaged, of another layout, or parts that do not fit each other.
         """
         stored, meta = arrays.find(data, ARRAYS_FILE)
-        if meta.get("layout") != LAYOUT:
+        if meta.get("layout") not in (LAYOUT, LAYOUT_CODED):
             raise IndexFileError(
-                f"{ARRAYS_FILE}: index layout {meta.get('layout')}, where {LAYOUT} is read; build the bundle again."
+                f"{ARRAYS_FILE}: index layout {meta.get('layout')}, where {LAYOUT} and {LAYOUT_CODED} are read; build "
+                "the bundle again."
             )
         try:
-            blocks = Blocks(**{field.name: stored[field.name][:] for field in fields(Blocks)})
+            blocks = _read_blocks(stored, meta["layout"] == LAYOUT_CODED)
             size, probes, shortlist = (int(meta[name]) for name in ("size", "probes", "shortlist"))
             large = stored["vectors"] if blocks.vectors.nbytes > LET_GO_ABOVE else None
             index = cls(blocks, size, None, probes, shortlist, float(meta["recall"]), str(meta["space"]), large)
@@ -272,12 +318,12 @@ class CompactIndex:
             "centers": (np.int8, (c, d)),
             "starts": (np.uint32, (c + 1,)),
             "packed": (np.uint8, (p, m // 2, BLOCK)),
-            "vectors": (np.int8, (p * BLOCK, d)),
+            "vectors": (np.int8, (0 if self.is_coded else p * BLOCK, d)),
             "rows": (np.int32, (p * BLOCK,)),
         }
         for name, (kind, shape) in expected.items():
             found = getattr(self.blocks, name)
-            if found.dtype != kind or found.shape != shape or not found.size:
+            if found.dtype != kind or found.shape != shape or not (found.size or name == "vectors"):
                 raise IndexFileError(
                     f"{ARRAYS_FILE}: {name} is {found.dtype} {found.shape}; expected {np.dtype(kind)} {shape}, "
                     "build the bundle again."
@@ -287,7 +333,7 @@ class CompactIndex:
         starts, rows = self.blocks.starts, self.blocks.rows
         whole = starts[0] == 0 and starts[-1] == len(self.blocks.packed) and (starts[1:] >= starts[:-1]).all()
         numbered = rows.min() >= NO_ROW and rows.max() == self.size - 1 and (rows >= 0).sum() == self.size
-        settled = 1 <= self.probes <= self.cells and self.shortlist >= 1
+        settled = self.dim % len(self.blocks.codebook) == 0 and 1 <= self.probes <= self.cells and self.shortlist >= 1
         if not (whole and numbered and settled) or routed != (self.cells > COMPARED_CELLS):
             raise IndexFileError(f"{ARRAYS_FILE}: cells, rows or router do not fit together; build the bundle again.")
 
@@ -358,6 +404,14 @@ def _chunks(x: np.ndarray) -> Iterator[np.ndarray]:
             yield part[first : first + CHUNK]
 
 
+def _read_blocks(stored: Mapping[str, arrays.Rows], coded: bool) -> Blocks:
+    """The blocks of a file; raises KeyError: an array is missing."""
+    read = {field.name: stored[field.name][:] for field in fields(Blocks) if not (coded and field.name == "vectors")}
+    if coded:
+        read["vectors"] = np.empty((0, len(read["rotation"])), np.int8)
+    return Blocks(**read)
+
+
 def _nearest_scores(x: np.ndarray, asked: np.ndarray, k: int) -> np.ndarray:
     """(len(asked), k) float32: exact cosines of these rows of x with the nearest k others, highest first."""
     nearest = np.full((len(asked), k), -np.inf, np.float32)
@@ -392,6 +446,10 @@ def _centers(x: np.ndarray, count: int, rng: np.random.Generator, rounds: int = 
 def _nearest_center(centers: np.ndarray, x: np.ndarray) -> np.ndarray:
     """(C, D), (N, D) -> (N,) int64."""
     return np.argmax(x @ centers.T, 1)
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.float32(1e-12))
 
 
 def _empty(dim: int) -> Graph:

@@ -36,7 +36,8 @@ class Blocks:
 
     Attributes: rotation (D, D) float32; codebook (M, D/M, 16) float32, a codeword a column; centers (C, D) int8; starts
                 (C + 1,) uint32, the block where each cell begins; packed (P, M/2, 32) uint8 as made by `pack`; vectors
-                (32 P, D) int8 as made by `quantize_rows`; rows (32 P,) int32, the caller's numbers.
+                (32 P, D) int8 as made by `quantize_rows`, or (0, D) where codes are all that is kept; rows (32 P,)
+                int32, the caller's numbers.
     """
 
     rotation: np.ndarray

@@ -110,6 +110,21 @@ class Coded(NamedTuple):
             np.frombuffer(words, "<u2"),
         )
 
+    def first(self, count: int, codebook: "Codebook") -> "Coded":
+        """With its first features alone; count: a multiple of 32.
+
+        Which of the words they have is worked out from their codes.
+        """
+        if self.size <= count:
+            return self
+        packed = self.packed[: count // BLOCK]
+        pairs = packed.transpose(0, 2, 1).reshape(count, -1)
+        seen = codebook.codes.decode(np.stack([pairs & 15, pairs >> 4], 2).reshape(count, -1))
+        halves = np.divmod(self.words.astype(np.int64), CODEWORDS_A_HALF)
+        words = np.concatenate([codebook.words.codebook[i][half] for i, half in enumerate(halves)], 1)
+        nearest = ((words**2).sum(1) - 2 * seen @ words.T).argmin(1)
+        return Coded(count, packed, self.places[:count], self.words[np.unique(nearest)])
+
 
 class Evidence(NamedTuple):
     """What a photo and a reference image have in common.
@@ -270,6 +285,23 @@ class LocalIndex:
             },
             {"packed": packed.rows(), "places": places.rows(), "postings": postings},
         )
+
+    def pictures(self) -> Iterator[Coded]:
+        """What is kept of each, as it was built."""
+        starts, sizes = self._parts["starts"].astype(int), self._parts["sizes"].astype(int)
+        packed, places = self._large["packed"], self._large["places"]
+        for row, words in enumerate(self._words()):
+            first, last = starts[row : row + 2].tolist()
+            yield Coded(int(sizes[row]), packed[first:last], places[first * BLOCK : last * BLOCK], words)
+
+    def _words(self) -> Iterator[np.ndarray]:
+        """Those of each picture, in order: (V,) uint16."""
+        starts = self._parts["word_starts"].reshape(-1, WORDS + 1).astype(np.int64)
+        for page, ends in enumerate(starts):
+            owners = self._large["postings"][int(ends[0]) : int(ends[-1])]
+            words = np.repeat(np.arange(WORDS, dtype=np.uint16), np.diff(ends))[np.argsort(owners, kind="stable")]
+            counts = self._parts["word_counts"][page * PAGE :][:PAGE].astype(np.int64)
+            yield from np.split(words, np.cumsum(counts)[:-1])
 
     def write(self, path: Path) -> None:
         """To a file that `open` maps."""

@@ -244,3 +244,22 @@ def test_a_damaged_store_never_answers(tiny_edge: Path, shop: Path, tmp_path: Pa
                 assert [match.sku for match in store.search(photo).matches] == expected
         except EdgeSearchError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_the_size_of_a_bundle_is_known_before(tmp_path: Path, keys: Path, signed: bool) -> None:
+    stage = tmp_path / "stage"
+    (stage / "model").mkdir(parents=True)
+    sizes = {"model/a": 70_001, "b": 3_000_000, "c": 0, "d": 1 << 20, "e": 63}
+    for name, size in sizes.items():
+        (stage / name).write_bytes(bytes(size))
+    described = {"hashes": {}, "counts": {}, "calibration": {}, "accuracy": {}}
+    manifest = bundle.write(
+        tmp_path / "x.edge",
+        stage,
+        {"name": "x", "sequence": 1, "created": "", **described},
+        keys / "shop.key" if signed else None,
+    )
+    head = len(manifest.to_bytes())
+    found = (tmp_path / "x.edge").stat().st_size
+    assert found <= bundle.size_bytes(sizes, head + 200 * signed) <= found + 300

@@ -99,6 +99,37 @@ def test_codes_alone_find_nearly_the_same() -> None:
     assert np.abs(hits.scores - exact).mean() < 0.05
 
 
+@pytest.mark.parametrize("count", [1, 400, 9000])
+def test_codes_alone_are_kept_and_compared(count: int, tmp_path: Path) -> None:
+    x, queries = unit_rows(count), unit_rows(20, seed=1)
+    whole = CompactIndex.build(x, "space")
+    coded = whole.coded(x)
+    coded.write(tmp_path)
+    found = opened(tmp_path)
+    assert found.is_coded
+    assert (tmp_path / ARRAYS_FILE).stat().st_size < whole.blocks.packed.nbytes * 1.8 + 20_000
+    k = min(10, count)
+    hits, sums = found.search(queries, k), whole.search(queries, k, rescored=False)
+    assert np.array_equal(hits.rows, coded.search(queries, k).rows)
+    exact = exact_rows(queries, x, k)
+    assert ann_recall(hits.rows, exact) >= ann_recall(sums.rows, exact)
+    vectors = found.vectors(np.arange(count))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert (vectors * x).sum(1).mean() > 0.9
+    np.testing.assert_allclose(hits.scores[0], vectors[hits.rows[0]] @ queries[0], atol=1e-5)
+    found.let_go()
+
+
+def test_codes_alone_are_searched_among_what_is_allowed() -> None:
+    x, queries = unit_rows(400), unit_rows(5, seed=1)
+    coded = CompactIndex.build(x, "space").coded(x)
+    mask = np.arange(400) < 3
+    hits = coded.search(queries, 6, allowed=coded.allow(mask))
+    assert (np.sort(hits.rows[:, :3], 1) == np.arange(3)).all()
+    assert (hits.rows[:, 3:] == index.NO_ROW).all()
+    assert np.isneginf(hits.scores[:, 3:]).all()
+
+
 @pytest.mark.parametrize("compared", [4, 15])
 def test_cells_are_routed(compared: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(index, "ONE_CELL_UP_TO", 500)
@@ -207,7 +238,7 @@ def test_another_layout_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(index, "LAYOUT", 1)
     CompactIndex.build(unit_rows(70), "space").write(tmp_path)
     monkeypatch.undo()
-    with pytest.raises(IndexFileError, match="index layout 1, where 2 is read"):
+    with pytest.raises(IndexFileError, match="index layout 1, where 2 and 3 are read"):
         opened(tmp_path)
 
 

@@ -70,6 +70,16 @@ def test_the_kernel_finds_what_its_twin_finds(
         np.testing.assert_allclose(given[1][same], twin[1][same], rtol=1e-5, atol=0.02 if not rescored else 1e-6)
 
 
+def test_codes_alone_need_no_vectors() -> None:
+    blocks, queries = blocks_of(400, 32, 8, 3), queries_of(5, 32)
+    coded = replace(blocks, vectors=blocks.vectors[:0])
+    asked = Question(queries, 7, 2, 50, rescored=False)
+    for one, other in zip(kernel.search(coded, asked), kernel.search(blocks, asked), strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match="vectors"):
+        kernel.search(coded, asked._replace(rescored=True))
+
+
 def test_all_loops_find_the_same() -> None:
     blocks, queries = blocks_of(3000, 128, 64, 20), queries_of(50, 128)
     answers = []

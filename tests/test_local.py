@@ -246,3 +246,21 @@ def test_no_codebook_is_an_error(tmp_path: Path) -> None:
     arrays.write(tmp_path / "other", {"codes": np.zeros((2, 16, 4), np.float32)}, {"kind": local.KIND})
     with pytest.raises(IndexFileError, match="not a codebook"):
         Codebook.read(tmp_path / "other")
+
+
+def test_an_index_gives_back_what_it_was_built_of(index: LocalIndex, codebook: Codebook) -> None:
+    made = [codebook.encode(steady(picture)) for picture in [*map(label, range(len(WORDS))), plain()]]
+    assert [one.to_bytes() for one in index.pictures()] == [one.to_bytes() for one in made]
+
+
+@pytest.mark.parametrize("count", [32, 64])
+def test_a_print_is_cut_to_its_best_features(codebook: Codebook, count: int) -> None:
+    seen = steady(label(0))
+    whole, fewer = codebook.encode(seen), codebook.encode(Print(*(part[:count] for part in seen)))
+    cut = whole.first(count, codebook)
+    assert cut.size == count
+    np.testing.assert_array_equal(cut.packed, fewer.packed)
+    np.testing.assert_array_equal(cut.places, fewer.places)
+    both = np.intersect1d(cut.words, fewer.words)
+    assert len(both) >= 0.8 * max(len(cut.words), len(fewer.words))
+    assert whole.first(whole.size + 32, codebook) is whole

@@ -10,7 +10,7 @@ from ..calibrate import FALSE_ACCEPTS
 from ..delta import delta
 from ..local import KEPT, MOST_KEPT
 from .options import Adder, at_least_one, source_of, source_options
-from .output import Bar, say
+from .output import Bar, say, say_lines
 
 
 def add(command: Adder) -> None:
@@ -41,6 +41,12 @@ def add(command: Adder) -> None:
         default=FALSE_ACCEPTS,
         metavar="X",
         help=f"share of photos of unknown products to take for known ones (default: {FALSE_ACCEPTS})",
+    )
+    added.add_argument(
+        "--budget-mb",
+        type=_budget,
+        metavar="X",
+        help="make the file at most X million bytes, of what finds most within them; says what was given up",
     )
     added.add_argument(
         "--merge-overlay", type=Path, nargs="+", default=[], metavar="FOLDER", help="what `overlay export` wrote"
@@ -104,12 +110,15 @@ def _build(options: argparse.Namespace) -> None:
             workers=options.workers,
             resume=options.resume,
             **source_of(options),
+            budget_mb=options.budget_mb,
             progress=progress,
         )
     for reason in built.skipped:
         say(f"left out {reason}")
     for note in built.notes:
         say(note)
+    if built.fitted:
+        say_lines(built.fitted.lines())
     if built.left_out:
         say(f"products without any usable picture: {', '.join(built.left_out)}")
     counts, accuracy = built.manifest.counts, built.manifest.accuracy
@@ -133,6 +142,16 @@ def _share(text: str) -> float:
     if not 0 < share < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a share above 0 and below 1")
     return share
+
+
+def _budget(text: str) -> float:
+    try:
+        budget = float(text)
+    except ValueError:
+        budget = math.nan
+    if not 0 < budget < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of MB above 0")
+    return budget
 
 
 def _features(text: str) -> int:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,12 @@ class Bar:
 
 def say(text: object) -> None:
     print("edgesearch:", " ".join(str(text).split()), file=sys.stderr)
+
+
+def say_lines(lines: Sequence[str]) -> None:
+    """A table."""
+    for line in lines:
+        print("edgesearch:", line, file=sys.stderr)
 
 
 def failed(error: object) -> int:

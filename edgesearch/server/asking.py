@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
+from .. import image
 from ..answer import Match
 from ..errors import CatalogError, QueryError
 from . import reading
@@ -90,7 +91,7 @@ async def explain(
 ) -> Response:
     """A JPEG of the photo and its first match side by side, with what in them made them match; words: said below."""
     (photo,) = await reading.photos(request, 1)
-    return _jpeg(await served.workers.run(_explained, served, photo, fast, words), 0)
+    return _picture(await served.workers.run(_explained, served, photo, fast, words), 0)
 
 
 @router.post("/compare/{sku:path}", openapi_extra=_PHOTO)
@@ -116,12 +117,12 @@ async def product(served: Shared, _: Customer, sku: str) -> Answered:
 
 @router.get("/pictures/{sku:path}", response_class=Response)
 async def picture(served: Shared, _: Customer, sku: str, row: int | None = None, base: str | None = None) -> Response:
-    """A reference picture of a product, as a JPEG: that of a row of a bundle, as a match names it, or the first."""
+    """A reference picture of a product, as a JPEG or WebP: of a row of a bundle, as a match names it, or the first."""
     known = await served.readers.run(_references, served, sku)
     found = [match for match in known if row is None or (match.row == row and match.base in (base, None))]
     if not found:
         raise MissingError(f"{sku}: has no picture {row} any more; search again.")
-    return _jpeg(await served.readers.run(served.store.picture, found[0]), 0 if row is None else KEPT_S)
+    return _picture(await served.readers.run(served.store.picture, found[0]), 0 if row is None else KEPT_S)
 
 
 @router.get("/similar/{sku:path}")
@@ -179,6 +180,6 @@ def _explained(served: Served, photo: bytes, fast: bool | None, words: bool) -> 
     return served.store.explain(photo, answer, words=words)
 
 
-def _jpeg(content: bytes, kept_s: int) -> Response:
+def _picture(content: bytes, kept_s: int) -> Response:
     kept = f"private, max-age={kept_s}, immutable" if kept_s else "no-store"
-    return Response(content, media_type="image/jpeg", headers={"Cache-Control": kept})
+    return Response(content, media_type=image.media_type(content), headers={"Cache-Control": kept})

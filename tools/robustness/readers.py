@@ -7,6 +7,7 @@ hardly ever get past a header, the input is a list of edits to a small sound fil
 import contextlib
 import io
 import json
+import lzma
 import math
 import struct
 import tempfile
@@ -28,6 +29,7 @@ from edgesearch import (
     exchange,
     image,
     onnxfile,
+    packing,
     settings,
     sift,
     signing,
@@ -39,7 +41,7 @@ from edgesearch.embedder import ModelConfig
 from edgesearch.errors import EdgeSearchError
 from edgesearch.exchange import FILE as TAUGHT_FILE
 from edgesearch.golden import Golden
-from edgesearch.index import ARRAYS_FILE, LAYOUT, CompactIndex
+from edgesearch.index import ARRAYS_FILE, LAYOUT, LAYOUT_CODED, CompactIndex
 from edgesearch.kernel import Blocks
 from edgesearch.local import KIND, LocalIndex, Print, default_codebook
 from edgesearch.local import LAYOUT as LOCAL_LAYOUT
@@ -82,14 +84,18 @@ def read_arrays(data: bytes) -> object:
 
 
 def read_index(data: bytes) -> None:
-    """The numbers of a compact index of one cell, or of several, and a search that follows them."""
+    """The numbers of a compact index of one cell, of several, or of codes alone, and a search that follows them."""
     rows = MANY_ROWS if data[:1] == b"\1" else 40
     parts, meta = _index(rows)
+    if data[:1] == b"\2":
+        parts = {name: part for name, part in parts.items() if name != "vectors"}
+        meta = meta | {"layout": LAYOUT_CODED}
     index = CompactIndex.open(memoryview(_edited(parts, meta, data[1:])))
     queries = np.eye(2, index.dim, dtype=np.float32)
     index.search(queries, 3)
     index.search(queries, 2, rescored=False)
     index.search(queries, 3, allowed=index.allow(np.arange(len(index)) % 3 == 0))
+    index.vectors(np.arange(len(index)))
 
 
 def read_local(data: bytes) -> None:
@@ -161,6 +167,12 @@ def read_catalog(data: bytes) -> None:
         opened.close()
 
 
+def read_packed(data: bytes) -> None:
+    """A catalogue that was packed; also one whose text is the input, which no fuzzer would find its way to."""
+    _survived(lambda: packing.unpacked(data))
+    Catalog(packing.unpacked(lzma.compress(data, check=lzma.CHECK_NONE, preset=0))).close()
+
+
 def read_overlay(data: bytes) -> None:
     """What a device was taught, and its log; written over a small SQLite file as the catalogue is."""
     folder = _written(_overwritten(_overlay(), data)).rename(Path(_folder().name) / OVERLAY_FILE).parent
@@ -209,6 +221,7 @@ READERS: dict[str, Reader] = {
     "model_config": read_model_config,
     "onnx": read_onnx,
     "overlay": read_overlay,
+    "packed": read_packed,
     "settings": read_settings,
     "state": read_state,
     "taught": read_taught,
@@ -220,7 +233,7 @@ def seeds(name: str) -> list[bytes]:
     """Small sound inputs of a reader."""
     edits = [SOUND, EDIT.pack(1, 3, 0, -1) * 2]
     if name == "index":
-        return [kind + edit for kind in (b"\0", b"\1") for edit in edits]
+        return [kind + edit for kind in (b"\0", b"\1", b"\2") for edit in edits]
     return edits if name in ("local", "golden") else [*_SEEDS[name](), *edits[: name in EDITED_JSON]]
 
 
@@ -422,6 +435,7 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "model_config": lambda: [json.dumps(MODEL_CONFIG).encode()],
     "onnx": lambda: [bytes.fromhex("0807120178 3a0c0a04120158120122 4201 12 72020a00".replace(" ", ""))],
     "overlay": lambda: [b"", struct.pack("<HB3s", 0, 3, b"SQL"), struct.pack("<HBB", 4000, 1, 5)],
+    "packed": lambda: [b"", lzma.decompress(packed := packing.pack(_written(_catalog()))), packed],
     "settings": lambda: [settings.to_bytes(settings.DEFAULT, settings.Place("a", "b", "c"))],
     "taught": lambda: [
         b'{"format": 1, "changes": [{"sku": "A-1", "own": false, "removed": false, "details": {"price": 5},'
