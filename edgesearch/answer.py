@@ -1,7 +1,7 @@
 """What a search says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .catalog import Product
@@ -51,7 +51,7 @@ class Match:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form: the product's details, score, image and what agrees."""
-        details = {key: value for key, value in vars(self.product).items() if key != "attributes"}
+        details = {one.name: getattr(self.product, one.name) for one in fields(Product) if one.name != "attributes"}
         found = {"sku": self.sku, "name": self.name, "score": round(self.score, 4), "image": self.image}
         found |= {"points": self.points, "outline": [[round(x, 4), round(y, 4)] for x, y in self.outline]}
         found |= {"mirrored": self.mirrored, "probability": round(self.probability, 4)}

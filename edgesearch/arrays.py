@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .errors import IndexFileError
+from .spool import portions
 
 MAGIC = b"ESARRAYS"
 FORMAT = 1
@@ -106,7 +107,8 @@ def write(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> No
         offset = start
         for array in arrays.values():
             file.seek(offset)
-            file.write(np.ascontiguousarray(array, DTYPES[array.dtype.name]).data)
+            for part in portions(array):
+                file.write(np.ascontiguousarray(part, DTYPES[array.dtype.name]).data)
             offset += _aligned(array.nbytes)
         file.truncate(start + end)
 

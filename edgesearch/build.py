@@ -1,39 +1,49 @@
-"""A catalogue becomes a bundle."""
+"""A catalogue becomes a bundle.
+
+Pictures are looked at in any order and by anybody (`extraction`); what is taken of them is kept by the hash of their
+files (`work`). All that follows reads it in the catalogue's order, in portions and on one thread where the number of
+threads could change a bit: the same catalogue gives the same bytes on one kind of processor, whatever built it. The
+clock alone differs, and stands still where SOURCE_DATE_EPOCH is set (reproducible-builds.org/docs/source-date-epoch).
+"""
 
 import contextlib
 import datetime
-import itertools
 import os
+import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
-
-from . import bundle, catalog, colours, exchange, image, signing, words
+from . import blas, bundle, catalog, catalogues, exchange, image, signing, words
+from . import work as works
 from .base import CATALOG, INDEX, MODEL, PICTURES, Base, bindings, open_index
 from .budget import Fitted, limit_of
 from .calibrate import FALSE_ACCEPTS, FEWEST, calibrate, questions
-from .catalog import Entry, Picture, Product
-from .decision import ONE_PICTURE
-from .embedder import Embedder, copy_model, default_model, read_model
-from .errors import BundleError, CatalogError, ImageError
+from .catalog import Catalog, Entry, Product
+from .cluster import cluster
+from .decision import ONE_PICTURE, Calibration
+from .embedder import copy_model, default_model
+from .errors import BundleError, CatalogError
+from .extraction import Extraction, Taken
 from .fitting import Staged, check_possible, fit
+from .gathering import Products, Usable, gather
 from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
-from .index import CompactIndex
-from .local import FILE as LOCAL_FILE
-from .local import KEPT, MOST_KEPT, Codebook, Coded, LocalIndex, default_codebook, steady
-from .manifest import Manifest
+from .index import CompactIndex, Spread
+from .local import KEPT, MOST_KEPT
+from .manifest import Manifest, digest_of, sha256
+from .threads import threads
 from .trial import Trial
+from .work import Work
 
-PICTURE_SIDE = 224  # px; of the reference images kept for showing
-BATCH = 16
+ENGINES = {"local": threads, "ray": cluster}
+PART, PARTS = 16, 64  # pictures that a worker is handed at most; parts at least
 REASONS_SHOWN = 5
+MOST_WORDS = (1 << 32) - 1  # of the print of all pictures, and rows: what their places are counted with
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
 
 
@@ -55,7 +65,7 @@ class Built:
 
 
 def build(
-    catalogue: Path,
+    catalogue: str | Path,
     output: Path,
     model: Path | None = None,
     precision: str = "int8",
@@ -68,14 +78,21 @@ def build(
     like: Path | None = None,
     queries: Path | None = None,
     false_accepts: float = FALSE_ACCEPTS,
+    mapping: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    decimal: str = "",
     budget_mb: float | None = None,
     seed: int = 0,
+    engine: str = "local",
+    workers: int | None = None,
+    resume: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Built:
     """Turn a catalogue into a bundle.
 
-    Args:    catalogue: CSV; output: the `.edge` file to write; model: model folder, None for the shipped one;
-             precision: "int8" or "fp32"; skip_bad: leave out pictures that cannot be read, instead of stopping;
+    Args:    catalogue: what `catalogues.read` takes, with mapping, encoding and decimal; output: the `.edge` file to
+             write; model: model folder, None for the shipped one; precision: "int8" or "fp32";
+             skip_bad: leave out pictures that cannot be read, instead of stopping;
              local_features: features of the print kept of each picture, 20 bytes each; 0 for none;
              sign: private key; next_key: public key that devices trust from this bundle on, besides that of `sign`;
              sequence: a device installs no bundle with a lower one; None for the seconds since 1970; merge: folders
@@ -83,76 +100,102 @@ def build(
              queries: CSV of photos and their SKUs to calibrate with, None for the catalogue's own pictures;
              false_accepts: share of photos of unknown products to take for known ones; budget_mb: the bundle is at
              most so large, in millions of bytes, and holds what finds most within it;
-             like: a bundle whose index's quantizer and cells are kept, so that a delta from it is small.
+             like: a bundle whose index's quantizer and cells are kept, so that a delta from it is small;
+             engine: "local", the threads of this machine, or "ray", a cluster; workers: of it, None for all processors;
+             resume: go on where a build to that output was stopped, and keep beside it, in OUTPUT.work, what was taken
+             of the pictures for the next build.
     Raises:  CatalogError: the catalogue, or without `skip_bad` any of its pictures, cannot be used;
              ModelError: the model cannot be used; BundleError: the output cannot be written, or not within the
-             budget; SignatureError: a key cannot be used.
+             budget; SignatureError: a key cannot be used; EdgeSearchError: the engine cannot be used.
     """
-    catalogue, output, model = Path(catalogue), Path(output), Path(model or default_model())
-    if not output.parent.is_dir() or output.is_dir():
-        raise BundleError(f"{output}: not a file in a folder that exists; give a path such as store.edge.")
+    output, model = Path(output), Path(model or default_model())
+    if engine not in ENGINES:
+        raise ValueError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}.")
     if not 0 <= local_features <= MOST_KEPT:
         raise ValueError(f"local_features is {local_features}; expected 0 to {MOST_KEPT}.")
-    limit_bytes = None if budget_mb is None else limit_of(budget_mb)
-    if next_key and not sign:
-        raise BundleError(f"{output}: to bring a next key it must be signed by the one before; give --sign.")
-    if sign:
-        signing.sign(b"", sign)  # what is wrong with the key is said now, not after the pictures
-    photos = catalog.read_queries(queries) if queries else []
     if not 0 < false_accepts < 1:
         raise ValueError(f"false_accepts is {false_accepts}; expected a share above 0 and below 1.")
-    following = signing.read_public(next_key) if next_key else ""
-    entries, notes = exchange.merge(catalog.read_csv(catalogue), map(Path, merge))
+    limit_bytes = None if budget_mb is None else limit_of(budget_mb)
+    described = _described(output, sign, next_key, sequence)
+    photos = catalogues.read_queries(queries) if queries else []
+    read = catalogues.read(catalogue, mapping, encoding, decimal)
+    entries, notes = exchange.merge(read.entries, map(Path, merge))
+    notes = read.notes + notes
     if not entries:
         raise CatalogError(f"{catalogue}: all its products are removed by what is merged; nothing was built.")
     catalog.check_queries(photos, {entry.product.sku for entry in entries}, catalogue)
-    embedder = Embedder.open(model, precision, threads=os.cpu_count() or 1)
+    _check_number(catalogue, sum(len(entry.images) for entry in entries), local_features)
+    extraction = Extraction.of(model, precision, local_features, seed)
     if limit_bytes is not None:
         pictures = 0 if skip_bad else sum(len(entry.images) for entry in entries)
-        check_possible(output, len(read_model(model, precision)[1]), pictures, limit_bytes)
-    known = _index(Path(like), embedder.space) if like else None
-    with _staging(output) as stage:
-        codebook = default_codebook()
-        gallery = _read_gallery(entries, embedder, stage / PICTURES, codebook, local_features, seed, progress)
-        _refuse_bad(catalogue, gallery, skip_bad)
-        embeddings = np.concatenate(gallery.embeddings)
-        index = CompactIndex.build(embeddings, embedder.space, seed=seed, like=known)
-        index.write(_made(stage / INDEX))
-        local = LocalIndex.build(codebook, gallery.prints) if gallery.prints else None
-        if local:
-            local.write(stage / LOCAL_FILE)
-        products = gallery.coloured()
-        catalog.write(stage / CATALOG, products)
-        if words.is_available():  # otherwise a device indexes them itself
-            words.write(stage / words.FILE, (product for product, _ in products))
-        gallery.golden(embedder, index, stage / PICTURES).write(stage / GOLDEN_FILE)
-        copy_model(model, precision, _made(stage / MODEL))
-        staged, fitted = Staged(stage, embeddings, embedder, index, local, seed, known is not None), None
+        check_possible(output, len(extraction.network), pictures, limit_bytes)
+    known = _index(Path(like), extraction.embedder.space) if like else None
+    with (
+        _working(output, resume, extraction) as (work, folder),
+        blas.on_one_thread(),
+        ENGINES[engine](workers) as spread,
+    ):
+        taken = _take(entries, extraction, work, spread, progress)
+        products, skipped = _usable(entries, taken)
+        _refuse_bad(catalogue, products, skipped, skip_bad)
+        places = [one.place for _, usable in products for one in usable]
+        staged, fitted = _staged(products, work, extraction, folder, known, spread), None
+        copy_model(model, precision, _made(staged.folder / MODEL))
         if limit_bytes is not None and staged.size_bytes > limit_bytes:
-            with _opened(stage, _parts(staged, len(gallery.products))) as base:
+            with _opened(staged, folder, _parts(staged, len(products))) as base:
                 known_photos = [photo for photo in photos if photo[1]]
-                ask = Trial(base, questions(base, gallery.paths, known_photos))
+                ask = Trial(base, questions(base, places, known_photos))
                 staged, fitted = fit(staged, output, limit_bytes, ask)
-        now = datetime.datetime.now(datetime.UTC)
-        described = {
-            "name": output.stem.encode(errors="replace").decode(),
-            "sequence": int(now.timestamp()) if sequence is None else sequence,
-            "created": now.isoformat(timespec="seconds"),
-            "next_key": following,
-            **_parts(staged, len(gallery.products), fitted),
-        }
-        with _opened(stage, described) as base:
-            calibration = calibrate(base, gallery.paths, photos, false_accepts)
-        if photos and calibration.questions < FEWEST:
-            notes.append(
-                f"{queries}: too few photos to learn from, {len(photos)}; they tell the error rates alone. "
-                f"Give at least {FEWEST}."
-            )
+        described |= _parts(staged, len(products), fitted)
+        with _opened(staged, folder, described) as base:
+            calibration = _calibration(base, work, places, photos, false_accepts)
         described["calibration"] = calibration.to_dict()
-        manifest = bundle.write(output, stage, described, sign, limit_bytes)
-    used = {product.sku for product, _ in gallery.products}
+        manifest = bundle.write(output, staged.folder, described, sign, limit_bytes)
+        work.keep(one.key for _, usable in products for one in usable)
+    if photos and calibration.questions < FEWEST:
+        notes.append(
+            f"{queries}: too few photos to learn from, {len(photos)}; they tell the error rates alone. "
+            f"Give at least {FEWEST}."
+        )
+    used = {product.sku for product, _ in products}
     left_out = tuple(entry.product.sku for entry in entries if entry.product.sku not in used)
-    return Built(manifest, output.stat().st_size, tuple(gallery.skipped), left_out, tuple(notes), fitted)
+    return Built(manifest, output.stat().st_size, tuple(skipped), left_out, tuple(notes), fitted)
+
+
+def _described(output: Path, sign: Path | None, next_key: Path | None, sequence: int | None) -> dict[str, Any]:
+    """What a manifest says before anything is built; what is wrong with output or keys is said now."""
+    if not output.parent.is_dir() or output.is_dir():
+        raise BundleError(f"{output}: not a file in a folder that exists; give a path such as store.edge.")
+    if next_key and not sign:
+        raise BundleError(f"{output}: to bring a next key it must be signed by the one before; give --sign.")
+    if sign:
+        signing.sign(b"", sign)
+    now = _now()
+    return {
+        "name": output.stem.encode(errors="replace").decode(),
+        "sequence": int(now.timestamp()) if sequence is None else sequence,
+        "created": now.isoformat(timespec="seconds"),
+        "next_key": signing.read_public(next_key) if next_key else "",
+    }
+
+
+def _check_number(catalogue: str | Path, pictures: int, local_features: int) -> None:
+    most = MOST_WORDS // max(1, local_features)
+    if pictures > most:
+        raise CatalogError(
+            f"{catalogue}: {pictures:,} pictures; one bundle holds at most {most:,} with {local_features} features of "
+            "the print each: build one for each part of the catalogue."
+        )
+
+
+def _now() -> datetime.datetime:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        return (
+            datetime.datetime.fromtimestamp(int(epoch), datetime.UTC) if epoch else datetime.datetime.now(datetime.UTC)
+        )
+    except (ValueError, OverflowError, OSError) as error:
+        raise BundleError(f"SOURCE_DATE_EPOCH is {epoch!r}; expected seconds since 1970, or unset it.") from error
 
 
 def _index(path: Path, space: str) -> CompactIndex:
@@ -161,6 +204,92 @@ def _index(path: Path, space: str) -> CompactIndex:
     if index.space != space:
         raise BundleError(f"{path}: was built with another model; give one of this model, or leave out --like.")
     return index
+
+
+@contextlib.contextmanager
+def _working(output: Path, resume: bool, extraction: Extraction) -> Iterator[tuple[Work, Path]]:
+    """What is known of pictures, and a folder that is empty before and gone after; that they cannot be is an error."""
+    kept = output.with_name(f"{output.name}.work")
+    try:
+        if resume:
+            kept.mkdir(exist_ok=True)
+        folder = (
+            contextlib.nullcontext(str(kept)) if resume else tempfile.TemporaryDirectory(prefix="edgesearch-build-")
+        )
+        with folder as name, works.opened(Path(name), extraction.digest) as work:
+            made = Path(name) / "made"
+            shutil.rmtree(made, ignore_errors=True)  # of a build that was killed
+            try:
+                yield work, _made(made)
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
+    except (OSError, sqlite3.Error) as error:
+        where = kept if resume else "temporary files"
+        raise BundleError(f"{output}: cannot be made ({error}); check the space left for {where}.") from error
+
+
+def _take(
+    entries: Sequence[Entry], extraction: Extraction, work: Work, spread: Spread, progress: Progress
+) -> list[Taken]:
+    """Look at every picture that is not known yet; what is taken goes into the work, where it is taken again from."""
+    places = [place for entry in entries for _, place in entry.images]
+    step = min(PART, max(1, len(places) // PARTS))
+    parts = (places[first : first + step] for first in range(0, len(places), step))
+    taken: list[Taken] = []
+    for part in spread(partial(extraction.take, work.known()), parts):
+        work.add((one.key, one.extract) for one in part if one.extract)
+        taken += [one._replace(extract=b"") for one in part]
+        progress(len(taken), len(places))
+    return taken
+
+
+def _usable(entries: Sequence[Entry], taken: Sequence[Taken]) -> tuple[list[tuple[Product, list[Usable]]], list[str]]:
+    """The products with the pictures that could be read, and why the others could not."""
+    products: list[tuple[Product, list[Usable]]] = []
+    skipped: list[str] = []
+    found = iter(taken)
+    for entry in entries:
+        usable = []
+        for (source, place), one in zip(entry.images, found, strict=False):
+            if one.error:
+                skipped.append(f"{entry.product.sku}: {one.error}")
+            else:
+                usable.append(Usable(source, place, one.key))
+        if usable:
+            products.append((entry.product, usable))
+    return products, skipped
+
+
+def _refuse_bad(catalogue: str | Path, products: Sequence[object], bad: Sequence[str], skip_bad: bool) -> None:
+    if bad and not skip_bad:
+        more = f"; and {len(bad) - REASONS_SHOWN} more" if len(bad) > REASONS_SHOWN else ""
+        raise CatalogError(
+            f"{catalogue}: {len(bad)} of its pictures cannot be used ({'; '.join(bad[:REASONS_SHOWN])}{more}); "
+            "mend them, or leave them out with --skip-bad."
+        )
+    if not products:
+        raise CatalogError(f"{catalogue}: none of its pictures can be used ({bad[0]}); nothing was built.")
+
+
+def _staged(
+    products: Products, work: Work, extraction: Extraction, folder: Path, like: CompactIndex | None, spread: Spread
+) -> Staged:
+    """All members but the network."""
+    stage, embedder, seed = _made(folder / "stage"), extraction.embedder, extraction.seed
+    gathered = gather(products, work, extraction, stage, _made(folder / "spool"))
+    index = CompactIndex.build(gathered.embeddings, embedder.space, seed=seed, like=like, spread=spread)
+    index.write(_made(stage / INDEX))
+    with contextlib.closing(Catalog(stage / CATALOG)) as kept, open(stage / PICTURES, "rb") as pictures:
+
+        def picture(row: int) -> bytes:
+            ((_, place),) = kept.find([row])
+            pictures.seek(place.start)
+            return pictures.read(place.size)
+
+        Golden.ask(embedder, index, picture).write(stage / GOLDEN_FILE)
+        if words.is_available():  # otherwise a device indexes them itself
+            words.write(stage / words.FILE, kept.products())
+    return Staged(stage, gathered.embeddings, embedder, index, gathered.local, seed, like is not None)
 
 
 def _parts(staged: Staged, products: int, fitted: Fitted | None = None) -> dict[str, Any]:
@@ -179,117 +308,28 @@ def _parts(staged: Staged, products: int, fitted: Fitted | None = None) -> dict[
 
 
 @contextlib.contextmanager
-def _opened(stage: Path, described: dict[str, Any]) -> Iterator[Base]:
+def _opened(staged: Staged, folder: Path, described: dict[str, Any]) -> Iterator[Base]:
     """What is to be written, to be asked; calibrated or not, it finds the same."""
     unnamed = {"name": "", "sequence": 0, "created": "", "calibration": ONE_PICTURE.to_dict()}
-    with tempfile.TemporaryDirectory(prefix="edgesearch-build-") as folder:
-        bundle.write(Path(folder) / "asked.edge", stage, described | unnamed)
-        with contextlib.closing(Base(bundle.Bundle(Path(folder) / "asked.edge", whole=False))) as base:
-            yield base
+    asked = folder / "asked.edge"
+    bundle.write(asked, staged.folder, described | unnamed)
+    with contextlib.closing(Base(bundle.Bundle(asked, whole=False))) as base:
+        yield base
+    asked.unlink()
 
 
-@dataclass
-class _Gallery:
-    """What is read from the pictures, row after row."""
-
-    products: list[tuple[Product, list[Picture]]] = field(default_factory=list)
-    embeddings: list[np.ndarray] = field(default_factory=list)
-    colours: list[np.ndarray] = field(default_factory=list)
-    prints: list[Coded] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-
-    def add_row(self, product: Product, source: str, path: Path, start: int, size: int) -> None:
-        if not self.products or self.products[-1][0] is not product:
-            self.products.append((product, []))
-        self.products[-1][1].append(Picture(len(self.paths), source, start, size))
-        self.paths.append(path)
-
-    def coloured(self) -> list[tuple[Product, list[Picture]]]:
-        """The products with the colours that are seen in their pictures."""
-        return [
-            (colours.seen(product, [self.colours[picture.row] for picture in pictures]), pictures)
-            for product, pictures in self.products
-        ]
-
-    def golden(self, embedder: Embedder, index: CompactIndex, pictures: Path) -> Golden:
-        """Ask some of the pictures as they are kept."""
-        places = [picture for _, kept in self.products for picture in kept]
-        with open(pictures, "rb") as file:
-
-            def picture(row: int) -> bytes:
-                file.seek(places[row].start)
-                return file.read(places[row].size)
-
-            return Golden.ask(embedder, index, picture)
-
-
-def _read_gallery(
-    entries: list[Entry],
-    embedder: Embedder,
-    pictures: Path,
-    codebook: Codebook,
-    local_features: int,
-    seed: int,
-    progress: Progress,
-) -> _Gallery:
-    """Decode and embed every picture once; its small copy goes into the file `pictures`."""
-    gallery = _Gallery()
-    total = sum(len(entry.images) for entry in entries)
-
-    def printed(pixels: np.ndarray) -> Coded:
-        return codebook.encode(steady(pixels, local_features))
-
-    with open(pictures, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
-        decoded = _decoded(entries, embedder, gallery.skipped)
-        for batch in iter(lambda: list(itertools.islice(decoded, BATCH)), []):
-            gallery.embeddings.append(embedder.embed_references([pixels for *_, pixels in batch], seed)[0])
-            gallery.colours += pool.map(colours.shares, (pixels for *_, pixels in batch))
-            if local_features:
-                gallery.prints += pool.map(printed, (pixels for *_, pixels in batch))
-            for _, product, source, path, pixels in batch:
-                gallery.add_row(product, source, path, file.tell(), _append(file, pixels))
-            progress(batch[-1][0] + 1, total)
-    progress(total, total)
-    return gallery
-
-
-def _decoded(
-    entries: list[Entry], embedder: Embedder, skipped: list[str]
-) -> Iterator[tuple[int, Product, str, Path, np.ndarray]]:
-    """Number, product, name, path and pixels of every readable picture; why the others are not goes into `skipped`."""
-    pictures = ((entry.product, source, path) for entry in entries for source, path in entry.images)
-    for number, (product, source, path) in enumerate(pictures):
-        try:
-            yield number, product, source, path, embedder.read(path)
-        except ImageError as error:
-            skipped.append(f"{product.sku}: {error}")
-
-
-def _append(file: BinaryIO, pixels: np.ndarray) -> int:
-    return file.write(image.thumbnail(pixels, PICTURE_SIDE))
-
-
-def _refuse_bad(catalogue: Path, gallery: _Gallery, skip_bad: bool) -> None:
-    bad = gallery.skipped
-    if bad and not skip_bad:
-        more = f"; and {len(bad) - REASONS_SHOWN} more" if len(bad) > REASONS_SHOWN else ""
-        raise CatalogError(
-            f"{catalogue}: {len(bad)} of its pictures cannot be used ({'; '.join(bad[:REASONS_SHOWN])}{more}); "
-            "mend them, or leave them out with --skip-bad."
+def _calibration(
+    base: Base, work: Work, places: Sequence[str], photos: Sequence[tuple[Path, str]], false_accepts: float
+) -> Calibration:
+    """Learned, unless it was learned of the same before."""
+    members = {name: entry.sha256 for name, entry in base.bundle.manifest.files.items()}
+    told = [[sha256(image.content(path)), sku] for path, sku in photos]
+    return Calibration.from_dict(
+        work.learned(
+            digest_of([members, told, false_accepts]),
+            lambda: calibrate(base, places, photos, false_accepts).to_dict(),
         )
-    if not gallery.products:
-        raise CatalogError(f"{catalogue}: none of its pictures can be used ({bad[0]}); nothing was built.")
-
-
-@contextlib.contextmanager
-def _staging(output: Path) -> Iterator[Path]:
-    """A temporary folder; that it cannot be written is an error of the bundle."""
-    try:
-        with tempfile.TemporaryDirectory(prefix="edgesearch-build-") as folder:
-            yield Path(folder)
-    except (OSError, sqlite3.Error) as error:
-        raise BundleError(f"{output}: cannot be made ({error}); check the space left for temporary files.") from error
+    )
 
 
 def _made(folder: Path) -> Path:

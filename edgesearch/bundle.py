@@ -9,12 +9,11 @@ name: so a few rows of a large one are verified without the rest.
 
 import contextlib
 import functools
-import mmap
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from . import container, signing
 from . import manifest as manifests
@@ -26,7 +25,6 @@ from .manifest import Delta, FileEntry, Manifest
 
 PIECES_FILE = "pieces.sha256"
 WHOLE_UP_TO = 1 << 20  # bytes of a member that is verified at once
-T = TypeVar("T")
 
 
 class Bundle:
@@ -174,8 +172,8 @@ def write(
     Raises:  BundleError: it cannot be written; what was at `path` is still there. SignatureError: sign is no key.
     """
     files = {str(p.relative_to(folder).as_posix()): p for p in sorted(folder.rglob("*")) if p.is_file()}
-    entries = {name: FileEntry(p.stat().st_size, _hashed(p, manifests.sha256)) for name, p in files.items()}
-    pieces = b"".join(_hashed(files[name], piece_hashes) for name in _in_pieces(entries))
+    entries = {name: FileEntry(p.stat().st_size, _sha256(p)) for name, p in files.items()}
+    pieces = b"".join(_pieces_of(files[name]) for name in _in_pieces(entries))
     if pieces:
         entries[PIECES_FILE] = FileEntry(len(pieces), manifests.sha256(pieces))
     manifest = Manifest(files=entries, **describe)  # type: ignore[arg-type]
@@ -259,10 +257,12 @@ def _in_pieces(files: Mapping[str, FileEntry]) -> list[str]:
     return sorted(name for name, entry in files.items() if entry.size > WHOLE_UP_TO and name != PIECES_FILE)
 
 
-def _hashed(path: Path, hashed: Callable[[memoryview], T]) -> T:
-    """Of a file's content."""
+def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
-        if not path.stat().st_size:
-            return hashed(memoryview(b""))
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
-            return hashed(view)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _pieces_of(path: Path) -> bytes:
+    """As `piece_hashes`, some pieces after the other."""
+    with open(path, "rb") as file:
+        return b"".join(piece_hashes(memoryview(part)) for part in iter(lambda: file.read(64 * PIECE), b""))

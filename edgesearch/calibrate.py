@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import image, searching
+from . import image, places, searching
 from .base import Base
 from .catalog import check_queries
 from .decision import LEAST_LEAD, ONE_PICTURE, SEVERAL_PICTURES, Calibration, crowd, in_terms
@@ -64,18 +64,18 @@ class Shown:
 
 def calibrate(
     base: Base,
-    paths: Sequence[Path],
+    pictures: Sequence[str],
     photos: Sequence[tuple[Path, str]] = (),
     false_accepts: float = FALSE_ACCEPTS,
     seed: int = 0,
 ) -> Calibration:
     """Calibrate a catalogue.
 
-    Args:    paths: of its pictures, by row; photos: (photo, SKU) to learn from instead, an empty SKU: not in the
+    Args:    pictures: their places, by row; photos: (photo, SKU) to learn from instead, an empty SKU: not in the
              catalogue; false_accepts: share of photos of unknown products to accept.
     Raises:  CatalogError: a SKU is not in the catalogue; ImageError: a photo cannot be read.
     """
-    shown = questions(base, paths, photos, seed)
+    shown = questions(base, pictures, photos, seed)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         asked = [question for pair in pool.map(lambda one: ask(base, one), shown) for question in pair]
     left_out = _several(base).mean() > 1 / 2
@@ -149,10 +149,10 @@ def measured(found: Calibration, asked: Sequence[Question], false_accepts: float
 
 
 def questions(
-    base: Base, paths: Sequence[Path], photos: Sequence[tuple[Path, str]] = (), seed: int = 0
+    base: Base, pictures: Sequence[str], photos: Sequence[tuple[Path, str]] = (), seed: int = 0
 ) -> Iterator[Shown]:
     """What is asked of a catalogue: the photos, where some are given, or pictures of its own; as `calibrate`."""
-    return given(base, photos) if photos else _own(base, paths, np.random.default_rng(seed))
+    return given(base, photos) if photos else _own(base, pictures, np.random.default_rng(seed))
 
 
 def given(base: Base, photos: Sequence[tuple[Path, str]]) -> Iterator[Shown]:
@@ -163,18 +163,18 @@ def given(base: Base, photos: Sequence[tuple[Path, str]]) -> Iterator[Shown]:
         yield Shown(lambda path=path: base.embedder.read(path), entered[sku].number if sku else None)  # type: ignore[misc]
 
 
-def _own(base: Base, paths: Sequence[Path], rng: np.random.Generator) -> Iterator[Shown]:
+def _own(base: Base, pictures: Sequence[str], rng: np.random.Generator) -> Iterator[Shown]:
     """Some of the catalogue's pictures, each to be left out where most products have several.
 
     Of one on a plain background a view is asked: clean pictures are more alike than a photo is to one.
     """
     several = _several(base)
     left_out = several.mean() > 1 / 2
-    rows = np.flatnonzero(several) if left_out else np.arange(len(paths))
+    rows = np.flatnonzero(several) if left_out else np.arange(len(pictures))
     for row, own_seed in zip(rng.permutation(rows)[:ASKED].tolist(), rng.integers(1 << 32, size=ASKED), strict=False):
 
         def pixels(row: int = row, own_seed: int = int(own_seed)) -> np.ndarray:
-            picture = base.embedder.read(paths[row])
+            picture = places.decoded(pictures[row], base.embedder.read)
             product = cut_out(picture)
             if left_out and product.getchannel("A").getextrema()[0] == 255:  # a photo, as those that are asked
                 return picture

@@ -1,6 +1,5 @@
-"""Products and their reference pictures: read from a CSV, kept in one SQLite file."""
+"""Products and their reference pictures, kept in one SQLite file."""
 
-import csv
 import json
 import math
 import re
@@ -32,7 +31,7 @@ CREATE TABLE picture (
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Product:
     """One product as the catalogue describes it; `attributes` are the columns this package gives no meaning to."""
 
@@ -75,56 +74,18 @@ class Entered:
 REQUIRED = ("sku", "name", "images")
 _COLUMNS = tuple(field.name for field in fields(Product) if field.name != "attributes")
 OPTIONAL = _COLUMNS[2:]
+_TEXTS = tuple(name for name in OPTIONAL if name not in ("price", "stock"))
+_KNOWN = frozenset(REQUIRED + OPTIONAL)
 _KINDS = {"price": float, "stock": int, "start": int, "size": int}  # the others are text
 _NEVER_EMPTY = ("sku", "name", "source", "start", "size")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """A product and its pictures before they are read: each as the catalogue names it, and where that is."""
+    """A product and its pictures before they are read: each as the catalogue names it, and its place (`places`)."""
 
     product: Product
-    images: tuple[tuple[str, Path], ...]
-
-
-def read_csv(path: Path) -> list[Entry]:
-    """Read a catalogue: header, `sku,name,images` and what `OPTIONAL` names; other columns become attributes.
-
-    A product may have its pictures in one row, separated by ";" or line breaks, or a row for each; its other cells
-    then agree. Paths are relative to the CSV. Nothing is said here about whether the pictures exist.
-
-    Raises:  CatalogError: names the line, what was found and what was expected.
-    """
-    entries: dict[str, Entry] = {}
-    for line, row in _rows(path, REQUIRED):
-        product = _product(row, f"{path}, line {line}")
-        names = (part.strip() for part in re.split(r"[;\r\n]", row["images"]))
-        images = tuple((name, path.parent / name) for name in names if name)
-        if not images:
-            raise CatalogError(f"{path}, line {line}: {product.sku} has no images; name at least one picture.")
-        known = entries.get(product.sku)
-        if known and known.product != product:
-            raise CatalogError(
-                f"{path}, line {line}: SKU {product.sku} came before with other details; give every product its own "
-                "SKU, or repeat the details unchanged in a row for each picture."
-            )
-        before = known.images if known else ()
-        entries[product.sku] = Entry(product, before + tuple(i for i in images if i not in before))
-    if not entries:
-        raise CatalogError(f"{path}: no products below the header; add at least one.")
-    return list(entries.values())
-
-
-def read_queries(path: Path) -> list[tuple[Path, str]]:
-    """Read `image,sku` rows: (photo, SKU); an empty SKU: a product of no catalogue. Raises CatalogError."""
-    queries = []
-    for line, row in _rows(path, ("image", "sku")):
-        if not row["image"]:
-            raise CatalogError(f"{path}, line {line}: no image; name a picture, or take the line out.")
-        queries.append((path.parent / row["image"], row["sku"]))
-    if not queries:
-        raise CatalogError(f"{path}: no queries below the header; add at least one.")
-    return queries
+    images: tuple[tuple[str, str], ...]
 
 
 def check_queries(queries: Iterable[tuple[Path, str]], known: Collection[str], where: object) -> None:
@@ -138,45 +99,12 @@ def check_queries(queries: Iterable[tuple[Path, str]], known: Collection[str], w
         )
 
 
-def _rows(path: Path, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and stripped cells of each row; blank rows are passed over."""
-    reader = csv.DictReader(_text(path).splitlines(keepends=True), strict=True)
-    try:
-        names = [name.strip() for name in reader.fieldnames or []]
-        reader.fieldnames = names
-        missing = [name for name in required if name not in names]
-        named = [name for name in names if name]
-        if missing or len(set(named)) < len(named):
-            wrong = f"no column {', '.join(missing)}" if missing else "a column twice"
-            raise CatalogError(f"{path}: its header has {wrong}; expected at least {','.join(required)}, each once.")
-        for row in reader:
-            where = f"{path}, line {reader.line_num}"
-            if None in row or None in row.values():
-                raise CatalogError(f"{where}: not the header's {len(names)} cells; put a cell with commas in quotes.")
-            cells = {name: cell.strip() for name, cell in row.items() if name}
-            if any(cells.values()):
-                yield reader.line_num, cells
-    except csv.Error as error:
-        raise CatalogError(f"{path}: not a well-formed CSV ({error}); check its quotes.") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        if not path.is_file():
-            raise CatalogError(f"{path}: no such file; give a CSV file.")
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise CatalogError(f"{path}, line {line}: not UTF-8; save the file as UTF-8.") from error
-    except OSError as error:
-        raise CatalogError(f"{path}: cannot be read ({error.strerror}); give a CSV file.") from error
-
-
-def _product(row: dict[str, str], where: str) -> Product:
+def product_in(row: Mapping[str, str], where: str) -> Product:
+    """The product that stripped cells describe, by their columns' names; raises CatalogError, which says where."""
     if not row["sku"] or not row["name"]:
         raise CatalogError(f"{where}: empty {'sku' if not row['sku'] else 'name'}; every product needs both.")
-    texts = {name: row.get(name) or None for name in OPTIONAL if name not in ("price", "stock")}
-    others = tuple((name, cell) for name, cell in row.items() if name not in REQUIRED + OPTIONAL and cell)
+    texts = {name: row.get(name) or None for name in _TEXTS}
+    others = tuple([(name, cell) for name, cell in row.items() if name not in _KNOWN and cell])
     return Product(
         sku=row["sku"],
         name=row["name"],
@@ -212,7 +140,7 @@ def checked(sku: str, details: Mapping[str, object]) -> dict[str, Any]:
     odd += [cell for cell in cells.values() if cell != cell.encode(errors="replace").decode()]
     if odd:
         raise CatalogError(f"{odd[0]!r}: not a SKU or a detail of a product; give it as text.")
-    product = _product({"name": "-", **cells, "sku": sku}, sku)
+    product = product_in({"name": "-", **cells, "sku": sku}, sku)
     return dict.fromkeys(cells) | {name: value for name, value in details_of(product).items() if name in cells}
 
 
@@ -347,22 +275,25 @@ class Catalog:
 
     def details(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Details of all products, by number, read in portions; names: of `Product`, but its attributes."""
-        sql = f"SELECT {', '.join(names)} FROM product WHERE number BETWEEN ? AND ? ORDER BY number"
-        for first in range(0, self._count, PORTION):
-            for number, cells in enumerate(self._query(sql, first, first + PORTION - 1), first):
-                try:
-                    _check_kinds(dict(zip(names, cells, strict=True)))
-                except TypeError as error:
-                    raise self._damaged(error) from error
-                yield number, cells
+        for number, cells in enumerate(self._portions(", ".join(names))):
+            try:
+                _check_kinds(dict(zip(names, cells, strict=True)))
+            except TypeError as error:
+                raise self._damaged(error) from error
+            yield number, cells
 
     def products(self) -> Iterator[Product]:
-        """All products, by number."""
-        for *cells, attributes in self._query(f"SELECT {', '.join(_COLUMNS)}, attributes FROM product ORDER BY number"):
+        """All products, by number, read in portions."""
+        for *cells, attributes in self._portions(f"{', '.join(_COLUMNS)}, attributes"):
             try:
                 yield _stored(cells, attributes)
             except (ValueError, TypeError, AttributeError, RecursionError) as error:
                 raise self._damaged(error) from error
+
+    def _portions(self, columns: str) -> Iterator[tuple[Any, ...]]:
+        sql = f"SELECT {columns} FROM product WHERE number BETWEEN ? AND ? ORDER BY number"
+        for first in range(0, self._count, PORTION):
+            yield from self._query(sql, first, first + PORTION - 1)
 
     def columns(self) -> list[str]:
         """The columns in which any product says something: those of `Product`, then attributes."""

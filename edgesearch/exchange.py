@@ -73,7 +73,7 @@ def merge(entries: Iterable[Entry], folders: Iterable[Path]) -> tuple[list[Entry
             if product is not None:
                 images = entry.images if entry else ()
                 names = change.beside([name for name, _ in images])
-                added = tuple((f"{name}.jpg", folder / PICTURES / f"{name}.jpg") for name in names)
+                added = tuple((f"{name}.jpg", str(folder / PICTURES / f"{name}.jpg")) for name in names)
                 merged[sku] = Entry(product, images + added)
                 notes += _overruled(folder, sku, change, entry.product if entry else None)
             elif entry:

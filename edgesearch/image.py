@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import PIL
 from PIL import (  # the plugins are imported to register their readers
     BmpImagePlugin,
     GifImagePlugin,
@@ -143,6 +144,11 @@ def thumbnail(image: np.ndarray, side: int) -> bytes:
     encoded = io.BytesIO()
     small.save(encoded, "JPEG", quality=80, optimize=True)
     return encoded.getvalue()
+
+
+def decoder() -> str:
+    """The version of what decodes pictures."""
+    return f"Pillow {PIL.__version__}"
 
 
 def smaller(picture: bytes, side: int, quality: int) -> bytes:

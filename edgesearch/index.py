@@ -19,11 +19,11 @@ N rows, D dimensions, M subquantizers, C cells, B queries, k results. Scores are
 
 from __future__ import annotations  # numpy loads its random numbers when an annotation names them
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from . import arrays, kernel
 from .errors import IndexFileError
 from .kernel import BLOCK, NO_ROW, Blocks, Question
 from .pq import CODEWORDS, ProductQuantizer
+from .spool import let_go, portions
 
 if TYPE_CHECKING:
     from usearch.index import Index as Graph
@@ -50,6 +51,15 @@ RECALL_TOLERANCE = 0.002  # below the best there is, where the recall to reach i
 RESCORING_COST = 4096  # bytes of codes that are scanned while one row is rescored
 LET_GO_ABOVE = 4_000_000  # bytes of vectors; fewer may stay in memory once they were read
 CHUNK = 8192  # rows worked on at once while building
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+class Spread(Protocol):
+    """How a build does its parts: as `map` one after the other, or several at once; their results come in order."""
+
+    def __call__(self, function: Callable[[Part], Result], parts: Iterable[Part], /) -> Iterator[Result]:
+        """function: a function of a module, for it may be called elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +111,15 @@ class CompactIndex:
         subquantizers: int | None = None,
         seed: int = 0,
         like: CompactIndex | None = None,
+        spread: Spread = map,
     ) -> CompactIndex:
         """Compress vectors and choose probes and shortlist, the cheapest that reach ANN recall@10 >= 0.99.
 
-        Args:    x: (N, D) float32, unit rows, N >= 1; row n keeps the number n; space: as the attribute;
+        Args:    x: (N, D) float32, unit rows, N >= 1, in memory or mapped; row n keeps the number n; space: as the
+                 attribute;
                  subquantizers: M, even and a divisor of D; None for the most up to D / 2 and 64 (M / 2 bytes a row);
-                 like: of the same space, whose quantizer and cells are kept, so that rows in both are the same bytes.
+                 like: of the same space, whose quantizer and cells are kept, so that rows in both are the same bytes;
+                 spread: how the work is spread, which changes nothing of what comes out.
         Raises:  ValueError: x is not (N, D) or has no rows.
         """
         if x.ndim != 2 or not len(x):
@@ -124,7 +137,7 @@ class CompactIndex:
             )
         else:
             centers = _centers(sample, cells, rng)
-        blocks = _blocks(x, quantizer, centers)
+        blocks = _blocks(x, quantizer, centers, spread)
         router = _graph(centers) if len(centers) > COMPARED_CELLS else None
         return cls(blocks, len(x), router, 1, SHORTLISTS[0], 0.0, space)._tuned(x, rng, _probes_to_try(len(centers)))
 
@@ -335,9 +348,27 @@ def _cell_count(rows: int) -> int:
     return min(round(CELLS_PER_ROOT * rows**0.5), rows // ROWS_PER_CELL) if rows > ONE_CELL_UP_TO else 1
 
 
-def _blocks(x: np.ndarray, quantizer: ProductQuantizer, centers: np.ndarray) -> Blocks:
+class _Coded(NamedTuple):
+    """Rows as the index keeps them: cell (R,) int64, codes (R, M) uint8, vectors (R, D) int8."""
+
+    cell: np.ndarray
+    codes: np.ndarray
+    vectors: np.ndarray
+
+
+def _coded(quantizer: ProductQuantizer, centers: np.ndarray, x: np.ndarray) -> _Coded:
+    return _Coded(_nearest_center(centers, x), quantizer.encode(x), kernel.quantize_rows(x))
+
+
+def _blocks(x: np.ndarray, quantizer: ProductQuantizer, centers: np.ndarray, spread: Spread) -> Blocks:
     """Rows cell after cell, each cell filled up to whole blocks; x: (N, D) float32, centers: (C, D) float32."""
-    cell = _nearest_center(x, centers)
+    cell = np.empty(len(x), np.int32)
+    codes = np.empty((len(x), quantizer.subquantizers), np.uint8)
+    vectors = np.empty((len(x), x.shape[1]), np.int8)
+    done = 0
+    for part in spread(partial(_coded, quantizer, centers), _chunks(x)):
+        place = slice(done, done := done + len(part.cell))
+        cell[place], codes[place], vectors[place] = part
     order = np.argsort(cell, kind="stable")
     counts = np.bincount(cell, minlength=len(centers))
     starts = np.concatenate([[0], np.cumsum(-(-counts // BLOCK))])
@@ -345,21 +376,32 @@ def _blocks(x: np.ndarray, quantizer: ProductQuantizer, centers: np.ndarray) -> 
     places = np.repeat(starts[:-1] * BLOCK, counts) + rank
     rows = np.full(starts[-1] * BLOCK, NO_ROW, np.int32)
     rows[places] = order
-    codes = np.zeros((len(rows), quantizer.subquantizers), np.uint8)
-    vectors = np.zeros((len(rows), x.shape[1]), np.int8)
-    for part in np.array_split(np.arange(len(x)), -(-len(x) // CHUNK)):
-        codes[places[part]] = quantizer.encode(x[order[part]])
-        vectors[places[part]] = kernel.quantize_rows(x[order[part]])
     assert quantizer.rotation is not None
     return Blocks(
         rotation=quantizer.rotation,
         codebook=np.ascontiguousarray(quantizer.codebook.transpose(0, 2, 1)),
         centers=kernel.quantize_rows(centers),
         starts=starts.astype(np.uint32),
-        packed=kernel.pack(codes),
-        vectors=vectors,
+        packed=kernel.pack(_placed(codes, rows)),
+        vectors=_placed(vectors, rows),
         rows=rows,
     )
+
+
+def _placed(parts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(N, .) by row -> (P, .) by place; zeros where there is no row."""
+    placed = np.zeros((len(rows), parts.shape[1]), parts.dtype)
+    for first in range(0, len(rows), CHUNK):
+        found = rows[first : first + CHUNK]
+        placed[first : first + CHUNK][found >= 0] = parts[found[found >= 0]]
+    return placed
+
+
+def _chunks(x: np.ndarray) -> Iterator[np.ndarray]:
+    """Some rows after the other."""
+    for part in portions(x):
+        for first in range(0, len(part), CHUNK):
+            yield part[first : first + CHUNK]
 
 
 def _read_blocks(stored: Mapping[str, arrays.Rows], coded: bool) -> Blocks:
@@ -378,6 +420,7 @@ def _nearest_scores(x: np.ndarray, asked: np.ndarray, k: int) -> np.ndarray:
         own = np.flatnonzero((asked >= start) & (asked < start + CHUNK))
         scores[own, asked[own] - start] = -np.inf
         nearest = -np.sort(-np.concatenate([nearest, scores], 1), 1)[:, :k]
+        let_go(x)
     return nearest
 
 
@@ -391,7 +434,7 @@ def _centers(x: np.ndarray, count: int, rng: np.random.Generator, rounds: int = 
     """Spherical k-means: (N, D) unit rows -> (count, D) unit centres."""
     centers = x[rng.choice(len(x), count, replace=False)]
     for _ in range(rounds if count > 1 else 1):
-        cell = _nearest_center(x, centers)
+        cell = np.concatenate([_nearest_center(centers, part) for part in _chunks(x)])
         order = np.argsort(cell, kind="stable")
         filled, starts = np.unique(cell[order], return_index=True)
         centers = centers.copy()
@@ -400,9 +443,9 @@ def _centers(x: np.ndarray, count: int, rng: np.random.Generator, rounds: int = 
     return centers
 
 
-def _nearest_center(x: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """(N, D), (C, D) -> (N,) int64."""
-    return np.concatenate([np.argmax(x[i : i + CHUNK] @ centers.T, 1) for i in range(0, len(x), CHUNK)])
+def _nearest_center(centers: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """(C, D), (N, D) -> (N,) int64."""
+    return np.argmax(x @ centers.T, 1)
 
 
 def _unit(x: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ P features of a picture, N pictures, M = 32 subquantizers of 16 codewords, W wor
 picture's longer side; turns are full circles.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ from .kernel import BLOCK, MAX_LEVEL
 from .looks import Square
 from .manifest import sha256
 from .pq import CODEWORDS, ProductQuantizer
+from .spool import Spool
 from .views import View, warped
 
 FILE = "local.arrays"
@@ -203,6 +204,11 @@ class Codebook:
             ProductQuantizer.fit(descriptors, HALVES, seed, codewords=CODEWORDS_A_HALF, rotated=False),
         )
 
+    @property
+    def digest(self) -> str:
+        """Names the codes: those of another codebook are nonsense with it."""
+        return sha256(KIND.encode() + self.codes.codebook.tobytes() + self.words.codebook.tobytes())
+
     def words_of(self, descriptors: np.ndarray) -> np.ndarray:
         """The different words of a picture, in order: (B, 128) float32 -> (V,) int64."""
         if not len(descriptors):
@@ -251,24 +257,33 @@ class LocalIndex:
         self._parts, self._large = parts, large
 
     @classmethod
-    def build(cls, codebook: Codebook, pictures: Sequence[Coded]) -> "LocalIndex":
-        """pictures: at least one, as `Codebook.encode` makes them."""
-        sizes = np.array([p.size for p in pictures], np.uint32)
-        word_starts, postings = _inverted([p.words for p in pictures])
+    def build(cls, codebook: Codebook, pictures: Iterable[Coded], folder: Path | None = None) -> "LocalIndex":
+        """
+        Args:    pictures: at least one, as `Codebook.encode` makes them; folder: where the large arrays are gathered,
+                 None for in memory.
+        """
+        packed = Spool((SUBQUANTIZERS // 2, BLOCK), "uint8", folder and folder / "packed")
+        places = Spool((4,), "uint8", folder and folder / "places")
+        inverted = _Inverted(Spool((), "uint16", folder and folder / "postings"))
+        sizes, word_counts = [], []
+        for picture in pictures:
+            packed.append(picture.packed)
+            places.append(picture.places)
+            inverted.append(picture.words)
+            sizes.append(picture.size)
+            word_counts.append(len(picture.words))
+        starts = np.cumsum([0, *(-(-size // BLOCK) for size in sizes)])
+        word_starts, postings = inverted.finish()
         return cls(
             {
                 "codes": codebook.codes.codebook,
                 "words": codebook.words.codebook,
-                "sizes": sizes,
-                "starts": np.concatenate([[0], np.cumsum(-(-sizes.astype(np.int64) // BLOCK))]).astype(np.uint32),
-                "word_counts": np.array([len(p.words) for p in pictures], np.uint32),
+                "sizes": np.array(sizes, np.uint32),
+                "starts": starts.astype(np.uint32),
+                "word_counts": np.array(word_counts, np.uint32),
                 "word_starts": word_starts,
             },
-            {
-                "packed": np.concatenate([p.packed for p in pictures]),
-                "places": np.concatenate([p.places for p in pictures]),
-                "postings": postings,
-            },
+            {"packed": packed.rows(), "places": places.rows(), "postings": postings},
         )
 
     def pictures(self) -> Iterator[Coded]:
@@ -321,7 +336,7 @@ class LocalIndex:
     @property
     def space(self) -> str:
         """What a photo's features must have in common with these: kind and codebook, as a hash."""
-        return sha256(KIND.encode() + self._parts["codes"].tobytes() + self._parts["words"].tobytes())
+        return self.codebook.digest
 
     def let_go(self) -> None:
         """Take out of memory what the last searches read."""
@@ -462,20 +477,33 @@ def _exact(places: np.ndarray) -> np.ndarray:
     return np.column_stack([x / 255, y / 255, LEAST_SIGMA * 2 ** (octaves / SIGMA_STEPS), turns / 256])
 
 
-def _inverted(words: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures of each word, in order: (pages (W + 1),) uint32 starts, and (.,) uint16 numbers in their page."""
-    starts: list[np.ndarray] = []
-    postings: list[np.ndarray] = []
-    begin = 0
-    for first in range(0, len(words), PAGE):
-        page = words[first : first + PAGE]
-        all_words = np.concatenate(page)
-        owners = np.repeat(np.arange(len(page), dtype=np.uint16), [len(w) for w in page])
-        postings.append(owners[np.argsort(all_words, kind="stable")])
-        ends = np.cumsum(np.bincount(all_words, minlength=WORDS))
-        starts.append(begin + np.concatenate([[0], ends]))
-        begin += len(all_words)
-    return np.concatenate(starts).astype(np.uint32), np.concatenate(postings)
+class _Inverted:
+    """The pictures of each word, in order, page after page."""
+
+    def __init__(self, postings: Spool):
+        self._postings, self._starts, self._end = postings, [np.empty(0, np.int64)], 0
+        self._page: list[np.ndarray] = []
+
+    def append(self, words: np.ndarray) -> None:
+        """Those of the next picture: (V,) uint16."""
+        self._page.append(words)
+        if len(self._page) == PAGE:
+            self._turn()
+
+    def finish(self) -> tuple[np.ndarray, np.ndarray]:
+        """(pages (W + 1),) uint32 starts, and (.,) uint16 numbers in their page."""
+        if self._page:
+            self._turn()
+        return np.concatenate(self._starts).astype(np.uint32), self._postings.rows()
+
+    def _turn(self) -> None:
+        words = np.concatenate(self._page)
+        owners = np.repeat(np.arange(len(self._page), dtype=np.uint16), [len(one) for one in self._page])
+        self._postings.append(owners[np.argsort(words, kind="stable")])
+        ends = np.cumsum(np.bincount(words, minlength=WORDS))
+        self._starts.append(self._end + np.concatenate([[0], ends]))
+        self._end += len(words)
+        self._page = []
 
 
 _CODEBOOK_SHAPES = {

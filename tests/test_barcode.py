@@ -12,7 +12,8 @@ import edgesearch
 from edgesearch import Answer, EdgeSearchError, Match, barcode, labels
 from edgesearch.answer import Label
 from edgesearch.barcode import Barcode
-from edgesearch.catalog import Product, read_csv
+from edgesearch.catalog import Product
+from edgesearch.catalogues import read
 from edgesearch.decision import ONE_PICTURE, Decision
 
 from .conftest import TINY_MODEL
@@ -133,7 +134,7 @@ def labelled(photo: Path, code: str) -> Image.Image:
 
 @needs_reader
 def test_a_photo_with_a_label(shop: Path, shop_edge: Path) -> None:
-    one, other = (entry for entry in read_csv(shop / "catalogue.csv")[1:3])
+    one, other = (entry for entry in read(shop / "catalogue.csv").entries[1:3])
     photo = shop / "photos" / f"{one.product.sku}-1.jpg"
     assert one.product.barcode
     assert other.product.barcode

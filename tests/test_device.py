@@ -15,7 +15,7 @@ import pytest
 
 import edgesearch
 from edgesearch import CatalogError, DeviceError, ImageError, Store, exchange, gallery, image, overlay
-from edgesearch.catalog import read_csv
+from edgesearch.catalogues import read
 
 from .conftest import TINY_MODEL
 
@@ -79,7 +79,7 @@ def test_what_is_enrolled_is_found_at_once_here_and_by_other_processes(
 
 
 def test_more_pictures_of_a_known_product_speak_for_it(store: Store, shop: Path, strange: list[Path]) -> None:
-    sku = read_csv(shop / "catalogue.csv")[3].product.sku
+    sku = read(shop / "catalogue.csv").entries[3].product.sku
     store.enrol(sku, [strange[1]])
     found = store.search(strange[1])
     assert found.matches[0].sku == sku
@@ -95,7 +95,7 @@ def test_the_print_of_taught_pictures_is_compared(store: Store, strange: list[Pa
 
 
 def test_edits_and_removals_are_never_shown_stale(store: Store, shop: Path) -> None:
-    entry = read_csv(shop / "catalogue.csv")[0]
+    entry = read(shop / "catalogue.csv").entries[0]
     photo, sku = entry.images[0][1], entry.product.sku
     assert first_of(store, photo) == sku
     assert store.edit(sku, price=1, location="B2", brand=None).location == "B2"
@@ -107,7 +107,7 @@ def test_edits_and_removals_are_never_shown_stale(store: Store, shop: Path) -> N
 
 
 def test_changes_are_taken_back_one_after_the_other(store: Store, shop: Path, strange: list[Path]) -> None:
-    entry = read_csv(shop / "catalogue.csv")[0]
+    entry = read(shop / "catalogue.csv").entries[0]
     photo, sku = entry.images[0][1], entry.product.sku
     store.enrol("NEW", [strange[0]], name="Blue mug")
     store.edit(sku, price=1)
@@ -130,7 +130,7 @@ def test_what_is_taught_hides_no_product_of_the_base(
     build: Build, shop: Path, strange: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gallery, "ROWS_PER_RESULT", 1)
-    known = read_csv(shop / "catalogue.csv")[:2]
+    known = read(shop / "catalogue.csv").entries[:2]
     lines = ["sku,name,images"]
     for entry in known:
         copies = [tmp_path / f"{entry.product.sku}-{number}.jpg" for number in range(6)]
@@ -302,7 +302,7 @@ def test_a_closed_store_says_so(store: Store, strange: list[Path]) -> None:
 def test_what_devices_learned_comes_back_with_the_catalogue(
     build: Build, store: Store, device: Path, shop: Path, strange: list[Path], tmp_path: Path
 ) -> None:
-    products = [entry.product for entry in read_csv(shop / "catalogue.csv")]
+    products = [entry.product for entry in read(shop / "catalogue.csv").entries]
     store.enrol("NEW", [strange[0]], name="Blue mug", location="A7")
     store.enrol(products[1].sku, [strange[1]])
     store.edit(products[2].sku, price=1)
@@ -326,7 +326,7 @@ def test_what_devices_learned_comes_back_with_the_catalogue(
 def test_what_two_devices_say_of_one_product_is_merged_in_order(
     first: Path, shop: Path, strange: list[Path], tmp_path: Path
 ) -> None:
-    products = [entry.product for entry in read_csv(shop / "catalogue.csv")]
+    products = [entry.product for entry in read(shop / "catalogue.csv").entries]
     for name, price in (("one", 1), ("two", 2)):
         edgesearch.install(first, tmp_path / name)
         with edgesearch.open(tmp_path / name) as store:
@@ -334,7 +334,7 @@ def test_what_two_devices_say_of_one_product_is_merged_in_order(
             store.enrol("NEW", [strange[price - 1]], name=f"Mug {name}", colour="blue")
         edgesearch.export(tmp_path / name, tmp_path / f"taught-{name}")
     folders = [tmp_path / "taught-one", tmp_path / "taught-two"]
-    entries, notes = exchange.merge(read_csv(shop / "catalogue.csv"), folders)
+    entries, notes = exchange.merge(read(shop / "catalogue.csv").entries, folders)
     assert entries[0].product.price == 1
     assert (entries[-1].product.name, len(entries[-1].images)) == ("Mug one", 2)
     assert len(notes) == 2 and all("taught-two" in note for note in notes)
@@ -344,7 +344,7 @@ def test_what_two_devices_say_of_one_product_is_merged_in_order(
 def test_what_is_no_export_is_refused(shop: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "taught.json").write_bytes(content)
     with pytest.raises(CatalogError, match=r"taught\.json"):
-        exchange.merge(read_csv(shop / "catalogue.csv"), [tmp_path])
+        exchange.merge(read(shop / "catalogue.csv").entries, [tmp_path])
     with pytest.raises(CatalogError, match="cannot be read"):
         exchange.merge([], [tmp_path / "nowhere"])
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 import edgesearch
 from edgesearch import BundleError, EdgeSearchError, ImageError, bundle
-from edgesearch.catalog import read_csv, read_queries
+from edgesearch.catalogues import read, read_queries
 
 from .conftest import TINY_MODEL
 
@@ -24,7 +24,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def test_the_shipped_model_finds_catalogue_pictures_and_photos(shop: Path, shop_edge: Path) -> None:
     with edgesearch.open(shop_edge) as store:
-        for entry in read_csv(shop / "catalogue.csv"):
+        for entry in read(shop / "catalogue.csv").entries:
             best = store.search(entry.images[0][1]).matches[0]
             stored = replace(best.product, attributes=())  # without the colours that were seen
             assert (stored, best.image) == (entry.product, entry.images[0][0])

@@ -6,7 +6,7 @@ import pytest
 
 import edgesearch
 from edgesearch import CatalogError, ImageError
-from edgesearch.catalog import read_queries
+from edgesearch.catalogues import read_queries
 from edgesearch.evaluate import evaluate
 
 

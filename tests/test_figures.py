@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from figures import __main__ as bench
-from figures import indexes, personal, prints, protocols, vectors, words
+from figures import indexes, libraries, personal, prints, protocols, vectors, words
 from figures.accuracy import ONE_EYE, SYSTEMS, _remembering, accuracy, table
 from figures.protocols import PROTOCOLS, write_all
 from pictures import write_twins
 
 import edgesearch
-from edgesearch.catalog import read_csv, read_queries
+from edgesearch.catalogues import read, read_queries
 from edgesearch.embedder import default_model
 
 from .conftest import ROOT, TINY_MODEL
@@ -34,20 +34,20 @@ def test_every_figure_that_is_named_can_be_asked() -> None:
     assert named
     for name in named:
         with pytest.raises(SystemExit) as ended:
-            bench._parser().parse_args([name, "--help"])
+            bench.parsed([name, "--help"])
         assert ended.value.code == 0, name
 
 
 @pytest.mark.parametrize("name", SIZES)
 def test_protocols_have_their_published_sizes(name: str, real_photos: Path, tmp_path: Path) -> None:
     (protocol,) = write_all(real_photos, tmp_path, [name])
-    entries, queries = read_csv(protocol.catalogue), read_queries(protocol.queries)
+    entries, queries = read(protocol.catalogue).entries, read_queries(protocol.queries)
     assert (len(entries), sum(len(entry.images) for entry in entries), len(queries)) == SIZES[name]
 
 
 def test_unseen_products_are_the_even_ones(real_photos: Path, tmp_path: Path) -> None:
     (protocol,) = write_all(real_photos, tmp_path, ["groceries-5ref-unseen"])
-    skus = {entry.product.sku for entry in read_csv(protocol.catalogue)}
+    skus = {entry.product.sku for entry in read(protocol.catalogue).entries}
     assert len(skus) == 41
     assert all(int(sku[1:]) % 2 == 0 for sku in skus)
     assert {sku for _, sku in read_queries(protocol.queries)} == skus
@@ -66,7 +66,7 @@ def test_twins_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(protocols, "write_twins", partial(write_twins, families=1, photos=1))
     (first,) = write_all(tmp_path / "no data", tmp_path, ["twins"])
     drawn = first.queries.stat().st_mtime_ns
-    assert len(read_csv(first.catalogue)) == len(read_queries(first.queries)) >= 3
+    assert len(read(first.catalogue).entries) == len(read_queries(first.queries)) >= 3
     (second,) = write_all(tmp_path / "no data", tmp_path, ["twins"])
     assert second == first
     assert second.queries.stat().st_mtime_ns == drawn
@@ -74,7 +74,7 @@ def test_twins_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_distractors_are_products_that_nobody_asks_for(real_photos: Path, tmp_path: Path) -> None:
     (protocol,) = write_all(real_photos, tmp_path, ["objects-unseen+7600"])
-    entries, queries = read_csv(protocol.catalogue), read_queries(protocol.queries)
+    entries, queries = read(protocol.catalogue).entries, read_queries(protocol.queries)
     assert len(entries) == 15 + 7623
     assert len({sku for _, sku in queries}) == 15
 
@@ -158,5 +158,5 @@ def test_indexes_are_measured_side_by_side(tmp_path: Path) -> None:
 
 def test_exact_neighbours_are_the_nearest() -> None:
     x, queries = vectors.synthetic(500, 16, seed=1)
-    expected = np.argsort(-(queries[:5] @ x.T), 1)[:, : indexes.K]
+    expected = np.argsort(-(queries[:5] @ x.T), 1)[:, : libraries.K]
     assert np.array_equal(indexes.exact_neighbours(x, queries[:5]), expected)

@@ -11,7 +11,7 @@ import pytest
 
 import edgesearch
 from edgesearch import ReportError, Store, charts, markup, misses, report, tables
-from edgesearch.catalog import read_queries
+from edgesearch.catalogues import read_queries
 from edgesearch.cli import main
 from edgesearch.evaluate import Asked, Evaluation, evaluate
 

@@ -11,7 +11,8 @@ import pytest
 
 import edgesearch
 from edgesearch import CatalogError, Store, catalog
-from edgesearch.catalog import Picture, Product, read_csv
+from edgesearch.catalog import Picture, Product
+from edgesearch.catalogues import read
 from edgesearch.cli import main
 from edgesearch.gallery import Gallery
 from edgesearch.index import CompactIndex
@@ -228,7 +229,7 @@ def test_the_command(edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_shipped_model_finds_what_looks_alike(shop: Path, shop_edge: Path) -> None:
-    products = [entry.product for entry in read_csv(shop / "catalogue.csv")]
+    products = [entry.product for entry in read(shop / "catalogue.csv").entries]
     with edgesearch.open(shop_edge) as store:
         for product in products:
             matches = store.similar(product.sku, k=3)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import pytest
 
 from edgesearch import CountError
-from edgesearch.catalog import read_csv
+from edgesearch.catalogues import read
 from edgesearch.cli import main
 from edgesearch.sorting import Sorted, check_output, folders, place
 
@@ -19,7 +19,7 @@ from edgesearch.sorting import Sorted, check_output, folders, place
 def incoming(shop: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "incoming"
     (folder / "more").mkdir(parents=True)
-    for entry in read_csv(shop / "catalogue.csv")[:4]:
+    for entry in read(shop / "catalogue.csv").entries[:4]:
         picture = entry.images[0][1]
         (folder / ("more" if entry.product.sku == "P000003" else "") / picture.name).write_bytes(picture.read_bytes())
     (folder / "bad.jpg").write_bytes(b"no")
@@ -33,7 +33,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_plan_and_copies(
     shop: Path, shop_edge: Path, incoming: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before, products = contents(incoming), {e.product.sku: e.product for e in read_csv(shop / "catalogue.csv")}
+    before, products = contents(incoming), {e.product.sku: e.product for e in read(shop / "catalogue.csv").entries}
     command = ["sort", str(shop_edge), str(incoming), "--by", "category", "--no-barcodes"]
     assert main(command) == 0
     lines = capsys.readouterr().out.splitlines()

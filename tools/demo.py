@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import edgesearch
 from edgesearch import Answer, Store
-from edgesearch.catalog import read_queries
+from edgesearch.catalogues import read_queries
 from edgesearch.evaluate import evaluate
 
 CELL, TEXT_HEIGHT, RESULTS = 150, 46, 5

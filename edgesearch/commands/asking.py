@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import catalog, device, engine, evaluate
+from .. import catalogues, device, engine, evaluate
 from ..answer import Answer, Guess, Understood
 from ..errors import EdgeSearchError, QueryError
 from ..slots import Slots, open_bundle
@@ -141,7 +141,7 @@ def _understood(said: Understood) -> list[str]:
 def _eval(options: argparse.Namespace) -> None:
     from .. import report  # here, so that a search does not load it
 
-    queries = catalog.read_queries(options.queries)
+    queries = catalogues.read_queries(options.queries)
     if options.report:
         report.check(options.report)
     with engine.open(options.store) as store:

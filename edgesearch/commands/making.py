@@ -5,11 +5,11 @@ import math
 from pathlib import Path
 
 from .. import signing
-from ..build import build
+from ..build import ENGINES, build
 from ..calibrate import FALSE_ACCEPTS
 from ..delta import delta
 from ..local import KEPT, MOST_KEPT
-from .options import Adder, at_least_one
+from .options import Adder, at_least_one, source_of, source_options
 from .output import Bar, say, say_lines
 
 
@@ -20,7 +20,7 @@ def add(command: Adder) -> None:
     added.add_argument("--device", action="store_true", help="a key to encrypt device folders, NAME.secret, instead")
 
     added = command("build", _build, "Turn a catalogue into one file.", "catalogue.csv -o store.edge")
-    added.add_argument("catalogue", type=Path, help="CSV with at least sku,name,images")
+    source_options(added)
     added.add_argument("-o", "--output", type=Path, required=True, help="the .edge file to write")
     added.add_argument("--model", type=Path, help="model folder (default: the shipped one)")
     added.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read, and list them")
@@ -54,6 +54,15 @@ def add(command: Adder) -> None:
     added.add_argument(
         "--like", type=Path, metavar="EDGE", help="bundle before this one: keep its codebook, for a small delta"
     )
+    added.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where a build was stopped; what is taken of pictures is kept in OUTPUT.work for the next",
+    )
+    added.add_argument(
+        "--engine", choices=[*ENGINES], default="local", help="this machine, or a cluster by Ray Data (default: local)"
+    )
+    added.add_argument("--workers", type=at_least_one, metavar="N", help="of the engine (default: all processors)")
     many = added.add_mutually_exclusive_group()
     many.add_argument(
         "--local",
@@ -97,6 +106,10 @@ def _build(options: argparse.Namespace) -> None:
             like=options.like,
             queries=options.calibrate,
             false_accepts=options.false_accepts,
+            engine=options.engine,
+            workers=options.workers,
+            resume=options.resume,
+            **source_of(options),
             budget_mb=options.budget_mb,
             progress=progress,
         )

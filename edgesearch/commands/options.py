@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .. import columns
+
 STORE = ".edge file, or device folder"
 WHO = "for the log (default: the user of the system)"
 FAST = "one look at a photo instead of three, none at its print (default: as doctor chose, else three)"
@@ -16,6 +18,27 @@ class Adder(Protocol):
 
     def __call__(self, name: str, run: Callable[..., Any], text: str, example: str) -> argparse.ArgumentParser:
         """run: what it does, given the options; text: one line of help; example: arguments."""
+
+
+def source_options(added: argparse.ArgumentParser) -> None:
+    """A catalogue, and how it is to be read."""
+    added.add_argument("catalogue", help="CSV, Parquet or .xlsx with sku,name,images; folder or archive of pictures")
+    added.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="NAME=COLUMN",
+        help="what its columns are, as sku=ArtNr,images=Foto",
+    )
+    added.add_argument("--encoding", help="of its text (default: UTF-8, or what is seen in it, and told)")
+    added.add_argument(
+        "--decimal", choices=[".", ","], default="", help="in its numbers (default: what is seen in them)"
+    )
+
+
+def source_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What `source_options` were given, as arguments."""
+    return {"mapping": columns.parse(options.map), "encoding": options.encoding, "decimal": options.decimal}
 
 
 def at_least_one(text: str) -> int:

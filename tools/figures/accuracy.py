@@ -1,6 +1,8 @@
 """Accuracy on real and drawn photos, from float to the compressed index and to the print, through bundle and engine."""
 
+import argparse
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,11 +14,12 @@ from tqdm import tqdm
 
 import edgesearch
 from edgesearch import Store, metrics
-from edgesearch.catalog import read_csv, read_queries
+from edgesearch.catalogues import read, read_queries
 from edgesearch.embedder import Embedder
 from edgesearch.evaluate import evaluate
 
-from .protocols import AMONG_DISTRACTORS, Protocol, write_all
+from .context import Found, add_data, add_model, require_photos
+from .protocols import AMONG_DISTRACTORS, DRAWN, PROTOCOLS, Protocol, write_all
 
 # Each differs from the one before it in one thing; `SHIPPED` is what a device does, `FAST` what it does with --fast.
 ONE_EYE, SHIPPED, FAST = "rescored int8", "and the print", "fast"
@@ -46,10 +49,10 @@ class _Asked:
 
     @classmethod
     def read(cls, protocol: Protocol) -> "_Asked":
-        entries, queries = read_csv(protocol.catalogue), read_queries(protocol.queries)
+        entries, queries = read(protocol.catalogue).entries, read_queries(protocol.queries)
         number = {entry.product.sku: i for i, entry in enumerate(entries)}
         return cls(
-            gallery=[path for entry in entries for _, path in entry.images],
+            gallery=[Path(place) for entry in entries for _, place in entry.images],
             owner=np.array([number[entry.product.sku] for entry in entries for _ in entry.images]),
             queries=[path for path, _ in queries],
             right=np.array([number[sku] for _, sku in queries]),
@@ -191,3 +194,32 @@ def table(results: dict[str, dict[str, Figures]]) -> str:
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which protocols, and of which model."""
+    add_data(parser)
+    parser.add_argument("--weights", type=Path, default=Path("../shared/models/mobilenet_v2_imagenet.npz"))
+    add_model(parser)
+    parser.add_argument(
+        "--protocol",
+        action="append",
+        choices=list(PROTOCOLS),
+        help="this one (default: all without distractors, which take minutes each)",
+    )
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `accuracy`."""
+    if options.protocol != [DRAWN]:
+        require_photos(options.data)
+    weights = options.weights if options.weights.exists() else None
+    if weights is None:
+        print(
+            f"tools/bench: {options.weights} is missing; the pretrained baseline is left out.",
+            file=sys.stderr,
+        )
+    names = options.protocol or [name for name in PROTOCOLS if not name.endswith(AMONG_DISTRACTORS)]
+    results = accuracy(options.data, weights, options.model, names)
+    note = "Recall@1 each; the last system is what ships."
+    return {"protocols": results, "markdown": table(results), "note": note}

@@ -4,6 +4,7 @@ The open set of groceries: those of odd class id are in the catalogue, those of 
 are not; all photos of `test.txt` are asked.
 """
 
+import argparse
 import csv
 import os
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from edgesearch import Store, calibrate, metrics
 from edgesearch.decision import ONE_PICTURE
 from edgesearch.evaluate import evaluate
 
+from .context import SEED, Found, add_data, require_photos
 from .protocols import grocery_products, split
 
 TOGETHER = 3  # photos
@@ -161,3 +163,26 @@ def _progress(what: str) -> Callable[[int, int], None]:
         bar.update(done - bar.n)
 
     return move
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which of them, and of how many photos."""
+    parser.add_argument(
+        "--references", type=int, default=5, help="photos a product; 0: its catalogue picture (default: 5)"
+    )
+    parser.add_argument(
+        "--learn", action="store_true", help="what decisions start from, learned from photos not tested"
+    )
+    parser.add_argument("--kinds", action="store_true", help="the kind of clothing, by vote, instead")
+    parser.add_argument("--most", type=int, help="photos asked of a product (default: all)")
+    add_data(parser)
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`, `learn` or `kinds`."""
+    require_photos(options.data)
+    if options.kinds:
+        return kinds(options.data, folder, SEED)
+    asked = (options.data, options.references, folder, SEED)
+    found = learn(*asked) if options.learn else measure(*asked, options.most)
+    return found | {"references": options.references}

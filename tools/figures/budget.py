@@ -1,5 +1,6 @@
 """What fits into which budget, and what it then finds: very many made-up products, and groceries."""
 
+import argparse
 import csv
 import os
 import shutil
@@ -15,9 +16,9 @@ import edgesearch
 from edgesearch import catalog, image, packing, words
 from edgesearch.base import CATALOG, INDEX, MODEL, PICTURES
 from edgesearch.budget import Measured, limit_of
-from edgesearch.build import PICTURE_SIDE
 from edgesearch.catalog import Catalog, Picture, Product
 from edgesearch.embedder import Embedder, copy_model, default_model
+from edgesearch.extraction import PICTURE_SIDE
 from edgesearch.fitting import Staged, fit
 from edgesearch.golden import FILE as GOLDEN_FILE
 from edgesearch.golden import Golden
@@ -26,7 +27,8 @@ from edgesearch.local import FILE as LOCAL_FILE
 from edgesearch.local import LocalIndex
 from edgesearch.ways import Ways
 
-from . import prints, protocols
+from . import prints, protocols, vectors
+from .context import SEED, Found, add_data, require_photos
 
 Row = dict[str, Any]
 OPENED = 5  # times
@@ -170,3 +172,28 @@ def _opening_ms(stage: Path) -> Row:
         times["catalogue opened ms"].append((middle - start) * 1000)
         times["packed catalogue opened ms"].append((end - middle) * 1000)
     return {name: round(float(np.median(ms)), 1) for name, ms in times.items()}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of what, and which budgets."""
+    parser.add_argument("--data", choices=["embeddings", "synthetic", "groceries"], default="embeddings")
+    parser.add_argument("--products", type=int, default=50_000, help="made up, a picture each (default: 50,000)")
+    parser.add_argument("--budget-mb", type=float, nargs="+", default=[5, 6, 8, 10, 20], metavar="X")
+    parser.add_argument("--kept", type=Path, default=Path("build/index"), help="folder where embeddings stay")
+    add_data(parser, "--photos")
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure` or `groceries`."""
+    if options.data != "synthetic":
+        require_photos(options.photos, "--photos")
+    if options.data == "groceries":
+        rows = groceries(options.photos, [None, *options.budget_mb], folder)
+    else:
+        if options.data == "embeddings":
+            given = vectors.embeddings(options.photos, default_model(), options.products, options.kept, SEED)
+        else:
+            given = vectors.synthetic(options.products, Embedder.open(default_model()).config.dim, SEED)
+        x, queries = map(np.ascontiguousarray, given)
+        rows = measure(x, queries, options.budget_mb, folder, SEED)
+    return {"data": options.data, "budgets": rows, "markdown": text(rows), "note": "sizes in bytes, MB of a million."}

@@ -1,5 +1,6 @@
 """From the start of a process to its first answer, and what it then holds, of a device with very many products."""
 
+import argparse
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,10 @@ from pictures import write_twins
 import edgesearch
 from edgesearch import bundle, catalog, doctor, image
 from edgesearch.base import CATALOG, INDEX, MODEL, PICTURES, bindings
-from edgesearch.build import PICTURE_SIDE
 from edgesearch.catalog import Picture, Product
 from edgesearch.decision import ONE_PICTURE
 from edgesearch.embedder import Embedder, copy_model, default_model
+from edgesearch.extraction import PICTURE_SIDE
 from edgesearch.golden import FILE as GOLDEN_FILE
 from edgesearch.golden import Golden
 from edgesearch.index import CompactIndex
@@ -22,6 +23,7 @@ from edgesearch.settings import DEFAULT
 from edgesearch.slots import open_bundle
 
 from . import prints, vectors
+from .context import SEED, Found
 
 STARTS = 7
 
@@ -95,3 +97,13 @@ def _products(count: int, sizes: list[int]) -> Iterator[tuple[Product, list[Pict
         product = Product(f"P{row:07}", f"Made-up product {row}", row % 1000 / 10, "EUR", f"Category {row % 40}")
         yield product, [Picture(row, f"pictures/P{row:07}.jpg", start, size)]
         start += size
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How many."""
+    parser.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    return measure(options.products, folder, SEED) | {"products": options.products}

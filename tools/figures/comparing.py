@@ -5,6 +5,7 @@ the references, those of `val.txt` are asked) and the objects that are not of th
 Damage is drawn by `pictures.defects`: onto the cut-out before the photo is taken, or into the middle of a real photo.
 """
 
+import argparse
 import csv
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,7 @@ from tqdm import tqdm
 
 import edgesearch
 
+from .context import Found, add_data, require_photos
 from .protocols import PHOTOS_PER_PRODUCT, grocery_products, on_white, pasted, split
 
 SHARES = (0.02, 0.05, 0.12)  # of the product, that a defect covers
@@ -163,3 +165,25 @@ def _shares(found: dict[str, int]) -> dict[str, float]:
     total = sum(found.values())
     verdicts = ("same", "different", "damaged or altered", "cannot tell")
     return {"cases": float(total)} | {verdict: found[verdict] / total for verdict in verdicts}
+
+
+REAL = {"groceries": groceries, "objects": objects}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of what."""
+    parser.add_argument("--photos", choices=["drawn", *REAL], default="drawn")
+    parser.add_argument("--families", type=int, default=8, help="of drawn twins (default: 8)")
+    parser.add_argument("--seed", type=int, default=32, help="of products, photos and damage (default: 32)")
+    add_data(parser)
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    if options.photos == "drawn":
+        source = drawn(folder, options.seed, options.families)
+    else:
+        require_photos(options.data)
+        source = REAL[options.photos](options.data, options.seed, folder)
+    results = measure(*source, folder)
+    return {"verdicts": results, "markdown": table(results), "note": "Shares of the cases;"}

@@ -8,6 +8,7 @@ What holds that lock longest: in a search nothing but Python itself, which gives
 room for 12 megapixels of PNG (27 ms) and while it decodes as much WebP (42 ms). JPEGs are decoded smaller.
 """
 
+import argparse
 import io
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from PIL import Image
 
 import edgesearch
 
+from .context import SEED, Found
 from .processes import in_fresh_process
 
 TICK_S = 0.001
@@ -171,3 +173,13 @@ def _stops(store: edgesearch.Store, photos: Sequence[Path]) -> dict[str, float]:
             except edgesearch.StoppedError:
                 took.append((time.perf_counter() - told[0]) * 1000)
     return {"stopped_p50_ms": float(np.median(took)), "stopped_max_ms": max(took)} if took else {}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How many."""
+    parser.add_argument("--products", type=int, default=60, help="drawn (default: 60)")
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    return measure(options.products, folder, SEED) | {"products": options.products}

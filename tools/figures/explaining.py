@@ -5,6 +5,7 @@ into a grey one, the strongest first, and the cosine with the matched picture is
 good map is small for deletion and large for insertion. Compared with the network's own response, and with chance.
 """
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from edgesearch import image, looks
-from edgesearch.embedder import Embedder
+from edgesearch.embedder import Embedder, default_model
 from edgesearch.explain import CELLS, regions
 
+from .context import SEED, Found, add_data, require_photos
 from .protocols import split
 
 STEPS = 8  # of a curve
@@ -90,3 +92,17 @@ def _curves(embedder: Embedder, seen: np.ndarray, heat: np.ndarray, other: np.nd
     cosines = (embedder.run(np.stack(inputs))[0] @ other).reshape(2, STEPS + 1)
     deletion, insertion = ((row[:-1] + row[1:]).mean() / 2 for row in cosines)
     return float(deletion), float(insertion)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of what, and how many."""
+    parser.add_argument("--photos", choices=["drawn", "groceries"], default="drawn")
+    parser.add_argument("--number", type=int, default=24, help="of photos (default: 24)")
+    add_data(parser)
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    if options.photos == "groceries":
+        require_photos(options.data)
+    return measure(Embedder.open(default_model()), pairs(options.photos, options.data, options.number, SEED), SEED)

@@ -1,5 +1,6 @@
 """The page in a real browser: how soon it is there, and how soon it answers."""
 
+import argparse
 import contextlib
 import itertools
 import socket
@@ -10,18 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from browsing import PORTRAIT, browser, film, serving
-from monkeys import survives
+from browsing import PORTRAIT, browser, film
 from pictures import write_catalogue
 from playwright.sync_api import Page, sync_playwright
 from scenes import visit
 
 import edgesearch
 
+from .context import SEED, Found
+
 WEB = Path(edgesearch.__file__).parent / "web"
 PRODUCTS, PHOTOS = 60, 12
 FRAMES_SHOWN = 8  # of a photo, 30 a second: it moves on before it is held still, so frames never end
-MOVED_ON = 60  # long enough to be answered
 STARTS, FRAMES, PRESSES = 9, 200, 20
 HERE = "127.0.0.1"
 WARM = 20  # frames before those that count
@@ -33,7 +34,7 @@ USABLE = "performance.now()"
 
 def measure(folder: Path, seed: int) -> dict[str, float]:
     """Milliseconds and kilobytes of a drawn shop's page; folder: where the shop is made."""
-    photos = _shop(folder, seed)
+    photos = made_shop(folder, seed)
     with _apart(folder / "device") as address, sync_playwright() as playwright:
         moving = film(photos, folder / "moving.mjpeg", PORTRAIT, FRAMES_SHOWN)
         with browser(playwright, moving) as opened:
@@ -67,23 +68,6 @@ def measure(folder: Path, seed: int) -> dict[str, float]:
     }
 
 
-def monkey(actions: int, folder: Path, seed: int) -> dict[str, float]:
-    """Do so many things at random; returns how often something went wrong, and prints what."""
-    photos = _shop(folder, seed)
-    moving = film(photos, folder / "moving.mjpeg", PORTRAIT, MOVED_ON)
-    with (
-        serving(folder / "device") as address,
-        sync_playwright() as playwright,
-        browser(playwright, moving) as opened,
-    ):
-        person = visit(opened, address, photos[0], viewport=PHONE)
-        person.open(query="&kiosk=30")
-        wrong = survives(person.page, photos[0], actions, seed)
-    for line in wrong:
-        print(line)
-    return {"wrong": len(wrong)}
-
-
 @contextlib.contextmanager
 def _apart(device: Path) -> Iterator[str]:
     """The address of a server in a process of its own, as where it is used."""
@@ -101,7 +85,7 @@ def _apart(device: Path) -> Iterator[str]:
             server.terminate()
 
 
-def _shop(folder: Path, seed: int) -> list[Path]:
+def made_shop(folder: Path, seed: int) -> list[Path]:
     """A device folder, and photos of its products."""
     write_catalogue(folder, products=PRODUCTS, unknown=0, photos=1, seed=seed)
     edgesearch.build(folder / "catalogue.csv", folder / "shop.edge")
@@ -135,3 +119,12 @@ def _pressed(page: Page) -> float:
     )
     page.locator(".answer-foot .button").click()
     return float(took)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """None."""
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    return measure(folder, SEED)

@@ -8,6 +8,7 @@ best five of the twenty most alike. A shopper of no taste likes each product for
 The shop is drawn, with eight brands and a colour for each product, so that there is something to like.
 """
 
+import argparse
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +21,13 @@ from tqdm import tqdm
 
 import edgesearch
 from edgesearch import Match, Store
-from edgesearch.catalog import Product, read_csv, read_queries
+from edgesearch.catalog import Product
+from edgesearch.catalogues import read, read_queries
 from edgesearch.gallery import Gallery, merged
 from edgesearch.similar import RELEVANCE, Wanted, similar
 from edgesearch.taste import traits_of
+
+from .context import SEED, Found
 
 HOUSES = ("Alm", "Birk", "Corv", "Dorn", "Elva", "Fjor", "Gren", "Hald")
 COLOURS = ("red", "orange", "green", "cyan", "blue", "purple")
@@ -78,7 +82,7 @@ def measure(kept: Path, seed: int, shoppers: int = SHOPPERS, products: int = PRO
     if not (folder / "device" / "current").exists():  # written last
         made_shop(folder, products, seed)
     rng = np.random.default_rng([seed, 1])
-    listed = [entry.product for entry in read_csv(folder / DEALT)]
+    listed = [entry.product for entry in read(folder / DEALT).entries]
     with edgesearch.open(folder / "device") as store:
         store.profile.erase()
         found = diversity(store, [product.sku for product in listed])
@@ -181,3 +185,15 @@ def _shown(store: Store, sku: str) -> list[str]:
 def _gallery(store: Store) -> Gallery:
     assert store.overlay is not None
     return merged(store.base, store.overlay)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Who, and where the shop stays."""
+    parser.add_argument("--shoppers", type=int, default=SHOPPERS, help=f"default: {SHOPPERS}")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"of shop and shoppers (default: {SEED})")
+    parser.add_argument("--kept", type=Path, default=Path("build/personal"), help="folder where the drawn shop stays")
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    return measure(options.kept, options.seed, options.shoppers) | {"shoppers": options.shoppers}

@@ -1,5 +1,6 @@
 """The second eye among very many pictures: what it adds to a photo's time and to a process's memory."""
 
+import argparse
 import json
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from edgesearch.gallery import NAMED, VERIFIED
 from edgesearch.kernel import BLOCK
 from edgesearch.local import Coded, LocalIndex
 
+from .context import NO_MODEL, SEED, Found
 from .processes import in_fresh_process, resident
 
 WORDS_A_PICTURE = 200
@@ -34,17 +36,18 @@ def measure(pictures: int, folder: Path, seed: int) -> Figures:
 def made_up(pictures: int, seed: int) -> LocalIndex:
     """Random features of so many pictures, as many of each as are kept."""
     rng = np.random.default_rng(seed)
-    blocks = local.KEPT // BLOCK
-    made = [
-        Coded(
-            local.KEPT,
-            rng.integers(0, 256, (blocks, local.SUBQUANTIZERS // 2, BLOCK), np.uint8),
-            rng.integers(0, 256, (local.KEPT, 4), np.uint8),
-            np.sort(rng.choice(local.WORDS, WORDS_A_PICTURE, replace=False)).astype(np.uint16),
-        )
-        for _ in range(pictures)
-    ]
-    return LocalIndex.build(local.default_codebook(), made)
+    return LocalIndex.build(local.default_codebook(), (coded(rng) for _ in range(pictures)))
+
+
+def coded(rng: np.random.Generator) -> Coded:
+    """Random features of a picture."""
+    words = np.sort(rng.choice(local.WORDS, WORDS_A_PICTURE, replace=False))
+    return Coded(
+        local.KEPT,
+        rng.integers(0, 256, (local.KEPT // BLOCK, local.SUBQUANTIZERS // 2, BLOCK), np.uint8),
+        rng.integers(0, 256, (local.KEPT, 4), np.uint8),
+        words.astype(np.uint16),
+    )
 
 
 def asked(folder: str, seed: str) -> str:
@@ -67,3 +70,13 @@ def asked(folder: str, seed: str) -> str:
     look_ms, words_ms, verify_ms = (np.median(np.diff(moments), axis=0) * 1000).tolist()
     grown = resident() - before
     return json.dumps({"look_ms": look_ms, "words_ms": words_ms, "verify_ms": verify_ms, "resident_bytes": grown})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How many."""
+    parser.add_argument("--pictures", type=int, default=100_000, help="made up at random (default: 100,000)")
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    return measure(options.pictures, folder, SEED) | {"pictures": options.pictures, "model": NO_MODEL}

@@ -1,9 +1,12 @@
 """What a figure needs to know of processes: a fresh one, and what one holds."""
 
 import os
+import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 
 def in_fresh_process(module: str, function: str, *arguments: object) -> str:
@@ -21,3 +24,38 @@ def in_fresh_process(module: str, function: str, *arguments: object) -> str:
 def resident() -> int:
     """Bytes of memory that this process holds."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def most_resident() -> int:
+    """Bytes of memory that this process held at most."""
+    found = re.search(r"VmHWM: +(\d+) kB", Path("/proc/self/status").read_text())
+    assert found
+    return int(found[1]) * 1024
+
+
+def free_memory() -> int:
+    """Bytes that processes can still take."""
+    found = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
+    assert found
+    return int(found[1]) * 1024
+
+
+class Processors(NamedTuple):
+    """Seconds of all processors since the machine began: there were, were busy, and were busy with our children."""
+
+    there_s: float
+    busy_s: float
+    own_s: float
+
+    @classmethod
+    def now(cls) -> "Processors":
+        ticks = [int(one) for one in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        idle = ticks[3] + ticks[4]  # and waiting for a disk
+        own = resource.getrusage(resource.RUSAGE_CHILDREN)
+        hertz = os.sysconf("SC_CLK_TCK")
+        return cls(sum(ticks) / hertz, (sum(ticks) - idle) / hertz, own.ru_utime + own.ru_stime)
+
+    def others_since(self, before: "Processors") -> float:
+        """The share of all processors that others took since then."""
+        there, busy, own = (now - then for now, then in zip(self, before, strict=True))
+        return max(0.0, busy - own) / max(there, 1e-9)

@@ -1,5 +1,6 @@
 """What a server takes: clients that ask photos at a steady rate, each by its own connection."""
 
+import argparse
 import http.client
 import itertools
 import re
@@ -16,6 +17,8 @@ import numpy as np
 from pictures import write_catalogue
 
 import edgesearch
+
+from .context import SEED, Found
 
 PRODUCTS, UNKNOWN = 60, 12
 CLIENTS = 8
@@ -94,3 +97,14 @@ def _asked(port: int, photos: list[bytes], seconds: int, rate: float) -> tuple[l
     for thread in threads:
         thread.join()
     return latencies, len(errors), time.perf_counter() - start
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How long and how fast."""
+    parser.add_argument("--seconds", type=int, default=60, help="(default: 60)")
+    parser.add_argument("--rate", type=float, default=20.0, help="photos a second, of all clients (default: 20)")
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    return measure(options.seconds, options.rate, folder, SEED)

@@ -1,5 +1,6 @@
 """Words and filters: what typos cost, what words add to a photo, and time and bytes among very many products."""
 
+import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,11 +11,14 @@ from pictures.products import make_product
 
 import edgesearch
 from edgesearch import catalog, query, words
-from edgesearch.catalog import Catalog, Picture, Product, read_queries
+from edgesearch.catalog import Catalog, Picture, Product
+from edgesearch.catalogues import read_queries
 from edgesearch.spelling import SHORTEST
 from edgesearch.table import Table
 from edgesearch.terms import folded
 from edgesearch.words import WordIndex, Words
+
+from .context import SEED, Found
 
 ASKED, AGAIN = 200, 7
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -168,3 +172,13 @@ def _product(seed: int, index: int) -> Product:
 def _pictured(products: list[Product]) -> Iterator[tuple[Product, list[Picture]]]:
     for row, product in enumerate(products):
         yield product, [Picture(row, f"{product.sku}.jpg", 0, 1)]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How many."""
+    parser.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    return measure(options.products, folder, SEED) | {"products": options.products}

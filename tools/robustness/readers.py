@@ -20,7 +20,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from edgesearch import arrays, bundle, catalog, container, exchange, image, onnxfile, packing, settings, sift, signing
+from edgesearch import (
+    arrays,
+    bundle,
+    catalog,
+    catalogues,
+    container,
+    exchange,
+    image,
+    onnxfile,
+    packing,
+    settings,
+    sift,
+    signing,
+)
 from edgesearch.arrays import Whole
 from edgesearch.catalog import Catalog, Entry, Picture, Product
 from edgesearch.changes import Change
@@ -175,7 +188,7 @@ def read_overlay(data: bytes) -> None:
 def read_taught(data: bytes) -> None:
     """What devices were taught, as a build merges it."""
     folder = _written(data).rename(Path(_folder().name) / TAUGHT_FILE).parent
-    exchange.merge([Entry(Product("A-1", "Mug", 4.5), (("a.jpg", Path("a.jpg")),))], [folder])
+    exchange.merge([Entry(Product("A-1", "Mug", 4.5), (("a.jpg", "a.jpg"),))], [folder])
 
 
 def read_settings(data: bytes) -> None:
@@ -191,8 +204,8 @@ def read_onnx(data: bytes) -> None:
 def read_csv(data: bytes) -> None:
     """A catalogue, or queries, as a user gives them."""
     path = _written(data)
-    _survived(lambda: catalog.read_csv(path))
-    catalog.read_queries(path)
+    _survived(lambda: catalogues.read(path))
+    catalogues.read_queries(path)
 
 
 READERS: dict[str, Reader] = {

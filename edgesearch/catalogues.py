@@ -1,0 +1,325 @@
+"""Catalogues as people have them: a table in CSV, Parquet or .xlsx, a folder of pictures, or an archive of one."""
+
+import io
+import itertools
+import os
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from . import cells, columns, image, numerals, places, trees
+from .barcode import LENGTHS, number
+from .catalog import OPTIONAL, REQUIRED, Entry, Product, product_in
+from .cells import Row
+from .columns import Columns
+from .errors import CatalogError, ImageError
+from .photos import SUFFIXES, passed_over
+
+TABLES = (".csv", ".tsv", *cells.PARQUETS, *cells.SHEETS)
+SAMPLED = 1000  # rows, in which numbers are looked at before any is read
+_MANGLED = re.compile(r"\d([.,]\d+)?E\+\d+")
+_AS_TEXT = re.compile(r'="(.*)"')  # ="0012": how spreadsheets are told to leave a number alone
+_PARTS = re.compile(r"[;\r\n]")
+_OWN = ("sku", "name", "images", "price", "description", "stock", "barcode")  # texts of other columns are kept once
+MOST_SHARED = 1 << 16
+Resolve = Callable[[str], str]  # what a catalogue names, to its place; raises ValueError: it must not be
+
+
+@dataclass
+class Catalogue:
+    """What a catalogue says.
+
+    Attributes: entries: its products, in its order; notes: in a sentence each, how it was read where that was not
+                plain, and what in it may not be as its owner thinks.
+    """
+
+    entries: list[Entry]
+    notes: list[str] = field(default_factory=list)
+
+
+def read(
+    source: str | os.PathLike[str],
+    mapping: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    decimal: str = "",
+) -> Catalogue:
+    """Read a catalogue: header, `sku,name,images` and what `OPTIONAL` names; other columns become attributes.
+
+    A product may have its pictures in one row, separated by ";" or line breaks, or a row for each; its other cells
+    then agree. Names of pictures are relative to the catalogue. Nothing is said here about whether they exist. In a
+    folder or archive without a table each folder is a product.
+
+    Args:    source: path or URL; mapping: what a column is to be called here, and what it is called there; encoding:
+             of a text, "" to see it in it; decimal: the sign in its numbers, "." or ",", "" to see it in them.
+    Raises:  CatalogError: names the line, what was found and what was expected.
+    """
+    source, mapping = os.fspath(source), mapping or {}
+    if trees.is_archive(source) or trees.is_folder(source):
+        return _tree(source, mapping, encoding, decimal)
+    base = places.base_of(source)
+    with places.opened(source) as file:
+        return _table(file, source, lambda name: places.resolved(base, name), mapping, encoding, decimal)
+
+
+def read_queries(path: Path) -> list[tuple[Path, str]]:
+    """Read `image,sku` rows: (photo, SKU); an empty SKU: a product of no catalogue. Raises CatalogError."""
+    queries = []
+    with places.opened(str(path)) as file:
+        _, found, rows = _opened(file, str(path), ("image", "sku"), ("image", "sku"), {}, None)
+        for line, row in _filled(rows, found, str(path)):
+            if not row["image"]:
+                raise CatalogError(f"{path}, line {line}: no image; name a picture, or take the line out.")
+            queries.append((path.parent / row["image"], row["sku"]))
+    if not queries:
+        raise CatalogError(f"{path}: no queries below the header; add at least one.")
+    return queries
+
+
+def _table(
+    file: BinaryIO, where: str, resolve: Resolve, mapping: Mapping[str, str], encoding: str | None, decimal: str
+) -> Catalogue:
+    table, found, rows = _opened(file, where, REQUIRED, (*REQUIRED, *OPTIONAL), mapping, encoding)
+    sample = list(itertools.islice(rows, SAMPLED))
+    decimal = decimal or _decimal(sample, found, where)
+    how = [*table.how, *(['"," in numbers'] if decimal == numerals.COMMA else [])]
+    reading = _Reading(where, resolve, decimal, plain=not table.how)
+    for line, row in _filled(itertools.chain(sample, rows), found, where):
+        reading.add(line, row)
+    entries = reading.entries()
+    if not entries:
+        raise CatalogError(f"{where}: no products below the header; add at least one.")
+    notes = [f"{where}: read as {', '.join(how)}; {_first(entries)}"] if how else []
+    notes += [f"{where}: the column {name} is not read, --map names another for it" for name in found.ignored]
+    return Catalogue(entries, notes + reading.notes())
+
+
+def _opened(
+    file: BinaryIO,
+    where: str,
+    required: Sequence[str],
+    known: Sequence[str],
+    mapping: Mapping[str, str],
+    encoding: str | None,
+) -> tuple[cells.Table, Columns, Iterator[Row]]:
+    """A table, its columns, and the rows below its header."""
+    table = cells.read(file, where, encoding, lambda header: columns.fitting(header, required, mapping))
+    rows = iter(table.rows)
+    header = next((row for _, row in rows if any(row)), [])
+    return table, columns.find(header, required, known, mapping, where), rows
+
+
+def _filled(rows: Iterable[Row], found: Columns, where: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells of each row; blank rows are passed over, and empty cells beyond the header's."""
+    width = len(found.names)
+    for line, row in rows:
+        if not any(row):
+            continue
+        if len(row) < width or any(row[width:]):
+            raise CatalogError(
+                f"{where}, line {line}: not the header's {width} cells; put a cell with commas in quotes."
+            )
+        yield line, found.cells(row)
+
+
+def _decimal(sample: Sequence[Row], found: Columns, where: str) -> str:
+    """The decimal sign that prices show; "" where none does. Raises CatalogError: one shows this, another that."""
+    if "price" not in found.names:
+        return ""
+    place = found.names.index("price")
+    shown = numerals.evidence(row[place] for _, row in sample if len(row) > place)
+    if len(shown) > 1:
+        one, other = shown.values()
+        raise CatalogError(
+            f"{where}: its prices have different decimal signs ({one!r}, {other!r}); write them in one way."
+        )
+    return next(iter(shown), "")
+
+
+def _first(entries: Sequence[Entry]) -> str:
+    """What a person checks the reading by."""
+    product, images = entries[0].product, entries[0].images
+    price = "" if product.price is None else f", {product.price:g} {product.currency or ''}".rstrip()
+    pictures = f"{len(images)} picture{'s' if len(images) > 1 else ''}"
+    return f"first product {product.sku} {product.name!r}{price}, {pictures}"
+
+
+class _Reading:
+    """Rows become products."""
+
+    def __init__(self, where: str, resolve: Resolve, decimal: str, plain: bool):
+        self._where, self._resolve, self._decimal, self._plain = where, resolve, decimal, plain
+        self._entries: dict[str, Entry] = {}
+        self._more: dict[str, dict[tuple[str, str], None]] = {}  # pictures of products with several rows
+        self._texts: dict[str, str] = {}
+        self._odd_codes, self._shortened = 0, ""
+
+    def add(self, line: int, row: dict[str, str]) -> None:
+        where = f"{self._where}, line {line}"
+        self._mend(row, where)
+        product = product_in(row, where)
+        images = self._images(row["images"], product.sku, where)
+        known = self._entries.setdefault(product.sku, Entry(product, images))
+        if known.product != product:
+            raise CatalogError(
+                f"{where}: SKU {product.sku} came before with other details; give every product its own "
+                "SKU, or repeat the details unchanged in a row for each picture."
+            )
+        if known.images is not images:
+            self._more.setdefault(product.sku, dict.fromkeys(known.images)).update(dict.fromkeys(images))
+
+    def entries(self) -> list[Entry]:
+        for sku, images in self._more.items():
+            self._entries[sku] = Entry(self._entries[sku].product, tuple(images))
+        return list(self._entries.values())
+
+    def notes(self) -> list[str]:
+        if not self._shortened:
+            return []
+        return [
+            f"{self._shortened}: without its leading zeros, as spreadsheets leave it; {self._odd_codes} barcodes have "
+            "an unusual length; they are found all the same, but format the column as text"
+        ]
+
+    def _mend(self, row: dict[str, str], where: str) -> None:
+        """Numbers as they are read, texts that come again and again once."""
+        for name in ("sku", "barcode"):
+            cell = row.get(name, "")
+            if cell[:1] == "=" and (quoted := _AS_TEXT.fullmatch(cell)):
+                row[name] = cell = quoted[1].strip()
+            if "E+" in cell and _MANGLED.fullmatch(cell):
+                raise CatalogError(
+                    f"{where}: {name} is {cell!r}, a spreadsheet has rounded its digits away; format the column as "
+                    "text where they still are, and export it again."
+                )
+        if row.get("price"):
+            self._mend_price(row, where)
+        if (stock := row.get("stock")) and not stock.isdecimal():
+            row["stock"] = self._whole(stock)
+        if row.get("barcode"):
+            self._look_at_code(row["barcode"], where)
+        if len(self._texts) > MOST_SHARED:
+            self._texts.clear()
+        for name, cell in row.items():
+            if name not in _OWN:
+                row[name] = self._texts.setdefault(cell, cell)
+
+    def _mend_price(self, row: dict[str, str], where: str) -> None:
+        cell = row["price"]
+        if not self._decimal and numerals.may_be_either(cell) and not (self._plain and "," not in cell):
+            raise CatalogError(
+                f"{where}: price is {cell!r}, which may be two numbers, and no price before tells which; "
+                "give --decimal , or --decimal ."
+            )
+        row["price"], currency = numerals.price(cell, self._decimal)
+        if currency and not row.get("currency"):
+            row["currency"] = currency
+
+    def _whole(self, cell: str) -> str:
+        """A whole number that is written with thousands or with zeros behind its decimal sign; others as they are."""
+        if not self._decimal and numerals.may_be_either(cell):
+            return cell
+        whole, _, part = (numerals.number(cell, self._decimal) or "").partition(".")
+        return cell if part.strip("0") or not whole else whole
+
+    def _look_at_code(self, cell: str, where: str) -> None:
+        if cell.isdecimal() and len(cell) not in LENGTHS and 7 <= len(cell) < LENGTHS[-1] and number(cell):
+            self._odd_codes += 1
+            self._shortened = self._shortened or f"{where}: barcode {cell}"
+
+    def _images(self, cell: str, sku: str, where: str) -> tuple[tuple[str, str], ...]:
+        names = [name for part in _PARTS.split(cell) if (name := part.strip())]
+        if not names:
+            raise CatalogError(f"{where}: {sku} has no images; name at least one picture.")
+        try:
+            return tuple([(name, self._resolve(name)) for name in dict.fromkeys(names)])
+        except ValueError as error:
+            raise CatalogError(f"{where}: {sku} has the picture {cell!r}: {error}.") from error
+
+
+def _tree(source: str, mapping: Mapping[str, str], encoding: str | None, decimal: str) -> Catalogue:
+    """A folder or an archive: its table, where it has one; or folders of pictures."""
+    files = trees.files(source)
+    root = _root(files) if trees.is_archive(source) else ""
+    name = _only_table(source, [name for name in files if "/" not in name.removeprefix(root)])
+    if not name:
+        if mapping or encoding or decimal:
+            raise CatalogError(
+                f"{source}: a folder of pictures has no columns; leave out --map, --encoding, --decimal."
+            )
+        return _pictures(source, files)
+    if not trees.is_archive(source):
+        catalogue = read(places.resolved(source.rstrip("/"), name), mapping, encoding, decimal)
+    else:
+        catalogue = _packed(source, files, name, mapping, encoding, decimal)
+    catalogue.notes.insert(0, f"{source}: read {name} in it")
+    return catalogue
+
+
+def _packed(
+    source: str, files: Mapping[str, str], table: str, mapping: Mapping[str, str], encoding: str | None, decimal: str
+) -> Catalogue:
+    """A table in an archive, which names pictures in that archive."""
+
+    def resolve(name: str) -> str:
+        if places.is_url(name):
+            return name
+        inside = posixpath.normpath(posixpath.join(posixpath.dirname(table), name))
+        if posixpath.isabs(inside) or inside.partition("/")[0] == "..":
+            raise ValueError("it leads out of the archive; pack the pictures with it")
+        return files.get(inside) or places.member("not", 0, 0, source, inside)
+
+    try:
+        content = places.content(files[table])
+    except ImageError as error:
+        raise CatalogError(str(error)) from error
+    where = places.shown(files[table])
+    if len(content) > image.MAX_BYTES:
+        raise CatalogError(f"{where}: over {image.MAX_BYTES:,} bytes; unpack the archive, and give the table itself.")
+    return _table(io.BytesIO(content), where, resolve, mapping, encoding, decimal)
+
+
+def _root(names: Iterable[str]) -> str:
+    """The folder, with its "/", that everything is in; "" where there is none."""
+    first = {name.partition("/")[0] if "/" in name else "" for name in names}
+    return f"{first.pop()}/" if len(first) == 1 and first != {""} else ""
+
+
+def _only_table(source: str, names: Sequence[str]) -> str:
+    """The catalogue among them; "" where there is no table. Raises CatalogError: it is not clear which."""
+    tables = [name for name in names if name.lower().endswith(TABLES)]
+    called = [name for name in tables if re.fullmatch(r"catalog(ue)?", Path(name).stem.lower())]
+    if len(tables) > 1 and len(called) != 1:
+        raise CatalogError(
+            f"{source}: several tables in it ({', '.join(tables[:5])}); give one of them, or call one catalogue.csv."
+        )
+    return (called or tables or [""])[0]
+
+
+def _pictures(source: str, files: Mapping[str, str]) -> Catalogue:
+    """Each folder is a product, and each picture that is in none."""
+    pictures = [name for name in files if name.lower().endswith(SUFFIXES)]
+    others = [Path(name) for name in files.keys() - set(pictures)]
+    if not pictures:
+        found = passed_over(sorted(others))
+        raise CatalogError(
+            f"{source}: no pictures in it{f', {found}' if found else ''}; expected a folder of pictures for each "
+            "product, or a table."
+        )
+    root = _wrapping(source, pictures) if trees.is_archive(source) else ""
+    images: dict[str, list[tuple[str, str]]] = {}
+    for name in pictures:
+        folder, _, inside = name.removeprefix(root).partition("/")
+        images.setdefault((folder if inside else Path(folder).stem).strip(), []).append((name, files[name]))
+    entries = [Entry(Product(sku, sku), tuple(named)) for sku, named in images.items()]
+    notes = [f"{source}: a product for each folder or picture, {len(entries)}; {_first(entries)}"]
+    return Catalogue(entries, notes + ([f"{source}: {passed_over(sorted(others))}"] if others else []))
+
+
+def _wrapping(archive: str, pictures: Sequence[str]) -> str:
+    """The folder around all that an archive of a folder has: it holds folders itself, or is called as the archive."""
+    root = _root(pictures)
+    holds_folders = any("/" in name.removeprefix(root) for name in pictures)
+    return root if holds_folders or root == f"{Path(archive).name.partition('.')[0]}/" else ""

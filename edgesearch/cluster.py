@@ -1,0 +1,111 @@
+"""A build's parts on a cluster, by Ray Data (docs.ray.io/en/latest/data/data.html); the only user of ray.
+
+Workers are processes on any machine of the cluster. What a worker that died was at is done again by another. Parts are
+handed over and come back as pickled bytes, in order.
+"""
+
+import contextlib
+import logging
+import os
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+
+from . import blas
+from .errors import BundleError, EdgeSearchError
+from .index import Spread
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+@contextlib.contextmanager
+def cluster(workers: int | None = None) -> Iterator[Spread]:
+    """Spread parts over a cluster: the one that `RAY_ADDRESS` names or that ray is connected to, else this machine.
+
+    Args:    workers: at most; None for as many as the cluster has processors.
+    Raises:  EdgeSearchError: ray is not installed, or cannot be reached.
+    """
+    ray = _connected()
+    begun, count = ray is not None and not ray.is_initialized(), workers
+    try:
+        if begun:
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        _hushed(ray.data.DataContext.get_current())
+        count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+    except Exception as error:  # ray's have no base class
+        raise EdgeSearchError(f"--engine ray: no cluster can be reached ({error}); check RAY_ADDRESS.") from error
+    try:
+        yield lambda function, parts: _spread(function, parts, count)
+    finally:
+        if begun:
+            ray.shutdown()
+
+
+class _Worker:
+    """In a process of the cluster."""
+
+    def __init__(self, function: Callable[[Any], Any], folder: str):
+        """folder: in which relative paths are meant, where this machine has it."""
+        blas.on_one_thread()
+        self._function = function
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
+        return {"result": [pickle.dumps(self._done(pickle.loads(part))) for part in batch["part"]]}  # noqa: S301  # our own
+
+    def _done(self, part: Any) -> Any:
+        """Our errors as they are: ray would wrap them into text."""
+        try:
+            return self._function(part)
+        except EdgeSearchError as error:
+            return error
+
+
+def _spread(function: Callable[[Part], Result], parts: Iterable[Part], workers: int) -> Iterator[Result]:
+    import ray
+
+    rows = [{"part": pickle.dumps(part)} for part in parts]
+    if len(rows) < 2:  # workers take seconds to begin
+        yield from (function(pickle.loads(row["part"])) for row in rows)  # noqa: S301  # our own
+        return
+    data = ray.data.from_items(rows, override_num_blocks=len(rows))
+    data.context.execution_options.preserve_order = True
+    done = data.map_batches(
+        _Worker,
+        fn_constructor_args=(function, os.getcwd()),
+        batch_size=1,
+        num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(rows))),
+    )
+    try:
+        for row in done.iter_rows():
+            result = pickle.loads(row["result"])  # noqa: S301  # our own
+            if isinstance(result, EdgeSearchError):
+                raise result
+            yield result
+    except EdgeSearchError:
+        raise
+    except Exception as error:  # ray's have no base class
+        reason = str(error).strip().splitlines()[0]
+        raise BundleError(f"--engine ray: a part cannot be done ({reason}); nothing was written.") from error
+
+
+def _hushed(context: Any) -> None:
+    """The build tells its progress itself."""
+    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _connected() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it reports to its makers otherwise
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what its processes say of themselves
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise EdgeSearchError("--engine ray: ray is not installed; pip install edgesearch[ray].") from error
+    return ray

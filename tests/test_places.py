@@ -1,0 +1,195 @@
+"""Pictures read from wherever a catalogue says they are."""
+
+import io
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgesearch import CatalogError, ImageError, catalogues, image, places, trees
+
+
+def picture(colour: str = "red") -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (32, 24), colour).save(data, "PNG")
+    return data.getvalue()
+
+
+FILES = {
+    "mug/a.png": picture("red"),
+    "mug/b.png": picture("blue"),
+    "Sale!/c.png": picture("green"),
+    "solo.png": picture(),
+}
+
+
+def packed(folder: Path, kind: str, files: dict[str, bytes] = FILES, name: str = "shop") -> Path:
+    """An archive of these files; kind: "zip", "stored.zip", "tar" or "tar.gz"."""
+    path = folder / f"{name}.{kind}"
+    if kind.endswith("zip"):
+        method = zipfile.ZIP_STORED if kind == "stored.zip" else zipfile.ZIP_DEFLATED
+        with zipfile.ZipFile(path, "w", method) as made:
+            for inner, data in files.items():
+                made.writestr(inner, data)
+        return path
+    with tarfile.open(path, "w:gz" if kind.endswith("gz") else "w") as tar:
+        for inner, data in files.items():
+            info = tarfile.TarInfo(inner)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "stored.zip", "tar", "tar.gz"])
+def test_an_archive_of_folders_is_a_catalogue(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "50% off!"  # both signs are escaped in a place
+    folder.mkdir()
+    read = catalogues.read(packed(folder, kind))
+    assert [(one.product.sku, len(one.images)) for one in read.entries] == [("Sale!", 1), ("mug", 2), ("solo", 1)]
+    for entry in read.entries:
+        for name, place in entry.images:
+            assert places.content(place) == FILES[name]
+            assert places.shown(place).endswith(f"!/{name}")
+    assert "3; first product Sale! 'Sale!', 1 picture" in read.notes[0]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_a_table_in_an_archive_names_its_pictures(tmp_path: Path, kind: str) -> None:
+    table = b"sku,name,images\nM,Mug,a.png;../top.png\nN,None,gone.png\n"
+    files = {"shop/in/catalogue.csv": table, "shop/in/a.png": picture(), "shop/top.png": picture("blue")}
+    with pytest.raises(CatalogError, match=r"no pictures"):  # not at its top
+        catalogues.read(packed(tmp_path, kind, {"x/y/catalogue.csv": table, "z.txt": b""}, "deep"))
+    files = {name.replace("/in/", "/"): data for name, data in files.items()} | {"shop/pics/b.png": picture("green")}
+    files["shop/catalogue.csv"] = table.replace(b"../top", b"pics/b")
+    mug, none = catalogues.read(packed(tmp_path, kind, files)).entries
+    assert [places.content(place) for _, place in mug.images] == [picture(), picture("green")]
+    with pytest.raises(ImageError, match=r"shop/gone\.png: not in the archive"):
+        places.content(none.images[0][1])
+
+
+@pytest.mark.parametrize("name", ["../out.png", "/etc/out.png", "..\\out.png"])
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_names_that_lead_out_are_refused(tmp_path: Path, kind: str, name: str) -> None:
+    with pytest.raises(CatalogError, match="leads out of it"):
+        catalogues.read(packed(tmp_path, kind, {name: picture(), "a.png": picture()}))
+    cell = name.replace("\\", "/")
+    table = f"sku,name,images\nA,Cup,{cell}\n".encode()
+    with pytest.raises(CatalogError, match=r"catalogue\.csv, line 2: A has the picture .* leads out of the archive"):
+        catalogues.read(packed(tmp_path, kind, {"catalogue.csv": table, "a.png": picture()}, "table"))
+
+
+def test_links_and_devices_in_a_tar_are_no_pictures(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for name, kind in (("link.png", tarfile.SYMTYPE), ("device.png", tarfile.CHRTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "/etc/passwd"
+            tar.addfile(info)
+    with pytest.raises(CatalogError, match="no pictures in it"):
+        catalogues.read(tmp_path / "x.tar")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_what_is_no_whole_archive_is_refused(tmp_path: Path, kind: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, 5000, np.uint8).tobytes()
+    whole = packed(tmp_path, kind, {f"{n}.png": noise for n in range(4)}).read_bytes()
+    path = tmp_path / f"cut.{kind}"
+    end = 22_000 if kind == "tar" else len(whole) - 10  # a tar has zeros after its last member
+    for data in (b"", b"hello", whole[: len(whole) // 2], whole[:end]):
+        path.write_bytes(data)
+        with pytest.raises(CatalogError, match=r"damaged|cut off|no (zip|tar)"):
+            catalogues.read(path)
+    with pytest.raises(CatalogError, match="no pictures in it"):
+        catalogues.read(packed(tmp_path, kind, {}, "empty"))
+    nested = packed(tmp_path, kind, {"inner.zip": packed(tmp_path, "zip").read_bytes()}, "nested")
+    with pytest.raises(CatalogError, match=r"no pictures in it, .*inner\.zip"):
+        catalogues.read(nested)
+
+
+def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
+    path = packed(tmp_path, "zip", {"a.png": picture()})
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\1\2") + 8] |= 1  # the flag, in the central directory
+    path.write_bytes(data)
+    with pytest.raises(CatalogError, match=r"a\.png is encrypted"):
+        catalogues.read(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "stored.zip", "tar"])
+def test_an_archive_that_changes_after_it_was_read_is_noticed(tmp_path: Path, kind: str) -> None:
+    path = packed(tmp_path, kind, {"a.png": picture() * 50})
+    place = catalogues.read(path).entries[0].images[0][1]
+    data = path.read_bytes()
+    path.write_bytes(data[: 600 if kind == "tar" else 100])
+    with pytest.raises(ImageError, match=r"a\.png: .*archive"):
+        places.content(place)
+    path.write_bytes(b"x" * len(data))
+    if kind != "tar":
+        with pytest.raises(ImageError, match="has changed or is damaged"):
+            places.content(place)
+    path.unlink()
+    with pytest.raises(ImageError, match="no such file"):
+        places.content(place)
+
+
+def test_a_member_that_unpacks_to_very_much_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = packed(tmp_path, "zip", {"a.png": bytes(100_000)})
+    place = catalogues.read(path).entries[0].images[0][1]
+    monkeypatch.setattr(image, "MAX_BYTES", 1000)
+    assert len(places.content(place)) == 1001
+    with pytest.raises(ImageError, match=r"a\.png: .*at most 1,000 are read"):
+        places.decoded(place, image.read)
+    monkeypatch.setattr(trees, "MOST_PACKED", 2)
+    with pytest.raises(CatalogError, match="unpacks to over 2 times its size"):
+        catalogues.read(packed(tmp_path, "tar.gz", {"a.png": bytes(100_000)}))
+
+
+def test_errors_name_the_place(tmp_path: Path) -> None:
+    place = catalogues.read(packed(tmp_path, "zip", {"a.png": picture()[:50]})).entries[0].images[0][1]
+    for where, says in ((place, r"shop\.zip!/a\.png: "), (str(tmp_path / "none.png"), r"none\.png: no such file")):
+        with pytest.raises(ImageError, match=says):
+            places.decoded(where, image.read)
+
+
+def test_a_local_name_that_looks_like_a_member_is_a_local_name() -> None:
+    name = "zip:0+5:a.zip!/b.png"
+    assert places.shown(places.resolved("", name)) == f"./{name}"
+
+
+def test_urls_are_read_by_fsspec(tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    (tmp_path / "file.png").write_bytes(FILES["mug/b.png"])
+    memory.pipe("/shop/pictures/a.png", FILES["mug/a.png"])
+    memory.pipe("/shop/c.csv", f"sku,name,images\nA,Cup,pictures/a.png;file://{tmp_path}/file.png\n".encode())
+    memory.pipe("/folder/mug/a.png", picture())
+    memory.pipe("/shop.zip", packed(tmp_path, "zip").read_bytes())
+    (entry,) = catalogues.read("memory://shop/c.csv").entries
+    assert [places.content(place) for _, place in entry.images] == [FILES["mug/a.png"], FILES["mug/b.png"]]
+    (mug,) = catalogues.read("memory://folder").entries
+    assert (mug.product.sku, places.content(mug.images[0][1])) == ("mug", picture())
+    assert sum(len(one.images) for one in catalogues.read("memory://shop.zip").entries) == 4
+    for url, says in (
+        ("memory://none.csv", "no such file"),
+        ("nowhere://a.csv", "cannot be read"),
+        ("memory://x.zip", "no"),
+    ):
+        with pytest.raises(CatalogError, match=says):
+            catalogues.read(url)
+    for url in ("memory://none.png", "nowhere://a.png"):
+        with pytest.raises(ImageError, match=url):
+            places.content(url)
+    memory.pipe("/shop/local.csv", b"sku,name,images\nA,Cup,/etc/passwd\n")
+    with pytest.raises(CatalogError, match="line 2: A has the picture '/etc/passwd': a path of this machine"):
+        catalogues.read("memory://shop/local.csv")
+
+
+def test_without_fsspec_a_url_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(CatalogError, match=r"pip install edgesearch\[ray\]"):
+        catalogues.read("s3://bucket/c.csv")
+    with pytest.raises(ImageError, match=r"pip install edgesearch\[ray\]"):
+        places.content("s3://bucket/a.jpg")

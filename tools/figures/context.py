@@ -1,0 +1,63 @@
+"""What figures have in common: their seed, the folders they read, and what they were measured on."""
+
+import argparse
+import os
+import platform
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from edgesearch.embedder import default_model, read_model, runtime
+from edgesearch.manifest import sha256
+from edgesearch.settings import processor
+
+SEED = 0
+NO_MODEL = "none"  # `model` of a figure that no model is part of
+INSTRUCTIONS = "avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "asimddp"  # what int8 kernels are chosen by
+Found = dict[str, Any]
+
+
+def number(value: object) -> str:
+    """A figure by itself: a share, or a time."""
+    if not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:.3f}" if value <= 1 else f"{value:,.1f}"
+
+
+def context(model: Path, seed: int) -> Found:
+    """What a figure depends on, and the command that prints it again."""
+    config, network = read_model(model)
+    return {
+        "model": f"{config.name} int8 sha256 {sha256(network)[:12]}",
+        "seed": seed,
+        "device": f"{processor().replace('(R)', '')}, {os.cpu_count()} cores, one thread a photo",
+        "instructions": _instructions(),
+        "versions": f"Python {platform.python_version()}, onnxruntime {runtime()}",
+        "command": f"tools/bench {shlex.join(sys.argv[1:])}",
+    }
+
+
+def _instructions() -> str:
+    """Those of INSTRUCTIONS that the processor has; none where the system does not tell."""
+    told = Path("/proc/cpuinfo")
+    flags = set(told.read_text(encoding="utf-8", errors="replace").split()) if told.exists() else set()
+    return " ".join(one for one in INSTRUCTIONS if one in flags)
+
+
+def add_data(parser: argparse.ArgumentParser, option: str = "--data") -> None:
+    """The folder of real photos."""
+    parser.add_argument(option, type=Path, default=Path("../shared/data"), help="folder of real photos")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Another model than the shipped one."""
+    parser.add_argument("--model", type=Path, default=default_model(), help="model folder (default: the shipped one)")
+
+
+def require_photos(folder: Path, option: str = "--data") -> None:
+    """That the real photos are there; raises FileNotFoundError."""
+    if not (folder / "groceries").is_dir():
+        raise FileNotFoundError(
+            f"{folder}: no real photos there (groceries/ is missing); name their folder with {option}."
+        )

@@ -1,0 +1,43 @@
+"""Somebody who presses anything on the page of a kiosk, and what goes wrong."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from browsing import PORTRAIT, browser, film, serving
+from monkeys import survives
+from playwright.sync_api import sync_playwright
+from scenes import visit
+
+from .context import SEED, Found
+from .page import PHONE, made_shop
+
+MOVED_ON = 60  # frames a photo is shown: long enough to be answered
+
+
+def measure(actions: int, folder: Path, seed: int) -> dict[str, float]:
+    """Do so many things at random; returns how often something went wrong, and says what on stderr."""
+    photos = made_shop(folder, seed)
+    moving = film(photos, folder / "moving.mjpeg", PORTRAIT, MOVED_ON)
+    with (
+        serving(folder / "device") as address,
+        sync_playwright() as playwright,
+        browser(playwright, moving) as opened,
+    ):
+        person = visit(opened, address, photos[0], viewport=PHONE)
+        person.open(query="&kiosk=30")
+        wrong = survives(person.page, photos[0], actions, seed)
+    for line in wrong:
+        print(line, file=sys.stderr)
+    return {"wrong": len(wrong)}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How much of it."""
+    parser.add_argument("--actions", type=int, default=1000, help="default: 1000")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"of what is done (default: {SEED})")
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    return measure(options.actions, folder, options.seed) | {"actions": options.actions}
