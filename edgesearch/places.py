@@ -82,8 +82,13 @@ def content(place: str) -> bytes:
 def decoded(place: str, read: Callable[[bytes], np.ndarray]) -> np.ndarray:
     """What `read` makes of a picture's bytes; raises ImageError, which names the place."""
     data = content(place)
+    return named(place, lambda: read(data))
+
+
+def named(place: str, read: Callable[[], np.ndarray]) -> np.ndarray:
+    """What `read` gives; raises ImageError, which names the place in place of so many bytes."""
     try:
-        return read(data)
+        return read()
     except ImageError as error:
         raise ImageError(f"{shown(place)}: {nameless(error)}") from error
 
