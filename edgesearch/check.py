@@ -133,10 +133,11 @@ def _unlike(entries: Sequence[Entry], stray: suspects.Stray) -> Finding:
     others = [Which(stray.one.entry, place) for place in range(len(entries[stray.one.entry].images))]
     sibling = _picture(entries, next(which for which in others if which != stray.one))
     if len(others) == 2:
-        says = f"the two pictures of {one.sku} are unlike (cosine {stray.own:.2f}); one looks like {nearest.sku}"
+        says = f"the two pictures of {one.sku} are unlike, and {one.name} looks like {nearest.sku}"
     else:
         says = f"{one.name} of {one.sku} looks like {nearest.sku}, not like its others"
-    return Finding("unlike", (one.sku,), f"{says} ({stray.others:.2f}, {stray.own:.2f})", (one, sibling, nearest))
+    cosines = f"(cosine {stray.others:.2f} against {stray.own:.2f})"
+    return Finding("unlike", (one.sku,), f"{says} {cosines}", (one, sibling, nearest))
 
 
 def _flawed(entries: Sequence[Entry], looked: Looked) -> Iterable[Finding]:
@@ -149,7 +150,8 @@ def _flawed(entries: Sequence[Entry], looked: Looked) -> Iterable[Finding]:
     flaws += [("blank", which, "one colour all over") for which in looked.blank]
     for kind, which, why in flaws:
         picture = _picture(entries, which)
-        yield Finding(kind, (picture.sku,), f"{picture.sku}: {picture.name}: {why}", (picture,))
+        named = "" if kind == "unreadable" else f"{picture.name}: "  # its error names the place
+        yield Finding(kind, (picture.sku,), f"{picture.sku}: {named}{why}", (picture,))
 
 
 def _same_barcode(entries: Sequence[Entry]) -> Iterable[Finding]:

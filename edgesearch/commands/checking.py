@@ -3,7 +3,6 @@
 import argparse
 import json
 import shlex
-import sys
 from pathlib import Path
 
 from .. import catalogues
@@ -30,8 +29,15 @@ def _check(options: argparse.Namespace) -> None:
     with Bar("check", "picture") as progress:
         checked = check.check(catalogue, options.sample, options.model, progress=progress)
     if options.output:
-        command = f"edgesearch {shlex.join(sys.argv[1:])}"
-        pages.write(options.output, checkpage.page(checked, options.catalogue, command))
+        pages.write(options.output, checkpage.page(checked, options.catalogue, _command(options)))
     for note in checked.notes:
         say(note)
     print(json.dumps(checked.to_dict(), ensure_ascii=False) if options.json else checkpage.summary(checked))
+
+
+def _command(options: argparse.Namespace) -> str:
+    """What was called, as a shell takes it."""
+    given = {"--encoding": options.encoding, "--decimal": options.decimal, "--sample": options.sample}
+    given |= {"--model": options.model, "-o": options.output}
+    flags = [["--map", pair] for pair in options.map] + [[name, str(value)] for name, value in given.items() if value]
+    return shlex.join(["edgesearch", "check", options.catalogue, *(part for flag in flags for part in flag)])
