@@ -154,7 +154,7 @@ class _Reading:
         self._entries: dict[str, Entry] = {}
         self._more: dict[str, dict[tuple[str, str], None]] = {}  # pictures of products with several rows
         self._texts: dict[str, str] = {}
-        self._odd_codes, self._shortened = 0, ""
+        self._odd_codes, self._shortened, self._backslashes = 0, "", False
 
     def add(self, line: int, row: dict[str, str]) -> None:
         where = f"{self._where}, line {line}"
@@ -176,11 +176,13 @@ class _Reading:
         return list(self._entries.values())
 
     def notes(self) -> list[str]:
+        said = [f"{self._where}: names of pictures have \\ between folders, read as /"] if self._backslashes else []
         if not self._shortened:
-            return []
+            return said
         return [
+            *said,
             f"{self._shortened}: without its leading zeros, as spreadsheets leave it; {self._odd_codes} barcodes have "
-            "an unusual length; they are found all the same, but format the column as text"
+            "an unusual length; they are found all the same, but format the column as text",
         ]
 
     def _mend(self, row: dict[str, str], where: str) -> None:
@@ -234,6 +236,9 @@ class _Reading:
         if not names:
             raise CatalogError(f"{where}: {sku} has no images; name at least one picture.")
         try:
+            if "\\" in cell:
+                self._backslashes = True
+                return tuple([(name, self._resolve(name.replace("\\", "/"))) for name in dict.fromkeys(names)])
             return tuple([(name, self._resolve(name)) for name in dict.fromkeys(names)])
         except ValueError as error:
             raise CatalogError(f"{where}: {sku} has the picture {cell!r}: {error}.") from error

@@ -19,7 +19,7 @@ from .errors import EdgeSearchError
 from .sealing import KEY_FILE
 
 COMMANDS = (
-    "keygen", "build", "check", "delta", "install", "rollback", "overlay", "log", "doctor", "enrol", "edit", "remove",
+    "keygen", "build", "delta", "check", "install", "rollback", "overlay", "log", "doctor", "enrol", "edit", "remove",
     "undo", "count", "sort", "scan", "search", "eval", "inspect", "verify", "compare", "similar", "profile", "serve",
     "access",
 )  # fmt: skip

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -33,10 +34,12 @@ UNLIKE = 0.2  # cosine: so much nearer to another product than to any picture of
 UNLIKE_PAIR = 0.45  # of a product with two pictures, either of which may be the wrong one
 LEAST_COSINE = 0.7  # of pictures that are compared closely
 SAME = 0.977  # correlation of their pixels
-MOST_COMPARED = 20_000  # pairs, about 20 ms each
+MOST_COMPARED = 20_000  # pairs
+FRAMES_KEPT = 2048  # in memory, 28 kB each
 FRAME, SIDE = 96, 24  # px; of what is cut, and of what is correlated
 STEPS = (0.05, 0.02, 0.01)  # of the frame, by which a cut is sought
 MOST_CUT = 0.15
+HOPELESS = 0.4  # of two whole frames; one that was cut by a tenth had 0.46
 
 
 class Which(NamedTuple):
@@ -161,18 +164,21 @@ def nearly_same(
         if group is None or group != twins.get(looked.which[other]):
             best[one, other] = float(near.scores[row, place])
     asked = sorted(best, key=lambda pair: -best[pair])
+
+    @lru_cache(FRAMES_KEPT)
+    def frame(which: Which) -> np.ndarray:
+        return framed(places.decoded(entries[which.entry].images[which.picture][1], embedder.read))
+
+    def compare(rows: tuple[int, int]) -> Pair | None:
+        pair = looked.which[rows[0]], looked.which[rows[1]]
+        try:
+            return Pair(*pair, correlation(*map(frame, pair)))
+        except ImageError:  # it could be read a moment ago
+            return None
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-
-        def compare(rows: tuple[int, int]) -> Pair | None:
-            pair = looked.which[rows[0]], looked.which[rows[1]]
-            try:
-                pixels = [places.decoded(entries[w.entry].images[w.picture][1], embedder.read) for w in pair]
-            except ImageError:  # it was there a moment ago
-                return None
-            return Pair(*pair, correlation(*pixels))
-
-        compared = pool.map(compare, asked[:MOST_COMPARED])
-        found = sorted((pair for pair in compared if pair and pair.correlation >= SAME), key=lambda pair: -pair[2])
+        compared = [pair for pair in pool.map(compare, asked[:MOST_COMPARED]) if pair and pair.correlation >= SAME]
+    found = sorted(compared, key=lambda pair: -pair.correlation)
     firsts = {(pair.one.entry, pair.other.entry): pair for pair in reversed(found)}
     return sorted(firsts.values(), key=lambda pair: -pair.correlation), max(0, len(asked) - MOST_COMPARED)
 
@@ -200,13 +206,14 @@ def _stray(looked: Looked, near: Neighbours, row: int, own: float) -> Stray:
     return Stray(looked.which[row], nearest, own, float(near.scores[row, place]))
 
 
-def correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """How alike two pictures are, either of which may be the other cut a little at its edges: 1 where they are one.
+def framed(pixels: np.ndarray) -> np.ndarray:
+    """A picture as it is compared closely: (H, W, 3) uint8 -> (F, F, 3)."""
+    return image.part_of(pixels, (0, 0, pixels.shape[1], pixels.shape[0]), FRAME)
 
-    Args:    one, other: (H, W, 3) uint8.
-    """
-    frames = [image.part_of(pixels, (0, 0, pixels.shape[1], pixels.shape[0]), FRAME) for pixels in (one, other)]
-    return max(_sought(*frames), _sought(*reversed(frames)))
+
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """How alike two frames are, either of which may be the other cut a little at its edges: 1 where they are one."""
+    return max(_sought(one, other), _sought(other, one))
 
 
 def _sought(whole: np.ndarray, cut: np.ndarray) -> float:
@@ -220,7 +227,7 @@ def _sought(whole: np.ndarray, cut: np.ndarray) -> float:
 
     edges: tuple[float, ...] = (0.0,) * 4
     best = worth(edges)
-    for step in STEPS:
+    for step in STEPS if best > HOPELESS else ():
         while True:
             tried = {_moved(edges, i, by): 0.0 for i, by in itertools.product(range(4), (step, -step))}
             tried = {one: worth(one) for one in tried if min(one) >= 0 and max(one) <= MOST_CUT}

@@ -224,6 +224,12 @@ def test_codes_that_a_spreadsheet_shortened_are_told(tmp_path: Path) -> None:
     assert "line 3: barcode 36000291452: without its leading zeros" in note
 
 
+def test_names_from_windows_are_told(tmp_path: Path) -> None:
+    read = catalogues.read(csv_file(tmp_path, "sku,name,images\nA,Cup,in\\a.jpg;b.jpg\n"))
+    assert read.entries[0].images == (("in\\a.jpg", str(tmp_path / "in" / "a.jpg")), ("b.jpg", str(tmp_path / "b.jpg")))
+    assert read.notes[0].endswith("names of pictures have \\ between folders, read as /")
+
+
 def test_columns_are_mapped(tmp_path: Path) -> None:
     path = csv_file(
         tmp_path, "Art. Nr,Bezeichnung,Foto 1,Foto 2,SKU,Farbe\n7,Tasse,a.jpg,b.jpg,x,rot\n8,Krug,c.jpg,,y,blau\n"
