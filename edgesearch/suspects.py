@@ -29,7 +29,7 @@ BATCH = 16
 SMALL = 100  # px of the shorter side: below it products are found less often
 BLANK = 4.0  # standard deviation of the grey, of 255
 GREY_SIDE = 64
-NEIGHBOURS = 12
+NEIGHBOURS, ASKED_AT_ONCE = 12, 256
 UNLIKE = 0.2  # cosine: so much nearer to another product than to any picture of its own
 UNLIKE_PAIR = 0.45  # of a product with two pictures, either of which may be the wrong one
 LEAST_COSINE = 0.7  # of pictures that are compared closely
@@ -95,7 +95,8 @@ def look(
 ) -> Looked:
     """Look at all pictures of some of the entries, by their numbers."""
     looked, vectors = Looked(), []
-    same: dict[bytes, list[Which]] = defaultdict(list)
+    firsts: dict[bytes, Which] = {}
+    again: dict[bytes, list[Which]] = defaultdict(list)
     asked = [Which(number, picture) for number in numbers for picture in range(len(entries[number].images))]
     for batch in _batches(entries, asked, embedder):
         looked.unreadable += [(one.which, one.why) for one in batch if one.pixels is None]
@@ -105,11 +106,11 @@ def look(
         looked.which += [which for which, _ in seen]
         vectors.append(embedder.embed([pixels for _, pixels in seen], fast=True))
         for one in batch:
-            if one.digest:
-                same[one.digest].append(one.which)
-        progress(min(len(asked), len(looked.which) + len(looked.unreadable)), len(asked))
+            if one.digest and firsts.setdefault(one.digest, one.which) != one.which:
+                again[one.digest].append(one.which)
+        progress(len(looked.which) + len(looked.unreadable), len(asked))
     looked.vectors = np.concatenate(vectors) if vectors else looked.vectors
-    looked.twins = [group for group in same.values() if len(group) > 1]
+    looked.twins = [[firsts[digest], *others] for digest, others in again.items()]
     return looked
 
 
@@ -141,9 +142,8 @@ def neighbours(looked: Looked, space: str) -> Neighbours:
     """Ask the compact index for each picture's nearest; those of its own product, and itself, are left out."""
     owners = np.array([which.entry for which in looked.which])
     index = CompactIndex.build(looked.vectors, space)
-    parts = [
-        index.search(looked.vectors[first : first + 256], NEIGHBOURS) for first in range(0, len(looked.which), 256)
-    ]
+    starts = range(0, len(looked.which), ASKED_AT_ONCE)
+    parts = [index.search(looked.vectors[first : first + ASKED_AT_ONCE], NEIGHBOURS) for first in starts]
     rows = np.concatenate([part.rows for part in parts]).astype(np.int64)
     scores = np.concatenate([part.scores for part in parts])
     return Neighbours(rows, np.where((rows < 0) | (owners[rows] == owners[:, None]), -np.inf, scores))
@@ -191,13 +191,22 @@ def strays(looked: Looked, near: Neighbours) -> list[Stray]:
     found = []
     for rows in rows_of.values():
         if len(rows) > 1:
-            own = looked.vectors[rows] @ looked.vectors[rows].T
-            np.fill_diagonal(own, -np.inf)
-            away = near.scores[rows].max(1) - own.max(1)
+            own = _nearest_sibling(looked.vectors[rows])
+            away = near.scores[rows].max(1) - own
             worst = int(away.argmax())
             if away[worst] >= (UNLIKE_PAIR if len(rows) == 2 else UNLIKE):
-                found.append(_stray(looked, near, rows[worst], float(own[worst].max())))
+                found.append(_stray(looked, near, rows[worst], float(own[worst])))
     return sorted(found, key=lambda one: one.own - one.others)
+
+
+def _nearest_sibling(vectors: np.ndarray) -> np.ndarray:
+    """Of each row the highest cosine with another: (R, D) float32 -> (R,) float32."""
+    best = []
+    for first in range(0, len(vectors), ASKED_AT_ONCE):
+        cosines = vectors[first : first + ASKED_AT_ONCE] @ vectors.T
+        np.fill_diagonal(cosines[:, first:], -np.inf)
+        best.append(cosines.max(1))
+    return np.concatenate(best)
 
 
 def _stray(looked: Looked, near: Neighbours, row: int, own: float) -> Stray:
