@@ -112,7 +112,7 @@ def _single_byte(file: BinaryIO, where: str, line: int, start: int) -> tuple[str
     read = {name: _sample(file, name, start) for name in ("cp1252", *_ALSO)}
     as_read = "; ".join(f"{name}: {text!r}" for name, text in read.items() if text and "\ufffd" not in text)
     raise CatalogError(
-        f"{where}, line {line}: not UTF-8, and which encoding it is cannot be told; "
+        f"{where}, line {line}: not UTF-8, and which encoding it is cannot be told; save it as UTF-8, or "
         f"give --encoding with the one that reads right ({as_read})."
     )
 
