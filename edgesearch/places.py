@@ -144,8 +144,13 @@ def _asked(url: str, error: type[EdgeSearchError], ask: Callable[[Any, str], T])
 
 
 def _whole(url: str) -> bytes:
-    with opened(url, ImageError) as file:
-        return file.read(image.MAX_BYTES + 1)
+    try:
+        with opened(url, ImageError) as file:
+            return file.read(image.MAX_BYTES + 1)
+    except ImageError:
+        raise
+    except Exception as failed:  # every file system has its own
+        raise ImageError(f"{url}: cannot be read ({failed}); check its name, and who may read it.") from failed
 
 
 def _unzipped(file: BinaryIO, size: int, name: str) -> bytes:

@@ -123,7 +123,7 @@ def _groceries(data: Path, odd: int) -> Photos:
 
 
 def _objects(data: Path) -> Photos:
-    """Catalogue views; three of the lighter poses are spare."""
+    """Catalogue views of all objects."""
     names = sorted(path for path in (data / "objects").iterdir() if path.is_dir())
     return {name.name: sorted(name.glob("c*.webp")) for name in names}
 
