@@ -1,6 +1,5 @@
 """Answers to look at, as cards: the photo, what was found, and what is right, in pictures."""
 
-import base64
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -13,9 +12,9 @@ from .errors import EdgeSearchError
 from .evaluate import DEPTH, Asked, Evaluation
 from .markup import Markup, joined, tag
 from .misses import SHOWN, Confusion
+from .pages import PICTURE_SIDE, captioned, no_picture, picture
 from .pieces import counted, percent
 
-PICTURE_SIDE = 168  # px; a hundred of them are about a megabyte
 Point = tuple[float, float]
 
 
@@ -59,11 +58,11 @@ def _cards(cards: Iterable[Markup]) -> Markup:
 def _card(one: Asked, evaluation: Evaluation, store: Store, said: Markup) -> Markup:
     folder, name = one.photo.parent.name, one.photo.name
     words = tag("bdi", *_breakable(f"{folder}/{name}" if folder else name))
-    columns = [_column("Asked", words, _photo(one))]
+    columns = [captioned("Asked", words, _photo(one))]
     if one.best:
         title, kind = ("Found, and right", "is-right") if one.right else ("Found", "is-wrong")
         words = _named(one.best, f"score {one.best.score:.3f}")
-        columns.append(_column(title, words, _reference(store, one.best, "Found"), kind))
+        columns.append(captioned(title, words, _reference(store, one.best, "Found"), kind))
     if not one.right:
         columns.append(_right(one, evaluation, store))
     return tag("article", tag("p", said), tag("div", *columns), class_="case")
@@ -82,14 +81,10 @@ def _verdict(one: Asked) -> Markup:
 
 def _right(one: Asked, evaluation: Evaluation, store: Store) -> Markup:
     if not one.known:
-        return _column("Right", "not in this catalogue", _nothing("unknown product"))
+        return captioned("Right", "not in this catalogue", no_picture("unknown product"))
     place = f"score {one.right_score:.3f}, place {one.rank}" if one.rank else f"not among the first {DEPTH}"
     right = evaluation.products[one.sku]
-    return _column("Right", _named(right, place), _reference(store, right, "Right"), "is-right")
-
-
-def _column(title: str, words: object, picture: Markup, kind: str = "") -> Markup:
-    return tag("figure", tag("div", picture, class_=f"picture {kind}"), tag("figcaption", tag("b", title), words))
+    return captioned("Right", _named(right, place), _reference(store, right, "Right"), "is-right")
 
 
 def _named(match: Match, note: str) -> Markup:
@@ -109,11 +104,5 @@ def _picture(source: Callable[[], Path | bytes], alt: str, outline: Sequence[Poi
     try:
         pixels = image.read(source(), PICTURE_SIDE)
     except EdgeSearchError:
-        return _nothing(f"{alt} (the picture is gone)")
-    data = base64.b64encode(image.thumbnail(pixels, PICTURE_SIDE)).decode()
-    shown = tag("img", src=f"data:image/jpeg;base64,{data}", alt=alt)
-    return tag("span", shown, outlined(outline), class_="tall" if pixels.shape[0] >= pixels.shape[1] else "flat")
-
-
-def _nothing(text: str) -> Markup:
-    return tag("span", text, class_="none")
+        return no_picture(f"{alt} (the picture is gone)")
+    return picture(pixels, alt, outlined(outline))

@@ -155,6 +155,7 @@ class _Reading:
         self._more: dict[str, dict[tuple[str, str], None]] = {}  # pictures of products with several rows
         self._texts: dict[str, str] = {}
         self._odd_codes, self._shortened = 0, ""
+        self._habits: dict[str, None] = {}  # what was read otherwise than it is written
 
     def add(self, line: int, row: dict[str, str]) -> None:
         where = f"{self._where}, line {line}"
@@ -176,11 +177,13 @@ class _Reading:
         return list(self._entries.values())
 
     def notes(self) -> list[str]:
+        said = [f"{self._where}: {habit}" for habit in self._habits]
         if not self._shortened:
-            return []
+            return said
         return [
+            *said,
             f"{self._shortened}: without its leading zeros, as spreadsheets leave it; {self._odd_codes} barcodes have "
-            "an unusual length; they are found all the same, but format the column as text"
+            "an unusual length; they are found all the same, but format the column as text",
         ]
 
     def _mend(self, row: dict[str, str], where: str) -> None:
@@ -233,10 +236,22 @@ class _Reading:
         names = [name for part in _PARTS.split(cell) if (name := part.strip())]
         if not names:
             raise CatalogError(f"{where}: {sku} has no images; name at least one picture.")
+        if "," in cell or "|" in cell:
+            names = [part for name in names for part in self._apart(name)]
+        if "\\" in cell:
+            self._habits["names of pictures have \\ between folders, read as /"] = None
         try:
-            return tuple([(name, self._resolve(name)) for name in dict.fromkeys(names)])
+            return tuple([(name, self._resolve(name.replace("\\", "/"))) for name in dict.fromkeys(names)])
         except ValueError as error:
             raise CatalogError(f"{where}: {sku} has the picture {cell!r}: {error}.") from error
+
+    def _apart(self, name: str) -> list[str]:
+        """Several names with commas or bars between them, where each of them is a picture's."""
+        parts = [part.strip() for part in re.split("[,|]", name)]
+        if len(parts) == 1 or not all(part.lower().endswith(SUFFIXES) for part in parts):
+            return [name]
+        self._habits["names of pictures with , or | between them are taken apart"] = None
+        return parts
 
 
 def _tree(source: str, mapping: Mapping[str, str], encoding: str | None, decimal: str) -> Catalogue:

@@ -76,7 +76,7 @@ def _delimiter(head: str, fits: Callable[[Sequence[str]], int]) -> str:
         except csv.Error:
             rows = []
         header = rows[0] if rows else []
-        return fits(header), len({len(row) for row in rows}) == 1, len(header)
+        return fits(header), len(header) > 1 and len({len(row) for row in rows}) == 1, len(header)
 
     return max(DELIMITERS, key=worth)  # of equals the first, the comma
 

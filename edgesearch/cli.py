@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .commands import asking, comparing, counting, liking, making, running, scanning, serving, teaching
+from .commands import asking, checking, comparing, counting, liking, making, running, scanning, serving, teaching
 from .commands.output import failed
 from .errors import EdgeSearchError
 from .sealing import KEY_FILE
 
 COMMANDS = (
-    "keygen", "build", "delta", "install", "rollback", "overlay", "log", "doctor", "enrol", "edit", "remove", "undo",
-    "count", "sort", "scan", "search", "eval", "inspect", "verify", "compare", "similar", "profile", "serve",
+    "keygen", "build", "delta", "check", "install", "rollback", "overlay", "log", "doctor", "enrol", "edit", "remove",
+    "undo", "count", "sort", "scan", "search", "eval", "inspect", "verify", "compare", "similar", "profile", "serve",
     "access",
 )  # fmt: skip
 
@@ -71,6 +71,6 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for part in (making, running, teaching, counting, scanning, asking, comparing, liking, serving):
+    for part in (making, checking, running, teaching, counting, scanning, asking, comparing, liking, serving):
         part.add(command)
     return parser

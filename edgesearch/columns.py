@@ -18,7 +18,6 @@ _USUAL = {
     "filename datei path imagen immagine img url",
     "price": "preis vk verkaufspreis unitprice saleprice prix precio prezzo variantprice",
     "barcode": "ean ean13 gtin upc isbn variantbarcode",
-    "image": "photo picture foto bild file filename path datei images",
 }
 
 
@@ -109,11 +108,12 @@ def _check(
     missing = [name for name in required if name not in names]
     if missing:
         there = f"its columns are {_list(header)}" if any(header) else "it has none"
+        expected = f"expected at least {','.join(required)}, each once"
         pairs = ",".join(f"{name}={_usual(name, header) or 'COLUMN'}" for name in missing)
-        raise CatalogError(
-            f"{where}: its header has no column {', '.join(missing)}; {there}. Expected at least {','.join(required)}, "
-            f"each once; say which are which with --map {pairs}."
-        )
+        advice = (
+            "" if set(required) - _USUAL.keys() else f"; say which are which with --map {pairs}"
+        )  # lists of queries
+        raise CatalogError(f"{where}: its header has no column {', '.join(missing)}; {there}; {expected}{advice}.")
     named = [name for name in names if name and not (name == SEVERAL and name in mapping)]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:

@@ -137,6 +137,11 @@ def grey(image: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
+def part_of(image: np.ndarray, box: tuple[float, float, float, float], side: int) -> np.ndarray:
+    """A part of a picture, left, top, right and bottom in px, squeezed into a square; (H, W, 3) uint8 -> (S, S, 3)."""
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX, box=box))
+
+
 def thumbnail(image: np.ndarray, side: int) -> bytes:
     """Encode as a JPEG whose longer side is at most `side` px; image: (H, W, 3) uint8."""
     small = Image.fromarray(image)

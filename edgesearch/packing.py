@@ -55,7 +55,8 @@ def unpacked(data: bytes | memoryview) -> bytes:
 def _fill(connection: sqlite3.Connection, data: bytes | memoryview) -> None:
     lzma = _lzma()
     try:
-        connection.execute("PRAGMA journal_mode = OFF")  # it is thrown away where it does not get finished
+        connection.execute("PRAGMA journal_mode = OFF")  # it is thrown away where it does not get finished,
+        connection.execute("PRAGMA synchronous = OFF")  # and when it is closed
         connection.executescript(SCHEMA)
         with connection:
             for line in _lines(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY), data):

@@ -82,8 +82,13 @@ def content(place: str) -> bytes:
 def decoded(place: str, read: Callable[[bytes], np.ndarray]) -> np.ndarray:
     """What `read` makes of a picture's bytes; raises ImageError, which names the place."""
     data = content(place)
+    return named(place, lambda: read(data))
+
+
+def named(place: str, read: Callable[[], np.ndarray]) -> np.ndarray:
+    """What `read` gives; raises ImageError, which names the place in place of so many bytes."""
     try:
-        return read(data)
+        return read()
     except ImageError as error:
         raise ImageError(f"{shown(place)}: {nameless(error)}") from error
 
@@ -139,8 +144,13 @@ def _asked(url: str, error: type[EdgeSearchError], ask: Callable[[Any, str], T])
 
 
 def _whole(url: str) -> bytes:
-    with opened(url, ImageError) as file:
-        return file.read(image.MAX_BYTES + 1)
+    try:
+        with opened(url, ImageError) as file:
+            return file.read(image.MAX_BYTES + 1)
+    except ImageError:
+        raise
+    except Exception as failed:  # every file system has its own
+        raise ImageError(f"{url}: cannot be read ({failed}); check its name, and who may read it.") from failed
 
 
 def _unzipped(file: BinaryIO, size: int, name: str) -> bytes:

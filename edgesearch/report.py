@@ -1,31 +1,25 @@
-"""An evaluation as one HTML file that people look at: no script, no other file, nothing from a network."""
+"""An evaluation as a page that people look at."""
 
-import contextlib
 import datetime
 import os
 import platform
-import tempfile
-from collections.abc import Iterable, Iterator
-from importlib import metadata, resources
-from pathlib import Path
+from collections.abc import Iterable
+from importlib import metadata
 
 import numpy as np
 
-from . import diagrams, files, misses, tables
+from . import diagrams, misses, tables
 from .cases import confused, missed
 from .embedder import runtime
 from .engine import Store
-from .errors import ReportError
 from .evaluate import Evaluation
 from .markup import Markup, joined, tag
+from .pages import document
 from .pieces import counted, facts, section
 from .settings import ONE_LOOK, processor
 
 SKIPPED_SHOWN = 12
 DIGITS = 12  # of a hash
-SUFFIXES = (".html", ".htm")  # so that no store or list of queries is written over
-STYLE = "report.css"
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # whatever a name may hold, nothing is loaded
 SECTIONS = {
     "summary": "Summary", "found": "Found", "confused": "Confused", "misses": "Worst misses", "decided": "Known or not",
     "meant": "Sureness", "time": "Time", "bundle": "The store",
@@ -35,46 +29,12 @@ SECTIONS = {
 def page(evaluation: Evaluation, store: Store, command: str = "") -> str:
     """The whole page; store: which was evaluated; command: which asked for it, for the foot."""
     name = store.bundle.manifest.name
-    head = [
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("title", f"{name}: how well it answers"),
-        tag("style", Markup(resources.files(__package__).joinpath(STYLE).read_text(encoding="utf-8"))),
-    ]
     body = [
         _header(evaluation, name),
         tag("main", *_sections(evaluation, store)),
         _foot(evaluation, store, command),
     ]
-    return "<!doctype html>\n" + tag("html", tag("head", *head), tag("body", *body), lang="en")
-
-
-def check(path: Path) -> None:
-    """That a page can be written there, before thousands of photos are asked; raises ReportError."""
-    with _told(path), tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent):
-        pass
-
-
-def write(path: Path, text: str) -> None:
-    """Write a page, beside first, then renamed into place; raises ReportError."""
-    with _told(path), files.replacing(path) as file:
-        file.write(text.encode("utf-8", "replace"))
-
-
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """That a file cannot be written is an error of the report."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise ReportError(f"{path}: a report is written as .html; give a path such as report.html.")
-    try:
-        if not path.parent.is_dir() or (path.exists() and not path.is_file()):  # a device is never replaced
-            raise ReportError(f"{path}: not a file in a folder that exists; give a path such as report.html.")
-        yield
-    except OSError as error:
-        raise ReportError(
-            f"{path}: cannot be written ({error.strerror}); check the folder and its free space."
-        ) from error
+    return document(f"{name}: how well it answers", *body)
 
 
 def _header(evaluation: Evaluation, name: str) -> Markup:

@@ -73,7 +73,7 @@ def _zipped(archive: str) -> dict[str, str]:
     found = {}
     with places.opened(archive) as file:
         for info in _zip_members(archive, file):
-            if info.is_dir():
+            if info.filename.endswith("/"):
                 continue
             if info.flag_bits & 1:
                 raise CatalogError(f"{archive}: {info.filename} is encrypted; pack the pictures without a password.")

@@ -224,6 +224,26 @@ def test_codes_that_a_spreadsheet_shortened_are_told(tmp_path: Path) -> None:
     assert "line 3: barcode 36000291452: without its leading zeros" in note
 
 
+def test_names_from_windows_are_told(tmp_path: Path) -> None:
+    read = catalogues.read(csv_file(tmp_path, "sku,name,images\nA,Cup,in\\a.jpg;b.jpg\n"))
+    assert read.entries[0].images == (("in\\a.jpg", str(tmp_path / "in" / "a.jpg")), ("b.jpg", str(tmp_path / "b.jpg")))
+    assert read.notes[0].endswith("names of pictures have \\ between folders, read as /")
+
+
+def test_pictures_between_commas_are_taken_apart(tmp_path: Path) -> None:
+    read = catalogues.read(csv_file(tmp_path, "sku;name;images\nA;Cup;a.jpg, b.JPG|c.png\nB;Jug;a,b.jpg\nC;Pan;x|y\n"))
+    assert [[name for name, _ in entry.images] for entry in read.entries] == [
+        ["a.jpg", "b.JPG", "c.png"], ["a,b.jpg"], ["x|y"],
+    ]  # fmt: skip
+    assert read.notes[1].endswith("names of pictures with , or | between them are taken apart")
+
+
+def test_a_header_alone_tells_what_is_between_its_cells(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, "ArtNr;Bezeichnung;Foto\nA;Cup;a.jpg;b.jpg\nB;Jug;c.jpg\n")
+    with pytest.raises(CatalogError, match="its columns are ArtNr, Bezeichnung, Foto;"):
+        catalogues.read(path)
+
+
 def test_columns_are_mapped(tmp_path: Path) -> None:
     path = csv_file(
         tmp_path, "Art. Nr,Bezeichnung,Foto 1,Foto 2,SKU,Farbe\n7,Tasse,a.jpg,b.jpg,x,rot\n8,Krug,c.jpg,,y,blau\n"

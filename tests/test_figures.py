@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from figures import __main__ as bench
-from figures import indexes, libraries, personal, prints, protocols, vectors, words
+from figures import catalogue, indexes, libraries, personal, prints, protocols, vectors, words
 from figures.accuracy import ONE_EYE, SYSTEMS, _remembering, accuracy, table
 from figures.protocols import PROTOCOLS, write_all
 from pictures import write_twins
@@ -160,3 +160,17 @@ def test_exact_neighbours_are_the_nearest() -> None:
     x, queries = vectors.synthetic(500, 16, seed=1)
     expected = np.argsort(-(queries[:5] @ x.T), 1)[:, : libraries.K]
     assert np.array_equal(indexes.exact_neighbours(x, queries[:5]), expected)
+
+
+def test_what_is_planted_in_a_catalogue_is_counted(real_photos: Path, tmp_path: Path) -> None:
+    few = dict(list(catalogue._groceries(real_photos, 1).items())[:12])
+    planted, copied, again, _, sound, *_ = catalogue._planted(few, 3, tmp_path, np.random.default_rng(0)).tolist()
+    assert (planted, sound) == (1, 7)
+    assert (copied, again) == (1, 1)
+    assert len(list((tmp_path / "planted").glob("*/*"))) == 36
+
+
+def test_a_made_up_catalogue_is_read_whole(tmp_path: Path) -> None:
+    found = catalogue.reading(1000, tmp_path, 0)
+    assert found["seconds"] > 0
+    assert len(read(tmp_path / "catalogue.csv").entries) == 1000

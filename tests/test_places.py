@@ -118,6 +118,16 @@ def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
         catalogues.read(path)
 
 
+def test_a_zip_member_without_a_name_is_refused(tmp_path: Path) -> None:
+    path = packed(tmp_path, "zip", {"a": picture()})
+    data = bytearray(path.read_bytes())
+    name = data.index(b"PK\1\2") + 46
+    data[name] = 0  # the name ends there
+    path.write_bytes(data)
+    with pytest.raises(CatalogError, match="leads out of it"):
+        catalogues.read(path)
+
+
 @pytest.mark.parametrize("kind", ["zip", "stored.zip", "tar"])
 def test_an_archive_that_changes_after_it_was_read_is_noticed(tmp_path: Path, kind: str) -> None:
     path = packed(tmp_path, kind, {"a.png": picture() * 50})

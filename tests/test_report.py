@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import edgesearch
-from edgesearch import ReportError, Store, charts, markup, misses, report, tables
+from edgesearch import ReportError, Store, charts, markup, misses, pages, report, tables
 from edgesearch.catalogues import read_queries
 from edgesearch.cli import main
 from edgesearch.evaluate import Asked, Evaluation, evaluate
@@ -77,7 +77,7 @@ def test_a_page_needs_nothing_else(nasty: Store, evaluation: Evaluation) -> None
         assert (attributes.get("src") or "data:image/jpeg;base64,").startswith("data:image/jpeg;base64,")
         assert (attributes.get("href") or "#").startswith("#")
         assert not any(name.startswith("on") for name in attributes)
-    style = (Path(report.__file__).parent / report.STYLE).read_text(encoding="utf-8")
+    style = (Path(pages.__file__).parent / pages.STYLE).read_text(encoding="utf-8")
     assert not re.search(r"url\(|@import|https?:", style)
 
 
@@ -172,13 +172,13 @@ def test_the_worst_are_chosen(evaluation: Evaluation) -> None:
 
 def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "r.html"
-    report.check(target)
+    pages.check(target)
     assert not target.exists()
-    report.write(target, "one \udcff")
+    pages.write(target, "one \udcff")
     assert target.read_text(encoding="utf-8") == "one ?"
     monkeypatch.setattr("os.fsync", lambda file: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(ReportError, match=r"r\.html: cannot be written \(No space left on device\)"):
-        report.write(target, "two")
+        pages.write(target, "two")
     assert target.read_text(encoding="utf-8") == "one ?"
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
 
@@ -191,13 +191,13 @@ def test_a_place_that_cannot_be_written_is_one_sentence(where: str, tmp_path: Pa
     (tmp_path / "folder.html").mkdir()
     os.mkfifo(tmp_path / "pipe.html")
     with pytest.raises(ReportError, match=re.escape(where)):
-        report.check(tmp_path / where)
+        pages.check(tmp_path / where)
 
 
 @pytest.mark.parametrize("name", ["store.edge", "q.csv", "photo.jpg"])
 def test_what_is_asked_is_not_written_over(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("kept")
-    for writes in (report.check, lambda path: report.write(path, "lost")):
+    for writes in (pages.check, lambda path: pages.write(path, "lost")):
         with pytest.raises(ReportError, match=r"written as \.html"):
             writes(tmp_path / name)
     assert (tmp_path / name).read_text() == "kept"

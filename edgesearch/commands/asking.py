@@ -139,16 +139,16 @@ def _understood(said: Understood) -> list[str]:
 
 
 def _eval(options: argparse.Namespace) -> None:
-    from .. import report  # here, so that a search does not load it
+    from .. import pages, report  # here, so that a search does not load them
 
     queries = catalogues.read_queries(options.queries)
     if options.report:
-        report.check(options.report)
+        pages.check(options.report)
     with engine.open(options.store) as store:
         with Bar("eval", "photo") as progress:
             evaluation = evaluate.evaluate(store, queries, options.fast, progress, options.skip_bad)
         if options.report:
-            report.write(options.report, report.page(evaluation, store, _command(options)))
+            pages.write(options.report, report.page(evaluation, store, _command(options)))
     for reason in evaluation.skipped:
         say(f"left out {reason}")
     print_table(evaluation.to_dict(), options.json)

@@ -29,6 +29,7 @@ FIGURES = {  # name: its module, what it prints
     "compare": ("comparing", "how often a sound, a damaged and another product is told"),
     "explain": ("explaining", "whether the regions shown are what made two pictures match"),
     "build": ("building", "how fast a build is beside what this machine can do, and its memory"),
+    "catalogue": ("catalogue", "what `check` finds of what is planted, and at how many false alarms"),
     "budget": ("budget", "what fits into which budget, and what it then finds"),
     "words": ("words", "typos, photo and words together, time and bytes among many products"),
     "serve": ("serving", "photos asked of `edgesearch serve` by eight clients at a steady rate"),

@@ -10,10 +10,12 @@ import json
 import lzma
 import math
 import struct
+import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from edgesearch import (
     image,
     onnxfile,
     packing,
+    places,
     settings,
     sift,
     signing,
@@ -56,6 +59,9 @@ Reader = Callable[[bytes], object]
 NAME = "x"  # what the readers call their input
 EDIT = struct.Struct("<BBHi")  # how, which array or number, where in it, value
 SOUND = bytes(EDIT.size)  # an edit that sets a zero
+SPREADSHEET = 'sep=;\nsku;name;images;price;barcode\nA;Krug gr\u00fcn;a.jpg;"1.234,50 \u20ac";36000291452\n'.encode(
+    "cp1252"
+)
 MANY_ROWS = 9000  # so many are in several cells
 SIDE = 12  # px
 MODEL_CONFIG = {
@@ -208,7 +214,17 @@ def read_csv(data: bytes) -> None:
     catalogues.read_queries(path)
 
 
+def read_archive(data: bytes) -> None:
+    """A zip or tar of pictures, as a user gives it."""
+    path = _written(data)
+    archive = path.rename(path.with_suffix(".zip" if data[:2] == b"PK" else ".tar"))
+    for entry in catalogues.read(archive).entries:
+        for _, place in entry.images:
+            _survived(partial(places.content, place))
+
+
 READERS: dict[str, Reader] = {
+    "archive": read_archive,
     "arrays": read_arrays,
     "catalog": read_catalog,
     "csv": read_csv,
@@ -421,10 +437,21 @@ def _zips() -> list[bytes]:
     return made
 
 
+def _archives() -> list[bytes]:
+    zipped, tarred = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mug/a.png", b"a" * 40)
+        archive.writestr("catalogue.csv", "sku,name,images\nA,Mug,mug/a.png;b.png\n")
+    with tarfile.open(fileobj=tarred, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("mug/a.png"))
+    return [zipped.getvalue(), tarred.getvalue()[:2048]]
+
+
 _SEEDS: dict[str, Callable[[], list[bytes]]] = {
+    "archive": _archives,
     "arrays": lambda: [_edited({"a": np.zeros((2, 3), np.uint8), "b": np.ones(1, np.float32)}, {"layout": 1}, b"")],
     "catalog": lambda: [b"", struct.pack("<HB3s", 0, 3, b"SQL"), struct.pack("<HBB", 100, 1, 5)],
-    "csv": lambda: [b"sku,name,images,price,stock\nA,Mug,a.jpg;b.jpg,2.5,3\n", b"image,sku\na.jpg,A\n"],
+    "csv": lambda: [b"sku,name,images,price,stock\nA,Mug,a.jpg;b.jpg,2.5,3\n", b"image,sku\na.jpg,A\n", SPREADSHEET],
     "image": _images,
     "keys": lambda: [
         b"edgesearch public key 1: " + b"0a" * 32 + b"\n",
