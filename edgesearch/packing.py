@@ -1,8 +1,8 @@
 """A catalogue made small: a text that unpacks to the SQLite file it was made of, compressed by LZMA.
 
 A line is a JSON array: the name of a table, then its columns, of some thousand rows each. What stands in one column is
-alike, so that less of it is left than of the pages of a SQLite file: of 50,000 drawn products 18 bytes each instead of
-213; pages themselves compressed leave 34, and zlib in place of LZMA 37 (`tools/bench budget`).
+alike, so that less of it is left than of the pages of a SQLite file: of 50,000 drawn products 21 bytes each instead of
+213 (`tools/bench budget`).
 
 It costs the time of unpacking whenever the bundle is opened, and deltas in which all of it is new.
 """
