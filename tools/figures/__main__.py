@@ -14,8 +14,9 @@ from typing import Any
 from tqdm import tqdm
 
 import edgesearch
-from edgesearch.embedder import Embedder, default_model, read_model, runtime
+from edgesearch.embedder import Embedder, default_model, read_model
 from edgesearch.manifest import sha256
+from edgesearch.runtimes import version
 from edgesearch.settings import processor
 
 from . import (
@@ -187,7 +188,7 @@ def _context(model: Path) -> dict[str, Any]:
         "model": f"{config.name} int8 sha256 {sha256(network)[:12]}",
         "seed": SEED,
         "device": f"{processor()}, {os.cpu_count()} cores, one thread a photo",
-        "versions": f"Python {platform.python_version()}, onnxruntime {runtime()}",
+        "versions": f"Python {platform.python_version()}, onnxruntime {version()}",
         "command": f"tools/bench {' '.join(sys.argv[1:])}",
     }
 
