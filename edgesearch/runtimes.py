@@ -87,7 +87,7 @@ class OpenVino:
     """As `Runtime`; compiled at its first runs, which take half a second longer each."""
 
     def __init__(self, network: bytes, threads: int):
-        openvino = _openvino()
+        openvino = quiet_openvino()
         reader = openvino.frontend.FrontEndManager().load_by_framework("onnx")  # what was looked at, no other
         self._network = reader.convert(reader.load(io.BytesIO(network)))
         self._core = openvino.Core()
@@ -151,7 +151,7 @@ def load(runtime: str, network: bytes, name: str, threads: int = 1, unfused: boo
 
 def version(runtime: str = ONNXRUNTIME) -> str:
     """Which one is installed; raises ModelError: none is."""
-    return str((_openvino() if runtime == OPENVINO else _onnxruntime()).__version__)
+    return str((quiet_openvino() if runtime == OPENVINO else _onnxruntime()).__version__)
 
 
 def is_installed(runtime: str) -> bool:
@@ -173,7 +173,7 @@ def _onnxruntime() -> ModuleType:
     return onnxruntime
 
 
-def _openvino() -> ModuleType:
+def quiet_openvino() -> ModuleType:
     """As `_onnxruntime`. Without its tools, whose import reports to Intel and Google that it happens.
 
     Whoever wants the tools may import them before or after.

@@ -16,7 +16,7 @@ from tqdm import tqdm
 import edgesearch
 from edgesearch.embedder import Embedder, default_model, read_model
 from edgesearch.manifest import sha256
-from edgesearch.runtimes import version
+from edgesearch.runtimes import RUNTIMES, version
 from edgesearch.settings import processor
 
 from . import (
@@ -25,9 +25,12 @@ from . import (
     cold,
     comparing,
     desktop,
+    embedders,
     explaining,
     indexes,
+    older,
     personal,
+    photo,
     plot,
     prints,
     protocols,
@@ -91,6 +94,28 @@ def _index(options: argparse.Namespace) -> None:
     context = {"rows": len(x), "dim": x.shape[1], "data": options.data} | _context(options.model)
     found = context | {"results": results}
     _tabled(found if options.json else None, indexes.table(results), "one query at a time, one thread.", context)
+
+
+def _embedder(options: argparse.Namespace) -> None:
+    if options.instructions:
+        older.again(options.instructions)
+    with tempfile.TemporaryDirectory() as folder:
+        rows, missing = embedders.measure(options.model, options.data, Path(folder), SEED)
+    for one in missing:
+        print(f"tools/bench: left out: {one}", file=sys.stderr)
+    context = _context(options.model)
+    found = context | {"results": rows, "missing": missing}
+    _tabled(found if options.json else None, embedders.table(rows), "one thread, processor time.", context)
+
+
+def _photo(options: argparse.Namespace) -> None:
+    if options.instructions:
+        older.again(options.instructions)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = photo.measure(options.products, Path(folder), SEED, options.runtime)
+    context = _context(default_model()) | {"products": options.products}
+    found = context | {"results": rows}
+    _tabled(found if options.json else None, photo.table(rows), "a JPEG of 1 MB and 12 megapixels.", context)
 
 
 def _made_up(measure: Callable[[int, Path, int], dict[str, float]], what: str, options: argparse.Namespace) -> None:
@@ -188,6 +213,7 @@ def _context(model: Path) -> dict[str, Any]:
         "model": f"{config.name} int8 sha256 {sha256(network)[:12]}",
         "seed": SEED,
         "device": f"{processor()}, {os.cpu_count()} cores, one thread a photo",
+        "instructions": older.instructions(),
         "versions": f"Python {platform.python_version()}, onnxruntime {version()}",
         "command": f"tools/bench {' '.join(sys.argv[1:])}",
     }
@@ -219,6 +245,20 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--only", action="append", default=[], help="systems whose name begins so")
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=_index)
+
+    added = figures.add_parser("embedder", help="the network on onnxruntime, OpenVINO, LiteRT and torch, in turns")
+    added.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of photos; none: drawn ones")
+    added.add_argument("--model", type=Path, default=default_model(), help="model folder (default: the shipped one)")
+    added.add_argument("--as", dest="instructions", choices=older.OLDER, help="as on a processor without more")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_embedder)
+
+    added = figures.add_parser("photo", help="a phone's photo to its answer, by stage")
+    added.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
+    added.add_argument("--runtime", choices=RUNTIMES, help="default: onnxruntime")
+    added.add_argument("--as", dest="instructions", choices=older.OLDER, help="as on a processor without more")
+    added.add_argument("--json", action="store_true")
+    added.set_defaults(figure=_photo)
 
     added = figures.add_parser("print", help="what local features of many pictures add to a photo's time and memory")
     added.add_argument("--pictures", type=int, default=100_000, help="made up at random (default: 100,000)")
