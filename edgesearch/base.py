@@ -102,7 +102,7 @@ class Base:
         """Ask the golden queries; raises BundleError where this device answers otherwise than the one that built it."""
         try:
             golden = Golden.read(self.bundle.member(GOLDEN_FILE))
-            golden.check(self.embedder, self.index, self.picture)
+            golden.check(self.embedder, self.index, self.picture, self.settings.as_built)
         except EdgeSearchError as error:
             raise BundleError(f"{self.bundle.path}: {error}") from error
 

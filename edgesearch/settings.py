@@ -39,6 +39,11 @@ class Settings:
         if not threads or not computed or self.looks not in (ONE_LOOK, THREE_LOOKS):
             raise ValueError(f"settings {asdict(self)}")
 
+    @property
+    def as_built(self) -> bool:
+        """Whether the network is computed as where bundles are built."""
+        return self.kernels == INT8 and self.runtime == ONNXRUNTIME
+
     def on(self, runtime: str) -> "Settings":
         """The same on another runtime, with the kernels that each has."""
         return replace(self, runtime=runtime, kernels=self.kernels if runtime == ONNXRUNTIME else INT8)

@@ -1,5 +1,6 @@
 """onnxruntime and OpenVINO compute the same, and both as a store needs it."""
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -9,14 +10,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import edgesearch
-from edgesearch import ModelError, Stop, StoppedError, base, doctor, runtimes, settings
+from edgesearch import BundleError, ModelError, Stop, StoppedError, base, doctor, image, runtimes, settings
 from edgesearch.cli import main
 from edgesearch.embedder import Embedder, default_model, read_model
+from edgesearch.golden import Golden
 from edgesearch.runtimes import ONNXRUNTIME, OPENVINO, RUNTIMES
 from edgesearch.settings import DEFAULT, Settings
 from edgesearch.slots import Slots
@@ -77,6 +80,37 @@ def test_it_stops_and_goes_on(runtime: str) -> None:
         network.run(many)
     with Stop():
         np.testing.assert_array_equal(network.run(many[:2])[0], expected[0])
+
+
+class Turned:
+    """Embeds as golden queries were, turned so that their cosines to what they were are these."""
+
+    def __init__(self, cosines: list[float]):
+        self._cosines = np.array(cosines, np.float32)
+
+    def embed(self, pictures: list[np.ndarray]) -> np.ndarray:
+        return np.stack([self._cosines, np.sqrt(1 - self._cosines**2)], 1)
+
+
+@pytest.mark.parametrize(
+    ("cosines", "alike", "otherwise"),
+    [
+        ([1.0, 0.995], True, True),
+        ([1.0, 0.97], False, True),  # another object was found
+        ([1.0, 0.89], False, False),
+        ([0.97, 0.97], False, False),
+    ],
+)
+def test_other_arithmetic_may_round_otherwise(cosines: list[float], alike: bool, otherwise: bool) -> None:
+    golden = Golden(
+        np.arange(2), np.array([[1, 0], [1, 0]], np.float32), np.zeros(2, np.int64), np.zeros(2, np.float32)
+    )
+    index = SimpleNamespace(search=lambda asked, k: SimpleNamespace(rows=np.zeros((2, 1)), scores=np.zeros((2, 1))))
+    picture = image.thumbnail(np.zeros((9, 9, 3), np.uint8), 9)
+    for how, passes in ((True, alike), (False, otherwise)):
+        with contextlib.nullcontext() if passes else pytest.raises(BundleError, match="sees other things"):
+            golden.check(Turned(cosines), index, lambda row: picture, how)  # type: ignore[arg-type]
+    assert [DEFAULT.as_built, DEFAULT.on(OPENVINO).as_built] == [True, False]
 
 
 @needs_openvino
