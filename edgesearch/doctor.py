@@ -298,7 +298,7 @@ def _computed(contests: _Contests, runtime: str | None) -> list[Choice]:
     others = [DEFAULT.on(OPENVINO)] if runtime == OPENVINO or (runtime is None and is_installed(OPENVINO)) else []
     int8, floats, *openvino = contests.compare(DEFAULT, replace(DEFAULT, kernels=FLOAT), *others)
     kernels = choose_kernels(int8, floats)
-    if runtime == OPENVINO:
+    if runtime == OPENVINO and openvino[0].golden:
         return [Choice(openvino[0].settings, f"{OPENVINO}: as was asked for.")]
     known = floats if kernels.settings == floats.settings else int8
     return [kernels, *(choose_runtime(known, one) for one in openvino)]

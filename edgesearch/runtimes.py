@@ -2,10 +2,10 @@
 
 Both are given bytes that were looked at (`onnxfile`), tell nobody that they were, and keep no file of their own.
 
-Two products that OpenVINO is told otherwise than it would do: on processors with bfloat16 it rounds to 8 bits of
-mantissa what an int8 network leaves in float, with which `mobilenet_v2_v4` sees other things (mean cosine to float32
-0.909, of 16 photos, instead of 0.994); and of an input of any number of pictures it makes a slower network than of one
-whose number is known (a tenth, of one picture), so that there is one for one picture and one for two.
+OpenVINO is told two things: not to compute in bfloat16 what an int8 network leaves in float, as it would where a
+processor can, for `mobilenet_v2_v4` then sees other things (cosine to float 0.968 instead of 0.995 in the mean, 0.813
+instead of 0.956 at least: `tools/bench embedder`); and how many pictures are given, for of any number it makes a
+network that is a tenth slower, so that there is one for one picture and one for two.
 
 B pictures, S input side in px.
 """
@@ -28,8 +28,6 @@ RUNTIMES = ONNXRUNTIME, OPENVINO
 MOST_TOGETHER = 2  # pictures that OpenVINO computes at once: so many looks are taken together (`Embedder.see`)
 MOST_STREAMS = 4  # calls that OpenVINO computes side by side
 TALKATIVE = "openvino.tools.ovc", "openvino_telemetry"  # convert networks of others, and report to Intel at import
-
-_importing = threading.Lock()
 
 Shape: TypeAlias = list[Any]
 # Calls `interrupt` from another thread where what runs inside has to end (`Stop.interrupting`).
@@ -178,19 +176,18 @@ def quiet_openvino() -> ModuleType:
 
     Whoever wants the tools may import them before or after.
     """
-    with _importing:
-        kept_out = [] if OPENVINO in sys.modules else [name for name in TALKATIVE if name not in sys.modules]
-        sys.modules.update(dict.fromkeys(kept_out))  # type: ignore[arg-type]  # None: importing it fails
-        try:
-            import openvino
-        except ImportError as error:
-            raise ModelError(
-                f"openvino: not installed, or of no use here ({error}); install the extra: pip install "
-                "'edgesearch[openvino]', or take onnxruntime."
-            ) from error
-        finally:
-            for name in kept_out:
-                sys.modules.pop(name, None)
+    kept_out = [] if OPENVINO in sys.modules else [name for name in TALKATIVE if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(kept_out))  # type: ignore[arg-type]  # None: importing it fails
+    try:
+        import openvino
+    except ImportError as error:
+        raise ModelError(
+            f"openvino: not installed, or of no use here ({error}); install the extra: pip install "
+            "'edgesearch[openvino]', or take onnxruntime."
+        ) from error
+    finally:
+        for name in kept_out:
+            sys.modules.pop(name, None)
     return openvino
 
 

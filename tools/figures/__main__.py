@@ -104,6 +104,7 @@ def _embedder(options: argparse.Namespace) -> None:
     for one in missing:
         print(f"tools/bench: left out: {one}", file=sys.stderr)
     context = _context(options.model)
+    context["versions"] += f", {embedders.versions()}"
     found = context | {"results": rows, "missing": missing}
     _tabled(found if options.json else None, embedders.table(rows), "one thread, processor time.", context)
 

@@ -7,9 +7,11 @@ as after the decoding of a photo, or worse; then as nobody but a benchmark runs 
 B pictures, D dimensions, S input side in px.
 """
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ def measure(model: Path, data: Path, folder: Path, seed: int) -> tuple[list[dict
     for name, make in _makers(model).items():
         try:
             engines[name] = make()
-        except (ImportError, EdgeSearchError) as error:
+        except (ImportError, EdgeSearchError, ValueError) as error:
             missing.append(f"{name}: {error}")
     exact = _all(engines[EXACT], inputs)
     cosines = {name: (_all(engine, inputs) * exact).sum(1) for name, engine in engines.items()}
@@ -61,6 +63,15 @@ def measure(model: Path, data: Path, folder: Path, seed: int) -> tuple[list[dict
             seen = {"cosine": float(cosines[name].mean()), "least_cosine": float(cosines[name].min())}
             rows.append({"engine": name, "batch": batch} | found | seen)
     return rows, missing
+
+
+def versions() -> str:
+    """Of the engines besides onnxruntime that are installed."""
+    found = []
+    for name in ("openvino", "ai-edge-litert", "torch"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return ", ".join(found)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
