@@ -114,6 +114,8 @@ def test_one_figure_is_renewed_and_the_others_stay(tmp_path: Path, monkeypatch: 
     with pytest.raises(ValueError, match="serve failed"):
         whole.run(_options("--missing", "--only", "cold", "--only", "serve", "-o", str(output)), tmp_path)
     assert sheet.read(output)["cold"] == COLD
+    with pytest.raises(ValueError, match="page: no small size"):
+        whole.run(_options("--quick", "--only", "page"), tmp_path)
 
 
 def test_another_model_makes_a_figure_missing() -> None:

@@ -66,7 +66,7 @@ def _section(section: Section, figures: Mapping[str, Found], plots: Iterable[str
     good = {name: found for name, found in _good(figures).items() if name in section.runs}
     parts = [f"## {section.title}"]
     if section.table:
-        parts += [section.text, section.table(good.values())]
+        parts += [section.text, section.table(good.values()) if good else ""]
     elif len(good) == len(section.runs):
         parts.append(filled(section.text, good) if section.text else "\n\n".join(one["lines"] for one in good.values()))
     else:  # what the text would say of those that are there

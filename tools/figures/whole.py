@@ -36,6 +36,9 @@ def run(options: argparse.Namespace, folder: Path) -> str:
     """Measure, one after the other, and write the page after each; raises ValueError at the end where one failed."""
     output = options.output or (TRIED if options.quick else PAGE)
     figures = sheet.read(output)
+    large = [name for name in options.only if options.quick and not RUNS[name].quick]
+    if large:
+        raise ValueError(f"{', '.join(large)}: no small size of it; leave out --quick.")
     names = [name for name in options.only or RUNS if RUNS[name].quick or not options.quick]
     if options.missing:
         names = [name for name in names if is_missing(figures.get(name))]
