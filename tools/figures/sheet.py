@@ -11,7 +11,7 @@ from .sections import RUNS, SECTIONS, Section
 
 FIGURES_FILE = "figures.json"
 FAILED = "failed"  # the reason, in place of figures
-CONTEXT = ("model", "seed", "device", "instructions", "versions", "command", "date", "seconds", "others", "quick")
+CONTEXT = ("model", "seed", "device", "instructions", "versions")
 HEAD = """# Figures
 
 What `tools/bench all` measured; `tools/bench readme` wrote this page from [{file}]({folder}/{file}).
@@ -53,11 +53,11 @@ def drawn(figures: Mapping[str, Found]) -> dict[str, str]:
 def text(figures: Mapping[str, Found], folder: str) -> str:
     """The page; folder: of plots and figures, beside it."""
     plots = drawn(figures)
-    quick = QUICK if any(found.get("quick") for found in figures.values()) else ""
+    quick = QUICK if any(found["measured"].get("quick") for found in figures.values()) else ""
     parts = [HEAD.format(file=FIGURES_FILE, folder=folder, quick=quick).rstrip("\n")]
     parts += [_section(section, figures, plots, folder) for section in SECTIONS]
     parts.append(MEASURED + "\n".join(_row(figures[name]) for name in RUNS if name in figures))
-    took = sum(found["seconds"] or 0 for found in figures.values())
+    took = sum(found["measured"]["took_s"] or 0 for found in figures.values())
     parts.append(f"All of it took {took / 60:,.0f} minutes.")
     return "\n\n".join(parts) + "\n"
 
@@ -92,7 +92,7 @@ def _lines(found: Found) -> str:
 
 
 def _failed(found: Found) -> str:
-    return f"**Failed** after {found['seconds']:.0f} s: `{_asked(found)}`: {found[FAILED]}"
+    return f"**Failed** after {found['measured']['took_s']:.0f} s: `{_asked(found)}`: {found[FAILED]}"
 
 
 def _asked(found: Found) -> str:
@@ -101,8 +101,8 @@ def _asked(found: Found) -> str:
 
 def _row(found: Found) -> str:
     """Of the table at the end; what was measured before there was `all` lacks how long and how busy."""
-    cells = [f"`{_asked(found)}`"]
-    cells += [str(found[name]) for name in ("model", "seed", "device", "instructions", "versions", "date")]
-    took, others = found["seconds"], found["others"]
+    when = found["measured"]
+    cells = [f"`{_asked(found)}`", *(str(found[name]) for name in CONTEXT), when["on"]]
+    took, others = when["took_s"], when["others"]
     cells += ["" if took is None else f"{took:,.0f} s", "" if others is None else f"{others:.0%}"]
     return f"| {' | '.join(cells)} |"
