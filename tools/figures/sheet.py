@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from edgesearch import files
+
 from .context import Found, number
 from .fields import filled
 from .plots import PLOTS
@@ -35,7 +37,8 @@ def write(folder: Path, figures: Mapping[str, Found]) -> Path:
     """Write what was measured, the plots and the page beside the folder; returns the page."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {name: figures[name] for name in RUNS if name in figures}
-    (folder / FIGURES_FILE).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    with files.replacing(folder / FIGURES_FILE) as file:  # what took hours
+        file.write((json.dumps(figures, indent=1) + "\n").encode())
     for name, drawing in drawn(figures).items():
         (folder / name).write_text(drawing, encoding="utf-8")
     path = folder.with_suffix(".md")
