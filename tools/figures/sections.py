@@ -68,7 +68,7 @@ ACCURACY = Section(
 ANSWERS = Section(
     "Known or unknown",
     {
-        "answers": Run("answers --most 8", "answers --most 1"),
+        "answers": Run("answers --most 8"),
         "catalogue": Run("answers --most 8 --references 0"),
     },
     """Of 81 groceries those of odd class id are in the catalogue; 8 photos of each are asked.
