@@ -95,6 +95,64 @@ KINDS = Section(
 {kinds[top-1]:.2f}, of {kinds[kinds]} kinds.""",
 )
 
+PHOTO = Section(
+    "Photo to answer",
+    {"photo": Run("photo", "photo --products 300")},
+    """A phone's JPEG of 1 MB and 12 megapixels among {photo[products]:,} made-up products, one thread, ms of the
+processor.
+
+{photo[markdown]}""",
+)
+
+EMBEDDER = Section(
+    "Network",
+    {"embedder": Run("embedder"), "embedder-avx2": Run("embedder --as avx2")},
+    """The shipped network on one thread, a picture alone and two at once, all engines in turns, ms of the processor;
+below, on the same processor without what is younger than AVX2.
+
+{embedder[markdown]}
+
+{embedder-avx2[markdown]}""",
+)
+
+BUILD = Section(
+    "Build",
+    {"build": Run("build", "build --pictures 20 --rows 2000 --made-up 200")},
+    """Of {build[pictures]} drawn pictures, on all processors; beside what these do when they decode and compute, and
+nothing else.
+
+| | without print | with print |
+|---|---|---|
+| a second, decoding and network (and print) alone | {build[bound_per_s]:.1f} | {build[bound_with_print_per_s]:.1f} |
+| a second, by a build | {build[taken_per_s]:.1f} | {build[taken_with_print_per_s]:.1f} |
+| share | {build[share]:.2f} | {build[share_with_print]:.2f} |
+| what follows, calibration most of it | {build[rest_s]:.1f} s | {build[rest_with_print_s]:.1f} s |
+| again, with nothing changed | {build[unchanged_s]:.1f} s | {build[unchanged_with_print_s]:.1f} s |
+
+A delta to another picture of a hundredth of them takes {build[delta_bytes]:/1000 .0f} kB, the bundle
+{build[bundle_bytes]:/1000 ,.0f}. {build[rows]:,} rows are indexed from embeddings in {build[index_s]:.0f} s, with
+{build[index_peak_bytes]:/1e6 ,.0f} MB at most. {build[made_up]:,} pictures that were looked at before are put together in {build[put_together_s]:.0f} s, with
+{build[put_together_peak_bytes]:/1e6 ,.0f} MB at most.""",
+)
+
+BUDGET = Section(
+    "Budget",
+    {"budget": Run("budget", "budget --data synthetic --products 300 --budget-mb 5")},
+    """What `--budget-mb` keeps of 50,000 made-up products with a picture each, and how often the nearest stays first.
+
+{budget[markdown]}""",
+)
+
+CHECK = Section(
+    "Catalogues",
+    {"check": Run("catalogue"), "read": Run("catalogue --rows 1000000", "catalogue --rows 1000")},
+    """What `check` finds of what is planted among real photos.
+
+{check[markdown]}
+
+{read[lines]}""",
+)
+
 INDEX = Section(
     "Index",
     {
@@ -198,5 +256,8 @@ TASTE = Section(
 {personal[lines]}""",
 )
 
-SECTIONS = (ACCURACY, ANSWERS, KINDS, INDEX, COLD, PRINT, SERVE, PAGE, COMPARE, EXPLAIN, WORDS, TASTE)
+SECTIONS = (
+    ACCURACY, ANSWERS, KINDS, PHOTO, EMBEDDER, COLD, INDEX, BUILD, BUDGET, CHECK, PRINT, SERVE, PAGE, COMPARE, EXPLAIN,
+    WORDS, TASTE,
+)  # fmt: skip
 RUNS = {name: run for section in SECTIONS for name, run in section.runs.items()}
