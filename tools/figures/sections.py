@@ -131,8 +131,8 @@ nothing else.
 
 A delta to another picture of a hundredth of them takes {build[delta_bytes]:/1000 .0f} kB, the bundle
 {build[bundle_bytes]:/1000 ,.0f}. {build[rows]:,} rows are indexed from embeddings in {build[index_s]:.0f} s, with
-{build[index_peak_bytes]:/1e6 ,.0f} MB at most. {build[made_up]:,} pictures that were looked at before are put together in {build[put_together_s]:.0f} s, with
-{build[put_together_peak_bytes]:/1e6 ,.0f} MB at most.""",
+{build[index_peak_bytes]:/1e6 ,.0f} MB at most. {build[made_up]:,} pictures that were looked at before are put
+together in {build[put_together_s]:.0f} s, with {build[put_together_peak_bytes]:/1e6 ,.0f} MB at most.""",
 )
 
 BUDGET = Section(
