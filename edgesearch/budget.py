@@ -93,7 +93,11 @@ class Fitted:
         """A table."""
         rows = self._rows()
         width = max(len(what) for _, what, _ in rows)
-        given = f"budget {megabytes(self.limit_bytes)}, at most {megabytes(self.size_bytes)} used"
+        asked = self.taken.measured.questions if self.taken.measured else 0
+        given = (
+            f"budget {megabytes(self.limit_bytes)}, at most {megabytes(self.size_bytes)} used; recall@1 of {asked} "
+            "questions, and the mean probability that the right product was given (sure)"
+        )
         return [given, *(f"{how:14} {what:{width}}  {told}" for how, what, told in rows)]
 
     def _rows(self) -> list[tuple[str, str, str]]:

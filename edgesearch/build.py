@@ -143,7 +143,9 @@ def build(
         copy_model(model, precision, _made(staged.folder / MODEL))
         if limit_bytes is not None and staged.size_bytes > limit_bytes:
             with _opened(staged, folder, _parts(staged, len(products))) as base:
-                staged, fitted = fit(staged, output, limit_bytes, Trial(base, questions(base, places, photos)))
+                known_photos = [photo for photo in photos if photo[1]]
+                ask = Trial(base, questions(base, places, known_photos))
+                staged, fitted = fit(staged, output, limit_bytes, ask)
         described |= _parts(staged, len(products), fitted)
         with _opened(staged, folder, described) as base:
             calibration = _calibration(base, work, places, photos, false_accepts)

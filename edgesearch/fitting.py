@@ -166,7 +166,7 @@ class _Shown:
                 kept.append(extra)
 
     def _spend_on_pictures(self, limit_bytes: int, kept: list[Extra], left_out: list[Extra]) -> None:
-        before = self._staged.size_bytes
+        before, tried = self._staged.size_bytes, False
         rows = {"pictures": [*range(len(self._places))], "pictures, one a product": self._firsts}
         if len(self._firsts) == len(self._places):
             rows.popitem()
@@ -174,12 +174,14 @@ class _Shown:
             extra = Extra(f"{name}, {f'{side} px' if side else 'as they were'}", self._guessed(rows[name], side))
             if before + SHY * extra.size_bytes <= limit_bytes:
                 self._keep(rows[name], side)
+                tried = True
                 extra = replace(extra, size_bytes=self._staged.size_bytes - before)
                 if self._staged.size_bytes <= limit_bytes:
                     kept.append(extra)
                     return
             left_out.append(extra)
-        self._keep(self._golden, SIDES[-1])
+        if tried:
+            self._keep(self._golden, SIDES[-1])
 
     def _spend_on_catalogue(self, limit_bytes: int, kept: list[Extra], left_out: list[Extra]) -> None:
         packed, before = (self._folder / packing.FILE).read_bytes(), self._staged.size_bytes

@@ -7,9 +7,8 @@ The cells to look into are those with the nearest centres. Up to `COMPARED_CELLS
 usearch routes. One thread, 128-d, 64 cells wanted: 72 us compared and 85 us by usearch for 2,000 cells, 144 and 91 us
 for 8,000, of which usearch finds 0.976 of the right ones.
 
-A large index may do without the third tier (`coded`): the shortlist is then compared with what the codes stand for.
-Of 50,000 embeddings that brings the nearest of them first far more often than the sums of their codes do, which is
-what `tools/bench budget` shows.
+A large index may do without the third tier (`coded`): the shortlist is then compared with what the codes stand for,
+at unit length, which orders it better than the sums of levels do.
 
 The file `index.arrays` holds the arrays of `kernel.Blocks` under their names, in the layout of `arrays`; without int8
 vectors its layout has another number.

@@ -96,3 +96,17 @@ def test_a_packed_catalogue_is_read_where_nothing_may_be_written(lean: Path, mon
     base = Base(Bundle(lean))
     assert len(base.catalog) == 8
     base.close()
+
+
+def test_the_page_is_given_pictures_as_what_they_are(lean: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fastapi", reason="the extra `server` is not installed")
+    from edgesearch.server.served import Served
+
+    from .test_server import Client
+
+    with edgesearch.open(lean) as store:
+        served = Served(store, lean)
+        client = Client(served)
+        kinds = [client("GET", f"/v1/pictures/{sku}").headers["content-type"] for sku in ("P000001", "P000000")]
+        served.close()
+    assert kinds == ["image/webp", "image/jpeg"]
