@@ -91,6 +91,17 @@ def test_plots_show_every_library_and_are_the_same_again(tmp_path: Path) -> None
     assert "|  | faiss Flat | 40 us | 2.00 | 0.990 | 40 | 1 s |" in lines
 
 
+def test_photo_and_embedder_are_drawn_as_bars() -> None:
+    stages = ("image", "embed", "index", "print", "decision", "catalog")
+    photos = [{"kind": "sure", **dict.fromkeys(stages, 2.0), "total": 12.0}]
+    engines = [{"engine": name, "batch": batch, "p50_ms": 4.0} for name in ("x (ours)", "y") for batch in (1, 2)]
+    drawn = sheet.drawn({"photo": MEASURED | {"results": photos}, "embedder": MEASURED | {"results": engines}})
+    assert drawn["photo.svg"].count("<rect") == len(stages)
+    assert ">sure<" in drawn["photo.svg"] and ">12.0<" in drawn["photo.svg"]
+    assert drawn["embedder.svg"].count("<rect") == 2
+    assert ">y<" in drawn["embedder.svg"]
+
+
 def test_what_fails_or_hangs_is_measured_as_failed(tmp_path: Path) -> None:
     refused = whole.measured("index --data synthetic --rows 9000000000", 60, tmp_path)
     assert "GB of memory" in refused[sheet.FAILED]

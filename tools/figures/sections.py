@@ -102,6 +102,7 @@ PHOTO = Section(
 processor.
 
 {photo[markdown]}""",
+    plots=("photo",),
 )
 
 EMBEDDER = Section(
@@ -112,7 +113,10 @@ below, on the same processor without what is younger than AVX2.
 
 {embedder[markdown]}
 
-{embedder-avx2[markdown]}""",
+{embedder-avx2[markdown]}
+
+{embedder[note]}""",
+    plots=("embedder",),
 )
 
 BUILD = Section(
