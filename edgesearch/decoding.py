@@ -19,7 +19,7 @@ _SIGNS = bytes.fromhex(
     "ba bb bc bd be bf d7 f7"
 ).decode("cp1252")  # currencies, quotation marks, dashes, fractions
 _BEYOND = re.compile(r"[^\x00-\x7f]+")
-# Letters of DOS, of old Macs and of Central Europe, misread where a Western text has none of these.
+# Letters of DOS, old Macs and Central Europe where a Western text has none: K\u201ese, caf\u201a, \u00bfó\u00b3ty.
 _MISREAD = re.compile(
     r"[a-z][\u201e\u201a\u0160\u017d\u0178\u00bf\u00b9\u00a7]|[a-z]\u201d[a-z]|[A-Za-z]\u00b3[a-z]|\u0192"
 )

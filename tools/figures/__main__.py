@@ -128,16 +128,16 @@ def _serve(options: argparse.Namespace) -> None:
 
 def _catalogue(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
-        if options.rows:
-            _show(catalogue.reading(options.rows, Path(name), SEED), options.json)
-            return
-        _require_photos(options.data, "--data")
-        if options.thresholds:
-            _show(catalogue.sides(options.data) | catalogue.contrast(options.data), options.json)
-            return
-        results = catalogue.measure(options.data, Path(name), SEED)
-    context, table = _context(default_model()), catalogue.table(results)
-    _tabled(context | {"planted": results} if options.json else None, table, "shares of what was planted.", context)
+        found = catalogue.run(options, Path(name))
+    if "markdown" not in found:
+        _show(found, options.json, options.seed)
+        return
+    _tabled(
+        _context(default_model()) | found if options.json else None,
+        found["markdown"],
+        found["note"],
+        _context(default_model()),
+    )
 
 
 def _explain(options: argparse.Namespace) -> None:
@@ -278,9 +278,7 @@ def _parser() -> argparse.ArgumentParser:
     added.set_defaults(figure=_compare)
 
     added = figures.add_parser("catalogue", help="what `check` finds of what is planted, and at how many false alarms")
-    added.add_argument("--thresholds", action="store_true", help="what its thresholds for small and blank come from")
-    added.add_argument("--rows", type=int, help="read a made-up CSV of so many rows instead: time and memory")
-    added.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of real photos")
+    catalogue.add_arguments(added)
     added.add_argument("--json", action="store_true")
     added.set_defaults(figure=_catalogue)
 

@@ -4,6 +4,7 @@ Thresholds were chosen on the groceries of odd class id (photos of `train.txt`) 
 protocols; measured besides on the groceries of even class id, which nothing was chosen by. `test.txt` is not used.
 """
 
+import argparse
 import io
 import resource
 import shutil
@@ -11,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -212,3 +213,21 @@ def _shrunk(path: Path, side: int) -> bytes:
     data = io.BytesIO()
     small.save(data, "PNG")
     return data.getvalue()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of what."""
+    parser.add_argument("--thresholds", action="store_true", help="what its thresholds for small and blank come from")
+    parser.add_argument("--rows", type=int, help="read a made-up CSV of so many rows instead: time and memory")
+    parser.add_argument("--seed", type=int, default=0, help="of what is planted (default: 0)")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of real photos")
+
+
+def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """What is asked: `measure`, `sides` and `contrast`, or `reading`."""
+    if options.rows:
+        return reading(options.rows, folder, options.seed)
+    if options.thresholds:
+        return sides(options.data) | contrast(options.data)
+    results = measure(options.data, folder, options.seed)
+    return {"planted": results, "markdown": table(results), "note": "Shares of what was planted;"}
