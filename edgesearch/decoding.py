@@ -63,6 +63,8 @@ def _known(given: str, where: str) -> str:
     try:
         found = codecs.lookup(given)
         "".encode(given)  # LookupError of what is no text, base64 for instance
+        codecs.getincrementaldecoder(given)
+        b"\xff".decode(given, "ignore")  # which domain names cannot
     except (LookupError, ValueError) as error:
         raise CatalogError(f"{where}: {given!r} is no encoding; give one such as utf-8, cp1252 or utf-16.") from error
     return UTF_8 if found.name == "utf-8" else found.name
@@ -102,7 +104,7 @@ def _undecodable(file: BinaryIO, where: str, encoding: str) -> tuple[int, int] |
 
 
 def _no_text(where: str, line: int) -> CatalogError:
-    return CatalogError(f"{where}, line {line}: zero bytes, so this is no text; give a CSV, Parquet or .xlsx file.")
+    return CatalogError(f"{where}, line {line}: zero bytes, so this is no text; give a table, or its --encoding.")
 
 
 def _single_byte(file: BinaryIO, where: str, line: int, start: int) -> tuple[str, str]:
