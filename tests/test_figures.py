@@ -181,7 +181,7 @@ def test_exact_neighbours_are_the_nearest() -> None:
 
 def test_what_is_planted_in_a_catalogue_is_counted(real_photos: Path, tmp_path: Path) -> None:
     few = dict(list(catalogue._groceries(real_photos, 1).items())[:12])
-    planted, copied, again, _, sound, *_ = catalogue._planted(few, 3, tmp_path, np.random.default_rng(0)).tolist()
+    planted, copied, again, _, sound, *_ = catalogue._planted(few, 3, tmp_path, np.random.default_rng(1)).tolist()
     assert (planted, sound) == (1, 7)
     assert (copied, again) == (1, 1)
     assert len(list((tmp_path / "planted").glob("*/*"))) == 36
