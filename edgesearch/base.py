@@ -15,7 +15,7 @@ from . import image, packing
 from .bundle import Bundle
 from .catalog import Catalog
 from .decision import Calibration
-from .embedder import CONFIG_FILE, Embedder, ModelConfig, runtime
+from .embedder import CONFIG_FILE, Embedder, ModelConfig
 from .errors import BundleError, EdgeSearchError
 from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
@@ -23,6 +23,7 @@ from .index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 from .local import FILE as LOCAL_FILE
 from .local import KEPT, Coded, LocalIndex, steady
 from .manifest import Manifest, digest_of, sha256
+from .runtimes import ONNXRUNTIME, version
 from .settings import DEFAULT, FLOAT, Place, Settings, processor
 from .words import FILE as WORDS_FILE
 from .words import WordIndex
@@ -111,7 +112,7 @@ class Base:
         """Ask the golden queries; raises BundleError where this device answers otherwise than the one that built it."""
         try:
             golden = Golden.read(self.bundle.member(GOLDEN_FILE))
-            golden.check(self.embedder, self.index, self.picture)
+            golden.check(self.embedder, self.index, self.picture, self.settings.as_built)
         except EdgeSearchError as error:
             raise BundleError(f"{self.bundle.path}: {error}") from error
 
@@ -206,9 +207,9 @@ def space_of(manifest: Manifest) -> str:
     return digest_of([manifest.hashes["index"], manifest.hashes.get("local", "")])
 
 
-def place(bundle: Bundle) -> Place:
-    """What settings of a bundle hold for: its network, on this device."""
-    return Place(bundle.manifest.hashes.get("model", ""), runtime(), processor())
+def place(bundle: Bundle, runtime: str = ONNXRUNTIME) -> Place:
+    """What settings of a bundle hold for: its network, on this device; raises ModelError: no such runtime here."""
+    return Place(bundle.manifest.hashes.get("model", ""), version(runtime), processor())
 
 
 def _embedder(bundle: Bundle, settings: Settings) -> Embedder:
@@ -216,7 +217,8 @@ def _embedder(bundle: Bundle, settings: Settings) -> Embedder:
     if len(config.files) != 1:
         raise BundleError(f"{bundle.path}: its model names {len(config.files)} networks, expected one; build it again.")
     ((file, _),) = config.files.values()
-    return Embedder(config, bundle.copy(MODEL + file), settings.threads, settings.kernels == FLOAT)
+    network = bundle.copy(MODEL + file)
+    return Embedder(config, network, settings.threads, settings.kernels == FLOAT, settings.runtime)
 
 
 def _calibration(bundle: Bundle) -> Calibration:

@@ -18,6 +18,7 @@ from .readonly import ReadOnly
 
 FORMAT = 1
 PORTION = 1024  # products read at once
+SHOWN = 40  # letters of a wrong cell
 SCHEMA = f"""
 PRAGMA user_version = {FORMAT};
 CREATE TABLE product (
@@ -150,13 +151,13 @@ def _price(cell: str, where: str) -> float | None:
     except ValueError:
         price = math.nan
     if not 0 <= price < math.inf:
-        raise CatalogError(f"{where}: price is {cell!r}; expected a number such as 2.50, or an empty cell.")
+        raise CatalogError(f"{where}: price is {cell[:SHOWN]!r}; expected a number such as 2.50, or an empty cell.")
     return price if cell else None
 
 
 def _stock(cell: str, where: str) -> int | None:
     if cell and not re.fullmatch(r"[+-]?\d{1,15}", cell):
-        raise CatalogError(f"{where}: stock is {cell!r}; expected a whole number, or an empty cell.")
+        raise CatalogError(f"{where}: stock is {cell[:SHOWN]!r}; expected a whole number, or an empty cell.")
     return int(cell) if cell else None
 
 

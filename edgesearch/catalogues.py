@@ -57,7 +57,8 @@ def read(
     Raises:  CatalogError: names the line, what was found and what was expected.
     """
     source, mapping = os.fspath(source), mapping or {}
-    if trees.is_archive(source) or trees.is_folder(source):
+    named_as_table = places.is_url(source) and source.lower().endswith(TABLES)  # any page on the web may list files
+    if trees.is_archive(source) or (not named_as_table and trees.is_folder(source)):
         return _tree(source, mapping, encoding, decimal)
     base = places.base_of(source)
     with places.opened(source) as file:

@@ -55,7 +55,7 @@ def _text(file: BinaryIO, where: str, encoding: str | None, fits: Callable[[Sequ
     file.seek(0)
     text = io.TextIOWrapper(file, name, newline="")
     head = text.read(SNIFFED_CHARACTERS)
-    said = re.match(r"sep=(.)\r?\n", head)
+    said = re.match(r'sep=([^\r\n"])\r?\n', head)
     start = said.end() if said else 0
     delimiter = said[1] if said else _delimiter(head, fits)
     if delimiter != ",":

@@ -17,6 +17,7 @@ from . import blas
 from .errors import BundleError, EdgeSearchError
 from .index import Spread
 
+GROUP_BYTES = 1 << 28
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
@@ -29,7 +30,7 @@ def cluster(workers: int | None = None) -> Iterator[Spread]:
     Raises:  EdgeSearchError: ray is not installed, or cannot be reached.
     """
     ray = _connected()
-    begun, count = ray is not None and not ray.is_initialized(), workers
+    begun = not ray.is_initialized()
     try:
         if begun:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
@@ -55,7 +56,7 @@ class _Worker:
             os.chdir(folder)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
-        return {"result": [pickle.dumps(self._done(pickle.loads(part))) for part in batch["part"]]}  # noqa: S301  # our own
+        return {"result": [pickle.dumps(self._done(_read(part))) for part in batch["part"]]}
 
     def _done(self, part: Any) -> Any:
         """Our errors as they are: ray would wrap them into text."""
@@ -66,24 +67,42 @@ class _Worker:
 
 
 def _spread(function: Callable[[Part], Result], parts: Iterable[Part], workers: int) -> Iterator[Result]:
+    for group in _groups(parts):
+        if len(group) == 1:  # workers take seconds to begin
+            yield function(_read(group[0]))
+        else:
+            yield from _done(function, group, workers)
+
+
+def _groups(parts: Iterable[Part]) -> Iterator[list[bytes]]:
+    """Parts as bytes, as many as this process and the cluster's store should hold at once."""
+    group: list[bytes] = []
+    size = 0
+    for part in parts:
+        group.append(pickle.dumps(part))
+        size += len(group[-1])
+        if size > GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _done(function: Callable[[Part], Result], group: list[bytes], workers: int) -> Iterator[Result]:
     import ray
 
-    rows = [{"part": pickle.dumps(part)} for part in parts]
-    if len(rows) < 2:  # workers take seconds to begin
-        yield from (function(pickle.loads(row["part"])) for row in rows)  # noqa: S301  # our own
-        return
-    data = ray.data.from_items(rows, override_num_blocks=len(rows))
+    data = ray.data.from_items([{"part": part} for part in group], override_num_blocks=len(group))
     data.context.execution_options.preserve_order = True
     done = data.map_batches(
         _Worker,
         fn_constructor_args=(function, os.getcwd()),
         batch_size=1,
         num_cpus=1,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(rows))),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(group))),
     )
     try:
         for row in done.iter_rows():
-            result = pickle.loads(row["result"])  # noqa: S301  # our own
+            result = _read(row["result"])
             if isinstance(result, EdgeSearchError):
                 raise result
             yield result
@@ -92,6 +111,10 @@ def _spread(function: Callable[[Part], Result], parts: Iterable[Part], workers: 
     except Exception as error:  # ray's have no base class
         reason = str(error).strip().splitlines()[0]
         raise BundleError(f"--engine ray: a part cannot be done ({reason}); nothing was written.") from error
+
+
+def _read(data: bytes) -> Any:
+    return pickle.loads(data)  # noqa: S301  # our own
 
 
 def _hushed(context: Any) -> None:

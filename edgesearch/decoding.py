@@ -19,7 +19,7 @@ _SIGNS = bytes.fromhex(
     "ba bb bc bd be bf d7 f7"
 ).decode("cp1252")  # currencies, quotation marks, dashes, fractions
 _BEYOND = re.compile(r"[^\x00-\x7f]+")
-# Letters of DOS, of old Macs and of Central Europe, misread where a Western text has none of these.
+# Letters of DOS, old Macs and Central Europe where a Western text has none: K\u201ese, caf\u201a, \u00bfó\u00b3ty.
 _MISREAD = re.compile(
     r"[a-z][\u201e\u201a\u0160\u017d\u0178\u00bf\u00b9\u00a7]|[a-z]\u201d[a-z]|[A-Za-z]\u00b3[a-z]|\u0192"
 )
@@ -63,6 +63,8 @@ def _known(given: str, where: str) -> str:
     try:
         found = codecs.lookup(given)
         "".encode(given)  # LookupError of what is no text, base64 for instance
+        codecs.getincrementaldecoder(given)
+        b"\xff".decode(given, "ignore")  # which domain names cannot
     except (LookupError, ValueError) as error:
         raise CatalogError(f"{where}: {given!r} is no encoding; give one such as utf-8, cp1252 or utf-16.") from error
     return UTF_8 if found.name == "utf-8" else found.name
@@ -102,7 +104,7 @@ def _undecodable(file: BinaryIO, where: str, encoding: str) -> tuple[int, int] |
 
 
 def _no_text(where: str, line: int) -> CatalogError:
-    return CatalogError(f"{where}, line {line}: zero bytes, so this is no text; give a CSV, Parquet or .xlsx file.")
+    return CatalogError(f"{where}, line {line}: zero bytes, so this is no text; give a table, or its --encoding.")
 
 
 def _single_byte(file: BinaryIO, where: str, line: int, start: int) -> tuple[str, str]:

@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import colours, image, photos, places
-from .embedder import Embedder, ModelConfig, read_model, runtime
+from .embedder import Embedder, ModelConfig, read_model
 from .errors import BundleError, ImageError
 from .local import Codebook, Coded, default_codebook, steady
 from .manifest import digest_of
+from .runtimes import version
 from .version import __version__
 
 PICTURE_SIDE = 224  # px; of the reference images kept for showing
@@ -149,4 +150,4 @@ class Extraction:
 
 
 def _versions() -> str:
-    return f"edgesearch {__version__}, onnxruntime {runtime()}, {image.decoder()}, numpy {np.__version__}"
+    return f"edgesearch {__version__}, onnxruntime {version()}, {image.decoder()}, numpy {np.__version__}"

@@ -20,6 +20,10 @@ from .index import CompactIndex
 FILE = "golden.arrays"
 QUERIES = 8
 LEAST_COSINE = 0.99  # onnxruntime's kernels round differently from one processor to the next
+# Other arithmetic rounds otherwise between the operators, with which another object is found now and then: of 200
+# photos (`Embedder.see`) 36 fall below 0.99 with OpenVINO, mean 0.995, least 0.955; 26 with float kernels, mean 0.996,
+# least 0.952; with one look none. OpenVINO in bfloat16, which does see other things, has a mean of 0.968 with one look.
+LEAST_MEAN, LEAST_OTHERWISE = 0.98, 0.9
 SCORE_TOLERANCE = 1e-3
 
 
@@ -57,8 +61,10 @@ class Golden:
             raise BundleError(f"{FILE}: not golden queries ({', '.join(parts)}); build the bundle again.")
         return cls(**parts)
 
-    def check(self, embedder: Embedder, index: CompactIndex, picture: Callable[[int], bytes]) -> None:
-        """Ask again here.
+    def check(
+        self, embedder: Embedder, index: CompactIndex, picture: Callable[[int], bytes], alike: bool = True
+    ) -> None:
+        """Ask again here; alike: with the arithmetic that it was built with.
 
         Raises:  BundleError: the network or the index answers otherwise, or cannot be asked.
         """
@@ -69,10 +75,13 @@ class Golden:
             Exception
         ) as error:  # onnxruntime's have no base class, and what is odd in a catalogue may raise anything
             raise BundleError(f"its golden queries cannot be asked on this device ({error}).") from error
-        if not cosines.min() >= LEAST_COSINE:  # nor NaN
+        least = LEAST_COSINE if alike else LEAST_OTHERWISE
+        if not (cosines.min() >= least and (alike or cosines.mean() >= LEAST_MEAN)):  # nor NaN
             raise BundleError(
                 f"its network sees other things on this device than where it was built (cosine {cosines.min():.3f} to "
-                f"the golden embedding, at least {LEAST_COSINE} expected); build it with the float network."
+                f"the golden embedding, at least {least} expected"
+                + f", and {LEAST_MEAN} in the mean" * (not alike)
+                + "); build it with the float network."
             )
         off = np.abs(hits.scores[:, 0] - self.scores)
         if not np.array_equal(hits.rows[:, 0], self.found) or not off.max() <= SCORE_TOLERANCE:

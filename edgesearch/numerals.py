@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 POINT, COMMA = ".", ","
+LONGEST = 40  # letters of a price
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₩": "KRW", "zł": "PLN", "kč": "CZK", "fr.": "CHF", "sfr.": "CHF"}
 _CURRENCY = r"[A-Z]{3}|[A-Z]{0,3}\$|[€£¥₹₩₺₴₫฿₽]|zł|Kč|kr\.?|S?Fr\.|Ft|lei"
 _SPACES = r"\s'\u2019"  # between thousands
@@ -21,7 +22,7 @@ def price(cell: str, decimal: str) -> tuple[str, str]:
     """
     if decimal != COMMA and _PLAIN.fullmatch(cell):
         return cell, ""
-    found = _PRICE.fullmatch(cell)
+    found = _found(cell)
     if not found or (found["before"] and found["after"]):
         return cell, ""
     sign = found["before"] or found["after"] or ""
@@ -60,7 +61,7 @@ def telling(text: str) -> str:
 
 def may_be_either(cell: str) -> bool:
     """A price such as "1,234", which is one number with a decimal comma and another without."""
-    found = _PRICE.fullmatch(cell)
+    found = _found(cell)
     return bool(found and re.search(r"[.,]", _joined(found["number"])) and not telling(found["number"]))
 
 
@@ -68,10 +69,15 @@ def evidence(cells: Iterable[str]) -> dict[str, str]:
     """For each decimal sign that any of these prices shows to be one, the first that does."""
     shown: dict[str, str] = {}
     for cell in cells:
-        found = _PRICE.fullmatch(cell)
+        found = _found(cell)
         if found and (sign := telling(found["number"])):
             shown.setdefault(sign, cell)
     return shown
+
+
+def _found(cell: str) -> re.Match[str] | None:
+    """The parts of a price; in a long text they would be sought for minutes."""
+    return _PRICE.fullmatch(cell) if len(cell) <= LONGEST else None
 
 
 def _joined(text: str) -> str:

@@ -10,12 +10,12 @@ import numpy as np
 
 from . import diagrams, misses, tables
 from .cases import confused, missed
-from .embedder import runtime
 from .engine import Store
 from .evaluate import Evaluation
 from .markup import Markup, joined, tag
 from .pages import document
 from .pieces import counted, facts, section
+from .runtimes import version
 from .settings import ONE_LOOK, processor
 
 SKIPPED_SHOWN = 12
@@ -127,8 +127,8 @@ def _foot(evaluation: Evaluation, store: Store, command: str) -> Markup:
         "Photos": f"{known:,} of products in the catalogue, {len(evaluation.asked) - known:,} of others",
         "Device": f"{processor()}, {counted(os.cpu_count() or 1, 'core')}, {platform.system()} {platform.machine()}",
         "Settings": f"{settings.kernels} kernels, {threads}, {looks}",
-        "Versions": f"edgesearch {_version()}, onnxruntime {runtime()}, numpy {np.__version__}, Python "
-        f"{platform.python_version()}",
+        "Versions": f"edgesearch {_version()}, {settings.runtime} {version(settings.runtime)}, "
+        f"numpy {np.__version__}, Python {platform.python_version()}",
         "Seed": "none: nothing here is drawn at random",
         "Made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }

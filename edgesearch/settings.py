@@ -5,9 +5,10 @@ JSON, UTF-8: `format`, then the fields of `Settings` under `settings` and those 
 
 import json
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from .errors import DeviceError
+from .runtimes import ONNXRUNTIME, RUNTIMES
 
 FORMAT = 1
 FILE = "settings.json"
@@ -20,25 +21,39 @@ _CPUINFO, _CPUINFO_BYTES = "/proc/cpuinfo", 4096  # the first processor's part
 @dataclass(frozen=True)
 class Settings:
     """Attributes: kernels: the network's arithmetic, "int8" or "float"; threads: of the network, for one photo; looks:
-    at a photo, 3, or 1 as with `fast`.
+    at a photo, 3, or 1 as with `fast`; runtime: which computes the network, one of `RUNTIMES`; float kernels are
+    onnxruntime's alone.
     """
 
     kernels: str = INT8
     threads: int = 1
     looks: int = THREE_LOOKS
+    runtime: str = ONNXRUNTIME
 
     def __post_init__(self) -> None:
         """Raises ValueError: settings that cannot be."""
         threads = type(self.threads) is int and 1 <= self.threads <= MOST_THREADS
-        if not threads or self.kernels not in (INT8, FLOAT) or self.looks not in (ONE_LOOK, THREE_LOOKS):
+        if self.runtime not in RUNTIMES:
+            raise ValueError(f"runtime {self.runtime!r}; expected {' or '.join(RUNTIMES)}.")
+        computed = self.kernels == INT8 or (self.kernels == FLOAT and self.runtime == ONNXRUNTIME)
+        if not threads or not computed or self.looks not in (ONE_LOOK, THREE_LOOKS):
             raise ValueError(f"settings {asdict(self)}")
+
+    @property
+    def as_built(self) -> bool:
+        """Whether the network is computed as where bundles are built."""
+        return self.kernels == INT8 and self.runtime == ONNXRUNTIME
+
+    def on(self, runtime: str) -> "Settings":
+        """The same on another runtime, with the kernels that each has."""
+        return replace(self, runtime=runtime, kernels=self.kernels if runtime == ONNXRUNTIME else INT8)
 
 
 @dataclass(frozen=True)
 class Place:
     """What settings were measured for: for any other network, runtime or processor they say nothing.
 
-    Attributes: model: hash of the network; runtime: version of onnxruntime; processor: its name.
+    Attributes: model: hash of the network; runtime: version of what computes it; processor: its name.
     """
 
     model: str
@@ -65,7 +80,12 @@ def parse(data: bytes, name: str) -> tuple[Settings, Place]:
             )
         chosen, place = table["settings"], table["measured_for"]
         return (
-            Settings(chosen["kernels"], chosen["threads"], chosen["looks"]),
+            Settings(
+                chosen["kernels"],
+                chosen["threads"],
+                chosen["looks"],
+                chosen.get("runtime", ONNXRUNTIME),  # files of before have none
+            ),
             Place(str(place["model"]), str(place["runtime"]), str(place["processor"])),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:

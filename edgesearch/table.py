@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import colours
-from .catalog import Catalog, Product
+from .catalog import Catalog, Product, details_of
 from .errors import QueryError
 from .terms import folded, parts
 from .where import All, Condition, Filter, Not, quoted
@@ -264,8 +264,7 @@ def _range(table: Table, name: str) -> dict[str, float] | None:
 
 
 def _said(product: Product) -> dict[str, object]:
-    own = {name: value for name, value in vars(product).items() if name != "attributes" and value is not None}
-    return own | dict(product.attributes)
+    return {"sku": product.sku} | details_of(product)
 
 
 def _numbers(name: str, values: list[object]) -> np.ndarray | None:

@@ -156,7 +156,7 @@ def test_an_encoding_that_cannot_be_told_is_asked_for(tmp_path: Path, encoding: 
     assert catalogues.read(path, encoding=encoding).entries[1].product.name == text
 
 
-@pytest.mark.parametrize("encoding", ["base64", "no-such", "rot13", "utf-16", "ascii"])
+@pytest.mark.parametrize("encoding", ["base64", "no-such", "rot13", "idna", "utf-16", "ascii"])
 def test_an_encoding_that_is_none_is_refused(tmp_path: Path, encoding: str) -> None:
     with pytest.raises(CatalogError, match=r"is no encoding|not utf-16|not ascii"):
         catalogues.read(csv_file(tmp_path, "sku,name,images\nA,Tasse grün,a.jpg\n"), encoding=encoding)
@@ -208,6 +208,14 @@ def test_prices_with_points(tmp_path: Path) -> None:
     products = [entry.product for entry in catalogues.read(path).entries]
     assert [one.price for one in products] == [4.5, 1234.5, 2500, 1000]
     assert [one.currency for one in products] == ["$", "$", "USD", None]
+
+
+@pytest.mark.parametrize("column", ["price", "stock"])
+def test_a_long_cell_takes_no_longer(tmp_path: Path, column: str) -> None:
+    cell = f"1{' ' * 100_000}x"  # the parts of a price would be sought in it for minutes
+    with pytest.raises(CatalogError, match=f"{column} is '1 ") as caught:
+        catalogues.read(csv_file(tmp_path, f"sku,name,images,{column}\nA,Cup,a.jpg,{cell}\n"))
+    assert len(str(caught.value)) < 400
 
 
 def test_a_decimal_sign_can_be_said(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgesearch.cli import COMMANDS, _parser, main
+from edgesearch.commands import output
 
 from .conftest import ROOT, TINY_MODEL
 
@@ -168,3 +169,14 @@ def test_a_reader_that_leaves_is_no_error(shop: Path, tiny_edge: Path) -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_a_long_build_says_how_far_it_is_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "SAID_EVERY_S", 0)
+    with output.Bar("build", "picture") as move:
+        move(0, 9000)
+        move(3000, 9000)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"edgesearch: build: 3,000 of 9,000 pictures, .* a second, 0:00:00 left", said)

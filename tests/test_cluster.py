@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import edgesearch
-from edgesearch import BundleError, EdgeSearchError
+from edgesearch import BundleError, EdgeSearchError, cluster
 from edgesearch.extraction import Extract, Extraction
 
 from .conftest import TINY_MODEL
@@ -46,7 +46,9 @@ def built(catalogue: Path, folder: str, **options: object) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore")  # ray's own
-def test_a_cluster_gives_the_same_bytes(drawn: Path) -> None:
+@pytest.mark.parametrize("group_bytes", [1 << 28, 200])
+def test_a_cluster_gives_the_same_bytes(drawn: Path, monkeypatch: pytest.MonkeyPatch, group_bytes: int) -> None:
+    monkeypatch.setattr(cluster, "GROUP_BYTES", group_bytes)
     assert built(drawn, "many", engine="ray", workers=2) == built(drawn, "one")
     assert ray.is_initialized()  # it was not ours to end
 

@@ -1,17 +1,34 @@
 """The protocols on real photos are the published ones."""
 
+import io
+import os
 import re
 import shutil
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from figures import __main__ as bench
-from figures import catalogue, indexes, libraries, personal, prints, protocols, vectors, words
+from figures import (
+    catalogue,
+    embedders,
+    indexes,
+    libraries,
+    older,
+    personal,
+    photo,
+    prints,
+    protocols,
+    vectors,
+    words,
+)
 from figures.accuracy import ONE_EYE, SYSTEMS, _remembering, accuracy, table
 from figures.protocols import PROTOCOLS, write_all
 from pictures import write_twins
+from PIL import Image
 
 import edgesearch
 from edgesearch.catalogues import read, read_queries
@@ -150,7 +167,7 @@ def test_indexes_are_measured_side_by_side(tmp_path: Path) -> None:
     for found in results.values():
         assert 0 < found["p50_us"] <= found["p99_us"]
         assert found["recall@10"] > 0.7
-        assert found["resident_bytes_per_row"] >= 0
+        assert found["resident_bytes_per_row"] > 0
         assert found["file_bytes_per_row"] > 32
     assert results["edgesearch"]["recall@10"] > 0.97
     assert "| edgesearch |" in indexes.table(list(results.values()))
@@ -164,7 +181,7 @@ def test_exact_neighbours_are_the_nearest() -> None:
 
 def test_what_is_planted_in_a_catalogue_is_counted(real_photos: Path, tmp_path: Path) -> None:
     few = dict(list(catalogue._groceries(real_photos, 1).items())[:12])
-    planted, copied, again, _, sound, *_ = catalogue._planted(few, 3, tmp_path, np.random.default_rng(0)).tolist()
+    planted, copied, again, _, sound, *_ = catalogue._planted(few, 3, tmp_path, np.random.default_rng(1)).tolist()
     assert (planted, sound) == (1, 7)
     assert (copied, again) == (1, 1)
     assert len(list((tmp_path / "planted").glob("*/*"))) == 36
@@ -174,3 +191,48 @@ def test_a_made_up_catalogue_is_read_whole(tmp_path: Path) -> None:
     found = catalogue.reading(1000, tmp_path, 0)
     assert found["seconds"] > 0
     assert len(read(tmp_path / "catalogue.csv").entries) == 1000
+
+
+@pytest.mark.parametrize("name", ["LiteRT int8", "LiteRT float", "torch float"])
+def test_the_other_engines_compute_the_same_network(name: str, tmp_path: Path) -> None:
+    makers = embedders._makers(default_model())
+    try:
+        engine = makers[name]()
+    except ImportError as error:
+        pytest.skip(str(error))
+    inputs = embedders._inputs(default_model(), tmp_path / "none", tmp_path, 0)[:4]
+    same = makers[embedders.OURS if "int8" in name else embedders.EXACT]()
+    assert (embedders._all(engine, inputs) * embedders._all(same, inputs)).sum(1).min() > 0.99
+
+
+def test_engines_are_timed_in_turns() -> None:
+    asked: list[str] = []
+
+    def engine(name: str) -> embedders.Engine:
+        return lambda inputs: asked.append(f"{name}{len(inputs)}") or inputs  # type: ignore[func-returns-value]
+
+    times = embedders._timed({"a": engine("a"), "b": engine("b")}, np.zeros((4, 1), np.float32), 2)
+    assert asked[: 2 * embedders.RUNS] == ["a2"] * embedders.RUNS + ["b2"] * embedders.RUNS
+    assert {taken.shape for taken in times.values()} == {(embedders.ROUNDS, embedders.RUNS)}
+
+
+def test_a_camera_photo_is_a_megabyte(tmp_path: Path) -> None:
+    (made,) = photo.camera_photos(tmp_path, 1, 0)
+    assert 0.8 * photo.BYTES < len(made) <= photo.BYTES
+    assert Image.open(io.BytesIO(made)).size == photo.SIZE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets cpuid fault")
+def test_a_processor_can_be_made_to_look_older() -> None:
+    if "avx512f" not in older.instructions() or shutil.which("cc") is None:
+        pytest.skip("this processor has no AVX-512 to hide, or there is no C compiler")
+    code = (
+        "from figures import older; older.again('avx2')\n"
+        "from numpy._core._multiarray_umath import __cpu_features__ as seen\n"
+        "print(older.instructions(), seen['AVX512F'], seen['AVX2'])"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "tools")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    if "cannot be made to look older" in done.stderr:
+        pytest.skip("this processor or system does not let cpuid fault")
+    assert done.stdout.split() == ["avx2", "False", "True"]

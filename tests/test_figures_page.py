@@ -15,7 +15,7 @@ from edgesearch.embedder import default_model
 
 from .conftest import ROOT
 
-MEASURED: Found = context(default_model(), SEED) | {"date": "2026-01-02", "seconds": 61.0, "others": 0.25}
+MEASURED: Found = context(default_model(), SEED) | {"measured": {"on": "2026-01-02", "took_s": 61.0, "others": 0.25}}
 COLD: Found = MEASURED | {
     "command": "tools/bench cold --json", "products": 1000, "bundle_bytes": 1.5e9, "first_answer_ms": 770.4,
     "quickest_first_answer_ms": 600.0, "import_ms": 1.0, "open_ms": 2.0, "answer_ms": 3.0, "resident_bytes": 9e6,
@@ -62,12 +62,13 @@ def test_the_page_says_what_was_measured_what_failed_and_what_is_missing() -> No
     assert "**Failed** after 61 s: `tools/bench serve`: the server did not start." in page
     assert "Not measured yet: `tools/bench all --only page --only monkey`." in page
     row = next(line for line in page.splitlines() if line.startswith("| `tools/bench cold` |"))
-    for said in ("model", "seed", "device", "instructions", "versions", "date"):
-        assert f"| {COLD[said]} |" in row
+    for said in (*(COLD[name] for name in sheet.CONTEXT), "2026-01-02"):
+        assert f"| {said} |" in row
     assert row.endswith("| 61 s | 25% |")
     assert "All of it took 2 minutes." in page
     assert "to be quoted" not in page
-    assert "not" in sheet.text({"cold": COLD | {"quick": True}}, "figures").split("to be quoted")[0][-20:]
+    quick = COLD | {"measured": COLD["measured"] | {"quick": True}}
+    assert "nothing here is to be quoted" in sheet.text({"cold": quick}, "figures")
 
 
 def test_lines_of_a_section_half_measured_are_shown() -> None:
@@ -90,13 +91,24 @@ def test_plots_show_every_library_and_are_the_same_again(tmp_path: Path) -> None
     assert "|  | faiss Flat | 40 us | 2.00 | 0.990 | 40 | 1 s |" in lines
 
 
+def test_photo_and_embedder_are_drawn_as_bars() -> None:
+    stages = ("image", "embed", "index", "print", "decision", "catalog")
+    photos = [{"kind": "sure", **dict.fromkeys(stages, 2.0), "total": 12.0}]
+    engines = [{"engine": name, "batch": batch, "p50_ms": 4.0} for name in ("x (ours)", "y") for batch in (1, 2)]
+    drawn = sheet.drawn({"photo": MEASURED | {"results": photos}, "embedder": MEASURED | {"results": engines}})
+    assert drawn["photo.svg"].count("<rect") == len(stages)
+    assert ">sure<" in drawn["photo.svg"] and ">12.0<" in drawn["photo.svg"]
+    assert drawn["embedder.svg"].count("<rect") == 2
+    assert ">y<" in drawn["embedder.svg"]
+
+
 def test_what_fails_or_hangs_is_measured_as_failed(tmp_path: Path) -> None:
     refused = whole.measured("index --data synthetic --rows 9000000000", 60, tmp_path)
     assert "GB of memory" in refused[sheet.FAILED]
     assert refused["command"] == "tools/bench index --data synthetic --rows 9000000000 --json"
     hung = whole.measured("cold", 0.01, tmp_path)
     assert "longer than" in hung[sheet.FAILED]
-    assert 0 <= hung["others"] <= 1
+    assert 0 <= hung["measured"]["others"] <= 1
     assert not list(tmp_path.iterdir())  # nothing is left behind
 
 
@@ -109,11 +121,13 @@ def test_one_figure_is_renewed_and_the_others_stay(tmp_path: Path, monkeypatch: 
     figures = sheet.read(output)
     assert figures["cold"] == COLD
     assert figures["synthetic-1000"]["best"]["edgesearch"]["recall@10"] > 0.9
-    assert figures["synthetic-1000"]["quick"]
+    assert figures["synthetic-1000"]["measured"]["quick"]
     monkeypatch.setattr(whole, "measured", lambda asked, *_: FAILED | {"command": f"tools/bench {asked}"})
     with pytest.raises(ValueError, match="serve failed"):
         whole.run(_options("--missing", "--only", "cold", "--only", "serve", "-o", str(output)), tmp_path)
     assert sheet.read(output)["cold"] == COLD
+    with pytest.raises(ValueError, match="page: no small size"):
+        whole.run(_options("--quick", "--only", "page"), tmp_path)
 
 
 def test_another_model_makes_a_figure_missing() -> None:
@@ -136,7 +150,7 @@ def test_page_and_quotes_are_what_was_measured_with_the_shipped_model() -> None:
     shipped = MEASURED["model"]
     for name, found in figures.items():
         assert found["model"] in (shipped, NO_MODEL), f"{name}: run `tools/bench all --missing`"
-        assert "quick" not in found
+        assert not found["measured"].get("quick")
 
 
 def test_every_figure_of_the_readme_is_quoted() -> None:

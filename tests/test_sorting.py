@@ -20,7 +20,7 @@ def incoming(shop: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "incoming"
     (folder / "more").mkdir(parents=True)
     for entry in read(shop / "catalogue.csv").entries[:4]:
-        picture = entry.images[0][1]
+        picture = Path(entry.images[0][1])
         (folder / ("more" if entry.product.sku == "P000003" else "") / picture.name).write_bytes(picture.read_bytes())
     (folder / "bad.jpg").write_bytes(b"no")
     return folder

@@ -11,8 +11,9 @@ from typing import Any
 from .. import catalogues, device, engine, evaluate
 from ..answer import Answer, Guess, Understood
 from ..errors import EdgeSearchError, QueryError
+from ..runtimes import RUNTIMES
 from ..slots import Slots, open_bundle
-from .options import BARCODES, FAST, STORE, Adder, at_least_one
+from .options import BARCODES, FAST, RUNTIME, STORE, Adder, at_least_one
 from .output import PICTURES, Bar, failed, picture_kind, print_table, say, write_picture
 
 
@@ -29,6 +30,7 @@ def add(command: Adder) -> None:
     )
     added.add_argument("--together", action="store_true", help="the photos show one product, and answer together")
     added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
+    added.add_argument("--runtime", choices=RUNTIMES, help=RUNTIME)
     added.add_argument("--barcodes", action=argparse.BooleanOptionalAction, help=BARCODES)
     added.add_argument("-k", type=at_least_one, default=5, help="products to show (default: 5)")
     added.add_argument(
@@ -43,6 +45,7 @@ def add(command: Adder) -> None:
     added.add_argument("store", type=Path, help=STORE)
     added.add_argument("queries", type=Path, help="CSV of image,sku; an empty sku: not in this catalogue")
     added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
+    added.add_argument("--runtime", choices=RUNTIMES, help=RUNTIME)
     added.add_argument("--skip-bad", action="store_true", help="leave out photos that cannot be read, and list them")
     added.add_argument(
         "--report", type=Path, metavar="HTML", help="write a page to look at: charts, and pictures of misses"
@@ -69,7 +72,7 @@ def _search(options: argparse.Namespace) -> int:
         options.refuse(f"--together takes {engine.MOST_TOGETHER} photos at most, not {len(options.photo)}")
     status = 0
     drawn = _drawn(options.explain, options.photo) if options.explain else {}
-    with engine.open(options.store) as store:
+    with engine.open(options.store, runtime=options.runtime) as store:
         for place, photo in enumerate([options.photo] if options.together else options.photo or [None]):
             try:
                 answer = store.search(
@@ -144,7 +147,7 @@ def _eval(options: argparse.Namespace) -> None:
     queries = catalogues.read_queries(options.queries)
     if options.report:
         pages.check(options.report)
-    with engine.open(options.store) as store:
+    with engine.open(options.store, runtime=options.runtime) as store:
         with Bar("eval", "photo") as progress:
             evaluation = evaluate.evaluate(store, queries, options.fast, progress, options.skip_bad)
         if options.report:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from .. import blas, engine, photos, sorting
 from ..counting import Count, Progress
+from ..runtimes import RUNTIMES
 from ..session import Seen
-from .options import BARCODES, FAST, STORE, Adder, named
+from .options import BARCODES, FAST, RUNTIME, STORE, Adder, named
 from .output import say
 
 
@@ -61,6 +62,7 @@ def add(command: Adder) -> None:
 
 def _looking(added: argparse.ArgumentParser) -> None:
     added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
+    added.add_argument("--runtime", choices=RUNTIMES, help=RUNTIME)
     added.add_argument("--barcodes", action=argparse.BooleanOptionalAction, help=BARCODES)
     added.add_argument("--json", action="store_true", help="one JSON object a photo")
 
@@ -72,7 +74,7 @@ def _count(options: argparse.Namespace) -> None:
             print(line, flush=True)
 
     blas.on_one_thread()
-    with engine.open(options.store) as store:
+    with engine.open(options.store, runtime=options.runtime) as store:
         count = Count(store, options.output, options.fast, options.barcodes, options.all)
         with count:
             if before := sum(count.counts.values()):
@@ -113,7 +115,7 @@ def _sort(options: argparse.Namespace) -> None:
         sorting.check_output(options.photos, options.output)
     blas.on_one_thread()
     found, others = photos.find(options.photos)
-    with engine.open(options.store) as store:
+    with engine.open(options.store, runtime=options.runtime) as store:
         for one in sorting.plan(store, found, options.by, options.fast, options.barcodes):
             placed = sorting.place(one, options.output) if options.output else None
             if options.output and placed is None:

@@ -1,7 +1,9 @@
 """What the commands say: answers to stdout, everything else to stderr."""
 
+import datetime
 import json
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from ..errors import EdgeSearchError
 from ..files import replacing
 
+SAID_EVERY_S = 60
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 
@@ -21,12 +24,14 @@ def print_table(table: dict[str, Any], as_json: bool) -> None:
 
 
 class Bar:
-    """A progress bar on stderr, where that is a terminal."""
+    """A progress bar on stderr; where that is no terminal, a line a minute."""
 
     def __init__(self, what: str, unit: str):
         from tqdm import tqdm  # here, so that a search does not load it
 
+        self._what, self._unit = what, unit
         self._bar = tqdm(desc=what, unit=unit, disable=None, leave=False)
+        self._begun = self._said = time.monotonic()
 
     def __enter__(self) -> Callable[[int, int], None]:
         return self._move
@@ -35,8 +40,13 @@ class Bar:
         self._bar.close()
 
     def _move(self, done: int, total: int) -> None:
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)
+        if not self._bar.disable:
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)
+        elif (now := time.monotonic()) - self._said >= SAID_EVERY_S and done:
+            self._said, rate = now, done / (now - self._begun)
+            left = datetime.timedelta(seconds=round((total - done) / rate))
+            say(f"{self._what}: {done:,} of {total:,} {self._unit}s, {rate:.1f} a second, {left} left")
 
 
 def say(text: object) -> None:

@@ -16,11 +16,12 @@ from ..counting import Count
 from ..hooks import TIMEOUT_S, Hooks
 from ..inbox import TRIGGER, Inbox, Reopen, Stop
 from ..notify import Notifier
+from ..runtimes import RUNTIMES
 from ..scan import Notes, Scan, Scanner
 from ..tally import Tally, totals
 from ..watch import Paths, Watch
 from ..wedge import Wedge
-from .options import FAST, STORE, Adder, at_least_one, seconds
+from .options import FAST, RUNTIME, STORE, Adder, at_least_one, seconds
 from .output import say
 
 STDIN, STDIN_FD = Path("-"), 0
@@ -63,6 +64,7 @@ def add(command: Adder) -> None:
     added.add_argument("--hook-timeout", type=seconds, default=TIMEOUT_S, metavar="S", help=f"(default: {TIMEOUT_S:g})")
     added.add_argument("-k", type=at_least_one, default=3, help="products of an answer (default: 3)")
     added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
+    added.add_argument("--runtime", choices=RUNTIMES, help=RUNTIME)
     added.add_argument("--json", action="store_true", help="one JSON object an answer")
 
 
@@ -78,7 +80,7 @@ def _scan(options: argparse.Namespace) -> int:
     live = options.live or wedge is None
     with contextlib.ExitStack() as stack:
         stack.enter_context(_signals(inbox))
-        store = stack.enter_context(engine.open(options.store))
+        store = stack.enter_context(engine.open(options.store, runtime=options.runtime))
         hooks = stack.enter_context(contextlib.closing(Hooks(options.hook, notes, options.hook_timeout)))
         count = stack.enter_context(Count(store, options.count, options.fast)) if options.count else None
         tally, tell = Tally(count) if count else None, _teller(options.json, hooks, notes)

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from ..errors import DeviceError, EdgeSearchError
-from .options import STORE, Adder
+from ..runtimes import RUNTIMES
+from .options import RUNTIME, STORE, Adder
 from .output import say
 
 PORT, HIGHEST_PORT = 8765, 65535
@@ -16,6 +17,7 @@ def add(command: Adder) -> None:
     """Add them."""
     added = command("serve", _serve, "Serve the page, and JSON, to this machine.", "device")
     added.add_argument("store", type=Path, help=STORE)
+    added.add_argument("--runtime", choices=RUNTIMES, help=RUNTIME)
     added.add_argument("--port", type=_port, default=PORT, help=f"(default: {PORT})")
     added.add_argument("--host", default="127.0.0.1", help="others than this machine's own need PINs or tokens")
     added.add_argument("--name", action="append", default=[], help="by which browsers may call this machine besides")
@@ -50,6 +52,7 @@ def _serve(options: argparse.Namespace) -> None:
         names=frozenset(options.name),
         access=options.access,
         certificate=certificate,
+        runtime=options.runtime,
         tell=lambda url: say(f"{options.store}: at {url}; Ctrl-C ends it."),
     )
 

@@ -48,7 +48,7 @@ def _edit(options: argparse.Namespace) -> None:
     details = _details(options)
     with engine.open(options.device) as store:
         product = store.edit(options.sku, who=options.who, **details)
-    shown = vars(product) | dict(product.attributes)
+    shown = catalog.details_of(product)
     print(
         f"{product.sku}: {product.name}; {', '.join(f'{name} {shown.get(name)}' for name in details) or 'unchanged'}."
     )

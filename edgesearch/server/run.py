@@ -25,18 +25,19 @@ def serve(
     names: frozenset[str] = frozenset(),
     access: Path | None = None,
     certificate: tuple[Path, Path] | None = None,
+    runtime: str | None = None,
     tell: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Answer requests until the process is told to end.
 
     Args:    host: address; others than this machine's own only where a PIN or a token is set up; port: 0 for any that
              is free; names: by which this machine may be called besides; access: as `Served` has it; certificate: PEM
-             files of it and of its key; tell: is told the address.
+             files of it and of its key; runtime: as `engine.open` has it; tell: is told the address.
     Raises:  EdgeSearchError: the store cannot be opened; DeviceError: the address cannot be used.
     """
     blas.on_one_thread()
     own, key = certificate or (None, None)
-    with _listening(host, port) as listening, engine.open(store) as opened:
+    with _listening(host, port) as listening, engine.open(store, runtime=runtime) as opened:
         served = Served(opened, store, _is_local(host), access)
         name = f"[{host}]" if ":" in host else host
         try:

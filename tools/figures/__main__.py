@@ -22,6 +22,8 @@ FIGURES = {  # name: its module, what it prints
     "accuracy": ("accuracy", "recall on real and drawn photos, from float to the compressed index"),
     "answers": ("answers", "unknown products, probabilities, photos together, categories"),
     "index": ("indexes", "our index beside FAISS, USearch, hnswlib and sqlite-vec"),
+    "embedder": ("embedders", "the network on onnxruntime, OpenVINO, LiteRT and torch, in turns"),
+    "photo": ("photo", "a phone's photo to its answer, by stage"),
     "print": ("prints", "what local features of many pictures add to a photo's time and memory"),
     "cold": ("cold", "a new process: to its first answer, its memory, and at rest"),
     "desktop": ("desktop", "how long a window waits while others search, and how soon they stop"),

@@ -2,7 +2,7 @@
 
 import argparse
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,17 +54,20 @@ def measure(products: int, folder: Path, seed: int) -> dict[str, float]:
     }
 
 
-def made_device(products: int, folder: Path, seed: int) -> Path:
+def made_device(products: int, folder: Path, seed: int, known: Sequence[np.ndarray] = ()) -> Path:
     """Install made-up products, a picture each: the shipped model, but synthetic vectors and random print.
 
-    Args:    folder: where the device folder is made, and what it is made of.
+    Args:    folder: where the device folder is made, and what it is made of; known: (D,) float32 each, embeddings of
+             the first products.
     """
     stage = folder / "stage"
     for part in (MODEL, INDEX):
         (stage / part).mkdir(parents=True)
     copy_model(default_model(), "int8", stage / MODEL)
     embedder = Embedder.open(default_model())
-    index = CompactIndex.build(vectors.synthetic(products, embedder.config.dim, seed)[0], embedder.space, seed=seed)
+    rows = vectors.synthetic(products, embedder.config.dim, seed)[0]
+    rows[: len(known)] = known or rows[:0]
+    index = CompactIndex.build(rows, embedder.space, seed=seed)
     index.write(stage / INDEX)
     local = prints.made_up(products, seed)
     local.write(stage / LOCAL_FILE)

@@ -8,13 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edgesearch.embedder import default_model, read_model, runtime
+from edgesearch.embedder import default_model, read_model
 from edgesearch.manifest import sha256
+from edgesearch.runtimes import version
 from edgesearch.settings import processor
+
+from . import older
 
 SEED = 0
 NO_MODEL = "none"  # `model` of a figure that no model is part of
-INSTRUCTIONS = "avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "asimddp"  # what int8 kernels are chosen by
 Found = dict[str, Any]
 
 
@@ -32,17 +34,10 @@ def context(model: Path, seed: int) -> Found:
         "model": f"{config.name} int8 sha256 {sha256(network)[:12]}",
         "seed": seed,
         "device": f"{processor().replace('(R)', '')}, {os.cpu_count()} cores, one thread a photo",
-        "instructions": _instructions(),
-        "versions": f"Python {platform.python_version()}, onnxruntime {runtime()}",
+        "instructions": older.instructions(),
+        "versions": f"Python {platform.python_version()}, onnxruntime {version()}",
         "command": f"tools/bench {shlex.join(sys.argv[1:])}",
     }
-
-
-def _instructions() -> str:
-    """Those of INSTRUCTIONS that the processor has; none where the system does not tell."""
-    told = Path("/proc/cpuinfo")
-    flags = set(told.read_text(encoding="utf-8", errors="replace").split()) if told.exists() else set()
-    return " ".join(one for one in INSTRUCTIONS if one in flags)
 
 
 def add_data(parser: argparse.ArgumentParser, option: str = "--data") -> None:

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
-from edgesearch.charts import Axis, Plot, Point
+from edgesearch.charts import LETTER, Axis, Plot, Point, amount_axis
 from edgesearch.markup import Markup
 
 from .context import Found
@@ -29,6 +29,15 @@ text { fill: var(--ink); font: 13px system-ui, -apple-system, "Segoe UI", Roboto
 """
 HUES = "\n".join(f".{kind} {{ --hue: var(--{kind}); }}" for kind in LIBRARIES)
 PREFIXES = {0: "", 3: "k", 6: "M", 9: "G"}
+STAGES = {  # of a photo: hues of the libraries
+    "image": "sqlite-vec",
+    "embed": "edgesearch",
+    "index": "faiss",
+    "print": "usearch",
+    "decision": "hnswlib",
+    "catalog": "hnswlib",
+}
+BAR, WIDE = 42, 200  # px of a bar with its gap, and of names beside bars
 ROOM = 1.15  # decades beside the last point, for the names
 APART = 0.075  # of the height, from name to name
 
@@ -68,6 +77,40 @@ def index_recall(figures: Mapping[str, Found]) -> Markup | None:
     for place, kind in enumerate(one for one in LIBRARIES if any(r["name"].startswith(one) for r in results)):
         plot.text((across.high, low), LIBRARIES[kind], kind, by=(-8, -14 - 18 * place), anchor="end")
     return _alone(plot.svg("Recall against time of every setting"))
+
+
+def photo(figures: Mapping[str, Found]) -> Markup | None:
+    """Milliseconds of each kind of question, a stage beside the other."""
+    if "photo" not in figures:
+        return None
+    rows = figures["photo"]["results"]
+    places = [(len(rows) - place - 0.5, row["kind"]) for place, row in enumerate(rows)]
+    across = amount_axis("ms, median", max(row["total"] for row in rows))
+    plot = Plot(across, Axis("", 0, len(rows), places), height=BAR * len(rows) + 100, left=WIDE)
+    for (middle, _), row in zip(places, rows, strict=True):
+        ends = [*accumulate(row[stage] for stage in STAGES)]
+        for start, end, kind in zip([0.0, *ends], ends, STAGES.values(), strict=False):
+            plot.bar((start, middle - 0.3), (end, middle + 0.3), kind)
+        plot.text((ends[-1], middle), f"{row['total']:.1f}", by=(5, 4))
+    wide = accumulate((LETTER * len(stage) + 14 for stage in STAGES), initial=6 - WIDE)
+    for (stage, kind), right in zip(STAGES.items(), wide, strict=False):
+        plot.text((0, len(rows)), stage, kind, by=(right, -14))
+    return _alone(plot.svg("Milliseconds by stage"))
+
+
+def embedder(figures: Mapping[str, Found]) -> Markup | None:
+    """Milliseconds a picture of every engine, ours in its own colour."""
+    if "embedder" not in figures:
+        return None
+    rows = [row for row in figures["embedder"]["results"] if row["batch"] == 1]
+    places = [(len(rows) - place - 0.5, row["engine"]) for place, row in enumerate(rows)]
+    longest = amount_axis("ms a picture, p50, one thread", max(row["p50_ms"] for row in rows))
+    plot = Plot(longest, Axis("", 0, len(rows), places), height=BAR * len(rows) + 100, left=WIDE)
+    for (middle, name), row in zip(places, rows, strict=True):
+        kind = "edgesearch" if "(ours)" in name else "faiss"
+        plot.bar((0, middle - 0.3), (row["p50_ms"], middle + 0.3), kind)
+        plot.text((row["p50_ms"], middle), f"{row['p50_ms']:.1f}", kind, by=(5, 4))
+    return _alone(plot.svg("Milliseconds a picture of every engine"))
 
 
 def _against_rows(figures: Mapping[str, Found], label: str, value: Callable[[Found, int], float]) -> Markup | None:
@@ -124,6 +167,8 @@ def _alone(svg: Markup) -> Markup:
 
 
 PLOTS: dict[str, Callable[[Mapping[str, Found]], Markup | None]] = {
+    "photo": photo,
+    "embedder": embedder,
     "index-time": index_time,
     "index-memory": index_memory,
     "index-recall": index_recall,

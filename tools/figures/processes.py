@@ -28,7 +28,7 @@ def resident() -> int:
 
 def most_resident() -> int:
     """Bytes of memory that this process held at most."""
-    found = re.search(r"VmHWM: +(\d+) kB", Path("/proc/self/status").read_text())
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) * 1024
 

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from edgesearch import files
+
 from .context import Found, number
 from .fields import filled
 from .plots import PLOTS
@@ -11,7 +13,7 @@ from .sections import RUNS, SECTIONS, Section
 
 FIGURES_FILE = "figures.json"
 FAILED = "failed"  # the reason, in place of figures
-CONTEXT = ("model", "seed", "device", "instructions", "versions", "command", "date", "seconds", "others", "quick")
+CONTEXT = ("model", "seed", "device", "instructions", "versions")
 HEAD = """# Figures
 
 What `tools/bench all` measured; `tools/bench readme` wrote this page from [{file}]({folder}/{file}).
@@ -35,7 +37,8 @@ def write(folder: Path, figures: Mapping[str, Found]) -> Path:
     """Write what was measured, the plots and the page beside the folder; returns the page."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {name: figures[name] for name in RUNS if name in figures}
-    (folder / FIGURES_FILE).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    with files.replacing(folder / FIGURES_FILE) as file:  # what took hours
+        file.write((json.dumps(figures, indent=1) + "\n").encode())
     for name, drawing in drawn(figures).items():
         (folder / name).write_text(drawing, encoding="utf-8")
     path = folder.with_suffix(".md")
@@ -53,11 +56,11 @@ def drawn(figures: Mapping[str, Found]) -> dict[str, str]:
 def text(figures: Mapping[str, Found], folder: str) -> str:
     """The page; folder: of plots and figures, beside it."""
     plots = drawn(figures)
-    quick = QUICK if any(found.get("quick") for found in figures.values()) else ""
+    quick = QUICK if any(found["measured"].get("quick") for found in figures.values()) else ""
     parts = [HEAD.format(file=FIGURES_FILE, folder=folder, quick=quick).rstrip("\n")]
     parts += [_section(section, figures, plots, folder) for section in SECTIONS]
     parts.append(MEASURED + "\n".join(_row(figures[name]) for name in RUNS if name in figures))
-    took = sum(found["seconds"] or 0 for found in figures.values())
+    took = sum(found["measured"]["took_s"] or 0 for found in figures.values())
     parts.append(f"All of it took {took / 60:,.0f} minutes.")
     return "\n\n".join(parts) + "\n"
 
@@ -66,7 +69,7 @@ def _section(section: Section, figures: Mapping[str, Found], plots: Iterable[str
     good = {name: found for name, found in _good(figures).items() if name in section.runs}
     parts = [f"## {section.title}"]
     if section.table:
-        parts += [section.text, section.table(good.values())]
+        parts += [section.text, section.table(good.values()) if good else ""]
     elif len(good) == len(section.runs):
         parts.append(filled(section.text, good) if section.text else "\n\n".join(one["lines"] for one in good.values()))
     else:  # what the text would say of those that are there
@@ -92,7 +95,7 @@ def _lines(found: Found) -> str:
 
 
 def _failed(found: Found) -> str:
-    return f"**Failed** after {found['seconds']:.0f} s: `{_asked(found)}`: {found[FAILED]}"
+    return f"**Failed** after {found['measured']['took_s']:.0f} s: `{_asked(found)}`: {found[FAILED]}"
 
 
 def _asked(found: Found) -> str:
@@ -101,8 +104,8 @@ def _asked(found: Found) -> str:
 
 def _row(found: Found) -> str:
     """Of the table at the end; what was measured before there was `all` lacks how long and how busy."""
-    cells = [f"`{_asked(found)}`"]
-    cells += [str(found[name]) for name in ("model", "seed", "device", "instructions", "versions", "date")]
-    took, others = found["seconds"], found["others"]
+    when = found["measured"]
+    cells = [f"`{_asked(found)}`", *(str(found[name]) for name in CONTEXT), when["on"]]
+    took, others = when["took_s"], when["others"]
     cells += ["" if took is None else f"{took:,.0f} s", "" if others is None else f"{others:.0%}"]
     return f"| {' | '.join(cells)} |"

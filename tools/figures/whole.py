@@ -36,6 +36,9 @@ def run(options: argparse.Namespace, folder: Path) -> str:
     """Measure, one after the other, and write the page after each; raises ValueError at the end where one failed."""
     output = options.output or (TRIED if options.quick else PAGE)
     figures = sheet.read(output)
+    large = [name for name in options.only if options.quick and not RUNS[name].quick]
+    if large:
+        raise ValueError(f"{', '.join(large)}: no small size of it; leave out --quick.")
     names = [name for name in options.only or RUNS if RUNS[name].quick or not options.quick]
     if options.missing:
         names = [name for name in names if is_missing(figures.get(name))]
@@ -43,8 +46,9 @@ def run(options: argparse.Namespace, folder: Path) -> str:
         progress.set_postfix_str(name)
         asked = RUNS[name].quick if options.quick else RUNS[name].asked
         assert asked
-        found = measured(asked, RUNS[name].limit_s, folder)
-        figures[name] = found | ({"quick": True} if options.quick else {})
+        figures[name] = measured(asked, RUNS[name].limit_s, folder)
+        if options.quick:
+            figures[name]["measured"]["quick"] = True
         sheet.write(output, figures)
     page = sheet.write(output, figures)
     failed = [name for name in names if sheet.FAILED in figures[name]]
@@ -59,7 +63,7 @@ def is_missing(found: Found | None) -> bool:
 
 
 def measured(asked: str, limit_s: float, folder: Path) -> Found:
-    """The object that `tools/bench` printed in a process of its own, with when, how long, and how busy it was.
+    """The object that `tools/bench` printed in a process of its own; `measured`: when, how long, and how busy it was.
 
     Args:    asked: what of `tools/bench`; folder: where it may leave files until it ends.
     Returns: an object with the reason as `failed` where it did not end well or in time.
@@ -69,11 +73,12 @@ def measured(asked: str, limit_s: float, folder: Path) -> Found:
         found = json.loads(_printed(asked, limit_s, folder), parse_float=lambda said: float(f"{float(said):.6g}"))
     except (OSError, ValueError) as error:
         found = context(default_model(), SEED) | {"command": f"tools/bench {asked} --json", sheet.FAILED: str(error)}
-    return found | {
-        "date": datetime.datetime.fromtimestamp(start, datetime.UTC).strftime("%Y-%m-%d"),
-        "seconds": round(time.time() - start, 1),
+    found["measured"] = {
+        "on": datetime.datetime.fromtimestamp(start, datetime.UTC).strftime("%Y-%m-%d"),
+        "took_s": round(time.time() - start, 1),
         "others": round(Processors.now().others_since(before), 3),
     }
+    return found
 
 
 def _printed(asked: str, limit_s: float, folder: Path) -> str:
