@@ -46,7 +46,10 @@ RANK = {
 COMPILED = {"_kernel": 0, "_sift": 0, "_geometry": 0}
 USERS = {
     "PIL": {"image", "views", "colours", "drawing"},
-    "onnxruntime": {"embedder"},
+    "onnxruntime": {"runtimes"},
+    "openvino": {"runtimes"},
+    "ray": {"cluster"},
+    "fsspec": {"places"},
     "usearch": {"index"},
     "nacl": {"signing", "sealing", "server/access"},
     "linuxpy": {"camera"},
