@@ -105,6 +105,7 @@ def ask(base: Base, shown: Shown) -> list[Question]:
         products = [gallery.owner(one.row) for one in found[: len(evidence)]]
         right = products.index(shown.product) if known and shown.product in products else NONE
         questions.append(Question(evidence, right, known))
+    base.let_go()
     return questions
 
 
