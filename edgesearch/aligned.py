@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from . import geometry, views
-from .local import RATIO, Print
+from .local import RATIO
+from .prints import Print
 
 FRAME = 192  # px
 PASSES, FITS = 2, 5

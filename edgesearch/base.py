@@ -21,8 +21,9 @@ from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
 from .index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 from .local import FILE as LOCAL_FILE
-from .local import KEPT, Coded, LocalIndex, steady
+from .local import LocalIndex
 from .manifest import Manifest, digest_of, sha256
+from .prints import KEPT, Coded, steady
 from .runtimes import ONNXRUNTIME, version
 from .settings import DEFAULT, FLOAT, Place, Settings, processor
 from .words import FILE as WORDS_FILE

@@ -34,8 +34,8 @@ from .gathering import Products, Usable, gather
 from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
 from .index import CompactIndex, Spread
-from .local import KEPT, MOST_KEPT
 from .manifest import Manifest, digest_of, sha256
+from .prints import KEPT, MOST_KEPT
 from .threads import threads
 from .trial import Trial
 from .work import Work

@@ -18,7 +18,7 @@ from .comparison import Comparison, Region, Verdict
 from .errors import CatalogError
 from .gallery import Gallery
 from .image import Photo
-from .local import Print, look
+from .prints import Print, look
 from .views import product_mask
 
 PRINT_OFF, COLOUR_OFF = 0.3, 0.15  # from where windows differ, besides by the median

@@ -19,8 +19,8 @@ import numpy as np
 from . import colours, image, photos, places
 from .embedder import Embedder, ModelConfig, read_model
 from .errors import BundleError, ImageError
-from .local import Codebook, Coded, default_codebook, steady
 from .manifest import digest_of
+from .prints import Codebook, Coded, default_codebook, steady
 from .runtimes import version
 from .version import __version__
 

@@ -22,8 +22,9 @@ from .errors import DeviceError
 from .image import Photo
 from .index import Hits
 from .labels import Labels, judged
-from .local import NOTHING, Evidence, LocalIndex, Print
+from .local import NOTHING, Evidence, LocalIndex
 from .overlay import Overlay, Taught
+from .prints import Print
 from .table import Table
 from .words import Words
 

@@ -20,8 +20,8 @@ from .errors import QueryError
 from .gallery import Found, Gallery, is_sure
 from .image import Photo
 from .labels import SURE
-from .local import look
 from .looks import Square
+from .prints import look
 from .query import Query
 from .taste import Taste
 

@@ -14,7 +14,8 @@ from .calibrate import Shown
 from .decision import CONSIDERED
 from .gallery import Beside, Gallery, is_sure
 from .index import CompactIndex
-from .local import LocalIndex, Print, look
+from .local import LocalIndex
+from .prints import Print, look
 
 
 class _Asked(NamedTuple):

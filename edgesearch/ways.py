@@ -14,8 +14,8 @@ from .budget import Measured, Plan, worth_more
 from .index import ARRAYS_FILE, CompactIndex
 from .kernel import BLOCK
 from .local import FILE as LOCAL_FILE
-from .local import SUBQUANTIZERS as PRINT_SUBQUANTIZERS
 from .local import LocalIndex
+from .prints import SUBQUANTIZERS as PRINT_SUBQUANTIZERS
 
 CODES = (256, 128, 64, 32, 16)  # M
 FEATURES = (1024, 512, 256, 128, 64, 32)

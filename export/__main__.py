@@ -92,7 +92,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _codebook(options: argparse.Namespace) -> None:
-    from edgesearch.local import CODEBOOK_FILE
+    from edgesearch.prints import CODEBOOK_FILE
 
     from .codebook import codebook
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from edgesearch import image, local
-from edgesearch.local import Codebook
+from edgesearch import image, prints
+from edgesearch.prints import Codebook
 
 DESCRIPTORS = 40_000
 
@@ -15,7 +15,7 @@ DESCRIPTORS = 40_000
 def codebook(pictures: Sequence[Path], seed: int) -> Codebook:
     """Learn it from the strongest features of these pictures."""
     found = [
-        local.look(image.read(path, image.WORKING_SIDE), most=local.KEPT).descriptors
+        prints.look(image.read(path, image.WORKING_SIDE), most=prints.KEPT).descriptors
         for path in tqdm(pictures, desc="codebook", unit="picture", disable=None)
     ]
     descriptors = np.concatenate(found)

@@ -15,7 +15,7 @@ import edgesearch
 from edgesearch import CatalogError, ImageError, Store, aligned
 from edgesearch.cli import main
 from edgesearch.embedder import Embedder
-from edgesearch.local import look
+from edgesearch.prints import look
 
 FIRST, SECOND, THIRD = make_twins(31, 0)[:3]  # differ in one word
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from edgesearch import IndexFileError, arrays, local
-from edgesearch.local import FILE, Codebook, Evidence, LocalIndex, Print, default_codebook, look, steady
+from edgesearch import IndexFileError, arrays, local, prints
+from edgesearch.local import FILE, Evidence, LocalIndex
 from edgesearch.looks import Square
+from edgesearch.prints import Codebook, Print, default_codebook, look, steady
 
 WORDS = ("Blueberry", "Cherry", "Peach", "Oat Milk", "Tomato Soup", "Green Tea")
 
@@ -135,14 +136,14 @@ def test_only_so_many_features_are_kept_those_found_again_first(codebook: Codebo
 def test_bytes_a_picture(index: LocalIndex, codebook: Codebook) -> None:
     kept = codebook.encode(steady(label(0)))
     size = kept.packed.nbytes + kept.places.nbytes + 2 * len(kept.words) + 16
-    assert kept.size <= local.KEPT
+    assert kept.size <= prints.KEPT
     assert size <= 6000
 
 
 @pytest.mark.parametrize("size", [(8, 8), (8, 4000), (3000, 4000)])
 def test_pictures_of_any_size_are_looked_at(size: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    assert len(look(noise).keypoints) <= local.QUERY_FEATURES
+    assert len(look(noise).keypoints) <= prints.QUERY_FEATURES
     assert len(steady(noise, 50).keypoints) <= 50
 
 
@@ -243,7 +244,7 @@ def test_a_codebook_is_learned_written_and_read(tmp_path: Path) -> None:
 def test_no_codebook_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(IndexFileError, match="cannot be read"):
         Codebook.read(tmp_path / "none")
-    arrays.write(tmp_path / "other", {"codes": np.zeros((2, 16, 4), np.float32)}, {"kind": local.KIND})
+    arrays.write(tmp_path / "other", {"codes": np.zeros((2, 16, 4), np.float32)}, {"kind": prints.KIND})
     with pytest.raises(IndexFileError, match="not a codebook"):
         Codebook.read(tmp_path / "other")
 

@@ -8,7 +8,7 @@ from .. import signing
 from ..build import ENGINES, build
 from ..calibrate import FALSE_ACCEPTS
 from ..delta import delta
-from ..local import KEPT, MOST_KEPT
+from ..prints import KEPT, MOST_KEPT
 from .options import Adder, at_least_one, source_of, source_options
 from .output import Bar, say, say_lines
 

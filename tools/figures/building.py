@@ -16,12 +16,13 @@ import numpy as np
 from pictures import write_catalogue
 
 import edgesearch
-from edgesearch import blas, catalogues, image, local
+from edgesearch import blas, catalogues, image
 from edgesearch.colours import TERMS
 from edgesearch.delta import delta
 from edgesearch.embedder import default_model
 from edgesearch.extraction import PICTURE_SIDE, Extract, Extraction, Taken
 from edgesearch.index import CompactIndex
+from edgesearch.prints import KEPT, steady
 from edgesearch.threads import threads
 
 from . import prints, vectors
@@ -55,7 +56,7 @@ def built(folder: str, seed: str) -> str:
     """Rates of a build and of its bound, in turns; JSON."""
     catalogue, best = Path(folder) / "catalogue.csv", dict[str, float]()
     places = [place for entry in catalogues.read(catalogue).entries for _, place in entry.images]
-    for turn, (name, kept) in itertools.product(range(TURNS), (("", 0), ("_with_print", local.KEPT))):
+    for turn, (name, kept) in itertools.product(range(TURNS), (("", 0), ("_with_print", KEPT))):
         extraction = _extraction(kept, int(seed))
         output = Path(folder) / f"built{name}-{turn}.edge"
         rates = {f"bound{name}_per_s": _bound(extraction, places)}
@@ -138,7 +139,7 @@ def _bound(extraction: Extraction, places: Sequence[str]) -> float:
         pixels = extraction.embedder.read(place)
         extraction.embedder.embed_references([pixels], extraction.seed)
         if extraction.local_features:
-            extraction.codebook.encode(local.steady(pixels, extraction.local_features))
+            extraction.codebook.encode(steady(pixels, extraction.local_features))
 
     with blas.on_one_thread(), ThreadPoolExecutor() as pool:
         seen(places[0])

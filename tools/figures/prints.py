@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from pictures import write_twins
 
-from edgesearch import image, local
+from edgesearch import image, local, prints
 from edgesearch.content import Mapped
 from edgesearch.gallery import NAMED, VERIFIED
 from edgesearch.kernel import BLOCK
-from edgesearch.local import Coded, LocalIndex
+from edgesearch.local import LocalIndex
+from edgesearch.prints import Coded
 
 from .context import NO_MODEL, SEED, Found
 from .processes import in_fresh_process, resident
@@ -36,16 +37,16 @@ def measure(pictures: int, folder: Path, seed: int) -> Figures:
 def made_up(pictures: int, seed: int) -> LocalIndex:
     """Random features of so many pictures, as many of each as are kept."""
     rng = np.random.default_rng(seed)
-    return LocalIndex.build(local.default_codebook(), (coded(rng) for _ in range(pictures)))
+    return LocalIndex.build(prints.default_codebook(), (coded(rng) for _ in range(pictures)))
 
 
 def coded(rng: np.random.Generator) -> Coded:
     """Random features of a picture."""
-    words = np.sort(rng.choice(local.WORDS, WORDS_A_PICTURE, replace=False))
+    words = np.sort(rng.choice(prints.WORDS, WORDS_A_PICTURE, replace=False))
     return Coded(
-        local.KEPT,
-        rng.integers(0, 256, (local.KEPT // BLOCK, local.SUBQUANTIZERS // 2, BLOCK), np.uint8),
-        rng.integers(0, 256, (local.KEPT, 4), np.uint8),
+        prints.KEPT,
+        rng.integers(0, 256, (prints.KEPT // BLOCK, prints.SUBQUANTIZERS // 2, BLOCK), np.uint8),
+        rng.integers(0, 256, (prints.KEPT, 4), np.uint8),
         words.astype(np.uint16),
     )
 
@@ -60,7 +61,7 @@ def asked(folder: str, seed: str) -> str:
     moments = []
     for photo in photos:
         start = time.perf_counter()
-        seen = local.look(photo)
+        seen = prints.look(photo)
         looked = time.perf_counter()
         named = index.candidates(seen, NAMED)
         worded = time.perf_counter()

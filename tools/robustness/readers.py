@@ -46,11 +46,12 @@ from edgesearch.exchange import FILE as TAUGHT_FILE
 from edgesearch.golden import Golden
 from edgesearch.index import ARRAYS_FILE, LAYOUT, LAYOUT_CODED, CompactIndex
 from edgesearch.kernel import Blocks
-from edgesearch.local import KIND, LocalIndex, Print, default_codebook
 from edgesearch.local import LAYOUT as LOCAL_LAYOUT
+from edgesearch.local import LocalIndex
 from edgesearch.manifest import FileEntry, Manifest, digest_of
 from edgesearch.overlay import FILE as OVERLAY_FILE
 from edgesearch.overlay import Overlay
+from edgesearch.prints import KIND, Print, default_codebook
 from edgesearch.sealing import Seal
 from edgesearch.slots import State
 
