@@ -21,6 +21,7 @@ from typing import Any
 from . import blas, bundle, catalog, catalogues, exchange, image, signing, words
 from . import work as works
 from .base import CATALOG, INDEX, MODEL, PICTURES, Base, bindings, open_index
+from .blocks import Spread
 from .budget import Fitted, limit_of
 from .calibrate import FALSE_ACCEPTS, FEWEST, calibrate, questions
 from .catalog import Catalog, Entry, Product
@@ -33,7 +34,7 @@ from .fitting import Staged, check_possible, fit
 from .gathering import Products, Usable, gather
 from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
-from .index import CompactIndex, Spread
+from .index import CompactIndex
 from .manifest import Manifest, digest_of, sha256
 from .prints import KEPT, MOST_KEPT
 from .threads import threads

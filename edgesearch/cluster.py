@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import blas
+from .blocks import Spread
 from .errors import BundleError, EdgeSearchError
-from .index import Spread
 
 GROUP_BYTES = 1 << 28
 Part = TypeVar("Part")

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from . import stopping
-from .index import Spread
+from .blocks import Spread
 
 AHEAD = 2  # parts of a thread that are begun before the first is asked for
 Part = TypeVar("Part")
