@@ -125,6 +125,7 @@ def build(
     if not entries:
         raise CatalogError(f"{catalogue}: all its products are removed by what is merged; nothing was built.")
     catalog.check_queries(photos, {entry.product.sku for entry in entries}, catalogue)
+    told = [[sha256(image.content(path)), sku] for path, sku in photos]  # one that is missing is said now
     _check_number(catalogue, sum(len(entry.images) for entry in entries), local_features)
     extraction = Extraction.of(model, precision, local_features, seed)
     if limit_bytes is not None:
@@ -149,7 +150,9 @@ def build(
                 staged, fitted = fit(staged, output, limit_bytes, ask)
         described |= _parts(staged, len(products), fitted)
         with _opened(staged, folder, described) as base:
-            calibration = _calibration(base, work, places, photos, false_accepts)
+            digest = digest_of([_members(base), told, false_accepts])
+            learned = work.learned(digest, lambda: calibrate(base, places, photos, false_accepts).to_dict())
+            calibration = Calibration.from_dict(learned)
         described["calibration"] = calibration.to_dict()
         manifest = bundle.write(output, staged.folder, described, sign, limit_bytes)
         work.keep(one.key for _, usable in products for one in usable)
@@ -319,18 +322,9 @@ def _opened(staged: Staged, folder: Path, described: dict[str, Any]) -> Iterator
     asked.unlink()
 
 
-def _calibration(
-    base: Base, work: Work, places: Sequence[str], photos: Sequence[tuple[Path, str]], false_accepts: float
-) -> Calibration:
-    """Learned, unless it was learned of the same before."""
-    members = {name: entry.sha256 for name, entry in base.bundle.manifest.files.items()}
-    told = [[sha256(image.content(path)), sku] for path, sku in photos]
-    return Calibration.from_dict(
-        work.learned(
-            digest_of([members, told, false_accepts]),
-            lambda: calibrate(base, places, photos, false_accepts).to_dict(),
-        )
-    )
+def _members(base: Base) -> dict[str, str]:
+    """The hashes of what is asked: of the same the same is learned."""
+    return {name: entry.sha256 for name, entry in base.bundle.manifest.files.items()}
 
 
 def _made(folder: Path) -> Path:

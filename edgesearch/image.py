@@ -144,10 +144,8 @@ def part_of(image: np.ndarray, box: tuple[float, float, float, float], side: int
 
 def thumbnail(image: np.ndarray, side: int) -> bytes:
     """Encode as a JPEG whose longer side is at most `side` px; image: (H, W, 3) uint8."""
-    small = Image.fromarray(image)
-    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
     encoded = io.BytesIO()
-    small.save(encoded, "JPEG", quality=80, optimize=True)
+    _small(Image.fromarray(image), side).save(encoded, "JPEG", quality=80, optimize=True)
     return encoded.getvalue()
 
 
@@ -158,10 +156,9 @@ def decoder() -> str:
 
 def smaller(picture: bytes, side: int, quality: int) -> bytes:
     """A WebP of an encoded picture, its longer side at most `side` px: half the bytes of a JPEG that looks as good."""
-    with Image.open(io.BytesIO(picture), formats=FORMATS) as small:
-        small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
-        encoded = io.BytesIO()
-        small.save(encoded, "WEBP", quality=quality, method=4)
+    encoded = io.BytesIO()
+    with Image.open(io.BytesIO(picture), formats=FORMATS) as whole:
+        _small(whole, side).save(encoded, "WEBP", quality=quality, method=4)
     return encoded.getvalue()
 
 
@@ -179,6 +176,14 @@ def blank(side: int = 224) -> bytes:
 def media_type(picture: bytes) -> str:
     """Of a small copy, which is a JPEG or a WebP."""
     return "image/webp" if picture[8:12] == b"WEBP" else "image/jpeg"
+
+
+def _small(image: Image.Image, side: int) -> Image.Image:
+    """Its longer side at most `side` px; the shorter one of what is very long and thin as short as is read again."""
+    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    if min(image.size) >= MIN_SIDE:
+        return image
+    return image.resize((max(image.width, MIN_SIDE), max(image.height, MIN_SIDE)))
 
 
 def _name(photo: Any) -> str:

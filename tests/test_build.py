@@ -5,9 +5,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import edgesearch
-from edgesearch import BundleError, CatalogError, ModelError, catalog
+from edgesearch import BundleError, CatalogError, ModelError, catalog, image
 from edgesearch.bundle import Bundle
 
 from .conftest import TINY_MODEL
@@ -129,3 +130,13 @@ def test_a_stopped_build_leaves_what_was_there(shop: Path, tmp_path: Path) -> No
         edgesearch.build(shop / "catalogue.csv", output, TINY_MODEL, progress=stop)
     assert output.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [output]
+
+
+def test_a_ruler_is_a_product_too(tmp_path: Path) -> None:
+    Image.new("RGB", (1200, 10), (200, 150, 40)).save(tmp_path / "ruler.png")
+    (tmp_path / "c.csv").write_text("sku,name,images\nR,Ruler,ruler.png\n")
+    edgesearch.build(tmp_path / "c.csv", tmp_path / "c.edge", TINY_MODEL)
+    with edgesearch.open(tmp_path / "c.edge") as store:
+        assert image.read(store.base.picture(0)).shape[:2] == (8, 224)
+        store.base.self_test()
+    assert image.read(image.smaller((tmp_path / "ruler.png").read_bytes(), 64, 60)).shape[:2] == (8, 64)

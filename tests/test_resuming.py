@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import edgesearch
-from edgesearch import BundleError, CatalogError, Stop, StoppedError, image
+from edgesearch import BundleError, CatalogError, ImageError, Stop, StoppedError, image
 from edgesearch.extraction import Extract, Extraction
 from edgesearch.files import locked
 from edgesearch.work import FILE, LOCK, Work
@@ -232,3 +232,18 @@ def test_more_pictures_than_a_bundle_counts_are_refused(drawn: Path, monkeypatch
     monkeypatch.setattr(sys.modules["edgesearch.build"], "MOST_WORDS", 29 * 256)
     with pytest.raises(CatalogError, match="30 pictures; one bundle holds at most 29"):
         built(drawn, "b")
+
+
+def test_a_photo_to_calibrate_with_that_is_missing_is_said_before_all_else(drawn: Path, looks: Looks) -> None:
+    (drawn.parent / "q.csv").write_text("image,sku\n1.png,S1\nnone.jpg,S2\n")
+    with pytest.raises(ImageError, match=r"none\.jpg: no such file"):
+        built(drawn, "b", queries=drawn.parent / "q.csv")
+    assert looks == []
+
+
+def test_other_photos_to_calibrate_with_are_asked(drawn: Path, looks: Looks) -> None:
+    for name in ("1.png", "2.png"):
+        (drawn.parent / "q.csv").write_text(f"image,sku\n{name},S1\n")
+        built(drawn, "b", queries=drawn.parent / "q.csv", resume=True)
+    assert len(looks) == 30
+    assert (drawn.parent / "b" / "x.edge").read_bytes() == built(drawn, "anew", queries=drawn.parent / "q.csv")
