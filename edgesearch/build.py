@@ -134,12 +134,16 @@ def build(
     known = _index(Path(like), extraction.embedder.space) if like else None
     with (
         _working(output, resume, extraction) as (work, folder),
-        blas.on_one_thread(),
+        blas.one_thread(),
         ENGINES[engine](workers) as spread,
     ):
         taken = _take(entries, extraction, work, spread, progress)
         products, skipped = _usable(entries, taken)
         _refuse_bad(catalogue, products, skipped, skip_bad)
+        used = {product.sku for product, _ in products}
+        if unused := [photo for photo in photos if photo[1] and photo[1] not in used]:
+            photos = [photo for photo in photos if photo not in unused]
+            notes.append(f"{queries}: {len(unused)} of its photos are of products that were left out")
         places = [one.place for _, usable in products for one in usable]
         staged, fitted = _staged(products, work, extraction, folder, known, spread), None
         copy_model(model, precision, _made(staged.folder / MODEL))
@@ -159,9 +163,8 @@ def build(
     if photos and calibration.questions < FEWEST:
         notes.append(
             f"{queries}: too few photos to learn from, {len(photos)}; they tell the error rates alone. "
-            f"Give at least {FEWEST}."
+            f"Give at least {FEWEST // 2} of its products."
         )
-    used = {product.sku for product, _ in products}
     left_out = tuple(entry.product.sku for entry in entries if entry.product.sku not in used)
     return Built(manifest, output.stat().st_size, tuple(skipped), left_out, tuple(notes), fitted)
 
@@ -227,9 +230,11 @@ def _working(output: Path, resume: bool, extraction: Extraction) -> Iterator[tup
                 yield work, _made(made)
             finally:
                 shutil.rmtree(made, ignore_errors=True)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.OperationalError) as error:
         where = kept if resume else "temporary files"
         raise BundleError(f"{output}: cannot be made ({error}); check the space left for {where}.") from error
+    except sqlite3.Error as error:
+        raise BundleError(f"{kept}: what is kept there is damaged ({error}); remove it, and build again.") from error
 
 
 def _take(

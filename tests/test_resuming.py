@@ -192,6 +192,23 @@ def test_a_damaged_extract_is_told(drawn: Path) -> None:
         built(drawn, "b", resume=True)
 
 
+def test_a_work_that_is_found_damaged_late_is_told(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(self: Work, extracts: Sequence[tuple[bytes, bytes]]) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(Work, "add", damaged)
+    with pytest.raises(BundleError, match=r"x\.edge\.work: .* damaged .*; remove it"):
+        built(drawn, "b", resume=True)
+
+
+def test_photos_of_products_that_are_left_out_are_not_asked(drawn: Path) -> None:
+    (drawn.parent / "3.png").write_text("no picture")
+    (drawn.parent / "q.csv").write_text("image,sku\n1.png,S1\n2.png,S3\n")
+    made = edgesearch.build(drawn, drawn.parent / "x.edge", skip_bad=True, queries=drawn.parent / "q.csv")
+    assert made.left_out == ("S3",)
+    assert any("1 of its photos are of products that were left out" in note for note in made.notes)
+
+
 def test_a_full_disk_keeps_what_was_there(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = built(drawn, "b", resume=True)
 

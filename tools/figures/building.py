@@ -86,7 +86,7 @@ def indexed(folder: str, seed: str) -> str:
     """Seconds and peak memory of an index of rows in a file; JSON."""
     rows = np.memmap(Path(folder) / "rows", np.float32, "r").reshape(-1, _extraction(0, 0).config.dim)
     start = time.perf_counter()
-    with blas.on_one_thread(), threads() as spread:
+    with blas.one_thread(), threads() as spread:
         index = CompactIndex.build(rows, "bench", seed=int(seed), spread=spread)
         (made := Path(folder) / "index").mkdir()
         index.write(made)
@@ -141,7 +141,7 @@ def _bound(extraction: Extraction, places: Sequence[str]) -> float:
         if extraction.local_features:
             extraction.codebook.encode(steady(pixels, extraction.local_features))
 
-    with blas.on_one_thread(), ThreadPoolExecutor() as pool:
+    with blas.one_thread(), ThreadPoolExecutor() as pool:
         seen(places[0])
         start = time.perf_counter()
         list(pool.map(seen, places))
