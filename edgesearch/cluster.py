@@ -34,12 +34,12 @@ def cluster(workers: int | None = None) -> Iterator[Spread]:
     try:
         if begun:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-        _hushed(ray.data.DataContext.get_current())
         count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
     except Exception as error:  # ray's have no base class
         raise EdgeSearchError(f"--engine ray: no cluster can be reached ({error}); check RAY_ADDRESS.") from error
     try:
-        yield lambda function, parts: _spread(function, parts, count)
+        with _hushed(ray.data.DataContext.get_current()):
+            yield lambda function, parts: _spread(function, parts, count)
     finally:
         if begun:
             ray.shutdown()
@@ -59,11 +59,13 @@ class _Worker:
         return {"result": [pickle.dumps(self._done(_read(part))) for part in batch["part"]]}
 
     def _done(self, part: Any) -> Any:
-        """Our errors as they are: ray would wrap them into text."""
+        """Errors as they are: ray would wrap them into text."""
         try:
             return self._function(part)
         except EdgeSearchError as error:
             return error
+        except Exception as error:
+            return _undone(f"{type(error).__name__}: {error}")
 
 
 def _spread(function: Callable[[Part], Result], parts: Iterable[Part], workers: int) -> Iterator[Result]:
@@ -109,18 +111,29 @@ def _done(function: Callable[[Part], Result], group: list[bytes], workers: int) 
     except EdgeSearchError:
         raise
     except Exception as error:  # ray's have no base class
-        reason = str(error).strip().splitlines()[0]
-        raise BundleError(f"--engine ray: a part cannot be done ({reason}); nothing was written.") from error
+        raise _undone((str(error).strip().splitlines() or [type(error).__name__])[-1]) from error
+
+
+def _undone(reason: str) -> BundleError:
+    return BundleError(f"--engine ray: a part cannot be done ({reason}); nothing was written.")
 
 
 def _read(data: bytes) -> Any:
     return pickle.loads(data)  # noqa: S301  # our own
 
 
-def _hushed(context: Any) -> None:
-    """The build tells its progress itself."""
+@contextlib.contextmanager
+def _hushed(context: Any) -> Iterator[None]:
+    """The build tells its progress itself, and what went wrong."""
+    log, bars = logging.getLogger("ray.data"), context.enable_progress_bars
+    level = log.level
     context.enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        context.enable_progress_bars = bars
+        log.setLevel(level)
 
 
 def _connected() -> Any:

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from PIL import Image
 
 import edgesearch
 from edgesearch import BundleError, EdgeSearchError, cluster
-from edgesearch.extraction import Extract, Extraction
+from edgesearch.extraction import Extract, Extraction, Taken
 
 from .conftest import TINY_MODEL
 
@@ -90,6 +90,17 @@ def test_what_a_worker_refuses_is_told(drawn: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(BundleError, match="install the same everywhere"):
         built(drawn, "b", engine="ray", workers=2)
     assert not (drawn.parent / "b" / "x.edge").exists()
+
+
+@pytest.mark.filterwarnings("ignore")  # ray's own
+def test_what_a_worker_cannot_do_is_told(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(Extraction):
+        def take(self, known: frozenset[bytes], pictures: Sequence[str]) -> list[Taken]:
+            raise ValueError("this is why")
+
+    monkeypatch.setattr(sys.modules["edgesearch.build"], "Extraction", Failing)
+    with pytest.raises(BundleError, match=r"^--engine ray: a part cannot be done \(ValueError: this is why\)"):
+        built(drawn, "b", engine="ray", workers=2)
 
 
 @pytest.mark.filterwarnings("ignore")  # ray's own
