@@ -20,7 +20,7 @@ from .photos import SUFFIXES, passed_over
 
 TABLES = (".csv", ".tsv", *cells.PARQUETS, *cells.SHEETS)
 SAMPLED = 1000  # rows, in which numbers are looked at before any is read
-_MANGLED = re.compile(r"\d([.,]\d+)?E\+\d+")
+_MANGLED = re.compile(r"\d([.,]\d+)?[Ee]\+\d+")
 _AS_TEXT = re.compile(r'="(.*)"')  # ="0012": how spreadsheets are told to leave a number alone
 _PARTS = re.compile(r"[;\r\n]")
 _OWN = ("sku", "name", "images", "price", "description", "stock", "barcode")  # texts of other columns are kept once
@@ -193,7 +193,7 @@ class _Reading:
             cell = row.get(name, "")
             if cell[:1] == "=" and (quoted := _AS_TEXT.fullmatch(cell)):
                 row[name] = cell = quoted[1].strip()
-            if "E+" in cell and _MANGLED.fullmatch(cell):
+            if "+" in cell and _MANGLED.fullmatch(cell):
                 raise CatalogError(
                     f"{where}: {name} is {cell!r}, a spreadsheet has rounded its digits away; format the column as "
                     "text where they still are, and export it again."
@@ -281,7 +281,7 @@ def _packed(
 
     def resolve(name: str) -> str:
         if places.is_url(name):
-            return name
+            return places.from_afar(name, source)
         inside = posixpath.normpath(posixpath.join(posixpath.dirname(table), name))
         if posixpath.isabs(inside) or inside.partition("/")[0] == "..":
             raise ValueError("it leads out of the archive; pack the pictures with it")

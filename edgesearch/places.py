@@ -3,9 +3,11 @@
 A place is a local path; a URL of any file system that fsspec knows (the extra `ray` brings it); or a member of an
 archive, with its position in it, so that nobody need look for it again:
 
-    zip:START+SIZE:ARCHIVE!/NAME    START of its local header, SIZE packed; ARCHIVE a path or URL, "%" and "!" escaped
-    tar:START+SIZE:ARCHIVE!/NAME    START of its content; the tar is not packed
-    not:0+0:ARCHIVE!/NAME           the catalogue names it, the archive has none
+    zip:START+SIZE+CRC:ARCHIVE!/NAME    START of its local header, SIZE packed
+    tar:START+SIZE+0:ARCHIVE!/NAME      START of its content; the tar is not packed
+    not:0+0+0:ARCHIVE!/NAME             the catalogue names it, the archive has none
+
+ARCHIVE is a path or URL, in which "%" and "!" are escaped.
 """
 
 import contextlib
@@ -23,10 +25,11 @@ from . import image
 from .errors import CatalogError, EdgeSearchError, ImageError
 from .photos import nameless
 
-_MEMBER = re.compile(r"(zip|tar|not):(\d+)\+(\d+):(.*?)!/(.+)", re.S)
+_MEMBER = re.compile(r"(zip|tar|not):(\d+)\+(\d+)\+(\d+):(.*?)!/(.+)", re.S)
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
 _HEADER = 30  # bytes of a zip's local header, before the name
 STORED, DEFLATED = 0, 8
+REMOTE = ("http", "https", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "hf")  # other machines, whoever names them
 T = TypeVar("T")
 
 
@@ -35,15 +38,15 @@ def is_url(name: str) -> bool:
     return "://" in name and _URL.match(name) is not None
 
 
-def member(kind: str, start: int, size: int, archive: str, name: str) -> str:
+def member(kind: str, start: int, size: int, archive: str, name: str, crc: int = 0) -> str:
     """The place of an archive's member; kind: "zip", "tar", or "not" of one that is not there."""
-    return f"{kind}:{start}+{size}:{archive.replace('%', '%25').replace('!', '%21')}!/{name}"
+    return f"{kind}:{start}+{size}+{crc}:{archive.replace('%', '%25').replace('!', '%21')}!/{name}"
 
 
 def shown(place: str) -> str:
     """A place as a person reads it."""
     found = _MEMBER.fullmatch(place)
-    return f"{_unescaped(found[4])}!/{found[5]}" if found else place
+    return f"{_unescaped(found[5])}!/{found[6]}" if found else place
 
 
 def base_of(source: str) -> str:
@@ -54,7 +57,7 @@ def base_of(source: str) -> str:
 def resolved(base: str, name: str) -> str:
     """The place of what a catalogue in `base` names; raises ValueError: a file of this machine, named from a URL."""
     if is_url(name):
-        return name
+        return from_afar(name, base) if is_url(base) else name
     if is_url(base):
         if posixpath.isabs(name):
             raise ValueError("a path of this machine, in a catalogue that is not on it; name it from the catalogue on")
@@ -63,20 +66,27 @@ def resolved(base: str, name: str) -> str:
     return os.path.join(".", path) if "!/" in path and _MEMBER.fullmatch(path) else path
 
 
+def from_afar(url: str, base: str) -> str:
+    """A URL in a catalogue that somebody else packed or serves, in `base`; raises ValueError: it may not be meant."""
+    scheme = url.partition("://")[0].lower()
+    if "::" in url or scheme not in (*REMOTE, base.partition("://")[0].lower()):
+        raise ValueError(f"{scheme}:// may be a file of this machine; name it from the catalogue on, or on the web")
+    return url
+
+
 def content(place: str) -> bytes:
     """The bytes of a picture, one more than are read at most; raises ImageError, which names the place."""
-    found = _MEMBER.fullmatch(place)
-    if not found:
-        return _whole(place) if is_url(place) else image.content(Path(place))
-    kind, start, size, name = found[1], int(found[2]), int(found[3]), shown(place)
-    if kind == "not":
-        raise ImageError(f"{name}: not in the archive; check how the catalogue names it.")
-    with opened(_unescaped(found[4]), ImageError) as file:
-        file.seek(start)
-        data = _unzipped(file, size, name) if kind == "zip" else file.read(min(size, image.MAX_BYTES + 1))
-    if kind == "tar" and len(data) < min(size, image.MAX_BYTES + 1):
-        raise ImageError(f"{name}: the archive ends before it does; copy the archive again.")
-    return data
+    try:
+        if found := _MEMBER.fullmatch(place):
+            return _unpacked(found)
+        if not is_url(place):
+            return image.content(Path(place))
+        with opened(place, ImageError) as file:
+            return file.read(image.MAX_BYTES + 1)
+    except ImageError:
+        raise
+    except Exception as failed:  # every file system has its own; and what a damaged archive says may be anything
+        raise ImageError(f"{shown(place)}: cannot be read ({failed}); check its name, and who may read it.") from failed
 
 
 def decoded(place: str, read: Callable[[bytes], np.ndarray]) -> np.ndarray:
@@ -143,17 +153,20 @@ def _asked(url: str, error: type[EdgeSearchError], ask: Callable[[Any, str], T])
         raise error(f"{url}: cannot be read ({failed}); check its name, and who may read it.") from failed
 
 
-def _whole(url: str) -> bytes:
-    try:
-        with opened(url, ImageError) as file:
-            return file.read(image.MAX_BYTES + 1)
-    except ImageError:
-        raise
-    except Exception as failed:  # every file system has its own
-        raise ImageError(f"{url}: cannot be read ({failed}); check its name, and who may read it.") from failed
+def _unpacked(place: re.Match[str]) -> bytes:
+    """An archive's member."""
+    kind, start, size, crc, name = place[1], int(place[2]), int(place[3]), int(place[4]), shown(place[0])
+    if kind == "not":
+        raise ImageError(f"{name}: not in the archive; check how the catalogue names it.")
+    with opened(_unescaped(place[5]), ImageError) as file:
+        file.seek(start)
+        data = _unzipped(file, size, crc, name) if kind == "zip" else file.read(min(size, image.MAX_BYTES + 1))
+    if kind == "tar" and len(data) < min(size, image.MAX_BYTES + 1):
+        raise ImageError(f"{name}: the archive ends before it does; copy the archive again.")
+    return data
 
 
-def _unzipped(file: BinaryIO, size: int, name: str) -> bytes:
+def _unzipped(file: BinaryIO, size: int, crc: int, name: str) -> bytes:
     """A zip's member, its local header first; size: packed, in bytes. Never unpacks more than is read at most."""
     header = file.read(_HEADER)
     if len(header) < _HEADER or header[:4] != b"PK\3\4":
@@ -169,7 +182,7 @@ def _unzipped(file: BinaryIO, size: int, name: str) -> bytes:
         except zlib.error:
             whole = False
         whole &= unpacking.eof or len(packed) > image.MAX_BYTES
-    if not whole:
+    if not whole or (len(packed) <= image.MAX_BYTES and zlib.crc32(packed) != crc):
         raise ImageError(f"{name}: damaged or cut off in its archive; copy the archive again.")
     return packed
 

@@ -3,6 +3,7 @@
 import atexit
 import gzip
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -18,6 +19,7 @@ from .errors import CatalogError
 GZIPPED = (".tar.gz", ".tgz")
 ARCHIVES = (".zip", ".tar", *GZIPPED)
 MOST_PACKED = 100  # times: pictures hardly shrink, so what grows more than that is no archive of pictures
+_SURROGATE = re.compile("[\ud800-\udfff]")  # a byte of a name that is no text
 _unpacked: dict[tuple[str, int, int], str] = {}
 
 
@@ -36,7 +38,7 @@ def files(source: str) -> dict[str, str]:
 
     A .tar.gz is unpacked first, into a temporary file that stays until this process ends.
 
-    Raises:  CatalogError: an archive cannot be read, is encrypted, or names files outside of it.
+    Raises:  CatalogError: an archive cannot be read, is encrypted, or names files outside of it; a name is no UTF-8.
     """
     if not is_archive(source):
         found = places.listing(source) or {} if places.is_url(source) else _listed(source)
@@ -45,6 +47,9 @@ def files(source: str) -> dict[str, str]:
     else:
         found = _tarred(_ungzipped(source) if source.lower().endswith(GZIPPED) else source, source)
     shown = {name: place for name, place in found.items() if not _hidden(name)}
+    for name in shown:
+        if _SURROGATE.search(name):
+            raise CatalogError(f"{source}: the name {name!r} is not UTF-8; rename it.")
     return dict(sorted(shown.items()))
 
 
@@ -62,6 +67,7 @@ def _listed(folder: str) -> dict[str, str]:
             folders.clear()
             continue
         been.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
         inside = os.path.relpath(parent, folder)
         for name in names:
             relative = os.path.normpath(os.path.join(inside, name)).replace(os.sep, "/")
@@ -80,7 +86,7 @@ def _zipped(archive: str) -> dict[str, str]:
             if info.compress_type not in (places.STORED, places.DEFLATED):
                 raise CatalogError(f"{archive}: {info.filename} is packed in an unusual way; pack it as a plain zip.")
             name = _inside(archive, info.filename)
-            found[name] = places.member("zip", info.header_offset, info.compress_size, archive, name)
+            found[name] = places.member("zip", info.header_offset, info.compress_size, archive, name, info.CRC)
     return found
 
 
@@ -94,9 +100,11 @@ def _zip_members(archive: str, file: BinaryIO) -> list[zipfile.ZipInfo]:
 
 def _tarred(archive: str, name: str) -> dict[str, str]:
     """name: of what it was unpacked from."""
-    found = {}
+    found: dict[str, str] = {}
     with places.opened(archive) as file:
         for info in _tar_members(name, file):
+            if info.islnk() and (place := found.get(_inside(name, info.linkname))):  # the same under another name
+                found[_inside(name, info.name)] = place
             if info.isreg() and not info.issparse():
                 inner = _inside(name, info.name)
                 found[inner] = places.member("tar", info.offset_data, info.size, archive, inner)
@@ -132,8 +140,13 @@ def _ungzipped(archive: str) -> str:
         folder = tempfile.mkdtemp(prefix="edgesearch-unpacked-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         path = os.path.join(folder, f"{Path(archive).name.partition('.')[0]}.tar")
-        with places.opened(archive) as packed, open(path, "wb") as whole:
-            _unpack(archive, packed, whole)
+        with places.opened(archive) as packed:
+            try:
+                with open(path, "wb") as whole:
+                    _unpack(archive, packed, whole)
+            except (CatalogError, OSError):
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
         _unpacked[state] = path
     return _unpacked[state]
 
@@ -154,6 +167,15 @@ def _unpack(archive: str, packed: BinaryIO, whole: BinaryIO) -> None:
             while part := content.read(1 << 20):
                 if whole.tell() + len(part) > most:
                     raise CatalogError(f"{archive}: unpacks to over {MOST_PACKED} times its size; pack pictures alone.")
-                whole.write(part)
+                _write(archive, part, whole)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise CatalogError(f"{archive}: damaged or cut off ({error}); copy it again.") from error
+
+
+def _write(archive: str, part: bytes, whole: BinaryIO) -> None:
+    try:
+        whole.write(part)
+    except OSError as error:
+        raise CatalogError(
+            f"{archive}: cannot be unpacked to {whole.name} ({error.strerror}); make room there, or set TMPDIR."
+        ) from error

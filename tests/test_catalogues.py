@@ -85,6 +85,12 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str | bytes, says: str) ->
         catalogues.read(csv_file(tmp_path, text))
 
 
+@pytest.mark.parametrize("cell", ["1.23456789012346e+16", "4.00638E+12", "4,00638e+12"])
+def test_numbers_whose_digits_are_gone_are_refused(tmp_path: Path, cell: str) -> None:
+    with pytest.raises(CatalogError, match="rounded its digits away"):
+        catalogues.read(csv_file(tmp_path, f'sku,name,images\n"{cell}",Mug,a.jpg\n'))
+
+
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="no such file"):
         catalogues.read(tmp_path / "none.csv")

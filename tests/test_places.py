@@ -1,6 +1,8 @@
 """Pictures read from wherever a catalogue says they are."""
 
+import errno
 import io
+import os
 import sys
 import tarfile
 import zipfile
@@ -165,16 +167,16 @@ def test_errors_name_the_place(tmp_path: Path) -> None:
 
 
 def test_a_local_name_that_looks_like_a_member_is_a_local_name() -> None:
-    name = "zip:0+5:a.zip!/b.png"
+    name = "zip:0+5+0:a.zip!/b.png"
     assert places.shown(places.resolved("", name)) == f"./{name}"
 
 
 def test_urls_are_read_by_fsspec(tmp_path: Path) -> None:
     fsspec = pytest.importorskip("fsspec")
     memory = fsspec.filesystem("memory")
-    (tmp_path / "file.png").write_bytes(FILES["mug/b.png"])
     memory.pipe("/shop/pictures/a.png", FILES["mug/a.png"])
-    memory.pipe("/shop/c.csv", f"sku,name,images\nA,Cup,pictures/a.png;file://{tmp_path}/file.png\n".encode())
+    memory.pipe("/shop/c.csv", b"sku,name,images\nA,Cup,pictures/a.png;memory://shop/b.png\n")
+    memory.pipe("/shop/b.png", FILES["mug/b.png"])
     memory.pipe("/folder/mug/a.png", picture())
     memory.pipe("/shop.zip", packed(tmp_path, "zip").read_bytes())
     (entry,) = catalogues.read("memory://shop/c.csv").entries
@@ -192,9 +194,91 @@ def test_urls_are_read_by_fsspec(tmp_path: Path) -> None:
     for url in ("memory://none.png", "nowhere://a.png"):
         with pytest.raises(ImageError, match=url):
             places.content(url)
-    memory.pipe("/shop/local.csv", b"sku,name,images\nA,Cup,/etc/passwd\n")
-    with pytest.raises(CatalogError, match="line 2: A has the picture '/etc/passwd': a path of this machine"):
-        catalogues.read("memory://shop/local.csv")
+    for name in ("/etc/passwd", "file:///etc/passwd", "LOCAL:///etc/passwd", "https://a.b::file:///etc/passwd"):
+        memory.pipe("/shop/local.csv", f"sku,name,images\nA,Cup,{name}\n".encode())
+        with pytest.raises(CatalogError, match=f"line 2: A has the picture '{name}': .* of this machine"):
+            catalogues.read("memory://shop/local.csv")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_archive_names_no_files_of_this_machine(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "secret.png").write_bytes(picture())
+    for name, says in ((f"file://{tmp_path}/secret.png", "file of this machine"), ("https://shop.example/a.png", "")):
+        files = {"catalogue.csv": f"sku,name,images\nA,Cup,{name}\n".encode(), "a.png": picture()}
+        if says:
+            with pytest.raises(CatalogError, match=says):
+                catalogues.read(packed(tmp_path, kind, files))
+        else:
+            assert catalogues.read(packed(tmp_path, kind, files)).entries[0].images == ((name, name),)
+
+
+def test_a_wrong_bit_in_a_stored_member_is_noticed(tmp_path: Path) -> None:
+    path = packed(tmp_path, "stored.zip", {"a.bmp": picture()})
+    place = catalogues.read(path).entries[0].images[0][1]
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") + 9] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ImageError, match=r"a\.bmp: damaged"):
+        places.content(place)
+
+
+def test_positions_that_cannot_be_are_errors_of_the_picture(tmp_path: Path) -> None:
+    path = packed(tmp_path, "zip", {"a.png": picture()})
+    for place in (places.member("zip", 1 << 63, 9, str(path), "a.png"), "nul\0.png"):
+        with pytest.raises(ImageError, match=r"\.png: cannot be read"):
+            places.content(place)
+
+
+def test_hard_links_in_a_tar_are_the_same_picture(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for name in ("a/1.png", "b/1.png", "c/1.png"):
+            info = tarfile.TarInfo(name)
+            if name == "a/1.png":
+                info.size = len(picture())
+            else:
+                info.type, info.linkname = tarfile.LNKTYPE, "a/1.png" if name[0] == "b" else "none.png"
+            tar.addfile(info, io.BytesIO(picture()))
+    one, other = catalogues.read(tmp_path / "x.tar").entries
+    assert (one.product.sku, other.product.sku) == ("a", "b")
+    assert places.content(other.images[0][1]) == picture()
+
+
+def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mug").mkdir()
+    (tmp_path / "mug" / "a.png").write_bytes(picture())
+    try:
+        os.mkdir(os.fsencode(tmp_path) + b"/bad\xff")
+    except OSError:
+        pytest.skip("names are text here")
+    (tmp_path / "bad\udcff" / "a.png").write_bytes(picture())
+    with pytest.raises(CatalogError, match=r"the name 'bad\\udcff/a.png' is not UTF-8; rename it"):
+        catalogues.read(tmp_path)
+
+
+def test_hidden_folders_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("mug/a.png", ".Trashes/b.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(picture())
+    listed: list[str] = []
+    monkeypatch.setattr(os, "scandir", lambda path, scan=os.scandir: listed.append(str(path)) or scan(path))
+    assert [one.product.sku for one in catalogues.read(tmp_path).entries] == ["mug"]
+    assert listed
+    assert not any("Trashes" in path for path in listed)
+
+
+def test_no_room_to_unpack_is_no_fault_of_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, room = packed(tmp_path, "tar.gz"), tmp_path / "room"
+    room.mkdir()
+    monkeypatch.setattr(trees.tempfile, "mkdtemp", lambda prefix: str(room))
+
+    class Full(io.FileIO):
+        def write(self, data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(trees, "open", lambda path, mode: Full(path, mode), raising=False)
+    with pytest.raises(CatalogError, match=r"cannot be unpacked to .*shop\.tar \(No space left on device\); make room"):
+        catalogues.read(archive)
+    assert not room.exists()
 
 
 def test_without_fsspec_a_url_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
