@@ -106,7 +106,7 @@ def check(
             notes.append(f"{left:,} more pairs of pictures that look alike were not compared closely")
         findings += [_alike(entries, pair) for pair in pairs]
         told = {which for group in looked.twins for which in group} | {one for pair in pairs for one in pair[:2]}
-        findings += [_unlike(entries, one) for one in suspects.strays(looked, near) if one.one not in told]
+        findings += [_unlike(entries, looked, one) for one in suspects.strays(looked, near) if one.one not in told]
     order = [*KINDS]
     findings.sort(key=lambda one: order.index(one.kind))
     pictures = sum(len(entry.images) for entry in entries)
@@ -128,11 +128,11 @@ def _alike(entries: Sequence[Entry], pair: suspects.Pair) -> Finding:
     )
 
 
-def _unlike(entries: Sequence[Entry], stray: suspects.Stray) -> Finding:
+def _unlike(entries: Sequence[Entry], looked: Looked, stray: suspects.Stray) -> Finding:
     one, nearest = _picture(entries, stray.one), _picture(entries, stray.nearest)
-    others = [Which(stray.one.entry, place) for place in range(len(entries[stray.one.entry].images))]
-    sibling = _picture(entries, next(which for which in others if which != stray.one))
-    if len(others) == 2:
+    own = [which for which in looked.which if which.entry == stray.one.entry]
+    sibling = _picture(entries, next(which for which in own if which != stray.one))
+    if len(own) == 2:
         says = f"the two pictures of {one.sku} are unlike, and {one.name} looks like {nearest.sku}"
     else:
         says = f"{one.name} of {one.sku} looks like {nearest.sku}, not like its others"
@@ -157,8 +157,9 @@ def _flawed(entries: Sequence[Entry], looked: Looked) -> Iterable[Finding]:
 def _same_barcode(entries: Sequence[Entry]) -> Iterable[Finding]:
     owners: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
-        for code in dict.fromkeys(barcode.codes(entry.product.barcode or "")):
-            owners[(code.isdecimal() and barcode.number(code)) or code].append(entry.product.sku)
+        codes = barcode.codes(entry.product.barcode or "")
+        for code in {(code.isdecimal() and barcode.number(code)) or code: None for code in codes}:
+            owners[code].append(entry.product.sku)
     for code, skus in owners.items():
         if len(skus) > 1:
             yield Finding("barcode", tuple(skus), f"{_listed(skus)} have the barcode {code.lstrip('0') or code}")

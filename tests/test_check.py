@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from edgesearch import CatalogError, ReportError, catalogues, checkpage, pages, suspects
-from edgesearch.check import KINDS, Checked, check
+from edgesearch.check import KINDS, Checked, _unlike, check
 from edgesearch.cli import main
+from edgesearch.suspects import Which
 
 NASTY = "<script>alert(1)</script>&\"'"
 
@@ -88,6 +89,24 @@ def test_each_kind_is_found_and_named(market: Path) -> None:
     assert says["barcode"] == ["P000002 and P000003 have the barcode 4000000000003"]
     assert says["price"] == ["P000000 costs 0", "P000001 costs 99,999.00; the median of Mugs is 3.50"]
     assert [one.kind for one in found.findings] == sorted((one.kind for one in found.findings), key=[*KINDS].index)
+
+
+def test_one_product_with_a_barcode_written_twice_is_sound(market: Path) -> None:
+    rows = rows_of(market)
+    rows[0][5] = rows[1][5] = "012345678905;12345678905"
+    write(market, rows)
+    assert checked(market).findings == ()
+
+
+def test_a_stray_is_compared_with_what_can_be_read(market: Path) -> None:
+    shutil.copy(market / "P000001-1.jpg", market / "P000000-9.jpg")
+    rows = rows_of(market)
+    write(market, [[*rows[0][:2], "gone.jpg", *rows[0][3:]], *rows, [*rows[0][:2], "P000000-9.jpg", *rows[0][3:]]])
+    looked = suspects.Looked(which=[Which(0, 1), Which(0, 3), Which(1, 0)])
+    entries = catalogues.read(market / "catalogue.csv").entries
+    found = _unlike(entries, looked, suspects.Stray(Which(0, 3), Which(1, 0), 0.1, 0.9))
+    assert [one.name for one in found.pictures] == ["P000000-9.jpg", "P000000-0.jpg", "P000001-0.jpg"]
+    assert found.says.startswith("the two pictures of P000000 are unlike")
 
 
 def test_a_wrong_picture_is_found_on_real_photos(real_photos: Path, tmp_path: Path) -> None:
