@@ -1,8 +1,8 @@
 """A catalogue made small: a text that unpacks to the SQLite file it was made of, compressed by LZMA.
 
-A line is a JSON array: the name of a table, then its columns, of some thousand rows each. What stands in one column is
-alike, so that less of it is left than of the pages of a SQLite file: of 50,000 drawn products 21 bytes each instead of
-213 (`tools/bench budget`).
+A line is a JSON array: the name of a table, then its columns, of up to some thousand rows each. What stands in one
+column is alike, so that less of it is left than of the pages of a SQLite file: of 50,000 drawn products 21 bytes each
+instead of 213 (`tools/bench budget`).
 
 It costs the time of unpacking whenever the bundle is opened, and deltas in which all of it is new.
 """
@@ -10,7 +10,7 @@ It costs the time of unpacking whenever the bundle is opened, and deltas in whic
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,23 +20,44 @@ from .errors import CatalogError
 
 FILE = "catalog.columns.xz"
 TABLES = {"product": 12, "picture": 5}  # and how many columns each has
-PORTION = 4096  # rows of a line
+PORTION, PORTION_LETTERS = 4096, 1 << 22  # of a line: rows, and the letters after which it has enough of them
 MOST_LINE, MOST_ALL = 1 << 26, 1 << 31  # bytes unpacked: a short file may promise very many
 MEMORY = 1 << 24  # bytes, of LZMA, which needs 9 million
 STEP = 1 << 20  # bytes unpacked at once
 
 
 def pack(file: Path) -> bytes:
-    """The catalogue of a file, as `unpack` takes it; the same rows give the same bytes."""
+    """The catalogue of a file, as `unpack` takes it; the same rows give the same bytes.
+
+    Raises:  CatalogError: more is said in it than is ever unpacked.
+    """
     lzma = _lzma()
-    packer, packed = lzma.LZMACompressor(check=lzma.CHECK_NONE, preset=6), []
+    packer, packed, total = lzma.LZMACompressor(check=lzma.CHECK_NONE, preset=6), [], 0
     with contextlib.closing(sqlite3.connect(file)) as connection:
         for table in TABLES:
             found = connection.execute(f"SELECT * FROM {table} ORDER BY 1")  # ours
-            for rows in iter(lambda found=found: found.fetchmany(PORTION), []):  # type: ignore[misc]
-                line = json.dumps([table, *zip(*rows, strict=True)], ensure_ascii=False, separators=(",", ":"))
-                packed.append(packer.compress(line.encode() + b"\n"))
+            for rows in _portions(found):
+                text = json.dumps([table, *zip(*rows, strict=True)], ensure_ascii=False, separators=(",", ":"))
+                line = text.encode() + b"\n"
+                total += len(line)
+                if len(line) > MOST_LINE or total > MOST_ALL:
+                    raise CatalogError(f"{FILE}: too much is said of the products; shorten it, or give no --budget-mb.")
+                packed.append(packer.compress(line))
     return b"".join(packed) + packer.flush()
+
+
+def _portions(found: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows of a line each."""
+    rows: list[tuple[Any, ...]] = []
+    letters = 0
+    for row in found:
+        rows.append(row)
+        letters += sum(len(value) for value in row if isinstance(value, str))
+        if len(rows) == PORTION or letters >= PORTION_LETTERS:
+            yield rows
+            rows, letters = [], 0
+    if rows:
+        yield rows
 
 
 def unpack(data: bytes | memoryview, file: Path) -> None:

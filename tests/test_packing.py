@@ -73,6 +73,18 @@ def test_little_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPa
         packing.unpacked(lzma.compress(bytes(1 << 23)))
 
 
+def test_what_is_long_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    products = [Product(f"S{n}", "Jug", description="long " * 200) for n in range(200)]
+    catalog.write(tmp_path / "made.sqlite", ((one, [Picture(n, "a.jpg", 0, 0)]) for n, one in enumerate(products)))
+    monkeypatch.setattr(packing, "PORTION_LETTERS", 5000)
+    monkeypatch.setattr(packing, "MOST_LINE", 10_000)
+    monkeypatch.setattr(packing, "STEP", 1000)
+    assert [*Catalog(packing.unpacked(packing.pack(tmp_path / "made.sqlite"))).products()] == products
+    monkeypatch.setattr(packing, "MOST_LINE", 1000)
+    with pytest.raises(CatalogError, match="too much is said of the products"):
+        packing.pack(tmp_path / "made.sqlite")
+
+
 def test_where_places_change_the_rest_stays(file: Path) -> None:
     before = Catalog(file)
     catalog.place(file, ((row, 0 if row % 2 else 5) for row in range(before.rows)))
