@@ -166,8 +166,12 @@ def _onnxruntime() -> ModuleType:
     From 1.29 on it reports to its makers, unless it is told before that it must not.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ModelError(
+            f"onnxruntime: not installed, or of no use here ({error}); pip install onnxruntime, or take openvino."
+        ) from error
     return onnxruntime
 
 

@@ -36,9 +36,6 @@ class Trial:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             self._asked = [one for one in pool.map(self._looked, shown) if one]
 
-    def __len__(self) -> int:
-        return len(self._asked)
-
     def __call__(self, index: CompactIndex, local: LocalIndex | None) -> Measured:
         """Ask this index and this print in place of the catalogue's own."""
         base = copy.copy(self._base)

@@ -14,7 +14,6 @@ from .errors import BundleError
 from .files import locked
 
 FILE, LOCK = "extracts.sqlite", "lock"
-PORTION = 4096  # keys forgotten at once
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS made (digest TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS extract (key BLOB PRIMARY KEY, content BLOB NOT NULL);
