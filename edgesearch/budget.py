@@ -18,8 +18,8 @@ TOO_LARGE_SHOWN = 4
 class Measured:
     """What asking gave.
 
-    Attributes: recall: share of the questions whose product came first; sure: mean probability that it was given;
-                questions: asked.
+    Attributes: recall: share of the questions whose product came first; sure: mean probability that it was given, 0
+                where none was; questions: asked.
     """
 
     recall: float
@@ -51,7 +51,8 @@ class Plan:
     def told(self) -> str:
         """Its size, and what asking gave."""
         found = self.measured
-        return megabytes(self.size_bytes) + (f", recall@1 {found.recall:.3f}, sure {found.sure:.3f}" if found else "")
+        sure = f", sure {found.sure:.3f}" if found and found.sure else ""
+        return megabytes(self.size_bytes) + (f", recall@1 {found.recall:.3f}{sure}" if found else "")
 
 
 @dataclass(frozen=True)

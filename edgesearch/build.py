@@ -245,6 +245,7 @@ def _take(
     step = min(PART, max(1, len(places) // PARTS))
     parts = (places[first : first + step] for first in range(0, len(places), step))
     taken: list[Taken] = []
+    progress(0, len(places))
     for part in spread(partial(extraction.take, work.known()), parts):
         work.add((one.key, one.extract) for one in part if one.extract)
         taken += [one._replace(extract=b"") for one in part]

@@ -59,12 +59,12 @@ class _Asked:
         )
 
     def figures(self, scores: np.ndarray) -> Figures:
-        """Figures of (Q, N) scores, a product's best picture speaking for it."""
+        """Figures of (Q, N) scores, a product's best picture speaking for it; of a tie the right one is last."""
         products = np.full((len(scores), self.owner.max() + 1), -np.inf, np.float32)
         for row, owner in enumerate(self.owner):
             products[:, owner] = np.maximum(products[:, owner], scores[:, row])
         own = products[np.arange(len(scores)), self.right]
-        return _figures((products > own[:, None]).sum(1) + 1)
+        return _figures((products >= own[:, None]).sum(1))
 
 
 def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) -> dict[str, dict[str, Figures]]:

@@ -57,7 +57,7 @@ def kinds(data: Path, folder: Path, seed: int) -> Figures:
     with open(folder / "catalogue.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("sku", "name", "images", "category"))
-        for row in own[:: max(1, len(own) // CLOTHES)]:
+        for row in (listed := own[:: max(1, len(own) // CLOTHES)]):
             path = data / "clothing" / "images" / f"{row['image']}.jpg"
             writer.writerow((row["image"], row["label"], path.resolve(), row["label"]))
     edgesearch.build(folder / "catalogue.csv", folder / "store.edge", seed=seed)
@@ -67,7 +67,8 @@ def kinds(data: Path, folder: Path, seed: int) -> Figures:
             answer = store.search(data / "clothing" / "images" / f"{row['image']}.jpg")
             guess = answer.guesses.get("category")
             right.append((guess.value if guess else answer.matches[0].product.category) == row["label"])
-    return {"kinds": len({row["label"] for row in own}), "photos": len(right), "top-1": float(np.mean(right))}
+    labels = {row["label"] for row in own}
+    return {"kinds": len(labels), "products": len(listed), "photos": len(right), "top-1": float(np.mean(right))}
 
 
 def learn(data: Path, references: int, folder: Path, seed: int) -> Figures:

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import itertools
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from edgesearch.threads import threads
 
 from . import prints, vectors
 from .context import SEED, Found
-from .processes import in_fresh_process, most_resident
+from .processes import in_fresh_process, most_own, most_resident
 
 TURNS = 3
 CHANGED_SIDE = 400  # px; so that it is another picture than that it was made of
@@ -41,7 +42,7 @@ def measure(pictures: int, rows: int, made_up: int, folder: Path, seed: int) -> 
              share of the first that the second reaches, without print and with it, which the first takes too then; the
              seconds of the rest of a build, and of one that finds nothing changed; bytes of the bundle, and of a delta
              to one with other pictures of a hundredth of the products; seconds and bytes of memory of an index of so
-             many rows, and of a build of so many pictures that need not be looked at.
+             many rows, and of a build that makes up what it takes of so many pictures.
     """
     write_catalogue(folder, products=pictures, unknown=0, photos=0, seed=seed)
     write_made_up(folder / "made-up.csv", made_up, sorted((folder / "pictures").iterdir()))
@@ -97,9 +98,10 @@ def indexed(folder: str, seed: str) -> str:
 def put_together(folder: str, seed: str) -> str:
     """Seconds and peak memory of a build that takes made-up extracts; JSON."""
     start = time.perf_counter()
-    with mock.patch.object(sys.modules["edgesearch.build"], "Extraction", _MadeUp):
+    with mock.patch.object(sys.modules["edgesearch.build"], "Extraction", _MadeUp), most_own() as own:
         edgesearch.build(Path(folder) / "made-up.csv", Path(folder) / "made-up.edge", seed=int(seed))
-    return json.dumps({"put_together_s": time.perf_counter() - start, "put_together_peak_bytes": most_resident()})
+    found = {"put_together_s": time.perf_counter() - start, "put_together_own_bytes": max(own)}
+    return json.dumps(found | {"put_together_peak_bytes": most_resident()})
 
 
 def write_made_up(path: Path, products: int, pictures: Sequence[Path]) -> None:
@@ -141,7 +143,7 @@ def _bound(extraction: Extraction, places: Sequence[str]) -> float:
         if extraction.local_features:
             extraction.codebook.encode(steady(pixels, extraction.local_features))
 
-    with blas.one_thread(), ThreadPoolExecutor() as pool:
+    with blas.one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
         seen(places[0])
         start = time.perf_counter()
         list(pool.map(seen, places))

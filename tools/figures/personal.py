@@ -23,6 +23,7 @@ import edgesearch
 from edgesearch import Match, Store
 from edgesearch.catalog import Product
 from edgesearch.catalogues import read, read_queries
+from edgesearch.embedder import Embedder, default_model
 from edgesearch.gallery import Gallery, merged
 from edgesearch.similar import RELEVANCE, Wanted, similar
 from edgesearch.taste import traits_of
@@ -78,7 +79,7 @@ class Shopper:
 
 def measure(kept: Path, seed: int, shoppers: int = SHOPPERS, products: int = PRODUCTS) -> dict[str, float]:
     """Replay shoppers with and without a profile; kept: folder where the shop stays for the next time."""
-    folder = kept / f"shop-{products}-{seed}"
+    folder = kept / f"shop-{products}-{seed}-{Embedder.open(default_model()).space[:12]}"
     if not (folder / "device" / "current").exists():  # written last
         made_shop(folder, products, seed)
     rng = np.random.default_rng([seed, 1])

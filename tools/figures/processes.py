@@ -1,10 +1,13 @@
 """What a figure needs to know of processes: a fresh one, and what one holds."""
 
+import contextlib
 import os
 import re
 import resource
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +34,26 @@ def most_resident() -> int:
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) * 1024
+
+
+@contextlib.contextmanager
+def most_own(every_s: float = 0.05) -> Iterator[list[int]]:
+    """Bytes of memory that this process holds for itself, now and then; files that it maps the system takes back."""
+    found, ended = [0], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(every_s):
+            held = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
+            assert held
+            found.append(int(held[1]) * 1024)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        watching.join()
 
 
 def free_memory() -> int:

@@ -8,7 +8,9 @@ import numpy as np
 from tqdm import tqdm
 
 from edgesearch.embedder import Embedder, unit
+from edgesearch.files import replacing
 from edgesearch.looks import Square
+from edgesearch.manifest import digest_of
 
 QUERIES = 1000
 CROPS = 7  # of each picture: its middle, and squares from anywhere
@@ -24,10 +26,13 @@ def embeddings(data: Path, model: Path, count: int, kept: Path, seed: int) -> tu
     Raises:  ValueError: there are not that many.
     """
     embedder = Embedder.open(model, threads=2)
-    file = kept / f"embeddings-{embedder.space[:12]}-{seed}.npy"
+    pictures = _pictures(data)
+    listed = digest_of([str(path.relative_to(data)) for path in pictures])
+    file = kept / f"embeddings-{embedder.space[:12]}-{listed[:12]}-{seed}.npy"
     if not file.exists():
         kept.mkdir(parents=True, exist_ok=True)
-        np.save(file, np.concatenate(list(_embedded(_pictures(data), embedder, seed))))
+        with replacing(file) as whole:
+            np.save(whole, np.concatenate(list(_embedded(pictures, embedder, seed))))
     rows = np.load(file, mmap_mode="r")
     if count + QUERIES > len(rows):
         raise ValueError(f"{data}: {len(rows):,} pictures and crops; --rows can be at most {len(rows) - QUERIES:,}.")
