@@ -103,7 +103,9 @@ def check_queries(queries: Iterable[tuple[Path, str]], known: Collection[str], w
 def product_in(row: Mapping[str, str], where: str) -> Product:
     """The product that stripped cells describe, by their columns' names; raises CatalogError, which says where."""
     if not row["sku"] or not row["name"]:
-        raise CatalogError(f"{where}: empty {'sku' if not row['sku'] else 'name'}; every product needs both.")
+        raise CatalogError(
+            f"{where}: empty {'sku' if not row['sku'] else 'name'}; every product needs a sku and a name."
+        )
     texts = {name: row.get(name) or None for name in _TEXTS}
     others = tuple([(name, cell) for name, cell in row.items() if name not in _KNOWN and cell])
     return Product(
@@ -151,7 +153,9 @@ def _price(cell: str, where: str) -> float | None:
     except ValueError:
         price = math.nan
     if not 0 <= price < math.inf:
-        raise CatalogError(f"{where}: price is {cell[:SHOWN]!r}; expected a number such as 2.50, or an empty cell.")
+        raise CatalogError(
+            f"{where}: price is {cell[:SHOWN]!r}; expected a number such as 2.50, 0 or more, or an empty cell."
+        )
     return price if cell else None
 
 

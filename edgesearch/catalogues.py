@@ -13,18 +13,22 @@ from typing import BinaryIO
 from . import cells, columns, image, numerals, places, trees
 from .barcode import LENGTHS, number
 from .catalog import OPTIONAL, REQUIRED, Entry, Product, product_in
-from .cells import Row
+from .cells import Number, Row
 from .columns import Columns
 from .errors import CatalogError, ImageError
-from .photos import SUFFIXES, passed_over
+from .photos import SHOWN, SUFFIXES, passed_over
 
 TABLES = (".csv", ".tsv", *cells.PARQUETS, *cells.SHEETS)
 SAMPLED = 1000  # rows, in which numbers are looked at before any is read
 _MANGLED = re.compile(r"\d([.,]\d+)?[Ee]\+\d+")
 _AS_TEXT = re.compile(r'="(.*)"')  # ="0012": how spreadsheets are told to leave a number alone
+_FAULT = re.compile(
+    r"#(N/A|REF!|NAME\?|DIV/0!|VALUE!|NULL!|NUM!|SPILL!|CALC!|NV|BEZUG!|WERT!|ZAHL!|VALEUR!|NOMBRE!|NOM\?)"
+)
 _PARTS = re.compile(r"[;\r\n]")
 _OWN = ("sku", "name", "images", "price", "description", "stock", "barcode")  # texts of other columns are kept once
 MOST_SHARED = 1 << 16
+ERRORS_SHOWN = 5
 Resolve = Callable[[str], str]  # what a catalogue names, to its place; raises ValueError: it must not be
 
 
@@ -70,10 +74,13 @@ def read_queries(path: Path) -> list[tuple[Path, str]]:
     queries = []
     with places.opened(str(path)) as file:
         _, found, rows = _opened(file, str(path), ("image", "sku"), ("image", "sku"), {}, None)
-        for line, row in _filled(rows, found, str(path)):
-            if not row["image"]:
+        for line, row in rows:
+            if not any(row):
+                continue
+            query = _named(line, row, found, str(path))
+            if not query["image"]:
                 raise CatalogError(f"{path}, line {line}: no image; name a picture, or take the line out.")
-            queries.append((path.parent / row["image"], row["sku"]))
+            queries.append((path.parent / query["image"], query["sku"]))
     if not queries:
         raise CatalogError(f"{path}: no queries below the header; add at least one.")
     return queries
@@ -87,8 +94,7 @@ def _table(
     decimal = decimal or _decimal(sample, found, where)
     how = [*table.how, *(['"," in numbers'] if decimal == numerals.COMMA else [])]
     reading = _Reading(where, resolve, decimal, plain=not table.how)
-    for line, row in _filled(itertools.chain(sample, rows), found, where):
-        reading.add(line, row)
+    _read_all(itertools.chain(sample, rows), found, reading, where)
     entries = reading.entries()
     if not entries:
         raise CatalogError(f"{where}: no products below the header; add at least one.")
@@ -108,21 +114,36 @@ def _opened(
     """A table, its columns, and the rows below its header."""
     table = cells.read(file, where, encoding, lambda header: columns.fitting(header, required, mapping))
     rows = iter(table.rows)
-    header = next((row for _, row in rows if any(row)), [])
-    return table, columns.find(header, required, known, mapping, where), rows
+    line, header = next(((line, row) for line, row in rows if any(row)), (1, []))
+    return table, columns.find(header, required, known, mapping, f"{where}, line {line}"), rows
 
 
-def _filled(rows: Iterable[Row], found: Columns, where: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells of each row; blank rows are passed over, and empty cells beyond the header's."""
-    width = len(found.names)
+def _read_all(rows: Iterable[Row], found: Columns, reading: "_Reading", where: str) -> None:
+    """Blank rows are passed over; raises CatalogError: what is wrong with the first rows that cannot be read."""
+    wrong: list[str] = []
+    count = 0
     for line, row in rows:
-        if not any(row):
-            continue
-        if len(row) < width or any(row[width:]):
-            raise CatalogError(
-                f"{where}, line {line}: not the header's {width} cells; put a cell with commas in quotes."
-            )
-        yield line, found.cells(row)
+        if any(row):
+            try:
+                reading.add(line, _named(line, row, found, where))
+            except CatalogError as error:
+                count += 1
+                wrong += [str(error)] if count <= ERRORS_SHOWN else []
+    if count == 1:
+        raise CatalogError(wrong[0])
+    if wrong:
+        shown = "; ".join(one.removeprefix(f"{where}, ").removesuffix(".") for one in wrong)
+        more = f"; and {count - len(wrong)} more" if count > len(wrong) else ""
+        raise CatalogError(f"{where}: {count} of its rows cannot be read ({shown}{more}); mend them.")
+
+
+def _named(line: int, row: Sequence[str], found: Columns, where: str) -> dict[str, str]:
+    """The cells of a row by their columns; empty ones beyond the header's are passed over."""
+    width = len(found.names)
+    if len(row) < width or any(row[width:]):
+        advice = "add the missing ones" if len(row) < width else "put a cell with commas in quotes"
+        raise CatalogError(f"{where}, line {line}: {len(row)} cells, its header has {width}; {advice}.")
+    return found.cells(row)
 
 
 def _decimal(sample: Sequence[Row], found: Columns, where: str) -> str:
@@ -130,7 +151,9 @@ def _decimal(sample: Sequence[Row], found: Columns, where: str) -> str:
     if "price" not in found.names:
         return ""
     place = found.names.index("price")
-    shown = numerals.evidence(row[place] for _, row in sample if len(row) > place)
+    shown = numerals.evidence(
+        row[place] for _, row in sample if len(row) > place and not isinstance(row[place], Number)
+    )
     if len(shown) > 1:
         one, other = shown.values()
         raise CatalogError(
@@ -189,6 +212,12 @@ class _Reading:
 
     def _mend(self, row: dict[str, str], where: str) -> None:
         """Numbers as they are read, texts that come again and again once."""
+        for name, cell in row.items():
+            if cell[:1] == "#" and _FAULT.fullmatch(cell):
+                if name in REQUIRED:
+                    raise CatalogError(f"{where}: {name} is {cell}, an error of the spreadsheet; mend it there.")
+                self._habits["cells that show a spreadsheet's error, such as #N/A, are read as empty"] = None
+                row[name] = ""
         for name in ("sku", "barcode"):
             cell = row.get(name, "")
             if cell[:1] == "=" and (quoted := _AS_TEXT.fullmatch(cell)):
@@ -207,11 +236,13 @@ class _Reading:
         if len(self._texts) > MOST_SHARED:
             self._texts.clear()
         for name, cell in row.items():
-            if name not in _OWN:
-                row[name] = self._texts.setdefault(cell, cell)
+            text = str(cell)
+            row[name] = text if name in _OWN else self._texts.setdefault(text, text)
 
     def _mend_price(self, row: dict[str, str], where: str) -> None:
         cell = row["price"]
+        if isinstance(cell, Number):
+            return
         if not self._decimal and numerals.may_be_either(cell) and not (self._plain and "," not in cell):
             raise CatalogError(
                 f"{where}: price is {cell!r}, which may be two numbers, and no price before tells which; "
@@ -223,9 +254,10 @@ class _Reading:
 
     def _whole(self, cell: str) -> str:
         """A whole number that is written with thousands or with zeros behind its decimal sign; others as they are."""
-        if not self._decimal and numerals.may_be_either(cell):
+        decimal = numerals.POINT if isinstance(cell, Number) else self._decimal
+        if not decimal and numerals.may_be_either(cell):
             return cell
-        whole, _, part = (numerals.number(cell, self._decimal) or "").partition(".")
+        whole, _, part = (numerals.number(cell, decimal) or "").partition(".")
         return cell if part.strip("0") or not whole else whole
 
     def _look_at_code(self, cell: str, where: str) -> None:
@@ -331,7 +363,18 @@ def _pictures(source: str, files: Mapping[str, str]) -> Catalogue:
         images.setdefault((folder if inside else Path(folder).stem).strip(), []).append((name, files[name]))
     entries = [Entry(Product(sku, sku), tuple(named)) for sku, named in images.items()]
     notes = [f"{source}: a product for each folder or picture, {len(entries)}; {_first(entries)}"]
-    return Catalogue(entries, notes + ([f"{source}: {passed_over(sorted(others))}"] if others else []))
+    notes += [f"{source}: {passed_over(sorted(others))}"] if others else []
+    if empty := sorted(_folders(source, root, files) - images.keys()):
+        shown = ", ".join(empty[:SHOWN]) + ", ..." * (len(empty) > SHOWN)
+        notes.append(f"{source}: folders without pictures ({len(empty)}) are no products: {shown}")
+    return Catalogue(entries, notes)
+
+
+def _folders(source: str, root: str, files: Iterable[str]) -> set[str]:
+    """Those that would be products."""
+    inside = (name.removeprefix(root).partition("/") for name in files if name.startswith(root))
+    named = {folder.strip() for folder, slash, _ in inside if slash}
+    return named if trees.is_archive(source) or places.is_url(source) else named | trees.folders(source)
 
 
 def _wrapping(archive: str, pictures: Sequence[str]) -> str:

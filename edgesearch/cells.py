@@ -9,6 +9,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from types import ModuleType
 from typing import Any, BinaryIO
 
@@ -20,6 +21,10 @@ SNIFFED_CHARACTERS, SNIFFED_ROWS = 1 << 16, 50
 MOST_UNPACKED = 2_000_000_000  # bytes, of a spreadsheet
 SHEETS, PARQUETS = (".xlsx", ".xlsm"), (".parquet", ".pq")
 Row = tuple[int, list[str]]
+
+
+class Number(str):
+    """A cell that its file holds as a number: a point in it is its decimal sign, whatever texts beside it have."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,13 @@ def _delimiter(head: str, fits: Callable[[Sequence[str]], int]) -> str:
 
 def _rows(text: io.TextIOWrapper, where: str, delimiter: str, lines_before: int) -> Iterator[Row]:
     reader = csv.reader(text, delimiter=delimiter, strict=True)
+    line = lines_before + 1
     try:
         for row in reader:
-            yield reader.line_num + lines_before, [cell.strip() for cell in row]
-    except csv.Error as error:
-        line = reader.line_num + lines_before
+            line = reader.line_num + lines_before
+            yield line, [cell.strip() for cell in row]
+            line += 1
+    except csv.Error as error:  # a quote that is never closed begins there, and is noticed anywhere
         raise CatalogError(f"{where}, line {line}: not a well-formed CSV ({error}); check its quotes.") from error
     finally:
         if not text.closed:
@@ -145,7 +152,11 @@ def _value(value: object, where: str, number: int) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return "" if value != value else str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        if value != value:
+            return ""
+        return Number(int(value) if value.is_integer() and abs(value) < 1e15 else repr(value))
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        return Number(value)
     if isinstance(value, list):
         return ";".join(_value(one, where, number) for one in value)
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():

@@ -53,6 +53,12 @@ def files(source: str) -> dict[str, str]:
     return dict(sorted(shown.items()))
 
 
+def folders(source: str) -> set[str]:
+    """The names of those at the top of a folder of this machine, but for hidden ones."""
+    with os.scandir(source) as found:
+        return {one.name.strip() for one in found if one.is_dir() and not _hidden(one.name)}
+
+
 def _hidden(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 

@@ -66,8 +66,8 @@ def test_spreadsheet_habits_are_accepted(tmp_path: Path) -> None:
         ("sku,name\nA,Cup\n", "no column images"),
         ("sku,name,images,sku\n", "a column twice"),
         ("sku,name,images\n", "no products below the header"),
-        ("sku,name,images\nA,Cup\n", "line 2: not the header's 3 cells"),
-        ("sku,name,images\nA,Cup,a.jpg,4\n", "line 2: not the header's 3 cells"),
+        ("sku,name,images\nA,Cup\n", "line 2: 2 cells, its header has 3; add the missing ones"),
+        ("sku,name,images\nA,Cup,a.jpg,4\n", "line 2: 4 cells, its header has 3; put a cell with commas in quotes"),
         ("sku,name,images\n,Cup,a.jpg\n", "line 2: empty sku"),
         ("sku,name,images\nA,,a.jpg\n", "line 2: empty name"),
         ("sku,name,images\nA,Cup, ; \n", "line 2: A has no images"),
@@ -77,12 +77,29 @@ def test_spreadsheet_habits_are_accepted(tmp_path: Path) -> None:
         ("sku,name,images,price\nA,Cup,a.jpg,inf\n", "line 2: price is 'inf'"),
         ("sku,name,images,stock\nA,Cup,a.jpg,1.5\n", "line 2: stock is '1.5'"),
         ("sku,name,images,stock\nA,Cup,a.jpg,99999999999999999999\n", "line 2: stock is '9"),
-        ('sku,name,images\nA,"Cup,a.jpg\n', "not a well-formed CSV"),
+        ('sku,name,images\nA,"Cup,a.jpg\n', "line 2: not a well-formed CSV"),
+        ('sku,name,images\nA,Cup,a.jpg\nB,"Jug,b.jpg\nC,Pan,c.jpg\nD,"Lid",d.jpg\n', "line 3: not a well-formed CSV"),
+        ("sku,name,images\nA,#REF!,a.jpg\n", "line 2: name is #REF!, an error of the spreadsheet"),
+        ("\n\nArtNr,name,images\n", "line 3: its header has no column sku"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str | bytes, says: str) -> None:
     with pytest.raises(CatalogError, match=says):
         catalogues.read(csv_file(tmp_path, text))
+
+
+def test_all_rows_that_cannot_be_read_are_told_together(tmp_path: Path) -> None:
+    rows = [f"S{n},Cup,{n}.jpg,{'x' if n % 3 else n}" for n in range(20)]
+    with pytest.raises(CatalogError, match=r"\.csv: 13 of its rows cannot be read \(line 3: price is 'x'; ") as caught:
+        catalogues.read(csv_file(tmp_path, "sku,name,images,price\n" + "\n".join(rows)))
+    assert str(caught.value).count("price is 'x'") == 5
+    assert str(caught.value).endswith("; and 8 more); mend them.")
+
+
+def test_errors_of_a_spreadsheet_are_no_details(tmp_path: Path) -> None:
+    read = catalogues.read(csv_file(tmp_path, "sku,name,images,price,brand\nA,Cup,a.jpg,#N/A,#BEZUG!\n"))
+    assert read.entries[0].product == Product("A", "Cup")
+    assert "such as #N/A, are read as empty" in read.notes[0]
 
 
 @pytest.mark.parametrize("cell", ["1.23456789012346e+16", "4.00638E+12", "4,00638e+12"])
@@ -322,6 +339,39 @@ def test_a_folder_for_each_product(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CatalogError, match="no pictures in it"):
         catalogues.read(tmp_path / "empty")
+
+
+def test_folders_without_pictures_are_told(shop: Path, tmp_path: Path) -> None:
+    for name in ("P1/a.jpg", "Texts/a.txt", "Empty/.keep"):
+        (tmp_path / name).parent.mkdir()
+        shutil.copy(shop / "pictures" / "P000000.jpg", tmp_path / name)
+    says = "folders without pictures ({}) are no products: {}"
+    assert catalogues.read(tmp_path).notes[-1].endswith(says.format(2, "Empty, Texts"))
+    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path)
+    assert catalogues.read(tmp_path / "packed.zip").notes[-1].endswith(says.format(1, "Texts"))
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet"])
+def test_numbers_stay_what_they_are_beside_texts_with_commas(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"c.{kind}"
+    if kind == "xlsx":
+        book = pytest.importorskip("openpyxl").Workbook()
+        for row in (
+            ["sku", "name", "images", "price", "stock"],
+            ["A", "Cup", "a.jpg", 1.234, 5],
+            ["B", "Jug", "b.jpg", "4,50", "1.000"],
+        ):
+            book.active.append(row)
+        book.save(path)
+    else:
+        pyarrow = pytest.importorskip("pyarrow")
+        table = pyarrow.table({"sku": ["A"], "name": ["Cup"], "images": ["a.jpg"], "price": [1.234], "stock": [5.0]})
+        pytest.importorskip("pyarrow.parquet").write_table(table, path)
+    for decimal in ("", ",") if kind == "xlsx" else ("", ",", "."):
+        products = [entry.product for entry in catalogues.read(path, decimal=decimal).entries]
+        assert (products[0].price, products[0].stock) == (1.234, 5)
+        assert type(products[0].sku) is str
+        assert [(one.price, one.stock) for one in products[1:]] in ([], [(4.5, 1000)])
 
 
 def test_parquet(tmp_path: Path) -> None:
