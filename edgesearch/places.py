@@ -74,6 +74,13 @@ def from_afar(url: str, base: str) -> str:
     return url
 
 
+def is_missing(place: str) -> bool:
+    """Seen at once that nothing is there: of this machine, or not in its archive."""
+    if found := _MEMBER.fullmatch(place):
+        return found[1] == "not"
+    return not is_url(place) and not os.path.exists(place)
+
+
 def content(place: str) -> bytes:
     """The bytes of a picture, one more than are read at most; raises ImageError, which names the place."""
     try:
@@ -143,12 +150,18 @@ def _asked(url: str, error: type[EdgeSearchError], ask: Callable[[Any, str], T])
         import fsspec
     except ImportError as missing:
         raise error(
-            f"{url}: URLs are read with fsspec; pip install edgesearch[ray], or give a local path."
+            f"{url}: URLs are read with fsspec; pip install edgesearch[urls], or give a local path."
         ) from missing
     try:
         return ask(*fsspec.core.url_to_fs(url))
+    except ImportError as missing:
+        raise error(
+            f"{url}: cannot be read ({missing}); install that, for http and https edgesearch[urls]."
+        ) from missing
     except FileNotFoundError as missing:
-        raise error(f"{url}: no such file; check its name.") from missing
+        if missing.__cause__ is None or getattr(missing.__cause__, "status", None) == 404:
+            raise error(f"{url}: no such file; check its name.") from missing
+        raise error(f"{url}: cannot be read ({missing.__cause__}); check that its machine answers.") from missing
     except Exception as failed:  # every file system has its own
         raise error(f"{url}: cannot be read ({failed}); check its name, and who may read it.") from failed
 

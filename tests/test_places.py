@@ -6,7 +6,10 @@ import os
 import sys
 import tarfile
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -281,9 +284,35 @@ def test_no_room_to_unpack_is_no_fault_of_the_archive(tmp_path: Path, monkeypatc
     assert not room.exists()
 
 
+def test_pictures_on_the_web(tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+    (tmp_path / "a.png").write_bytes(picture())
+    serve = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert places.content(f"{url}/a.png") == picture()
+        with pytest.raises(ImageError, match=r"b\.png: no such file"):
+            places.content(f"{url}/b.png")
+        server.shutdown()
+    with pytest.raises(ImageError, match=r"a\.png: cannot be read \(.*check that its machine answers"):
+        places.content(f"{url}/a.png")
+
+
+def test_what_a_file_system_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec = pytest.importorskip("fsspec")
+
+    def lacking(url: str) -> None:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lacking)
+    with pytest.raises(ImageError, match=r"\(Install s3fs to access S3\); install that"):
+        places.content("s3://bucket/a.png")
+
+
 def test_without_fsspec_a_url_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(CatalogError, match=r"pip install edgesearch\[ray\]"):
+    with pytest.raises(CatalogError, match=r"pip install edgesearch\[urls\]"):
         catalogues.read("s3://bucket/c.csv")
-    with pytest.raises(ImageError, match=r"pip install edgesearch\[ray\]"):
+    with pytest.raises(ImageError, match=r"pip install edgesearch\[urls\]"):
         places.content("s3://bucket/a.jpg")
