@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import blas, bundle, catalog, catalogues, exchange, image, signing, words
+from . import blas, bundle, catalog, catalogues, container, exchange, image, signing, words
 from . import work as works
 from .base import CATALOG, INDEX, MODEL, PICTURES, Base, bindings, open_index
 from .blocks import Spread
@@ -36,6 +36,7 @@ from .golden import FILE as GOLDEN_FILE
 from .golden import Golden
 from .index import CompactIndex
 from .manifest import Manifest, digest_of, sha256
+from .places import is_missing, shown
 from .prints import KEPT, MOST_KEPT
 from .threads import threads
 from .trial import Trial
@@ -110,27 +111,20 @@ def build(
              budget; SignatureError: a key cannot be used; EdgeSearchError: the engine cannot be used.
     """
     output, model = Path(output), Path(model or default_model())
-    if engine not in ENGINES:
-        raise ValueError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}.")
-    if not 0 <= local_features <= MOST_KEPT:
-        raise ValueError(f"local_features is {local_features}; expected 0 to {MOST_KEPT}.")
-    if not 0 < false_accepts < 1:
-        raise ValueError(f"false_accepts is {false_accepts}; expected a share above 0 and below 1.")
+    _check(engine, local_features, false_accepts)
     limit_bytes = None if budget_mb is None else limit_of(budget_mb)
     described = _described(output, sign, next_key, sequence)
     photos = catalogues.read_queries(queries) if queries else []
-    read = catalogues.read(catalogue, mapping, encoding, decimal)
-    entries, notes = exchange.merge(read.entries, map(Path, merge))
-    notes = read.notes + notes
-    if not entries:
-        raise CatalogError(f"{catalogue}: all its products are removed by what is merged; nothing was built.")
+    entries, notes = _entries(catalogues.read(catalogue, mapping, encoding, decimal), merge, catalogue)
     catalog.check_queries(photos, {entry.product.sku for entry in entries}, catalogue)
     told = [[sha256(image.content(path)), sku] for path, sku in photos]  # one that is missing is said now
-    _check_number(catalogue, sum(len(entry.images) for entry in entries), local_features)
+    pictures = sum(len(entry.images) for entry in entries)
+    _check_number(catalogue, pictures, local_features)
     extraction = Extraction.of(model, precision, local_features, seed)
     if limit_bytes is not None:
-        pictures = 0 if skip_bad else sum(len(entry.images) for entry in entries)
-        check_possible(output, len(extraction.network), pictures, limit_bytes)
+        check_possible(output, len(extraction.network), 0 if skip_bad else pictures, limit_bytes)
+    if engine == "local" and not skip_bad:  # elsewhere paths may mean others
+        _refuse_missing(catalogue, entries)
     known = _index(Path(like), extraction.embedder.space) if like else None
     with (
         _working(output, resume, extraction) as (work, folder),
@@ -141,38 +135,67 @@ def build(
         products, skipped = _usable(entries, taken)
         _refuse_bad(catalogue, products, skipped, skip_bad)
         used = {product.sku for product, _ in products}
-        if unused := [photo for photo in photos if photo[1] and photo[1] not in used]:
-            photos = [photo for photo in photos if photo not in unused]
-            notes.append(f"{queries}: {len(unused)} of its photos are of products that were left out")
-        places = [one.place for _, usable in products for one in usable]
+        asked = [photo for photo in photos if not photo[1] or photo[1] in used]
         staged, fitted = _staged(products, work, extraction, folder, known, spread), None
         copy_model(model, precision, _made(staged.folder / MODEL))
+        places = [one.place for _, usable in products for one in usable]
         if limit_bytes is not None and staged.size_bytes > limit_bytes:
             with _opened(staged, folder, _parts(staged, len(products))) as base:
-                known_photos = [photo for photo in photos if photo[1]]
-                ask = Trial(base, questions(base, places, known_photos))
+                ask = Trial(base, questions(base, places, [photo for photo in asked if photo[1]]))
                 staged, fitted = fit(staged, output, limit_bytes, ask)
         described |= _parts(staged, len(products), fitted)
         with _opened(staged, folder, described) as base:
             digest = digest_of([_members(base), told, false_accepts])
-            learned = work.learned(digest, lambda: calibrate(base, places, photos, false_accepts).to_dict())
-            calibration = Calibration.from_dict(learned)
-        described["calibration"] = calibration.to_dict()
+            learned = work.learned(digest, lambda: calibrate(base, places, asked, false_accepts).to_dict())
+        described["calibration"] = learned
         manifest = bundle.write(output, staged.folder, described, sign, limit_bytes)
         work.keep(one.key for _, usable in products for one in usable)
-    if photos and calibration.questions < FEWEST:
-        notes.append(
-            f"{queries}: too few photos to learn from, {len(photos)}; they tell the error rates alone. "
-            f"Give at least {FEWEST // 2} of its products."
-        )
+    if len(asked) < len(photos):
+        notes.append(f"{queries}: {len(photos) - len(asked)} of its photos are of products that were left out")
+    notes += _doubts(Calibration.from_dict(learned), false_accepts, queries, len(asked))
     left_out = tuple(entry.product.sku for entry in entries if entry.product.sku not in used)
     return Built(manifest, output.stat().st_size, tuple(skipped), left_out, tuple(notes), fitted)
+
+
+def _check(engine: str, local_features: int, false_accepts: float) -> None:
+    if engine not in ENGINES:
+        raise ValueError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}.")
+    if not 0 <= local_features <= MOST_KEPT:
+        raise ValueError(f"local_features is {local_features}; expected 0 to {MOST_KEPT}.")
+    if not 0 < false_accepts < 1:
+        raise ValueError(f"false_accepts is {false_accepts}; expected a share above 0 and below 1.")
+
+
+def _entries(read: catalogues.Catalogue, merge: Sequence[Path], catalogue: str | Path) -> tuple[list[Entry], list[str]]:
+    """With what devices were taught, and notes on it."""
+    entries, notes = exchange.merge(read.entries, map(Path, merge))
+    if not entries:
+        raise CatalogError(f"{catalogue}: all its products are removed by what is merged; nothing was built.")
+    return entries, read.notes + notes
+
+
+def _doubts(calibration: Calibration, false_accepts: float, queries: Path | None, photos: int) -> Iterator[str]:
+    """What a calibration does not keep."""
+    if photos and calibration.questions < FEWEST:
+        yield (
+            f"{queries}: too few photos to learn from, {photos}; they tell the error rates alone. "
+            f"Give at least {FEWEST // 2} of its products."
+        )
+    elif false_accepts != FALSE_ACCEPTS and calibration.false_accept_rate > false_accepts:
+        yield (
+            f"of unknown products {calibration.false_accept_rate:.2f} were accepted, not the {false_accepts:g} asked "
+            "for: one picture a product tells too little; give photos with --calibrate."
+        )
 
 
 def _described(output: Path, sign: Path | None, next_key: Path | None, sequence: int | None) -> dict[str, Any]:
     """What a manifest says before anything is built; what is wrong with output or keys is said now."""
     if not output.parent.is_dir() or output.is_dir():
         raise BundleError(f"{output}: not a file in a folder that exists; give a path such as store.edge.")
+    if output.exists() and not container.may_be_one(output):
+        raise BundleError(f"{output}: is there and is no bundle; give another path, or remove it.")
+    if not os.access(output.parent, os.W_OK):
+        raise BundleError(f"{output}: nothing can be written into {output.parent}; give another path.")
     if next_key and not sign:
         raise BundleError(f"{output}: to bring a next key it must be signed by the one before; give --sign.")
     if sign:
@@ -232,7 +255,7 @@ def _working(output: Path, resume: bool, extraction: Extraction) -> Iterator[tup
                 shutil.rmtree(made, ignore_errors=True)
     except (OSError, sqlite3.OperationalError) as error:
         where = kept if resume else "temporary files"
-        raise BundleError(f"{output}: cannot be made ({error}); check the space left for {where}.") from error
+        raise BundleError(f"{output}: cannot be made ({error}); check {where}, and the space left there.") from error
     except sqlite3.Error as error:
         raise BundleError(f"{kept}: what is kept there is damaged ({error}); remove it, and build again.") from error
 
@@ -270,11 +293,20 @@ def _usable(entries: Sequence[Entry], taken: Sequence[Taken]) -> tuple[list[tupl
     return products, skipped
 
 
+def _refuse_missing(catalogue: str | Path, entries: Sequence[Entry]) -> None:
+    """What cannot be read, seen without reading anything."""
+    named = ((entry.product.sku, place) for entry in entries for _, place in entry.images)
+    missing = [f"{sku}: {shown(place)}: no such file" for sku, place in named if is_missing(place)]
+    if missing:
+        _refuse_bad(catalogue, entries, missing, skip_bad=False)
+
+
 def _refuse_bad(catalogue: str | Path, products: Sequence[object], bad: Sequence[str], skip_bad: bool) -> None:
     if bad and not skip_bad:
+        first = "; ".join(one.removesuffix(".") for one in bad[:REASONS_SHOWN])
         more = f"; and {len(bad) - REASONS_SHOWN} more" if len(bad) > REASONS_SHOWN else ""
         raise CatalogError(
-            f"{catalogue}: {len(bad)} of its pictures cannot be used ({'; '.join(bad[:REASONS_SHOWN])}{more}); "
+            f"{catalogue}: {len(bad)} of its pictures cannot be used ({first}{more}); "
             "mend them, or leave them out with --skip-bad."
         )
     if not products:

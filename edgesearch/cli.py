@@ -7,9 +7,11 @@ import argparse
 import contextlib
 import io
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot show is no reason to fail
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _told_to_end():
             warnings.filterwarnings("ignore", module="PIL")  # our own sentence says it
             status = int(options.run(options) or 0)
         sys.stdout.flush()
@@ -51,6 +53,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return failed(
             f"the system refused ({error or type(error).__name__}); check free space, memory and permissions."
         )
+
+
+@contextlib.contextmanager
+def _told_to_end() -> Iterator[None]:
+    """SIGTERM stops a command as Ctrl-C does, so that what is temporary is removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _discard_stdout() -> None:

@@ -38,6 +38,15 @@ def write(path: Path, members: Mapping[str, bytes | Path]) -> None:
         os.fsync(file.fileno())
 
 
+def may_be_one(path: Path) -> bool:
+    """It begins as one does, or is an empty file; raises OSError."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        head = file.read(_LOCAL_HEADER.size + len(MANIFEST_FILE))
+    return not head or (head[:4] == b"PK\3\4" and head[_LOCAL_HEADER.size :] == MANIFEST_FILE.encode())
+
+
 def size_bytes(members: Mapping[str, int]) -> int:
     """Of the file that `write` makes of members of these sizes, of less than 2 GB together."""
     local = directory = 0

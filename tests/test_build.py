@@ -33,6 +33,9 @@ def test_a_build_says_what_it_holds(tiny_edge: Path) -> None:
 
 
 def test_bad_pictures_stop_the_build_and_are_all_named(spoiled: Path) -> None:
+    with pytest.raises(CatalogError, match=r"1 of its pictures .*\(P000001: .*no such file\)"):  # seen at once
+        edgesearch.build(spoiled / "catalogue.csv", spoiled / "x.edge", TINY_MODEL)
+    (spoiled / "pictures" / "P000001.jpg").touch()
     with pytest.raises(CatalogError, match="3 of its pictures") as caught:
         edgesearch.build(spoiled / "catalogue.csv", spoiled / "x.edge", TINY_MODEL)
     for sku in ("P000001", "P000002", "P000003"):
@@ -121,14 +124,15 @@ def test_a_missing_model_is_named(shop: Path, tmp_path: Path) -> None:
 
 def test_a_stopped_build_leaves_what_was_there(shop: Path, tmp_path: Path) -> None:
     output = tmp_path / "x.edge"
-    output.write_bytes(b"before")
+    before = b"PK\3\4" + bytes(26) + b"manifest.json"  # as a bundle begins
+    output.write_bytes(before)
 
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         edgesearch.build(shop / "catalogue.csv", output, TINY_MODEL, progress=stop)
-    assert output.read_bytes() == b"before"
+    assert output.read_bytes() == before
     assert list(tmp_path.iterdir()) == [output]
 
 

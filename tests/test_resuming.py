@@ -154,6 +154,37 @@ def test_a_killed_build_goes_on(drawn: Path, looks: Looks, how: signal.Signals) 
     assert resumed == built(drawn, "whole")
 
 
+TERMINATED = """
+import sys, time
+from pathlib import Path
+from edgesearch.cli import main
+from edgesearch.extraction import Extraction
+extract = Extraction.extract
+def slow(self, picture):
+    Path(sys.argv[1]).touch()
+    time.sleep(0.3)
+    return extract(self, picture)
+Extraction.extract = slow
+sys.exit(main(["build", *sys.argv[2:]]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signals")
+def test_a_build_that_is_terminated_leaves_nothing_temporary(drawn: Path, tmp_path: Path) -> None:
+    reached, temporary = drawn.parent / "reached", tmp_path / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-c", TERMINATED, reached, drawn, "-o", tmp_path / "x.edge", "--model", TINY_MODEL]
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    until = time.monotonic() + 60
+    while not reached.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (1, "edgesearch: stopped; nothing half-done is used.\n")
+    assert list(temporary.iterdir()) == []
+
+
 def test_a_stopped_build_goes_on(drawn: Path, looks: Looks) -> None:
     def stop_late(done: int, total: int) -> None:
         if done >= 10:
@@ -249,6 +280,29 @@ def test_more_pictures_than_a_bundle_counts_are_refused(drawn: Path, monkeypatch
     monkeypatch.setattr(sys.modules["edgesearch.build"], "MOST_WORDS", 29 * 256)
     with pytest.raises(CatalogError, match="30 pictures; one bundle holds at most 29"):
         built(drawn, "b")
+
+
+def test_missing_pictures_are_said_before_any_is_looked_at(drawn: Path, looks: Looks) -> None:
+    (drawn.parent / "7.png").unlink()
+    with pytest.raises(
+        CatalogError, match=r"1 of its pictures cannot be used \(S7: .*7\.png: no such file\); mend them"
+    ):
+        built(drawn, "b")
+    assert looks == []
+
+
+def test_a_file_that_is_no_bundle_is_not_overwritten(
+    drawn: Path, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = drawn.read_bytes()
+    for path in (drawn, drawn.parent / "1.png", Path(os.devnull)):
+        with pytest.raises(BundleError, match="is there and is no bundle"):
+            edgesearch.build(drawn, path, TINY_MODEL)
+    assert drawn.read_bytes() == before
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(BundleError, match="nothing can be written into"):
+        built(drawn, "b")
+    assert looks == []
 
 
 def test_a_photo_to_calibrate_with_that_is_missing_is_said_before_all_else(drawn: Path, looks: Looks) -> None:

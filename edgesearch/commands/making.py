@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from .. import signing
-from ..build import ENGINES, build
+from ..build import ENGINES, Built, build
 from ..calibrate import FALSE_ACCEPTS
 from ..delta import delta
 from ..prints import KEPT, MOST_KEPT
@@ -92,8 +92,30 @@ def _keygen(options: argparse.Namespace) -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
+    try:
+        built = _built(options)
+    except KeyboardInterrupt:
+        if options.resume:
+            say("what was taken of pictures is kept; the same command goes on from there.")
+        raise
+    for reason in built.skipped:
+        say(f"left out {reason}")
+    for note in built.notes:
+        say(note)
+    if built.fitted:
+        say_lines(built.fitted.lines())
+    if built.left_out:
+        say(f"products without any usable picture: {', '.join(built.left_out)}")
+    counts, accuracy = built.manifest.counts, built.manifest.accuracy
+    print(
+        f"{options.output}: {counts['products']} products, {counts['pictures']} pictures, "
+        f"{built.size_bytes / 1e6:.1f} MB, ANN recall@10 {accuracy['ann_recall@10']:.3f}"
+    )
+
+
+def _built(options: argparse.Namespace) -> Built:
     with Bar("build", "picture") as progress:
-        built = build(
+        return build(
             options.catalogue,
             options.output,
             options.model,
@@ -113,19 +135,6 @@ def _build(options: argparse.Namespace) -> None:
             budget_mb=options.budget_mb,
             progress=progress,
         )
-    for reason in built.skipped:
-        say(f"left out {reason}")
-    for note in built.notes:
-        say(note)
-    if built.fitted:
-        say_lines(built.fitted.lines())
-    if built.left_out:
-        say(f"products without any usable picture: {', '.join(built.left_out)}")
-    counts, accuracy = built.manifest.counts, built.manifest.accuracy
-    print(
-        f"{options.output}: {counts['products']} products, {counts['pictures']} pictures, "
-        f"{built.size_bytes / 1e6:.1f} MB, ANN recall@10 {accuracy['ann_recall@10']:.3f}"
-    )
 
 
 def _delta(options: argparse.Namespace) -> None:
