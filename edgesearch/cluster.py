@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from .blocks import Spread
 from .errors import BundleError, EdgeSearchError
 
 GROUP_BYTES = 1 << 28
+REACHED_S = 10
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
@@ -31,6 +33,8 @@ def cluster(workers: int | None = None) -> Iterator[Spread]:
     """
     ray = _connected()
     begun = not ray.is_initialized()
+    if begun:
+        _check_reachable(os.environ.get("RAY_ADDRESS", ""))
     try:
         if begun:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
@@ -134,6 +138,18 @@ def _hushed(context: Any) -> Iterator[None]:
     finally:
         context.enable_progress_bars = bars
         log.setLevel(level)
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for minutes; raises EdgeSearchError."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdecimal():  # none, "auto", "local"
+        return
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), REACHED_S):
+            pass
+    except (OSError, OverflowError) as error:
+        raise EdgeSearchError(f"--engine ray: no cluster answers at {address} ({error}); check RAY_ADDRESS.") from error
 
 
 def _connected() -> Any:

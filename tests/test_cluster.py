@@ -110,6 +110,14 @@ def test_bad_pictures_are_told_from_a_cluster(drawn: Path) -> None:
         built(drawn, "b", engine="ray", workers=2)
 
 
+def test_a_cluster_that_does_not_answer_is_told(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    for address in ("127.0.0.1:1", "ray://[::1]:1"):
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(EdgeSearchError, match="no cluster answers at"):
+            built(drawn, "b", engine="ray")
+
+
 def test_without_ray_it_says_what_to_install(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(EdgeSearchError, match=r"pip install edgesearch\[ray\]"):
