@@ -67,10 +67,11 @@ def check_possible(output: Path, model_bytes: int, pictures: int, limit_bytes: i
     """Refuse what cannot fit before any picture is read; raises BundleError."""
     least = model_bytes + pictures * LEAST_ROW + HEAD_BYTES
     if least > limit_bytes:
+        fewer = ", or fewer pictures" if model_bytes + HEAD_BYTES < limit_bytes else ""
         raise BundleError(
             f"{output}: {megabytes(limit_bytes)} were given, but the network takes {megabytes(model_bytes)} and "
             f"{pictures:,} pictures {megabytes(pictures * LEAST_ROW)} more, whatever else is given up; give more than "
-            f"--budget-mb {least_mb(least)}, or fewer pictures."
+            f"--budget-mb {least_mb(least)}{fewer}."
         )
 
 
@@ -117,7 +118,7 @@ def _too_small(output: Path, rest: dict[str, int], plan: Plan, limit_bytes: int)
     said = rest[packing.FILE]
     other = plan.size_bytes - network - said
     return BundleError(
-        f"{output}: {megabytes(limit_bytes)} were given and {megabytes(plan.size_bytes)} are the least, without print, "
+        f"{output}: {megabytes(limit_bytes)} were given and {least_mb(plan.size_bytes)} are the least, without print, "
         f"pictures, index of words and int8 vectors (network {megabytes(network)}, packed catalogue {megabytes(said)}, "
         f"{plan.name} and all else {megabytes(other)}); give --budget-mb {least_mb(plan.size_bytes)}, or less "
         "said of fewer products."

@@ -119,10 +119,11 @@ def test_the_same_budget_gives_the_same_file(shop: Path, whole: Path, tmp_path: 
 
 def test_what_cannot_fit_is_refused_and_says_what_would(shop: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.edge"
-    path.write_bytes(b"before")
+    before = b"PK\3\4" + bytes(26) + b"manifest.json"  # as a bundle begins
+    path.write_bytes(before)
     with pytest.raises(BundleError, match=r"are the least, .* give --budget-mb") as caught:
         edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, budget_mb=0.04)
-    assert path.read_bytes() == b"before"
+    assert path.read_bytes() == before
     least = float(str(caught.value).split("give --budget-mb ")[1].split(",")[0])
     built = edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, budget_mb=least)
     assert built.size_bytes <= least * 1e6
