@@ -71,7 +71,7 @@ def _section(section: Section, figures: Mapping[str, Found], plots: Iterable[str
     if section.table:
         parts += [section.text, section.table(good.values()) if good else ""]
     elif len(good) == len(section.runs):
-        parts.append(filled(section.text, good) if section.text else "\n\n".join(one["lines"] for one in good.values()))
+        parts.append(_said(section, good))
     else:  # what the text would say of those that are there
         parts += [f"`{_asked(found)}`:\n\n{found.get('markdown', found['lines'])}" for found in good.values()]
     parts += [_failed(found) for name in section.runs if FAILED in (found := figures.get(name, {}))]
@@ -80,6 +80,15 @@ def _section(section: Section, figures: Mapping[str, Found], plots: Iterable[str
     parts += [f"![{name}]({folder}/{name}.svg)" for name in section.plots if f"{name}.svg" in plots]
     parts.append(", ".join(f"`{_asked(found)}`" for found in good.values()))
     return "\n\n".join(part for part in parts if part)
+
+
+def _said(section: Section, good: Mapping[str, Found]) -> str:
+    if not section.text:
+        return "\n\n".join(one["lines"] for one in good.values())
+    try:
+        return filled(section.text, good)
+    except ValueError as error:  # it was measured before it was asked for that
+        return f"To be measured again: `tools/bench all --only {' --only '.join(good)}`: {error}"
 
 
 def _good(figures: Mapping[str, Found]) -> dict[str, Found]:
