@@ -32,9 +32,10 @@ UNUSUAL = 100.0  # times the median price of its category, or less than that par
 
 
 class Picture(NamedTuple):
-    """One that a finding is about: its product's SKU, its name in the catalogue, and its place."""
+    """One that a finding is about: its product's SKU and name, its own name in the catalogue, and its place."""
 
     sku: str
+    product: str
     name: str
     place: str
 
@@ -50,7 +51,7 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
-        pictures = [{"sku": one.sku, "name": one.name} for one in self.pictures]
+        pictures = [{"sku": one.sku, "product": one.product, "name": one.name} for one in self.pictures]
         return {"kind": self.kind, "skus": list(self.skus), "says": self.says, "pictures": pictures}
 
 
@@ -196,7 +197,7 @@ def _prices(entries: Sequence[Entry]) -> Iterable[Finding]:
 
 def _picture(entries: Sequence[Entry], which: Which) -> Picture:
     entry = entries[which.entry]
-    return Picture(entry.product.sku, *entry.images[which.picture])
+    return Picture(entry.product.sku, entry.product.name, *entry.images[which.picture])
 
 
 def _listed(skus: Sequence[str]) -> str:

@@ -71,10 +71,15 @@ def _section(kind: str, findings: list[Finding]) -> Iterable[Markup]:
 
 def _card(finding: Finding) -> Markup:
     columns = [
-        pages.captioned(one.sku, tag("bdi", one.name), _shown(one), "is-wrong" if _wrong(finding, place) else "")
+        pages.captioned(one.sku, _said(one), _shown(one), "is-wrong" if _wrong(finding, place) else "")
         for place, one in enumerate(finding.pictures[:PICTURES])
     ]
     return tag("article", tag("p", tag("bdi", finding.says)), tag("div", *columns), class_="case")
+
+
+def _said(picture: Picture) -> Markup:
+    product = picture.product if picture.product != picture.sku else ""
+    return joined(tag("bdi", product), ", " if product else "", tag("bdi", picture.name))
 
 
 def _wrong(finding: Finding, place: int) -> bool:

@@ -175,6 +175,7 @@ def test_the_page_is_whole_and_holds_names_as_text(market: Path) -> None:
     shutil.copy(market / "P000000-0.jpg", market / "P000001-0.jpg")
     (market / "P000007-0.jpg").unlink()
     page = checkpage.page(checked(market), NASTY, f"edgesearch check {NASTY}")
+    assert "Product 7" in page
     assert "<script" not in page and page.count("&lt;script&gt;") >= 4
     assert page.count('src="data:image/jpeg;base64,') == 2
     assert "(cannot be shown)" in page and "http" not in page.replace("http-equiv", "")
