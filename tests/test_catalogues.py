@@ -102,6 +102,14 @@ def test_errors_of_a_spreadsheet_are_no_details(tmp_path: Path) -> None:
     assert "such as #N/A, are read as empty" in read.notes[0]
 
 
+def test_signs_for_machines_are_kept_out(tmp_path: Path) -> None:
+    read = catalogues.read(csv_file(tmp_path, 'sku,name,images\nA,"Cup\r\n\x1b[31mred",a.jpg\nB,So\u00adft,b.jpg\n'))
+    assert [entry.product.name for entry in read.entries] == ["Cup [31mred", "So\u00adft"]
+    assert "signs for machines in names are read as spaces" in read.notes[0]
+    with pytest.raises(CatalogError, match=r"line 2: sku is 'A\\x07B', with a sign for machines"):
+        catalogues.read(csv_file(tmp_path, "sku,name,images\nA\x07B,Cup,a.jpg\n"))
+
+
 @pytest.mark.parametrize("cell", ["1.23456789012346e+16", "4.00638E+12", "4,00638e+12"])
 def test_numbers_whose_digits_are_gone_are_refused(tmp_path: Path, cell: str) -> None:
     with pytest.raises(CatalogError, match="rounded its digits away"):

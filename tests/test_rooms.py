@@ -20,7 +20,7 @@ RANK = {
     "barcode": 2, "blocks": 2, "catalog": 2, "cells": 2, "commands/options": 2, "embedder": 2, "inbox": 2, "pages": 2,
     "places": 2, "quality": 2, "sealing": 2, "server/door": 2, "settings": 2,
     "answer": 3, "camera": 3, "changes": 3, "cluster": 3, "colours": 3, "content": 3, "index": 3, "packing": 3,
-    "prints": 3, "stock": 3, "threads": 3, "trees": 3, "watch": 3, "wedge": 3, "words": 3,
+    "prints": 3, "reading": 3, "stock": 3, "threads": 3, "trees": 3, "watch": 3, "wedge": 3, "words": 3,
     "catalogues": 4, "container": 4, "explain": 4, "extraction": 4, "golden": 4, "labels": 4, "local": 4, "overlay": 4,
     "presence": 4, "server/metrics": 4, "suspects": 4, "table": 4, "taste": 4,
     "aligned": 5, "bundle": 5, "check": 5, "exchange": 5, "profile": 5, "sentence": 5, "ways": 5,
