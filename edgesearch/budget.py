@@ -94,10 +94,11 @@ class Fitted:
         """A table."""
         rows = self._rows()
         width = max(len(what) for _, what, _ in rows)
-        asked = self.taken.measured.questions if self.taken.measured else 0
+        found = self.taken.measured
+        sure = ", and the mean probability that the right product was given (sure)" if found and found.sure else ""
         given = (
-            f"budget {megabytes(self.limit_bytes)}, at most {megabytes(self.size_bytes)} used; recall@1 of {asked} "
-            "questions, and the mean probability that the right product was given (sure)"
+            f"budget {megabytes(self.limit_bytes)}, at most {megabytes(self.size_bytes)} used; recall@1 of "
+            f"{found.questions if found else 0} questions{sure}"
         )
         return [given, *(f"{how:14} {what:{width}}  {told}" for how, what, told in rows)]
 

@@ -118,7 +118,7 @@ def _too_small(output: Path, rest: dict[str, int], plan: Plan, limit_bytes: int)
     said = rest[packing.FILE]
     other = plan.size_bytes - network - said
     return BundleError(
-        f"{output}: {megabytes(limit_bytes)} were given and {least_mb(plan.size_bytes)} are the least, without print, "
+        f"{output}: {megabytes(limit_bytes)} were given and {least_mb(plan.size_bytes)} MB are the least, without print, "
         f"pictures, index of words and int8 vectors (network {megabytes(network)}, packed catalogue {megabytes(said)}, "
         f"{plan.name} and all else {megabytes(other)}); give --budget-mb {least_mb(plan.size_bytes)}, or less "
         "said of fewer products."

@@ -77,6 +77,11 @@ def test_lines_of_a_section_half_measured_are_shown() -> None:
     assert "`tools/bench all --only page`" in page
 
 
+def test_what_was_measured_before_the_page_asked_for_more_is_to_be_measured_again() -> None:
+    page = sheet.text({"kinds": MEASURED | {"command": "tools/bench answers --kinds --json", "photos": 630}}, "figures")
+    assert "To be measured again: `tools/bench all --only kinds`" in page
+
+
 def test_plots_show_every_library_and_are_the_same_again(tmp_path: Path) -> None:
     figures = {"synthetic-10000": _index(10_000, 60), "synthetic-1000": _index(1000, 20)}
     page = sheet.write(tmp_path / "figures", figures)
@@ -87,6 +92,7 @@ def test_plots_show_every_library_and_are_the_same_again(tmp_path: Path) -> None
         assert ">edgesearch<" in drawing and ">FAISS<" in drawing and drawing.count("<path") > 4
     assert sheet.read(tmp_path / "figures") == figures
     assert sheet.drawn(dict(reversed(figures.items()))) == drawn
+    assert sheet.drawn(figures | {"budget": MEASURED | {"data": "embeddings", "products": 50_000}}) == drawn
     lines = page.read_text(encoding="utf-8").splitlines()
     assert "|  | faiss Flat | 40 us | 2.00 | 0.990 | 40 | 1 s |" in lines
 

@@ -60,7 +60,7 @@ def measure(x: np.ndarray, queries: np.ndarray, budgets_mb: list[float], folder:
             times = _query_us([staged.index, chosen.index], queries)
             found = {"bytes": fitted.size_bytes, "lines": fitted.lines(), **fitted.card(), **times}
         except edgesearch.BundleError as error:
-            found = {"refused": str(error)}
+            found = {"refused": str(error).removeprefix(f"{folder}/")}
         rows.append({"budget MB": budget_mb, **found})
         shutil.rmtree(tried)
     return rows
@@ -80,7 +80,7 @@ def groceries(data: Path, budgets_mb: list[float | None], folder: Path) -> list[
         try:
             built = edgesearch.build(folder / "c.csv", folder / "c.edge", budget_mb=budget_mb)
         except edgesearch.BundleError as error:
-            rows.append({"budget MB": budget_mb, "refused": str(error)})
+            rows.append({"budget MB": budget_mb, "refused": str(error).removeprefix(f"{folder}/")})
             continue
         with edgesearch.open(folder / "c.edge", threads=2) as store:
             first = [store.search(path, k=1).matches[0].sku for path, _ in asked]
