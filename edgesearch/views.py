@@ -65,17 +65,28 @@ def product_mask(image: np.ndarray) -> np.ndarray:
 
 
 def _joined(area: np.ndarray, start: tuple[int, int]) -> np.ndarray:
-    """The part of an area that is joined to a place in it; (H, W) bool. Pillow's floodfill visits pixels one by one."""
+    """The part of an area that is joined to a place in it by its sides; (H, W) bool.
+
+    Whole runs of a row or a column at a time: of a pixel at a time there are as many rounds as the way is long, and
+    Pillow's floodfill visits pixels one by one.
+    """
+    rows, columns = _runs(area), _runs(area.T).T
     found, before = np.zeros_like(area), 0
     found[start] = True
     while (count := int(found.sum())) > before:
-        before, wide = count, found.copy()
-        wide[1:] |= found[:-1]
-        wide[:-1] |= found[1:]
-        wide[:, 1:] |= found[:, :-1]
-        wide[:, :-1] |= found[:, 1:]
-        found = wide & area
+        before = count
+        for runs in (rows, columns):
+            reached = np.zeros(runs.max() + 1, bool)
+            reached[runs[found]] = True
+            found = reached[runs] & area
     return found
+
+
+def _runs(area: np.ndarray) -> np.ndarray:
+    """The number of each pixel's run in its row, from 1 on; what lies beside the area has any."""
+    begins = area.copy()
+    begins[:, 1:] &= ~area[:, :-1]
+    return begins.cumsum().reshape(area.shape)
 
 
 def cut_out(image: np.ndarray) -> Image.Image:

@@ -28,6 +28,20 @@ def test_the_mask_finds_the_product_on_white() -> None:
         assert (views.product_mask(np.full((60, 60, 3), plain, np.uint8)) == 255).all()
 
 
+def test_what_is_joined_is_found_around_every_corner() -> None:
+    rng = np.random.default_rng(0)
+    for share in (0.4, 0.6, 0.8, 1.0) * 20:
+        area = rng.random(rng.integers(2, 30, 2)) < share
+        area[0, -1] = True
+        wanted, left = np.zeros_like(area), [(0, area.shape[1] - 1)]
+        while left:
+            y, x = left.pop()
+            if 0 <= y < area.shape[0] and 0 <= x < area.shape[1] and area[y, x] and not wanted[y, x]:
+                wanted[y, x] = True
+                left += [(y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1)]
+        np.testing.assert_array_equal(views._joined(area, (0, -1)), wanted)
+
+
 def test_a_cut_out_is_the_product_alone() -> None:
     product = views.cut_out(on_white())
     assert abs(product.width - 30) <= 2
