@@ -116,12 +116,11 @@ def _write(chosen: Staged) -> None:
 def _too_small(output: Path, rest: dict[str, int], plan: Plan, limit_bytes: int) -> BundleError:
     network = sum(size for name, size in rest.items() if name.startswith("model/"))
     said = rest[packing.FILE]
-    other = plan.size_bytes - network - said
+    other, least = plan.size_bytes - network - said, least_mb(plan.size_bytes)
     return BundleError(
-        f"{output}: {megabytes(limit_bytes)} were given and {least_mb(plan.size_bytes)} MB are the least, without print, "
-        f"pictures, index of words and int8 vectors (network {megabytes(network)}, packed catalogue {megabytes(said)}, "
-        f"{plan.name} and all else {megabytes(other)}); give --budget-mb {least_mb(plan.size_bytes)}, or less "
-        "said of fewer products."
+        f"{output}: {megabytes(limit_bytes)} were given and {least} MB are the least, without print, pictures, index "
+        f"of words and int8 vectors (network {megabytes(network)}, packed catalogue {megabytes(said)}, {plan.name} and "
+        f"all else {megabytes(other)}); give --budget-mb {least}, or less said of fewer products."
     )
 
 
