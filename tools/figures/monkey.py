@@ -1,7 +1,6 @@
 """Somebody who presses anything on the page of a kiosk, and what goes wrong."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from browsing import PORTRAIT, browser, film, serving
@@ -15,8 +14,8 @@ from .page import PHONE, made_shop
 MOVED_ON = 60  # frames a photo is shown: long enough to be answered
 
 
-def measure(actions: int, folder: Path, seed: int) -> dict[str, float]:
-    """Do so many things at random; returns how often something went wrong, and says what on stderr."""
+def measure(actions: int, folder: Path, seed: int) -> Found:
+    """Do so many things at random; returns how often something went wrong, and what was said then."""
     photos = made_shop(folder, seed)
     moving = film(photos, folder / "moving.mjpeg", PORTRAIT, MOVED_ON)
     with (
@@ -27,9 +26,7 @@ def measure(actions: int, folder: Path, seed: int) -> dict[str, float]:
         person = visit(opened, address, photos[0], viewport=PHONE)
         person.open(query="&kiosk=30")
         wrong = survives(person.page, photos[0], actions, seed)
-    for line in wrong:
-        print(line, file=sys.stderr)
-    return {"wrong": len(wrong)}
+    return {"wrong": len(wrong), "said": wrong}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
