@@ -115,7 +115,8 @@ def embedder(figures: Mapping[str, Found]) -> Markup | None:
 
 def _against_rows(figures: Mapping[str, Found], label: str, value: Callable[[Found, int], float]) -> Markup | None:
     """A line a library over synthetic vectors of more and more rows; both axes in decades."""
-    tables = sorted((one for one in figures.values() if one.get("data") == "synthetic"), key=lambda one: one["rows"])
+    tables = [found for name, found in figures.items() if name.startswith("synthetic-")]
+    tables.sort(key=lambda one: one["rows"])
     if len(tables) < 2:
         return None
     lines: dict[str, list[Point]] = {}
