@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, help=f"folder (default: {PAGE}; {TRIED} with --quick)")
     parser.add_argument("--only", action="append", choices=list(RUNS), default=[], help="renew this one", metavar="RUN")
     parser.add_argument("--missing", action="store_true", help="those not there, failed, or of another model")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to try the bench: two minutes")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to try the bench: four minutes")
 
 
 def run(options: argparse.Namespace, folder: Path) -> str:
