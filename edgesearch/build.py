@@ -28,7 +28,7 @@ from .catalog import Catalog, Entry, Product
 from .cluster import cluster
 from .decision import ONE_PICTURE, Calibration
 from .embedder import copy_model, default_model
-from .errors import BundleError, CatalogError
+from .errors import BundleError, CatalogError, several
 from .extraction import Extraction, Taken
 from .fitting import Staged, check_possible, fit
 from .gathering import Products, Usable, gather
@@ -44,7 +44,6 @@ from .work import Work
 
 ENGINES = {"local": threads, "ray": cluster}
 PART, PARTS = 16, 64  # pictures that a worker is handed at most; parts at least
-REASONS_SHOWN = 5
 MOST_WORDS = (1 << 32) - 1  # of the print of all pictures, and rows: what their places are counted with
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
 
@@ -147,12 +146,13 @@ def build(
         with _opened(staged, folder, described) as base:
             digest = digest_of([_members(base), told, false_accepts])
             learned = work.learned(digest, lambda: calibrate(base, places, asked, false_accepts).to_dict())
-        described["calibration"] = learned
+            calibration = Calibration.from_dict(learned)
+        described["calibration"] = calibration.to_dict()
         manifest = bundle.write(output, staged.folder, described, sign, limit_bytes)
         work.keep(one.key for _, usable in products for one in usable)
     if len(asked) < len(photos):
         notes.append(f"{queries}: {len(photos) - len(asked)} of its photos are of products that were left out")
-    notes += _doubts(Calibration.from_dict(learned), false_accepts, queries, len(asked))
+    notes += _doubts(calibration, false_accepts, queries, len(asked))
     left_out = tuple(entry.product.sku for entry in entries if entry.product.sku not in used)
     return Built(manifest, output.stat().st_size, tuple(skipped), left_out, tuple(notes), fitted)
 
@@ -297,16 +297,13 @@ def _refuse_missing(catalogue: str | Path, entries: Sequence[Entry]) -> None:
     """What cannot be read, seen without reading anything."""
     named = ((entry.product.sku, place) for entry in entries for _, place in entry.images)
     missing = [f"{sku}: {shown(place)}: no such file" for sku, place in named if is_missing(place)]
-    if missing:
-        _refuse_bad(catalogue, entries, missing, skip_bad=False)
+    _refuse_bad(catalogue, entries, missing, skip_bad=False)
 
 
 def _refuse_bad(catalogue: str | Path, products: Sequence[object], bad: Sequence[str], skip_bad: bool) -> None:
     if bad and not skip_bad:
-        first = "; ".join(one.removesuffix(".") for one in bad[:REASONS_SHOWN])
-        more = f"; and {len(bad) - REASONS_SHOWN} more" if len(bad) > REASONS_SHOWN else ""
         raise CatalogError(
-            f"{catalogue}: {len(bad)} of its pictures cannot be used ({first}{more}); "
+            f"{catalogue}: {len(bad)} of its pictures cannot be used ({several(bad, len(bad))}); "
             "mend them, or leave them out with --skip-bad."
         )
     if not products:

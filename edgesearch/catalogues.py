@@ -14,13 +14,12 @@ from . import cells, columns, image, numerals, places, trees
 from .catalog import OPTIONAL, REQUIRED, Entry, Product
 from .cells import Number, Row
 from .columns import Columns
-from .errors import CatalogError, ImageError
+from .errors import REASONS_SHOWN, CatalogError, ImageError, several
 from .photos import SHOWN, SUFFIXES, passed_over
 from .reading import Reading, Resolve
 
 TABLES = (".csv", ".tsv", *cells.PARQUETS, *cells.SHEETS)
 SAMPLED = 1000  # rows, in which numbers are looked at before any is read
-ERRORS_SHOWN = 5
 
 
 @dataclass
@@ -119,13 +118,12 @@ def _read_all(rows: Iterable[Row], found: Columns, reading: Reading, where: str)
                 reading.add(line, _named(line, row, found, where))
             except CatalogError as error:
                 count += 1
-                wrong += [str(error)] if count <= ERRORS_SHOWN else []
+                wrong += [str(error)] if count <= REASONS_SHOWN else []
     if count == 1:
         raise CatalogError(wrong[0])
     if wrong:
-        shown = "; ".join(one.removeprefix(f"{where}, ").removesuffix(".") for one in wrong)
-        more = f"; and {count - len(wrong)} more" if count > len(wrong) else ""
-        raise CatalogError(f"{where}: {count} of its rows cannot be read ({shown}{more}); mend them.")
+        reasons = several([one.removeprefix(f"{where}, ") for one in wrong], count)
+        raise CatalogError(f"{where}: {count} of its rows cannot be read ({reasons}); mend them.")
 
 
 def _named(line: int, row: Sequence[str], found: Columns, where: str) -> dict[str, str]:

@@ -1,5 +1,9 @@
 """The tree of exceptions: whatever this package raises on purpose is an `EdgeSearchError`."""
 
+from collections.abc import Sequence
+
+REASONS_SHOWN = 5
+
 
 class EdgeSearchError(Exception):
     """Base of all errors here; its text is one sentence that names the thing and says what to do."""
@@ -58,3 +62,9 @@ class BusyError(EdgeSearchError):
 
 class ScanError(EdgeSearchError):
     """A camera, folder, trigger or hook of `scan` that cannot be used."""
+
+
+def several(reasons: Sequence[str], count: int) -> str:
+    """The first of many reasons in one sentence; count: how many there are, of which not all need be given."""
+    first = [reason.removesuffix(".") for reason in reasons[:REASONS_SHOWN]]
+    return "; ".join(first) + (f"; and {count - len(first)} more" if count > len(first) else "")

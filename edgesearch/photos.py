@@ -1,7 +1,7 @@
 """The photos in folders, and their content."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,6 +72,21 @@ def find(given: Sequence[Path]) -> tuple[list[Named], list[Path]]:
     return sorted(photos), sorted(others)
 
 
+def walked(folder: str | Path, fail: Callable[[OSError], object]) -> Iterator[tuple[str, list[str]]]:
+    """A folder and those below it, with the names of their files; links are followed, hidden ones left out.
+
+    Args:    fail: called where one cannot be read.
+    """
+    been = set()
+    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        if (place := os.path.realpath(parent)) in been:  # a link leads to a folder above it, or twice to one
+            folders.clear()
+            continue
+        been.add(place)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield parent, [name for name in names if not name.startswith(".")]
+
+
 def passed_over(others: Sequence[Path]) -> str:
     """A sentence on files that are no photos; "" where there are none."""
     names = ", ".join(path.name for path in others[:SHOWN])
@@ -82,12 +97,4 @@ def _files(folder: Path) -> list[Path]:
     def fail(error: OSError) -> None:
         raise CountError(f"{error.filename}: cannot be read ({error.strerror}); give a folder of photos.") from error
 
-    found, been = [], set()
-    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
-        if (place := os.path.realpath(parent)) in been:  # a link leads to a folder above it, or twice to one
-            folders.clear()
-            continue
-        been.add(place)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in names if not name.startswith(".")]
-    return found
+    return [Path(parent, name) for parent, names in walked(folder, fail) for name in names]

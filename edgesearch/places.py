@@ -1,6 +1,6 @@
 """Where the pictures of a catalogue are, each as one text that any process can read: a place.
 
-A place is a local path; a URL of any file system that fsspec knows (the extra `ray` brings it); or a member of an
+A place is a local path; a URL of any file system that fsspec knows (the extra `urls` brings it); or a member of an
 archive, with its position in it, so that nobody need look for it again:
 
     zip:START+SIZE+CRC:ARCHIVE!/NAME    START of its local header, SIZE packed

@@ -111,24 +111,27 @@ class Reading:
 
     def _mend_price(self, row: dict[str, str], where: str) -> None:
         cell = row["price"]
-        if isinstance(cell, Number):
-            return
-        if not self._decimal and numerals.may_be_either(cell) and not (self._plain and "," not in cell):
+        decimal = self._sign(cell)
+        if not decimal and numerals.may_be_either(cell) and not (self._plain and "," not in cell):
             raise CatalogError(
                 f"{where}: price is {cell!r}, which may be two numbers, and no price before tells which; "
                 "give --decimal , or --decimal ."
             )
-        row["price"], currency = numerals.price(cell, self._decimal)
+        row["price"], currency = numerals.price(cell, decimal)
         if currency and not row.get("currency"):
             row["currency"] = currency
 
     def _whole(self, cell: str) -> str:
         """A whole number that is written with thousands or with zeros behind its decimal sign; others as they are."""
-        decimal = numerals.POINT if isinstance(cell, Number) else self._decimal
+        decimal = self._sign(cell)
         if not decimal and numerals.may_be_either(cell):
             return cell
         whole, _, part = (numerals.number(cell, decimal) or "").partition(".")
         return cell if part.strip("0") or not whole else whole
+
+    def _sign(self, cell: str) -> str:
+        """The decimal sign of a cell, "" where nothing tells."""
+        return numerals.POINT if isinstance(cell, Number) else self._decimal
 
     def _look_at_code(self, cell: str, where: str) -> None:
         if cell.isdecimal() and len(cell) not in LENGTHS and 7 <= len(cell) < LENGTHS[-1] and number(cell):

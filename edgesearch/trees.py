@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from . import image, places
+from . import image, photos, places
 from .errors import CatalogError
 
 GZIPPED = (".tar.gz", ".tgz")
@@ -67,13 +67,8 @@ def _listed(folder: str) -> dict[str, str]:
     def fail(error: OSError) -> None:
         raise CatalogError(f"{error.filename}: cannot be read ({error.strerror}); check its permissions.") from error
 
-    found, been = {}, set()
-    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
-        if (real := os.path.realpath(parent)) in been:  # a link leads to a folder above it, or twice to one
-            folders.clear()
-            continue
-        been.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    found = {}
+    for parent, names in photos.walked(folder, fail):
         inside = os.path.relpath(parent, folder)
         for name in names:
             relative = os.path.normpath(os.path.join(inside, name)).replace(os.sep, "/")

@@ -31,9 +31,7 @@ def resident() -> int:
 
 def most_resident() -> int:
     """Bytes of memory that this process held at most."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found
-    return int(found[1]) * 1024
+    return _told("/proc/self/status", "VmHWM")
 
 
 @contextlib.contextmanager
@@ -43,9 +41,7 @@ def most_own(every_s: float = 0.05) -> Iterator[list[int]]:
 
     def watch() -> None:
         while not ended.wait(every_s):
-            held = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
-            assert held
-            found.append(int(held[1]) * 1024)
+            found.append(_told("/proc/self/status", "RssAnon"))
 
     watching = threading.Thread(target=watch)
     watching.start()
@@ -58,7 +54,12 @@ def most_own(every_s: float = 0.05) -> Iterator[list[int]]:
 
 def free_memory() -> int:
     """Bytes that processes can still take."""
-    found = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
+    return _told("/proc/meminfo", "MemAvailable")
+
+
+def _told(file: str, name: str) -> int:
+    """Bytes that the system tells there under a name."""
+    found = re.search(rf"{name}:\s+(\d+) kB", Path(file).read_text())
     assert found
     return int(found[1]) * 1024
 
