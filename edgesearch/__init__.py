@@ -5,14 +5,12 @@ answer = store.search("photo.jpg", k=5)
 answer.decision, answer.matches[0].name
 """
 
+from ._util.stopping import Stop
 from .answer import Answer, Match, Understood
-from .asynchronous import AsyncStore
-from .build import Built, build
-from .comparison import Comparison
-from .decision import Calibration
-from .delta import delta
-from .device import export, install, log, rollback
-from .engine import Enrolment, Store, open
+from .building.build import Built, build
+from .bundle.delta import delta
+from .bundle.signing import keygen
+from .device.maintenance import export, install, log, rollback
 from .errors import (
     BundleError,
     BusyError,
@@ -29,8 +27,10 @@ from .errors import (
     SignatureError,
     StoppedError,
 )
-from .signing import keygen
-from .stopping import Stop
+from .search.comparison_result import Comparison
+from .search.decision import Calibration
+from .store.async_store import AsyncStore
+from .store.store import Enrolment, Store, open
 from .version import __version__ as __version__
 
 __all__ = [

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
-from .catalog import Product
-from .decision import Decision
-from .quality import ADVICE, Flaw
+from .catalog.product import Product
+from .images.quality import ADVICE, Flaw
+
+Decision = Literal["match", "ambiguous", "unknown"]
 
 
 @dataclass(frozen=True)

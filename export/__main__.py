@@ -9,7 +9,7 @@ python -m export verify artifacts/mobilenet_v2_v4 --data DATA
 tools/bench accuracy --json >accuracy.json && python -m export card artifacts/mobilenet_v2_v4 accuracy.json
 
 Other backbones have recipes of their own; `compare` prints what each weighs, takes and loses. `codebook` makes
-artifacts/print_v1, by which features of the print are kept.
+artifacts/local_features_v1, by which features of the print are kept.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _codebook(options: argparse.Namespace) -> None:
-    from edgesearch.prints import CODEBOOK_FILE
+    from edgesearch.local_features.descriptors import CODEBOOK_FILE
 
     from .codebook import codebook
 

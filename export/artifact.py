@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from edgesearch import image
-from edgesearch.embedder import CONFIG_FILE, CONFIG_FORMAT, Embedder, Preprocessing
-from edgesearch.manifest import sha256
+from edgesearch._util.hashing import sha256
+from edgesearch.embedding.embedder import CONFIG_FILE, CONFIG_FORMAT, Embedder, Preprocessing
+from edgesearch.images import image
 
 FP32_FILE, INT8_FILE, CARD_FILE = "model.fp32.onnx", "model.int8.onnx", "MODEL_CARD.md"
 PREPROCESSING = {

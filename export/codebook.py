@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from edgesearch import image, prints
-from edgesearch.prints import Codebook
+from edgesearch.images import image
+from edgesearch.local_features import descriptors as prints
+from edgesearch.local_features.descriptors import Codebook
 
 DESCRIPTORS = 40_000
 

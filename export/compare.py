@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgesearch.embedder import Embedder as RuntimeEmbedder
+from edgesearch.embedding.embedder import Embedder as RuntimeEmbedder
 from edgesearch.errors import ModelError
 
 from . import artifact

@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from edgesearch.errors import CatalogError
-from edgesearch.views import product_mask
+from edgesearch.images.augmented_views import product_mask
 
 SIDE = 224
 

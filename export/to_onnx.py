@@ -9,7 +9,7 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from edgesearch.embedder import RESPONSE
+from edgesearch.embedding.embedder import RESPONSE
 from edgesearch.errors import ModelError
 
 from . import artifact

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from edgesearch._util.hashing import sha256
 from edgesearch.errors import ModelError
-from edgesearch.manifest import sha256
 
 from .torchvision_cpu import torchvision
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pictures import write_catalogue
+from demo_shop import write_catalogue
 
 import edgesearch
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Playwright
 
 import edgesearch
 from edgesearch.server.app import create_app
-from edgesearch.server.served import Served
+from edgesearch.server.state import Served
 
 LANDSCAPE, PORTRAIT = (1280, 960), (960, 1280)  # of a camera; that of a phone turns with it
 FRAMES = 10  # of a photo; a file of one would be played too fast to be told from a broken camera

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pictures import FIRST_UNKNOWN, LIMIT, MOST_FAMILIES, make_twins, write_catalogue, write_twins
+from demo_shop import FIRST_UNKNOWN, LIMIT, MOST_FAMILIES, make_twins, write_catalogue, write_twins
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

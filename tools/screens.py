@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from browsing import LANDSCAPE, PORTRAIT, browser, film, serving
-from pictures import write_catalogue
+from demo_shop import write_catalogue
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, Playwright, sync_playwright
 from scenes import SCENES, visit

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .._util.files import replacing
 from ..errors import EdgeSearchError
-from ..files import replacing
 
 SAID_EVERY_S = 60
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import nacl.exceptions
 from nacl.pwhash import argon2id
 
-from .. import files
+from .._util import files
 from ..errors import DeviceError
 
 FILE = "access.json"

@@ -16,14 +16,14 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .. import barcode
+from .._util.systemd import Notifier
 from ..errors import EdgeSearchError
-from ..notify import Notifier
+from ..images import barcode
 from ..version import __version__
-from . import asking, counting, documentation, managing, people, replies, teaching
-from .guard import LARGEST_BODY, Guard, TooLargeError, TooSlowError
-from .reading import AskedError, Customer, Shared, UnknownError
-from .served import Served
+from . import api_docs, count_routes, login_routes, manage_routes, responses, search_routes, teach_routes
+from .middleware import LARGEST_BODY, Guard, TooLargeError, TooSlowError
+from .request_data import AskedError, Customer, Shared, UnknownError
+from .state import Served
 
 WEB = Path(__file__).parent.parent / "web"
 CLIENT_LEFT = 499  # before its request was there; as others count it
@@ -58,8 +58,15 @@ def create_app(served: Served, names: frozenset[str] = frozenset()) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.served = served
-    for router in (watching, people.router, asking.router, teaching.router, counting.router, managing.router):
-        app.include_router(router, prefix="/v1", responses=replies.FAILURES)
+    for router in (
+        watching,
+        login_routes.router,
+        search_routes.router,
+        teach_routes.router,
+        count_routes.router,
+        manage_routes.router,
+    ):
+        app.include_router(router, prefix="/v1", responses=responses.FAILURES)
     app.add_api_route("/metrics", metrics, include_in_schema=False)
     app.router.routes.append(_Page("/", StaticFiles(directory=WEB, html=True)))
     _handle_errors(app)
@@ -87,7 +94,7 @@ async def health(served: Shared) -> dict[str, Any]:
 @watching.get("/docs", response_class=HTMLResponse, include_in_schema=False)
 async def docs(request: Request) -> str:
     """This page."""
-    return documentation.page(request.app.openapi())
+    return api_docs.page(request.app.openapi())
 
 
 async def metrics(served: Shared, _: Customer) -> Response:
@@ -113,31 +120,31 @@ async def _follow(served: Served) -> None:
 
 def _handle_errors(app: FastAPI) -> None:
     async def unknown(_: Request, error: Exception) -> Response:
-        return replies.failed(401, "Unknown", str(error))
+        return responses.failed(401, "Unknown", str(error))
 
     async def asked(_: Request, error: Exception) -> Response:
-        return replies.failed(400, "BadRequest", str(error))
+        return responses.failed(400, "BadRequest", str(error))
 
     async def too_large(_: Request, error: Exception) -> Response:
-        return replies.failed(413, "TooLarge", f"the body goes on; at most {LARGEST_BODY:,} bytes are read.")
+        return responses.failed(413, "TooLarge", f"the body goes on; at most {LARGEST_BODY:,} bytes are read.")
 
     async def too_slow(_: Request, error: Exception) -> Response:
-        return replies.failed(408, "TooSlow", "the body was not there in time; send it again.")
+        return responses.failed(408, "TooSlow", "the body was not there in time; send it again.")
 
     async def left(_: Request, error: Exception) -> Response:
         return Response(status_code=CLIENT_LEFT)  # which nobody reads; a person went on to another page
 
     async def failed(_: Request, error: Exception) -> Response:
-        return replies.failed(500, "InternalError", "this is a fault of ours; the server's log says more.")
+        return responses.failed(500, "InternalError", "this is a fault of ours; the server's log says more.")
 
     app.add_exception_handler(UnknownError, unknown)
     app.add_exception_handler(AskedError, asked)
     app.add_exception_handler(TooLargeError, too_large)
     app.add_exception_handler(TooSlowError, too_slow)
     app.add_exception_handler(ClientDisconnect, left)
-    app.add_exception_handler(EdgeSearchError, replies.refused)
-    app.add_exception_handler(RequestValidationError, replies.strange)
-    app.add_exception_handler(HTTPException, replies.strange)
+    app.add_exception_handler(EdgeSearchError, responses.refused)
+    app.add_exception_handler(RequestValidationError, responses.strange)
+    app.add_exception_handler(HTTPException, responses.strange)
     app.add_exception_handler(Exception, failed)
 
 

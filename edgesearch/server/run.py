@@ -8,10 +8,11 @@ from pathlib import Path
 
 import uvicorn
 
-from .. import blas, engine
+from .._util import blas
 from ..errors import DeviceError
+from ..store.store import open as open_store
 from .app import create_app
-from .served import Served
+from .state import Served
 
 MOST_CONNECTIONS = 128
 ENDING_S = 10  # for requests under way
@@ -37,7 +38,7 @@ def serve(
     """
     blas.on_one_thread()
     own, key = certificate or (None, None)
-    with _listening(host, port) as listening, engine.open(store, runtime=runtime) as opened:
+    with _listening(host, port) as listening, open_store(store, runtime=runtime) as opened:
         served = Served(opened, store, _is_local(host), access)
         name = f"[{host}]" if ":" in host else host
         try:

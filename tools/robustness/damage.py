@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesearch.bundle import Bundle
+from edgesearch.bundle.bundle_file import Bundle
 
 BLOCK = 4096  # bytes; where file systems cut
 ANYWHERE = 20  # lengths that are nothing in particular

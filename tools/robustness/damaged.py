@@ -9,10 +9,10 @@ from pathlib import Path
 from unittest import mock
 
 import edgesearch
-from edgesearch.arrays import Whole
-from edgesearch.bundle import Bundle
-from edgesearch.engine import Store
+from edgesearch._util.array_file import Whole
+from edgesearch.bundle.bundle_file import Bundle
 from edgesearch.errors import EdgeSearchError
+from edgesearch.store.store import Store
 
 from .counts import SAME, SENTENCE, Campaign, Sample, sentence
 from .damage import Damage, flips, lengths
@@ -93,7 +93,7 @@ class _InMemory(Whole):
 
 def _used(bundle: Bundle, shop: Shop) -> None:
     """Whatever a store can do with a bundle."""
-    with mock.patch("edgesearch.engine.open_bundle", return_value=bundle), Store(bundle.path) as store:
+    with mock.patch("edgesearch.store.store.open_bundle", return_value=bundle), Store(bundle.path) as store:
         for photo in shop.photos:
             store.explain(photo, store.search(photo, k=3))
         store.self_test()

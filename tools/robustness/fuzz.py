@@ -1,7 +1,7 @@
 """`tools/fuzz`: inputs that reach new places in the readers, by atheris; a finding is kept, and ends the reader's turn.
 
 A finding is an exception that the reader may not raise, a crash of the compiled loops (built with the sanitizers), ten
-seconds, or a gigabyte. Mend it, and keep its input, small, in tests/faults/cases/READER/.
+seconds, or a gigabyte. Mend it, and keep its input, small, in tests/robustness/cases/READER/.
 """
 
 import argparse
@@ -16,7 +16,7 @@ with atheris.instrument_imports(include=["edgesearch"]):
     from . import readers
 
 SLOWEST_S, MOST_MB, MOST_BYTES = 10, 1024, 4096
-CASES = Path(__file__).parents[2] / "tests" / "faults" / "cases"
+CASES = Path(__file__).parents[2] / "tests" / "robustness" / "cases"
 
 
 def main() -> int:

@@ -14,8 +14,9 @@ from pathlib import Path
 from unittest import mock
 
 import edgesearch
-from edgesearch import Store, slots
-from edgesearch.build import build
+from edgesearch import Store
+from edgesearch.building.build import build
+from edgesearch.device import slots
 from edgesearch.errors import EdgeSearchError
 
 from . import steps
@@ -209,7 +210,9 @@ def _clock(shop: Shop, year: int) -> str:
     """A bundle built at another time: a device takes it where its number is not lower, and otherwise runs on."""
     device, path = shop.device(1), shop.folder / "jumped.edge"
     for built in (2026, year):
-        with mock.patch.object(sys.modules["edgesearch.build"], "datetime", mock.Mock(wraps=datetime)) as clock:
+        with mock.patch.object(
+            sys.modules["edgesearch.building.build"], "datetime", mock.Mock(wraps=datetime)
+        ) as clock:
             clock.datetime.now.return_value = datetime.datetime(built, 1, 1, tzinfo=datetime.UTC)
             build(shop.folder / "catalogue.csv", path, TINY_MODEL, local_features=0, sign=shop.folder / f"{KEY}.key")
         before = shop.state(device)

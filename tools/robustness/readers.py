@@ -22,38 +22,33 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from edgesearch import (
-    arrays,
-    bundle,
-    catalog,
-    catalogues,
-    container,
-    exchange,
-    image,
-    onnxfile,
-    packing,
-    places,
-    settings,
-    sift,
-    signing,
-)
-from edgesearch.arrays import Whole
-from edgesearch.catalog import Catalog, Entry, Picture, Product
-from edgesearch.changes import Change
-from edgesearch.embedder import ModelConfig
+from edgesearch._util import array_file
+from edgesearch._util.array_file import Whole
+from edgesearch._util.hashing import digest_of
+from edgesearch.bundle import bundle_file, container, signing
+from edgesearch.bundle.golden_queries import Golden
+from edgesearch.bundle.manifest import FileEntry, Manifest
+from edgesearch.bundle.sealing import Seal
+from edgesearch.catalog import loader, packed_catalog, sqlite_catalog
+from edgesearch.catalog import sources as places
+from edgesearch.catalog.product import Entry, Product
+from edgesearch.catalog.sqlite_catalog import Catalog, Picture
+from edgesearch.device import overlay_export
+from edgesearch.device.changes import Change
+from edgesearch.device.overlay import FILE as OVERLAY_FILE
+from edgesearch.device.overlay import Overlay
+from edgesearch.device.overlay_export import FILE as TAUGHT_FILE
+from edgesearch.device.slots import State
+from edgesearch.embedding import onnx_file, run_settings
+from edgesearch.embedding.embedder import ModelConfig
 from edgesearch.errors import EdgeSearchError
-from edgesearch.exchange import FILE as TAUGHT_FILE
-from edgesearch.golden import Golden
-from edgesearch.index import ARRAYS_FILE, LAYOUT, LAYOUT_CODED, CompactIndex
-from edgesearch.kernel import Blocks
-from edgesearch.local import LAYOUT as LOCAL_LAYOUT
-from edgesearch.local import LocalIndex
-from edgesearch.manifest import FileEntry, Manifest, digest_of
-from edgesearch.overlay import FILE as OVERLAY_FILE
-from edgesearch.overlay import Overlay
-from edgesearch.prints import KIND, Print, default_codebook
-from edgesearch.sealing import Seal
-from edgesearch.slots import State
+from edgesearch.images import image
+from edgesearch.index.compact_index import ARRAYS_FILE, LAYOUT, LAYOUT_CODED, CompactIndex
+from edgesearch.index.kernel import Blocks
+from edgesearch.local_features import sift
+from edgesearch.local_features.descriptors import KIND, LocalFeatures, default_codebook
+from edgesearch.local_features.local_index import LAYOUT as LOCAL_LAYOUT
+from edgesearch.local_features.local_index import LocalIndex
 
 EDITED_JSON = ("manifest", "model_config", "state")
 Reader = Callable[[bytes], object]
@@ -87,7 +82,7 @@ def attack(name: str, data: bytes) -> None:
 
 def read_arrays(data: bytes) -> object:
     """The header of an array file."""
-    return arrays.read(memoryview(data), NAME)
+    return array_file.read(memoryview(data), NAME)
 
 
 def read_index(data: bytes) -> None:
@@ -176,8 +171,8 @@ def read_catalog(data: bytes) -> None:
 
 def read_packed(data: bytes) -> None:
     """A catalogue that was packed; also one whose text is the input, which no fuzzer would find its way to."""
-    _survived(lambda: packing.unpacked(data))
-    Catalog(packing.unpacked(lzma.compress(data, check=lzma.CHECK_NONE, preset=0))).close()
+    _survived(lambda: packed_catalog.unpacked(data))
+    Catalog(packed_catalog.unpacked(lzma.compress(data, check=lzma.CHECK_NONE, preset=0))).close()
 
 
 def read_overlay(data: bytes) -> None:
@@ -195,31 +190,31 @@ def read_overlay(data: bytes) -> None:
 def read_taught(data: bytes) -> None:
     """What devices were taught, as a build merges it."""
     folder = _written(data).rename(Path(_folder().name) / TAUGHT_FILE).parent
-    exchange.merge([Entry(Product("A-1", "Mug", 4.5), (("a.jpg", "a.jpg"),))], [folder])
+    overlay_export.merge([Entry(Product("A-1", "Mug", 4.5), (("a.jpg", "a.jpg"),))], [folder])
 
 
 def read_settings(data: bytes) -> None:
     """How a device runs best."""
-    settings.parse(data, NAME)
+    run_settings.parse(data, NAME)
 
 
 def read_onnx(data: bytes) -> None:
     """A network, before onnxruntime sees it."""
-    onnxfile.check(data, NAME)
+    onnx_file.check(data, NAME)
 
 
 def read_csv(data: bytes) -> None:
     """A catalogue, or queries, as a user gives them."""
     path = _written(data)
-    _survived(lambda: catalogues.read(path))
-    catalogues.read_queries(path)
+    _survived(lambda: loader.read(path))
+    loader.read_queries(path)
 
 
 def read_archive(data: bytes) -> None:
     """A zip or tar of pictures, as a user gives it."""
     path = _written(data)
     archive = path.rename(path.with_suffix(".zip" if data[:2] == b"PK" else ".tar"))
-    for entry in catalogues.read(archive).entries:
+    for entry in loader.read(archive).entries:
         for _, place in entry.images:
             _survived(partial(places.content, place))
 
@@ -295,7 +290,7 @@ def _edited(parts: dict[str, np.ndarray], meta: dict[str, Any], edits: bytes) ->
         else:
             parts[name] = _changed(parts[name], how, place, value)
     path = _written(b"")
-    arrays.write(path, parts, meta)
+    array_file.write(path, parts, meta)
     return path.read_bytes()
 
 
@@ -312,7 +307,7 @@ def _changed(array: np.ndarray, how: int, place: int, value: int) -> np.ndarray:
         changed = changed[: place % (len(changed) + 1)] if changed.ndim else changed
     elif how % 5 == 3:
         with np.errstate(invalid="ignore"):
-            changed = changed.astype([*arrays.DTYPES][value % len(arrays.DTYPES)])
+            changed = changed.astype([*array_file.DTYPES][value % len(array_file.DTYPES)])
     else:
         changed = changed.reshape((-1,) if value % 2 else (*changed.shape, 1))
     return changed
@@ -351,20 +346,20 @@ def _index(rows: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     built = replace(CompactIndex.build(x, "space"), probes=2 if rows == MANY_ROWS else 1)
     built.write(Path(_folder().name))
-    parts, meta = arrays.read(memoryview((Path(_folder().name) / ARRAYS_FILE).read_bytes()), NAME)
+    parts, meta = array_file.read(memoryview((Path(_folder().name) / ARRAYS_FILE).read_bytes()), NAME)
     assert meta["layout"] == LAYOUT and set(parts) == {field.name for field in fields(Blocks)}
     return parts, meta
 
 
 @cache
-def _local() -> tuple[dict[str, np.ndarray], Print]:
+def _local() -> tuple[dict[str, np.ndarray], LocalFeatures]:
     """The parts of a second eye of three pictures, and a photo of the first."""
     rng, codebook = np.random.default_rng(0), default_codebook()
     prints = []
     for _ in range(3):
         descriptors = np.abs(rng.standard_normal((40, sift.DIM))).astype(np.float32)
         keypoints = rng.uniform((0, 0, 0.01, 0), (1, 1, 0.02, 1), (40, 4)).astype(np.float32)
-        prints.append(Print(keypoints, descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)))
+        prints.append(LocalFeatures(keypoints, descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)))
     index = LocalIndex.build(codebook, [codebook.encode(one) for one in prints])
     return {**index._parts, **{name: rows[:] for name, rows in index._large.items()}}, prints[0]
 
@@ -387,7 +382,7 @@ def _catalog() -> bytes:
     ]
     pictures = [[Picture(0, "a.jpg", 0, 10), Picture(1, "b.jpg", 10, 10)], [Picture(2, "c.jpg", 20, 5)]]
     path = Path(_folder().name) / "catalog"
-    catalog.write(path, zip(products, pictures, strict=True))
+    sqlite_catalog.write(path, zip(products, pictures, strict=True))
     return path.read_bytes()
 
 
@@ -433,7 +428,7 @@ def _zips() -> list[bytes]:
     del described["files"]
     made = []
     for sign in (None, signing_key):
-        bundle.write(folder / "x.edge", folder / "stage", described, sign)
+        bundle_file.write(folder / "x.edge", folder / "stage", described, sign)
         made.append((folder / "x.edge").read_bytes())
     return made
 
@@ -463,8 +458,8 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "model_config": lambda: [json.dumps(MODEL_CONFIG).encode()],
     "onnx": lambda: [bytes.fromhex("0807120178 3a0c0a04120158120122 4201 12 72020a00".replace(" ", ""))],
     "overlay": lambda: [b"", struct.pack("<HB3s", 0, 3, b"SQL"), struct.pack("<HBB", 4000, 1, 5)],
-    "packed": lambda: [b"", lzma.decompress(packed := packing.pack(_written(_catalog()))), packed],
-    "settings": lambda: [settings.to_bytes(settings.DEFAULT, settings.Place("a", "b", "c"))],
+    "packed": lambda: [b"", lzma.decompress(packed := packed_catalog.pack(_written(_catalog()))), packed],
+    "settings": lambda: [run_settings.to_bytes(run_settings.DEFAULT, run_settings.Place("a", "b", "c"))],
     "taught": lambda: [
         b'{"format": 1, "changes": [{"sku": "A-1", "own": false, "removed": false, "details": {"price": 5},'
         b' "was": {"price": 4.5}, "pictures": ["00112233445566ff"]}]}'

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pictures import write_catalogue
+from demo_shop import write_catalogue
 
 import edgesearch
-from edgesearch import bundle, sealing, signing
-from edgesearch.bundle import Bundle
-from edgesearch.container import MANIFEST_FILE
-from edgesearch.manifest import sha256
-from edgesearch.slots import TRUSTED, Slots
+from edgesearch._util.hashing import sha256
+from edgesearch.bundle import bundle_file as bundle
+from edgesearch.bundle import sealing, signing
+from edgesearch.bundle.bundle_file import Bundle
+from edgesearch.bundle.container import MANIFEST_FILE
+from edgesearch.device.slots import TRUSTED, Slots
 
 TINY_MODEL = Path(__file__).parents[2] / "tests" / "data" / "tiny_model"
 WHOLE, KEY, FOREIGN = "whole.edge", "shop", "foreign"

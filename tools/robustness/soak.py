@@ -17,11 +17,12 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import numpy as np
-from figures.processes import resident
+from benchmarks.processes import resident
 
 import edgesearch
-from edgesearch import Answer, Store, image
-from edgesearch.embedder import default_model
+from edgesearch import Answer, Store
+from edgesearch.embedding.embedder import default_model
+from edgesearch.images import image
 
 from . import shop as shops
 from .shop import Shop

@@ -1,0 +1,4 @@
+"""Provide what any package needs and no library offers: locked files, SQLite files, mapped arrays, threads, stopping.
+
+It imports nothing of edgesearch but `errors`. Begin with `files.py`, which replaces files so that a power cut loses nothing.
+"""

@@ -1,0 +1,46 @@
+"""A SQLite file that is only read."""
+
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import EdgeSearchError
+
+
+class SqliteReader:
+    """The file, or its content, kept in memory. Safe to share between threads."""
+
+    def __init__(self, file: Path | bytes | None, damaged: Callable[[object], EdgeSearchError]):
+        """
+        Args:    file: path, or content; None: an empty one in memory; damaged: what to raise where SQLite refuses it,
+                 of its reason.
+        """
+        self._damaged, self._lock = damaged, threading.Lock()
+        try:
+            self.connection = _connected(file)
+        except sqlite3.Error as error:
+            raise damaged(error) from error
+        weakref.finalize(self, self.connection.close)
+
+    def query(self, sql: str, *arguments: object) -> list[tuple]:  # type: ignore[type-arg]
+        """All rows that a statement gives."""
+        try:
+            with self._lock:
+                return self.connection.execute(sql, arguments).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes what it found
+            raise self._damaged(error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+
+def _connected(file: Path | bytes | None) -> sqlite3.Connection:
+    if isinstance(file, Path):
+        return sqlite3.connect(file.resolve().as_uri() + "?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    if file is not None:
+        connection.deserialize(file)
+    return connection

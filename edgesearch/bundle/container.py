@@ -1,0 +1,146 @@
+"""The container of a bundle: a zip of stored members, each at a multiple of 64 bytes, read without trusting it.
+
+An ordinary zip to everybody else. The manifest and its signature come first and are found without the zip's directory,
+so that nothing but their headers is parsed before the signature is checked.
+"""
+
+import io
+import itertools
+import os
+import shutil
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .._util.array_file import Source
+from ..errors import BundleError
+from .content import Reader
+
+MANIFEST_FILE, SIGNATURE_FILE = "manifest.json", "manifest.sig"
+ALIGNMENT = 64
+MOST_BETWEEN = 1024  # bytes of header between two members, and of the directory for each: nothing hides between them
+MAX_MANIFEST_BYTES = 16_000_000
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # of a zip member; its name and extra field follow, then the content
+_DIRECTORY_ENTRY, _DIRECTORY_END = 46, 22  # bytes of an entry besides name and extra field, and of what follows all
+_PADDING_ID = 0xD935  # extra field of Android's zipalign, which pads as we do
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # no clock in the file: the same content gives the same bytes
+
+
+def write(path: Path, members: Mapping[str, bytes | Path]) -> None:
+    """Write a new file of these members, in this order, and sync it; raises OSError."""
+    with open(path, "xb") as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name, member in members.items():
+                _add(archive, name, member)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def may_be_one(path: Path) -> bool:
+    """It begins as one does, or is an empty file; raises OSError."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        head = file.read(_LOCAL_HEADER.size + len(MANIFEST_FILE))
+    return not head or (head[:4] == b"PK\3\4" and head[_LOCAL_HEADER.size :] == MANIFEST_FILE.encode())
+
+
+def size_bytes(members: Mapping[str, int]) -> int:
+    """Of the file that `write` makes of members of these sizes, of less than 2 GB together."""
+    local = directory = 0
+    for name, size in members.items():
+        start = local + _LOCAL_HEADER.size + len(name) + 4
+        padding = -start % ALIGNMENT
+        local = start + padding + size
+        directory += _DIRECTORY_ENTRY + len(name) + 4 + padding
+    return local + directory + _DIRECTORY_END
+
+
+def heads(path: Path, data: Source) -> dict[str, slice]:
+    """Where the manifest lies, and its signature if it has one: the first members.
+
+    Raises:  BundleError: they are not there, or damaged; path: what to call the file in errors.
+    """
+    found: dict[str, slice] = {}
+    start = 0
+    try:
+        for expected in (MANIFEST_FILE, SIGNATURE_FILE):
+            header = data.read(start, start + _LOCAL_HEADER.size)
+            magic, _, flags, method, _, _, crc, stored, size, named, extra = _LOCAL_HEADER.unpack(header)
+            begin = start + _LOCAL_HEADER.size
+            name, begin = bytes(data.read(begin, begin + named)), begin + named + extra
+            start = begin + size
+            if magic != b"PK\3\4" or name != expected.encode():
+                break
+            content = data.read(begin, min(start, begin + MAX_MANIFEST_BYTES + 1))
+            if (flags, method, stored, len(content)) != (0, 0, size, size) or size > MAX_MANIFEST_BYTES:
+                raise ValueError(f"{expected} is compressed, cut off or too large")
+            if zlib.crc32(content) != crc:
+                raise ValueError(f"{expected} is damaged")
+            found[expected] = slice(begin, start)
+    except (struct.error, ValueError) as error:
+        raise BundleError(f"{path}: not a bundle, or damaged or cut off ({error}); copy or build it again.") from error
+    if not found:
+        raise BundleError(f"{path}: not a bundle ({MANIFEST_FILE} is not its first member); give a .edge file.")
+    return found
+
+
+def most_bytes(sizes: Sequence[int]) -> int:
+    """Of a file of members of these sizes, and a signature: so that no larger directory is parsed."""
+    return sum(sizes) + 2 * MOST_BETWEEN * (len(sizes) + 2)
+
+
+def directory(path: Path, data: Source, heads: Mapping[str, slice]) -> dict[str, slice]:
+    """Where each member's content lies in the file, by name: one after the other, the heads where they were read.
+
+    Raises:  BundleError: it is no such zip; path: what to call the file in errors.
+    """
+    try:
+        with zipfile.ZipFile(io.BufferedReader(Reader(data))) as archive:
+            infos = archive.infolist()
+        places = {info.filename: _place(data, info) for info in infos}
+    except (zipfile.BadZipFile, struct.error, NotImplementedError, OSError, ValueError, OverflowError) as error:
+        raise BundleError(f"{path}: not a bundle, or damaged or cut off ({error}); copy or build it again.") from error
+    ordered = sorted(places.values(), key=lambda place: (place.start, place.stop))
+    gaps = [after.start - before.stop for before, after in itertools.pairwise(ordered)]
+    end = max((place.stop for place in ordered), default=0)
+    apart = all(0 <= gap <= MOST_BETWEEN for gap in gaps) and data.size - end <= MOST_BETWEEN * (len(infos) + 1)
+    if len(places) < len(infos) or not apart or any(places.get(name) != place for name, place in heads.items()):
+        raise BundleError(f"{path}: a zip, but not a bundle (a name is there twice, members overlap or lie far apart).")
+    return places
+
+
+def _place(data: Source, info: zipfile.ZipInfo) -> slice:
+    if not 0 <= info.header_offset < data.size:
+        raise ValueError(f"{info.filename} begins outside the file")
+    begin = info.header_offset + _LOCAL_HEADER.size
+    *_, named, extra = _LOCAL_HEADER.unpack(data.read(info.header_offset, begin))
+    start = begin + named + extra
+    end = start + info.file_size
+    if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or end > data.size:
+        raise ValueError(f"{info.filename} is compressed, or larger than the file")
+    if data.read(begin, begin + named) != info.orig_filename.encode():
+        raise ValueError(f"{info.filename} has two names")
+    return slice(start, end)
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
+    """Store one member with its content aligned; padding is an extra field in its header."""
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.external_attr = 0o600 << 16
+    info.file_size = content.stat().st_size if isinstance(content, Path) else len(content)
+    info.create_system = 3
+    assert archive.fp is not None
+    start = archive.fp.tell() + _LOCAL_HEADER.size + len(name) + 4
+    if info.file_size * 1.05 > zipfile.ZIP64_LIMIT:  # zipfile's own rule
+        start += 20  # the extra field with which zipfile states 64-bit sizes
+    padding = -start % ALIGNMENT
+    info.extra = struct.pack("<HH", _PADDING_ID, padding) + bytes(padding)
+    with archive.open(info, "w") as target:
+        if isinstance(content, bytes):
+            target.write(content)
+        else:
+            with open(content, "rb") as source:
+                shutil.copyfileobj(source, target, 1 << 20)

@@ -1,0 +1,122 @@
+"""Products, and the details that describe them."""
+
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
+from numbers import Number
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+from ..errors import CatalogError
+
+SHOWN = 40  # letters of a wrong cell
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One product as the catalogue describes it; `attributes` are the columns this package gives no meaning to."""
+
+    sku: str
+    name: str
+    price: float | None = None
+    currency: str | None = None
+    category: str | None = None
+    brand: str | None = None
+    description: str | None = None
+    location: str | None = None
+    stock: int | None = None
+    barcode: str | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+REQUIRED = ("sku", "name", "images")
+COLUMNS = tuple(field.name for field in fields(Product) if field.name != "attributes")
+OPTIONAL = COLUMNS[2:]
+_TEXTS = tuple(name for name in OPTIONAL if name not in ("price", "stock"))
+_KNOWN = frozenset(REQUIRED + OPTIONAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A product and its pictures before they are read: each as the catalogue names it, and its place (`places`)."""
+
+    product: Product
+    images: tuple[tuple[str, str], ...]
+
+
+def check_queries(queries: Iterable[tuple[Path, str]], known: Collection[str], where: object) -> None:
+    """Raises CatalogError: the SKU of one is not among those known; where: they are."""
+    strange = sorted({sku for _, sku in queries if sku}.difference(known))
+    if strange:
+        skus = "SKU of the queries is" if len(strange) == 1 else "SKUs of the queries are"
+        raise CatalogError(
+            f"{len(strange)} {skus} not in {where} (the first: {strange[0]}); correct it, or leave the cell empty "
+            "for a product that is not in the catalogue."
+        )
+
+
+def product_in(row: Mapping[str, str], where: str) -> Product:
+    """The product that stripped cells describe, by their columns' names; raises CatalogError, which says where."""
+    if not row["sku"] or not row["name"]:
+        raise CatalogError(
+            f"{where}: empty {'sku' if not row['sku'] else 'name'}; every product needs a sku and a name."
+        )
+    texts = {name: row.get(name) or None for name in _TEXTS}
+    others = tuple([(name, cell) for name, cell in row.items() if name not in _KNOWN and cell])
+    return Product(
+        sku=row["sku"],
+        name=row["name"],
+        price=_price(row.get("price", ""), where),
+        stock=_stock(row.get("stock", ""), where),
+        attributes=others,
+        **texts,
+    )
+
+
+def details_of(product: Product) -> dict[str, Any]:
+    """Everything known of a product but its SKU, by name; what is empty is left out."""
+    table = {name: getattr(product, name) for name in COLUMNS[1:]} | dict(product.attributes)
+    return {name: value for name, value in table.items() if value is not None}
+
+
+def product_of(sku: str, details: Mapping[str, Any]) -> Product:
+    """The product of which `details_of` gives these details; None is empty too."""
+    columns: dict[str, Any] = {name: details.get(name) for name in COLUMNS[1:]}
+    others = {name: value for name, value in details.items() if name not in columns and value is not None}
+    return Product(sku, **columns, attributes=tuple(others.items()))
+
+
+def checked(sku: str, details: Mapping[str, object]) -> dict[str, Any]:
+    """Details as somebody gives them, text or numbers, as they are kept; None or "" empties one.
+
+    Raises:  CatalogError: a detail, or the SKU, is none.
+    """
+    cells = {name: "" if value is None else str(value).strip() for name, value in details.items()}
+    names = [sku, *cells]
+    odd = [name for name in names if name in ("", "sku", "images") or name != name.strip() or not name.isprintable()]
+    odd += [name for name, value in details.items() if not isinstance(value, (str, Number, NoneType))]
+    odd += [cell for cell in cells.values() if cell != cell.encode(errors="replace").decode()]
+    if odd:
+        raise CatalogError(f"{odd[0]!r}: not a SKU or a detail of a product; give it as text.")
+    product = product_in({"name": "-", **cells, "sku": sku}, sku)
+    return dict.fromkeys(cells) | {name: value for name, value in details_of(product).items() if name in cells}
+
+
+def _price(cell: str, where: str) -> float | None:
+    try:
+        price = float(cell or 0)
+    except ValueError:
+        price = math.nan
+    if not 0 <= price < math.inf:
+        raise CatalogError(
+            f"{where}: price is {cell[:SHOWN]!r}; expected a number such as 2.50, 0 or more, or an empty cell."
+        )
+    return price if cell else None
+
+
+def _stock(cell: str, where: str) -> int | None:
+    if cell and not re.fullmatch(r"[+-]?\d{1,15}", cell):
+        raise CatalogError(f"{where}: stock is {cell[:SHOWN]!r}; expected a whole number, or an empty cell.")
+    return int(cell) if cell else None

@@ -1,0 +1,143 @@
+"""What encoding a text file has: said by its first bytes, by its user, or seen in it, and then told."""
+
+import codecs
+import re
+from typing import BinaryIO
+
+from ..errors import CatalogError
+
+UTF_8 = "utf-8-sig"  # with its mark or without
+_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: UTF_8}
+_MARKS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # after UTF-32, which begins alike
+_ALSO = ("cp1250", "cp1251", "cp1253", "cp1254", "cp850", "mac_roman", "shift_jis", "gb18030", "big5", "euc_kr")
+PORTION = 1 << 20  # bytes decoded at once
+HEAD = 1 << 12
+SHOWN = 30  # characters
+# What Windows' Western code page is used for; the rest of it is what other encodings look like when read as it.
+_SIGNS = bytes.fromhex(
+    "80 82 84 85 89 8b 91 92 93 94 95 96 97 99 9b a0 a1 a2 a3 a5 a7 a9 aa ab ad ae b0 b1 b2 b3 b5 b7 b9 "
+    "ba bb bc bd be bf d7 f7"
+).decode("cp1252")  # currencies, quotation marks, dashes, fractions
+_BEYOND = re.compile(r"[^\x00-\x7f]+")
+# Letters of DOS, old Macs and Central Europe where a Western text has none: K\u201ese, caf\u201a, \u00bfó\u00b3ty.
+_MISREAD = re.compile(
+    r"[a-z][\u201e\u201a\u0160\u017d\u0178\u00bf\u00b9\u00a7]|[a-z]\u201d[a-z]|[A-Za-z]\u00b3[a-z]|\u0192"
+)
+
+
+def encoding_of(file: BinaryIO, where: str, given: str | None) -> tuple[str, str]:
+    """The encoding of a file, all of which can be decoded with it; and how its text then begins, where it was seen in
+    it, "" where the file or its user says it.
+
+    Raises:  CatalogError: it cannot be decoded, is no text, or may be of several encodings.
+    """
+    head = _head(file)
+    if given:
+        name = _known(given, where)
+        _refuse(file, where, name, f"not {given}; give another --encoding")
+        return name, ""
+    marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), "")
+    if marked:
+        _refuse(
+            file, where, marked, f"not {marked.removesuffix('-sig').upper()}, as its first bytes say; save it again"
+        )
+        return marked, ""
+    name = _two_bytes(head)
+    if not name and b"\0" in head:
+        raise _no_text(where, head[: head.index(b"\0")].count(b"\n") + 1)
+    if name:
+        _refuse(file, where, name, f"not {name}, as it seemed; give --encoding")
+        return name, _sample(file, name, 0)
+    wrong = _undecodable(file, where, "utf-8")
+    if wrong is None:
+        return "utf-8", ""
+    return _single_byte(file, where, *wrong)
+
+
+def _head(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read(HEAD)
+
+
+def _known(given: str, where: str) -> str:
+    try:
+        found = codecs.lookup(given)
+        "".encode(given)  # LookupError of what is no text, base64 for instance
+        codecs.getincrementaldecoder(given)
+        b"\xff".decode(given, "ignore")  # which domain names cannot
+    except (LookupError, ValueError) as error:
+        raise CatalogError(f"{where}: {given!r} is no encoding; give one such as utf-8, cp1252 or utf-16.") from error
+    return UTF_8 if found.name == "utf-8" else found.name
+
+
+def _two_bytes(head: bytes) -> str:
+    """UTF-16 without its mark: of Western text every other byte is 0."""
+    zeros = [head[start::2].count(0) * 3 > len(head) // 2 for start in (0, 1)]
+    return {(True, False): "utf-16-be", (False, True): "utf-16-le"}.get((zeros[0], zeros[1]), "")
+
+
+def _refuse(file: BinaryIO, where: str, encoding: str, why: str) -> None:
+    wrong = _undecodable(file, where, encoding)
+    if wrong:
+        raise CatalogError(f"{where}, line {wrong[0]}: {why}.")
+
+
+def _undecodable(file: BinaryIO, where: str, encoding: str) -> tuple[int, int] | None:
+    """The line, and the byte's position in the file, that cannot be decoded; raises CatalogError: no text at all."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    line = 1
+    file.seek(0)
+    while True:
+        part = file.read(PORTION)
+        try:
+            text = decoder.decode(part, final=not part)
+        except UnicodeDecodeError as error:
+            before = error.object[: error.start].decode(encoding, "ignore")
+            return line + before.count("\n"), file.tell() - len(error.object) + error.start
+        except UnicodeError:  # UTF-16 without its mark
+            return line, file.tell() - len(part)
+        if "\0" in text:
+            raise _no_text(where, line + text[: text.index("\0")].count("\n"))
+        line += text.count("\n")
+        if not part:
+            return None
+
+
+def _no_text(where: str, line: int) -> CatalogError:
+    return CatalogError(f"{where}, line {line}: zero bytes, so this is no text; give a table, or its --encoding.")
+
+
+def _single_byte(file: BinaryIO, where: str, line: int, start: int) -> tuple[str, str]:
+    """Windows' Western code page, where its text looks like that; start: of the first byte that is not UTF-8."""
+    if _undecodable(file, where, "cp1252") is None and _looks_western(file):
+        return "cp1252", _sample(file, "cp1252", start)
+    read = {name: _sample(file, name, start) for name in ("cp1252", *_ALSO)}
+    as_read = "; ".join(f"{name}: {text!r}" for name, text in read.items() if text and "\ufffd" not in text)
+    raise CatalogError(
+        f"{where}, line {line}: not UTF-8, and which encoding it is cannot be told; save it as UTF-8, or "
+        f"give --encoding with the one that reads right ({as_read})."
+    )
+
+
+def _looks_western(file: BinaryIO) -> bool:
+    """Of the stretches beyond ASCII nearly all are short, of letters and usual signs, and where these stand in text."""
+    file.seek(0)
+    stretches = odd = 0
+    while part := file.read(PORTION):
+        text = part.decode("cp1252")
+        found = _BEYOND.findall(text)
+        stretches += len(found)
+        odd += sum(len(one) > 2 or any(not c.isalpha() and c not in _SIGNS for c in one) for one in found)
+        odd += len(_MISREAD.findall(text))
+    return odd * 20 <= stretches
+
+
+def _sample(file: BinaryIO, encoding: str, start: int) -> str:
+    """The line around a byte, shortened."""
+    first = max(0, start - HEAD)
+    file.seek(first)
+    around = file.read(2 * HEAD)
+    inside = start - first
+    before = around[:inside].decode(encoding, "replace").splitlines() or [""]
+    after = around[inside:].decode(encoding, "replace").splitlines() or [""]
+    return (before[-1][-SHOWN // 2 :] + after[0][: SHOWN // 2]).strip()

@@ -1,0 +1,76 @@
+"""Pages that are one HTML file: no script, no other file, nothing from a network."""
+
+import base64
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from .._util import files
+from ..errors import ReportError
+from ..images import image
+from .markup import Markup, tag
+
+SUFFIXES = (".html", ".htm")  # so that no store or list of queries is written over
+STYLE = "report.css"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # whatever a name may hold, nothing is loaded
+PICTURE_SIDE = 168  # px; a hundred of them are about a megabyte
+
+
+def document(title: str, *body: Markup) -> str:
+    """The whole page."""
+    head = [
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("title", title),
+        tag("style", Markup(resources.files(__package__).joinpath(STYLE).read_text(encoding="utf-8"))),
+    ]
+    return "<!doctype html>\n" + tag("html", tag("head", *head), tag("body", *body), lang="en")
+
+
+def picture(pixels: np.ndarray, alt: str, over: object = None) -> Markup:
+    """A picture, (H, W, 3) uint8, inside the page; over: drawn over it."""
+    data = base64.b64encode(image.thumbnail(pixels, PICTURE_SIDE)).decode()
+    shown = tag("img", src=f"data:image/jpeg;base64,{data}", alt=alt)
+    return tag("span", shown, over, class_="tall" if pixels.shape[0] >= pixels.shape[1] else "flat")
+
+
+def no_picture(text: str) -> Markup:
+    """Words in its place."""
+    return tag("span", text, class_="none")
+
+
+def captioned(title: str, words: object, shown: Markup, kind: str = "") -> Markup:
+    """A `picture`, or words in its place, and what it is; kind: "is-right", "is-wrong" or neither."""
+    return tag("figure", tag("div", shown, class_=f"picture {kind}"), tag("figcaption", tag("b", title), words))
+
+
+def check(path: Path) -> None:
+    """That a page can be written there, before thousands of photos are asked; raises ReportError."""
+    with _told(path), tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent):
+        pass
+
+
+def write(path: Path, text: str) -> None:
+    """Write a page, beside first, then renamed into place; raises ReportError."""
+    with _told(path), files.replacing(path) as file:
+        file.write(text.encode("utf-8", "replace"))
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """That a file cannot be written is an error of the report."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ReportError(f"{path}: a report is written as .html; give a path such as report.html.")
+    try:
+        if not path.parent.is_dir() or (path.exists() and not path.is_file()):  # a device is never replaced
+            raise ReportError(f"{path}: not a file in a folder that exists; give a path such as report.html.")
+        yield
+    except OSError as error:
+        raise ReportError(
+            f"{path}: cannot be written ({error.strerror}); check the folder and its free space."
+        ) from error

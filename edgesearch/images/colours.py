@@ -1,0 +1,94 @@
+"""The colours of a product, as its reference pictures show them.
+
+Each pixel of the product gets the basic colour term (Berlin & Kay, Basic Color Terms, 1969: eleven of them) of the
+nearest of some named colours (CSS Color Module Level 4, section 6.1, sorted by hand to the eleven terms) in CIELAB
+(CIE 015, D65), where lightness counts less than hue: light falls unevenly on a product. Of little chroma it is black,
+grey or white by its lightness, and counts less: shadow, metal and print are so. The terms of a good part of its pixels
+are its colours.
+
+H height, W width; T the eleven terms, in the order of `TERMS`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from .augmented_views import cut_out
+
+LEAST_SHARE = 0.2  # of the product's pixels
+MOST_COLOURS = 3
+SIDE = 128  # px; the longer side at which pixels are counted
+LEAST_CHROMA = 14  # of a pixel that is not black, grey or white
+DARK, LIGHT = 25, 80  # lightness of black at most, of white at least
+GREYS_COUNT = 0.25
+LIGHTNESS_COUNTS = 0.75
+MIDDLE = 0.6  # of each side of a picture without a plain background
+TERMS = {
+    "black": (),
+    "grey": (),
+    "white": (),
+    "red": ("ff0000", "dc143c", "b22222", "8b0000", "cd5c5c"),
+    "orange": ("ffa500", "ff8c00", "ff7f50", "ff4500", "d2691e"),
+    "yellow": ("ffff00", "ffd700", "f0e68c", "ffffe0", "daa520", "b8860b"),
+    "green": ("008000", "00ff00", "90ee90", "2e8b57", "556b2f", "006400", "9acd32", "20b2aa"),
+    "blue": ("0000ff", "4682b4", "87ceeb", "000080", "1e90ff", "add8e6", "00bfff", "5f9ea0", "4169e1"),
+    "purple": ("800080", "9370db", "4b0082", "8b008b", "dda0dd", "ba55d3"),
+    "pink": ("ffc0cb", "ff69b4", "ff1493", "db7093", "ffb6c1"),
+    "brown": ("8b4513", "a0522d", "d2b48c", "5c4033"),
+}
+_WHITE_POINT = np.array([0.95047, 1.0, 1.08883])  # D65
+_TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+
+
+def shares(picture: np.ndarray) -> np.ndarray:
+    """How much of the product in a picture has each colour.
+
+    Args:    picture: (H, W, 3) uint8; a plain light background is left out, else the middle of the picture counts.
+    Returns: (T,) float64, in sum 1.
+    """
+    small = Image.fromarray(picture)
+    small.thumbnail((SIDE, SIDE), reducing_gap=3.0)
+    product = cut_out(np.asarray(small))
+    if product.getchannel("A").getextrema()[0] == 255:
+        across, down = (int(side * (1 - MIDDLE) / 2) for side in product.size)
+        product = product.crop((across, down, product.width - across, product.height - down))
+    pixels = np.asarray(product).reshape(-1, 4)
+    opaque = pixels[pixels[:, 3] == 255, :3]
+    named = _named(_lab(opaque if len(opaque) else pixels[:, :3]))
+    counted = np.bincount(named, minlength=len(TERMS)) * np.where(np.arange(len(TERMS)) < GREYS, GREYS_COUNT, 1)
+    return counted / counted.sum()
+
+
+def names(measured: Sequence[np.ndarray]) -> str:
+    """The colours of a product, most of it first, as "red, white"; measured: `shares` of its pictures."""
+    mean = np.mean(measured, axis=0)
+    most = np.argsort(-mean, kind="stable")[:MOST_COLOURS]
+    return ", ".join([list(TERMS)[n] for n in most if mean[n] >= LEAST_SHARE] or [list(TERMS)[most[0]]])
+
+
+def _lab(rgb: np.ndarray) -> np.ndarray:
+    """CIELAB of sRGB (IEC 61966-2-1); (P, 3) uint8 in, (P, 3) float64 out."""
+    linear = np.where(rgb <= 0.04045 * 255, rgb / 255 / 12.92, ((rgb / 255 + 0.055) / 1.055) ** 2.4)
+    ratio = linear @ _TO_XYZ.T / _WHITE_POINT
+    root = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.column_stack([116 * root[:, 1] - 16, 500 * (root[:, 0] - root[:, 1]), 200 * (root[:, 1] - root[:, 2])])
+
+
+def _named(lab: np.ndarray) -> np.ndarray:
+    """The number of each pixel's term; (P, 3) in, (P,) out."""
+    weights = np.array([LIGHTNESS_COUNTS, 1, 1]) ** 2
+    distances = (_PROTOTYPES**2 @ weights)[None] - 2 * (
+        lab * weights
+    ) @ _PROTOTYPES.T  # but for what all have in common
+    nearest = _OWNERS[np.argmin(distances, axis=1)]
+    is_grey = np.hypot(lab[:, 1], lab[:, 2]) < LEAST_CHROMA
+    return np.where(is_grey, np.digitize(lab[:, 0], (DARK, LIGHT)), nearest)
+
+
+GREYS = 3  # terms without chroma, the first of `TERMS`: dark, between, light
+_CODES = list(TERMS.values())[GREYS:]
+_PROTOTYPES = _lab(np.array([list(bytes.fromhex(code)) for codes in _CODES for code in codes], np.uint8))
+_OWNERS = np.repeat(np.arange(GREYS, len(TERMS)), [len(codes) for codes in _CODES])

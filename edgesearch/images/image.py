@@ -1,0 +1,265 @@
+"""Pictures in, upright RGB arrays out, within limits.
+
+H height, W width in px.
+"""
+
+import functools
+import io
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import PIL
+from PIL import (  # the plugins are imported to register their readers
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from ..errors import ImageError
+
+Photo: TypeAlias = "str | os.PathLike[str] | bytes | np.ndarray | Image.Image"
+
+# What phones, scanners and shops produce. Pillow's other readers stay shut: each is a parser to trust.
+PLUGINS = (
+    JpegImagePlugin.JpegImageFile,
+    PngImagePlugin.PngImageFile,
+    WebPImagePlugin.WebPImageFile,
+    GifImagePlugin.GifImageFile,
+    BmpImagePlugin.BmpImageFile,
+    TiffImagePlugin.TiffImageFile,
+)
+FORMATS = tuple(str(plugin.format) for plugin in PLUGINS)
+MAX_BYTES = 100_000_000
+MAX_PIXELS = 89_000_000  # just under the size at which Pillow itself begins to warn
+MAX_WEBP_PIXELS = 40_000_000  # decoding takes 16 bytes a pixel, of other formats 4 at most
+MIN_SIDE, MAX_SIDE = 8, 20_000
+BAND_PIXELS = 1_000_000  # converted at once
+WORKING_SIDE = 320  # px; to which pictures are decoded at least: from near, 224 px of the network are 0.7 of it
+MOST_ENLARGED = 3.0  # more would only be more pixels
+MOST_ELONGATED = 3.0
+_ORIENTATION = 0x0112  # EXIF tag
+WHITE = (255, 255, 255)
+
+
+def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
+    """Decode one photo.
+
+    EXIF orientation is applied, transparency is laid on white, any colour mode becomes 8-bit RGB, and of an animation
+    the first frame is taken. A picture of twice the needed size or more is made smaller, a JPEG while it is decoded.
+
+    Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 array;
+             needed_side: px; the shorter side may be decoded smaller, but not below this.
+    Returns: (H, W, 3) uint8.
+    Raises:  ImageError: unreadable, unsupported, truncated, too large or too small.
+    """
+    if isinstance(photo, np.ndarray):
+        return _checked_array(photo)
+    name = _name(photo)
+    try:
+        image = _open(photo, name)
+        _check_size(image.size, name, MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS)
+        if needed_side:
+            image.draft("RGB", _draft_size(image.size, needed_side))
+        image.load()
+        orientation = _orientation(image)
+        image = _reduced(image, max(1, min(image.size) // needed_side) if needed_side else 1, name)
+        image.getexif()[_ORIENTATION] = orientation
+        return np.asarray(ImageOps.exif_transpose(image))
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name}: {error}; at most {MAX_PIXELS:,} pixels are read, save it smaller.") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
+        raise ImageError(f"{name}: the picture is damaged or cut off ({error}); take or copy it again.") from error
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a picture's file, one more than are read at most; raises ImageError."""
+    try:
+        with open(path, "rb", opener=_open_now) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ImageError(f"{path}: not a file; give the path of a picture.")
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: no such file; check the path.") from error
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions.") from error
+
+
+def square(image: np.ndarray, part: tuple[float, float, float], side: int) -> np.ndarray:
+    """Resize a square part of a picture; beyond the picture it shows the middle colour of the picture's border.
+
+    Args:    image: (H, W, 3) uint8; part: left, top and side in px.
+    Returns: (S, S, 3) uint8, S being `side`.
+    """
+    left, top, length = part
+    picture = Image.fromarray(image)
+    if left < 0 or top < 0 or left + length > picture.width or top + length > picture.height:
+        border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+        canvas = Image.new("RGB", (math.ceil(length), math.ceil(length)), tuple(np.median(border, 0).astype(int)))
+        canvas.paste(picture, (round(-left), round(-top)))
+        picture, left, top = canvas, 0, 0
+    box = (left, top, left + length, top + length)
+    return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0))
+
+
+def reduced(image: np.ndarray, needed_side: int) -> np.ndarray:
+    """A decoded picture as small as `read` would have made it of a JPEG: its sides halved while they suffice.
+
+    Args:    image: (H, W, 3) uint8; needed_side: px; the shorter side is not made smaller.
+    Returns: (h, w, 3) uint8.
+    """
+    factor = 1 << max(0, (min(image.shape[:2]) // needed_side).bit_length() - 1)
+    return image if factor == 1 else np.asarray(Image.fromarray(image).reduce(factor))
+
+
+def grey(image: np.ndarray, side: int) -> np.ndarray:
+    """Luminance, resized so that the geometric mean of the sides is `side`; at most three times larger than it was, and
+    no side longer than three times `side`.
+
+    Args:    image: (H, W, 3) uint8.
+    Returns: (h, w) uint8.
+    """
+    picture = Image.fromarray(image).convert("L")
+    longest = MOST_ELONGATED * side / max(picture.size)
+    scale = min(MOST_ENLARGED, longest, side / math.sqrt(picture.width * picture.height))
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    return np.asarray(picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))
+
+
+def part_of(image: np.ndarray, box: tuple[float, float, float, float], side: int) -> np.ndarray:
+    """A part of a picture, left, top, right and bottom in px, squeezed into a square; (H, W, 3) uint8 -> (S, S, 3)."""
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX, box=box))
+
+
+def thumbnail(image: np.ndarray, side: int) -> bytes:
+    """Encode as a JPEG whose longer side is at most `side` px; image: (H, W, 3) uint8."""
+    encoded = io.BytesIO()
+    _small(Image.fromarray(image), side).save(encoded, "JPEG", quality=80, optimize=True)
+    return encoded.getvalue()
+
+
+def decoder() -> str:
+    """The version of what decodes pictures."""
+    return f"Pillow {PIL.__version__}"
+
+
+def smaller(picture: bytes, side: int, quality: int) -> bytes:
+    """A WebP of an encoded picture, its longer side at most `side` px: half the bytes of a JPEG that looks as good."""
+    encoded = io.BytesIO()
+    with Image.open(io.BytesIO(picture), formats=FORMATS) as whole:
+        _small(whole, side).save(encoded, "WEBP", quality=quality, method=4)
+    return encoded.getvalue()
+
+
+@functools.cache
+def blank(side: int = 224) -> bytes:
+    """A JPEG that stands where a product has no picture: a closed box on a pale ground."""
+    drawn = np.full((side, side, 3), 238, np.uint8)
+    low, high, lid = side // 4, side - side // 4, side // 2 - side // 14
+    drawn[low:high, low:high] = 205
+    drawn[lid : lid + side // 40, low:high] = 238
+    drawn[low:lid, side // 2 - side // 24 : side // 2 + side // 24] = 222
+    return thumbnail(drawn, side)
+
+
+def media_type(picture: bytes) -> str:
+    """Of a small copy, which is a JPEG or a WebP."""
+    return "image/webp" if picture[8:12] == b"WEBP" else "image/jpeg"
+
+
+def _small(image: Image.Image, side: int) -> Image.Image:
+    """Its longer side at most `side` px; the shorter one of what is very long and thin as short as is read again."""
+    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    if min(image.size) >= MIN_SIDE:
+        return image
+    return image.resize((max(image.width, MIN_SIDE), max(image.height, MIN_SIDE)))
+
+
+def _name(photo: Any) -> str:
+    if isinstance(photo, (str, os.PathLike)):
+        return str(photo)
+    return f"picture of {len(photo):,} bytes" if isinstance(photo, bytes) else "picture"
+
+
+def _open(photo: Any, name: str) -> Image.Image:
+    if isinstance(photo, Image.Image):
+        return photo.copy()
+    data = photo if isinstance(photo, bytes) else content(Path(photo))
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{name}: {len(data):,} bytes; at most {MAX_BYTES:,} are read, save it smaller.")
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        found = "empty" if not data else "no picture, or of an unknown format"
+        raise ImageError(f"{name}: {found}; expected one of {', '.join(FORMATS)}.") from error
+
+
+def _open_now(path: str, flags: int) -> int:
+    """Opening a named pipe would wait for its writer for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _draft_size(size: tuple[int, int], needed_side: int) -> tuple[int, int]:
+    scale = needed_side / min(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _check_size(size: tuple[int, int], name: str, most: int = MAX_PIXELS) -> None:
+    width, height = size
+    if width * height > most:
+        raise ImageError(f"{name}: {width}x{height} px; at most {most:,} pixels are read, save it smaller.")
+    if max(size) > MAX_SIDE:
+        raise ImageError(f"{name}: {width}x{height} px; at most {MAX_SIDE:,} px a side are read, save it smaller.")
+    if min(size) < MIN_SIDE:
+        raise ImageError(f"{name}: {width}x{height} px; at least {MIN_SIDE} px a side are needed, take it nearer.")
+
+
+def _checked_array(array: np.ndarray) -> np.ndarray:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise ImageError(f"array: {array.dtype} of shape {array.shape}; expected uint8 of shape (H, W, 3), RGB.")
+    _check_size((array.shape[1], array.shape[0]), "array")
+    return array
+
+
+def _reduced(image: Image.Image, factor: int, name: str) -> Image.Image:
+    """RGB of which each pixel is the mean of `factor` x `factor`; band by band, for a small device has no room for
+    whole copies.
+    """
+    width, height = image.size
+    rows = max(1, BAND_PIXELS // (width * factor)) * factor
+    reduced = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    for top in range(0, height, rows):
+        band = _flatten(image.crop((0, top, width, min(top + rows, height))), name)
+        reduced.paste(band.reduce(factor), (0, top // factor))
+    return reduced
+
+
+def _orientation(image: Image.Image) -> int:
+    """What the EXIF says; unreadable EXIF says nothing."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # Pillow's EXIF reader raises nearly anything on damaged data
+        return 1
+
+
+def _flatten(image: Image.Image, name: str) -> Image.Image:
+    """Any mode -> RGB, transparent parts white."""
+    if image.mode == "F":
+        raise ImageError(f"{name}: floating-point pixels; save it as 8-bit RGB.")
+    if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip them
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, (*WHITE, 255)), image).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,80 @@
+"""The array file: what was written comes back, damage is an error."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgesearch import IndexFileError
+from edgesearch._util import array_file
+
+STORED = {
+    "a": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "b": np.arange(5, dtype=np.int8),
+    "empty": np.empty((0, 4), np.int64),
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> bytes:
+    array_file.write(tmp_path / "x.arrays", STORED, {"scale": 0.5})
+    return (tmp_path / "x.arrays").read_bytes()
+
+
+def test_round_trip_without_copies(data: bytes) -> None:
+    found, meta = array_file.read(memoryview(data), "x")
+    assert meta == {"scale": 0.5}
+    for name, array in STORED.items():
+        assert np.array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+    assert not found["a"].flags.owndata
+
+
+def test_arrays_are_aligned(data: bytes) -> None:
+    header = json.loads(data[16 : 16 + struct.unpack("<I", data[12:16])[0]])
+    assert all(entry["offset"] % array_file.ALIGNMENT == 0 for entry in header["arrays"].values())
+
+
+def test_every_truncation_is_an_error(data: bytes) -> None:
+    needed = len(data)
+    for length in range(needed):
+        with pytest.raises(IndexFileError):
+            array_file.read(memoryview(data[:length]), "x")
+
+
+def with_header(change: dict[str, Any]) -> memoryview:
+    header = {"meta": {}, "arrays": {"a": {"dtype": "uint8", "shape": [4], "offset": 0} | change}}
+    text = json.dumps(header).encode()
+    return memoryview((struct.pack("<8sII", b"ESARRAYS", 1, len(text)) + text).ljust(192, b"\0"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shape": [65]},
+        {"shape": [64, 2]},
+        {"shape": [-1]},
+        {"shape": [2**62, 2**62]},
+        {"shape": "many"},
+        {"shape": [1.5]},
+        {"offset": 2},
+        {"offset": -64},
+        {"offset": 2**40},
+        {"dtype": "object"},
+        {"dtype": None},
+        {"more": 1},
+    ],
+)
+def test_sizes_that_lie_are_errors(change: dict[str, Any]) -> None:
+    with pytest.raises(IndexFileError, match="damaged"):
+        array_file.read(with_header(change), "x")
+
+
+def test_foreign_and_newer_files_are_named(data: bytes) -> None:
+    with pytest.raises(IndexFileError, match="not an array file"):
+        array_file.read(memoryview(b"PK" + data[2:]), "x")
+    with pytest.raises(IndexFileError, match="format 2"):
+        array_file.read(memoryview(data[:8] + struct.pack("<I", 2) + data[12:]), "x")

@@ -1,0 +1,208 @@
+"""What may be wrong in a catalogue is found, named and shown."""
+
+import csv
+import io
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgesearch import CatalogError, ReportError
+from edgesearch.audit import check_page, suspects
+from edgesearch.audit.checks import KINDS, Checked, _unlike, check
+from edgesearch.audit.suspects import Which
+from edgesearch.catalog import loader
+from edgesearch.commands.cli import main
+from edgesearch.html import page as pages
+
+NASTY = "<script>alert(1)</script>&\"'"
+
+
+@pytest.fixture
+def market(shop: Path, tmp_path: Path) -> Path:
+    """Folder with a catalogue of the shop's products, two photos and the picture of each."""
+    folder = tmp_path / "market"
+    folder.mkdir()
+    rows = []
+    for number in range(8):
+        sku = f"P{number:06}"
+        for place, source in enumerate(("pictures/{}.jpg", "photos/{}-1.jpg")):
+            shutil.copy(shop / source.format(sku), folder / f"{sku}-{place}.jpg")
+            rows.append(
+                [sku, f"Product {number}", f"{sku}-{place}.jpg", 3 + number / 10, "Mugs", f"40000000000{number:02}"]
+            )
+    write(folder, rows)
+    return folder
+
+
+def write(folder: Path, rows: list[list[object]]) -> None:
+    with open(folder / "catalogue.csv", "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["sku", "name", "images", "price", "category", "barcode"], *rows])
+
+
+def rows_of(folder: Path) -> list[list[object]]:
+    with open(folder / "catalogue.csv", encoding="utf-8", newline="") as file:
+        return [list(row) for row in csv.reader(file)][1:]
+
+
+def checked(folder: Path, **options: object) -> Checked:
+    return check(loader.read(folder / "catalogue.csv"), **options)  # type: ignore[arg-type]
+
+
+def kinds(found: Checked) -> Counter[str]:
+    return Counter(one.kind for one in found.findings)
+
+
+def test_a_sound_catalogue_has_no_findings(market: Path) -> None:
+    found = checked(market)
+    assert (found.products, found.pictures, found.looked_at, found.findings) == (8, 16, 8, ())
+    assert "Nothing was found" in check_page.page(found, "shop")
+
+
+def test_each_kind_is_found_and_named(market: Path) -> None:
+    shutil.copy(market / "P000000-0.jpg", market / "P000001-0.jpg")
+    with Image.open(market / "P000002-0.jpg") as picture:
+        picture.crop((6, 4, picture.width - 3, picture.height - 8)).resize((200, 190)).save(market / "P000003-0.jpg")
+    (market / "P000004-0.jpg").write_bytes(b"no picture")
+    (market / "P000004-1.jpg").unlink()
+    Image.new("RGB", (200, 200), "white").save(market / "P000005-0.jpg")
+    with Image.open(market / "P000006-0.jpg") as picture:
+        picture.resize((60, 90)).save(market / "P000006-0.jpg")
+    rows = rows_of(market)
+    for row in rows[:2]:
+        row[3] = 0
+    for row in rows[2:4]:
+        row[3] = 99_999
+    for row in rows[4:6]:
+        row[1], row[5] = "product  0", "4000000000003"  # as another
+    write(market, rows)
+    found = checked(market)
+    says = {kind: [one.says for one in found.of(kind)] for kind in KINDS}
+    assert says["same"] == ["P000000 and P000001 have the same picture"]
+    assert says["alike"][0].startswith("P000002 and P000003 have nearly the same picture (correlation 0.9")
+    assert [one.skus for one in found.of("unreadable")] == [("P000004",)] * 2
+    assert "no such file" in says["unreadable"][1]
+    assert says["small"] == ["P000006: P000006-0.jpg: 60 px; products are found less often below 100"]
+    assert says["blank"] == ["P000005: P000005-0.jpg: one colour all over"]
+    assert says["name"] == ["P000000 and P000002 are all called Product 0"]
+    assert says["barcode"] == ["P000002 and P000003 have the barcode 4000000000003"]
+    assert says["price"] == ["P000000 costs 0", "P000001 costs 99,999.00; the median of Mugs is 3.50"]
+    assert [one.kind for one in found.findings] == sorted((one.kind for one in found.findings), key=[*KINDS].index)
+
+
+def test_one_product_with_a_barcode_written_twice_is_sound(market: Path) -> None:
+    rows = rows_of(market)
+    rows[0][5] = rows[1][5] = "012345678905;12345678905"
+    write(market, rows)
+    assert checked(market).findings == ()
+
+
+def test_a_stray_is_compared_with_what_can_be_read(market: Path) -> None:
+    shutil.copy(market / "P000001-1.jpg", market / "P000000-9.jpg")
+    rows = rows_of(market)
+    write(market, [[*rows[0][:2], "gone.jpg", *rows[0][3:]], *rows, [*rows[0][:2], "P000000-9.jpg", *rows[0][3:]]])
+    looked = suspects.Looked(which=[Which(0, 1), Which(0, 3), Which(1, 0)])
+    entries = loader.read(market / "catalogue.csv").entries
+    found = _unlike(entries, looked, suspects.Stray(Which(0, 3), Which(1, 0), 0.1, 0.9))
+    assert [one.name for one in found.pictures] == ["P000000-9.jpg", "P000000-0.jpg", "P000001-0.jpg"]
+    assert found.says.startswith("the two pictures of P000000 are unlike")
+
+
+def test_a_wrong_picture_is_found_on_real_photos(real_photos: Path, tmp_path: Path) -> None:
+    fruit = real_photos / "groceries" / "train" / "Fruit"
+    for name in ("Kiwi", "Lime", "Pineapple"):
+        (tmp_path / name).mkdir()
+        for photo in sorted((fruit / name).iterdir())[:4]:
+            shutil.copy(photo, tmp_path / name)
+    shutil.copy(sorted((fruit / "Pineapple").iterdir())[5], tmp_path / "Lime" / "wrong.jpg")
+    found = check(loader.read(tmp_path))
+    (one,) = found.findings
+    assert (one.kind, one.skus, one.pictures[0].name, one.pictures[2].sku) == (
+        "unlike", ("Lime",), "Lime/wrong.jpg", "Pineapple",
+    )  # fmt: skip
+
+
+def test_pictures_are_the_same_whatever_they_were_saved_as(shop: Path) -> None:
+    with Image.open(shop / "pictures" / "P000000.jpg") as one, Image.open(shop / "pictures" / "P000001.jpg") as two:
+        whole, other = np.asarray(one.convert("RGB")), np.asarray(two.convert("RGB"))
+    again = io.BytesIO()
+    Image.fromarray(whole[5:-9, 12:]).resize((150, 140)).save(again, "JPEG", quality=60)
+    sound, cut, another = (suspects.framed(pixels) for pixels in (whole, np.asarray(Image.open(again)), other))
+    assert suspects.correlation(sound, sound) == pytest.approx(1)
+    assert suspects.correlation(sound, cut) == pytest.approx(suspects.correlation(cut, sound))
+    assert suspects.correlation(sound, cut) > suspects.SAME > suspects.correlation(sound, another)
+    plain = np.full_like(sound, 7)
+    assert suspects.correlation(plain, plain) == 0
+
+
+def test_many_products_with_one_placeholder_are_one_finding(market: Path) -> None:
+    for number in range(8):
+        shutil.copy(market / "P000000-0.jpg", market / f"P00000{number}-1.jpg")
+    found = checked(market)
+    assert [one.skus[0] for one in found.of("same")] == ["P000000"]
+    assert found.of("same")[0].says.startswith("P000000, P000001, P000002, P000003, P000004 and 3 more have the same")
+    assert kinds(found) == {"same": 1}
+
+
+def test_a_sample_looks_at_few_pictures(market: Path) -> None:
+    (market / "P000004-1.jpg").unlink()
+    every = [checked(market, sample=2, seed=seed) for seed in range(12)]
+    assert {one.looked_at for one in every} == {2}
+    assert {len(one.findings) for one in every} == {0, 1}
+    assert "the pictures of 2 of 8 products were looked at" in every[0].notes[-1]
+    assert checked(market, sample=9).looked_at == 8
+
+
+def test_pairs_beyond_the_limit_are_told(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suspects, "MOST_COMPARED", 0)
+    monkeypatch.setattr(suspects, "LEAST_COSINE", -1.0)
+    assert "more pairs of pictures that look alike were not compared closely" in checked(market).notes[-1]
+
+
+@pytest.mark.parametrize("pictures", ["none", "one"])
+def test_where_hardly_a_picture_can_be_read_the_rest_is_still_checked(market: Path, pictures: str) -> None:
+    for path in sorted(market.glob("*.jpg"))[pictures == "one" :]:
+        path.unlink()
+    assert kinds(checked(market)) == {"unreadable": 16 - (pictures == "one")}
+
+
+def test_the_page_is_whole_and_holds_names_as_text(market: Path) -> None:
+    rows = rows_of(market)
+    for row in rows[:4]:
+        row[0], row[1] = f"{row[0]}{NASTY}", NASTY
+    write(market, rows)
+    shutil.copy(market / "P000000-0.jpg", market / "P000001-0.jpg")
+    (market / "P000007-0.jpg").unlink()
+    page = check_page.page(checked(market), NASTY, f"edgesearch check {NASTY}")
+    assert "Product 7" in page
+    assert "<script" not in page and page.count("&lt;script&gt;") >= 4
+    assert page.count('src="data:image/jpeg;base64,') == 2
+    assert "(cannot be shown)" in page and "http" not in page.replace("http-equiv", "")
+    assert pages.POLICY.split(";")[0] in page.replace("&#x27;", "'")
+
+
+def test_the_command(market: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (market / "P000004-1.jpg").unlink()
+    report = tmp_path / "report.html"
+    assert main(["check", str(market / "catalogue.csv"), "-o", str(report)]) == 0
+    assert capsys.readouterr().out == "8 products, 16 pictures; 1 finding: pictures that cannot be read 1\n"
+    assert "P000004-1.jpg" in report.read_text(encoding="utf-8")
+    assert f"edgesearch check {market / 'catalogue.csv'} -o {report}" in report.read_text(encoding="utf-8")
+    assert main(["check", str(market), "--json"]) == 0
+    printed = capsys.readouterr()
+    assert [one["kind"] for one in json.loads(printed.out)["findings"]] == ["unreadable"]
+    assert "read catalogue.csv in it" in printed.err
+    assert main(["check", str(market), "--map", "name=Titel"]) == 1
+    assert "the column 'Titel' of --map is not there" in capsys.readouterr().err
+
+
+def test_what_cannot_be_is_said_before_anything_is_looked_at(market: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match=r"written as \.html"):
+        pages.check(tmp_path / "report.pdf")
+    assert main(["check", str(market), "-o", str(market / "none" / "report.html")]) == 1
+    with pytest.raises(CatalogError):
+        loader.read(tmp_path / "none.csv")

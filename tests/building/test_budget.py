@@ -1,0 +1,182 @@
+"""A bundle within a budget: what is chosen, that the file fits, and that all of it can be asked."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgesearch
+from edgesearch import BundleError
+from edgesearch.building import budget
+from edgesearch.building.budget import Extra, Fitted, Measured, Plan, searched, worth_more
+from edgesearch.bundle.bundle_file import Bundle
+from edgesearch.catalog import packed_catalog
+from edgesearch.commands import cli
+from edgesearch.search.open_bundle import CATALOG, OpenBundle
+from edgesearch.text import full_text
+
+from ..conftest import TINY_MODEL
+
+SEQUENCE = 7
+MB = 1_000_000
+
+
+def plan(code_bytes: int, size_mb: float, recall: float, sure: float = 0.5, rescored: bool = False) -> Plan:
+    return Plan(code_bytes, rescored, 0, int(size_mb * MB), Measured(recall, sure, 200))
+
+
+def test_what_finds_most_within_the_budget_is_taken() -> None:
+    plans = [plan(128, 9, 0.9), plan(64, 7, 0.8), plan(32, 6, 0.7), plan(8, 5, 0.5)]
+    assert [searched(plans, int(limit * MB)) for limit in (20, 7, 6.99, 5)] == [*plans[:1], *plans[1:]]
+    assert searched(plans, int(4.9 * MB)) is None
+    assert searched([], MB) is None
+    assert searched([Plan(8, False, 0, 1)], MB) is None  # it was not asked
+
+
+def test_what_chance_cannot_tell_apart_is_decided_by_size_and_then_by_sureness() -> None:
+    large, small, tiny = plan(64, 8, 0.80), plan(32, 6.00, 0.795, 0.499), plan(16, 5.95, 0.79, 0.495)
+    assert searched([large, small, tiny], 9 * MB) == small
+    assert searched([large, plan(32, 6, 0.795, 0.4)], 9 * MB) == large  # far less sure
+    assert searched([large, plan(32, 6, 0.7, 0.9)], 9 * MB) == large  # finds less
+    assert searched([tiny, small, large], 9 * MB) == small  # whatever their order
+
+
+def test_only_what_finds_more_than_what_is_smaller_is_worth_its_bytes() -> None:
+    plans = [plan(8, 5, 0.5), plan(16, 6, 0.5), plan(32, 7, 0.7), plan(64, 8, 0.705), plan(128, 9, 0.7, 0.6)]
+    assert worth_more(plans) == [plans[0], plans[2], plans[4]]
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf")])
+def test_a_budget_that_is_no_size_is_refused(wrong: float, shop: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="budget_mb is"):
+        edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, budget_mb=wrong)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["build", str(shop / "catalogue.csv"), "-o", str(tmp_path / "x.edge"), f"--budget-mb={wrong}"])
+    assert caught.value.code == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_table_says_what_was_taken_and_refused() -> None:
+    taken, whole = plan(32, 6, 0.8), plan(32, 30, 0.9, rescored=True)
+    plans = (plan(64, 9, 0.8), taken, plan(8, 5, 0.5))
+    fitted = Fitted(8 * MB, 7 * MB, taken, plans, whole, (Extra("index of words", MB),), (Extra("pictures", 40 * MB),))
+    lines = "\n".join(fitted.lines())
+    for said in ("8.00 MB", "without budget 32 B codes and int8", "taken", "refused", "kept", "left out", "0.800"):
+        assert said in lines
+    assert fitted.card()["recall@1"] == 0.8
+    assert fitted.card()["refused 8 B codes, no print"] == "5.00 MB, recall@1 0.500, sure 0.500"
+
+
+@pytest.fixture(scope="module")
+def whole(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole") / "shop.edge"
+    edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, sequence=SEQUENCE)
+    return path
+
+
+def members(path: Path) -> dict[str, bytes]:
+    one = Bundle(path)
+    return {name: bytes(one.member(name)) for name in one.manifest.files}
+
+
+def test_a_budget_larger_than_all_changes_nothing(shop: Path, whole: Path, tmp_path: Path) -> None:
+    built = edgesearch.build(
+        shop / "catalogue.csv", tmp_path / "shop.edge", TINY_MODEL, sequence=SEQUENCE, budget_mb=100
+    )
+    assert built.fitted is None
+    assert members(tmp_path / "shop.edge") == members(whole)
+    assert built.manifest.accuracy == Bundle(whole).manifest.accuracy
+
+
+@pytest.mark.parametrize("share", [0.95, 0.6, 0.3])
+def test_the_file_is_within_its_budget_and_answers(shop: Path, whole: Path, tmp_path: Path, share: float) -> None:
+    budget_mb = share * whole.stat().st_size / 1e6
+    path = tmp_path / "shop.edge"
+    built = edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, sequence=SEQUENCE, budget_mb=budget_mb)
+    assert built.size_bytes == path.stat().st_size <= budget_mb * 1e6
+    assert built.fitted is not None
+    assert built.fitted.size_bytes <= budget_mb * 1e6
+    card = built.manifest.accuracy
+    assert card["questions"] == 8
+    assert 0 <= card["recall@1"] <= 1
+    assert built.manifest.counts["local_features"] <= Bundle(whole).manifest.counts["local_features"]
+    edgesearch.install(path, tmp_path / "device")  # with its golden queries
+    photo = shop / "pictures" / "P000004.jpg"
+    with edgesearch.open(tmp_path / "device") as store:
+        answer = store.search(photo)
+        assert answer.matches[0].sku == "P000004"
+        assert len(store.similar("P000004", 3)) == 3
+        assert store.search(text=answer.matches[0].name, k=1).matches[0].sku == "P000004"
+        assert store.explain(photo, answer)
+        assert store.compare(photo, "P000004").score > 0.9
+        assert all(store.picture(match) for match in answer.matches)
+        store.enrol("NEW", [shop / "photos" / "P000002-1.jpg"], name="Taught")
+        assert store.search(shop / "photos" / "P000002-1.jpg").matches[0].sku == "NEW"
+
+
+def test_the_same_budget_gives_the_same_file(shop: Path, whole: Path, tmp_path: Path) -> None:
+    budget_mb = 0.6 * whole.stat().st_size / 1e6
+    for name in ("a.edge", "b.edge"):
+        edgesearch.build(shop / "catalogue.csv", tmp_path / name, TINY_MODEL, sequence=SEQUENCE, budget_mb=budget_mb)
+    assert members(tmp_path / "a.edge") == members(tmp_path / "b.edge")
+
+
+def test_what_cannot_fit_is_refused_and_says_what_would(shop: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.edge"
+    before = b"PK\3\4" + bytes(26) + b"manifest.json"  # as a bundle begins
+    path.write_bytes(before)
+    with pytest.raises(BundleError, match=r"are the least, .* give --budget-mb") as caught:
+        edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, budget_mb=0.04)
+    assert path.read_bytes() == before
+    least = float(str(caught.value).split("give --budget-mb ")[1].split(",")[0])
+    built = edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, budget_mb=least)
+    assert built.size_bytes <= least * 1e6
+    held = members(path)
+    assert packed_catalog.FILE in held
+    assert not {CATALOG, full_text.FILE, "local.arrays"} & set(held)
+    base = OpenBundle(Bundle(path))
+    assert base.index.is_coded
+    base.self_test()
+    base.close()
+
+
+def test_what_no_choice_makes_possible_is_refused_before_pictures_are_read(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("sku,name,images\n" + "".join(f"S{n},Jug,none-{n}.jpg\n" for n in range(4000)))
+    with pytest.raises(BundleError, match=r"4,000 pictures 0\.05 MB more"):
+        edgesearch.build(tmp_path / "c.csv", tmp_path / "c.edge", TINY_MODEL, budget_mb=0.04)
+
+
+def test_a_delta_between_fitted_bundles_is_made_and_applied(shop: Path, whole: Path, tmp_path: Path) -> None:
+    budget_mb = 0.6 * whole.stat().st_size / 1e6
+    for sequence, name in enumerate(("a.edge", "b.edge"), SEQUENCE):
+        edgesearch.build(shop / "catalogue.csv", tmp_path / name, TINY_MODEL, sequence=sequence, budget_mb=budget_mb)
+    edgesearch.delta(tmp_path / "a.edge", tmp_path / "b.edge", tmp_path / "ab.delta")
+    edgesearch.install(tmp_path / "a.edge", tmp_path / "device")
+    edgesearch.install(tmp_path / "ab.delta", tmp_path / "device")
+    with edgesearch.open(tmp_path / "device") as store:
+        assert store.bundle.manifest.sequence == SEQUENCE + 1
+
+
+def test_like_keeps_the_codebook_within_a_budget(shop: Path, whole: Path, tmp_path: Path) -> None:
+    path, budget_mb = tmp_path / "x.edge", 0.6 * whole.stat().st_size / 1e6
+    edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, like=whole, budget_mb=budget_mb)
+    assert Bundle(path).manifest.hashes["codebook"] == Bundle(whole).manifest.hashes["codebook"]
+
+
+def test_one_picture_of_each_product_may_be_all_that_is_kept(shop: Path, tmp_path: Path) -> None:
+    lines = [f"S{n % 2},Jug {n % 2},{shop}/pictures/P00000{n}.jpg" for n in range(8)]
+    (tmp_path / "c.csv").write_text("\n".join(["sku,name,images", *lines]))
+    whole = edgesearch.build(tmp_path / "c.csv", tmp_path / "w.edge", TINY_MODEL, local_features=0)
+    built = edgesearch.build(
+        tmp_path / "c.csv", tmp_path / "c.edge", TINY_MODEL, local_features=0, budget_mb=whole.size_bytes / 1e6 * 0.8
+    )
+    assert built.fitted is not None
+    assert np.isfinite(built.fitted.taken.size_bytes)
+    assert any("one a product" in extra.name for extra in built.fitted.left_out + built.fitted.kept)
+    with edgesearch.open(tmp_path / "c.edge") as store:
+        assert len(store.references("S0")) == 4
+        assert all(store.picture(match) for match in store.references("S0"))
+
+
+def test_bytes_are_said_so_that_they_fit() -> None:
+    assert [budget.least_mb(size) for size in (1, 10_000, 4_210_000, 4_210_001)] == ["0.01", "0.01", "4.21", "4.22"]

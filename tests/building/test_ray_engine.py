@@ -1,0 +1,130 @@
+"""A build over a local Ray cluster of several processes, against the one of this process alone."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import edgesearch
+from edgesearch import BundleError, EdgeSearchError
+from edgesearch.building import ray_engine
+from edgesearch.building.extraction import Extract, Extraction, Taken
+
+from ..conftest import TINY_MODEL
+
+ray = pytest.importorskip("ray", reason="ray is not installed")
+PICTURES = 40
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running() -> Iterator[None]:
+    """One cluster for all tests, as somebody's own program may have one."""
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    lines = ["sku,name,images"]
+    for number in range(PICTURES):
+        Image.new("RGB", (40, 30), (6 * number, 90, 200)).save(tmp_path / f"{number}.png")
+        lines.append(f"S{number},Thing {number},{number}.png")
+    (tmp_path / "c.csv").write_text("\n".join(lines))
+    return tmp_path / "c.csv"
+
+
+def built(catalogue: Path, folder: str, **options: object) -> bytes:
+    output = catalogue.parent / folder / "x.edge"
+    output.parent.mkdir(exist_ok=True)
+    edgesearch.build(catalogue, output, TINY_MODEL, **options)  # type: ignore[arg-type]
+    return output.read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore")  # ray's own
+@pytest.mark.parametrize("group_bytes", [1 << 28, 200])
+def test_a_cluster_gives_the_same_bytes(drawn: Path, monkeypatch: pytest.MonkeyPatch, group_bytes: int) -> None:
+    monkeypatch.setattr(ray_engine, "GROUP_BYTES", group_bytes)
+    assert built(drawn, "many", engine="ray", workers=2) == built(drawn, "one")
+    assert ray.is_initialized()  # it was not ours to end
+
+
+@pytest.mark.filterwarnings("ignore")  # ray's own
+def test_a_worker_that_dies_changes_no_byte(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = built(drawn, "one")
+    died = drawn.parent / "died"
+    monkeypatch.setattr(sys.modules["edgesearch.building.build"], "Extraction", _dying(died))
+    assert built(drawn, "many", engine="ray", workers=2) == whole
+    assert died.exists()
+
+
+def _dying(died: Path) -> type[Extraction]:
+    """By value, for the workers know no tests."""
+
+    class Once(Extraction):
+        def extract(self, picture: bytes) -> Extract:
+            try:
+                os.close(os.open(died, os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                return super().extract(picture)
+            os.kill(os.getpid(), signal.SIGKILL)
+            raise AssertionError
+
+    return Once
+
+
+@pytest.mark.filterwarnings("ignore")  # ray's own
+def test_what_a_worker_refuses_is_told(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Older(Extraction):
+        @classmethod
+        def of(cls, *args: object) -> Extraction:
+            made = super().of(*args)  # type: ignore[arg-type]
+            object.__setattr__(made, "versions", "edgesearch 0.0.1")
+            return made
+
+    monkeypatch.setattr(sys.modules["edgesearch.building.build"], "Extraction", Older)
+    with pytest.raises(BundleError, match="install the same everywhere"):
+        built(drawn, "b", engine="ray", workers=2)
+    assert not (drawn.parent / "b" / "x.edge").exists()
+
+
+@pytest.mark.filterwarnings("ignore")  # ray's own
+def test_what_a_worker_cannot_do_is_told(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(Extraction):
+        def take(self, known: frozenset[bytes], pictures: Sequence[str]) -> list[Taken]:
+            raise ValueError("this is why")
+
+    monkeypatch.setattr(sys.modules["edgesearch.building.build"], "Extraction", Failing)
+    with pytest.raises(BundleError, match=r"^--engine ray: a part cannot be done \(ValueError: this is why\)"):
+        built(drawn, "b", engine="ray", workers=2)
+
+
+@pytest.mark.filterwarnings("ignore")  # ray's own
+def test_bad_pictures_are_told_from_a_cluster(drawn: Path) -> None:
+    (drawn.parent / "3.png").write_text("no picture")
+    with pytest.raises(edgesearch.CatalogError, match=r"S3: .*3\.png: no picture"):
+        built(drawn, "b", engine="ray", workers=2)
+
+
+def test_a_cluster_that_does_not_answer_is_told(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    for address in ("127.0.0.1:1", "ray://[::1]:1"):
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(EdgeSearchError, match="no cluster answers at"):
+            built(drawn, "b", engine="ray")
+
+
+def test_without_ray_it_says_what_to_install(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(EdgeSearchError, match=r"pip install edgesearch\[ray\]"):
+        built(drawn, "b", engine="ray")
+
+
+def test_an_unknown_engine_is_told(drawn: Path) -> None:
+    with pytest.raises(ValueError, match="'spark'; expected one of local, ray"):
+        built(drawn, "b", engine="spark")

@@ -1,0 +1,97 @@
+"""Files that are read in part, as they are or sealed."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from edgesearch import BundleError
+from edgesearch.bundle.content import PIECE, Mapped, Part, Reader, Sealed, Sealer, piece_hashes
+from edgesearch.bundle.sealing import Seal
+
+SIZES = (1, 100, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7)
+SEALS = (Seal(), Seal(bytes(32)))
+
+
+def data_of(size: int) -> bytes:
+    return (bytes(range(251)) * (size // 251 + 1))[:size]
+
+
+def mapped(path: Path, data: bytes) -> Mapped:
+    path.write_bytes(data)
+    with open(path, "rb") as file:
+        return Mapped(file)
+
+
+def sealed(path: Path, data: bytes, seal: Seal) -> bytes:
+    with open(path, "wb") as target:
+        sealer = Sealer(target, len(data), seal, "name")
+        for start in range(0, len(data), 9999):
+            sealer.write(data[start : start + 9999])
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("seal", SEALS)
+def test_any_part_of_a_sealed_file_is_read(tmp_path: Path, size: int, seal: Seal) -> None:
+    data = data_of(size)
+    one = Sealed(mapped(tmp_path / "x", sealed(tmp_path / "x", data, seal)), seal, "name")
+    assert one.size == size
+    for start in (0, 1, size // 2, PIECE - 1, PIECE, size):
+        for stop in (start, start + 1, start + PIECE, size, size + 9):
+            assert bytes(one.read(start, stop)) == data[start:stop]
+
+
+@pytest.mark.parametrize("seal", SEALS)
+def test_a_sealed_file_that_is_damaged_or_another_is_not_read(tmp_path: Path, seal: Seal) -> None:
+    data = data_of(2 * PIECE + 5)
+    good = sealed(tmp_path / "x", data, seal)
+
+    def read(bad: bytes, name: str = "name") -> None:
+        one = Sealed(mapped(tmp_path / "y", bad), seal, name)
+        one.read(0, one.size)
+
+    read(good)
+    step = PIECE + seal.overhead
+    swapped = good[:16] + good[16 + step : 16 + 2 * step] + good[16 : 16 + step] + good[16 + 2 * step :]
+    cut = [good[:length] for length in (1, 15, 16, 100, 16 + step, 16 + 2 * step, len(good) - 1)]
+    flipped = [good[:i] + bytes([good[i] ^ 1]) + good[i + 1 :] for i in (0, 9, 16, 30, 5000, step + 20, len(good) - 1)]
+    for bad in (*cut, *flipped, swapped, good + b"x"):
+        with pytest.raises(ValueError, match=r"sealed|cut off|not what was written"):
+            read(bad)
+    with pytest.raises(ValueError, match="not what was written"):
+        read(good, "another")
+
+
+def test_no_byte_outside_a_part_is_read(tmp_path: Path) -> None:
+    whole = mapped(tmp_path / "x", data_of(3 * PIECE))
+    hashes = memoryview(piece_hashes(whole.read(PIECE, 2 * PIECE)))
+    for part in (Part(whole, slice(PIECE, 2 * PIECE), one, "x: pictures") for one in (None, hashes)):
+        assert bytes(part.read(0, PIECE)) == bytes(whole.read(PIECE, 2 * PIECE))
+        for start, stop in ((-1, 5), (5, 4), (0, PIECE + 1), (10**12, 10**12 + 1)):
+            with pytest.raises(BundleError, match="x: pictures: bytes"):
+                part.read(start, stop)
+
+
+def test_pieces_are_checked_when_they_are_read(tmp_path: Path) -> None:
+    data = bytearray(data_of(3 * PIECE + 7))
+    hashes = memoryview(piece_hashes(memoryview(bytes(data))))
+    data[2 * PIECE + 10] ^= 1
+    whole = mapped(tmp_path / "x", bytes(100) + data)
+    part = Part(whole, slice(100, 100 + len(data)), hashes, "x: pictures")
+    assert bytes(part.read(0, 2 * PIECE)) == data[: 2 * PIECE]
+    assert bytes(part.read(3 * PIECE, len(data))) == data[3 * PIECE :]
+    for start, stop in ((2 * PIECE, 2 * PIECE + 1), (0, len(data)), (2 * PIECE - 1, 2 * PIECE + 1)):
+        with pytest.raises(BundleError, match="x: pictures is not what the manifest promises"):
+            part.read(start, stop)
+
+
+@pytest.mark.parametrize("seal", SEALS)
+def test_a_content_is_a_file_to_libraries(tmp_path: Path, seal: Seal) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a", data_of(PIECE))
+    data = (tmp_path / "x.zip").read_bytes()
+    one = Sealed(mapped(tmp_path / "y", sealed(tmp_path / "y", data, seal)), seal, "name")
+    with zipfile.ZipFile(io.BufferedReader(Reader(one))) as archive:
+        assert archive.read("a") == data_of(PIECE)

@@ -1,0 +1,83 @@
+"""Lines of a barcode wedge, from a stream and as keys of an input device."""
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgesearch.capture.inbox import TRIGGER, Inbox, Line, Lost, Stop
+from edgesearch.capture.wedge import Wedge, lines, typed
+
+KEYS = {"4": 5, "0": 11, "a": 30, "-": 12, "8": 9, "\n": 28}
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        (["400\r\n500\n", "\r", "\n6"], ["400", "500", "", "6"]),
+        (["40", "0\r", "\n"], ["400"]),
+        (["\r\r\n\n"], ["", "", ""]),
+        (["]E0400\n]C1X\n"], ["400", "X"]),
+        (["4\x000\x1b\n  \n"], ["40", ""]),
+        (["9" * 10_000 + "\n"], ["9" * 512]),
+        ([], []),
+    ],
+)
+def test_lines_are_read_however_they_end(pieces: list[str], expected: list[str]) -> None:
+    assert list(lines(iter(pieces))) == expected
+
+
+def event(code: int, value: int, kind: int = 1) -> bytes:
+    return struct.pack("llHHi", 0, 0, kind, code, value)
+
+
+def strokes(*codes: int) -> bytes:
+    return b"".join(event(code, 1) + event(code, 0) + event(0, 0, 0) for code in codes)
+
+
+def read(data: bytes) -> Iterator[str]:
+    reader, writer = os.pipe()
+    os.write(writer, data)
+    os.close(writer)
+    yield from typed(reader)
+    os.close(reader)
+
+
+def test_keys_are_typed_as_on_a_keyboard() -> None:
+    assert "".join(read(strokes(*(KEYS[key] for key in "40a-8\n")))) == "40a-8\n"
+    shifted = event(42, 1) + strokes(30, 9, 12) + event(42, 0) + strokes(30)
+    assert "".join(read(shifted)) == "A*_a"
+
+
+def test_held_keys_are_typed_once_and_a_button_is_the_trigger() -> None:
+    held = event(5, 1) + event(5, 2) * 20 + event(5, 0)
+    assert "".join(read(held + strokes(212) + strokes(0x120))) == "4\n\n"
+
+
+def test_unknown_keys_type_nothing() -> None:
+    assert "".join(read(strokes(113, 114, 116, 29, 200))) == ""
+
+
+def test_a_stream_that_ends_says_so() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"400638133393\n\n5")
+    os.close(writer)
+    inbox = Inbox()
+    Wedge(reader, inbox).run()
+    assert [inbox.take(1.0) for _ in range(4)] == [Line("400638133393"), Line(""), Line("5"), Stop(TRIGGER)]
+
+
+def test_a_device_that_is_not_there_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgesearch.capture.wedge.AGAIN_S", 0.02)
+    inbox, device = Inbox(), tmp_path / "event0"
+    wedge = Wedge(device, inbox)
+    wedge.start()
+    lost = inbox.take(5.0)
+    assert isinstance(lost, Lost)
+    assert "event0: cannot be read" in lost.text
+    device.write_bytes(strokes(5, 28))
+    assert "there again" in getattr(inbox.take(5.0), "text", "")
+    assert inbox.take(5.0) == Line("4")
+    wedge.stop()

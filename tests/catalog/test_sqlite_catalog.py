@@ -1,0 +1,63 @@
+"""Products in one SQLite file."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from edgesearch import CatalogError
+from edgesearch.catalog import sqlite_catalog
+from edgesearch.catalog.product import Product
+from edgesearch.catalog.sqlite_catalog import Catalog, Picture
+
+
+def test_products_survive_the_file(tmp_path: Path) -> None:
+    products = [
+        (
+            Product("A", "Tasse 'grün'; DROP TABLE product", 2.5, attributes=(("size", "L"),)),
+            [Picture(0, "a.jpg", 0, 9)],
+        ),
+        (Product("B", "杯子", stock=3), [Picture(1, "b.jpg", 9, 5), Picture(2, "c.jpg", 14, 5)]),
+    ]
+    sqlite_catalog.write(tmp_path / "catalog.sqlite", products)
+    stored = Catalog(tmp_path / "catalog.sqlite")
+    assert (len(stored), stored.rows, stored.skus()) == (2, 3, {"A", "B"})
+    assert [stored.owner(row) for row in range(3)] == [0, 1, 1]
+    (cup, pictures), (jug, others) = products
+    assert stored.find([2, 0]) == [(jug, others[1]), (cup, pictures[0])]
+    assert stored.find([]) == []
+    stored.close()
+
+
+def test_a_foreign_or_newer_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    path.write_bytes(b"no database, but long enough to be read as the header of one" * 40)
+    with pytest.raises(CatalogError, match="not a readable catalogue"):
+        Catalog(path)
+    path.unlink()
+    sqlite_catalog.write(path, [(Product("A", "Cup"), [Picture(0, "a.jpg", 0, 9)])])
+    data = bytearray(path.read_bytes())
+    data[60:64] = (9).to_bytes(4, "big")  # user_version, at offset 60 of every SQLite file
+    path.write_bytes(data)
+    with pytest.raises(CatalogError, match="format 9"):
+        Catalog(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE product SET price = 'cheap'",
+        "UPDATE product SET attributes = '[]'",
+        "UPDATE product SET name = x'00'",
+        "UPDATE picture SET start = 'here'",
+        "UPDATE picture SET product = 7",
+    ],
+)
+def test_what_no_catalogue_holds_is_an_error(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "catalog.sqlite"
+    sqlite_catalog.write(path, [(Product("A", "Cup", 2.5), [Picture(0, "a.jpg", 0, 9)])])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(change)
+    with closing(Catalog(path)) as stored, pytest.raises(CatalogError, match="not a readable catalogue"):
+        stored.find([0])

@@ -1,0 +1,182 @@
+"""The commands, as people and scripts call them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgesearch.commands import output
+from edgesearch.commands.cli import COMMANDS, _parser, main
+
+from ..conftest import ROOT, TINY_MODEL
+
+
+def test_build_says_what_it_made(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", str(shop / "catalogue.csv"), "-o", str(tmp_path / "x.edge"), "--model", str(TINY_MODEL)]) == 0
+    out, err = capsys.readouterr()
+    assert "8 products, 8 pictures" in out
+    assert err == ""
+
+
+def test_build_lists_what_it_left_out(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = f"sku,name,images\nA,Cup,{shop}/pictures/P000000.jpg\nB,Jug,none.jpg\n"
+    (tmp_path / "c.csv").write_text(lines)
+    command = ["build", str(tmp_path / "c.csv"), "-o", str(tmp_path / "c.edge"), "--model", str(TINY_MODEL)]
+    assert main(command) == 1
+    assert "--skip-bad" in capsys.readouterr().err
+    assert main([*command, "--skip-bad"]) == 0
+    err = capsys.readouterr().err
+    assert "left out B: " in err
+    assert "without any usable picture: B" in err
+
+
+def test_search_for_people(shop: Path, shop_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", str(shop_edge), str(shop / "pictures" / "P000001.jpg"), "-k", "2"]) == 0
+    first, *matches = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r".*P000001\.jpg: (match|ambiguous|unknown) \(\d+\.\d ms\)", first)
+    assert len(matches) == 2
+    assert "P000001" in matches[0]
+
+
+def test_search_for_machines(shop: Path, tiny_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photos = [str(path) for path in sorted((shop / "photos").glob("*.jpg"))[:3]]
+    assert main(["search", str(tiny_edge), *photos, "--json"]) == 0
+    tables = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [table["photo"] for table in tables] == photos
+    assert {"photo", "decision", "matches", "elapsed_ms"} <= set(tables[0])
+    assert len(tables[0]["matches"]) == 5
+
+
+def test_one_bad_photo_does_not_stop_the_others(
+    shop: Path, tiny_edge: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = str(shop / "pictures" / "P000001.jpg")
+    assert main(["search", str(tiny_edge), "none.jpg", good]) == 1
+    out, err = capsys.readouterr()
+    assert good in out
+    assert err == "edgesearch: none.jpg: no such file; check the path.\n"
+
+
+def test_eval_prints_one_object(shop: Path, tiny_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", str(tiny_edge), str(shop / "queries.csv"), "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    wanted = "queries recall@1 recall@5 map precision recall f1 false_accept_rate false_reject_rate p50_ms p95_ms"
+    assert set(wanted.split()) <= set(figures)
+
+
+def test_from_keys_to_a_device_and_back(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys, device = tmp_path / "shop", str(tmp_path / "device")
+    assert main(["keygen", str(keys)]) == 0
+    for sequence in ("1", "2"):
+        edge = str(tmp_path / f"{sequence}.edge")
+        build = ["build", str(shop / "catalogue.csv"), "-o", edge, "--model", str(TINY_MODEL), "--no-local"]
+        assert main([*build, "--sign", f"{keys}.key", "--sequence", sequence]) == 0
+        assert main(["install", edge, "--to", device, "--trust", f"{keys}.pub"]) == 0
+    assert "runs 2, sequence 2, 8 products" in capsys.readouterr().out
+    assert main(["rollback", device]) == 0
+    assert main(["verify", device, "--trust", f"{keys}.pub"]) == 0
+    out = capsys.readouterr().out
+    assert "runs 1, sequence 1, 8 products" in out
+    assert "sound; " in out
+    assert "signed by" in out
+    assert main(["search", device, str(shop / "pictures" / "P000001.jpg")]) == 0
+    assert main(["inspect", device, "--json"]) == 0
+    table = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert table["signed"]
+    assert f": {table['signed_by']}\n" in Path(f"{keys}.pub").read_text()
+    assert main(["keygen", str(keys)]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_inspect_and_verify(tiny_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(tiny_edge), "--json"]) == 0
+    table = json.loads(capsys.readouterr().out)
+    assert (table["products"], table["signed"]) == (8, False)
+    assert main(["inspect", str(tiny_edge)]) == 0
+    assert "products                 8" in capsys.readouterr().out
+    assert main(["verify", str(tiny_edge)]) == 0
+    assert "sound" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command", [["search", "{}", "x.jpg"], ["eval", "{}", "q.csv"], ["inspect", "{}"], ["verify", "{}"]]
+)
+def test_a_bad_store_is_one_line(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.edge"
+    bad.write_text("not a bundle")
+    (tmp_path / "q.csv").write_text("image,sku\nx.jpg,\n")
+    arguments = [part.format(bad).replace("q.csv", str(tmp_path / "q.csv")) for part in command]
+    assert main(arguments) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"edgesearch: {bad}: not a bundle")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["fly"], ["search", "x.edge"], ["search", "x.edge", "a.jpg", "-k", "0"], ["build", "c.csv"]],
+)
+def test_wrong_usage_exits_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_every_command_has_help_and_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert f"example: edgesearch {command}" in capsys.readouterr().out
+
+
+def test_the_readme_shows_these_commands() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\$ edgesearch (\w+)", readme, re.M)) == set(COMMANDS)
+    assert re.findall(r"^    (\w+)  ", _parser().format_help(), re.M) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [["inspect"], ["verify"]])
+def test_output_that_cannot_be_written_is_our_error(tiny_edge: Path, arguments: list[str]) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "edgesearch", *arguments, str(tiny_edge)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("edgesearch: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_names_the_terminal_cannot_show_are_no_error(shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(f"sku,name,images\nA,杯子,{shop}/pictures/P000000.jpg\n", encoding="utf-8")
+    assert main(["build", str(tmp_path / "c.csv"), "-o", str(tmp_path / "c.edge"), "--model", str(TINY_MODEL)]) == 0
+    command = [sys.executable, "-m", "edgesearch", "search", str(tmp_path / "c.edge"), f"{shop}/pictures/P000000.jpg"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    assert b"\\u676f" in subprocess.run(command, capture_output=True, env=environment, check=True).stdout
+
+
+def test_a_reader_that_leaves_is_no_error(shop: Path, tiny_edge: Path) -> None:
+    photos = [str(path) for path in (shop / "photos").glob("*.jpg")] * 20
+    command = [sys.executable, "-m", "edgesearch", "search", str(tiny_edge), *photos, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_a_long_build_says_how_far_it_is_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "SAID_EVERY_S", 0)
+    with output.Bar("build", "picture") as move:
+        move(0, 9000)
+        move(3000, 9000)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"edgesearch: build: 3,000 of 9,000 pictures, .* a second, 0:00:00 left", said)

@@ -1,0 +1,153 @@
+"""An encrypted device folder: with its key all works as without, and without it nothing can be read."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import edgesearch
+from edgesearch import DeviceError, EdgeSearchError, SignatureError
+from edgesearch.bundle import sealing, signing
+from edgesearch.commands.cli import main
+from edgesearch.device.slots import ENCRYPTED
+
+from ..conftest import TINY_MODEL
+
+KEY, OTHER = bytes(range(32)), bytes(32)
+
+
+@pytest.fixture(scope="module")
+def edges(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two bundles of the shop, with its print."""
+    paths = [tmp_path_factory.mktemp("edges") / f"{number}.edge" for number in (1, 2)]
+    for sequence, path in enumerate(paths, 1):
+        edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, sequence=sequence)
+    return paths
+
+
+@pytest.fixture
+def device(edges: list[Path], tmp_path: Path) -> Path:
+    edgesearch.install(edges[0], tmp_path / "device", encrypt=True, key=KEY)
+    return tmp_path / "device"
+
+
+def test_it_answers_as_one_that_is_not(edges: list[Path], device: Path, shop: Path) -> None:
+    with edgesearch.open(edges[0]) as plain, edgesearch.open(device, key=lambda: KEY) as store:
+        for photo in sorted((shop / "photos").glob("*.jpg")):
+            mine, its = plain.search(photo), store.search(photo)
+            assert (mine.decision, mine.matches) == (its.decision, its.matches)
+            assert plain.picture(mine.matches[0]) == store.picture(its.matches[0])
+
+
+def test_it_is_updated_taught_and_goes_back(edges: list[Path], device: Path, shop: Path, tmp_path: Path) -> None:
+    strange = sorted((shop / "photos").glob("P12*.jpg"))[0]
+    with edgesearch.open(device, key=KEY) as store:
+        store.enrol("NEW-1", [strange], name="Blue mug")
+        assert edgesearch.delta(*edges, tmp_path / "small.delta").sequence == 2
+        edgesearch.install(tmp_path / "small.delta", device, key=KEY)
+        assert store.reopen()
+        assert store.search(strange, k=1).matches[0].sku == "NEW-1"
+    edgesearch.rollback(device, key=KEY)
+    assert [event.what for event in edgesearch.log(device, key=KEY)] == ["install", "enrol", "install", "rollback"]
+    assert edgesearch.export(device, tmp_path / "taught", key=KEY) == 1
+
+
+def test_nothing_of_it_can_be_read_in_its_files(device: Path, shop: Path, tmp_path: Path) -> None:
+    strange = sorted((shop / "photos").glob("P12*.jpg"))[0]
+    before = set(Path(os.environ.get("TMPDIR", "/tmp")).glob("edgesearch-*"))
+    with edgesearch.open(device, key=KEY) as store:
+        store.enrol("NEW-1", [strange], name="Blue mug", who="anna")
+        (name,) = {store.search(strange, k=1).matches[0].name}
+        known = store.search(strange, k=5).matches[1].name
+        assert set(Path(os.environ.get("TMPDIR", "/tmp")).glob("edgesearch-*")) <= before
+        for path in (path for path in device.rglob("*") if path.is_file()):
+            content = path.read_bytes()
+            for word in (name, known, "NEW-1", "anna", "JFIF", "SQLite format 3" if "slots" in path.parts else name):
+                assert word.encode() not in content, (path, word)
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [(None, "is encrypted; give its key"), (OTHER, "with another key"), (b"short", "5 bytes, where 32")],
+)
+def test_without_its_key_it_is_not_opened(
+    edges: list[Path], device: Path, monkeypatch: pytest.MonkeyPatch, key: bytes | None, says: str
+) -> None:
+    monkeypatch.delenv(sealing.KEY, raising=False)
+    monkeypatch.delenv(sealing.KEY_FILE, raising=False)
+    for act in (
+        lambda: edgesearch.open(device, key=key),
+        lambda: edgesearch.install(edges[1], device, key=key),
+        lambda: edgesearch.log(device, key=key),
+    ):
+        with pytest.raises(DeviceError, match=says):
+            act()
+
+
+def test_the_key_comes_from_the_environment_or_a_file(
+    device: Path, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(sealing.KEY, KEY.hex())
+    edgesearch.open(device).close()
+    monkeypatch.setenv(sealing.KEY, "no hex")
+    with pytest.raises(DeviceError, match="is not hex"):
+        edgesearch.open(device)
+    monkeypatch.delenv(sealing.KEY)
+    monkeypatch.setenv(sealing.KEY_FILE, str(tmp_path / "none.secret"))
+    with pytest.raises(SignatureError, match="cannot be read"):
+        edgesearch.open(device)
+    assert main(["keygen", str(tmp_path / "shop"), "--device"]) == 0
+    assert (
+        main(["--key-file", str(tmp_path / "shop.secret"), "search", str(device), str(next(shop.glob("photos/*")))])
+        == 1
+    )
+    assert "another key" in capsys.readouterr().err
+    (tmp_path / "own.secret").write_text(f"edgesearch {signing.SECRET} 1: {KEY.hex()}\n")
+    assert main(["--key-file", str(tmp_path / "own.secret"), "inspect", str(device)]) == 0
+
+
+def test_a_folder_in_use_is_not_made_encrypted(edges: list[Path], tmp_path: Path) -> None:
+    edgesearch.install(edges[0], tmp_path / "plain")
+    with pytest.raises(DeviceError, match="in use without encryption"):
+        edgesearch.install(edges[1], tmp_path / "plain", encrypt=True, key=KEY)
+    with pytest.raises(DeviceError, match="a key is needed"):
+        edgesearch.install(edges[0], tmp_path / "new", encrypt=True)
+
+
+def test_damage_is_one_sentence(device: Path, shop: Path, tmp_path: Path) -> None:
+    photo = next((shop / "photos").glob("*.jpg"))
+    with edgesearch.open(device, key=KEY) as store:
+        expected = store.search(photo).matches
+    (edge,) = device.glob("slots/*/*.edge")
+    data = edge.read_bytes()
+    for place in [*range(0, len(data), 40_009), len(data) - 1]:
+        edge.write_bytes(data[:place] + bytes([data[place] ^ 8]) + data[place + 1 :])
+        try:
+            with edgesearch.open(device, key=KEY) as store:
+                assert store.search(photo).matches == expected  # a piece that was not needed
+        except EdgeSearchError as error:
+            assert "\n" not in str(error)
+    edge.write_bytes(data[:-1])
+    with pytest.raises(EdgeSearchError, match="cut off"):
+        edgesearch.open(device, key=KEY)
+    edge.write_bytes(data)
+    shutil.copy(edge, tmp_path / "stolen.edge")
+    with pytest.raises(EdgeSearchError, match="not a bundle"):
+        edgesearch.open(tmp_path / "stolen.edge")
+    (device / ENCRYPTED).unlink()
+    with pytest.raises(DeviceError, match="is gone"):
+        edgesearch.open(device, key=KEY)
+    (device / ENCRYPTED).write_bytes(b"x")
+    with pytest.raises(DeviceError, match="another key, or damaged"):
+        edgesearch.open(device, key=KEY)
+
+
+def test_it_is_opened_again_and_again_without_leaks(device: Path, edges: list[Path], shop: Path) -> None:
+    photo = next((shop / "photos").glob("*.jpg"))
+    held = []
+    for _ in range(6):
+        with edgesearch.open(device, key=KEY) as store:
+            store.search(photo)
+        held.append(len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0)
+    assert held[-1] <= held[1]

@@ -1,0 +1,203 @@
+"""What doctor measures becomes a choice, the choice a file, and the file how a store runs."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgesearch
+from edgesearch import DeviceError
+from edgesearch.commands.cli import main
+from edgesearch.device.slots import Slots
+from edgesearch.embedding import run_settings
+from edgesearch.embedding.run_settings import DEFAULT, FLOAT, Place, Settings
+from edgesearch.embedding.runtime import OPENVINO, is_installed
+from edgesearch.evaluation import doctor
+from edgesearch.evaluation.doctor import Trial, choose_crops, choose_kernels, choose_runtime, choose_threads
+from edgesearch.search import open_bundle
+
+from ..conftest import TINY_MODEL
+
+ONE = replace(DEFAULT, crops=1)
+FLOATS = replace(DEFAULT, kernels=FLOAT)
+OTHER = DEFAULT.on(OPENVINO)
+
+
+def trial(median_ms: float, how: Settings = DEFAULT, agreement: float = 1.0, golden: bool = True) -> Trial:
+    return Trial(how, median_ms, median_ms, 8, agreement, golden)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every photo once, one start."""
+    for name in ("CONTEST_S", "SETTLE_S", "STARTS_S"):
+        monkeypatch.setattr(doctor, name, 0)
+
+
+@pytest.fixture
+def device(tiny_edge: Path, tmp_path: Path) -> Path:
+    edgesearch.install(tiny_edge, tmp_path / "device")
+    return tmp_path / "device"
+
+
+@pytest.mark.parametrize(
+    ("int8", "floats", "chosen"),
+    [
+        (trial(100), trial(100, FLOATS), DEFAULT),
+        (trial(100), trial(90, FLOATS), DEFAULT),
+        (trial(100), trial(80, FLOATS), FLOATS),
+        (trial(100), trial(50, FLOATS, agreement=0.99), DEFAULT),
+        (trial(100), trial(50, FLOATS, golden=False), DEFAULT),
+        (trial(100, golden=False), trial(300, FLOATS), FLOATS),
+        (trial(100, golden=False), trial(50, FLOATS, golden=False), DEFAULT),
+    ],
+)
+def test_float_kernels_are_chosen_where_they_are_clearly_faster_and_see_the_same(
+    int8: Trial, floats: Trial, chosen: Settings
+) -> None:
+    choice = choose_kernels(int8, floats)
+    assert choice.settings == chosen
+    assert choice.reason.startswith(f"{chosen.kernels} kernels: ")
+
+
+@pytest.mark.parametrize(
+    ("known", "other", "chosen"),
+    [
+        (trial(100), trial(100, OTHER), DEFAULT),
+        (trial(100), trial(97, OTHER), DEFAULT),
+        (trial(100), trial(90, OTHER), OTHER),
+        (trial(100, FLOATS), trial(90, OTHER), OTHER),
+        (trial(100, FLOATS), trial(110, OTHER), FLOATS),
+        (trial(100), trial(50, OTHER, agreement=0.91), DEFAULT),
+        (trial(100), trial(50, OTHER, golden=False), DEFAULT),
+        (trial(100, golden=False), trial(300, OTHER), OTHER),
+        (trial(100, golden=False), trial(50, OTHER, golden=False), DEFAULT),
+    ],
+)
+def test_openvino_is_chosen_where_it_is_faster_and_sees_the_same(known: Trial, other: Trial, chosen: Settings) -> None:
+    choice = choose_runtime(known, other)
+    assert choice.settings == chosen
+    assert choice.reason.startswith(f"{chosen.runtime}: ")
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "threads"),
+    [([100], 1), ([100, 90, 80], 1), ([100, 70], 2), ([100, 70, 60], 2), ([100, 70, 50], 4), ([100, 80, 60], 4)],
+)
+def test_more_threads_must_be_worth_their_battery(times_ms: list[float], threads: int) -> None:
+    trials = [trial(ms, replace(DEFAULT, threads=2**i)) for i, ms in enumerate(times_ms)]
+    assert choose_threads(trials).settings.threads == threads
+
+
+def test_one_look_where_three_take_longer_than_the_budget() -> None:
+    assert choose_crops(trial(300), trial(100, ONE), 300).settings == DEFAULT
+    assert choose_crops(trial(301), trial(100, ONE), 300).settings == ONE
+    assert "budget is 300 ms" in choose_crops(trial(301), trial(100, ONE), 300).reason
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_is_chosen_is_how_the_device_runs(device: Path, shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", str(device), "--budget-ms", "1", "--json"]) == 0
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert report["settings"]["crops"] == 1
+    assert len(report["reasons"]) == 3 + is_installed(OPENVINO)
+    assert report["start"]["total_ms"] > 0
+    assert err == f"edgesearch: {device}: runs so from now on.\n"
+    assert (device / run_settings.FILE).stat().st_mode & 0o077 == 0
+    photo = next((shop / "photos").glob("*.jpg"))
+    with edgesearch.open(device) as store:
+        assert store.settings == Settings(**report["settings"])
+        glance = store.search(photo)
+        assert "print" not in glance.elapsed_ms
+        np.testing.assert_array_equal(store.embed([photo]), store.embed([photo], fast=True))
+        assert [one.score for one in store.search(photo, fast=False).matches] != [one.score for one in glance.matches]
+    with edgesearch.open(device, threads=3) as store:
+        assert store.settings == replace(Settings(**report["settings"]), threads=3)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_file_is_measured_and_not_changed(tiny_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(tiny_edge.parent.iterdir()), tiny_edge.read_bytes()
+    assert main(["doctor", str(tiny_edge)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.splitlines()[0].startswith("runtime      kernels  threads  looks")
+    assert "new process: first answer after" in out
+    assert (sorted(tiny_edge.parent.iterdir()), tiny_edge.read_bytes()) == before
+
+
+@pytest.mark.usefixtures("quick")
+def test_without_a_store_one_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "default_model", lambda: TINY_MODEL)
+    report = doctor.examine()
+    assert {one.settings.crops for one in report.trials} == {1, 3}
+
+
+def test_a_choice_for_anything_else_is_none(device: Path) -> None:
+    with edgesearch.open(device) as store:
+        here = open_bundle.place(store.bundle)
+    two = replace(DEFAULT, threads=2)
+    for part in ("model", "runtime", "processor"):
+        Slots(device).settle(two, replace(here, **{part: "another"}))
+        with edgesearch.open(device) as store:
+            assert store.settings == DEFAULT
+    Slots(device).settle(two, here)
+    with edgesearch.open(device) as store:
+        assert store.settings == two
+
+
+def test_float_kernels_see_what_int8_kernels_see(shop: Path, shop_edge: Path, tmp_path: Path) -> None:
+    edgesearch.install(shop_edge, tmp_path / "device")
+    photos = sorted((shop / "photos").glob("*.jpg"))
+    with edgesearch.open(tmp_path / "device") as store:
+        int8 = store.embed(photos, fast=True)
+        Slots(tmp_path / "device").settle(FLOATS, open_bundle.place(store.bundle))
+    with edgesearch.open(tmp_path / "device") as store:
+        cosines = (store.embed(photos, fast=True) * int8).sum(1)
+    assert 0.995 < cosines.min() < 0.99999  # float32, rounded to the same 8 bits between the operators
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[" * 4000,
+        b'{"format": 2}',
+        *(
+            run_settings.to_bytes(DEFAULT, Place("", "", "")).replace(*change)
+            for change in (
+                (b'"int8"', b'"int4"'),
+                (b'"threads": 1', b'"threads": 0'),
+                (b'"threads": 1', b'"threads": true'),
+                (b'"crops": 3', b'"crops": 2'),
+                (b'"model"', b'"modal"'),
+            )
+        ),
+    ],
+)
+def test_damaged_settings_are_an_error_until_doctor_runs_again(device: Path, content: bytes) -> None:
+    (device / run_settings.FILE).write_bytes(content)
+    with pytest.raises(DeviceError, match=r"settings\.json: .* run `edgesearch doctor`"):
+        edgesearch.open(device)
+    Slots(device).settle(DEFAULT, Place("", "", ""))
+    edgesearch.open(device).close()
+
+
+def test_a_process_that_fails_is_named(tiny_edge: Path, tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match=r"none\.edge: a process of its own could not open it"):
+        doctor.started(tmp_path / "none.edge", DEFAULT, b"")
+
+
+def test_the_processor_has_a_name() -> None:
+    assert run_settings.processor()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system does not tell")
+def test_threads_are_tried_up_to_the_processors_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(6)))
+    assert doctor._thread_numbers() == [1, 2, 4]

@@ -1,0 +1,412 @@
+"""Training, export and quantization, on small networks and made-up pictures."""
+
+import json
+import shutil
+import urllib.error
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed; it is needed for export alone")
+onnx = pytest.importorskip("onnx")
+
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+from edgesearch import CatalogError, ModelError  # noqa: E402
+from edgesearch.embedding.embedder import Embedder as RuntimeEmbedder  # noqa: E402
+from edgesearch.embedding.embedder import default_model  # noqa: E402
+from export import artifact, compare, quantize, to_onnx, verify  # noqa: E402
+from export.augment import Augmenter, plain_views  # noqa: E402
+from export.backbones import BACKBONES, embedder, fold_batch_norm, half_whitening, pad_same  # noqa: E402
+from export.card import write_card  # noqa: E402
+from export.pictures import Pictures, drawn_sources, pack, training_sources  # noqa: E402
+from export.recipe import Quantization, Recipe  # noqa: E402
+from export.torchvision_cpu import torchvision  # noqa: E402
+from export.train import Sampler, Trainer, contrastive_loss, relational_loss  # noqa: E402
+from export.weights import pretrained  # noqa: E402
+
+RECIPE = Path(__file__).parents[2] / "export" / "recipes" / "mobilenet_v2.toml"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of the true architecture, in the format of the pretrained ones."""
+    torch.manual_seed(0)
+    state = torchvision.models.mobilenet_v2(weights=None).features.state_dict()
+    path = tmp_path_factory.mktemp("weights") / "random.npz"
+    np.savez(path, **{f"features.{key}": value.numpy() for key, value in state.items() if "tracked" not in key})
+    return path
+
+
+def test_same_padding_is_tensorflows() -> None:
+    torch.manual_seed(0)
+    layer = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False))
+    weight, x = layer[0].weight, torch.randn(1, 3, 8, 8)
+    pad_same(layer)
+    assert torch.allclose(layer(x), F.conv2d(F.pad(x, (0, 1, 0, 1)), weight, stride=2))
+
+
+def test_folding_batch_norm_keeps_the_function() -> None:
+    torch.manual_seed(0)
+    block = nn.Sequential(
+        nn.Conv2d(3, 4, 3, bias=False),
+        nn.BatchNorm2d(4),
+        nn.ReLU6(),
+        nn.Sequential(nn.Conv2d(4, 2, 1), nn.BatchNorm2d(2)),
+    )
+    for norm in (block[1], block[3][1]):
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+        nn.init.normal_(norm.weight)
+    x = torch.randn(2, 3, 8, 8)
+    expected = block.eval()(x)
+    fold_batch_norm(block)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in block.modules())
+    assert torch.allclose(block(x), expected, atol=1e-5)
+
+
+def test_wrong_weights_are_named(tmp_path: Path) -> None:
+    for name, convention in (("alexnet", "torchvision"), ("resnet18", "caffe")):
+        with pytest.raises(ModelError, match="choose one of"):
+            embedder(name, 8, convention)
+    torch.save({"features.0.0.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "some.pth")
+    some = pretrained("mobilenet_v2", "torchvision", tmp_path / "some.pth")
+    with pytest.raises(ModelError, match=r"^some\.pth, .*: no weights of mobilenet_v2 \(missing"):
+        embedder("mobilenet_v2", 8, weights=some)
+    with pytest.raises(ModelError, match=r"^some\.pth, .*: no weights of mobilenet_v3_small \(.*size mismatch"):
+        embedder("mobilenet_v3_small", 8, weights=some)
+    for name in ("text.npz", "text.pth", "none.pth"):
+        if name.startswith("text"):
+            (tmp_path / name).write_text("no weights")
+        with pytest.raises(ModelError, match=name):
+            pretrained("mobilenet_v2", "torchvision", tmp_path / name)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"features": Path("anything")}, tmp_path / "bad.pth")
+    with pytest.raises(ModelError, match=r"bad\.pth"):
+        pretrained("mobilenet_v2", "torchvision", tmp_path / "bad.pth")
+
+
+def test_weights_that_cannot_be_fetched_say_what_to_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", unreachable)
+    with pytest.raises(ModelError, match=rf"bring resnet18-\w+\.pth.* put it into {tmp_path}"):
+        pretrained("resnet18", "torchvision")
+    with pytest.raises(ModelError, match="only torchvision's weights are fetched"):
+        pretrained("mobilenet_v2", "tensorflow")
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_torchvision_checkpoint_gives_torchvisions_network(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    network = torchvision.models.get_model(name, weights=None).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    kept = tmp_path / "checkpoints" / Path(torchvision.models.get_model_weights(name).DEFAULT.url).name
+    kept.parent.mkdir()
+    torch.save(network.state_dict(), kept)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    weights = pretrained(name, "torchvision")
+    assert weights.source.startswith(f"{kept.name}, sha256 ")
+
+    x = torch.rand(1, 3, 64, 64)
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    pooled: list[torch.Tensor] = []
+    classifier = network.fc if name.startswith("resnet") else network.classifier
+    classifier.register_forward_pre_hook(lambda module, args: pooled.append(args[0]))
+    with torch.inference_mode():
+        network((x - mean.view(3, 1, 1)) / deviation.view(3, 1, 1))
+        maps = embedder(name, 8, "torchvision", weights).maps(x * 2 - 1)
+    assert maps.shape[1] == BACKBONES[name].channels
+    expected = pooled[0].flatten(1)
+    assert torch.allclose(maps.mean((2, 3)), expected, atol=1e-3 * expected.abs().max())
+
+
+def test_contrastive_loss_prefers_products_together() -> None:
+    labels = torch.tensor([0, 1, 0, 1])
+    together = F.normalize(torch.tensor([[1.0, 0], [0, 1], [1, 0.1], [0.1, 1]]))
+    apart = together[[0, 2, 1, 3]]
+    assert contrastive_loss(together, labels, 0.1) < contrastive_loss(apart, labels, 0.1)
+
+
+def test_relational_loss_is_zero_for_the_teacher_itself() -> None:
+    torch.manual_seed(0)
+    teacher = F.normalize(torch.randn(6, 4))
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    assert relational_loss(teacher, teacher, labels, 0.1, 0.1) == pytest.approx(0, abs=1e-6)
+    assert relational_loss(F.normalize(torch.randn(6, 4)), teacher, labels, 0.1, 0.1) > 0.1
+
+
+def made_up(products: int = 6, views: int = 7) -> Pictures:
+    """Products of one colour each; the last of "groceries" is held out."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(products + 4), views)
+    colors = rng.integers(0, 255, (products + 4, 3, 1, 1))
+    pixels = np.full((len(labels), 4, 224, 224), 255, np.uint8)
+    pixels[:, :3] = (colors[labels] + rng.integers(-8, 8, (len(labels), 3, 1, 1))).clip(0, 255)
+    group = np.where(labels < products, "groceries", "background")
+    group[(labels >= products // 2) & (labels < products)] = "objects"
+    clean = np.arange(len(labels)) % views == 0
+    held_out = np.isin(labels, (products // 2 - 1, products - 1))
+    return Pictures(pixels, np.ones(len(labels), np.float32), labels, group, clean, held_out)
+
+
+def test_the_sampler_pairs_pictures_of_one_product_and_keeps_out_the_held_out() -> None:
+    pictures = made_up()
+    even = replace(Recipe.read(RECIPE), share={"groceries": 0.5, "objects": 0.5}, catalogue_probability=0.5)
+    sampler = Sampler(pictures, even, seed=0)
+    pairs = np.concatenate([sampler.pairs(4) for _ in range(50)])
+    assert (pictures.label[pairs[:, 0]] == pictures.label[pairs[:, 1]]).all()
+    assert (pairs[:, 0] != pairs[:, 1]).all()
+    assert not pictures.held_out[pairs].any()
+    assert set(pictures.label[pairs[:, 0]]) == {0, 1, 3, 4}
+    clean = pictures.clean[pairs].sum(1)
+    assert (clean == 1).any()
+    few = Sampler(pictures, replace(even, limit={"groceries": 1, "objects": 0}), seed=0).pairs(50)
+    assert set(pictures.label[few[:, 0]]) == {0}
+
+
+def test_what_lies_behind_is_a_surface_or_a_photo_of_the_same_step() -> None:
+    pictures = made_up()
+    pictures.pixels[pictures.clean, 3, :40] = 0
+    sampler = Sampler(pictures, replace(Recipe.read(RECIPE), share={"groceries": 0.5, "objects": 0.5}), seed=0)
+    rows = sampler.pairs(4).T.reshape(-1)
+    behind = np.concatenate([sampler.behind(rows) for _ in range(20)])
+    surface = pictures.group[behind] == "background"
+    assert 0.3 < surface.mean() < 0.7
+    assert np.isin(behind[~surface], rows).all()
+    assert not pictures.clean[behind[~surface]].any()
+    only_cut_out = np.flatnonzero(pictures.clean)
+    assert (pictures.group[sampler.behind(only_cut_out)] == "background").all()
+
+
+def test_views_have_the_networks_range_and_are_seeded() -> None:
+    pictures = made_up()
+    pixels, aspect = torch.from_numpy(pictures.pixels[:8]), torch.from_numpy(pictures.aspect[:8])
+    cut_out, shelf = torch.zeros(8, dtype=torch.bool), torch.arange(8) % 2 == 0
+    first, again = (Augmenter(3).views(pixels, aspect, cut_out, shelf, pixels, 64) for _ in range(2))
+    assert first.shape == (8, 3, 64, 64)
+    assert first.min() >= -1
+    assert first.max() <= 1
+    assert torch.equal(first, again)
+
+
+def test_a_plain_view_is_the_picture() -> None:
+    pictures = made_up()
+    views = plain_views(torch.from_numpy(pictures.pixels[:1]), torch.ones(1), torch.zeros(1, dtype=torch.bool), 32)
+    expected = torch.from_numpy(pictures.pixels[0, :3, 0, 0] / 127.5 - 1).float()
+    assert torch.allclose(views[0, :, 16, 16], expected, atol=1e-4)
+    pixels = torch.from_numpy(pictures.pixels[:1].copy())
+    pixels[:, :, :, 112:] = 0
+    behind = torch.full((1, 4, 224, 224), 51, dtype=torch.uint8)
+    on_surface = plain_views(pixels, torch.ones(1), torch.ones(1, dtype=torch.bool), 32, behind)
+    assert torch.allclose(on_surface[0, :, 16, 10], expected, atol=1e-4)
+    assert torch.allclose(on_surface[0, :, 16, 20], torch.tensor(51 / 127.5 - 1), atol=1e-4)
+    assert torch.allclose(on_surface[0, :, 16, 2], torch.tensor(51 / 127.5 - 1), atol=1e-4)
+
+
+def small_recipe(tmp_path: Path, steps: str) -> Recipe:
+    text = RECIPE.read_text()
+    lines = [f"steps = {steps}" if line.startswith("steps") else line for line in text.splitlines()]
+    lines = ["products = 4" if line.startswith("products") else line for line in lines]
+    lines = ["dim = 16" if line.startswith("dim") else line for line in lines]
+    (tmp_path / "recipe.toml").write_text("\n".join(lines))
+    return Recipe.read(tmp_path / "recipe.toml")
+
+
+@pytest.fixture(scope="module")
+def run(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished training run of three steps."""
+    folder = tmp_path_factory.mktemp("run")
+    Trainer(small_recipe(folder, "[[2, 64], [1, 96]]"), made_up(), weights, folder).run()
+    return folder
+
+
+def test_a_stopped_run_continues_where_it_was(run: Path, weights: Path) -> None:
+    again = Trainer(small_recipe(run, "[[2, 64], [2, 96]]"), made_up(), weights, run)
+    again._resume()
+    assert again.step == 3
+    again.run()
+    assert again.step == 4
+
+
+def test_a_damaged_recipe_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("backbone = ")
+    (tmp_path / "short.toml").write_text('backbone = "mobilenet_v2"')
+    for name in ("bad.toml", "short.toml", "none.toml"):
+        with pytest.raises(ModelError, match="not a training recipe"):
+            Recipe.read(tmp_path / name)
+
+
+def test_export_agrees_with_torch_and_the_runtime_loads_it(run: Path, tmp_path: Path) -> None:
+    inputs = np.random.default_rng(0).uniform(-1, 1, (4, 3, 224, 224)).astype(np.float32)
+    folder = tmp_path / "model_v0"
+    assert to_onnx.export(run, folder, inputs) < to_onnx.PARITY
+    graph = onnx.load(folder / artifact.FP32_FILE).graph
+    assert not [node for node in graph.node if node.op_type in ("Pad", "BatchNormalization")]
+    provenance = RuntimeEmbedder.open(folder, "fp32").config.provenance
+    assert provenance["recipe"]["seed"] == 0
+    assert set(provenance["pictures"]) == {"objects", "background"}  # groceries have no share
+
+    how = Quantization(pictures=4, seed=0, float_convolutions=3)
+    quantize.quantize(folder, inputs, how)
+    assert set(RuntimeEmbedder.open(folder).config.files) == {"int8", "fp32"}
+    exact, coarse = (artifact.embed(folder, precision, inputs) for precision in ("fp32", "int8"))
+    assert (exact * coarse).sum(1).min() > 0.9
+    assert (folder / artifact.INT8_FILE).stat().st_size < 0.5 * (folder / artifact.FP32_FILE).stat().st_size
+
+
+def test_the_card_tells_what_was_measured(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model_v0"
+    shutil.copytree(default_model(), folder)
+    accuracy = {
+        "command": "tools/bench accuracy --json",
+        "seed": 3,
+        "model": "model_v0 int8",
+        "device": "a device",
+        "markdown": "| protocol | recall |\n|---|---|\n| shelf | 0.250 |",
+    }
+    card = write_card(folder, accuracy, []).read_text()
+    assert "`tools/bench accuracy`, seed 3, model_v0 int8, a device." in card
+    assert "| shelf | 0.250 |" in card
+    assert "What training on groceries gives" not in card
+    last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])["recall@1"]
+    with_runs = write_card(folder, accuracy, [run]).read_text()
+    assert f"| grocery products | {' | '.join(last)} |" in with_runs
+    assert f"| 0 | {' | '.join(f'{value:.3f}' for value in last.values())} |" in with_runs
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_biases_take_back_what_rounding_shifts(groups: int) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(6, 12, 3, groups=groups)
+    weight = layer.weight.detach().numpy()
+    scales = quantize.weight_scales(weight)[:, None, None, None]
+    x = torch.rand(1, 6, 1, 1).expand(1, 6, 8, 8)
+    before = layer(x).mean((0, 2, 3)).detach().numpy()
+    layer.weight.data = torch.from_numpy(np.round(weight / scales) * scales)
+    shift = quantize.mean_shift(weight, x[0, :, 0, 0].numpy())
+    assert np.abs(shift).max() > 1e-3
+    np.testing.assert_allclose(layer(x).mean((0, 2, 3)).detach().numpy() - shift, before, atol=1e-5)
+
+
+def test_the_gate_refuses_an_int8_network_that_differs(run: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    inputs = rng.uniform(-1, 1, (8, 3, 224, 224)).astype(np.float32)
+    folder = tmp_path / "model_v0"
+    to_onnx.export(run, folder, inputs[:2])
+    other = embedder("mobilenet_v2", 16, "tensorflow")
+    to_onnx.to_onnx(other, folder / artifact.INT8_FILE, 224)
+    artifact.add_int8(folder)
+    held_back = verify.HeldBack(inputs, np.array(list("aabbccdd")), np.arange(8) % 4 == 0)
+    with pytest.raises(ModelError, match="int8 is too far from float"):
+        verify.verify(folder, held_back)
+
+
+def test_the_family_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    torch.save(torchvision.models.mobilenet_v3_small(weights=None).state_dict(), tmp_path / "mobilenet_v3_small-0.pth")
+    monkeypatch.setattr(compare, "BACKBONES", ["mobilenet_v3_small"])
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *_, **__: (_ for _ in ()).throw(OSError("none")))
+    inputs = np.random.default_rng(0).uniform(-1, 1, (4, 3, 224, 224)).astype(np.float32)
+    held_back = verify.HeldBack(inputs, np.array(list("aabb")), np.arange(4) % 2 == 0)
+    (known,), (unknown,) = (list(compare.compare(weights, inputs, held_back)) for weights in (tmp_path, None))
+    assert known.recall is not None
+    assert unknown.recall is None
+    assert "bring mobilenet_v3_small-" in unknown.note
+    assert known.size_mb[1] < 0.5 * known.size_mb[0]
+    assert known.cosine > 0.5
+    printed = compare.table([known, unknown])
+    assert "| mobilenet_v3_small |" in printed
+    assert unknown.note in printed
+
+
+def test_an_untrained_network_is_not_projected_on_its_rounding() -> None:
+    torch.manual_seed(0)
+    model = embedder("mobilenet_v3_small", 128)
+    with torch.no_grad():
+        features = model.maps(torch.rand(256, 3, 32, 32) + torch.rand(256, 3, 1, 1) - 1).mean((2, 3))
+    noise = 0.01 * features.std() * torch.randn_like(features)
+    model.start_from(*half_whitening(features, compare.axes(features, 128)))
+    exact, coarse = (F.normalize(model.projection(x).detach(), eps=1e-30) for x in (features, features + noise))
+    assert (exact * coarse).sum(1).mean() > 0.99
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_has_its_recipe(name: str) -> None:
+    path = RECIPE.with_name(f"{name}.toml")
+    assert Recipe.read(path).backbone == name
+    assert Quantization.read(path).float_convolutions >= 0
+
+
+def test_int8_products_never_overflow_in_pairs() -> None:
+    weight = np.random.default_rng(0).normal(0, 1, (16, 9, 1, 1)).astype(np.float32)
+    weight[:, 3] = weight[:, 2]  # two large ones together
+    codes = np.round(weight / quantize.weight_scales(weight)[:, None, None, None]).reshape(16, 9)
+    assert np.abs(codes).max() <= 127
+    assert np.abs(codes).max() > 60
+    pairs = np.pad(codes, ((0, 0), (0, 1))).reshape(16, -1, 2)
+    assert (255 * np.maximum(pairs, 0).sum(2)).max() <= 32767
+    assert (255 * np.minimum(pairs, 0).sum(2)).min() >= -32768
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="train first"):
+        to_onnx.load(tmp_path / "weights.pt")
+
+
+def test_drawn_products_are_training_products(shop: Path) -> None:
+    sources = list(drawn_sources(shop))
+    assert len({source.product for source in sources}) == 8
+    assert len([source for source in sources if source.clean]) == 8
+    assert len(sources) == 16
+
+
+def test_packing_is_reused(shop: Path, tmp_path: Path, real_photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = list(training_sources(real_photos))[::400]
+    monkeypatch.setattr("export.pictures.training_sources", lambda data: few)
+    packed = pack(real_photos, shop, tmp_path)
+    assert packed.pixels.shape == (len(few) + 16, 4, 224, 224)
+    before = (tmp_path / "pixels.npy").stat().st_mtime_ns
+    assert np.array_equal(pack(real_photos, shop, tmp_path).label, packed.label)
+    assert (tmp_path / "pixels.npy").stat().st_mtime_ns == before
+
+
+def test_forbidden_pictures_never_enter_training(real_photos: Path) -> None:
+    sources = list(training_sources(real_photos))
+    assert len(sources) > 10_000
+    forbidden = {path.name for path in sorted((real_photos / "objects").iterdir())[2::3]}
+    assert not forbidden & {source.product for source in sources}
+    numbers = {int(s.product.split("-")[1]) for s in sources if s.group == "groceries"}
+    assert numbers
+    assert all(number % 2 for number in numbers)
+    assert not [source for source in sources if "/groceries/test/" in source.path.as_posix()]
+
+
+def test_what_is_asked_in_validation_is_not_trained_on(real_photos: Path) -> None:
+    sources = list(training_sources(real_photos))
+    for group in ("groceries", "objects"):
+        products = {s.product for s in sources if s.group == group and s.clean}
+        seen = {s.product for s in sources if s.group == group and s.clean and not s.held_out}
+        asked = {s.product for s in sources if s.group == group and s.held_out and not s.clean}
+        assert products > seen
+        assert products - seen < asked
+        assert seen == {s.product for s in sources if s.group == group and not s.held_out}
+    assert all(s.held_out for s in sources if "/groceries/val/" in s.path.as_posix())
+
+
+def test_a_missing_data_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="no training pictures"):
+        list(training_sources(tmp_path))

@@ -1,0 +1,146 @@
+"""What a catalogue's own pictures, or photos, teach about when to accept."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgesearch
+from edgesearch import CatalogError, ImageError
+from edgesearch.commands.cli import main
+from edgesearch.search.calibration import NONE, Question, beforehand, fitted, measured
+from edgesearch.search.decision import ONE_PICTURE, SEVERAL_PICTURES, Calibration, in_terms, worths
+
+from ..conftest import TINY_MODEL
+
+TRUE = Calibration(1.5, 0.8, 3.0, 2.0, 1.0, accept=0.7, lead=0.6)
+
+
+def drawn(count: int, seed: int) -> list[Question]:
+    """Questions whose answers follow `TRUE`: made-up evidence, and a choice drawn by its probabilities."""
+    rng, questions = np.random.default_rng(seed), []
+    for _ in range(count):
+        evidence = np.column_stack([rng.normal(0.6, 0.12, (20, 2)), rng.uniform(0, 1, 20) ** 4])
+        worth, none = worths(evidence, TRUE.weights())
+        shares = np.exp([*worth, none])
+        choice = int(rng.choice(21, p=shares / shares.sum()))
+        questions.append(Question(evidence, NONE if choice == 20 else choice, choice != 20))
+    return questions
+
+
+def test_the_weights_that_made_the_answers_are_found() -> None:
+    found = fitted(drawn(4000, 0), ONE_PICTURE)
+    assert found.weights()[:3] == pytest.approx(TRUE.weights()[:3], abs=0.2)
+
+
+def test_few_questions_change_little() -> None:
+    few, many = (
+        np.abs(fitted(drawn(count, 1), SEVERAL_PICTURES).weights() - SEVERAL_PICTURES.weights()) for count in (1, 1000)
+    )
+    assert few.max() < 0.5 < many.max()
+
+
+def test_the_threshold_keeps_the_false_accepts_that_were_asked_for() -> None:
+    for share in (0.02, 0.05, 0.3):
+        found = measured(TRUE, drawn(2000, 2), share)
+        assert found.false_accept_rate == pytest.approx(share, abs=0.01)
+        asked = drawn(4000, 3)  # others
+        strangers = [TRUE.probabilities(one.evidence).sum() >= found.accept for one in asked if one.right == NONE]
+        assert np.mean(strangers) == pytest.approx(share, abs=0.03)
+
+
+def test_fewer_false_accepts_cost_more_false_rejects() -> None:
+    strict, lax = (measured(TRUE, drawn(2000, 2), share) for share in (0.01, 0.2))
+    assert strict.accept > lax.accept
+    assert strict.false_reject_rate > lax.false_reject_rate
+
+
+def test_probabilities_mean_what_they_say() -> None:
+    found, asked = fitted(drawn(2000, 4), ONE_PICTURE), drawn(4000, 5)
+    likely = np.array([found.probabilities(one.evidence).sum() for one in asked])
+    right = np.array([one.right != NONE for one in asked])
+    for some in np.array_split(np.argsort(likely), 4):
+        assert right[some].mean() == pytest.approx(likely[some].mean(), abs=0.04)
+
+
+def test_one_question_alone_is_no_threshold() -> None:
+    found = measured(replace(TRUE, accept=0.4), drawn(1, 0), 0.05)
+    assert found.accept == 0.4
+
+
+def test_a_product_that_was_not_found_counts_as_refused_and_teaches_nothing() -> None:
+    asked, lost = drawn(400, 6), Question(np.full((20, 3), (0.3, 0.3, 0.0)), NONE, True)
+    before, after = measured(TRUE, asked, 0.05), measured(TRUE, [*asked, *[lost] * 100], 0.05)
+    assert after.accept == before.accept
+    assert after.false_accept_rate == before.false_accept_rate
+    assert after.false_reject_rate > before.false_reject_rate
+    assert fitted([*asked, lost], TRUE) == fitted(asked, TRUE)
+
+
+def test_photos_of_unknown_products_alone_leave_matches() -> None:
+    strangers = [one for one in drawn(400, 7) if not one.known]
+    found = measured(TRUE, strangers, 0.05)
+    assert found.accept != TRUE.accept
+    assert found.lead == TRUE.lead
+
+
+def test_too_few_questions_still_keep_to_the_share_that_was_asked_for() -> None:
+    assert beforehand(SEVERAL_PICTURES, 0.05) == SEVERAL_PICTURES
+    strict, lax = (measured(beforehand(SEVERAL_PICTURES, share), drawn(5, 0), share) for share in (0.01, 0.2))
+    assert lax.accept < SEVERAL_PICTURES.accept < strict.accept < 1
+
+
+def test_terms_are_in_units_of_the_spread() -> None:
+    assert in_terms(np.array([[0.7, 0.5, 0.2]])) == pytest.approx(np.array([[1, -1, 0.2]]))
+
+
+def test_a_catalogue_of_several_pictures_learns_from_them(shop: Path, tmp_path: Path) -> None:
+    rows = [
+        f"P{number % 8},Name,{path}"
+        for number, path in enumerate(
+            [*sorted((shop / "pictures").glob("*.jpg")), *sorted((shop / "photos").glob("P00000*"))]
+        )
+    ]
+    (tmp_path / "c.csv").write_text("\n".join(["sku,name,images", *rows]), encoding="utf-8")
+    made = edgesearch.build(tmp_path / "c.csv", tmp_path / "c.edge", TINY_MODEL)
+    found = Calibration.from_dict(dict(made.manifest.calibration))
+    assert found.questions >= 20
+    assert found.weights() != pytest.approx(SEVERAL_PICTURES.weights())
+
+
+def test_a_catalogue_of_one_picture_each_takes_what_is_known(shop: Path, tmp_path: Path) -> None:
+    made = edgesearch.build(shop / "catalogue.csv", tmp_path / "c.edge", TINY_MODEL, false_accepts=0.2)
+    found = Calibration.from_dict(dict(made.manifest.calibration))
+    assert (found.weights() == ONE_PICTURE.weights()).all()
+    assert found.accept == pytest.approx(0.57)
+    assert found.questions == 16
+
+
+def test_photos_teach_it(shop: Path, tmp_path: Path) -> None:
+    asked = {"queries": shop / "queries.csv"}
+    made = edgesearch.build(shop / "catalogue.csv", tmp_path / "c.edge", TINY_MODEL, **asked)
+    found = Calibration.from_dict(dict(made.manifest.calibration))
+    assert any("too few photos to learn from, 10;" in note for note in made.notes)
+    assert found.questions == 18  # 8 known, each with and without its product, and 2 unknown ones
+
+
+@pytest.mark.parametrize(
+    ("line", "error", "says"),
+    [("x.jpg,NONE", CatalogError, "1 SKU of the queries is not in"), ("x.jpg,", ImageError, "x.jpg")],
+)
+def test_photos_that_cannot_be_used_are_an_error(
+    shop: Path, tmp_path: Path, line: str, error: type[Exception], says: str
+) -> None:
+    (tmp_path / "q.csv").write_text(f"image,sku\n{line}\n")
+    with pytest.raises(error, match=says):
+        edgesearch.build(shop / "catalogue.csv", tmp_path / "c.edge", TINY_MODEL, queries=tmp_path / "q.csv")
+    assert not (tmp_path / "c.edge").exists()
+
+
+@pytest.mark.parametrize("share", ["0", "1", "few", "nan", "-0.1"])
+def test_a_share_that_is_none_is_wrong_usage(share: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["build", "c.csv", "-o", "c.edge", "--false-accepts", share])
+    assert ended.value.code == 2
+    assert "above 0 and below 1" in capsys.readouterr().err

@@ -1,0 +1,116 @@
+"""A bundle that keeps few pictures, no int8 vectors, and its catalogue packed: all that reads one works."""
+
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import edgesearch
+from edgesearch.bundle import bundle_file as bundle
+from edgesearch.bundle.bundle_file import Bundle
+from edgesearch.catalog import packed_catalog, sqlite_catalog
+from edgesearch.catalog.sqlite_catalog import Catalog
+from edgesearch.device.slots import open_bundle
+from edgesearch.evaluation import doctor
+from edgesearch.images import image
+from edgesearch.index.compact_index import ARRAYS_FILE, CompactIndex
+from edgesearch.search.open_bundle import CATALOG, INDEX, PICTURES, OpenBundle
+from edgesearch.text import full_text
+
+KEPT = 1  # the row whose picture is kept
+
+
+@pytest.fixture(scope="module")
+def lean(shop_edge: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop, of which one picture is kept."""
+    folder = tmp_path_factory.mktemp("lean")
+    whole = Bundle(shop_edge)
+    for name in whole.manifest.files:
+        if name not in ("pieces.sha256", full_text.FILE, "golden.arrays"):
+            (folder / "stage" / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "stage" / name).write_bytes(whole.copy(name))
+    stage = folder / "stage"
+    index = CompactIndex.open(whole.member(INDEX + ARRAYS_FILE))
+    index.coded(index.vectors(np.arange(len(index)))).write(stage / INDEX)
+    known = Catalog(stage / CATALOG)
+    ((_, place),) = known.find([KEPT])
+    picture = image.smaller((stage / PICTURES).read_bytes()[place.start :][: place.size], 96, 60)
+    (stage / PICTURES).write_bytes(picture)
+    sqlite_catalog.place(stage / CATALOG, ((0, len(picture) * (row == KEPT)) for row in range(known.rows)))
+    (stage / packed_catalog.FILE).write_bytes(packed_catalog.pack(stage / CATALOG))
+    (stage / CATALOG).unlink()
+    described = {name: getattr(whole.manifest, name) for name in ("hashes", "counts", "calibration", "accuracy")}
+    bundle.write(folder / "lean.edge", stage, {"name": "lean", "sequence": 2, "created": "", **described})
+    shutil.rmtree(stage)
+    return folder / "lean.edge"
+
+
+def test_pictures_are_those_kept_and_blank_ones(lean: Path) -> None:
+    with edgesearch.open(lean) as store:
+        named = store.named(["P000000", "P000001"])
+        kept, blank = (store.picture(named[sku]) for sku in ("P000001", "P000000"))
+    assert (image.media_type(kept), image.media_type(blank)) == ("image/webp", "image/jpeg")
+    assert Image.open(io.BytesIO(kept)).size[1] == 96
+    assert blank == image.blank()
+    assert image.read(blank).std() > 5  # something is drawn there
+
+
+def test_it_is_searched_by_photo_words_and_likeness(lean: Path, shop: Path) -> None:
+    with edgesearch.open(lean) as store:
+        photo = shop / "pictures" / "P000003.jpg"
+        answer = store.search(photo)
+        assert answer.matches[0].sku == "P000003"
+        name = answer.matches[0].name
+        assert store.search(text=name, k=1).matches[0].name == name
+        assert len(store.similar("P000003", 3)) == 3
+        shown = Image.open(io.BytesIO(store.explain(photo, answer)))
+        whole = Image.open(io.BytesIO(store.explain(shop / "pictures" / "P000001.jpg", store.search(photo))))
+        assert min(shown.size) > 100
+        assert whole.size[0] >= shown.size[0]
+        store.warm_up(words=True).result()
+
+
+def test_it_says_that_a_photo_has_nothing_to_be_laid_onto(lean: Path, shop: Path) -> None:
+    with edgesearch.open(lean) as store:
+        found = store.compare(shop / "pictures" / "P000003.jpg", "P000003")
+        assert found.verdict == "cannot tell"
+        assert "no picture of it is kept" in found.why
+        assert store.compare(shop / "pictures" / "P000001.jpg", "P000001").points >= 8
+
+
+def test_another_picture_of_the_product_stands_for_it(lean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = OpenBundle(Bundle(lean))
+    assert base.kept(0) is None
+    monkeypatch.setattr(base.catalog, "rows_of", lambda products: np.array([0, KEPT]))
+    assert base.kept(0) == base.kept(KEPT)
+    base.close()
+
+
+def test_photos_for_doctor_are_made_of_what_is_kept(lean: Path) -> None:
+    opened = open_bundle(lean)
+    assert {len(doctor.hard_photos(opened)), doctor.PHOTOS} == {doctor.PHOTOS}
+    opened.close()
+
+
+def test_a_packed_catalogue_is_read_where_nothing_may_be_written(lean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgesearch.search.open_bundle._is_kept_in_memory", lambda bundle: True)
+    base = OpenBundle(Bundle(lean))
+    assert len(base.catalog) == 8
+    base.close()
+
+
+def test_the_page_is_given_pictures_as_what_they_are(lean: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fastapi", reason="the extra `server` is not installed")
+    from edgesearch.server.state import Served
+
+    from ..server.test_server import Client
+
+    with edgesearch.open(lean) as store:
+        served = Served(store, lean)
+        client = Client(served)
+        kinds = [client("GET", f"/v1/pictures/{sku}").headers["content-type"] for sku in ("P000001", "P000000")]
+        served.close()
+    assert kinds == ["image/webp", "image/jpeg"]

@@ -1,0 +1,120 @@
+"""Check the structure of the package: imports point one way, importing is light, every name is found once."""
+
+import ast
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import edgesearch
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "edgesearch"
+EVERYBODY = {"errors", "version"}  # may be imported from everywhere
+MAY_IMPORT = {
+    "_util": set(),
+    "images": {"_util"},
+    "embedding": {"_util", "images"},
+    "index": {"_util"},
+    "local_features": {"_util", "images", "embedding", "index"},
+    "catalog": {"_util", "images"},
+    "answer": {"images", "catalog"},
+    "text": {"_util", "images", "catalog", "answer"},
+    "bundle": {"_util", "images", "embedding", "index"},
+    "html": {"_util", "images"},
+    "audit": {"images", "embedding", "index", "catalog", "html"},
+    "search": {"_util", "images", "embedding", "index", "local_features", "catalog", "answer", "text", "bundle"},
+    "device": {"_util", "embedding", "catalog", "bundle", "search"},
+    "store": {"_util", "images", "embedding", "catalog", "answer", "text", "bundle", "search", "device"},
+    "building": {"_util", "images", "embedding", "index", "local_features", "catalog", "text", "bundle", "search", "device"},
+    "evaluation": {"images", "embedding", "catalog", "answer", "bundle", "html", "search", "device", "store", "building"},
+    "counting": {"_util", "images", "catalog", "answer", "store"},
+    "capture": {"images", "answer", "store", "counting"},
+    "server": {"_util", "images", "answer", "bundle", "html", "search", "device", "store", "counting"},
+}  # fmt: skip
+ANYTHING = {"__init__", "__main__", "commands"}  # the top of the package: these may import every other
+ONLY_USER = {
+    "PIL": {"images"},
+    "onnxruntime": {"embedding"},
+    "usearch": {"index"},
+    "ray": {"building"},
+    "fsspec": {"catalog"},
+    "nacl": {"bundle", "server"},
+    "linuxpy": {"capture"},
+    "zxingcpp": {"images"},
+    "torch": set(),
+    "torchvision": set(),
+    "onnx": set(),
+}
+MODULES = sorted(path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))
+
+
+def package_of(module: Path) -> str:
+    """Return the name that the rules give to a module's package."""
+    return module.parts[0]
+
+
+def imports(module: Path) -> tuple[set[str], set[str]]:
+    """Return the packages of edgesearch and the libraries that a module imports."""
+    own, libraries = set(), set()
+    for node in ast.walk(ast.parse((PACKAGE / module).with_suffix(".py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            inside = module.parent.parts[: len(module.parent.parts) - node.level + 1]
+            named = [*inside, *(node.module or "").split(".")] if node.module else list(inside)
+            own |= {named[0]} if named else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            libraries.add(str(node.module).split(".")[0])
+        elif isinstance(node, ast.Import):
+            libraries |= {alias.name.split(".")[0] for alias in node.names}
+    return own - {package_of(module)}, libraries
+
+
+def test_every_package_has_a_rule() -> None:
+    assert {package_of(module) for module in MODULES} == MAY_IMPORT.keys() | ANYTHING | EVERYBODY
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_packages_import_one_way(package: str) -> None:
+    found = set().union(*(imports(module)[0] for module in MODULES if package_of(module) == package))
+    assert found - EVERYBODY <= MAY_IMPORT[package]
+
+
+def test_rules_have_no_circle() -> None:
+    """Each package may import only those above it in the list."""
+    above: set[str] = set()
+    for package, allowed in MAY_IMPORT.items():
+        assert allowed <= above, f"{package} must stand below {allowed - above}"
+        above.add(package)
+
+
+@pytest.mark.parametrize("library", ONLY_USER)
+def test_a_library_has_one_user(library: str) -> None:
+    users = {package_of(module) for module in MODULES if library in imports(module)[1]}
+    assert users <= ONLY_USER[library]
+
+
+def test_module_names_are_unique() -> None:
+    trees = [PACKAGE, ROOT / "export", ROOT / "tools"]
+    names = Counter(path.stem for tree in trees for path in tree.rglob("*.py") if not path.stem.startswith("__"))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_packages_say_what_they_are_for() -> None:
+    for package in {package_of(module) for module in MODULES if len(module.parts) > 1}:
+        text = ast.get_docstring(ast.parse((PACKAGE / package / "__init__.py").read_text(encoding="utf-8")))
+        assert text and text.count(".") >= 3, f"{package}: say what it is for, what it may import, where to begin"
+
+
+def test_importing_loads_neither_torch_nor_a_model() -> None:
+    code = "import sys, edgesearch; print(*sys.modules)"
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
+    assert not {"torch", "torchvision", "onnx", "onnxruntime"} & loaded
+
+
+def test_all_is_sorted_and_complete() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    imported = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert set(edgesearch.__all__) == imported - {"__version__"}
+    assert edgesearch.__all__ == sorted(edgesearch.__all__)

@@ -1,0 +1,226 @@
+"""Accuracy on real and drawn photos, from float to the compressed index and to the print, through bundle and engine."""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+import edgesearch
+from edgesearch import Store
+from edgesearch.catalog.loader import read, read_queries
+from edgesearch.embedding.embedder import Embedder
+from edgesearch.evaluation import metrics
+from edgesearch.evaluation.evaluate import evaluate
+
+from .context import Found, add_data, add_model, require_photos
+from .protocols import AMONG_DISTRACTORS, DRAWN, PROTOCOLS, Protocol, write_all
+
+# Each differs from the one before it in one thing; `SHIPPED` is what a device does, `FAST` what it does with --fast.
+ONE_EYE, SHIPPED, FAST = "rescored int8", "and the print", "fast"
+SYSTEMS = (
+    "pretrained 1280-d",
+    "float32, one look",
+    "made views of references",
+    "three looks",
+    "int8 network",
+    "4-bit PQ",
+    ONE_EYE,
+    SHIPPED,
+    FAST,
+)
+Figures = dict[str, float]
+Embed = Callable[[list[Path]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One protocol's pictures: N of the gallery, Q asked; products are numbered."""
+
+    gallery: list[Path]
+    owner: np.ndarray  # (N,) int64
+    queries: list[Path]
+    right: np.ndarray  # (Q,) int64
+
+    @classmethod
+    def read(cls, protocol: Protocol) -> "_Asked":
+        entries, queries = read(protocol.catalogue).entries, read_queries(protocol.queries)
+        number = {entry.product.sku: i for i, entry in enumerate(entries)}
+        return cls(
+            gallery=[Path(place) for entry in entries for _, place in entry.images],
+            owner=np.array([number[entry.product.sku] for entry in entries for _ in entry.images]),
+            queries=[path for path, _ in queries],
+            right=np.array([number[sku] for _, sku in queries]),
+        )
+
+    def figures(self, scores: np.ndarray) -> Figures:
+        """Figures of (Q, N) scores, a product's best picture speaking for it; of a tie the right one is last."""
+        products = np.full((len(scores), self.owner.max() + 1), -np.inf, np.float32)
+        for row, owner in enumerate(self.owner):
+            products[:, owner] = np.maximum(products[:, owner], scores[:, row])
+        own = products[np.arange(len(scores)), self.right]
+        return _figures((products >= own[:, None]).sum(1))
+
+
+def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) -> dict[str, dict[str, Figures]]:
+    """Measure every protocol with every system; with distractors only what is asked through the index.
+
+    Args:    data: folder of real photos; weights: of the pretrained backbone, None to leave the baseline out;
+             model: model folder with both precisions; names: protocols.
+    Returns: figures by protocol and system: recall@1, recall@5, map, and through the engine p50_ms, p95_ms.
+    """
+    baseline = _remembering(_pretrained(weights)) if weights else None
+    threads = os.cpu_count() or 1
+    networks = {precision: _Network(Embedder.open(model, precision, threads)) for precision in ("fp32", "int8")}
+    results: dict[str, dict[str, Figures]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for protocol in tqdm(write_all(data, Path(temporary), names), desc="accuracy", disable=None):
+            asked, found = _Asked.read(protocol), results.setdefault(protocol.name, {})
+            if not protocol.name.endswith(AMONG_DISTRACTORS):
+                if baseline:
+                    found[SYSTEMS[0]] = asked.figures(baseline(asked.queries) @ baseline(asked.gallery).T)
+                found |= {name: asked.figures(scores) for name, scores in _exact(networks, asked)}
+            edge = Path(temporary) / f"{protocol.name}.edge"
+            edgesearch.build(protocol.catalogue, edge, model)
+            with edgesearch.open(edge) as store:
+                found["4-bit PQ"] = asked.figures(_code_scores(store, networks["int8"].photos(asked.queries)))
+                found[SHIPPED] = _through_engine(store, protocol, fast=False)
+                found[FAST] = _through_engine(store, protocol, fast=True)
+                store.base.local = None
+                found[ONE_EYE] = _through_engine(store, protocol, fast=False)
+    return results
+
+
+class _Network:
+    """One network's embeddings of files: seen at one glance, as a photo that is asked, and as a reference image."""
+
+    def __init__(self, embedder: Embedder):
+        self.glances = _remembering(lambda paths: embedder.embed_photos(paths, fast=True))
+        self.photos = _remembering(embedder.embed_photos)
+        self.references = _remembering(lambda paths: np.concatenate([_reference(embedder, path) for path in paths]))
+
+
+def _reference(embedder: Embedder, path: Path) -> np.ndarray:
+    """(1, D)."""
+    return embedder.embed_references([embedder.read(path)])[0]
+
+
+def _exact(networks: dict[str, _Network], asked: _Asked) -> Iterator[tuple[str, np.ndarray]]:
+    """(Q, N) scores of every system that asks all rows for their exact cosine."""
+    exact, coarse = networks["fp32"], networks["int8"]
+    references = exact.references(asked.gallery)
+    yield SYSTEMS[1], exact.glances(asked.queries) @ exact.glances(asked.gallery).T
+    yield SYSTEMS[2], exact.glances(asked.queries) @ references.T
+    yield SYSTEMS[3], exact.photos(asked.queries) @ references.T
+    yield SYSTEMS[4], coarse.photos(asked.queries) @ coarse.references(asked.gallery).T
+
+
+def _code_scores(store: Store, queries: np.ndarray) -> np.ndarray:
+    """(Q, D) -> (Q, N) scores of the codes alone."""
+    hits = store.base.index.search(queries, len(store.base.index), rescored=False)
+    scores = np.empty_like(hits.scores)
+    np.put_along_axis(scores, hits.rows, hits.scores, 1)
+    return scores
+
+
+def _through_engine(store: Store, protocol: Protocol, fast: bool) -> Figures:
+    figures = evaluate(store, read_queries(protocol.queries), fast).to_dict()
+    return {name: figures[name] for name in ("recall@1", "recall@5", "map", "p50_ms", "p95_ms")}
+
+
+def _figures(ranks: np.ndarray) -> Figures:
+    return {
+        "recall@1": metrics.recall_at(ranks, 1),
+        "recall@5": metrics.recall_at(ranks, 5),
+        "map": metrics.mean_average_precision(ranks),
+    }
+
+
+def _remembering(embed: Callable[[Any], np.ndarray]) -> Embed:
+    """Embed each file once, whatever the number of protocols that ask it."""
+    known: dict[str, np.ndarray] = {}
+
+    def embed_new(paths: list[Path]) -> np.ndarray:
+        # Files of different protocols may share a name, so the whole path is the key.
+        new = [path for path in dict.fromkeys(paths) if str(path) not in known]
+        if new:
+            known.update(zip(map(str, new), embed(new), strict=True))
+        return np.stack([known[str(path)] for path in paths])
+
+    return embed_new
+
+
+def _pretrained(weights: Path) -> Embed:
+    """The plain backbone: pooled 1280-d embedding of the centre crop, float32."""
+    import torch
+    from torch.nn import functional as F
+
+    from export import artifact
+    from export.backbones import embedder
+    from export.weights import pretrained
+
+    start = pretrained("mobilenet_v2", "tensorflow", weights)
+    features = embedder("mobilenet_v2", 128, "tensorflow", start).features.eval()
+
+    def embed(paths: list[Path]) -> np.ndarray:
+        with torch.inference_mode():
+            parts = [
+                F.normalize(features(torch.from_numpy(artifact.inputs(paths[i : i + 16]))).mean((2, 3)))
+                for i in range(0, len(paths), 16)
+            ]
+        return torch.cat(parts).numpy() if parts else np.empty((0, 1280), np.float32)
+
+    return embed
+
+
+def table(results: dict[str, dict[str, Figures]]) -> str:
+    """Markdown: recall@1 of each system, and what the shipped one reaches and costs besides."""
+    systems = [s for s in SYSTEMS if any(s in found for found in results.values())]
+    lines = [
+        f"| protocol | {' | '.join(systems)} | @5 | mAP | ms a photo, p50 (p95) | one eye | fast |",
+        "|---|" + "---|" * (len(systems) + 5),
+    ]
+    for name, found in results.items():
+        cells = [f"{found[system]['recall@1']:.3f}" if system in found else "" for system in systems]
+        last = found[SHIPPED]
+        cells += [f"{last['recall@5']:.3f}", f"{last['map']:.3f}"]
+        cells += [
+            f"{found[system]['p50_ms']:.1f} ({found[system]['p95_ms']:.1f})" for system in (SHIPPED, ONE_EYE, FAST)
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which protocols, and of which model."""
+    add_data(parser)
+    parser.add_argument("--weights", type=Path, default=Path("../shared/models/mobilenet_v2_imagenet.npz"))
+    add_model(parser)
+    parser.add_argument(
+        "--protocol",
+        action="append",
+        choices=list(PROTOCOLS),
+        help="this one (default: all without distractors, which take minutes each)",
+    )
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `accuracy`."""
+    if options.protocol != [DRAWN]:
+        require_photos(options.data)
+    weights = options.weights if options.weights.exists() else None
+    if weights is None:
+        print(
+            f"tools/bench: {options.weights} is missing; the pretrained baseline is left out.",
+            file=sys.stderr,
+        )
+    names = options.protocol or [name for name in PROTOCOLS if not name.endswith(AMONG_DISTRACTORS)]
+    results = accuracy(options.data, weights, options.model, names)
+    note = "Recall@1 each; the last system is what ships."
+    return {"protocols": results, "markdown": table(results), "note": note}

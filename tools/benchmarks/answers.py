@@ -1,0 +1,193 @@
+"""Whether answers can be trusted: unknown products told from known ones, probabilities, photos together, categories.
+
+The open set of groceries: those of odd class id are in the catalogue, those of even id, whose like the model never saw,
+are not; all photos of `test.txt` are asked.
+"""
+
+import argparse
+import csv
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+import edgesearch
+from edgesearch import Store
+from edgesearch.evaluation import metrics
+from edgesearch.evaluation.evaluate import evaluate
+from edgesearch.search import calibration
+from edgesearch.search.decision import ONE_PICTURE
+
+from .context import SEED, Found, add_data, require_photos
+from .protocols import grocery_products, split
+
+TOGETHER = 3  # photos
+CLOTHES = 500  # in the catalogue, and asked
+STATED = 0.05  # false accepts
+LEARNED_PER_PRODUCT, ROUNDS = 30, 30  # photos; of fitting
+Figures = dict[str, float]
+Asked = list[tuple[Path, str]]
+
+
+def measure(data: Path, references: int, folder: Path, seed: int, most: int | None = None) -> Figures:
+    """Build and ask.
+
+    Args:    data: folder of real photos; references: photos a product, 0 for its catalogue picture; folder: where it is
+             built; most: photos asked of a product, None for all.
+    """
+    test = split(data / "groceries", "test.txt")
+    products = grocery_products(data / "groceries")
+    asked = [(path, one.sku if one.number % 2 else "") for one in products for path in test[one.number][:most]]
+    with edgesearch.open(_built(data, folder / "odd", references, seed, odd=True)) as store:
+        figures = _open_set(store, asked) | _together(store, asked)
+    unseen = [(path, one.sku) for one in products if one.number % 2 == 0 for path in test[one.number][:most]]
+    with edgesearch.open(_built(data, folder / "all", references, seed)) as store:
+        return figures | _categories(store, unseen)
+
+
+def kinds(data: Path, folder: Path, seed: int) -> Figures:
+    """The kind of clothing, by the vote of products that are none of the photo's: of other senders, a picture each."""
+    with open(data / "clothing" / "images.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if (data / "clothing" / "images" / f"{row['image']}.jpg").exists()]
+    own = [row for row in rows if int(row["sender_id"]) % 2 == 0]
+    others = [row for row in rows if int(row["sender_id"]) % 2]
+    folder.mkdir(exist_ok=True)
+    with open(folder / "catalogue.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("sku", "name", "images", "category"))
+        for row in (listed := own[:: max(1, len(own) // CLOTHES)]):
+            path = data / "clothing" / "images" / f"{row['image']}.jpg"
+            writer.writerow((row["image"], row["label"], path.resolve(), row["label"]))
+    edgesearch.build(folder / "catalogue.csv", folder / "store.edge", seed=seed)
+    right = []
+    with edgesearch.open(folder / "store.edge") as store:
+        for row in tqdm(others[:: max(1, len(others) // CLOTHES)], desc="kinds", disable=None):
+            answer = store.search(data / "clothing" / "images" / f"{row['image']}.jpg")
+            guess = answer.guesses.get("category")
+            right.append((guess.value if guess else answer.matches[0].product.category) == row["label"])
+    labels = {row["label"] for row in own}
+    return {"kinds": len(labels), "products": len(listed), "photos": len(right), "top-1": float(np.mean(right))}
+
+
+def learn(data: Path, references: int, folder: Path, seed: int) -> Figures:
+    """What `decision` starts from: fitted to photos of odd products that are no references, of `val` and `train`."""
+    train, others = (split(data / "groceries", name) for name in ("train.txt", "val.txt"))
+    asked: Asked = []
+    for one in grocery_products(data / "groceries"):
+        if one.number % 2:
+            rest = [path for path in train[one.number] if path not in _references(train[one.number], references or 5)]
+            asked += [(path, one.sku) for path in [*others.get(one.number, []), *rest[::3]][:LEARNED_PER_PRODUCT]]
+    with edgesearch.open(_built(data, folder / "odd", references, seed, odd=True)) as store:
+        shown = list(calibration.given(store.base, asked))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            pairs = pool.map(lambda one: calibration.ask(store.base, one), shown)
+            questions = [
+                question for pair in tqdm(pairs, total=len(shown), desc="learn", disable=None) for question in pair
+            ]
+    none = replace(ONE_PICTURE, nearest=0.0, mean=0.0, printed=0.0, unknown=0.0, crowd=0.0)
+    found = none
+    for _ in range(ROUNDS):  # each starts from the one before, so that nothing draws it towards none any more
+        found = calibration.fitted(questions, found)
+    strict = {
+        f"accept at {share}": calibration.measured(found, questions, share).accept for share in calibration.ACCEPT_AT
+    }
+    return calibration.measured(found, questions, STATED).to_dict() | strict
+
+
+def _open_set(store: Store, asked: Asked) -> Figures:
+    found = evaluate(store, asked, progress=_progress("open set"))
+    table, curve = found.to_dict(), found.errors
+    assert curve is not None
+    names = ("recall@1", "auroc", "ece", "false_accept_rate", "false_reject_rate")
+    return {name: table[name] for name in names} | {"false rejects at 5%": curve.reject_rate_at(STATED)}
+
+
+def _together(store: Store, asked: Asked) -> Figures:
+    """Photos of one folder in threes."""
+    folders: dict[Path, Asked] = {}
+    for path, sku in asked:
+        folders.setdefault(path.parent, []).append((path, sku))
+    groups = [group for same in folders.values() for group in zip(*[iter(same)] * TOGETHER, strict=False)]
+    answers = [store.search([path for path, _ in group]) for group in tqdm(groups, desc="together", disable=None)]
+    inside = np.array([bool(group[0][1]) for group in groups])
+    right = np.array([one.matches[0].sku == group[0][1] for one, group in zip(answers, groups, strict=True)])
+    curve = metrics.error_curve(inside, np.array([answer.known for answer in answers]))
+    assert curve is not None
+    return {
+        "together: groups": len(groups),
+        "together: recall@1": float(right[inside].mean()),
+        "together: auroc": curve.auroc,
+        "together: false rejects at 5%": curve.reject_rate_at(STATED),
+    }
+
+
+def _categories(store: Store, unseen: Asked) -> Figures:
+    """The coarse class of unseen products, each asked of all the others, where another one has it."""
+    own = {sku: product.category for sku, product in store.products().items()}
+    asked = [(path, sku) for path, sku in unseen if [*own.values()].count(own[sku]) > 1]
+    right, shares = [], []
+    for path, sku in tqdm(asked, desc="category", disable=None):
+        answer = store.search(path, where=f"sku != {sku}")
+        guess = answer.guesses.get("category")  # none where another product is taken for it
+        right.append((guess.value if guess else answer.matches[0].product.category) == own[sku])
+        shares.append(guess.share if guess else answer.probability)
+    held = metrics.reliability(np.array(shares), np.array(right))
+    return {"category: photos": len(asked), "category: top-1": float(np.mean(right)), "category: ece": held.ece}
+
+
+def _built(data: Path, out: Path, references: int, seed: int, odd: bool = False) -> Path:
+    """A store of groceries with their coarse classes as categories; odd: those alone of odd class id."""
+    lines = (data / "groceries" / "train.txt").read_text(encoding="utf-8").splitlines()
+    coarse = {int(number): f"C{kind}" for _, number, kind in (line.split(", ") for line in lines)}
+    train = split(data / "groceries", "train.txt")
+    out.mkdir(parents=True)
+    with open(out / "catalogue.csv", "w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("sku", "name", "images", "category"))
+        for one in grocery_products(data / "groceries"):
+            if one.number % 2 or not odd:
+                few = _references(train[one.number], references) if references else [one.catalogue_picture]
+                rows.writerows((one.sku, one.name, path.resolve(), coarse[one.number]) for path in few)
+    edgesearch.build(out / "catalogue.csv", out / "store.edge", seed=seed)
+    return out / "store.edge"
+
+
+def _references(photos: list[Path], count: int) -> list[Path]:
+    return photos[:: len(photos) // count][:count]
+
+
+def _progress(what: str) -> Callable[[int, int], None]:
+    bar = tqdm(desc=what, disable=None)
+
+    def move(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return move
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which of them, and of how many photos."""
+    parser.add_argument(
+        "--references", type=int, default=5, help="photos a product; 0: its catalogue picture (default: 5)"
+    )
+    parser.add_argument(
+        "--learn", action="store_true", help="what decisions start from, learned from photos not tested"
+    )
+    parser.add_argument("--kinds", action="store_true", help="the kind of clothing, by vote, instead")
+    parser.add_argument("--most", type=int, help="photos asked of a product (default: all)")
+    add_data(parser)
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`, `learn` or `kinds`."""
+    require_photos(options.data)
+    if options.kinds:
+        return kinds(options.data, folder, SEED)
+    asked = (options.data, options.references, folder, SEED)
+    found = learn(*asked) if options.learn else measure(*asked, options.most)
+    return found | {"references": options.references}

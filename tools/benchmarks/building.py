@@ -1,0 +1,182 @@
+"""How fast a build is, beside what this machine could do at all, and what it takes of its memory."""
+
+import argparse
+import functools
+import hashlib
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+from demo_shop import write_catalogue
+
+import edgesearch
+from edgesearch._util import blas
+from edgesearch.building.extraction import PICTURE_SIDE, Extract, Extraction, Taken
+from edgesearch.building.thread_engine import threads
+from edgesearch.bundle.delta import delta
+from edgesearch.catalog import loader
+from edgesearch.embedding.embedder import default_model
+from edgesearch.images import image
+from edgesearch.images.colours import TERMS
+from edgesearch.index.compact_index import CompactIndex
+from edgesearch.local_features.descriptors import KEPT, steady
+
+from . import prints, vectors
+from .context import SEED, Found
+from .processes import in_fresh_process, most_own, most_resident
+
+TURNS = 3
+CHANGED_SIDE = 400  # px; so that it is another picture than that it was made of
+Measured = dict[str, float]
+
+
+def measure(pictures: int, rows: int, made_up: int, folder: Path, seed: int) -> Measured:
+    """Build drawn pictures, index synthetic rows, and put together made-up extracts; each in a process of its own.
+
+    Returns: pictures a second that are decoded and seen by the network on all cores, alone and of a build, and the
+             share of the first that the second reaches, without print and with it, which the first takes too then; the
+             seconds of the rest of a build, and of one that finds nothing changed; bytes of the bundle, and of a delta
+             to one with other pictures of a hundredth of the products; seconds and bytes of memory of an index of so
+             many rows, and of a build that makes up what it takes of so many pictures.
+    """
+    write_catalogue(folder, products=pictures, unknown=0, photos=0, seed=seed)
+    write_made_up(folder / "made-up.csv", made_up, sorted((folder / "pictures").iterdir()))
+    vectors.synthetic(rows, _extraction(0, seed).config.dim, seed)[0].tofile(folder / "rows")
+    found: Measured = {"pictures": pictures, "rows": rows, "made_up": made_up}
+    for name in ("built", "indexed", "put_together"):
+        found |= json.loads(in_fresh_process("building", name, folder, seed))
+    return found
+
+
+def built(folder: str, seed: str) -> str:
+    """Rates of a build and of its bound, in turns; JSON."""
+    catalogue, best = Path(folder) / "catalogue.csv", dict[str, float]()
+    places = [place for entry in loader.read(catalogue).entries for _, place in entry.images]
+    for turn, (name, kept) in itertools.product(range(TURNS), (("", 0), ("_with_print", KEPT))):
+        extraction = _extraction(kept, int(seed))
+        output = Path(folder) / f"built{name}-{turn}.edge"
+        rates = {f"bound{name}_per_s": _bound(extraction, places)}
+        rates[f"taken{name}_per_s"], rest_s = _rate(catalogue, output, kept)
+        for key, rate in rates.items():
+            best[key] = max(rate, best.get(key, 0))
+        best[f"rest{name}_s"] = min(rest_s, best.get(f"rest{name}_s", rest_s))
+        start = time.perf_counter()
+        edgesearch.build(catalogue, output, local_features=kept, resume=True)
+        best[f"unchanged{name}_s"] = min(best.get(f"unchanged{name}_s", np.inf), time.perf_counter() - start)
+        best[f"share{name}"] = best[f"taken{name}_per_s"] / best[f"bound{name}_per_s"]
+    return json.dumps(best | _changed(catalogue, output))
+
+
+def _changed(catalogue: Path, output: Path) -> Measured:
+    """Bytes of a bundle, and of a delta to that of other pictures of some products."""
+    pictures = sorted((catalogue.parent / "pictures").iterdir())
+    for changed in pictures[: max(1, len(pictures) // 100)]:
+        changed.write_bytes(image.thumbnail(image.read(pictures[-1]), CHANGED_SIDE))
+    after, made = output.with_name("after.edge"), output.with_name("after.delta")
+    edgesearch.build(catalogue, after, like=output)
+    delta(output, after, made)
+    return {"bundle_bytes": output.stat().st_size, "delta_bytes": made.stat().st_size}
+
+
+def indexed(folder: str, seed: str) -> str:
+    """Seconds and peak memory of an index of rows in a file; JSON."""
+    rows = np.memmap(Path(folder) / "rows", np.float32, "r").reshape(-1, _extraction(0, 0).config.dim)
+    start = time.perf_counter()
+    with blas.one_thread(), threads() as spread:
+        index = CompactIndex.build(rows, "bench", seed=int(seed), spread=spread)
+        (made := Path(folder) / "index").mkdir()
+        index.write(made)
+    found = {"index_s": time.perf_counter() - start, "index_recall@10": index.recall}
+    return json.dumps(found | {"index_peak_bytes": most_resident()})
+
+
+def put_together(folder: str, seed: str) -> str:
+    """Seconds and peak memory of a build that takes made-up extracts; JSON."""
+    start = time.perf_counter()
+    with mock.patch.object(sys.modules["edgesearch.building.build"], "Extraction", _MadeUp), most_own() as own:
+        edgesearch.build(Path(folder) / "made-up.csv", Path(folder) / "made-up.edge", seed=int(seed))
+    found = {"put_together_s": time.perf_counter() - start, "put_together_own_bytes": max(own)}
+    return json.dumps(found | {"put_together_peak_bytes": most_resident()})
+
+
+def write_made_up(path: Path, products: int, pictures: Sequence[Path]) -> None:
+    """A catalogue of so many products, whose pictures are these again and again."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("sku,name,images,price,category\n")
+        for number in range(products):
+            picture = pictures[number % len(pictures)].relative_to(path.parent)
+            file.write(f"P{number:07},Made-up product {number},{picture},{number % 1000 / 10},Category {number % 40}\n")
+
+
+class _MadeUp(Extraction):
+    """Takes something of each picture without looking."""
+
+    _numbers = itertools.count()
+
+    def take(self, known: frozenset[bytes], pictures: Sequence[str]) -> list[Taken]:
+        return [self._made(next(self._numbers), picture) for picture in pictures]
+
+    def _made(self, number: int, picture: str) -> Taken:
+        rng = np.random.default_rng(number)
+        row = rng.standard_normal(self.config.dim).astype(np.float32)
+        coded = prints.coded(rng)
+        extract = Extract(row / np.linalg.norm(row), np.full(len(TERMS), 1 / len(TERMS)), _thumbnail(picture), coded)
+        return Taken(hashlib.sha256(number.to_bytes(8, "little")).digest(), extract.to_bytes(), "")
+
+
+@functools.cache
+def _thumbnail(picture: str) -> bytes:
+    return image.thumbnail(image.read(picture), PICTURE_SIDE)
+
+
+def _bound(extraction: Extraction, places: Sequence[str]) -> float:
+    """Pictures a second that are decoded and go through the network, and whose print is taken if any is kept."""
+
+    def seen(place: str) -> None:
+        pixels = extraction.embedder.read(place)
+        extraction.embedder.embed_references([pixels], extraction.seed)
+        if extraction.local_features:
+            extraction.codebook.encode(steady(pixels, extraction.local_features))
+
+    with blas.one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        seen(places[0])
+        start = time.perf_counter()
+        list(pool.map(seen, places))
+        return len(places) / (time.perf_counter() - start)
+
+
+def _rate(catalogue: Path, output: Path, kept: int) -> tuple[float, float]:
+    """Pictures a second that a build takes, and the seconds of what it does after the last."""
+    moments: list[tuple[int, float]] = []
+    edgesearch.build(
+        catalogue,
+        output,
+        local_features=kept,
+        resume=True,
+        progress=lambda done, total: moments.append((done, time.perf_counter())),
+    )
+    end, (first, begun), (last, over) = time.perf_counter(), moments[0], moments[-1]
+    return (last - first) / (over - begun), end - over
+
+
+def _extraction(kept: int, seed: int) -> Extraction:
+    return Extraction.of(default_model(), "int8", kept, seed)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How many."""
+    parser.add_argument("--pictures", type=int, default=200, help="drawn, to be looked at (default: 200)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="synthetic, to be indexed (default: 1,000,000)")
+    parser.add_argument("--made-up", type=int, default=100_000, help="to be put together unseen (default: 100,000)")
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    return measure(options.pictures, options.rows, options.made_up, folder, SEED)

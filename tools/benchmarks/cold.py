@@ -1,0 +1,116 @@
+"""From the start of a process to its first answer, and what it then holds, of a device with very many products."""
+
+import argparse
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from demo_shop import write_twins
+
+import edgesearch
+from edgesearch.building.extraction import PICTURE_SIDE
+from edgesearch.bundle import bundle_file
+from edgesearch.bundle.golden_queries import FILE as GOLDEN_FILE
+from edgesearch.bundle.golden_queries import Golden
+from edgesearch.catalog import sqlite_catalog
+from edgesearch.catalog.product import Product
+from edgesearch.catalog.sqlite_catalog import Picture
+from edgesearch.device.slots import open_bundle
+from edgesearch.embedding.embedder import Embedder, copy_model, default_model
+from edgesearch.embedding.run_settings import DEFAULT
+from edgesearch.evaluation import doctor
+from edgesearch.images import image
+from edgesearch.index.compact_index import CompactIndex
+from edgesearch.local_features.local_index import FILE as LOCAL_FILE
+from edgesearch.search.decision import ONE_PICTURE
+from edgesearch.search.open_bundle import CATALOG, INDEX, MODEL, PICTURES, bindings
+
+from . import prints, vectors
+from .context import SEED, Found
+
+STARTS = 7
+
+
+def measure(products: int, folder: Path, seed: int) -> dict[str, float]:
+    """Start processes that open a device folder and are asked a photo; folder: where it is made.
+
+    Returns: bytes of the bundle; medians of the steps in ms, and the quickest start; of the median process, what it
+             holds after its first answers and its share of a processor at rest.
+    """
+    device = made_device(products, folder, seed)
+    running = open_bundle(device)
+    size, photo = running.path.stat().st_size, doctor.hard_photos(running)[0]
+    running.close()
+    starts = sorted((doctor.started(device, DEFAULT, photo) for _ in range(STARTS)), key=lambda one: one.total_ms)
+    steps = {
+        name: float(np.median([getattr(one, name) for one in starts])) for name in ("import_ms", "open_ms", "answer_ms")
+    }
+    middle = starts[STARTS // 2]
+    return {
+        "bundle_bytes": size,
+        "first_answer_ms": middle.total_ms,
+        "quickest_first_answer_ms": starts[0].total_ms,
+        **steps,
+        "resident_bytes": middle.resident_bytes or 0,
+        "own_bytes": middle.own_bytes or 0,
+        "idle_cpu": middle.idle_cpu,
+    }
+
+
+def made_device(products: int, folder: Path, seed: int, known: Sequence[np.ndarray] = ()) -> Path:
+    """Install made-up products, a picture each: the shipped model, but synthetic vectors and random print.
+
+    Args:    folder: where the device folder is made, and what it is made of; known: (D,) float32 each, embeddings of
+             the first products.
+    """
+    stage = folder / "stage"
+    for part in (MODEL, INDEX):
+        (stage / part).mkdir(parents=True)
+    copy_model(default_model(), "int8", stage / MODEL)
+    embedder = Embedder.open(default_model())
+    rows = vectors.synthetic(products, embedder.config.dim, seed)[0]
+    rows[: len(known)] = known or rows[:0]
+    index = CompactIndex.build(rows, embedder.space, seed=seed)
+    index.write(stage / INDEX)
+    local = prints.made_up(products, seed)
+    local.write(stage / LOCAL_FILE)
+    write_twins(folder / "drawn", families=4, photos=1, seed=seed)
+    drawn = [image.thumbnail(image.read(path), PICTURE_SIDE) for path in sorted(folder.glob("drawn/pictures/*.jpg"))]
+    with open(stage / PICTURES, "wb") as file:
+        file.writelines(drawn[row % len(drawn)] for row in range(products))
+    sqlite_catalog.write(stage / CATALOG, _products(products, [len(one) for one in drawn]))
+    Golden.ask(embedder, index, lambda row: drawn[row % len(drawn)]).write(stage / GOLDEN_FILE)
+    described = {
+        "name": "made-up",
+        "sequence": 1,
+        "created": "",
+        "hashes": bindings(embedder, index, local),
+        "counts": {"products": products, "pictures": products},
+        "calibration": ONE_PICTURE.to_dict(),
+        "accuracy": {},
+    }
+    bundle_file.write(folder / "made.edge", stage, described)
+    shutil.rmtree(stage)
+    edgesearch.install(folder / "made.edge", folder / "device")
+    (folder / "made.edge").unlink()
+    return folder / "device"
+
+
+def _products(count: int, sizes: list[int]) -> Iterator[tuple[Product, list[Picture]]]:
+    start = 0
+    for row in range(count):
+        size = sizes[row % len(sizes)]
+        product = Product(f"P{row:07}", f"Made-up product {row}", row % 1000 / 10, "EUR", f"Category {row % 40}")
+        yield product, [Picture(row, f"pictures/P{row:07}.jpg", start, size)]
+        start += size
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How many."""
+    parser.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    return measure(options.products, folder, SEED) | {"products": options.products}

@@ -1,0 +1,189 @@
+"""How often `compare` is right: on sound products, on damaged ones, and on others that look the same.
+
+Drawn products are seeded; real ones are the groceries of odd class id that have print (their photos of `train.txt` are
+the references, those of `val.txt` are asked) and the objects that are not of the protocols, pasted onto backgrounds.
+Damage is drawn by `pictures.defects`: onto the cut-out before the photo is taken, or into the middle of a real photo.
+"""
+
+import argparse
+import csv
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from demo_shop import DEFECTS, Product, catalogue_picture, deface, lone_photo, make_twins
+from PIL import Image
+from tqdm import tqdm
+
+import edgesearch
+
+from .context import Found, add_data, require_photos
+from .protocols import PHOTOS_PER_PRODUCT, grocery_products, on_white, pasted, split
+
+SHARES = (0.02, 0.05, 0.12)  # of the product, that a defect covers
+LISTED = 2  # products of a family that are in the catalogue
+PACKED = range(28, 59)  # class ids of groceries in packages; a fruit has no print
+MIDDLE = 0.6  # of a real photo: where the product is
+GROCERIES = 40  # photos asked
+Row = tuple[str, str, Path]
+
+
+class Case(NamedTuple):
+    """A photo that is asked about; kind: "sound", a defect, or of what else it is; share: that is damaged."""
+
+    sku: str
+    kind: str
+    share: float
+    photo: Image.Image
+
+
+def measure(gallery: list[Row], cases: Iterable[Case], folder: Path) -> dict[str, dict[str, float]]:
+    """Verdicts by kind and size of damage, as shares of the cases: {"sound": {"cases": 40, "same": 0.9, ...}, ...}."""
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    _build(gallery, folder / "compared.csv", folder / "compared.edge")
+    with edgesearch.open(folder / "compared.edge") as store:
+        for case in tqdm(cases, desc="compare", unit="photo", disable=None):
+            verdict = store.compare(case.photo, case.sku).verdict
+            counts[case.kind][verdict] += 1
+            if case.share:
+                counts[f"damaged {case.share:.0%}"][verdict] += 1
+    return {group: _shares(found) for group, found in counts.items()}
+
+
+def table(results: dict[str, dict[str, float]]) -> str:
+    """Markdown."""
+    verdicts = ("same", "different", "damaged or altered", "cannot tell")
+    lines = [f"| photo of | cases | {' | '.join(verdicts)} |", "|---|---|---|---|---|---|"]
+    for group, found in results.items():
+        lines.append(f"| {group} | {found['cases']:.0f} | {' | '.join(f'{found[v]:.2f}' for v in verdicts)} |")
+    return "\n".join(lines)
+
+
+def drawn(folder: Path, seed: int, families: int) -> tuple[list[Row], Iterator[Case]]:
+    """Twins: two of each family are listed; sound, damaged and others are asked."""
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    rows = []
+    for family in range(families):
+        for product in make_twins(seed, family)[:LISTED]:
+            path = folder / "pictures" / f"{product.sku}.png"
+            catalogue_picture(product, 640, 560).save(path)
+            rows.append((product.sku, product.name, path))
+    return rows, _drawn_cases(seed, families)
+
+
+def _drawn_cases(seed: int, families: int) -> Iterator[Case]:
+    for family in range(families):
+        first, second, third, *_ = make_twins(seed, family)
+        for member, product in enumerate((first, second)):
+            take = partial(_taken, seed, family)
+            yield Case(product.sku, "sound", 0, take(product, member))
+            yield Case(product.sku, "sound", 0, take(product, member, 9))
+            yield Case(product.sku, "listed twin", 0, take((second, first)[member], member))
+            yield Case(product.sku, "unlisted twin", 0, take(third, member))
+        for place, kind in enumerate(DEFECTS):
+            share, product = SHARES[(place + family) % len(SHARES)], (first, second)[place % 2]
+            rng = np.random.default_rng([seed, family, place, 5])
+            altered = partial(deface, kind=kind, share=share, rng=rng)
+            yield Case(
+                product.sku, kind, share, lone_photo(product, np.random.default_rng([seed, family, place % 2]), altered)
+            )
+
+
+def _taken(seed: int, family: int, product: Product, *salt: int) -> Image.Image:
+    return lone_photo(product, np.random.default_rng([seed, family, *salt]))
+
+
+def groceries(data: Path, seed: int, out: Path) -> tuple[list[Row], Iterator[Case]]:
+    """Packages of odd class id: five photos each in the catalogue; each photo sound, damaged, and as another's.
+
+    Nothing is written to `out`: the photos are used as they are.
+    """
+    folder = data / "groceries"
+    train, asked = split(folder, "train.txt"), split(folder, "val.txt")
+    products = [p for p in grocery_products(folder) if p.number % 2 and p.number in PACKED and p.number in asked]
+    rows = []
+    for product in products:
+        photos = train[product.number]
+        rows += [
+            (product.sku, product.name, path)
+            for path in photos[:: len(photos) // PHOTOS_PER_PRODUCT][:PHOTOS_PER_PRODUCT]
+        ]
+    known = [(p.sku, path) for p in products for path in asked[p.number]]
+    chosen = [known[i] for i in sorted(np.random.default_rng(seed).permutation(len(known))[:GROCERIES].tolist())]
+    neighbour = {one.sku: other.sku for one, other in zip(products, [*products[1:], products[0]], strict=True)}
+    return rows, _real_cases([(sku, Image.open(path).convert("RGB")) for sku, path in chosen], neighbour, seed)
+
+
+def objects(data: Path, seed: int, out: Path) -> tuple[list[Row], Iterator[Case]]:
+    """Objects that are not of the protocols, one view each, pasted; catalogue views on white."""
+    folders = sorted(p for p in (data / "objects").iterdir() if p.is_dir())
+    folders = [p for place, p in enumerate(folders) if place % 3 != 2]
+    backgrounds = sorted((data / "backgrounds").glob("*.jpg"))
+    rows, photos = [], []
+    for folder in folders:
+        for view in sorted(folder.glob("c*.webp")):
+            path = out / f"{folder.name}-{view.stem}.png"
+            on_white(view).save(path)
+            rows.append((folder.name, folder.name, path))
+        view = sorted(folder.glob("v*.webp"))[1::2][seed % 20]
+        photos.append((folder.name, pasted(view, backgrounds, f"{folder.name}/{view.stem}/{seed}", (0.6, 0.85), 320)))
+    names = [folder.name for folder in folders]
+    return rows, _real_cases(photos, dict(zip(names, [*names[1:], names[0]], strict=True)), seed)
+
+
+def _real_cases(photos: list[tuple[str, Image.Image]], neighbour: dict[str, str], seed: int) -> Iterator[Case]:
+    for place, (sku, photo) in enumerate(photos):
+        yield Case(sku, "sound", 0, photo)
+        yield Case(neighbour[sku], "listed other", 0, photo)
+        kind, share = DEFECTS[place % len(DEFECTS)], SHARES[place // len(DEFECTS) % len(SHARES)]
+        rng = np.random.default_rng([seed, place, 5])
+        yield Case(sku, kind, share, _in_the_middle(photo, partial(deface, kind=kind, share=share, rng=rng)))
+
+
+def _in_the_middle(photo: Image.Image, altered: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """A photo with the product, which stands in its middle, altered; what is gone shows the photo's border."""
+    wide, tall = (round(n * MIDDLE) for n in photo.size)
+    corner = (photo.width - wide) // 2, (photo.height - tall) // 2
+    changed = altered(photo.crop((*corner, corner[0] + wide, corner[1] + tall)).convert("RGBA"))
+    behind = photo.resize((1, 1)).resize(changed.size)
+    behind.paste(changed, (0, 0), changed)
+    damaged = photo.copy()
+    damaged.paste(behind, corner)
+    return damaged
+
+
+def _build(rows: list[Row], catalogue: Path, store: Path) -> None:
+    with open(catalogue, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("sku", "name", "images"), *((s, n, p.resolve()) for s, n, p in rows)])
+    edgesearch.build(catalogue, store)
+
+
+def _shares(found: dict[str, int]) -> dict[str, float]:
+    total = sum(found.values())
+    verdicts = ("same", "different", "damaged or altered", "cannot tell")
+    return {"cases": float(total)} | {verdict: found[verdict] / total for verdict in verdicts}
+
+
+REAL = {"groceries": groceries, "objects": objects}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of what."""
+    parser.add_argument("--photos", choices=["drawn", *REAL], default="drawn")
+    parser.add_argument("--families", type=int, default=8, help="of drawn twins (default: 8)")
+    parser.add_argument("--seed", type=int, default=32, help="of products, photos and damage (default: 32)")
+    add_data(parser)
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    if options.photos == "drawn":
+        source = drawn(folder, options.seed, options.families)
+    else:
+        require_photos(options.data)
+        source = REAL[options.photos](options.data, options.seed, folder)
+    results = measure(*source, folder)
+    return {"verdicts": results, "markdown": table(results), "note": "Shares of the cases;"}

@@ -1,0 +1,219 @@
+"""One network, one thread, several engines, in turns: how long each takes, and whether it sees the same.
+
+Times are of the processor, not of the clock: what else a machine does disturbs them less, and an engine that takes more
+threads than it is given shows. In its turn an engine runs three times: first with caches full of what the others left,
+as after the decoding of a photo, or worse; then as nobody but a benchmark runs it.
+
+B pictures, D dimensions, S input side in px.
+"""
+
+import argparse
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from demo_shop import write_twins
+
+from edgesearch.embedding import onnx_file, runtime
+from edgesearch.embedding.embedder import Embedder, read_model, unit
+from edgesearch.embedding.runtime import ONNXRUNTIME, OPENVINO
+from edgesearch.errors import EdgeSearchError
+from edgesearch.images import crops
+
+from . import litert, older
+from .context import SEED, Found, add_data, add_model
+
+PICTURES = 48
+BATCHES = 1, 2
+ROUNDS, WARM_UP = 40, 3
+RUNS = 3  # in a row
+OURS = "onnxruntime int8 (ours)"
+EXACT = "onnxruntime float"
+
+Engine = Callable[[np.ndarray], np.ndarray]  # (B, 3, S, S) float32 -> (B, D) float32
+
+
+def measure(model: Path, data: Path, folder: Path, seed: int) -> tuple[list[dict[str, Any]], list[str]]:
+    """Time every engine that is installed.
+
+    Args:    data: folder of real photos; without one pictures are drawn, into `folder`.
+    Returns: a row an engine and batch size: `engine`, `batch`, `p50_ms` and `p95_ms` of a picture, `first_ms`, the
+             median after other engines, `ratio` and `first_ratio` of these to ours, `cosine` and `least_cosine` to
+             onnxruntime's float embeddings; and what is missing, and why.
+    """
+    inputs = _inputs(model, data, folder, seed)
+    engines, missing = {}, []
+    for name, make in _makers(model).items():
+        try:
+            engines[name] = make()
+        except (ImportError, EdgeSearchError, ValueError) as error:
+            missing.append(f"{name}: {error}")
+    exact = _all(engines[EXACT], inputs)
+    cosines = {name: (_all(engine, inputs) * exact).sum(1) for name, engine in engines.items()}
+    rows = []
+    for batch in BATCHES:
+        times = _timed(engines, inputs, batch)
+        medians = {name: (np.median(taken[:, 1:]), np.median(taken[:, 0])) for name, taken in times.items()}
+        for name, taken in times.items():
+            p50, first = medians[name]
+            found = {"p50_ms": float(p50), "p95_ms": float(np.percentile(taken[:, 1:], 95)), "first_ms": float(first)}
+            found |= {"ratio": float(p50 / medians[OURS][0]), "first_ratio": float(first / medians[OURS][1])}
+            seen = {"cosine": float(cosines[name].mean()), "least_cosine": float(cosines[name].min())}
+            rows.append({"engine": name, "batch": batch} | found | seen)
+    return rows, missing
+
+
+def versions() -> str:
+    """Of the engines besides onnxruntime that are installed."""
+    found = []
+    for name in ("openvino", "ai-edge-litert", "torch"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return ", ".join(found)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """For people."""
+    lines = [
+        "| engine | at once | ms a picture, p50 | p95 | to ours | after others | to ours | cosine to float | least |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        times = f"{row['p50_ms']:.2f} | {row['p95_ms']:.2f} | {row['ratio']:.2f}"
+        times += f" | {row['first_ms']:.2f} | {row['first_ratio']:.2f}"
+        lines.append(
+            f"| {row['engine']} | {row['batch']} | {times} | {row['cosine']:.4f} | {row['least_cosine']:.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def _makers(model: Path) -> dict[str, Callable[[], Engine]]:
+    int8, exact = (read_model(model, precision)[1] for precision in ("int8", "fp32"))
+    for network in (int8, exact):
+        onnx_file.check(network, model.name)
+    return {
+        OURS: lambda: _runtime(ONNXRUNTIME, int8),
+        EXACT: lambda: _runtime(ONNXRUNTIME, exact),
+        "OpenVINO int8, as --runtime": lambda: _runtime(OPENVINO, int8),
+        "OpenVINO float, as --runtime": lambda: _runtime(OPENVINO, exact),
+        "OpenVINO int8, as it comes": lambda: _openvino(int8),
+        "LiteRT int8": lambda: litert.engine(int8),
+        "LiteRT float": lambda: litert.engine(exact),
+        "torch float": lambda: _torch(exact),
+    }
+
+
+def _runtime(name: str, network: bytes) -> Engine:
+    loaded = runtime.load(name, network, "the network")
+    return lambda inputs: loaded.run(inputs)[0]
+
+
+def _openvino(network: bytes) -> Engine:
+    """Told nothing but the number of threads."""
+    openvino = runtime.quiet_openvino()
+    core = openvino.Core()
+    how = {"INFERENCE_NUM_THREADS": 1}
+    request = core.compile_model(core.read_model(network), "CPU", how).create_infer_request()
+
+    def run(inputs: np.ndarray) -> np.ndarray:
+        request.infer({0: inputs}, share_inputs=True)
+        return np.array(request.get_output_tensor(0).data)
+
+    return run
+
+
+def _torch(network: bytes) -> Engine:
+    """The operators of the file one after the other, as torch runs a module."""
+    import onnx
+    import torch
+    from onnx import helper, numpy_helper
+    from torch.nn import functional as F
+
+    torch.set_num_threads(1)
+    graph = onnx.load_from_string(network).graph
+    constants = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
+    nodes = [(node, {a.name: helper.get_attribute_value(a) for a in node.attribute}) for node in graph.node]
+
+    def conv(x: Any, weight: Any, bias: Any = None, **how: Any) -> Any:
+        top, left, bottom, right = how["pads"]
+        x = F.pad(x, (left, right, top, bottom)) if any(how["pads"]) else x
+        return F.conv2d(x, weight, bias, how["strides"], groups=how["group"])
+
+    run: dict[str, Any] = {
+        "Conv": conv,
+        "Clip": lambda x, least=None, most=None, **_: torch.clamp(x, least, most),
+        "Add": lambda x, y, **_: x + y,
+        "Div": lambda x, y, **_: x / y,
+        "ReduceMean": lambda x, axes, **how: x.mean(axes.tolist(), bool(how["keepdims"])),
+        "ReduceSum": lambda x, axes, **how: x.sum(axes.tolist(), bool(how["keepdims"])),
+        "ReduceL2": lambda x, axes, **how: torch.linalg.vector_norm(x, 2, axes.tolist(), bool(how["keepdims"])),
+        "Gemm": lambda x, weight, bias, **_: F.linear(x, weight, bias),
+    }
+
+    @torch.inference_mode()
+    def embed(inputs: np.ndarray) -> np.ndarray:
+        values = constants | {graph.input[0].name: torch.from_numpy(inputs)}
+        for node, how in nodes:
+            values[node.output[0]] = run[node.op_type](*(values[name] if name else None for name in node.input), **how)
+        return np.asarray(values[graph.output[0].name].numpy())
+
+    return embed
+
+
+def _inputs(model: Path, data: Path, folder: Path, seed: int) -> np.ndarray:
+    """(PICTURES, 3, S, S) float32, whole looks at photos."""
+    found = sorted(path for path in data.rglob("*") if path.suffix in (".jpg", ".webp"))
+    if not found:
+        write_twins(folder, families=4, photos=2, seed=seed)
+        found = sorted(folder.glob("photos/*.jpg"))
+    embedder = Embedder.open(model)
+    pixels = [embedder.read(path) for path in found[:: max(1, len(found) // PICTURES)][:PICTURES]]
+    return np.stack([embedder.config.preprocessing(one, crops.whole(one.shape[:2])) for one in pixels])
+
+
+def _all(engine: Engine, inputs: np.ndarray) -> np.ndarray:
+    return unit(np.concatenate([engine(one[None]) for one in inputs]))
+
+
+def _timed(engines: dict[str, Engine], inputs: np.ndarray, batch: int) -> dict[str, np.ndarray]:
+    """(ROUNDS, RUNS) milliseconds a picture of each, one engine after the other on the same pictures."""
+    times: dict[str, list[list[float]]] = {name: [] for name in engines}
+    for given in itertools.islice(_batches(inputs, batch), WARM_UP + ROUNDS):
+        for name, engine in engines.items():
+            moments = [time.process_time_ns()]
+            for _ in range(RUNS):
+                engine(given)
+                moments.append(time.process_time_ns())
+            times[name].append((np.diff(moments) / 1e6 / batch).tolist())
+    return {name: np.array(taken[WARM_UP:]) for name, taken in times.items()}
+
+
+def _batches(inputs: np.ndarray, batch: int) -> Iterator[np.ndarray]:
+    for number in itertools.count():
+        yield np.ascontiguousarray(np.roll(inputs, -number * batch, 0)[:batch])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of what, and on what."""
+    add_data(parser)
+    add_model(parser)
+    parser.add_argument("--as", dest="instructions", choices=older.OLDER, help="as on a processor without more")
+
+
+def run(options: argparse.Namespace, folder: Path) -> Found:
+    """As `measure`."""
+    if options.instructions:
+        older.again(options.instructions)
+    rows, missing = measure(options.model, options.data, folder, SEED)
+    return {
+        "results": rows,
+        "missing": missing,
+        "instructions": older.instructions(),
+        "markdown": table(rows),
+        "note": "\n".join([*(f"Left out: {one}" for one in missing), f"one thread, processor time; {versions()};"]),
+    }

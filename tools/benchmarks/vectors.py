@@ -1,0 +1,76 @@
+"""Vectors to measure indexes on: real embeddings, or synthetic ones for sizes beyond."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from edgesearch._util.files import replacing
+from edgesearch._util.hashing import digest_of
+from edgesearch.embedding.embedder import Embedder, unit
+from edgesearch.images.crops import Crop
+
+QUERIES = 1000
+CROPS = 7  # of each picture: its middle, and squares from anywhere
+SMALLEST_CROP = 0.4  # of the shorter side
+INTRINSIC_DIMENSIONS = 24  # of the synthetic ones; real pictures vary in about as many ways
+
+
+def embeddings(data: Path, model: Path, count: int, kept: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings by the shipped model of the real photos and of crops of them, in a seeded order.
+
+    Args:    data: folder of real photos; kept: folder where embeddings stay for the next time.
+    Returns: (count, D) float32 to search in, and (QUERIES, D) float32 to ask, none of which is among them.
+    Raises:  ValueError: there are not that many.
+    """
+    embedder = Embedder.open(model, threads=2)
+    pictures = _pictures(data)
+    listed = digest_of([str(path.relative_to(data)) for path in pictures])
+    file = kept / f"embeddings-{embedder.space[:12]}-{listed[:12]}-{seed}.npy"
+    if not file.exists():
+        kept.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as whole:
+            np.save(whole, np.concatenate(list(_embedded(pictures, embedder, seed))))
+    rows = np.load(file, mmap_mode="r")
+    if count + QUERIES > len(rows):
+        raise ValueError(f"{data}: {len(rows):,} pictures and crops; --rows can be at most {len(rows) - QUERIES:,}.")
+    order = np.random.default_rng(seed).permutation(len(rows))
+    return rows[np.sort(order[QUERIES : QUERIES + count])], rows[np.sort(order[:QUERIES])]
+
+
+def synthetic(count: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `embeddings`: points of few intrinsic dimensions around many centres, and noise in all dimensions."""
+    rng = np.random.default_rng(seed)
+    axes = rng.standard_normal((INTRINSIC_DIMENSIONS, dim)).astype(np.float32)
+    total = count + QUERIES
+    rows = np.empty((total, dim), np.float32)
+    for start in range(0, total, 65_536):
+        size = min(65_536, total - start)
+        inner = rng.standard_normal((size, INTRINSIC_DIMENSIONS)).astype(np.float32)
+        noise = rng.standard_normal((size, dim)).astype(np.float32)
+        rows[start : start + size] = unit(inner @ axes + noise)
+    return rows[:count], rows[count:]
+
+
+def _pictures(data: Path) -> list[Path]:
+    return sorted(path for path in data.rglob("*") if path.suffix in (".jpg", ".png", ".webp"))
+
+
+def _embedded(pictures: list[Path], embedder: Embedder, seed: int) -> Iterator[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    progress = iter(tqdm(pictures, desc="embed", unit="picture", disable=None))
+    for paths in iter(lambda: list(itertools.islice(progress, 8)), []):
+        preprocess, inputs = embedder.config.preprocessing, []
+        for path in paths:
+            pixels = embedder.read(path)
+            looks = [preprocess.centre(pixels.shape[:2]), *_crops(pixels.shape[:2], rng)]
+            inputs += [preprocess(pixels, look) for look in looks]
+        yield embedder.run(np.stack(inputs))[0]
+
+
+def _crops(size: tuple[int, int], rng: np.random.Generator) -> Iterator[Crop]:
+    for side in min(size) * rng.uniform(SMALLEST_CROP, 1, CROPS - 1):
+        left, top = rng.uniform(0, 1, 2) * (np.array(size[::-1]) - side)
+        yield Crop(float(left), float(top), float(side))
