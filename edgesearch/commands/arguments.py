@@ -9,7 +9,6 @@ from ..catalog import columns
 STORE = ".edge file, or device folder"
 WHO = "for the log (default: the user of the system)"
 FAST = "one look at a photo instead of three, none at its print (default: as doctor chose, else three)"
-RUNTIME = "what computes the network (default: as doctor chose, else onnxruntime)"
 BARCODES = "read barcodes in a photo (default: where their reader is installed and a product has one)"
 
 

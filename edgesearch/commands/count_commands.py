@@ -7,12 +7,11 @@ from pathlib import Path
 
 from .._util import blas
 from ..counting import photo_sorting
-from ..counting.count_journal import Seen
+from ..counting.count_journal import CountEntry
 from ..counting.photo_count import Count, Progress
-from ..embedding.runtime import RUNTIMES
 from ..images import photo_files
 from ..store.store import open as open_store
-from .arguments import BARCODES, FAST, RUNTIME, STORE, Adder, named
+from .arguments import BARCODES, FAST, STORE, Adder, named
 from .output import say
 
 
@@ -65,7 +64,6 @@ def add(command: Adder) -> None:
 
 def _looking(added: argparse.ArgumentParser) -> None:
     added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
-    added.add_argument("--runtime", choices=RUNTIMES, help=RUNTIME)
     added.add_argument("--barcodes", action=argparse.BooleanOptionalAction, help=BARCODES)
     added.add_argument("--json", action="store_true", help="one JSON object a photo")
 
@@ -73,11 +71,11 @@ def _looking(added: argparse.ArgumentParser) -> None:
 def _count(options: argparse.Namespace) -> None:
     def tell(progress: Progress) -> None:
         if progress.new:
-            line = json.dumps(progress.seen.to_dict(), ensure_ascii=False) if options.json else _line(progress)
+            line = json.dumps(progress.entry.to_dict(), ensure_ascii=False) if options.json else _line(progress)
             print(line, flush=True)
 
     blas.on_one_thread()
-    with open_store(options.store, runtime=options.runtime) as store:
+    with open_store(options.store) as store:
         count = Count(store, options.output, options.fast, options.barcodes, options.all)
         with count:
             if before := sum(count.counts.values()):
@@ -86,10 +84,10 @@ def _count(options: argparse.Namespace) -> None:
                 say(_said(count.undo()))
             for photo, sku in options.correct:
                 say(_said(count.correct(photo, sku)))
-            count.add(options.photos, tell)
+            count.add_photos(options.photos, tell)
         for note in count.notes:
             say(note)
-        counts, waiting = count.counts, count.waiting
+        counts, waiting = count.counts, count.to_review
     say(
         f"{options.output}: {sum(counts.values())} photos counted, of {len(counts)} products"
         + f"; {len(waiting)} wait in {count.review}, fill in their SKU and run again" * bool(waiting)
@@ -98,14 +96,14 @@ def _count(options: argparse.Namespace) -> None:
 
 
 def _line(progress: Progress) -> str:
-    seen = progress.seen
+    seen = progress.entry
     place = f"{progress.done}/{progress.total}  {seen.photo}: "
     if seen.status != "counted":
         return f"{place}set aside, {seen.why}"
     return f"{place}{seen.sku}  {seen.name}  ({progress.counted}{', by its barcode' * (seen.by == 'barcode')})"
 
 
-def _said(seen: Seen) -> str:
+def _said(seen: CountEntry) -> str:
     """What became of a photo by hand."""
     said = {"counted": f"counted as {seen.sku} {seen.name}", "dropped": "not counted"}
     return f"{seen.photo}: {said.get(seen.status, seen.why or 'waits')}."
@@ -118,9 +116,9 @@ def _sort(options: argparse.Namespace) -> None:
         photo_sorting.check_output(options.photos, options.output)
     blas.on_one_thread()
     found, others = photo_files.find(options.photos)
-    with open_store(options.store, runtime=options.runtime) as store:
-        for one in photo_sorting.plan(store, found, options.by, options.fast, options.barcodes):
-            placed = photo_sorting.place(one, options.output) if options.output else None
+    with open_store(options.store) as store:
+        for one in photo_sorting.assign_groups(store, found, options.by, options.fast, options.barcodes):
+            placed = photo_sorting.copy_to_group(one, options.output) if options.output else None
             if options.output and placed is None:
                 left.append(one.photo)
             groups[one.folder] += 1
@@ -133,6 +131,6 @@ def _sort(options: argparse.Namespace) -> None:
     say("; ".join(f"{folder}: {count}" for folder, count in sorted(groups.items())) or "no photos.")
 
 
-def _plan(one: photo_sorting.Sorted) -> str:
+def _plan(one: photo_sorting.SortedPhoto) -> str:
     what = ", ".join(filter(None, (f"{one.sku} {one.name}".strip(), one.why)))
     return f"{one.photo} -> {what} -> {one.value or photo_sorting.REVIEW}"

@@ -7,7 +7,6 @@ from pathlib import Path
 from ..bundle.manifest import Manifest
 from ..device import maintenance as device
 from ..device.overlay import Event
-from ..embedding.runtime import RUNTIMES
 from ..evaluation import doctor
 from .arguments import STORE, WHO, Adder, at_least_one
 from .output import say
@@ -46,7 +45,6 @@ def add(command: Adder) -> None:
         metavar="MS",
         help=f"of a photo; where three looks take longer, one must do (default: {doctor.BUDGET_MS:.0f})",
     )
-    added.add_argument("--runtime", choices=RUNTIMES, help="choose this one (default: the faster of those installed)")
     added.add_argument("--json", action="store_true", help="one JSON object")
 
 
@@ -81,7 +79,7 @@ def _line(event: Event) -> str:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    report = doctor.examine(options.store, options.budget_ms, options.runtime)
+    report = doctor.examine(options.store, options.budget_ms)
     print(json.dumps(report.to_dict()) if options.json else _examined(report), flush=True)
     if options.store is not None and options.store.is_dir():
         doctor.keep(options.store, report)
@@ -95,7 +93,7 @@ def _examined(report: doctor.Report) -> str:
     )
     return "\n".join(
         [
-            "runtime      kernels  threads  looks    p50 ms    p95 ms  photos  cosine to int8  golden queries",
+            "kernels  threads  looks    p50 ms    p95 ms  photos  cosine to int8  golden queries",
             *map(_tried, report.trials),
             f"new process: first answer after {start.total_ms:.0f} ms (import {start.import_ms:.0f}, open "
             f"{start.open_ms:.0f}, photo {start.answer_ms:.0f}); {resident} resident, of which its own {own}; at rest "
@@ -108,6 +106,6 @@ def _examined(report: doctor.Report) -> str:
 def _tried(trial: doctor.Trial) -> str:
     how, golden = trial.settings, "right" if trial.golden else "wrong"
     return (
-        f"{how.runtime:11}  {how.kernels:7}  {how.threads:7}  {how.crops:5}  {trial.median_ms:8.1f}  "
+        f"{how.kernels:7}  {how.threads:7}  {how.crops:5}  {trial.median_ms:8.1f}  "
         f"{trial.p95_ms:8.1f}  {trial.photos:6}  {trial.agreement:14.4f}  {golden:>14}"
     )

@@ -19,10 +19,9 @@ from ..capture.scan_loop import Notes, Scan, Scanner
 from ..capture.watched_folder import Paths, WatchedFolder
 from ..capture.wedge import Wedge
 from ..counting.photo_count import Count
-from ..counting.scan_count import Tally, totals
-from ..embedding.runtime import RUNTIMES
+from ..counting.scan_count import ScanCount, describe_totals
 from ..store.store import open as open_store
-from .arguments import FAST, RUNTIME, STORE, Adder, at_least_one, seconds
+from .arguments import FAST, STORE, Adder, at_least_one, seconds
 from .output import say
 
 STDIN, STDIN_FD = Path("-"), 0
@@ -65,7 +64,6 @@ def add(command: Adder) -> None:
     added.add_argument("--hook-timeout", type=seconds, default=TIMEOUT_S, metavar="S", help=f"(default: {TIMEOUT_S:g})")
     added.add_argument("-k", type=at_least_one, default=3, help="products of an answer (default: 3)")
     added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
-    added.add_argument("--runtime", choices=RUNTIMES, help=RUNTIME)
     added.add_argument("--json", action="store_true", help="one JSON object an answer")
 
 
@@ -81,10 +79,10 @@ def _scan(options: argparse.Namespace) -> int:
     live = options.live or wedge is None
     with contextlib.ExitStack() as stack:
         stack.enter_context(_signals(inbox))
-        store = stack.enter_context(open_store(options.store, runtime=options.runtime))
+        store = stack.enter_context(open_store(options.store))
         hooks = stack.enter_context(contextlib.closing(Hooks(options.hook, notes, options.hook_timeout)))
         count = stack.enter_context(Count(store, options.count, options.fast)) if options.count else None
-        tally, tell = Tally(count) if count else None, _teller(options.json, hooks, notes)
+        tally, tell = ScanCount(count) if count else None, _teller(options.json, hooks, notes)
         scanner = Scanner(store, tell, notes, tally, live, options.k, options.fast)
         if source:
             source.start()

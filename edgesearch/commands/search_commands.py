@@ -12,12 +12,11 @@ from ..answer import Answer, Guess, Understood
 from ..catalog import loader
 from ..device import maintenance
 from ..device.slots import Slots, open_bundle
-from ..embedding.runtime import RUNTIMES
 from ..errors import EdgeSearchError, QueryError
 from ..evaluation import evaluate
 from ..store.store import MOST_TOGETHER
 from ..store.store import open as open_store
-from .arguments import BARCODES, FAST, RUNTIME, STORE, Adder, at_least_one
+from .arguments import BARCODES, FAST, STORE, Adder, at_least_one
 from .output import PICTURES, Bar, failed, picture_kind, print_table, say, write_picture
 
 
@@ -34,7 +33,6 @@ def add(command: Adder) -> None:
     )
     added.add_argument("--together", action="store_true", help="the photos show one product, and answer together")
     added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
-    added.add_argument("--runtime", choices=RUNTIMES, help=RUNTIME)
     added.add_argument("--barcodes", action=argparse.BooleanOptionalAction, help=BARCODES)
     added.add_argument("-k", type=at_least_one, default=5, help="products to show (default: 5)")
     added.add_argument(
@@ -49,7 +47,6 @@ def add(command: Adder) -> None:
     added.add_argument("store", type=Path, help=STORE)
     added.add_argument("queries", type=Path, help="CSV of image,sku; an empty sku: not in this catalogue")
     added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
-    added.add_argument("--runtime", choices=RUNTIMES, help=RUNTIME)
     added.add_argument("--skip-bad", action="store_true", help="leave out photos that cannot be read, and list them")
     added.add_argument(
         "--report", type=Path, metavar="HTML", help="write a page to look at: charts, and pictures of misses"
@@ -76,7 +73,7 @@ def _search(options: argparse.Namespace) -> int:
         options.refuse(f"--together takes {MOST_TOGETHER} photos at most, not {len(options.photo)}")
     status = 0
     drawn = _drawn(options.explain, options.photo) if options.explain else {}
-    with open_store(options.store, runtime=options.runtime) as store:
+    with open_store(options.store) as store:
         for place, photo in enumerate([options.photo] if options.together else options.photo or [None]):
             try:
                 answer = store.search(
@@ -152,7 +149,7 @@ def _eval(options: argparse.Namespace) -> None:
     queries = loader.read_queries(options.queries)
     if options.report:
         page.check(options.report)
-    with open_store(options.store, runtime=options.runtime) as store:
+    with open_store(options.store) as store:
         with Bar("eval", "photo") as progress:
             evaluation = evaluate.evaluate(store, queries, options.fast, progress, options.skip_bad)
         if options.report:

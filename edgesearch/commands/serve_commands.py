@@ -5,9 +5,8 @@ import getpass
 import sys
 from pathlib import Path
 
-from ..embedding.runtime import RUNTIMES
 from ..errors import DeviceError, EdgeSearchError
-from .arguments import RUNTIME, STORE, Adder
+from .arguments import STORE, Adder
 from .output import say
 
 PORT, HIGHEST_PORT = 8765, 65535
@@ -17,7 +16,6 @@ def add(command: Adder) -> None:
     """Add them."""
     added = command("serve", _serve, "Serve the page, and JSON, to this machine.", "device")
     added.add_argument("store", type=Path, help=STORE)
-    added.add_argument("--runtime", choices=RUNTIMES, help=RUNTIME)
     added.add_argument("--port", type=_port, default=PORT, help=f"(default: {PORT})")
     added.add_argument("--host", default="127.0.0.1", help="others than this machine's own need PINs or tokens")
     added.add_argument("--name", action="append", default=[], help="by which browsers may call this machine besides")
@@ -52,7 +50,6 @@ def _serve(options: argparse.Namespace) -> None:
         names=frozenset(options.name),
         access=options.access,
         certificate=certificate,
-        runtime=options.runtime,
         tell=lambda url: say(f"{options.store}: at {url}; Ctrl-C ends it."),
     )
 

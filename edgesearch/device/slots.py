@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from .._util.files import locked, private, replacing, sync_folder
+from .._util.files import try_lock, private, replacing, sync_folder
 from .._util.hashing import digest_of
 from ..bundle import signing
 from ..bundle.bundle_file import Bundle
@@ -32,7 +32,7 @@ from ..bundle.delta import rebuild
 from ..bundle.manifest import DIGEST, Delta, Manifest
 from ..bundle.sealing import KEY_FILE, Key, Seal, key_bytes
 from ..embedding import run_settings as settings
-from ..embedding.run_settings import Place, Settings
+from ..embedding.run_settings import Environment, Settings
 from ..errors import BundleError, DeviceError, EdgeSearchError, SignatureError
 
 FORMAT = 2  # 1 had no hash of itself
@@ -206,12 +206,12 @@ class Slots:
             self._switch(replace(state, slot=state.other))
         return bundle.manifest
 
-    def settings(self) -> tuple[Settings, Place] | None:
+    def settings(self) -> tuple[Settings, Environment] | None:
         """What `doctor` chose here, and for what; None where it has not run; raises DeviceError."""
         content = self._read(settings.FILE)
         return None if content is None else settings.parse(content, str(self.folder / settings.FILE))
 
-    def settle(self, chosen: Settings, place: Place) -> None:
+    def settle(self, chosen: Settings, place: Environment) -> None:
         """Run so from now on, in whatever process opens the folder; raises DeviceError."""
         with self._changing():
             self._write(settings.FILE, settings.to_bytes(chosen, place))
@@ -342,7 +342,7 @@ class Slots:
             else:
                 self._installed()
             with open(self.folder / LOCK, "wb", opener=private) as lock:
-                if not locked(lock.fileno()):
+                if not try_lock(lock.fileno()):
                     raise DeviceError(f"{self.folder}: another installation is going on there; wait for its end.")
                 yield
         except OSError as error:

@@ -17,8 +17,7 @@ from .._util.hashing import digest_of, sha256
 from ..errors import ModelError
 from ..images import augmented_views, crops, image
 from ..images.crops import Crop
-from . import onnx_file
-from . import runtime as runtimes
+from . import onnx_file, runtime
 
 DEFAULT_MODEL = "mobilenet_v2_v4"
 CONFIG_FILE = "config.json"
@@ -105,28 +104,20 @@ class ModelConfig:
 class Embedder:
     """Pictures to unit vectors, with one ONNX file and its preprocessing. Safe to share between threads."""
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        network: bytes,
-        threads: int = 1,
-        unfused: bool = False,
-        runtime: str = runtimes.ONNXRUNTIME,
-    ):
+    def __init__(self, config: ModelConfig, network: bytes, threads: int = 1, unfused: bool = False):
         """
-        Args:    network: the ONNX file's content, verified by the caller; threads, unfused, runtime: as `runtimes.load`
-                 has them.
-        Raises:  ModelError: the network is more than weights and ONNX's operators, the runtime is not installed or
+        Args:    network: the ONNX file's content, verified by the caller; threads, unfused: as `runtime.load` has them.
+        Raises:  ModelError: the network is more than weights and ONNX's operators, onnxruntime is not installed or
                  refuses it, or it does not fit the config.
         """
         onnx_file.check(network, f"model {config.name}")
-        self._runtime = runtimes.load(runtime, network, f"model {config.name}", threads, unfused)
+        self._network = runtime.load(network, f"model {config.name}", threads, unfused)
         self.config = config
         self.network_sha256 = sha256(network)
         side = config.preprocessing.crop
-        outputs = self._runtime.output_shapes
+        outputs = self._network.output_shapes
         first, *others = outputs
-        shapes = [self._runtime.input_shape[1:], outputs[first][1:]]
+        shapes = [self._network.input_shape[1:], outputs[first][1:]]
         besides = {name: len(outputs[name]) for name in others}
         if shapes != [[3, side, side], [config.dim]] or config.dim % 4 or besides not in ({}, {RESPONSE: 3}):
             raise ModelError(
@@ -161,7 +152,7 @@ class Embedder:
         Raises:  StoppedError: it was told to stop (`stopping`), which ends it after the operator that runs.
         """
         stop = stopping.current()
-        return self._runtime.run(inputs, stop.interrupting if stop else None)
+        return self._network.run(inputs, stop.interrupting if stop else None)
 
     def embed(self, pictures: Sequence[np.ndarray], fast: bool = False) -> np.ndarray:
         """Embed decoded pictures.

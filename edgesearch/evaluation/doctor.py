@@ -1,10 +1,9 @@
-"""Measure how a store runs on this very device, and choose its settings: kernels, runtime, threads, looks.
+"""Measure how a store runs on this very device, and choose its settings: kernels, threads, crops.
 
 Kernels: a bundle brings one network, quantized. onnxruntime computes it in int8; or, told to leave it unfused, in
 float, rounding to the same quantized values between the operators, so that the same index answers. On an AMD EPYC with
 AVX2 that takes twice as long (18.1 ms against 8.9 a look; the float file 12.2), and so int8 it is. Where integer
-kernels are slow, or wrong so that the golden queries are not answered, it may be the other way round. Where OpenVINO is
-installed besides, it is measured too, and taken where it is faster and sees the same.
+kernels are slow, or wrong so that the golden queries are not answered, it may be the other way round.
 
 Photos: two of the store's own reference images side by side. The vector cannot be sure of one of them, so the print is
 looked at: what is measured are the photos that take longest.
@@ -28,14 +27,12 @@ from ..building.build import build
 from ..bundle.bundle_file import Bundle
 from ..device.slots import Slots, open_bundle
 from ..embedding.embedder import default_model
-from ..embedding.run_settings import DEFAULT, FLOAT, INT8, ONE_CROP, Place, Settings
-from ..embedding.runtime import ONNXRUNTIME, OPENVINO, is_installed
+from ..embedding.run_settings import DEFAULT, FLOAT, INT8, ONE_CROP, Environment, Settings
 from ..errors import BundleError, DeviceError
 from ..images import crops, image
 from ..search.open_bundle import PICTURES, open_catalog, place
 from ..store.store import Store
 
-FASTER_RUNTIME = 1.1  # times, that OpenVINO must be faster: it takes a second more to begin, and two runs differ by 5%
 FASTER_KERNELS = 1.2  # times, that float kernels must be faster: they are not those the index was measured with
 LEAST_AGREEMENT = 0.995  # median cosine of their embeddings and those of int8; another object is found now and then
 FASTER_THREADS = 1.3  # times, that more threads must be faster: each burns as much battery as the first
@@ -92,7 +89,7 @@ class Start:
 class Report:
     """What was measured, what is chosen, and why, a sentence for each choice."""
 
-    place: Place
+    place: Environment
     trials: tuple[Trial, ...]
     start: Start
     settings: Settings
@@ -110,24 +107,23 @@ class Choice(NamedTuple):
     reason: str
 
 
-def examine(store: Path | None = None, budget_ms: float = BUDGET_MS, runtime: str | None = None) -> Report:
+def examine(store: Path | None = None, budget_ms: float = BUDGET_MS) -> Report:
     """Measure and choose, in less than 20 s where a photo takes up to half a second; nothing is changed.
 
     Args:    store: `.edge` file or device folder; None: the shipped model, on a small store that is made for it;
-             budget_ms: of a photo, above which one look must do; runtime: to choose, None: the best of those that are
-             installed.
-    Raises:  EdgeSearchError: the store cannot be opened, or the runtime is not installed.
+             budget_ms: of a photo, above which one look must do.
+    Raises:  EdgeSearchError: the store cannot be opened, or onnxruntime is not installed.
     """
     if store is None:
         with tempfile.TemporaryDirectory(prefix="edgesearch-") as folder:
-            return examine(_drawn(Path(folder)), budget_ms, runtime)
+            return examine(_drawn(Path(folder)), budget_ms)
     began = time.monotonic()
     bundle = open_bundle(store)
     try:
         photos = hard_photos(bundle)
         contests = _Contests(store, photos, began + CONTESTS_S)
-        chosen, reasons = _chosen(contests, budget_ms, runtime)
-        measured_for = place(bundle, chosen.runtime)
+        chosen, reasons = _chosen(contests, budget_ms)
+        measured_for = place(bundle)
     finally:
         bundle.close()
     starts = [started(store, chosen, photos[0])]
@@ -155,22 +151,6 @@ def choose_kernels(int8: Trial, floats: Trial) -> Choice:
     return Choice(
         floats.settings if faster else int8.settings,
         f"{FLOAT if faster else INT8} kernels: {times}, which are taken if {FASTER_KERNELS} times faster.",
-    )
-
-
-def choose_runtime(known: Trial, other: Trial) -> Choice:
-    """onnxruntime, as in `known`, unless OpenVINO sees the same and is faster, or alone answers the golden queries."""
-    times = f"a photo takes {known.median_ms:.0f} ms with {ONNXRUNTIME}, {other.median_ms:.0f} ms with {OPENVINO}"
-    if not other.golden:
-        return Choice(known.settings, f"{ONNXRUNTIME}: {OPENVINO} does not pass the golden queries ({times}).")
-    if not known.golden:
-        return Choice(other.settings, f"{OPENVINO}: {ONNXRUNTIME} does not pass the golden queries ({times}).")
-    if other.agreement < LEAST_AGREEMENT:
-        return Choice(known.settings, f"{ONNXRUNTIME}: {OPENVINO} sees other things (cosine {other.agreement:.3f}).")
-    faster = known.median_ms >= FASTER_RUNTIME * other.median_ms
-    return Choice(
-        (other if faster else known).settings,
-        f"{OPENVINO if faster else ONNXRUNTIME}: {times}, which is taken if {FASTER_RUNTIME} times faster.",
     )
 
 
@@ -212,7 +192,7 @@ def hard_photos(bundle: Bundle) -> list[bytes]:
 
 def started(store: Path, settings: Settings, photo: bytes) -> Start:
     """Start a process that opens the store and is asked a photo; raises DeviceError: it fails."""
-    code = "import sys; from edgesearch.doctor import live; live(*sys.argv[1:])"
+    code = "import sys; from edgesearch.evaluation.doctor import live; live(*sys.argv[1:])"
     with tempfile.TemporaryDirectory(prefix="edgesearch-") as folder:
         asked = Path(folder) / "photo.jpg"
         asked.write_bytes(photo)
@@ -251,8 +231,8 @@ class _Contests:
 
     def __init__(self, path: Path, photos: Sequence[bytes], until: float):
         self._path, self._photos, self._until = path, photos, until
-        # By runtime and kernels: embeddings, and if golden queries are right.
-        self._seen: dict[tuple[str, str], tuple[np.ndarray, bool]] = {}
+        # By kernels: embeddings, and if golden queries are right.
+        self._seen: dict[str, tuple[np.ndarray, bool]] = {}
         self.trials: list[Trial] = []
 
     @property
@@ -260,7 +240,7 @@ class _Contests:
         return time.monotonic() < self._until
 
     def compare(self, *contestants: Settings) -> list[Trial]:
-        """onnxruntime's int8 kernels come first."""
+        """int8 kernels come first."""
         with contextlib.ExitStack() as stack:
             stores = [stack.enter_context(Store(self._path, settings=one)) for one in contestants]
             sees = [self._sees(store) for store in stores]
@@ -271,37 +251,26 @@ class _Contests:
         return trials
 
     def _sees(self, store: Store) -> tuple[float, bool]:
-        """Agreement with onnxruntime's int8 kernels, and if the golden queries are answered; more threads compute the
+        """Agreement with int8 kernels, and if the golden queries are answered; more threads compute the
         same.
         """
-        computed = store.settings.runtime, store.settings.kernels
-        if computed not in self._seen:
-            self._seen[computed] = store.embed(self._photos, fast=True), _golden(store)
-        embeddings, golden = self._seen[computed]
-        return float(np.median((embeddings * self._seen[ONNXRUNTIME, INT8][0]).sum(1))), golden
+        kernels = store.settings.kernels
+        if kernels not in self._seen:
+            self._seen[kernels] = store.embed(self._photos, fast=True), _golden(store)
+        embeddings, golden = self._seen[kernels]
+        return float(np.median((embeddings * self._seen[INT8][0]).sum(1))), golden
 
 
-def _chosen(contests: _Contests, budget_ms: float, runtime: str | None) -> tuple[Settings, tuple[str, ...]]:
-    computed = _computed(contests, runtime)
-    settings = computed[-1].settings
+def _chosen(contests: _Contests, budget_ms: float) -> tuple[Settings, tuple[str, ...]]:
+    kernels = choose_kernels(*contests.compare(DEFAULT, replace(DEFAULT, kernels=FLOAT)))
+    settings = kernels.settings
     threads = Choice(settings, "1 thread: there was no time to try more.")
     if contests.timely:
         numbers = [replace(settings, threads=number) for number in _thread_numbers()]
         threads = choose_threads(contests.compare(*numbers))
     three, one = contests.compare(threads.settings, replace(threads.settings, crops=ONE_CROP))
     looked = choose_crops(three, one, budget_ms)
-    return looked.settings, tuple(choice.reason for choice in (*computed, threads, looked))
-
-
-def _computed(contests: _Contests, runtime: str | None) -> list[Choice]:
-    """What computes the network: kernels, and then, where there are two, the runtime; the last one counts."""
-    others = [DEFAULT.on(OPENVINO)] if runtime == OPENVINO or (runtime is None and is_installed(OPENVINO)) else []
-    int8, floats, *openvino = contests.compare(DEFAULT, replace(DEFAULT, kernels=FLOAT), *others)
-    kernels = choose_kernels(int8, floats)
-    if runtime == OPENVINO and openvino[0].golden:
-        return [Choice(openvino[0].settings, f"{OPENVINO}: as was asked for.")]
-    known = floats if kernels.settings == floats.settings else int8
-    return [kernels, *(choose_runtime(known, one) for one in openvino)]
+    return looked.settings, tuple(choice.reason for choice in (kernels, threads, looked))
 
 
 def _thread_numbers() -> list[int]:

@@ -138,7 +138,7 @@ def _foot(evaluation: Evaluation, store: Store, command: str) -> Markup:
         "Photos": f"{known:,} of products in the catalogue, {len(evaluation.asked) - known:,} of others",
         "Device": f"{processor()}, {counted(os.cpu_count() or 1, 'core')}, {platform.system()} {platform.machine()}",
         "Settings": f"{settings.kernels} kernels, {threads}, {looks}",
-        "Versions": f"edgesearch {_version()}, {settings.runtime} {version(settings.runtime)}, "
+        "Versions": f"edgesearch {_version()}, onnxruntime {version()}, "
         f"numpy {np.__version__}, Python {platform.python_version()}",
         "Seed": "none: nothing here is drawn at random",
         "Made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),

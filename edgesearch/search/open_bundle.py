@@ -19,8 +19,8 @@ from ..bundle.manifest import Manifest
 from ..catalog import packed_catalog
 from ..catalog.sqlite_catalog import Catalog
 from ..embedding.embedder import CONFIG_FILE, Embedder, ModelConfig
-from ..embedding.run_settings import DEFAULT, FLOAT, Place, Settings, processor
-from ..embedding.runtime import ONNXRUNTIME, version
+from ..embedding.run_settings import DEFAULT, FLOAT, Environment, Settings, processor
+from ..embedding.runtime import version
 from ..errors import BundleError, EdgeSearchError
 from ..images import image
 from ..index.compact_index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
@@ -210,9 +210,9 @@ def space_of(manifest: Manifest) -> str:
     return digest_of([manifest.hashes["index"], manifest.hashes.get("local", "")])
 
 
-def place(bundle: Bundle, runtime: str = ONNXRUNTIME) -> Place:
-    """What settings of a bundle hold for: its network, on this device; raises ModelError: no such runtime here."""
-    return Place(bundle.manifest.hashes.get("model", ""), version(runtime), processor())
+def place(bundle: Bundle) -> Environment:
+    """Return what settings of a bundle hold for: its network, on this device; raises ModelError: no onnxruntime."""
+    return Environment(bundle.manifest.hashes.get("model", ""), version(), processor())
 
 
 def _embedder(bundle: Bundle, settings: Settings) -> Embedder:
@@ -221,7 +221,7 @@ def _embedder(bundle: Bundle, settings: Settings) -> Embedder:
         raise BundleError(f"{bundle.path}: its model names {len(config.files)} networks, expected one; build it again.")
     ((file, _),) = config.files.values()
     network = bundle.copy(MODEL + file)
-    return Embedder(config, network, settings.threads, settings.kernels == FLOAT, settings.runtime)
+    return Embedder(config, network, settings.threads, settings.kernels == FLOAT)
 
 
 def _calibration(bundle: Bundle) -> Calibration:

@@ -1,4 +1,4 @@
-"""Serve until somebody ends it."""
+"""Run the server until somebody ends it."""
 
 import contextlib
 import ipaddress
@@ -12,10 +12,10 @@ from .._util import blas
 from ..errors import DeviceError
 from ..store.store import open as open_store
 from .app import create_app
-from .state import Served
+from .state import ServerState
 
 MOST_CONNECTIONS = 128
-ENDING_S = 10  # for requests under way
+SHUTDOWN_S = 10  # for the requests under way
 
 
 def serve(
@@ -26,45 +26,63 @@ def serve(
     names: frozenset[str] = frozenset(),
     access: Path | None = None,
     certificate: tuple[Path, Path] | None = None,
-    runtime: str | None = None,
     tell: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Answer requests until the process is told to end.
+    """Answer requests until SIGINT or SIGTERM arrives.
 
+<<<<<<< /work/main/edgesearch/server/run.py
     Args:    host: address; others than this machine's own only where a PIN or a token is set up; port: 0 for any that
              is free; names: by which this machine may be called besides; access: as `Served` has it; certificate: PEM
-             files of it and of its key; runtime: as `engine.open` has it; tell: is told the address.
+             files of it and of its key; tell: is told the address.
     Raises:  EdgeSearchError: the store cannot be opened; DeviceError: the address cannot be used.
     """
     blas.on_one_thread()
     own, key = certificate or (None, None)
-    with _listening(host, port) as listening, open_store(store, runtime=runtime) as opened:
+    with _listening(host, port) as listening, open_store(store) as opened:
         served = Served(opened, store, _is_local(host), access)
+=======
+    Args:
+        host: address to listen on; one that other machines reach needs a PIN or a token.
+        port: 0 for any free port.
+        names: host names to accept, as in `SecurityMiddleware`.
+        access: the access file, as in `ServerState`.
+        certificate: PEM files of the certificate and its key.
+        runtime: as in `edgesearch.open`.
+        tell: is called with the server's URL.
+    Raises:
+        EdgeSearchError: the store cannot be opened.
+        DeviceError: the address or the certificate cannot be used.
+    """
+    blas.on_one_thread()
+    chain, key = certificate or (None, None)
+    with _open_socket(host, port) as listening, open_store(store, runtime=runtime) as opened:
+        state = ServerState(opened, store, _is_local(host), access)
+>>>>>>> /tmp/srv/new/edgesearch/server/run.py
         name = f"[{host}]" if ":" in host else host
         try:
             config = uvicorn.Config(
-                create_app(served, names),
+                create_app(state, names),
                 log_level="warning",
-                access_log=False,  # who asked what is nobody's business
+                access_log=False,  # searches are private
                 server_header=False,
                 limit_concurrency=MOST_CONNECTIONS,
-                timeout_graceful_shutdown=ENDING_S,
-                ssl_certfile=own,
+                timeout_graceful_shutdown=SHUTDOWN_S,
+                ssl_certfile=chain,
                 ssl_keyfile=key,
             )
             config.load()
         except OSError as error:
-            raise DeviceError(f"{own}: cannot be used ({error}); give a PEM certificate and its key.") from error
-        tell(f"http{'s' * bool(own)}://{name}:{listening.getsockname()[1]}/")
-        with contextlib.suppress(KeyboardInterrupt):  # how one ends it at a terminal
+            raise DeviceError(f"{chain}: cannot be used ({error}); give a PEM certificate and its key.") from error
+        tell(f"http{'s' * bool(chain)}://{name}:{listening.getsockname()[1]}/")
+        with contextlib.suppress(KeyboardInterrupt):  # the usual end at a terminal
             uvicorn.Server(config).run([listening])
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _open_socket(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise DeviceError(f"{host}:{port}: cannot be served at ({error}); give another --host or --port.") from error
+        raise DeviceError(f"{host}:{port}: cannot listen here ({error}); give another --host or --port.") from error
 
 
 def _is_local(host: str) -> bool:

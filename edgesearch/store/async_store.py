@@ -143,14 +143,13 @@ class AsyncStore:
         key: Key | None = None,
         *,
         warm: bool = False,
-        runtime: str | None = None,
         workers: int | None = None,
         most_waiting: int = MOST_WAITING,
     ) -> "AsyncStore":
         """As `edgesearch.open`, which reads and verifies much, in a thread; workers, most_waiting: as `AsyncStore`."""
         import asyncio
 
-        store = await asyncio.to_thread(open_store, path, threads, trust, key, warm=warm, runtime=runtime)
+        store = await asyncio.to_thread(open_store, path, threads, trust, key, warm=warm)
         return cls(store, workers, most_waiting)
 
     @property

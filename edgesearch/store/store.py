@@ -71,13 +71,12 @@ class Store:
         key: Key | None = None,
         settings: Settings | None = None,
         later: bool = False,
-        runtime: str | None = None,
     ):
         """As `open` says; trusted: as `Bundle` has it; settings: None as `doctor` chose for the device; later: it is
         opened when it is first asked.
         """
         self._path = path
-        self._opened = StoreSession(path, threads, trusted, key, settings, later, runtime)
+        self._opened = StoreSession(path, threads, trusted, key, settings, later)
         self._warming: list[tuple[Stop, Future[None]]] = []
 
     @property
@@ -381,7 +380,6 @@ def open(
     key: Key | None = None,
     *,
     warm: bool = False,
-    runtime: str | None = None,
 ) -> Store:
     """Open a store, and use no byte of it that is not verified: of a file all before, of a device's as they are read.
 
@@ -389,12 +387,11 @@ def open(
              None: as `edgesearch doctor` chose for the device, else 1; trust: public key that must have signed it, None
              for what a device has checked or whoever gave the file; key: of an encrypted device folder, 32 bytes or
              what returns them, None for that of the environment (`sealing.key_bytes`); warm: it is warmed up meanwhile
-             (`Store.warm_up`); runtime: what computes the network, "onnxruntime" or "openvino"; None: as `edgesearch
-             doctor` chose for the device, else onnxruntime.
-    Raises:  EdgeSearchError: it is not a bundle, or damaged, or its parts do not belong together, or the runtime is not
-             installed; ValueError: there is no such runtime.
+             (`Store.warm_up`).
+    Raises:  EdgeSearchError: it is not a bundle, or damaged, or its parts do not belong together, or onnxruntime is not
+             installed.
     """
-    store = Store(Path(path), threads, [signing.read_public(trust)] if trust else (), key, runtime=runtime)
+    store = Store(Path(path), threads, [signing.read_public(trust)] if trust else (), key)
     if warm:
         store.warm_up()
     return store
@@ -407,8 +404,8 @@ def _again(*given: Any) -> Store:
     """The store of a pickle: opened once in a process, however often `pool.map(store.search, photos)` sends it."""
     store = _shared.get(given)
     if store is None or store.closed:
-        path, threads, trusted, settings, runtime = given
-        store = _shared[given] = Store(Path(path), threads, trusted, settings=settings, later=True, runtime=runtime)
+        path, threads, trusted, settings = given
+        store = _shared[given] = Store(Path(path), threads, trusted, settings=settings, later=True)
     store._opened.refresh()
     return store
 

@@ -14,8 +14,8 @@ from ..device.overlay import Overlay
 from ..device.overlay_gallery import merge_overlay
 from ..device.profile import Profile
 from ..device.slots import Slots, open_bundle
-from ..embedding.run_settings import DEFAULT, Place, Settings
-from ..errors import DeviceError, ModelError
+from ..embedding.run_settings import DEFAULT, Settings
+from ..errors import DeviceError
 from ..search.gallery import Gallery, OverlayRows
 from ..search.open_bundle import OpenBundle, place
 
@@ -42,12 +42,11 @@ class StoreSession:
         key: Key | None,
         settings: Settings | None,
         later: bool = False,
-        runtime: str | None = None,
     ):
         """As `Store` has them; later: it is opened when it is first asked."""
         self.path, self._key = path, key
-        self._again = os.path.abspath(path), threads, tuple(trusted), settings, runtime
-        self._settings = functools.partial(_settings, path, threads, runtime, settings)
+        self._again = os.path.abspath(path), threads, tuple(trusted), settings
+        self._settings = functools.partial(_settings, path, threads, settings)
         self._base = functools.partial(_base, path, trusted, key, self._settings)
         self._lock, self._closed, self._is_fresh = threading.RLock(), False, True
         self._parts: Parts | None = None if later else self._open()
@@ -160,23 +159,15 @@ def _base(path: Path, trusted: Collection[str], key: Key | None, settings: "func
         raise
 
 
-def _settings(path: Path, threads: int | None, runtime: str | None, given: Settings | None, bundle: Bundle) -> Settings:
+def _settings(path: Path, threads: int | None, given: Settings | None, bundle: Bundle) -> Settings:
     """As given, else as `doctor` chose for what a device folder runs; else, and of a file, as everywhere.
 
     Of another network neither the times are known nor whether float kernels answer its golden queries: to run it as it
     was tried when it was installed is safe, until `doctor` has measured it. Raises DeviceError: the choice is damaged.
     """
     kept = None if given else Slots(path).settings()
-    chosen = given or (kept[0] if kept and _is_of(bundle, *kept) else DEFAULT)
-    chosen = chosen if runtime is None else chosen.on(runtime)
+    chosen = given or (kept[0] if kept and kept[1] == place(bundle) else DEFAULT)
     return chosen if threads is None else replace(chosen, threads=threads)
-
-
-def _is_of(bundle: Bundle, settings: Settings, measured_for: Place) -> bool:
-    try:
-        return measured_for == place(bundle, settings.runtime)
-    except ModelError:  # the runtime is not there any more
-        return False
 
 
 def _untaught(base: OpenBundle) -> Gallery:

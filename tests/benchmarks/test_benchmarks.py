@@ -194,7 +194,9 @@ def test_a_made_up_catalogue_is_read_whole(tmp_path: Path) -> None:
     assert len(read(tmp_path / "catalogue.csv").entries) == 1000
 
 
-@pytest.mark.parametrize("name", ["LiteRT int8", "LiteRT float", "torch float"])
+@pytest.mark.parametrize(
+    "name", ["OpenVINO int8, tuned", "OpenVINO float, tuned", "LiteRT int8", "LiteRT float", "torch float"]
+)
 def test_the_other_engines_compute_the_same_network(name: str, tmp_path: Path) -> None:
     makers = embedders._makers(default_model())
     try:

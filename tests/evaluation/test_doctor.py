@@ -13,17 +13,15 @@ from edgesearch import DeviceError
 from edgesearch.commands.cli import main
 from edgesearch.device.slots import Slots
 from edgesearch.embedding import run_settings
-from edgesearch.embedding.run_settings import DEFAULT, FLOAT, Place, Settings
-from edgesearch.embedding.runtime import OPENVINO, is_installed
+from edgesearch.embedding.run_settings import DEFAULT, FLOAT, Environment, Settings
 from edgesearch.evaluation import doctor
-from edgesearch.evaluation.doctor import Trial, choose_crops, choose_kernels, choose_runtime, choose_threads
+from edgesearch.evaluation.doctor import Trial, choose_crops, choose_kernels, choose_threads
 from edgesearch.search import open_bundle
 
 from ..conftest import TINY_MODEL
 
 ONE = replace(DEFAULT, crops=1)
 FLOATS = replace(DEFAULT, kernels=FLOAT)
-OTHER = DEFAULT.on(OPENVINO)
 
 
 def trial(median_ms: float, how: Settings = DEFAULT, agreement: float = 1.0, golden: bool = True) -> Trial:
@@ -64,26 +62,6 @@ def test_float_kernels_are_chosen_where_they_are_clearly_faster_and_see_the_same
 
 
 @pytest.mark.parametrize(
-    ("known", "other", "chosen"),
-    [
-        (trial(100), trial(100, OTHER), DEFAULT),
-        (trial(100), trial(97, OTHER), DEFAULT),
-        (trial(100), trial(90, OTHER), OTHER),
-        (trial(100, FLOATS), trial(90, OTHER), OTHER),
-        (trial(100, FLOATS), trial(110, OTHER), FLOATS),
-        (trial(100), trial(50, OTHER, agreement=0.91), DEFAULT),
-        (trial(100), trial(50, OTHER, golden=False), DEFAULT),
-        (trial(100, golden=False), trial(300, OTHER), OTHER),
-        (trial(100, golden=False), trial(50, OTHER, golden=False), DEFAULT),
-    ],
-)
-def test_openvino_is_chosen_where_it_is_faster_and_sees_the_same(known: Trial, other: Trial, chosen: Settings) -> None:
-    choice = choose_runtime(known, other)
-    assert choice.settings == chosen
-    assert choice.reason.startswith(f"{chosen.runtime}: ")
-
-
-@pytest.mark.parametrize(
     ("times_ms", "threads"),
     [([100], 1), ([100, 90, 80], 1), ([100, 70], 2), ([100, 70, 60], 2), ([100, 70, 50], 4), ([100, 80, 60], 4)],
 )
@@ -104,7 +82,7 @@ def test_what_is_chosen_is_how_the_device_runs(device: Path, shop: Path, capsys:
     out, err = capsys.readouterr()
     report = json.loads(out)
     assert report["settings"]["crops"] == 1
-    assert len(report["reasons"]) == 3 + is_installed(OPENVINO)
+    assert len(report["reasons"]) == 3
     assert report["start"]["total_ms"] > 0
     assert err == f"edgesearch: {device}: runs so from now on.\n"
     assert (device / run_settings.FILE).stat().st_mode & 0o077 == 0
@@ -125,7 +103,7 @@ def test_a_file_is_measured_and_not_changed(tiny_edge: Path, capsys: pytest.Capt
     assert main(["doctor", str(tiny_edge)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert out.splitlines()[0].startswith("runtime      kernels  threads  looks")
+    assert out.splitlines()[0].startswith("kernels  threads  looks")
     assert "new process: first answer after" in out
     assert (sorted(tiny_edge.parent.iterdir()), tiny_edge.read_bytes()) == before
 
@@ -169,7 +147,7 @@ def test_float_kernels_see_what_int8_kernels_see(shop: Path, shop_edge: Path, tm
         b"[" * 4000,
         b'{"format": 2}',
         *(
-            run_settings.to_bytes(DEFAULT, Place("", "", "")).replace(*change)
+            run_settings.to_bytes(DEFAULT, Environment("", "", "")).replace(*change)
             for change in (
                 (b'"int8"', b'"int4"'),
                 (b'"threads": 1', b'"threads": 0'),
@@ -184,7 +162,7 @@ def test_damaged_settings_are_an_error_until_doctor_runs_again(device: Path, con
     (device / run_settings.FILE).write_bytes(content)
     with pytest.raises(DeviceError, match=r"settings\.json: .* run `edgesearch doctor`"):
         edgesearch.open(device)
-    Slots(device).settle(DEFAULT, Place("", "", ""))
+    Slots(device).settle(DEFAULT, Environment("", "", ""))
     edgesearch.open(device).close()
 
 

@@ -21,11 +21,10 @@ from demo_shop import write_twins
 
 from edgesearch.embedding import onnx_file, runtime
 from edgesearch.embedding.embedder import Embedder, read_model, unit
-from edgesearch.embedding.runtime import ONNXRUNTIME, OPENVINO
 from edgesearch.errors import EdgeSearchError
 from edgesearch.images import crops
 
-from . import litert, older
+from . import litert, older, openvino_engine
 from .context import SEED, Found, add_data, add_model
 
 PICTURES = 48
@@ -97,34 +96,20 @@ def _makers(model: Path) -> dict[str, Callable[[], Engine]]:
     for network in (int8, exact):
         onnx_file.check(network, model.name)
     return {
-        OURS: lambda: _runtime(ONNXRUNTIME, int8),
-        EXACT: lambda: _runtime(ONNXRUNTIME, exact),
-        "OpenVINO int8, as --runtime": lambda: _runtime(OPENVINO, int8),
-        "OpenVINO float, as --runtime": lambda: _runtime(OPENVINO, exact),
-        "OpenVINO int8, as it comes": lambda: _openvino(int8),
+        OURS: lambda: _onnxruntime(int8),
+        EXACT: lambda: _onnxruntime(exact),
+        "OpenVINO int8, tuned": lambda: openvino_engine.tuned_engine(int8),
+        "OpenVINO float, tuned": lambda: openvino_engine.tuned_engine(exact),
+        "OpenVINO int8, defaults": lambda: openvino_engine.default_engine(int8),
         "LiteRT int8": lambda: litert.engine(int8),
         "LiteRT float": lambda: litert.engine(exact),
         "torch float": lambda: _torch(exact),
     }
 
 
-def _runtime(name: str, network: bytes) -> Engine:
-    loaded = runtime.load(name, network, "the network")
+def _onnxruntime(network: bytes) -> Engine:
+    loaded = runtime.load(network, "the network")
     return lambda inputs: loaded.run(inputs)[0]
-
-
-def _openvino(network: bytes) -> Engine:
-    """Told nothing but the number of threads."""
-    openvino = runtime.quiet_openvino()
-    core = openvino.Core()
-    how = {"INFERENCE_NUM_THREADS": 1}
-    request = core.compile_model(core.read_model(network), "CPU", how).create_infer_request()
-
-    def run(inputs: np.ndarray) -> np.ndarray:
-        request.infer({0: inputs}, share_inputs=True)
-        return np.array(request.get_output_tensor(0).data)
-
-    return run
 
 
 def _torch(network: bytes) -> Engine:

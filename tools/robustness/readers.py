@@ -459,7 +459,7 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "onnx": lambda: [bytes.fromhex("0807120178 3a0c0a04120158120122 4201 12 72020a00".replace(" ", ""))],
     "overlay": lambda: [b"", struct.pack("<HB3s", 0, 3, b"SQL"), struct.pack("<HBB", 4000, 1, 5)],
     "packed": lambda: [b"", lzma.decompress(packed := packed_catalog.pack(_written(_catalog()))), packed],
-    "settings": lambda: [run_settings.to_bytes(run_settings.DEFAULT, run_settings.Place("a", "b", "c"))],
+    "settings": lambda: [run_settings.to_bytes(run_settings.DEFAULT, run_settings.Environment("a", "b", "c"))],
     "taught": lambda: [
         b'{"format": 1, "changes": [{"sku": "A-1", "own": false, "removed": false, "details": {"price": 5},'
         b' "was": {"price": 4.5}, "pictures": ["00112233445566ff"]}]}'

@@ -21,7 +21,6 @@ import edgesearch
 from edgesearch import Store
 from edgesearch._util import blas
 from edgesearch.embedding.embedder import Embedder, default_model
-from edgesearch.embedding.runtime import RUNTIMES
 
 from . import cold, older
 from .context import SEED, Found
@@ -42,7 +41,7 @@ class Kind(NamedTuple):
     fast: bool
 
 
-def measure(products: int, folder: Path, seed: int, runtime: str | None = None) -> list[dict[str, Any]]:
+def measure(products: int, folder: Path, seed: int) -> list[dict[str, Any]]:
     """Ask a device with so many made-up products; folder: where it is made.
 
     Returns: of each kind of question `kind`, medians in ms by stage, `network`, those of its runs of the network alone,
@@ -59,7 +58,7 @@ def measure(products: int, folder: Path, seed: int, runtime: str | None = None) 
     ]
     device = cold.made_device(products, folder, seed, known)
     clock = mock.patch.object(time, "perf_counter", time.process_time)  # by which an answer's stages are timed
-    with edgesearch.open(device, runtime=runtime) as store, clock:
+    with edgesearch.open(device) as store, clock:
         rows: dict[str, list[dict[str, float]]] = {kind.name: [] for kind in kinds}
         for number in range(ROUNDS * PHOTOS):
             for kind in kinds:
@@ -123,7 +122,6 @@ def _medians(found: list[dict[str, float]]) -> dict[str, float]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Among how many, and on what."""
     parser.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
-    parser.add_argument("--runtime", choices=RUNTIMES, help="default: onnxruntime")
     parser.add_argument("--as", dest="instructions", choices=older.OLDER, help="as on a processor without more")
 
 
@@ -131,7 +129,7 @@ def run(options: argparse.Namespace, folder: Path) -> Found:
     """As `measure`."""
     if options.instructions:
         older.again(options.instructions)
-    rows = measure(options.products, folder, SEED, options.runtime)
+    rows = measure(options.products, folder, SEED)
     return {
         "products": options.products,
         "results": rows,
