@@ -32,7 +32,7 @@ def private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def locked(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
     """Hold a file for this process, until it is closed or the process ends, however that ends."""
     try:
         if os.name == "nt":

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .._util.files import locked
+from .._util.files import try_lock
 from ..errors import BundleError
 
 FILE, LOCK = "extracts.sqlite", "lock"
@@ -32,7 +32,7 @@ class ExtractionCache:
         self._path = folder / FILE
         with contextlib.ExitStack() as held:
             lock = held.enter_context(open(folder / LOCK, "wb"))
-            if not locked(lock.fileno()):
+            if not try_lock(lock.fileno()):
                 raise BundleError(f"{folder}: another build works there; wait for it, or build without --resume.")
             if not self._is_of(digest):
                 for suffix in ("", "-wal", "-shm"):

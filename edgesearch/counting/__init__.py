@@ -1,4 +1,5 @@
 """Count and sort the products in many photos.
 
-It imports `store`. Begin with `photo_count.py`; `count_journal.py` keeps a count over many runs.
+It imports `store` and the packages below it. Begin with `photo_count.py`; `count_journal.py`
+keeps a count over many runs.
 """

@@ -1,10 +1,11 @@
-"""What became of each photo of a count: a file of JSON lines that are only added, each synced before it is done.
+"""The journal of a count: a file of JSON lines that records what became of each photo.
 
     {"format": 1}
     {"id": "p3f...", "photo": "IMG_1.jpg", "file": [size, time], "status": "counted", "sku": "P1", ...}
 
-The last line of a photo counts, so a correction is one more line. Whatever kills the process leaves whole lines, and
-at most one that is cut off, which the next who writes takes away: it was not yet said to be done.
+Lines are only appended, and each is synced before the photo counts as done. The last line of a photo is valid, so a
+correction is one more line. A killed process leaves at most one incomplete line. The next writer removes that line;
+nobody was told yet that its photo was counted.
 """
 
 import json
@@ -20,17 +21,23 @@ from ..errors import CountError
 FORMAT = 1
 HEAD = b'{"format": '
 Status: TypeAlias = Literal["counted", "aside", "bad", "dropped"]
-_TEXTS = ("id", "photo", "status", "sku", "name", "by", "why")
+_TEXT_FIELDS = ("id", "photo", "status", "sku", "name", "by", "why")
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A photo, and what became of it.
+class CountEntry:
+    """A photo, or products counted without one, and what became of it.
 
-    Attributes: id: of its content; photo: its name; file: its size and time of change; status: "aside" and "bad" wait
-                for somebody to say what they show, "dropped" shows nothing to count; sku, name: of the product it was
-                counted as; by: "look", "barcode" or "hand"; why: it is set aside, or bad; candidates: SKU and name of
-                products that it may be, best first; times: how many of it there are.
+    Attributes:
+        id: derived from the photo's content, so that a copy has the same one.
+        photo: name of the photo.
+        file: size in bytes and modification time of its file; empty without a file.
+        status: "counted"; "aside" or "bad": needs review by a person; "dropped": shows nothing to count.
+        sku, name: the product that it was counted as.
+        by: how the product was recognized: "look" (its appearance), "barcode" or "hand".
+        why: reason for the review.
+        candidates: SKU and name of possible products, best first.
+        times: number of pieces.
     """
 
     id: str
@@ -45,13 +52,13 @@ class Seen:
     times: int = 1
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form, read back by `from_dict`."""
+        """Return a JSON-able form that `from_dict` reads."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, table: dict[str, Any]) -> "Seen":
-        """Raises KeyError, TypeError or ValueError on anything else than a `to_dict`."""
-        texts = {name: table[name] for name in _TEXTS}
+    def from_dict(cls, table: dict[str, Any]) -> "CountEntry":
+        """Read what `to_dict` returned; raise KeyError, TypeError or ValueError for anything else."""
+        texts = {name: table[name] for name in _TEXT_FIELDS}
         if not all(isinstance(text, str) for text in texts.values()):
             raise TypeError("not text")
         if texts["status"] not in get_args(Status):
@@ -62,93 +69,100 @@ class Seen:
             raise ValueError(f"times {times}")
         return cls(**texts, file=file, candidates=candidates, times=times)
 
+    def to_review(self) -> "CountEntry":
+        """Return this counted entry as one that a person must review."""
+        candidates = dict.fromkeys([(self.sku, self.name), *self.candidates])
+        why = f"taken back; it was counted as {self.sku}"
+        return replace(self, status="aside", sku="", name="", by="", why=why, candidates=tuple(candidates))
 
-class Session:
-    """The file, which need not be there yet; one process at a time.
 
-    Attributes: seen: by id, in the order in which something was last said of them.
+class CountJournal:
+    """The journal file, created if it does not exist; one process at a time may open it.
+
+    Attributes:
+        entries: the entries by id, the most recently changed last.
     """
 
     def __init__(self, path: Path):
-        """Raises CountError: it cannot be used, is none, or another process goes on with it."""
+        """Open the file; raise CountError if it is unusable, is no journal, or is open in another process."""
         self.path = path
-        self.seen: dict[str, Seen] = {}
+        self.entries: dict[str, CountEntry] = {}
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         except OSError as error:
-            raise self._refused(error) from error
+            raise self._write_error(error) from error
         try:
-            if not files.locked(self._descriptor):
-                raise CountError(f"{path}: another count goes on there; wait for its end, or give another output.")
+            if not files.try_lock(self._descriptor):
+                raise CountError(f"{path}: another count is open there; wait for its end, or give another output.")
             self._end = self._read()
         except BaseException:
             self.close()
             raise
 
-    def add(self, seen: Seen) -> None:
-        """Keep what became of a photo; raises CountError: it could not be kept."""
-        self._write(seen.to_dict())
-        self._replay(seen)
+    def add(self, entry: CountEntry) -> None:
+        """Store an entry on the disk; raise CountError if that fails."""
+        self._append(entry.to_dict())
+        self._replay(entry)
 
-    def of_file(self, photo: str, file: list[int]) -> Seen | None:
-        """What was seen in a file that has not changed since."""
-        return self._files.get((photo, *file))
+    def find_file(self, photo: str, file: list[int]) -> CountEntry | None:
+        """Return the entry of a file that has not changed since, or None."""
+        return self._entries_by_file.get((photo, *file))
 
-    def counted(self) -> Iterator[Seen]:
-        """The photos that are counted, the last first."""
-        return (seen for seen in reversed(self.seen.values()) if seen.status == "counted")
+    def counted_entries(self) -> Iterator[CountEntry]:
+        """Yield the entries that are counted, the last one first."""
+        return (entry for entry in reversed(self.entries.values()) if entry.status == "counted")
 
-    def waiting(self) -> list[Seen]:
-        """The photos that wait for somebody, by name; a bad one no longer where it was copied again, whole."""
-        waiting, whole = [], set()
-        for seen in reversed(self.seen.values()):
-            if seen.status == "aside" or (seen.status == "bad" and seen.photo not in whole):
-                waiting.append(seen)
-            if seen.status != "bad":
-                whole.add(seen.photo)
-        return sorted(waiting, key=lambda seen: (seen.photo, seen.id))
+    def entries_to_review(self) -> list[CountEntry]:
+        """Return the entries to review, by name; omit a bad photo whose file was replaced by a readable one."""
+        to_review, readable = [], set()
+        for entry in reversed(self.entries.values()):
+            if entry.status == "aside" or (entry.status == "bad" and entry.photo not in readable):
+                to_review.append(entry)
+            if entry.status != "bad":
+                readable.add(entry.photo)
+        return sorted(to_review, key=lambda entry: (entry.photo, entry.id))
 
     def close(self) -> None:
-        """Let others go on."""
+        """Close the file, so that another process may open it."""
         os.close(self._descriptor)
 
     def _read(self) -> int:
-        """All lines; returns where the last whole one ends."""
-        self._files: dict[tuple[object, ...], Seen] = {}
-        with open(self._descriptor, "rb", closefd=False) as file:  # another one could not read it where it is held
+        """Read all lines; return the offset at which the last complete one ends."""
+        self._entries_by_file: dict[tuple[object, ...], CountEntry] = {}
+        with open(self._descriptor, "rb", closefd=False) as file:  # Windows lets no other descriptor read a locked file
             content = file.read()
-        if _line({"format": FORMAT}).startswith(content):  # killed before it had one
+        if _to_line({"format": FORMAT}).startswith(content):  # new, or its process was killed during the first line
             self._end = 0
-            self._write({"format": FORMAT})
+            self._append({"format": FORMAT})
             files.sync_folder(self.path.parent)
             return self._end
         head, *lines = content.split(b"\n")
         if not lines or not head.startswith(HEAD):
-            raise CountError(f"{self.path}: is no session of a count; move it away, or give another output.")
+            raise CountError(f"{self.path}: is not the session of a count; move it away, or give another output.")
         for number, line in enumerate([head, *lines[:-1]], 1):
-            self._take(number, line)
+            self._parse_line(number, line)
         return len(content) - len(lines[-1])
 
-    def _take(self, number: int, line: bytes) -> None:
+    def _parse_line(self, number: int, line: bytes) -> None:
         try:
             table = json.loads(line)
             if number > 1:
-                self._replay(Seen.from_dict(table))
+                self._replay(CountEntry.from_dict(table))
             elif table != {"format": FORMAT}:
                 raise ValueError(f"format {table['format']}, this version reads {FORMAT}")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise CountError(
-                f"{self.path}, line {number}: not what was written ({error}); take the line out, or restore the file."
+                f"{self.path}, line {number}: is damaged ({error}); remove the line, or restore the file."
             ) from error
 
-    def _replay(self, seen: Seen) -> None:
-        self.seen.pop(seen.id, None)
-        self.seen[seen.id] = seen
-        self._files[seen.photo, *seen.file] = seen
+    def _replay(self, entry: CountEntry) -> None:
+        self.entries.pop(entry.id, None)
+        self.entries[entry.id] = entry
+        self._entries_by_file[entry.photo, *entry.file] = entry
 
-    def _write(self, table: dict[str, Any]) -> None:
-        """Over what was cut off, and nothing of it where it does not fit."""
-        line = _line(table)
+    def _append(self, table: dict[str, Any]) -> None:
+        """Write a line in place of an incomplete one; raise CountError if it cannot be written completely."""
+        line = _to_line(table)
         try:
             os.ftruncate(self._descriptor, self._end)
             os.lseek(self._descriptor, self._end, os.SEEK_SET)
@@ -157,21 +171,14 @@ class Session:
                 left = left[os.write(self._descriptor, left) :]
             os.fsync(self._descriptor)
         except OSError as error:
-            raise self._refused(error) from error
+            raise self._write_error(error) from error
         self._end += len(line)
 
-    def _refused(self, error: OSError) -> CountError:
+    def _write_error(self, error: OSError) -> CountError:
         return CountError(
             f"{self.path}: cannot be written ({error.strerror}); check its folder, space and permissions."
         )
 
 
-def _line(table: dict[str, Any]) -> bytes:
+def _to_line(table: dict[str, Any]) -> bytes:
     return json.dumps(table, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
-
-
-def taken_back(seen: Seen) -> Seen:
-    """A photo that was counted, waiting for somebody to say what it shows."""
-    candidates = dict.fromkeys([(seen.sku, seen.name), *seen.candidates])
-    why = f"taken back; it was counted as {seen.sku}"
-    return replace(seen, status="aside", sku="", name="", by="", why=why, candidates=tuple(candidates))

@@ -1,7 +1,7 @@
-"""Counting photos of one product each into a stock list, over as many runs as it takes.
+"""Count photos of one product each into a stock list, over any number of runs.
 
-A photo is counted once, however often it is given and whatever it is called: it is known by the hash of its content.
-What the store is not sure of is set aside for somebody to say.
+Each photo is counted once, however often it is given and under whatever name: the hash of its content identifies it.
+Photos that the store is not sure of go into a review list, in which a person fills in the SKU.
 """
 
 import contextlib
@@ -19,21 +19,25 @@ from ..images import image, photo_files
 from ..images.photo_files import Named
 from ..store.store import Store
 from . import stock_lists
-from .count_journal import Seen, Session, taken_back
+from .count_journal import CountEntry, CountJournal
 
-CANDIDATES = 3  # products shown of a photo that is set aside
-ID_DIGITS = 16  # of the hash of a photo
-WHY = {"unknown": "like no product here", "ambiguous": "like several products"}
+CANDIDATES = 3  # products suggested for a photo to review
+ID_DIGITS = 16  # of a photo's hash
+REVIEW_REASONS = {"unknown": "like no product here", "ambiguous": "like several products"}
 
 
 @dataclass(frozen=True)
 class Progress:
     """A photo that is done.
 
-    Attributes: seen: what became of it; new: in this run; counted: how many of its product by now; done, total: photos.
+    Attributes:
+        entry: what became of it.
+        new: whether this run counted it.
+        counted: number of pieces of its product so far.
+        done, total: number of photos.
     """
 
-    seen: Seen
+    entry: CountEntry
     new: bool
     counted: int
     done: int
@@ -41,9 +45,10 @@ class Progress:
 
 
 class Count:
-    """A count under way. Its lists are written when it is closed, whatever ended it.
+    """An open count. Closing it writes its lists, even after an error.
 
-    Attributes: notes: a sentence each on what was given and could not be taken over.
+    Attributes:
+        notes: a sentence for each input that was ignored or not applied.
     """
 
     def __init__(
@@ -54,29 +59,32 @@ class Count:
         barcodes: bool | None = None,
         everything: bool = False,
     ):
-        """Go on with the count of an output file, or begin it; what was filled into its review list is taken over.
+        """Start a count, or continue the one of an existing output file and apply its filled-in review list.
 
-        Args:    output: CSV to write; fast, barcodes: as in `Store.search`; everything: list all products, also those
-                 that were not counted.
-        Raises:  CountError: the output is no count's, or another process goes on with it, or a list cannot be used.
+        Args:
+            output: CSV file to write.
+            fast, barcodes: as in `Store.search`.
+            everything: list all products, including those that were not counted.
+        Raises:
+            CountError: the output file is no count's, another process has the count open, or a list is unusable.
         """
         if output.suffix.lower() != ".csv":
             raise CountError(f"{output}: not the name of a list; expected one that ends in .csv.")
         self.output, self.review, session = output, output.with_suffix(".review.csv"), output.with_suffix(".session")
         for path in (output, self.review):
             if path.exists() and not session.exists():
-                raise CountError(f"{path}: is there, and no count of it ({session.name}); give another output.")
+                raise CountError(f"{path}: exists, but its count ({session.name}) does not; give another output.")
         self._store, self._everything = store, everything
         self._search = functools.partial(store.search, k=CANDIDATES, fast=fast, barcodes=barcodes)
         self.notes: list[str] = []
-        self._typed: dict[str, str] = {}
-        self._unread: dict[str, Seen] = {}
-        self._again: list[tuple[str, str]] = []
-        self._session = Session(session)
+        self._rejected_skus: dict[str, str] = {}  # from the review list, by id or name of the photo
+        self._unreadable: dict[str, CountEntry] = {}  # by name
+        self._duplicates: list[tuple[str, str]] = []  # names of a photo and of the same one counted before
+        self._journal = CountJournal(session)
         try:
-            self._take_over()
+            self._apply_review()
         except BaseException:
-            self._session.close()
+            self._journal.close()
             raise
 
     def __enter__(self) -> "Count":
@@ -85,190 +93,210 @@ class Count:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         failed = kind is not None and issubclass(kind, Exception)
         try:
-            with contextlib.suppress(*[EdgeSearchError] * failed):  # the first error is the one to tell
+            with contextlib.suppress(*[EdgeSearchError] * failed):  # the first error is the one to report
                 self.write()
         finally:
-            self._session.close()
+            self._journal.close()
 
     def write(self) -> None:
-        """Take over what was filled into the review list, and write both lists; raises CountError."""
-        self._take_over()
+        """Apply what was filled into the review list, then write both lists; raise CountError if that fails."""
+        self._apply_review()
         products = self._store.products(None if self._everything else [*self.counts])
-        stock_lists.write_stock(self.output, self._session.counted(), products)
-        stock_lists.write_review(self.review, self.waiting, self._typed)
+        stock_lists.write_stock(self.output, self._journal.counted_entries(), products)
+        stock_lists.write_review(self.review, self.to_review, self._rejected_skus)
 
     @property
     def counts(self) -> Counter[str]:
-        """How many of each product were counted, by SKU."""
+        """Number of pieces counted, by SKU."""
         counts = Counter[str]()
-        for seen in self._session.counted():
-            counts[seen.sku] += seen.times
+        for entry in self._journal.counted_entries():
+            counts[entry.sku] += entry.times
         return counts
 
     @property
     def names(self) -> dict[str, str]:
-        """The names of the products that were counted, by SKU, as they were then."""
-        return {seen.sku: seen.name for seen in self._session.counted()}
+        """Names of the counted products by SKU, as they were when they were counted."""
+        return {entry.sku: entry.name for entry in self._journal.counted_entries()}
 
     @property
-    def waiting(self) -> list[Seen]:
-        """The photos that were set aside or cannot be read, by name."""
-        return [*self._session.waiting(), *self._unread.values()]
+    def to_review(self) -> list[CountEntry]:
+        """Photos that a person must review, by name, then files that could not be read."""
+        return [*self._journal.entries_to_review(), *self._unreadable.values()]
 
-    def add(self, given: Sequence[Path], tell: Callable[[Progress], None] = lambda progress: None) -> None:
-        """Count the photos in folders, one after the other, each kept before the next is begun.
+    def add_photos(self, paths: Sequence[Path], report: Callable[[Progress], None] = lambda progress: None) -> None:
+        """Count photo files one after the other; store each on the disk before reading the next.
 
-        Args:    given: folders, or photos; tell: is told each.
-        Raises:  CountError: a folder cannot be read, or what was counted cannot be kept.
+        Args:
+            paths: photos, or folders of them.
+            report: called after each photo.
+        Raises:
+            CountError: a folder cannot be read, or a photo's entry cannot be stored.
         """
-        found, others = photo_files.find(given)
-        own = {path.resolve() for path in (self.output, self.review, self._session.path)}
-        if strange := photo_files.passed_over([path for path in others if path.resolve() not in own]):
-            self.notes.append(strange)
+        found, others = photo_files.find(paths)
+        own = {path.resolve() for path in (self.output, self.review, self._journal.path)}
+        if note := photo_files.passed_over([path for path in others if path.resolve() not in own]):
+            self.notes.append(note)
         counts = self.counts
         for done, photo in enumerate(found, 1):
-            seen, new = self._one(photo)
-            counts[seen.sku] += new and seen.status == "counted"
-            tell(Progress(seen, new, counts[seen.sku], done, len(found)))
-        if self._again:
-            again = ", ".join(f"{name} is {known}" for name, known in self._again[: photo_files.SHOWN])
-            self.notes.append(f"the same photos under other names, counted once ({len(self._again)}): {again}")
+            entry, new = self._count_file(photo)
+            counts[entry.sku] += new and entry.status == "counted"
+            report(Progress(entry, new, counts[entry.sku], done, len(found)))
+        if self._duplicates:
+            pairs = ", ".join(f"{name} is {known}" for name, known in self._duplicates[: photo_files.SHOWN])
+            self.notes.append(f"the same photos under other names, counted once ({len(self._duplicates)}): {pairs}")
 
-    def take(self, content: bytes, name: str, times: int = 1) -> tuple[Seen, bool]:
-        """Count a photo that is no file, as a camera gives it.
+    def add_photo(self, content: bytes, name: str, times: int = 1) -> tuple[CountEntry, bool]:
+        """Count an encoded photo that is not a file.
 
-        Args:    content: encoded; name: for the lists; times: how many of what it shows are there.
-        Returns: what became of it, and whether that is new: the same content is counted once.
-        Raises:  CountError: it cannot be kept.
+        Args:
+            content: encoded photo.
+            name: its name in the lists.
+            times: number of pieces it stands for.
+        Returns:
+            its entry, and whether that is new: the same content is counted once.
+        Raises:
+            CountError: the entry cannot be stored.
         """
-        return self._took(content, name, (), times)
+        return self._count_content(content, name, (), times)
 
-    def say(self, sku: str, times: int = 1) -> Seen:
-        """Count so many of a product without a photo; raises CountError: no product has that SKU."""
+    def add_product(self, sku: str, times: int = 1) -> CountEntry:
+        """Count pieces of a product without a photo; raise CountError if no product has that SKU."""
         if not self._store.products([sku]):
             raise CountError(f"{sku}: no product of that SKU is here; check it.")
-        return self._said(Seen(f"h{secrets.token_hex(ID_DIGITS // 2)}", "", (), "aside", times=times), sku)
+        entry = CountEntry(f"h{secrets.token_hex(ID_DIGITS // 2)}", "", (), "aside", times=times)
+        return self._assign_product(entry, sku)
 
-    def scanned(self, name: str, answer: Answer, identity: str = "", by: str = "", times: int = 1) -> Seen:
-        """Count what was answered elsewhere, kept before this returns.
+    def add_answer(self, name: str, answer: Answer, photo_id: str = "", by: str = "", times: int = 1) -> CountEntry:
+        """Count the product of an existing answer, and store its entry before returning.
 
-        Args:    name: as the lists show it; identity: of its photo, as `identity` gives it, which is counted once, ""
-                 for what is counted anew each time; by: "hand", "" as the answer has it; times: how many there are.
-        Returns: what became of it: what the answer is not sure of is set aside.
-        Raises:  CountError: it could not be kept.
+        Args:
+            name: its name in the lists.
+            photo_id: `photo_id` of its photo, which is counted once; "": counted each time.
+            by: "hand"; "": as the answer says.
+            times: number of pieces.
+        Returns:
+            its entry, which is set aside for review if the answer is not sure.
+        Raises:
+            CountError: the entry cannot be stored.
         """
-        identity = identity or f"s{secrets.token_hex(ID_DIGITS // 2)}"
-        if known := self._session.seen.get(identity):
+        photo_id = photo_id or f"s{secrets.token_hex(ID_DIGITS // 2)}"
+        if known := self._journal.entries.get(photo_id):
             return known
-        seen = _judged(Seen(identity, name, (), "aside", times=times), answer)
-        seen = replace(seen, by=by or seen.by)
-        self._session.add(seen)
-        return seen
+        entry = _apply_answer(CountEntry(photo_id, name, (), "aside", times=times), answer)
+        entry = replace(entry, by=by or entry.by)
+        self._journal.add(entry)
+        return entry
 
-    def knows(self, identity: str) -> bool:
-        """Something became of that photo, in this run or in one before."""
-        return identity in self._session.seen
+    def has_entry(self, photo_id: str) -> bool:
+        """Return whether this run or an earlier one has recorded the photo."""
+        return photo_id in self._journal.entries
 
-    def undo(self) -> Seen:
-        """Take back what was counted last, one more each time; a photo waits then.
+    def undo(self) -> CountEntry:
+        """Take back the last counted entry, an earlier one with each call; a photo goes to review.
 
-        Raises:  CountError: no photo is counted.
+        Raises:
+            CountError: no photo is counted.
         """
-        last = next(self._session.counted(), None)
+        last = next(self._journal.counted_entries(), None)
         if last is None:
             raise CountError(f"{self.output}: no photo is counted there; there is nothing to undo.")
-        return self._said(last, "" if last.photo else stock_lists.NOTHING)
+        return self._assign_product(last, "" if last.photo else stock_lists.NO_PRODUCT)
 
-    def correct(self, photo: str, sku: str) -> Seen:
-        """Say what a photo shows, whatever became of it before.
+    def correct(self, photo: str, sku: str) -> CountEntry:
+        """Set the product of a photo, whatever its state.
 
-        Args:    photo: its name; sku: "-": nothing to count; "": it waits.
-        Raises:  CountError: no photo of that name was seen, or no product has that SKU.
+        Args:
+            photo: its id, its name, or the last part of its name.
+            sku: "-": nothing to count; "": to be reviewed.
+        Raises:
+            CountError: no photo, or more than one, has that name, or no product has that SKU.
         """
-        seen = self._session.seen
-        named = [seen[photo]] if photo in seen else [one for one in seen.values() if one.photo == photo]
-        named = named or [one for one in seen.values() if Path(one.photo).name == photo]
+        entries = self._journal.entries
+        named = [entries[photo]] if photo in entries else [entry for entry in entries.values() if entry.photo == photo]
+        named = named or [entry for entry in entries.values() if Path(entry.photo).name == photo]
         if len(named) != 1:
-            names = ", ".join(f"{one.photo} ({one.id})" for one in named[: photo_files.SHOWN])
-            found = f"{len(named)} photos are called so: {names}" if named else "no such photo was seen"
+            names = ", ".join(f"{entry.photo} ({entry.id})" for entry in named[: photo_files.SHOWN])
+            found = f"{len(named)} photos have this name: {names}" if named else "no such photo was counted"
             raise CountError(f"{photo}: {found}; give the name or id of one.")
-        return self._said(named[0], sku)
+        return self._assign_product(named[0], sku)
 
-    def _one(self, photo: Named) -> tuple[Seen, bool]:
-        """What became of a photo, and whether that is new."""
+    def _count_file(self, photo: Named) -> tuple[CountEntry, bool]:
+        """Return the entry of a photo file, and whether it is new."""
         try:
             file = photo.state()
-            if known := self._session.of_file(photo.name, file):
+            if known := self._journal.find_file(photo.name, file):
                 return known, False
             content = image.content(photo.path)
         except ImageError as error:
-            self._unread[photo.name] = Seen("", photo.name, (), "bad", why=photo.why(error))
-            return self._unread[photo.name], True
-        seen, new = self._took(content, photo.name, tuple(file))
-        if not new and seen.photo != photo.name:
-            self._again.append((photo.name, seen.photo))
-        return seen, new
+            self._unreadable[photo.name] = CountEntry("", photo.name, (), "bad", why=photo.why(error))
+            return self._unreadable[photo.name], True
+        entry, new = self._count_content(content, photo.name, tuple(file))
+        if not new and entry.photo != photo.name:
+            self._duplicates.append((photo.name, entry.photo))
+        return entry, new
 
-    def _took(self, content: bytes, name: str, file: tuple[int, ...], times: int = 1) -> tuple[Seen, bool]:
-        known = identity(content)
-        if known in self._session.seen:
-            return self._session.seen[known], False
-        seen = self._look(Seen(known, name, file, "aside", times=times), content)
-        self._session.add(seen)
-        return seen, True
+    def _count_content(
+        self, content: bytes, name: str, file: tuple[int, ...], times: int = 1
+    ) -> tuple[CountEntry, bool]:
+        known = photo_id(content)
+        if known in self._journal.entries:
+            return self._journal.entries[known], False
+        entry = self._recognize(CountEntry(known, name, file, "aside", times=times), content)
+        self._journal.add(entry)
+        return entry, True
 
-    def _look(self, seen: Seen, content: bytes) -> Seen:
+    def _recognize(self, entry: CountEntry, content: bytes) -> CountEntry:
         try:
             answer = self._search(content)
         except ImageError as error:
-            return replace(seen, status="bad", why=photo_files.nameless(error))
-        return _judged(seen, answer)
+            return replace(entry, status="bad", why=photo_files.nameless(error))
+        return _apply_answer(entry, answer)
 
-    def _take_over(self) -> None:
-        """What somebody filled into the review list."""
-        for photo, identity, sku in stock_lists.read_review(self.review):
-            seen = self._session.seen.get(identity)
+    def _apply_review(self) -> None:
+        """Count the photos whose SKU was filled into the review list."""
+        for photo, entry_id, sku in stock_lists.read_review(self.review):
+            entry = self._journal.entries.get(entry_id)
             try:
-                if seen is None:
-                    raise CountError(f"{photo or identity}: {sku} is written there, but no such photo could be read.")
-                if seen.status in ("aside", "bad"):
-                    self._said(seen, sku)
-                self._typed.pop(identity or photo, None)
+                if entry is None:
+                    raise CountError(f"{photo or entry_id}: {sku} is written there, but this photo could not be read.")
+                if entry.status in ("aside", "bad"):
+                    self._assign_product(entry, sku)
+                self._rejected_skus.pop(entry_id or photo, None)
             except CountError as error:
                 note = f"{self.review}: {error}"
                 self.notes += [note] * (note not in self.notes)
-                self._typed[identity or photo] = sku
+                self._rejected_skus[entry_id or photo] = sku
 
-    def _said(self, seen: Seen, sku: str) -> Seen:
+    def _assign_product(self, entry: CountEntry, sku: str) -> CountEntry:
         if not sku:
-            said = taken_back(seen) if seen.status == "counted" else replace(seen, status="aside")
-        elif sku == stock_lists.NOTHING:
-            said = replace(seen, status="dropped", sku="", name="", by="hand")
+            changed = entry.to_review() if entry.status == "counted" else replace(entry, status="aside")
+        elif sku == stock_lists.NO_PRODUCT:
+            changed = replace(entry, status="dropped", sku="", name="", by="hand")
         else:
             product = self._store.products([sku]).get(sku)
             if product is None:
-                raise CountError(f"{seen.photo}: {sku} is no product here; give the SKU of one, or - for none.")
-            said = replace(seen, status="counted", sku=sku, name=product.name, by="hand", why="")
-        self._session.add(said)
-        return said
+                raise CountError(f"{entry.photo}: {sku} is no product here; give the SKU of one, or - for none.")
+            changed = replace(entry, status="counted", sku=sku, name=product.name, by="hand", why="")
+        self._journal.add(changed)
+        return changed
 
 
-def identity(content: bytes) -> str:
-    """Of a photo, whatever it is called."""
+def photo_id(content: bytes) -> str:
+    """Return the id of a photo, whatever its name."""
     return f"p{hashlib.sha256(content).hexdigest()[:ID_DIGITS]}"
 
 
-def _judged(seen: Seen, answer: Answer) -> Seen:
-    """What becomes of a photo with that answer."""
+def _apply_answer(entry: CountEntry, answer: Answer) -> CountEntry:
+    """Return the entry as counted, or with a reason for review if the answer is not sure."""
     candidates = tuple((match.sku, match.name) for match in answer.matches[:CANDIDATES])
     if answer.decision != "match":
-        return replace(seen, why=_why(answer), candidates=candidates)
+        return replace(entry, why=_review_reason(answer), candidates=candidates)
     (sku, name), by = candidates[0], "barcode" if answer.by_barcode else "look"
-    return replace(seen, status="counted", sku=sku, name=name, by=by, candidates=candidates)
+    return replace(entry, status="counted", sku=sku, name=name, by=by, candidates=candidates)
 
 
-def _why(answer: Answer) -> str:
-    """Why a photo is set aside."""
-    strange = [label.text for label in answer.barcodes if not label.skus]
-    said = answer.conflict or WHY[answer.decision]
-    return said if answer.conflict or not strange else f"{said}; its barcode {', '.join(strange)} is of no product here"
+def _review_reason(answer: Answer) -> str:
+    if answer.conflict:
+        return answer.conflict
+    reason, unknown = REVIEW_REASONS[answer.decision], [label.text for label in answer.barcodes if not label.skus]
+    return f"{reason}; its barcode {', '.join(unknown)} is of no product here" if unknown else reason

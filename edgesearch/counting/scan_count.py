@@ -1,4 +1,4 @@
-"""Counting what is scanned, one piece after the other, into the lists of `counting`."""
+"""Count scanned pieces one by one into the lists of a `Count`."""
 
 import collections
 from collections import Counter
@@ -6,17 +6,22 @@ from dataclasses import dataclass
 
 from ..answer import Answer
 from ..errors import ScanError
-from .count_journal import Seen
+from .count_journal import CountEntry
 from .photo_count import Count
-from .stock_lists import NOTHING
+from .stock_lists import NO_PRODUCT
 
-MOST_BACK = 1000  # scans that can be taken back
-MOST_TIMES = 10_000  # pieces at once; more is a barcode that slipped
+MAX_UNDO = 1000  # scans
+MAX_PIECES = 10_000  # at once; a larger number is a barcode read by mistake
 
 
 @dataclass(frozen=True)
-class Counted:
-    """How many of a product are counted by now, and how many of them by this."""
+class CountChange:
+    """A change of a product's count.
+
+    Attributes:
+        count: number of its pieces after the change.
+        more: number of pieces that the change added; negative for an undo.
+    """
 
     sku: str
     name: str
@@ -24,77 +29,87 @@ class Counted:
     more: int
 
 
-class Tally:
-    """Counts pieces; a piece is kept on the disk before it is said to be counted.
+class ScanCount:
+    """Counts pieces; stores each on the disk before reporting it as counted.
 
-    Attributes: unsaved: pieces since the lists were last written.
+    Attributes:
+        unsaved: number of changes since the lists were last written.
     """
 
     def __init__(self, count: Count):
         self._count, self._counts, self.unsaved = count, count.counts, 0
         self._last: tuple[Answer, str, str] | None = None
-        self._pieces: collections.deque[Seen] = collections.deque(maxlen=MOST_BACK)  # that may be taken back
+        self._undoable: collections.deque[CountEntry] = collections.deque(maxlen=MAX_UNDO)
 
-    def knows(self, identity: str) -> bool:
-        """That photo was counted before, or set aside."""
-        return self._count.knows(identity)
+    def has_entry(self, photo_id: str) -> bool:
+        """Return whether a photo was counted or set aside before."""
+        return self._count.has_entry(photo_id)
 
-    def add(self, answer: Answer, name: str, identity: str = "", by: str = "") -> Counted | None:
-        """Count the product of an answer; None: the answer is not sure.
+    def add(self, answer: Answer, name: str, photo_id: str = "", by: str = "") -> CountChange | None:
+        """Count the product of an answer; return None if the answer is not sure.
 
-        Args:    as `Count.scanned` has them; what is not sure is set aside for somebody to say where a photo of it is
-                 kept, which is where it has an identity.
-        Raises:  CountError: it cannot be kept, and is not counted.
+        Args:
+            name, photo_id, by: as in `Count.add_answer`. An unsure answer goes to review only if it has a `photo_id`,
+                since only then can a person see the photo.
+        Raises:
+            CountError: the piece cannot be stored, and is not counted.
         """
         if answer.decision != "match":
-            if identity:
-                self._count.scanned(name, answer, identity)
+            if photo_id:
+                self._count.add_answer(name, answer, photo_id)
             return None
-        self._take(answer, name, identity, by)
+        self._add_pieces(answer, name, photo_id, by)
         self._last = (answer, name, by)
-        return self._said(1)
+        return self._last_change(1)
 
-    def times(self, pieces: int) -> Counted:
-        """There are so many of what was counted last, which counts as one of them.
+    def repeat(self, pieces: int) -> CountChange:
+        """Set the number of pieces of the product counted last; the one already counted is part of it.
 
-        Raises:  ScanError: nothing was counted yet, or that is no number of pieces; CountError: as `add`.
+        Raises:
+            ScanError: nothing was counted yet, or the number is out of range.
+            CountError: the pieces cannot be stored.
         """
         if self._last is None:
-            raise ScanError(f"*{pieces}: nothing was counted yet; scan a product first, then say how many.")
-        if not 1 <= pieces <= MOST_TIMES:
-            raise ScanError(f"*{pieces}: not a number of pieces; expected 1 to {MOST_TIMES:,}.")
+            raise ScanError(f"*{pieces}: nothing was counted yet; scan a product first, then give the number.")
+        if not 1 <= pieces <= MAX_PIECES:
+            raise ScanError(f"*{pieces}: not a number of pieces; expected 1 to {MAX_PIECES:,}.")
         answer, name, by = self._last
         if pieces > 1:
-            self._take(answer, name, "", by, pieces - 1)
-        return self._said(pieces - 1)
+            self._add_pieces(answer, name, "", by, pieces - 1)
+        return self._last_change(pieces - 1)
 
-    def undo(self) -> Counted:
-        """Take back what was counted last in this run; raises ScanError: there is none; CountError."""
-        if not self._pieces:
+    def undo(self) -> CountChange:
+        """Take back the last change of this run.
+
+        Raises:
+            ScanError: this run has counted nothing that is left.
+            CountError: the change cannot be stored.
+        """
+        if not self._undoable:
             raise ScanError("-: nothing was counted in this run; there is nothing to take back.")
-        last = self._pieces[-1]
-        self._count.correct(last.id, NOTHING)
-        self._pieces.pop()
+        last = self._undoable[-1]
+        self._count.correct(last.id, NO_PRODUCT)
+        self._undoable.pop()
         self._counts[last.sku] -= last.times
         self.unsaved += 1
-        return Counted(last.sku, last.name, self._counts[last.sku], -last.times)
+        return CountChange(last.sku, last.name, self._counts[last.sku], -last.times)
 
     def save(self) -> None:
-        """Write the lists; raises CountError: they cannot be."""
+        """Write the lists; raise CountError if they cannot be written."""
         self._count.write()
         self.unsaved = 0
 
-    def _take(self, answer: Answer, name: str, identity: str, by: str, pieces: int = 1) -> None:
-        seen = self._count.scanned(name, answer, identity, by, pieces)
-        self._pieces.append(seen)
-        self._counts[seen.sku] += pieces
+    def _add_pieces(self, answer: Answer, name: str, photo_id: str, by: str, pieces: int = 1) -> None:
+        entry = self._count.add_answer(name, answer, photo_id, by, pieces)
+        self._undoable.append(entry)
+        self._counts[entry.sku] += pieces
         self.unsaved += 1
 
-    def _said(self, more: int) -> Counted:
-        last = self._pieces[-1]
-        return Counted(last.sku, last.name, self._counts[last.sku], more)
+    def _last_change(self, more: int) -> CountChange:
+        last = self._undoable[-1]
+        return CountChange(last.sku, last.name, self._counts[last.sku], more)
 
 
-def totals(counts: Counter[str]) -> str:
-    """In words."""
+def describe_totals(counts: Counter[str]) -> str:
+    """Return the totals of a count in words."""
     return f"{sum(counts.values())} pieces of {sum(1 for pieces in counts.values() if pieces)} products"

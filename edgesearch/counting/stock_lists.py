@@ -1,8 +1,7 @@
-"""The lists of a count: what is there, and what waits for somebody. CSV, written beside and renamed into place.
+"""The two lists of a count, as CSV files: what was counted, and what a person must review.
 
 stock.csv         sku,name,counted,location,stock,difference,photos
-stock.review.csv  photo,why,sku,candidates,id: whoever fills in a SKU, or "-" for nothing to count, is heard by the
-                  next run
+stock.review.csv  photo,why,sku,candidates,id: fill in a SKU, or "-" for nothing to count; the next run applies it
 """
 
 import csv
@@ -13,46 +12,56 @@ from pathlib import Path
 from .._util import files
 from ..catalog.product import Product
 from ..errors import CountError
-from .count_journal import Seen
+from .count_journal import CountEntry
 
 COLUMNS = ("sku", "name", "counted", "location", "stock", "difference", "photos")
-REVIEW = ("photo", "why", "sku", "candidates", "id")
-NOTHING = "-"  # in place of a SKU: nothing to count
+REVIEW_COLUMNS = ("photo", "why", "sku", "candidates", "id")
+NO_PRODUCT = "-"  # in place of a SKU: nothing to count
 
 
-def write_stock(path: Path, counted: Iterable[Seen], products: Mapping[str, Product]) -> None:
-    """Write what was counted, by SKU.
+def write_stock(path: Path, counted: Iterable[CountEntry], products: Mapping[str, Product]) -> None:
+    """Write the stock list, sorted by SKU.
 
-    Args:    products: by SKU, all of which are listed; one that is none any more is listed as it was counted.
-    Raises:  CountError: it cannot be written.
+    Args:
+        counted: counted entries, also of products that no longer exist.
+        products: by SKU; each is listed, even if none was counted.
+    Raises:
+        CountError: the file cannot be written.
     """
-    photos: dict[str, list[Seen]] = {}
-    for seen in counted:
-        photos.setdefault(seen.sku, []).append(seen)
+    by_sku: dict[str, list[CountEntry]] = {}
+    for entry in counted:
+        by_sku.setdefault(entry.sku, []).append(entry)
     rows = []
-    for sku in sorted(photos.keys() | products.keys()):
-        own = photos.get(sku, [])
-        product = products.get(sku) or Product(sku, own[0].name)
-        number = sum(seen.times for seen in own)
-        difference = None if product.stock is None else number - product.stock
-        names = ";".join(sorted(seen.photo for seen in own if seen.photo))
-        rows.append((sku, product.name, number, product.location, product.stock, difference, names))
+    for sku in sorted(by_sku.keys() | products.keys()):
+        entries = by_sku.get(sku, [])
+        product = products.get(sku) or Product(sku, entries[0].name)
+        pieces = sum(entry.times for entry in entries)
+        difference = None if product.stock is None else pieces - product.stock
+        photos = ";".join(sorted(entry.photo for entry in entries if entry.photo))
+        rows.append((sku, product.name, pieces, product.location, product.stock, difference, photos))
     _write(path, COLUMNS, rows)
 
 
-def write_review(path: Path, waiting: Iterable[Seen], typed: Mapping[str, str]) -> None:
-    """Write the photos that wait; typed: by id or name, what was written for a SKU and is none. Raises CountError."""
+def write_review(path: Path, to_review: Iterable[CountEntry], rejected_skus: Mapping[str, str]) -> None:
+    """Write the review list.
+
+    Args:
+        rejected_skus: what was filled in before and is no SKU, by the photo's id or name; it is kept for correction.
+    Raises:
+        CountError: the file cannot be written.
+    """
     rows = []
-    for seen in waiting:
-        candidates = "; ".join(f"{sku} {name}" for sku, name in seen.candidates)
-        rows.append((seen.photo, seen.why, typed.get(seen.id or seen.photo, ""), candidates, seen.id))
-    _write(path, REVIEW, rows)
+    for entry in to_review:
+        candidates = "; ".join(f"{sku} {name}" for sku, name in entry.candidates)
+        rows.append((entry.photo, entry.why, rejected_skus.get(entry.id or entry.photo, ""), candidates, entry.id))
+    _write(path, REVIEW_COLUMNS, rows)
 
 
 def read_review(path: Path) -> list[tuple[str, str, str]]:
-    """What somebody wrote for a SKU: photo, id and SKU; empty where there is no file.
+    """Return photo, id and SKU of each row with a filled-in SKU; return nothing if the file does not exist.
 
-    Raises:  CountError: it cannot be read, or lacks the columns sku and id.
+    Raises:
+        CountError: the file cannot be read, or lacks the columns sku and id.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -61,14 +70,16 @@ def read_review(path: Path) -> list[tuple[str, str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise CountError(f"{path}: cannot be read ({error}); save it as UTF-8, or delete it and run again.") from error
     head = text.partition("\n")[0]
-    separator = max(",;\t", key=head.count)  # as spreadsheets save it where a comma is for decimals
+    separator = max(",;\t", key=head.count)  # spreadsheets use another one where the comma marks decimals
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         if not {"sku", "id"} <= {*(rows.fieldnames or [])}:
-            raise CountError(f"{path}: its header has no sku and id; write {','.join(REVIEW)} there, or delete it.")
+            raise CountError(
+                f"{path}: its header lacks sku or id; write {','.join(REVIEW_COLUMNS)} there, or delete it."
+            )
         filled = [row for row in rows if (row["sku"] or "").strip()]
     except csv.Error as error:
-        raise CountError(f"{path}: is no list ({error}); mend it, or delete it and run again.") from error
+        raise CountError(f"{path}: is not a CSV file ({error}); repair it, or delete it and run again.") from error
     return [(row.get("photo") or "", (row["id"] or "").strip(), (row["sku"] or "").strip()) for row in filled]
 
 

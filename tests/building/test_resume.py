@@ -14,7 +14,7 @@ from PIL import Image
 
 import edgesearch
 from edgesearch import BundleError, CatalogError, ImageError, Stop, StoppedError
-from edgesearch._util.files import locked
+from edgesearch._util.files import try_lock
 from edgesearch.building.extraction import Extract, Extraction
 from edgesearch.building.extraction_cache import FILE, LOCK, ExtractionCache
 from edgesearch.images import image
@@ -202,7 +202,7 @@ def test_a_stopped_build_goes_on(drawn: Path, looks: Looks) -> None:
 def test_two_builds_do_not_work_in_one_folder(drawn: Path) -> None:
     built(drawn, "b", resume=True)
     with open(drawn.parent / "b" / "x.edge.work" / LOCK, "wb") as file:
-        assert locked(file.fileno())
+        assert try_lock(file.fileno())
         with pytest.raises(BundleError, match="another build works there"):
             built(drawn, "b", resume=True)
         assert built(drawn, "b") == (drawn.parent / "b" / "x.edge").read_bytes()
