@@ -1,4 +1,4 @@
-"""The application: what answers which path, and what all of them pass."""
+"""Build the application: its routes, its middleware, its error handlers and its background tasks."""
 
 import asyncio
 import contextlib
@@ -21,24 +21,28 @@ from ..errors import EdgeSearchError
 from ..images import barcode
 from ..version import __version__
 from . import api_docs, count_routes, login_routes, manage_routes, responses, search_routes, teach_routes
-from .middleware import LARGEST_BODY, Guard, TooLargeError, TooSlowError
-from .request_data import AskedError, Customer, Shared, UnknownError
-from .state import Served
+from .middleware import LARGEST_BODY_BYTES, SecurityMiddleware, TooLargeError, TooSlowError
+from .request_data import BadRequestError, Customer, State, UnauthorizedError
+from .state import ServerState
 
 WEB = Path(__file__).parent.parent / "web"
-CLIENT_LEFT = 499  # before its request was there; as others count it
-BEAT_S = 1.0  # the notifier speaks as often as it is wanted
-REOPEN_S = 5.0  # after which a bundle that somebody installed is taken up
-watching = APIRouter(tags=["watch"])
+CLIENT_LEFT = 499  # nginx's status for a client that left before its request was complete
+BEAT_S = 1.0  # the notifier itself skips the beats that systemd does not need
+REOPEN_S = 5.0  # interval of the check for a bundle that another process installed
+monitoring = APIRouter(tags=["watch"])
 
 
-def create_app(served: Served, names: frozenset[str] = frozenset()) -> FastAPI:
-    """An ASGI application, which waits for what is under way when it ends; names: as `Guard` has them."""
+def create_app(state: ServerState, names: frozenset[str] = frozenset()) -> FastAPI:
+    """Return an ASGI application, which finishes the requests under way when it ends.
+
+    Args:
+        names: host names to accept, as in `SecurityMiddleware`.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         notifier = Notifier()
-        background = [asyncio.create_task(_follow(served)), asyncio.create_task(_live(notifier))]
+        background = [asyncio.create_task(_follow_installs(state)), asyncio.create_task(_send_beats(notifier))]
         notifier.tell(READY="1")
         try:
             yield
@@ -46,20 +50,72 @@ def create_app(served: Served, names: frozenset[str] = frozenset()) -> FastAPI:
             notifier.tell(STOPPING="1")
             for task in background:
                 task.cancel()
-            await asyncio.to_thread(served.close)
+            await asyncio.to_thread(state.close)
 
     app = FastAPI(
         title="edgesearch",
         version=__version__,
-        description="A photo of a product in, the product out. Nothing leaves this machine.",
+        description="Finds the product in a photo. Nothing leaves this machine.",
         openapi_url="/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.served = served
+    app.state.server_state = state
+    _add_routes(app)
+    _handle_errors(app)
+    app.add_middleware(_MetricsMiddleware, state=state)
+    app.add_middleware(SecurityMiddleware, names=names)
+    return app
+
+
+@monitoring.get("/health")
+async def health(state: State) -> dict[str, Any]:
+    """Return the server's version, its catalogue and its abilities."""
+    manifest = state.store.bundle.manifest
+    products = len(await state.readers.run(state.store.skus))
+    catalogue = {"name": manifest.name, "sequence": manifest.sequence, "products": products}
+    return {
+        "status": "ok",
+        "version": __version__,
+        "catalogue": catalogue,
+        "can_teach": state.store.overlay is not None,
+        "can_read_barcodes": barcode.can_read(),
+        "languages": sorted(path.stem for path in (WEB / "i18n").glob("*.json")),
+    }
+
+
+@monitoring.get("/docs", response_class=HTMLResponse, include_in_schema=False)
+async def docs(request: Request) -> str:
+    """Return the page that describes every path."""
+    return api_docs.page(request.app.openapi())
+
+
+async def metrics(state: State, _: Customer) -> Response:
+    """Return the metrics in Prometheus's text format."""
+    return Response(state.metrics.render(state.workers.waiting), media_type="text/plain; version=0.0.4")
+
+
+async def _send_beats(notifier: Notifier) -> None:
+    """Tell systemd regularly that the server is alive."""
+    while True:
+        notifier.beat()
+        await asyncio.sleep(BEAT_S)
+
+
+async def _follow_installs(state: ServerState) -> None:
+    """Switch to newly installed bundles, and close idle counts."""
+    while True:
+        await asyncio.sleep(REOPEN_S)
+        for work in (state.store.reopen, state.counts.close_idle):
+            # On an error the server continues with the bundle it has; `install` reports the error.
+            with contextlib.suppress(EdgeSearchError, OSError):
+                await state.installer.run(work)
+
+
+def _add_routes(app: FastAPI) -> None:
     for router in (
-        watching,
+        monitoring,
         login_routes.router,
         search_routes.router,
         teach_routes.router,
@@ -69,109 +125,63 @@ def create_app(served: Served, names: frozenset[str] = frozenset()) -> FastAPI:
         app.include_router(router, prefix="/v1", responses=responses.FAILURES)
     app.add_api_route("/metrics", metrics, include_in_schema=False)
     app.router.routes.append(_Page("/", StaticFiles(directory=WEB, html=True)))
-    _handle_errors(app)
-    app.add_middleware(_Measured, served=served)
-    app.add_middleware(Guard, names=names)
-    return app
-
-
-@watching.get("/health")
-async def health(served: Shared) -> dict[str, Any]:
-    """Whether it answers, and what it runs."""
-    manifest = served.store.bundle.manifest
-    products = len(await served.readers.run(served.store.skus))
-    running = {"name": manifest.name, "sequence": manifest.sequence, "products": products}
-    return {
-        "status": "ok",
-        "version": __version__,
-        "catalogue": running,
-        "can_teach": served.store.overlay is not None,
-        "can_read_barcodes": barcode.can_read(),
-        "languages": sorted(path.stem for path in (WEB / "i18n").glob("*.json")),
-    }
-
-
-@watching.get("/docs", response_class=HTMLResponse, include_in_schema=False)
-async def docs(request: Request) -> str:
-    """This page."""
-    return api_docs.page(request.app.openapi())
-
-
-async def metrics(served: Shared, _: Customer) -> Response:
-    """For Prometheus."""
-    return Response(served.metrics.text(served.workers.waiting), media_type="text/plain; version=0.0.4")
-
-
-async def _live(notifier: Notifier) -> None:
-    while True:
-        notifier.beat()
-        await asyncio.sleep(BEAT_S)
-
-
-async def _follow(served: Served) -> None:
-    """Take up what is installed while the server runs."""
-    while True:
-        await asyncio.sleep(REOPEN_S)
-        for work in (served.store.reopen, served.counts.rest):
-            # It goes on with what it has; who installs is told the error.
-            with contextlib.suppress(EdgeSearchError, OSError):
-                await served.installer.run(work)
 
 
 def _handle_errors(app: FastAPI) -> None:
-    async def unknown(_: Request, error: Exception) -> Response:
-        return responses.failed(401, "Unknown", str(error))
+    async def unauthorized(_: Request, error: Exception) -> Response:
+        return responses.error_response(401, "Unknown", str(error))
 
-    async def asked(_: Request, error: Exception) -> Response:
-        return responses.failed(400, "BadRequest", str(error))
+    async def bad_request(_: Request, error: Exception) -> Response:
+        return responses.error_response(400, "BadRequest", str(error))
 
     async def too_large(_: Request, error: Exception) -> Response:
-        return responses.failed(413, "TooLarge", f"the body goes on; at most {LARGEST_BODY:,} bytes are read.")
+        message = f"the body is too large; send at most {LARGEST_BODY_BYTES:,} bytes."
+        return responses.error_response(413, "TooLarge", message)
 
     async def too_slow(_: Request, error: Exception) -> Response:
-        return responses.failed(408, "TooSlow", "the body was not there in time; send it again.")
+        return responses.error_response(408, "TooSlow", "the body did not arrive in time; send it again.")
 
-    async def left(_: Request, error: Exception) -> Response:
-        return Response(status_code=CLIENT_LEFT)  # which nobody reads; a person went on to another page
+    async def client_left(_: Request, error: Exception) -> Response:
+        return Response(status_code=CLIENT_LEFT)  # nobody reads it; for instance, a person opened another page
 
     async def failed(_: Request, error: Exception) -> Response:
-        return responses.failed(500, "InternalError", "this is a fault of ours; the server's log says more.")
+        return responses.error_response(500, "InternalError", "the server has a bug; see its log.")
 
-    app.add_exception_handler(UnknownError, unknown)
-    app.add_exception_handler(AskedError, asked)
+    app.add_exception_handler(UnauthorizedError, unauthorized)
+    app.add_exception_handler(BadRequestError, bad_request)
     app.add_exception_handler(TooLargeError, too_large)
     app.add_exception_handler(TooSlowError, too_slow)
-    app.add_exception_handler(ClientDisconnect, left)
-    app.add_exception_handler(EdgeSearchError, responses.refused)
-    app.add_exception_handler(RequestValidationError, responses.strange)
-    app.add_exception_handler(HTTPException, responses.strange)
+    app.add_exception_handler(ClientDisconnect, client_left)
+    app.add_exception_handler(EdgeSearchError, responses.handle_known_error)
+    app.add_exception_handler(RequestValidationError, responses.handle_bad_request)
+    app.add_exception_handler(HTTPException, responses.handle_bad_request)
     app.add_exception_handler(Exception, failed)
 
 
 class _Page(Mount):
-    """The files of the page: all paths but those of the API, which say themselves what is wrong."""
+    """The files of the page. It leaves paths below /v1/ to the API, which reports unknown ones as JSON."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return (Match.NONE, {}) if scope["path"].startswith("/v1/") else super().matches(scope)
 
 
-class _Measured:
-    """ASGI middleware: counts each answer by its route."""
+class _MetricsMiddleware:
+    """ASGI middleware that counts each response by its route."""
 
-    def __init__(self, app: ASGIApp, served: Served):
-        self._app, self._served = app, served
+    def __init__(self, app: ASGIApp, state: ServerState):
+        self._app, self._state = app, state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start, status = time.perf_counter(), 500
 
-        async def counted(message: Message) -> None:
+        async def send_and_note_status(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
 
         try:
-            await self._app(scope, receive, counted)
+            await self._app(scope, receive, send_and_note_status)
         finally:
             if scope["type"] == "http":
                 path = getattr(scope.get("route"), "path", "/")
-                self._served.metrics.answered(path, status, time.perf_counter() - start)
+                self._state.metrics.count_request(path, status, time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""Counting with a camera in hand: a photo at a time, what is not sure said at once."""
+"""Let staff count with a camera, one photo at a time, and settle doubtful photos at once."""
 
 import datetime
 from collections.abc import Callable
@@ -7,111 +7,118 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from ..counting.count_journal import Seen
+from ..counting.count_journal import CountEntry
 from ..counting.photo_count import Count
 from . import request_data
-from .request_data import Shared, Staff
-from .state import Served
+from .request_data import Staff, State
+from .state import ServerState
 
 router = APIRouter(prefix="/counts", tags=["count"])
-Times = Annotated[int, Query(ge=1, le=100_000, description="how many of it are there")]
+Times = Annotated[int, Query(ge=1, le=100_000, description="number of pieces that the photo stands for")]
 
 
-class Begun(BaseModel):
-    """A count by its name."""
+class CountName(BaseModel):
+    """The name of a count."""
 
     name: str
 
 
-class Corrected(BaseModel):
-    """photo: id of what was seen; sku: of what it shows, "-": nothing to count, "": to be said later."""
+class Correction(BaseModel):
+    """The product in a photo.
+
+    Attributes:
+        photo: id of the photo.
+        sku: its product, "-" for nothing to count, "" to decide later.
+    """
 
     photo: str
     sku: str
 
 
-class Said(BaseModel):
-    """So many of a product, without a photo."""
+class Pieces(BaseModel):
+    """A number of pieces of one product."""
 
     sku: str
     times: int = Field(1, ge=1, le=100_000)
 
 
 @router.get("")
-async def names(served: Shared, _: Staff) -> dict[str, Any]:
-    """The names of all counts."""
-    return {"names": await served.readers.run(served.counts.names)}
+async def list_counts(state: State, _: Staff) -> dict[str, Any]:
+    """Return the names of all counts."""
+    return {"names": await state.readers.run(state.counts.names)}
 
 
 @router.post("", status_code=201)
-async def begin(served: Shared, _: Staff, begun: Begun) -> dict[str, Any]:
-    """Begin a count, or go on with it where it is there."""
-    return await served.workers.run(_state, served, begun.name, new=True)
+async def begin(state: State, _: Staff, begun: CountName) -> dict[str, Any]:
+    """Begin a count, or continue the one of that name."""
+    return await state.workers.run(_read_count, state, begun.name, new=True)
 
 
 @router.get("/{name}")
-async def state(served: Shared, _: Staff, name: str) -> dict[str, Any]:
-    """What was counted, and the photos of which nobody has said yet what they show."""
-    return await served.workers.run(_state, served, name)
+async def read_count(state: State, _: Staff, name: str) -> dict[str, Any]:
+    """Return the counted products and the photos that still wait for a decision."""
+    return await state.workers.run(_read_count, state, name)
 
 
 @router.get("/{name}/stock.csv", response_class=Response)
-async def stock(served: Shared, _: Staff, name: str) -> Response:
-    """The list, as `edgesearch count` writes it."""
+async def stock(state: State, _: Staff, name: str) -> Response:
+    """Return the list as `edgesearch count` writes it."""
     headers = {"Content-Disposition": 'attachment; filename="stock.csv"'}
-    return Response(await served.workers.run(_list, served, name), media_type="text/csv", headers=headers)
+    return Response(await state.workers.run(_write_list, state, name), media_type="text/csv", headers=headers)
 
 
 @router.post("/{name}/photos")
-async def add(request: Request, served: Shared, _: Staff, name: str, times: Times = 1) -> dict[str, Any]:
-    """Count what a photo shows, so many times; where that is not sure, `seen` says why, and what it may be."""
+async def add(request: Request, state: State, _: Staff, name: str, times: Times = 1) -> dict[str, Any]:
+    """Count the product in a photo. If it is doubtful, `seen` gives the reason and the candidates."""
     (photo,) = await request_data.photos(request, 1)
-    return await served.workers.run(_added, served, name, photo, times)
+    return await state.workers.run(_count_photo, state, name, photo, times)
 
 
 @router.post("/{name}/products")
-async def say(served: Shared, _: Staff, name: str, said: Said) -> dict[str, Any]:
-    """Count so many of a product, without a photo."""
-    return await served.workers.run(_told, served, name, lambda count: count.say(said.sku, said.times))
+async def add_pieces(state: State, _: Staff, name: str, pieces: Pieces) -> dict[str, Any]:
+    """Count pieces of a product without a photo."""
+    return await state.workers.run(
+        _change_count, state, name, lambda count: count.add_product(pieces.sku, pieces.times)
+    )
 
 
 @router.post("/{name}/correct")
-async def correct(served: Shared, _: Staff, name: str, corrected: Corrected) -> dict[str, Any]:
-    """Say what a photo shows."""
-    return await served.workers.run(_told, served, name, lambda count: count.correct(corrected.photo, corrected.sku))
+async def correct(state: State, _: Staff, name: str, given: Correction) -> dict[str, Any]:
+    """Set the product of a photo."""
+    return await state.workers.run(_change_count, state, name, lambda count: count.correct(given.photo, given.sku))
 
 
 @router.post("/{name}/undo")
-async def undo(served: Shared, _: Staff, name: str) -> dict[str, Any]:
-    """Take back what was counted last, one more each time; it waits then."""
-    return await served.workers.run(_told, served, name, Count.undo)
+async def undo(state: State, _: Staff, name: str) -> dict[str, Any]:
+    """Take back the last photo or entry; each call goes one step further back. A photo then waits for a decision."""
+    return await state.workers.run(_change_count, state, name, Count.undo)
 
 
-def _state(served: Served, name: str, new: bool = False) -> dict[str, Any]:
-    with served.counts.use(name, new) as count:
-        return _shown(name, count)
+def _read_count(state: ServerState, name: str, new: bool = False) -> dict[str, Any]:
+    with state.counts.use(name, new) as count:
+        return _describe_count(name, count)
 
 
-def _list(served: Served, name: str) -> bytes:
-    with served.counts.use(name) as count:
+def _write_list(state: ServerState, name: str) -> bytes:
+    with state.counts.use(name) as count:
         count.write()
-        return served.counts.path(name).read_bytes()
+        return state.counts.path(name).read_bytes()
 
 
-def _added(served: Served, name: str, photo: bytes, times: int) -> dict[str, Any]:
+def _count_photo(state: ServerState, name: str, photo: bytes, times: int) -> dict[str, Any]:
     taken = datetime.datetime.now().isoformat(sep=" ", timespec="milliseconds")
-    with served.counts.use(name) as count:
-        seen, new = count.take(photo, taken, times)
-        return _shown(name, count) | {"seen": seen.to_dict(), "new": new}
+    with state.counts.use(name) as count:
+        entry, new = count.add_photo(photo, taken, times)
+        return _describe_count(name, count) | {"seen": entry.to_dict(), "new": new}
 
 
-def _told(served: Served, name: str, tell: Callable[[Count], Seen]) -> dict[str, Any]:
-    with served.counts.use(name) as count:
-        seen = tell(count)
-        return _shown(name, count) | {"seen": seen.to_dict()}
+def _change_count(state: ServerState, name: str, change: Callable[[Count], CountEntry]) -> dict[str, Any]:
+    with state.counts.use(name) as count:
+        entry = change(count)
+        return _describe_count(name, count) | {"seen": entry.to_dict()}
 
 
-def _shown(name: str, count: Count) -> dict[str, Any]:
+def _describe_count(name: str, count: Count) -> dict[str, Any]:
     names = count.names
-    listed = [{"sku": sku, "name": names[sku], "count": number} for sku, number in count.counts.most_common()]
-    return {"name": name, "counts": listed, "waiting": [seen.to_dict() for seen in count.waiting]}
+    counted = [{"sku": sku, "name": names[sku], "count": number} for sku, number in count.counts.most_common()]
+    return {"name": name, "counts": counted, "waiting": [entry.to_dict() for entry in count.to_review]}

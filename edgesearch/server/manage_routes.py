@@ -1,4 +1,4 @@
-"""What managers may do: install, roll back, read the log, take away and erase what was taught or liked."""
+"""Let managers install, roll back, read the log, export what was taught and erase the profile."""
 
 import contextlib
 import shutil
@@ -13,12 +13,12 @@ from fastapi.responses import StreamingResponse
 from ..bundle.manifest import Manifest
 from ..device import maintenance
 from ..errors import BundleError
-from .request_data import Manager, Shared
+from .request_data import Manager, State
 from .sessions import Visitor
-from .state import Served
+from .state import ServerState
 
 router = APIRouter(tags=["manage"])
-PORTION = 1 << 20  # bytes
+CHUNK_BYTES = 1 << 20
 _BUNDLE = {
     "requestBody": {
         "required": True,
@@ -28,42 +28,42 @@ _BUNDLE = {
 
 
 @router.get("/log")
-async def log(served: Shared, _: Manager) -> dict[str, Any]:
-    """All that was done to the device, oldest first."""
-    events = await served.installer.run(maintenance.log, served.device)
+async def log(state: State, _: Manager) -> dict[str, Any]:
+    """Return every change to the device, oldest first."""
+    events = await state.installer.run(maintenance.log, state.device)
     return {"events": [event.to_dict() for event in events]}
 
 
 @router.post("/install", openapi_extra=_BUNDLE)
-async def install(request: Request, served: Shared, manager: Manager) -> dict[str, Any]:
-    """Run the bundle, or the delta, in the body from now on: as `edgesearch install`, and under the same checks."""
-    folder = served.device  # a disk that has room for what is installed
+async def install(request: Request, state: State, manager: Manager) -> dict[str, Any]:
+    """Install the bundle or delta in the body, with the same checks as `edgesearch install`."""
+    folder = state.device  # on the disk that must have room for the bundle anyway
     with tempfile.TemporaryDirectory(prefix=".upload-", dir=folder) as temporary:
         path = Path(temporary) / "uploaded.edge"
         with open(path, "wb") as file:
             await _receive(request.stream(), file)
-        manifest = await served.installer.run(_installed, served, path, manager)
-    return _runs(manifest)
+        manifest = await state.installer.run(_install, state, path, manager)
+    return _describe_bundle(manifest)
 
 
 @router.post("/rollback")
-async def rollback(served: Shared, manager: Manager) -> dict[str, Any]:
-    """Run again what ran before."""
-    return _runs(await served.installer.run(_rolled_back, served, manager))
+async def rollback(state: State, manager: Manager) -> dict[str, Any]:
+    """Return to the bundle that ran before."""
+    return _describe_bundle(await state.installer.run(_roll_back, state, manager))
 
 
 @router.get("/taught.zip", response_class=StreamingResponse)
-async def taught(served: Shared, manager: Manager) -> StreamingResponse:
-    """What the device was taught, for `edgesearch build --merge-overlay`."""
-    file = await served.installer.run(_zipped, served, manager)
+async def taught(state: State, manager: Manager) -> StreamingResponse:
+    """Return what the device was taught, for `edgesearch build --merge-overlay`."""
+    file = await state.installer.run(_zip_taught, state, manager)
     headers = {"Content-Disposition": 'attachment; filename="taught.zip"'}
-    return StreamingResponse(_portions(file), media_type="application/zip", headers=headers)
+    return StreamingResponse(_read_chunks(file), media_type="application/zip", headers=headers)
 
 
 @router.delete("/profile", status_code=204)
-async def erase_profile(served: Shared, manager: Manager) -> None:
-    """Forget all that was liked on this device."""
-    await served.installer.run(_erased, served, manager)
+async def erase_profile(state: State, manager: Manager) -> None:
+    """Erase every pick and dismissal kept on this device."""
+    await state.installer.run(_erase_profile, state, manager)
 
 
 async def _receive(body: AsyncIterator[bytes], file: BinaryIO) -> None:
@@ -74,36 +74,36 @@ async def _receive(body: AsyncIterator[bytes], file: BinaryIO) -> None:
         raise BundleError("the request: no bundle; send a .edge file as the body.")
 
 
-def _installed(served: Served, path: Path, manager: Visitor) -> Manifest:
-    manifest = maintenance.install(path, served.device, who=manager.name or None)
-    served.store.reopen()
+def _install(state: ServerState, path: Path, manager: Visitor) -> Manifest:
+    manifest = maintenance.install(path, state.device, who=manager.name or None)
+    state.store.reopen()
     return manifest
 
 
-def _rolled_back(served: Served, manager: Visitor) -> Manifest:
-    manifest = maintenance.rollback(served.device, who=manager.name or None)
-    served.store.reopen()
+def _roll_back(state: ServerState, manager: Visitor) -> Manifest:
+    manifest = maintenance.rollback(state.device, who=manager.name or None)
+    state.store.reopen()
     return manifest
 
 
-def _erased(served: Served, manager: Visitor) -> None:
-    served.store.profile.erase()
-    served.record("erase", manager, of="profile")
+def _erase_profile(state: ServerState, manager: Visitor) -> None:
+    state.store.profile.erase()
+    state.record("erase", manager, of="profile")
 
 
-def _runs(manifest: Manifest) -> dict[str, Any]:
+def _describe_bundle(manifest: Manifest) -> dict[str, Any]:
     return {"name": manifest.name, "sequence": manifest.sequence, "products": manifest.counts["products"]}
 
 
-def _zipped(served: Served, manager: Visitor) -> BinaryIO:
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=served.device) as temporary:
-        count = maintenance.export(served.device, Path(temporary) / "taught")
+def _zip_taught(state: ServerState, manager: Visitor) -> BinaryIO:
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=state.device) as temporary:
+        count = maintenance.export(state.device, Path(temporary) / "taught")
         archive = shutil.make_archive(f"{temporary}/taught", "zip", temporary, "taught")
-        served.record("export", manager, products=count)
-        return open(archive, "rb")  # its name may go: it stays until it is closed
+        state.record("export", manager, products=count)
+        return open(archive, "rb")  # the open file stays readable after its folder is removed
 
 
-def _portions(file: BinaryIO) -> Iterator[bytes]:
+def _read_chunks(file: BinaryIO) -> Iterator[bytes]:
     with contextlib.closing(file):
-        while part := file.read(PORTION):
-            yield part
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

@@ -1,4 +1,4 @@
-"""What every request passes first: from where it comes, how large it is, and what a browser may do with the answer."""
+"""Check every request's origin and size, and set the security headers of every response."""
 
 import asyncio
 import ipaddress
@@ -11,10 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import BusyError
 
-BODY_S = 120.0  # to send a body
-LARGEST_BODY = 100_000_000  # bytes
-MOST_HELD = 300_000_000  # bytes, of the bodies of all requests at one moment
-INSTALLED = "/v1/install"  # whose body is a bundle, written to a file as it comes
+BODY_TIMEOUT_S = 120.0
+LARGEST_BODY_BYTES = 100_000_000
+MOST_BUFFERED_BYTES = 300_000_000  # the bodies of all requests at one moment
+INSTALL_PATH = "/v1/install"  # its body is a bundle, which goes to a file as it arrives
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -26,17 +26,21 @@ _HEADERS = {
 }
 
 
-class Guard:
-    """ASGI middleware.
+class SecurityMiddleware:
+    """ASGI middleware that rejects cross-origin requests and oversized bodies.
 
-    A page of elsewhere that a browser has open beside ours can make it ask us, by our address or by a name that it lets
-    point to it (DNS rebinding): it is refused by the Origin it cannot hide, or by the Host it was called by.
+    A foreign page in the same browser can send requests here, by our address or by a host name that it points here (DNS
+    rebinding). Its Origin or Host header gives it away, and the request is rejected.
     """
 
     def __init__(self, app: ASGIApp, names: frozenset[str]):
-        """names: by which this machine may be called, besides its addresses."""
+        """Wrap an application.
+
+        Args:
+            names: host names to accept in addition to addresses and localhost.
+        """
         self._app, self._names = app, names | {"localhost"}
-        self._held = 0
+        self._buffered = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,48 +48,52 @@ class Guard:
             return
         headers = Headers(scope=scope)
 
-        async def sealed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answered = MutableHeaders(scope=message)
+                response = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
-                    answered.setdefault(name, value)
-                # what was asked is kept nowhere; the page is asked for again, by its ETag, so that none is outdated
-                answered.setdefault("Cache-Control", "no-store" if scope["path"].startswith("/v1/") else "no-cache")
+                    response.setdefault(name, value)
+                # No browser stores an answer. It checks the page's ETag each time, so that the page is never outdated.
+                response.setdefault("Cache-Control", "no-store" if scope["path"].startswith("/v1/") else "no-cache")
             await send(message)
 
-        if refused := self._refused(headers):
-            await _answer(sealed, *refused)
+        if rejection := self._find_rejection(headers):
+            await _send_error(send_with_headers, *rejection)
             return
-        if scope["path"] == INSTALLED:
-            await self._app(scope, receive, sealed)
+        if scope["path"] == INSTALL_PATH:
+            await self._app(scope, receive, send_with_headers)
             return
         size = int(headers.get("content-length") or 0)
-        if size > LARGEST_BODY:
-            await _answer(sealed, 413, "TooLarge", f"the body has {size:,} bytes; {_AT_MOST}")
+        if size > LARGEST_BODY_BYTES:
+            message = (
+                f"the body has {size:,} bytes; send smaller photos, at most {LARGEST_BODY_BYTES:,} bytes together."
+            )
+            await _send_error(send_with_headers, 413, "TooLarge", message)
             return
-        body = _Body(receive, self._hold)
+        body = _Body(receive, self._reserve)
         try:
-            await self._app(scope, body.receive, sealed)
+            await self._app(scope, body.receive, send_with_headers)
         finally:
-            self._held -= body.size
+            self._buffered -= body.size
 
-    def _hold(self, size: int) -> None:
-        if self._held + size > MOST_HELD:
-            raise BusyError("the photos of others fill the memory; ask again in a second.")
-        self._held += size
+    def _reserve(self, size: int) -> None:
+        if self._buffered + size > MOST_BUFFERED_BYTES:
+            raise BusyError("photos of other requests fill the memory; try again in a second.")
+        self._buffered += size
 
-    def _refused(self, headers: Headers) -> tuple[int, str, str] | None:
+    def _find_rejection(self, headers: Headers) -> tuple[int, str, str] | None:
+        """Return the status, kind and message if a request must be rejected, else None."""
         host = headers.get("host", "")
-        if not self._is_ours(host):
-            return 421, "WrongHost", f"{host!r} is no name of this server; use its address, or give --name."
+        if not self._is_own_host(host):
+            return 421, "WrongHost", f"{host!r} is not a name of this server; use its address, or start it with --name."
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
-            return 403, "WrongOrigin", f"a page of {origin!r} may not ask; only those of this server may."
+            return 403, "WrongOrigin", f"a page of {origin!r} sent this request; only pages of this server may."
         if not headers.get("content-length", "0").isdecimal():
-            return 400, "BadRequest", "Content-Length is no number; send the size of the body."
+            return 400, "BadRequest", "Content-Length is not a number; send the size of the body."
         return None
 
-    def _is_ours(self, host: str) -> bool:
+    def _is_own_host(self, host: str) -> bool:
         try:
             name = urlsplit(f"//{host}").hostname or ""
             if name in self._names:
@@ -97,43 +105,44 @@ class Guard:
 
 
 class TooLargeError(Exception):
-    """The body goes on after the limit."""
+    """The body exceeds the limit."""
 
 
 class TooSlowError(Exception):
-    """The body is not there in time."""
-
-
-_AT_MOST = f"at most {LARGEST_BODY:,} are read, send smaller photos."
+    """The body did not arrive in time."""
 
 
 class _Body:
-    """A request's body, counted as it comes; size: bytes so far."""
+    """A request's body, measured as it arrives.
 
-    def __init__(self, receive: Receive, hold: Callable[[int], None]):
+    Attributes:
+        size: bytes received so far.
+    """
+
+    def __init__(self, receive: Receive, reserve: Callable[[int], None]):
         self.size = 0
-        self._receive, self._hold, self._ended = receive, hold, False
-        self._until = asyncio.get_running_loop().time() + BODY_S
+        self._receive, self._reserve, self._complete = receive, reserve, False
+        self._deadline = asyncio.get_running_loop().time() + BODY_TIMEOUT_S
 
     async def receive(self) -> Message:
-        """The next part; raises TooLargeError, TooSlowError, BusyError."""
-        if self._ended:  # what comes now says that the client has left
+        """Return the next part; raise TooLargeError, TooSlowError or BusyError."""
+        if self._complete:  # a message after the body says that the client has left
             return await self._receive()
         try:
-            async with asyncio.timeout_at(self._until):
+            async with asyncio.timeout_at(self._deadline):
                 message = await self._receive()
         except TimeoutError as error:
             raise TooSlowError from error
-        self._ended = not message.get("more_body", False)
+        self._complete = not message.get("more_body", False)
         size = len(message.get("body", b""))
-        if self.size + size > LARGEST_BODY:
+        if self.size + size > LARGEST_BODY_BYTES:
             raise TooLargeError
-        self._hold(size)
+        self._reserve(size)
         self.size += size
         return message
 
 
-async def _answer(send: Send, status: int, kind: str, message: str) -> None:
+async def _send_error(send: Send, status: int, kind: str, message: str) -> None:
     content = json.dumps({"error": {"kind": kind, "message": message}}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -1,4 +1,4 @@
-"""What a request brings: who asks, photos, fields."""
+"""Read the caller, the photos and the fields of a request."""
 
 from typing import Annotated, Any
 
@@ -9,49 +9,49 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from ..errors import EdgeSearchError, ImageError
 from ..store.store import MOST_TOGETHER
 from .access import Role
-from .middleware import LARGEST_BODY
+from .middleware import LARGEST_BODY_BYTES
 from .sessions import RefusedError, Visitor
-from .state import Served
+from .state import ServerState
 
 COOKIE = "edgesearch"
-PHOTO = "photo"  # name of the parts of a form that are photos
+PHOTO = "photo"  # name of a form's photo parts
 K = 5
 MOST_MATCHES = 50
 
 
-class AskedError(EdgeSearchError):
-    """A request that is not as its path says."""
+class BadRequestError(EdgeSearchError):
+    """A request does not have the form that its path expects."""
 
 
-def the_served(request: Request) -> Served:
-    """What the requests share."""
-    served: Served = request.app.state.served
-    return served
+class UnauthorizedError(RefusedError):
+    """The caller is unknown, or lacks the role that the path requires."""
 
 
-Shared = Annotated[Served, Depends(the_served)]
+def get_state(request: Request) -> ServerState:
+    """Return what all requests share."""
+    state: ServerState = request.app.state.server_state
+    return state
 
 
-def the_visitor(request: Request, served: Shared) -> Visitor:
-    """Who asks; raises RefusedError: nobody who may ask anything."""
+State = Annotated[ServerState, Depends(get_state)]
+
+
+def identify_visitor(request: Request, state: State) -> Visitor:
+    """Return the caller; raise UnauthorizedError if unknown callers have no rights here."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
-    visitor = served.door.visitor(request.cookies.get(COOKIE), token.strip() if kind.lower() == "bearer" else None)
+    visitor = state.sessions.identify(request.cookies.get(COOKIE), token.strip() if kind.lower() == "bearer" else None)
     if visitor is None:
-        raise UnknownError("nobody known asks; log in with a PIN, or send `Authorization: Bearer TOKEN`.")
+        raise UnauthorizedError("the caller is unknown; log in with a PIN, or send `Authorization: Bearer TOKEN`.")
     return visitor
 
 
-class UnknownError(RefusedError):
-    """Nobody known."""
-
-
 def _at_least(role: Role) -> Any:
-    def check(visitor: Annotated[Visitor, Depends(the_visitor)]) -> Visitor:
+    def check_role(visitor: Annotated[Visitor, Depends(identify_visitor)]) -> Visitor:
         if visitor.role < role:
-            raise UnknownError(f"a {visitor.role} may not do that; log in as {role}.")
+            raise UnauthorizedError(f"the role {visitor.role} does not allow this; log in as {role}.")
         return visitor
 
-    return Depends(check)
+    return Depends(check_role)
 
 
 Customer = Annotated[Visitor, _at_least(Role.CUSTOMER)]
@@ -60,34 +60,42 @@ Manager = Annotated[Visitor, _at_least(Role.MANAGER)]
 
 
 async def photos(request: Request, most: int = MOST_TOGETHER) -> list[bytes]:
-    """The photos of a body: itself, or the parts of a form; raises ImageError: none, or more than so many."""
+    """Return the photos of a request: its body, or its form's photo parts.
+
+    Raises:
+        ImageError: there is no photo, or more than `most`.
+        BadRequestError: the form is malformed.
+    """
     if _is_form(request):
         return (await form(request, most))[0]
     content = await request.body()
     if not content:
-        raise ImageError("the request: no photo; send one as the body, or parts called `photo` of a form.")
+        raise ImageError(f"the request: no photo; send one as the body, or as form parts called `{PHOTO}`.")
     return [content]
 
 
 async def form(request: Request, most: int) -> tuple[list[bytes], dict[str, str]]:
-    """The photos and the other fields of a form; raises as `photos`."""
+    """Return the photos and the other fields of a form; raise as `photos` does."""
     if not _is_form(request):
-        raise AskedError("the request: no form; send multipart/form-data.")
-    parsed = await _parsed(request)
+        raise BadRequestError("the request: not a form; send multipart/form-data.")
+    parsed = await _parse_form(request)
     try:
-        return await _fields(parsed, most)
+        return await _split_form(parsed, most)
     finally:
         await parsed.close()
 
 
-async def _fields(parsed: FormData, most: int) -> tuple[list[bytes], dict[str, str]]:
-    files = [one for name, one in parsed.multi_items() if name == PHOTO and isinstance(one, UploadFile)]
-    strange = [name for name, one in parsed.multi_items() if (name == PHOTO) != isinstance(one, UploadFile)]
-    if strange:
-        raise AskedError(f"the request: {strange[0]} is no field, or no file; photos are files called `{PHOTO}`.")
+async def _split_form(parsed: FormData, most: int) -> tuple[list[bytes], dict[str, str]]:
+    files = [part for name, part in parsed.multi_items() if name == PHOTO and isinstance(part, UploadFile)]
+    unexpected = [name for name, part in parsed.multi_items() if (name == PHOTO) != isinstance(part, UploadFile)]
+    if unexpected:
+        raise BadRequestError(
+            f"the request: the part {unexpected[0]!r} is of the wrong kind; "
+            f"send photos as files called `{PHOTO}`, and everything else as text."
+        )
     if not 1 <= len(files) <= most:
         raise ImageError(f"the request: {len(files)} photos; expected 1 to {most}, as files called `{PHOTO}`.")
-    return [await file.read() for file in files], {name: str(one) for name, one in parsed.items() if name != PHOTO}
+    return [await file.read() for file in files], {name: str(part) for name, part in parsed.items() if name != PHOTO}
 
 
 def _is_form(request: Request) -> bool:
@@ -95,13 +103,13 @@ def _is_form(request: Request) -> bool:
 
 
 class _Parser(MultiPartParser):
-    """Keeps photos in memory: what a customer shows is not written to a disk."""
+    """A parser that keeps photos in memory, so that no customer's photo reaches a disk."""
 
-    spool_max_size = LARGEST_BODY
+    spool_max_size = LARGEST_BODY_BYTES
 
 
-async def _parsed(request: Request) -> FormData:
+async def _parse_form(request: Request) -> FormData:
     try:
         return await _Parser(request.headers, request.stream(), max_files=MOST_TOGETHER + 1).parse()
     except MultiPartException as error:
-        raise AskedError(f"the request: not a well-formed form ({error.message}); send it again.") from error
+        raise BadRequestError(f"the request: the form is malformed ({error.message}); send it again.") from error

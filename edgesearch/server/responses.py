@@ -1,4 +1,4 @@
-"""Answers and errors as JSON."""
+"""Turn answers and errors into JSON."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,56 +39,65 @@ _STATUS: Mapping[type[EdgeSearchError], int] = {
 }
 
 
-class Said(BaseModel):
-    """kind: of the error; message: one sentence, with what to do."""
+class ErrorDetail(BaseModel):
+    """An error.
+
+    Attributes:
+        kind: the class of the error.
+        message: one sentence that says what to do.
+    """
 
     kind: str
     message: str
 
 
 class Failure(BaseModel):
-    """What comes in place of an answer."""
+    """The body of a response that reports an error."""
 
-    error: Said
+    error: ErrorDetail
 
 
 FAILURES: dict[int | str, dict[str, Any]] = {
-    "default": {"model": Failure, "description": "refused, or cannot be answered; 429 may be asked again"},
-    422: {"model": Failure, "description": "not as described, or not to be read"},
+    "default": {"model": Failure, "description": "the request was refused or failed; retry after a 429"},
+    422: {"model": Failure, "description": "the request or its photo is invalid"},
 }
 
 
-def matched(match: Match) -> dict[str, Any]:
-    """A match, with where its picture is."""
-    asked = urlencode({"row": match.row, "base": match.base})
-    where = f"/v1/pictures/{quote(match.sku, safe='')}?{asked}"
-    return match.to_dict() | {"row": match.row, "base": match.base, "picture": where}
+def format_match(match: Match) -> dict[str, Any]:
+    """Return a match as JSON, with the path of its picture."""
+    query = urlencode({"row": match.row, "base": match.base})
+    picture = f"/v1/pictures/{quote(match.sku, safe='')}?{query}"
+    return match.to_dict() | {"row": match.row, "base": match.base, "picture": picture}
 
 
-def answered(answer: Answer) -> dict[str, Any]:
-    """An answer."""
-    return answer.to_dict() | {"matches": [matched(match) for match in answer.matches]}
+def format_answer(answer: Answer) -> dict[str, Any]:
+    """Return an answer as JSON."""
+    return answer.to_dict() | {"matches": [format_match(match) for match in answer.matches]}
 
 
-def failed(status: int, kind: str, message: str, retry_s: float = 0.0) -> JSONResponse:
-    """An error; retry_s: when it may be asked again, 0 for not as it is."""
+def error_response(status: int, kind: str, message: str, retry_s: float = 0.0) -> JSONResponse:
+    """Return an error as a response.
+
+    Args:
+        retry_s: seconds until the same request may succeed, 0 if it never will.
+    """
     headers = {"Retry-After": str(max(1, round(retry_s)))} if retry_s else None
     return JSONResponse({"error": {"kind": kind, "message": message}}, status, headers)
 
 
-async def refused(_: Request, error: Exception) -> JSONResponse:
-    """What this package raises on purpose."""
+async def handle_known_error(_: Request, error: Exception) -> JSONResponse:
+    """Return the response for an error that this package raised on purpose."""
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
     wait_s = error.wait_s if isinstance(error, RefusedError) else float(isinstance(error, BusyError))
-    return failed(status, type(error).__name__, str(error), wait_s)
+    return error_response(status, type(error).__name__, str(error), wait_s)
 
 
-async def strange(_: Request, error: Exception) -> JSONResponse:
-    """A request that is not as the paths say."""
+async def handle_bad_request(_: Request, error: Exception) -> JSONResponse:
+    """Return the response for an unknown path, a wrong method or invalid parameters."""
     if isinstance(error, HTTPException):
-        answer = failed(error.status_code, "BadRequest", f"{error.detail}; see /v1/docs.")
-        answer.headers.update(error.headers or {})  # which methods there are, for instance
-        return answer
+        response = error_response(error.status_code, "BadRequest", f"{error.detail}; see /v1/docs.")
+        response.headers.update(error.headers or {})  # for instance Allow, which lists the methods
+        return response
     assert isinstance(error, RequestValidationError)
-    said = [f"{'.'.join(map(str, one['loc'][1:])) or one['loc'][0]}: {one['msg']}" for one in error.errors()[:3]]
-    return failed(422, "BadRequest", f"{'; '.join(said)}; see /v1/docs.")
+    problems = [f"{'.'.join(map(str, item['loc'][1:])) or item['loc'][0]}: {item['msg']}" for item in error.errors()]
+    return error_response(422, "BadRequest", f"{'; '.join(problems[:3])}; see /v1/docs.")

@@ -30,24 +30,12 @@ def serve(
 ) -> None:
     """Answer requests until SIGINT or SIGTERM arrives.
 
-<<<<<<< /work/main/edgesearch/server/run.py
-    Args:    host: address; others than this machine's own only where a PIN or a token is set up; port: 0 for any that
-             is free; names: by which this machine may be called besides; access: as `Served` has it; certificate: PEM
-             files of it and of its key; tell: is told the address.
-    Raises:  EdgeSearchError: the store cannot be opened; DeviceError: the address cannot be used.
-    """
-    blas.on_one_thread()
-    own, key = certificate or (None, None)
-    with _listening(host, port) as listening, open_store(store) as opened:
-        served = Served(opened, store, _is_local(host), access)
-=======
     Args:
         host: address to listen on; one that other machines reach needs a PIN or a token.
         port: 0 for any free port.
         names: host names to accept, as in `SecurityMiddleware`.
         access: the access file, as in `ServerState`.
         certificate: PEM files of the certificate and its key.
-        runtime: as in `edgesearch.open`.
         tell: is called with the server's URL.
     Raises:
         EdgeSearchError: the store cannot be opened.
@@ -55,9 +43,8 @@ def serve(
     """
     blas.on_one_thread()
     chain, key = certificate or (None, None)
-    with _open_socket(host, port) as listening, open_store(store, runtime=runtime) as opened:
+    with _open_socket(host, port) as listening, open_store(store) as opened:
         state = ServerState(opened, store, _is_local(host), access)
->>>>>>> /tmp/srv/new/edgesearch/server/run.py
         name = f"[{host}]" if ":" in host else host
         try:
             config = uvicorn.Config(

@@ -1,4 +1,4 @@
-"""Lets people and programs in while the server runs."""
+"""Identify callers while the server runs: log-ins, sessions and tokens."""
 
 import secrets
 import threading
@@ -7,15 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import EdgeSearchError
-from .access import Access, Role, digest
+from .access import Access, Role, hash_token
 
-SESSION_S = 900.0  # since it was last used
-FREE_TRIES = 5  # wrong PINs in a row before one has to wait
+SESSION_S = 900.0  # since its last use
+FREE_TRIES = 5  # wrong PINs in a row before a log-in has to wait
 FIRST_WAIT_S, LONGEST_WAIT_S = 60.0, 900.0
 
 
 class RefusedError(EdgeSearchError):
-    """A wrong PIN, or one too many; wait_s: seconds until one may try again."""
+    """A PIN is wrong, or too many were.
+
+    Attributes:
+        wait_s: seconds until the next try.
+    """
 
     def __init__(self, message: str, wait_s: float = 0.0):
         super().__init__(message)
@@ -24,7 +28,11 @@ class RefusedError(EdgeSearchError):
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who asks; name: for the log, "" of a customer."""
+    """The person or program that sends a request.
+
+    Attributes:
+        name: for the log; "" for a customer.
+    """
 
     role: Role
     name: str = ""
@@ -36,75 +44,95 @@ class _Session:
     until: float
 
 
-class Door:
-    """Sessions are kept in memory: a new start asks for the PIN again. Safe to share between threads."""
+class Sessions:
+    """The sessions of one server, in memory: after a restart people log in again. Safe to share between threads."""
 
     def __init__(self, access: Access, is_local: bool, clock: Callable[[], float] = time.monotonic):
-        """is_local: only this machine can ask; clock: seconds."""
+        """Start without sessions.
+
+        Args:
+            is_local: whether only this machine can reach the server.
+            clock: returns seconds.
+        """
         self._access, self._is_local, self._clock = access, is_local, clock
         self._sessions: dict[str, _Session] = {}
-        self._wrong, self._shut_until = 0, 0.0
+        self._wrong_pins, self._locked_until = 0, 0.0
         self._lock = threading.Lock()
 
     @property
     def has_secrets(self) -> bool:
-        """Whether a PIN or a token is set up; raises DeviceError."""
+        """Whether a PIN or a token is set up; raises DeviceError if the access file is damaged."""
         return bool(self._access.holders())
 
-    def anyone(self) -> Visitor | None:
-        """Who asks without a secret: whoever owns this machine where there are none, else a customer, or nobody."""
+    def default_visitor(self) -> Visitor | None:
+        """Return the rights of a caller without a secret.
+
+        Returns:
+            If no secrets are set up, a manager on this machine, and None elsewhere. Otherwise a customer, but None for
+            other machines if there are tokens alone.
+        Raises:
+            DeviceError: the access file is damaged.
+        """
         holders = self._access.holders()
         if not holders:
             return Visitor(Role.MANAGER) if self._is_local else None
         has_pins = any(holder.kind == "pin" for holder in holders)
         return Visitor(Role.CUSTOMER) if self._is_local or has_pins else None
 
-    def visitor(self, session: str | None, token: str | None) -> Visitor | None:
-        """Who asks with what they brought; None: nobody who may ask anything. Raises DeviceError."""
+    def identify(self, session: str | None, token: str | None) -> Visitor | None:
+        """Return the caller with that session or token; None if the caller has no rights.
+
+        Raises:
+            DeviceError: the access file is damaged.
+        """
         if token:
-            found = (holder for holder in self._access.holders() if holder.kind == "token" and holder.has(token))
+            found = (holder for holder in self._access.holders() if holder.kind == "token" and holder.accepts(token))
             return next((Visitor(holder.role, holder.name) for holder in found), None)
-        return (self._let_in(session) if session else None) or self.anyone()
+        return (self._resume(session) if session else None) or self.default_visitor()
 
     def log_in(self, pin: str) -> tuple[str, Visitor]:
-        """Try a PIN.
+        """Begin a session.
 
-        Returns: the session, to be sent with every request, and who that is.
-        Raises:  RefusedError: it is nobody's, or too many were wrong; DeviceError.
+        Returns:
+            The session, which the client sends with every request, and the person who has the PIN.
+        Raises:
+            RefusedError: the PIN is wrong, or too many were.
+            DeviceError: the access file is damaged.
         """
-        with self._lock:  # one at a time: trying one takes memory, and guesses count one by one
-            wait = self._shut_until - self._clock()
+        with self._lock:  # one at a time: each try takes memory, and guesses must be counted one by one
+            wait = self._locked_until - self._clock()
             if wait > 0:
                 raise RefusedError(f"too many wrong PINs; try again in {wait:.0f} seconds.", wait)
             holders = [holder for holder in self._access.holders() if holder.kind == "pin"]
-            found = [holder for holder in holders if holder.has(pin)]
+            found = [holder for holder in holders if holder.accepts(pin)]
             if not found:
-                raise self._refused()
-            self._wrong = 0
+                raise self._count_wrong_pin()
+            self._wrong_pins = 0
             visitor, session = Visitor(found[0].role, found[0].name), secrets.token_urlsafe(32)
             now = self._clock()
-            self._sessions = {name: one for name, one in self._sessions.items() if one.until > now}
-            self._sessions[digest(session)] = _Session(visitor, now + SESSION_S)
+            self._sessions = {name: known for name, known in self._sessions.items() if known.until > now}
+            self._sessions[hash_token(session)] = _Session(visitor, now + SESSION_S)
             return session, visitor
 
     def log_out(self, session: str) -> None:
-        """Forget a session."""
-        self._sessions.pop(digest(session), None)
+        """End a session."""
+        self._sessions.pop(hash_token(session), None)
 
-    def _let_in(self, session: str) -> Visitor | None:
-        """Nobody whose secret was taken away meanwhile."""
-        found, now = self._sessions.get(digest(session)), self._clock()
+    def _resume(self, session: str) -> Visitor | None:
+        """Prolong a session; return None if it ended or its PIN was removed."""
+        found, now = self._sessions.get(hash_token(session)), self._clock()
         names = [(holder.name, holder.role) for holder in self._access.holders()]
         if found is None or found.until < now or (found.visitor.name, found.visitor.role) not in names:
             return None
         found.until = now + SESSION_S
         return found.visitor
 
-    def _refused(self) -> RefusedError:
-        self._wrong += 1
-        over = self._wrong - FREE_TRIES
-        if over < 0:
-            return RefusedError(f"that PIN is nobody's; {-over} more may be tried.")
-        wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**over)
-        self._shut_until = self._clock() + wait
-        return RefusedError(f"that PIN is nobody's; try again in {wait:.0f} seconds.", wait)
+    def _count_wrong_pin(self) -> RefusedError:
+        """Count a wrong PIN, lock log-ins if there were too many, and return the error to raise."""
+        self._wrong_pins += 1
+        excess = self._wrong_pins - FREE_TRIES
+        if excess < 0:
+            return RefusedError(f"nobody has that PIN; {-excess} more tries are left.")
+        wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**excess)
+        self._locked_until = self._clock() + wait
+        return RefusedError(f"nobody has that PIN; try again in {wait:.0f} seconds.", wait)

@@ -1,4 +1,4 @@
-"""What the requests of one server share: the store, who may ask, and what goes on."""
+"""Hold what all requests of one server share: the store, the sessions, the threads, the counts."""
 
 import os
 from collections import OrderedDict
@@ -9,60 +9,70 @@ from ..errors import BusyError, DeviceError
 from ..search.frame_stream import Stream
 from ..store.store import Store
 from .access import FILE, Access
-from .count_registry import Counts
+from .count_registry import CountRegistry
 from .prometheus import Metrics
-from .sessions import Door, Visitor
-from .worker_threads import Workers
+from .sessions import Sessions, Visitor
+from .worker_threads import RequestWorkers
 
-ANSWER_S = 20.0  # that a request waits for its answer at most
-INSTALL_S = 600.0
+ANSWER_TIMEOUT_S = 20.0
+INSTALL_TIMEOUT_S = 600.0
 MOST_STREAMS = 64
 
 
-class Served:
-    """An open store, and those who ask it.
+class ServerState:
+    """An open store with everything that serves it.
 
-    Attributes: workers: who search and teach; readers: who look up what is shown beside, while those are busy;
-                installer: who installs, one at a time.
+    Attributes:
+        workers: threads that search and teach.
+        readers: threads that read products and pictures, also while the workers are busy.
+        installer: the thread that installs, one bundle at a time.
     """
 
     def __init__(self, store: Store, path: Path, is_local: bool = True, access: Path | None = None):
-        """path: as the store was opened; is_local: only this machine can ask; access: file, None: in the device folder.
+        """Prepare to serve a store.
 
-        Raises:  DeviceError: others can ask, and nobody was given a PIN or a token; or that file is damaged.
+        Args:
+            path: the path from which the store was opened.
+            is_local: whether only this machine can reach the server.
+            access: the access file; None for the one in the device folder.
+        Raises:
+            DeviceError: other machines can reach the server without a PIN or token, or the access file is damaged.
         """
         self.store, self.path = store, path
         if access is None and not path.is_dir() and not is_local:
-            raise DeviceError(f"{path}: a file keeps no PINs; give --access, or install it in a device folder.")
-        self.door = Door(Access(access or path / FILE), is_local)
-        if not is_local and not self.door.has_secrets:
+            raise DeviceError(f"{path}: a file cannot keep PINs; give --access, or install it in a device folder.")
+        self.sessions = Sessions(Access(access or path / FILE), is_local)
+        if not is_local and not self.sessions.has_secrets:
             raise DeviceError(
-                f"{path}: other machines may ask only where a PIN or a token is set up; see `edgesearch access --help`."
+                f"{path}: other machines need a PIN or a token, and none is set up; see `edgesearch access --help`."
             )
         self.metrics = Metrics()
-        self.workers = Workers(max(2, os.cpu_count() or 1), ANSWER_S)
-        self.readers = Workers(2, ANSWER_S, waiting_per_thread=64)  # a page shows dozens of pictures at once
-        self.installer = Workers(1, INSTALL_S)
-        self.counts = Counts(store, path)
+        self.workers = RequestWorkers(max(2, os.cpu_count() or 1), ANSWER_TIMEOUT_S)
+        self.readers = RequestWorkers(2, ANSWER_TIMEOUT_S, waiting_per_thread=64)  # a page loads dozens of pictures
+        self.installer = RequestWorkers(1, INSTALL_TIMEOUT_S)
+        self.counts = CountRegistry(store, path)
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self._streaming: set[str] = set()
 
     @property
     def device(self) -> Path:
-        """The device folder; raises DeviceError: the store is a file."""
+        """The device folder; raises DeviceError if the store is a file."""
         if self.store.overlay is None:
             raise DeviceError(f"{self.path}: is a file; install it in a device folder, and serve that.")
         return self.path
 
-    async def look(self, name: str, frame: bytes, k: int, fast: bool | None) -> tuple[Answer, int]:
-        """One more frame of a camera.
+    async def add_frame(self, name: str, frame: bytes, k: int, fast: bool | None) -> tuple[Answer, int]:
+        """Add a frame to the stream of a camera.
 
-        Returns: the answer of the last ones of its scene, and how many these are.
-        Raises:  BusyError: the one before is being looked at; or as `Stream.add`.
+        Returns:
+            The answer of the last frames of the scene, and their number.
+        Raises:
+            BusyError: the frame before has no answer yet.
+            EdgeSearchError: as `Stream.add`.
         """
         key = f"{name}/{k}/{fast}"
         if key in self._streaming:
-            raise BusyError("the frame before is being looked at; send the next when it is answered.")
+            raise BusyError("the previous frame has no answer yet; send the next one after it.")
         stream = self._streams.pop(key, None) or self.store.stream(k=k, fast=fast)
         self._streams[key] = stream
         if len(self._streams) > MOST_STREAMS:
@@ -73,19 +83,19 @@ class Served:
         finally:
             self._streaming.discard(key)
 
-    def forget(self, name: str) -> None:
-        """A camera shows something else."""
+    def forget_stream(self, name: str) -> None:
+        """Forget the frames of a camera."""
         for key in [key for key in self._streams if key.startswith(f"{name}/")]:
             del self._streams[key]
 
     def record(self, what: str, visitor: Visitor, **detail: object) -> None:
-        """A line in the device's log; raises DeviceError."""
+        """Write an event into the device's log; raise DeviceError if that fails."""
         if self.store.overlay is not None:
             self.store.overlay.record(what, detail, visitor.name or None)
 
     def close(self) -> None:
-        """Wait for the requests under way, and write the lists of counts; the store stays open."""
+        """Finish the requests under way and write the lists of counts; the store stays open."""
         self.workers.close()
         self.readers.close()
         self.installer.close()
-        self.counts.rest(idle_s=0)
+        self.counts.close_idle(idle_s=0)

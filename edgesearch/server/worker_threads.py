@@ -1,4 +1,4 @@
-"""The threads that do the work of requests, each for so long at most."""
+"""Run the work of requests in threads, with a limit on queue and time."""
 
 import asyncio
 import functools
@@ -12,32 +12,42 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Workers:
-    """A device that has too much to do says so, it does not freeze."""
+class RequestWorkers:
+    """A few threads; an overloaded device reports that it is busy instead of freezing."""
 
     def __init__(self, threads: int, timeout_s: float, waiting_per_thread: int = 8):
-        """timeout_s: that a request waits for its answer at most; what it asked is stopped then."""
+        """Start the threads.
+
+        Args:
+            timeout_s: longest time from a request to its answer; then its work is stopped.
+            waiting_per_thread: length of the queue.
+        """
         self._workers = async_store.Workers(threads, threads * waiting_per_thread)
         self._timeout_s = timeout_s
 
     @property
-    def places(self) -> int:
-        """How many requests may run and wait."""
+    def capacity(self) -> int:
+        """Number of requests that may run or wait."""
         return self._workers.places
 
     @property
     def waiting(self) -> int:
-        """How many requests wait."""
+        """Number of requests that wait."""
         return self._workers.waiting
 
     async def run(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """Do it in one of the threads; raises BusyError: too many wait, or it took too long; and what it raises."""
+        """Call a function in one of the threads, and return its result.
+
+        Raises:
+            BusyError: the queue is full, or the call took too long.
+            Exception: whatever the function raises.
+        """
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._workers.run(functools.partial(work, *arguments, **named))
         except TimeoutError as error:
-            raise BusyError(f"no answer after {self._timeout_s:g} seconds; ask again.") from error
+            raise BusyError(f"no answer after {self._timeout_s:g} seconds; try again.") from error
 
     def close(self) -> None:
-        """Wait for those under way."""
+        """Finish the calls under way."""
         self._workers.close()
