@@ -1,6 +1,6 @@
 """Make a model, step by step:
 
-python tools/make_pictures.py build/drawn --products 1600 --unknown 0 --photos 3 --seed 7
+PYTHONPATH=tools python -m demo_shop.make_pictures build/drawn --products 1600 --unknown 0 --photos 3 --seed 7
 python -m export train export/recipes/mobilenet_v2.toml --data DATA --drawn build/drawn \\
     --weights mobilenet_v2_imagenet.npz --run build/run
 python -m export to_onnx artifacts/mobilenet_v2_v4 --data DATA --run build/run
@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     added = verbs.add_parser("train", help="train an embedder; continues where a run was stopped")
     added.add_argument("recipe", type=Path)
     added.add_argument("--data", type=Path, required=True, help="folder of training pictures")
-    added.add_argument("--drawn", type=Path, help="folder made by tools/make_pictures.py")
+    added.add_argument("--drawn", type=Path, help="folder made by `demo_shop.make_pictures`")
     added.add_argument("--weights", type=Path, help="pretrained weights (default: what torchvision publishes)")
     added.add_argument("--run", type=Path, required=True, help="folder of checkpoints and results")
     added.set_defaults(verb=_train)
@@ -157,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     added = verbs.add_parser("codebook", help="learn how features of the print are coded")
     added.add_argument("folder", type=Path)
     added.add_argument("--data", type=Path, required=True)
-    added.add_argument("--drawn", type=Path, required=True, help="folder made by tools/make_pictures.py")
+    added.add_argument("--drawn", type=Path, required=True, help="folder made by `demo_shop.make_pictures`")
     added.set_defaults(verb=_codebook)
 
     added = verbs.add_parser("card", help="write MODEL_CARD.md from the config and measured figures")

@@ -63,7 +63,7 @@ class Pictures:
 
 
 def pack(data: Path, drawn: Path | None, out: Path) -> Pictures:
-    """Pack shared/data (and a folder made by tools/make_pictures.py) under `out`; reuse what is packed already."""
+    """Pack shared/data (and a folder made by `demo_shop.make_pictures`) under `out`; reuse what is packed already."""
     sources = list(training_sources(data)) + (list(drawn_sources(drawn)) if drawn else [])
     listing = [[str(s.path), s.product, s.held_out] for s in sources]
     if (out / "sources.json").exists() and json.loads((out / "sources.json").read_text()) == listing:
@@ -139,7 +139,7 @@ def _objects(folder: Path) -> Iterator[Source]:
 
 
 def drawn_sources(folder: Path) -> Iterator[Source]:
-    """Products drawn by tools/make_pictures.py: catalogue pictures and photos under one SKU."""
+    """Products drawn by `demo_shop.make_pictures`: catalogue pictures and photos under one SKU."""
     with open(folder / "catalogue.csv", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             for name in row["images"].split(";"):

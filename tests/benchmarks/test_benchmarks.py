@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from benchmarks import __main__ as bench
 from benchmarks import (
-    catalogue,
+    catalogue_checks,
     embedders,
-    indexes,
-    libraries,
-    older,
-    personal,
-    photo,
-    prints,
+    index_libraries,
+    index_search,
+    local_features_cost,
+    made_up_shoppers,
+    older_cpu,
+    photo_stages,
     protocols,
     vectors,
-    words,
+    word_search,
 )
 from benchmarks.accuracy import ONE_EYE, SYSTEMS, _remembering, accuracy, table
 from benchmarks.protocols import PROTOCOLS, write_all
@@ -113,17 +113,17 @@ def test_files_of_an_earlier_protocol_are_not_embedded_again() -> None:
 
 
 def test_the_print_is_measured_among_made_up_pictures(tmp_path: Path) -> None:
-    found = prints.measure(100, tmp_path, seed=0)
+    found = local_features_cost.measure(100, tmp_path, seed=0)
     assert 5000 < found["file_bytes_a_picture"] < 20_000  # with the codebook and a page of the inverted file
     assert min(found["look_ms"], found["words_ms"], found["verify_ms"], found["resident_bytes"]) > 0
 
 
 def test_shoppers_are_replayed_on_a_device(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"PICKS": 3, "ASKED": 4, "POOL": 7}.items():
-        monkeypatch.setattr(personal, name, value)
-    monkeypatch.setattr(personal, "write_catalogue", lambda out, **_: shutil.copytree(shop, out))
+        monkeypatch.setattr(made_up_shoppers, name, value)
+    monkeypatch.setattr(made_up_shoppers, "write_catalogue", lambda out, **_: shutil.copytree(shop, out))
     monkeypatch.setattr(edgesearch, "build", partial(edgesearch.build, model=TINY_MODEL, local_features=0))
-    found, again = (personal.measure(tmp_path, seed=0, shoppers=2, products=8) for _ in range(2))
+    found, again = (made_up_shoppers.measure(tmp_path, seed=0, shoppers=2, products=8) for _ in range(2))
     assert found == again
     assert found["recall@1"] == found["taste: recall@1"]
     assert found["recall@5"] == found["taste: recall@5"]
@@ -135,7 +135,7 @@ def test_shoppers_are_replayed_on_a_device(shop: Path, tmp_path: Path, monkeypat
 
 
 def test_what_is_shown_is_judged_by_its_worth() -> None:
-    shopper = personal.Shopper({f"P{i}": i / 10 for i in range(10)})
+    shopper = made_up_shoppers.Shopper({f"P{i}": i / 10 for i in range(10)})
     best = [f"P{i}" for i in (9, 8, 7, 6, 5)]
     assert shopper.ndcg(best, list(shopper.worth)) == 1
     assert shopper.ndcg(["P0", "P1"] * 2 + ["P1"], list(shopper.worth)) == 0
@@ -146,7 +146,7 @@ def test_what_is_shown_is_judged_by_its_worth() -> None:
 
 
 def test_words_are_measured_among_made_up_products(tmp_path: Path) -> None:
-    found = words.typos(100, seed=0) | words.scale(300, tmp_path, seed=0)
+    found = word_search.typos(100, seed=0) | word_search.scale(300, tmp_path, seed=0)
     assert found["names recall@5"] == 1
     assert found["names with a typo recall@5"] > 0.95
     assert min(found.values()) > 0
@@ -155,7 +155,7 @@ def test_words_are_measured_among_made_up_products(tmp_path: Path) -> None:
 def test_a_misspelt_name_is_one_edit_away() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
-        changed = words.misspelt("oat drink", rng).split()
+        changed = word_search.misspelt("oat drink", rng).split()
         assert sum(one != other for one, other in zip(changed, ["oat", "drink"], strict=True)) <= 1
 
 
@@ -163,7 +163,7 @@ def test_indexes_are_measured_side_by_side(tmp_path: Path) -> None:
     x, queries = vectors.synthetic(3000, 32, seed=0)
     assert np.allclose(np.linalg.norm(x, axis=1), 1, atol=1e-5)
     only = ["edgesearch", "usearch i8"]
-    results = {r["name"]: r for r in indexes.measure(x, queries[:60], tmp_path, only)}
+    results = {r["name"]: r for r in index_search.measure(x, queries[:60], tmp_path, only)}
     assert [name for name in results if "," not in name] == ["edgesearch", "usearch i8"]
     for found in results.values():
         assert 0 < found["p50_us"] <= found["p99_us"]
@@ -171,25 +171,27 @@ def test_indexes_are_measured_side_by_side(tmp_path: Path) -> None:
         assert found["resident_bytes_per_row"] > 0
         assert found["file_bytes_per_row"] > 32
     assert results["edgesearch"]["recall@10"] > 0.97
-    assert "| edgesearch |" in indexes.table(list(results.values()))
+    assert "| edgesearch |" in index_search.table(list(results.values()))
 
 
 def test_exact_neighbours_are_the_nearest() -> None:
     x, queries = vectors.synthetic(500, 16, seed=1)
-    expected = np.argsort(-(queries[:5] @ x.T), 1)[:, : libraries.K]
-    assert np.array_equal(indexes.exact_neighbours(x, queries[:5]), expected)
+    expected = np.argsort(-(queries[:5] @ x.T), 1)[:, : index_libraries.K]
+    assert np.array_equal(index_search.exact_neighbours(x, queries[:5]), expected)
 
 
 def test_what_is_planted_in_a_catalogue_is_counted(real_photos: Path, tmp_path: Path) -> None:
-    few = dict(list(catalogue._groceries(real_photos, 1).items())[:12])
-    planted, copied, again, _, sound, *_ = catalogue._planted(few, 3, tmp_path, np.random.default_rng(1)).tolist()
+    few = dict(list(catalogue_checks._groceries(real_photos, 1).items())[:12])
+    planted, copied, again, _, sound, *_ = catalogue_checks._planted(
+        few, 3, tmp_path, np.random.default_rng(1)
+    ).tolist()
     assert (planted, sound) == (1, 7)
     assert (copied, again) == (1, 1)
     assert len(list((tmp_path / "planted").glob("*/*"))) == 36
 
 
 def test_a_made_up_catalogue_is_read_whole(tmp_path: Path) -> None:
-    found = catalogue.reading(1000, tmp_path, 0)
+    found = catalogue_checks.reading(1000, tmp_path, 0)
     assert found["seconds"] > 0
     assert len(read(tmp_path / "catalogue.csv").entries) == 1000
 
@@ -220,19 +222,19 @@ def test_engines_are_timed_in_turns() -> None:
 
 
 def test_a_camera_photo_is_a_megabyte(tmp_path: Path) -> None:
-    (made,) = photo.camera_photos(tmp_path, 1, 0)
-    assert 0.8 * photo.BYTES < len(made) <= photo.BYTES
-    assert Image.open(io.BytesIO(made)).size == photo.SIZE
+    (made,) = photo_stages.camera_photos(tmp_path, 1, 0)
+    assert 0.8 * photo_stages.BYTES < len(made) <= photo_stages.BYTES
+    assert Image.open(io.BytesIO(made)).size == photo_stages.SIZE
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets cpuid fault")
 def test_a_processor_can_be_made_to_look_older() -> None:
-    if "avx512f" not in older.instructions() or shutil.which("cc") is None:
+    if "avx512f" not in older_cpu.instructions() or shutil.which("cc") is None:
         pytest.skip("this processor has no AVX-512 to hide, or there is no C compiler")
     code = (
-        "from figures import older; older.again('avx2')\n"
+        "from figures import older; older_cpu.again('avx2')\n"
         "from numpy._core._multiarray_umath import __cpu_features__ as seen\n"
-        "print(older.instructions(), seen['AVX512F'], seen['AVX2'])"
+        "print(older_cpu.instructions(), seen['AVX512F'], seen['AVX2'])"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT / "tools")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from benchmarks import __main__ as bench
-from benchmarks import fields, quoted, sheet, whole
 from benchmarks.context import NO_MODEL, SEED, Found, context
-from benchmarks.sections import RUNS, Run
+from benchmarks.report import figures_page, measure_all, quotes, templates
+from benchmarks.report.sections import RUNS, Run
 
 from edgesearch.embedding.embedder import default_model
 
@@ -21,7 +21,7 @@ COLD: Found = MEASURED | {
     "quickest_first_answer_ms": 600.0, "import_ms": 1.0, "open_ms": 2.0, "answer_ms": 3.0, "resident_bytes": 9e6,
     "own_bytes": 5e6, "idle_cpu": 0.0,
 }  # fmt: skip
-FAILED: Found = MEASURED | {"command": "tools/bench serve --json", sheet.FAILED: "the server did not start."}
+FAILED: Found = MEASURED | {"command": "tools/bench serve --json", figures_page.FAILED: "the server did not start."}
 
 
 def _index(rows: int, time_us: float) -> Found:
@@ -37,63 +37,65 @@ def _options(*arguments: str) -> argparse.Namespace:
 
 def test_fields_are_filled_divided_and_looked_up_by_name() -> None:
     figures = {"a": {"ms": 771.2, "results": [{"name": "x, y", "n": 0.25}]}}
-    assert fields.filled("{a[ms]:/1000 .2f} s, {a[results][x, y][n]:.0%}", figures) == "0.77 s, 25%"
+    assert templates.filled("{a[ms]:/1000 .2f} s, {a[results][x, y][n]:.0%}", figures) == "0.77 s, 25%"
     for missing in ("{b[ms]:.1f}", "{a[s]:.1f}", "{a[results]:.1f}"):
         with pytest.raises(ValueError, match="was not measured"):
-            fields.filled(missing, figures)
+            templates.filled(missing, figures)
 
 
 def test_a_sentence_is_rewritten_where_it_stands() -> None:
     figures = {"a": {"ms": 12.3, "n": 1000, "device": "a new machine"}}
     text = "It takes 9.5\nms of 25%, (`x`, an\nold one, or two). Nothing else: 9.5 ms."
     sentence = "takes {a[ms]:.1f} ms of {a[n]:,}, (`x`, {a[device]})."
-    found = fields.rewritten(text, sentence, figures)
+    found = templates.rewritten(text, sentence, figures)
     assert found == "It takes 12.3\nms of 1,000, (`x`, a new machine). Nothing else: 9.5 ms."
-    assert fields.rewritten(found, sentence, figures) == found
+    assert templates.rewritten(found, sentence, figures) == found
     for wrong in ("took {a[ms]:.1f} ms", "{a[ms]:.1f} ms"):  # nowhere, and twice
         with pytest.raises(ValueError, match="times; expected once"):
-            fields.rewritten(found.replace("\n", " "), wrong, figures)
+            templates.rewritten(found.replace("\n", " "), wrong, figures)
 
 
 def test_the_page_says_what_was_measured_what_failed_and_what_is_missing() -> None:
-    page = sheet.text({"serve": FAILED, "cold": COLD}, "figures")
+    page = figures_page.text({"serve": FAILED, "cold": COLD}, "figures")
     assert "1,000 made-up products (1.50 GB)" in page
     assert "| to its first answer, median and quickest | 770, 600 ms |" in page
     assert "**Failed** after 61 s: `tools/bench serve`: the server did not start." in page
     assert "Not measured yet: `tools/bench all --only page --only monkey`." in page
     row = next(line for line in page.splitlines() if line.startswith("| `tools/bench cold` |"))
-    for said in (*(COLD[name] for name in sheet.CONTEXT), "2026-01-02"):
+    for said in (*(COLD[name] for name in figures_page.CONTEXT), "2026-01-02"):
         assert f"| {said} |" in row
     assert row.endswith("| 61 s | 25% |")
     assert "All of it took 2 minutes." in page
     assert "to be quoted" not in page
     quick = COLD | {"measured": COLD["measured"] | {"quick": True}}
-    assert "nothing here is to be quoted" in sheet.text({"cold": quick}, "figures")
+    assert "nothing here is to be quoted" in figures_page.text({"cold": quick}, "figures")
 
 
 def test_lines_of_a_section_half_measured_are_shown() -> None:
-    page = sheet.text({"monkey": MEASURED | {"command": "tools/bench monkey --json", "wrong": 3}}, "figures")
+    page = figures_page.text({"monkey": MEASURED | {"command": "tools/bench monkey --json", "wrong": 3}}, "figures")
     assert "| wrong | 3 |" in page
     assert "`tools/bench all --only page`" in page
 
 
 def test_what_was_measured_before_the_page_asked_for_more_is_to_be_measured_again() -> None:
-    page = sheet.text({"kinds": MEASURED | {"command": "tools/bench answers --kinds --json", "photos": 630}}, "figures")
+    page = figures_page.text(
+        {"kinds": MEASURED | {"command": "tools/bench answers --kinds --json", "photos": 630}}, "figures"
+    )
     assert "To be measured again: `tools/bench all --only kinds`" in page
 
 
 def test_plots_show_every_library_and_are_the_same_again(tmp_path: Path) -> None:
     figures = {"synthetic-10000": _index(10_000, 60), "synthetic-1000": _index(1000, 20)}
-    page = sheet.write(tmp_path / "figures", figures)
+    page = figures_page.write(tmp_path / "figures", figures)
     drawn = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "figures").glob("*.svg")}
     assert set(drawn) == {"index-time.svg", "index-memory.svg"}  # no embeddings, so none of recall
     for name, drawing in drawn.items():
         assert f"](figures/{name})" in page.read_text(encoding="utf-8")
         assert ">edgesearch<" in drawing and ">FAISS<" in drawing and drawing.count("<path") > 4
-    assert sheet.read(tmp_path / "figures") == figures
-    assert sheet.drawn(dict(reversed(figures.items()))) == drawn
+    assert figures_page.read(tmp_path / "figures") == figures
+    assert figures_page.drawn(dict(reversed(figures.items()))) == drawn
     for data in ("embeddings", "synthetic"):  # of the same, but no index
-        assert sheet.drawn(figures | {"budget": MEASURED | {"data": data, "products": 50_000}}) == drawn
+        assert figures_page.drawn(figures | {"budget": MEASURED | {"data": data, "products": 50_000}}) == drawn
     lines = page.read_text(encoding="utf-8").splitlines()
     assert "|  | faiss Flat | 40 us | 2.00 | 0.990 | 40 | 1 s |" in lines
 
@@ -102,7 +104,7 @@ def test_photo_and_embedder_are_drawn_as_bars() -> None:
     stages = ("image", "embed", "index", "print", "decision", "catalog")
     photos = [{"kind": "sure", **dict.fromkeys(stages, 2.0), "total": 12.0}]
     engines = [{"engine": name, "batch": batch, "p50_ms": 4.0} for name in ("x (ours)", "y") for batch in (1, 2)]
-    drawn = sheet.drawn({"photo": MEASURED | {"results": photos}, "embedder": MEASURED | {"results": engines}})
+    drawn = figures_page.drawn({"photo": MEASURED | {"results": photos}, "embedder": MEASURED | {"results": engines}})
     assert drawn["photo.svg"].count("<rect") == len(stages)
     assert ">sure<" in drawn["photo.svg"] and ">12.0<" in drawn["photo.svg"]
     assert drawn["embedder.svg"].count("<rect") == 2
@@ -110,38 +112,38 @@ def test_photo_and_embedder_are_drawn_as_bars() -> None:
 
 
 def test_what_fails_or_hangs_is_measured_as_failed(tmp_path: Path) -> None:
-    refused = whole.measured("index --data synthetic --rows 9000000000", 60, tmp_path)
-    assert "GB of memory" in refused[sheet.FAILED]
+    refused = measure_all.measured("index --data synthetic --rows 9000000000", 60, tmp_path)
+    assert "GB of memory" in refused[figures_page.FAILED]
     assert refused["command"] == "tools/bench index --data synthetic --rows 9000000000 --json"
-    hung = whole.measured("cold", 0.01, tmp_path)
-    assert "longer than" in hung[sheet.FAILED]
+    hung = measure_all.measured("cold", 0.01, tmp_path)
+    assert "longer than" in hung[figures_page.FAILED]
     assert 0 <= hung["measured"]["others"] <= 1
     assert not list(tmp_path.iterdir())  # nothing is left behind
 
 
 def test_one_figure_is_renewed_and_the_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "figures"
-    sheet.write(output, {"cold": COLD, "serve": FAILED})
+    figures_page.write(output, {"cold": COLD, "serve": FAILED})
     monkeypatch.setitem(RUNS, "synthetic-1000", Run("", "index --data synthetic --rows 100 --only edgesearch"))
-    said = whole.run(_options("--quick", "--only", "synthetic-1000", "-o", str(output)), tmp_path)
+    said = measure_all.run(_options("--quick", "--only", "synthetic-1000", "-o", str(output)), tmp_path)
     assert "measured synthetic-1000" in said
-    figures = sheet.read(output)
+    figures = figures_page.read(output)
     assert figures["cold"] == COLD
     assert figures["synthetic-1000"]["best"]["edgesearch"]["recall@10"] > 0.9
     assert figures["synthetic-1000"]["measured"]["quick"]
-    monkeypatch.setattr(whole, "measured", lambda asked, *_: FAILED | {"command": f"tools/bench {asked}"})
+    monkeypatch.setattr(measure_all, "measured", lambda asked, *_: FAILED | {"command": f"tools/bench {asked}"})
     with pytest.raises(ValueError, match="serve failed"):
-        whole.run(_options("--missing", "--only", "cold", "--only", "serve", "-o", str(output)), tmp_path)
-    assert sheet.read(output)["cold"] == COLD
+        measure_all.run(_options("--missing", "--only", "cold", "--only", "serve", "-o", str(output)), tmp_path)
+    assert figures_page.read(output)["cold"] == COLD
     with pytest.raises(ValueError, match="page: no small size"):
-        whole.run(_options("--quick", "--only", "page"), tmp_path)
+        measure_all.run(_options("--quick", "--only", "page"), tmp_path)
 
 
 def test_another_model_makes_a_figure_missing() -> None:
-    assert not whole.is_missing(COLD)
-    assert not whole.is_missing(COLD | {"model": NO_MODEL})
+    assert not measure_all.is_missing(COLD)
+    assert not measure_all.is_missing(COLD | {"model": NO_MODEL})
     for found in (None, FAILED, COLD | {"model": "mobilenet_v0 int8 sha256 000000000000"}):
-        assert whole.is_missing(found)
+        assert measure_all.is_missing(found)
 
 
 def test_every_run_is_a_command_that_exists() -> None:
@@ -151,8 +153,8 @@ def test_every_run_is_a_command_that_exists() -> None:
 
 
 def test_page_and_quotes_are_what_was_measured_with_the_shipped_model() -> None:
-    figures = sheet.read(ROOT / whole.PAGE)
-    for path, text in quoted.wanted(ROOT, figures).items():
+    figures = figures_page.read(ROOT / measure_all.PAGE)
+    for path, text in quotes.wanted(ROOT, figures).items():
         assert path.read_text(encoding="utf-8") == text, f"{path}: run `tools/bench readme`"
     shipped = MEASURED["model"]
     for name, found in figures.items():
@@ -163,4 +165,4 @@ def test_page_and_quotes_are_what_was_measured_with_the_shipped_model() -> None:
 def test_every_figure_of_the_readme_is_quoted() -> None:
     named = re.compile(rf"tools/bench ({'|'.join(bench.FIGURES)})\b")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert sorted(named.findall(readme)) == sorted(named.findall("\n".join(quoted.sentences()["README.md"])))
+    assert sorted(named.findall(readme)) == sorted(named.findall("\n".join(quotes.sentences()["README.md"])))

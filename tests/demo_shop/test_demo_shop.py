@@ -4,9 +4,8 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-import make_pictures
 import pytest
-from demo_shop import Product, ean13, make_twins, write_catalogue, write_twins
+from demo_shop import Product, ean13, make_pictures, make_twins, write_catalogue, write_twins
 from PIL import Image
 
 

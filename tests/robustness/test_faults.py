@@ -1,4 +1,4 @@
-"""Some of the faults that `tools/faults` injects; there are thousands there."""
+"""Some of the faults that `tools/robustness/faults` injects; there are thousands there."""
 
 import json
 import shutil

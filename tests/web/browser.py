@@ -10,9 +10,9 @@ import edgesearch
 pytest.importorskip("playwright", reason="playwright is not installed (extra `dev`)")
 pytest.importorskip("fastapi", reason="the extra `server` is not installed")
 
-from browsing import PORTRAIT, browser, chromium, film, serving
+from browsing.chromium import PORTRAIT, browser, chromium, film, serving
+from browsing.page_scenes import Visit, visit
 from playwright.sync_api import Browser, Playwright, sync_playwright
-from scenes import Visit, visit
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 needs_chromium = pytest.mark.skipif(chromium() is None, reason="no Chromium is here (Debian: chromium)")

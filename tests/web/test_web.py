@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import PORTRAIT, browser, film, serving
-from monkeys import survives
+from browsing.chromium import PORTRAIT, browser, film, serving
+from browsing.page_scenes import FAIL_CAMERA, SCENES, Visit, visit
+from browsing.random_actions import survives
 from playwright.sync_api import Browser, Page, Playwright
-from scenes import FAIL_CAMERA, SCENES, Visit, visit
 
 import edgesearch
 from edgesearch.counting.photo_count import Count
@@ -256,7 +256,7 @@ def test_pieces_are_counted_by_the_server(shows_known: Browser, device: Path, kn
         worker.until("!document.querySelector('.counted')")
         worker.page.context.close()
     with edgesearch.open(device) as store, Count(store, device / "counts" / "Gang 7.csv") as count:
-        assert not count.counts and count.waiting[0].times == 2
+        assert not count.counts and count.to_review[0].times == 2
 
 
 @needs_chromium

@@ -18,8 +18,8 @@ from demo_shop import write_catalogue
 
 import edgesearch
 from edgesearch._util import blas
-from edgesearch.building.extraction import PICTURE_SIDE, Extract, Extraction, Taken
-from edgesearch.building.thread_engine import threads
+from edgesearch.building.extraction import PICTURE_SIDE, Extract, Extraction, PictureResult
+from edgesearch.building.thread_engine import open_thread_pool
 from edgesearch.bundle.delta import delta
 from edgesearch.catalog import loader
 from edgesearch.embedding.embedder import default_model
@@ -28,7 +28,7 @@ from edgesearch.images.colours import TERMS
 from edgesearch.index.compact_index import CompactIndex
 from edgesearch.local_features.descriptors import KEPT, steady
 
-from . import prints, vectors
+from . import local_features_cost, vectors
 from .context import SEED, Found
 from .processes import in_fresh_process, most_own, most_resident
 
@@ -51,7 +51,7 @@ def measure(pictures: int, rows: int, made_up: int, folder: Path, seed: int) -> 
     vectors.synthetic(rows, _extraction(0, seed).config.dim, seed)[0].tofile(folder / "rows")
     found: Measured = {"pictures": pictures, "rows": rows, "made_up": made_up}
     for name in ("built", "indexed", "put_together"):
-        found |= json.loads(in_fresh_process("building", name, folder, seed))
+        found |= json.loads(in_fresh_process("build_speed", name, folder, seed))
     return found
 
 
@@ -89,7 +89,7 @@ def indexed(folder: str, seed: str) -> str:
     """Seconds and peak memory of an index of rows in a file; JSON."""
     rows = np.memmap(Path(folder) / "rows", np.float32, "r").reshape(-1, _extraction(0, 0).config.dim)
     start = time.perf_counter()
-    with blas.one_thread(), threads() as spread:
+    with blas.one_thread(), open_thread_pool() as spread:
         index = CompactIndex.build(rows, "bench", seed=int(seed), spread=spread)
         (made := Path(folder) / "index").mkdir()
         index.write(made)
@@ -120,15 +120,15 @@ class _MadeUp(Extraction):
 
     _numbers = itertools.count()
 
-    def take(self, known: frozenset[bytes], pictures: Sequence[str]) -> list[Taken]:
-        return [self._made(next(self._numbers), picture) for picture in pictures]
+    def extract_batch(self, cached: frozenset[bytes], batch: Sequence[str]) -> list[PictureResult]:
+        return [self._made(next(self._numbers), picture) for picture in batch]
 
-    def _made(self, number: int, picture: str) -> Taken:
+    def _made(self, number: int, picture: str) -> PictureResult:
         rng = np.random.default_rng(number)
         row = rng.standard_normal(self.config.dim).astype(np.float32)
-        coded = prints.coded(rng)
+        coded = local_features_cost.coded(rng)
         extract = Extract(row / np.linalg.norm(row), np.full(len(TERMS), 1 / len(TERMS)), _thumbnail(picture), coded)
-        return Taken(hashlib.sha256(number.to_bytes(8, "little")).digest(), extract.to_bytes(), "")
+        return PictureResult(hashlib.sha256(number.to_bytes(8, "little")).digest(), extract.to_bytes(), "")
 
 
 @functools.cache

@@ -90,7 +90,7 @@ def contrast(data: Path) -> Figures:
     """The least contrast of clean catalogue pictures: standard deviation of the grey, of 255."""
     paths = [p.catalogue_picture for p in grocery_products(data / "groceries")]
     paths += sorted((data / "catalogue-pictures").glob("*.webp"))
-    spread = [float(image.grey(image.read(path, 320), 64).std()) for path in paths]
+    spread = [float(image.to_grey(image.read(path, 320), 64).std()) for path in paths]
     return {"catalogue pictures": len(paths), "least contrast": min(spread)}
 
 

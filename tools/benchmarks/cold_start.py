@@ -12,7 +12,7 @@ import edgesearch
 from edgesearch.building.extraction import PICTURE_SIDE
 from edgesearch.bundle import bundle_file
 from edgesearch.bundle.golden_queries import FILE as GOLDEN_FILE
-from edgesearch.bundle.golden_queries import Golden
+from edgesearch.bundle.golden_queries import GoldenQueries
 from edgesearch.catalog import sqlite_catalog
 from edgesearch.catalog.product import Product
 from edgesearch.catalog.sqlite_catalog import Picture
@@ -26,7 +26,7 @@ from edgesearch.local_features.local_index import FILE as LOCAL_FILE
 from edgesearch.search.decision import ONE_PICTURE
 from edgesearch.search.open_bundle import CATALOG, INDEX, MODEL, PICTURES, bindings
 
-from . import prints, vectors
+from . import local_features_cost, vectors
 from .context import SEED, Found
 
 STARTS = 7
@@ -73,14 +73,14 @@ def made_device(products: int, folder: Path, seed: int, known: Sequence[np.ndarr
     rows[: len(known)] = known or rows[:0]
     index = CompactIndex.build(rows, embedder.space, seed=seed)
     index.write(stage / INDEX)
-    local = prints.made_up(products, seed)
+    local = local_features_cost.made_up(products, seed)
     local.write(stage / LOCAL_FILE)
     write_twins(folder / "drawn", families=4, photos=1, seed=seed)
     drawn = [image.thumbnail(image.read(path), PICTURE_SIDE) for path in sorted(folder.glob("drawn/pictures/*.jpg"))]
     with open(stage / PICTURES, "wb") as file:
         file.writelines(drawn[row % len(drawn)] for row in range(products))
     sqlite_catalog.write(stage / CATALOG, _products(products, [len(one) for one in drawn]))
-    Golden.ask(embedder, index, lambda row: drawn[row % len(drawn)]).write(stage / GOLDEN_FILE)
+    GoldenQueries.record(embedder, index, lambda row: drawn[row % len(drawn)]).write(stage / GOLDEN_FILE)
     described = {
         "name": "made-up",
         "sequence": 1,

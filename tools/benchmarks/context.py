@@ -13,7 +13,7 @@ from edgesearch.embedding.embedder import default_model, read_model
 from edgesearch.embedding.run_settings import processor
 from edgesearch.embedding.runtime import version
 
-from . import older
+from . import older_cpu
 
 SEED = 0
 NO_MODEL = "none"  # `model` of a figure that no model is part of
@@ -34,7 +34,7 @@ def context(model: Path, seed: int) -> Found:
         "model": f"{config.name} int8 sha256 {sha256(network)[:12]}",
         "seed": seed,
         "device": f"{processor().replace('(R)', '')}, {os.cpu_count()} cores, one thread a photo",
-        "instructions": older.instructions(),
+        "instructions": older_cpu.instructions(),
         "versions": f"Python {platform.python_version()}, onnxruntime {version()}",
         "command": f"tools/bench {shlex.join(sys.argv[1:])}",
     }

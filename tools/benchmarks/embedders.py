@@ -20,11 +20,11 @@ import numpy as np
 from demo_shop import write_twins
 
 from edgesearch.embedding import onnx_file, runtime
-from edgesearch.embedding.embedder import Embedder, read_model, unit
+from edgesearch.embedding.embedder import Embedder, read_model, normalize_rows
 from edgesearch.errors import EdgeSearchError
 from edgesearch.images import crops
 
-from . import litert, older, openvino_engine
+from . import litert, older_cpu, openvino_engine
 from .context import SEED, Found, add_data, add_model
 
 PICTURES = 48
@@ -158,11 +158,11 @@ def _inputs(model: Path, data: Path, folder: Path, seed: int) -> np.ndarray:
         found = sorted(folder.glob("photos/*.jpg"))
     embedder = Embedder.open(model)
     pixels = [embedder.read(path) for path in found[:: max(1, len(found) // PICTURES)][:PICTURES]]
-    return np.stack([embedder.config.preprocessing(one, crops.whole(one.shape[:2])) for one in pixels])
+    return np.stack([embedder.config.preprocessing(one, crops.whole_crop(one.shape[:2])) for one in pixels])
 
 
 def _all(engine: Engine, inputs: np.ndarray) -> np.ndarray:
-    return unit(np.concatenate([engine(one[None]) for one in inputs]))
+    return normalize_rows(np.concatenate([engine(one[None]) for one in inputs]))
 
 
 def _timed(engines: dict[str, Engine], inputs: np.ndarray, batch: int) -> dict[str, np.ndarray]:
@@ -187,18 +187,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of what, and on what."""
     add_data(parser)
     add_model(parser)
-    parser.add_argument("--as", dest="instructions", choices=older.OLDER, help="as on a processor without more")
+    parser.add_argument("--as", dest="instructions", choices=older_cpu.OLDER, help="as on a processor without more")
 
 
 def run(options: argparse.Namespace, folder: Path) -> Found:
     """As `measure`."""
     if options.instructions:
-        older.again(options.instructions)
+        older_cpu.again(options.instructions)
     rows, missing = measure(options.model, options.data, folder, SEED)
     return {
         "results": rows,
         "missing": missing,
-        "instructions": older.instructions(),
+        "instructions": older_cpu.instructions(),
         "markdown": table(rows),
         "note": "\n".join([*(f"Left out: {one}" for one in missing), f"one thread, processor time; {versions()};"]),
     }

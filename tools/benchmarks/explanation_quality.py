@@ -54,7 +54,7 @@ def measure(embedder: Embedder, pairs: Sequence[tuple[np.ndarray, np.ndarray]], 
     rng, scores = np.random.default_rng(seed), []
     for photo, reference in tqdm(pairs, desc="explain", unit="photo", disable=None):
         other = embedder.embed([reference])[0]
-        seen = embedder.config.preprocessing(photo, crops.whole(photo.shape[:2]))
+        seen = embedder.config.preprocessing(photo, crops.whole_crop(photo.shape[:2]))
         orders = [rng.random((CELLS, CELLS)) for _ in range(ORDERS)]
         curves = [_curves(embedder, seen, order, other) for order in orders]
         heats = [regions(embedder, photo, other)[0], _response(embedder, seen)]

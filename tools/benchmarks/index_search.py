@@ -18,7 +18,7 @@ from edgesearch.evaluation.metrics import ann_recall
 
 from . import vectors
 from .context import NO_MODEL, SEED, Found, add_data, add_model, require_photos
-from .libraries import LIBRARIES, K, System, systems
+from .index_libraries import LIBRARIES, K, System, systems
 from .processes import free_memory, in_fresh_process, resident
 
 TURN = 50  # queries of one system before the next one's turn
@@ -98,7 +98,7 @@ def _size(path: Path) -> int:
 
 def _resident_growth(number: int, shape: tuple[int, ...], folder: Path) -> int:
     """Bytes by which a fresh process grows when it opens the file of a system and asks all queries."""
-    return int(in_fresh_process("indexes", "grown", number, *shape, folder))
+    return int(in_fresh_process("index_search", "grown", number, *shape, folder))
 
 
 def grown(number: str, rows: str, dim: str, folder: str) -> int:

@@ -31,7 +31,7 @@ def measure(pictures: int, folder: Path, seed: int) -> Figures:
     """
     write_twins(folder, families=4, photos=2, seed=seed)
     made_up(pictures, seed).write(folder / local_index.FILE)
-    found: Figures = json.loads(in_fresh_process("prints", "asked", folder, seed))
+    found: Figures = json.loads(in_fresh_process("local_features_cost", "asked", folder, seed))
     return {"file_bytes_a_picture": (folder / local_index.FILE).stat().st_size / pictures, **found}
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from browsing import PORTRAIT, browser, film
+from browsing.chromium import PORTRAIT, browser, film
+from browsing.page_scenes import visit
 from demo_shop import write_catalogue
 from playwright.sync_api import Page, sync_playwright
-from scenes import visit
 
 import edgesearch
 

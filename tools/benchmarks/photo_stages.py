@@ -22,7 +22,7 @@ from edgesearch import Store
 from edgesearch._util import blas
 from edgesearch.embedding.embedder import Embedder, default_model
 
-from . import cold, older
+from . import cold_start, older_cpu
 from .context import SEED, Found
 
 SIZE = 4000, 3000  # px
@@ -56,7 +56,7 @@ def measure(products: int, folder: Path, seed: int) -> list[dict[str, Any]]:
         Kind("print looked at", photos[PHOTOS:], False),
         Kind("--fast", photos[:PHOTOS], True),
     ]
-    device = cold.made_device(products, folder, seed, known)
+    device = cold_start.made_device(products, folder, seed, known)
     clock = mock.patch.object(time, "perf_counter", time.process_time)  # by which an answer's stages are timed
     with edgesearch.open(device) as store, clock:
         rows: dict[str, list[dict[str, float]]] = {kind.name: [] for kind in kinds}
@@ -122,18 +122,18 @@ def _medians(found: list[dict[str, float]]) -> dict[str, float]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Among how many, and on what."""
     parser.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
-    parser.add_argument("--as", dest="instructions", choices=older.OLDER, help="as on a processor without more")
+    parser.add_argument("--as", dest="instructions", choices=older_cpu.OLDER, help="as on a processor without more")
 
 
 def run(options: argparse.Namespace, folder: Path) -> Found:
     """As `measure`."""
     if options.instructions:
-        older.again(options.instructions)
+        older_cpu.again(options.instructions)
     rows = measure(options.products, folder, SEED)
     return {
         "products": options.products,
         "results": rows,
-        "instructions": older.instructions(),
+        "instructions": older_cpu.instructions(),
         "markdown": table(rows),
         "note": "a JPEG of 1 MB and 12 megapixels;",
     }

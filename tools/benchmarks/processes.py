@@ -17,7 +17,7 @@ def in_fresh_process(module: str, function: str, *arguments: object) -> str:
 
     Args:    arguments: handed over as text.
     """
-    code = f"import sys; from figures.{module} import {function}; print({function}(*sys.argv[1:]))"
+    code = f"import sys; from benchmarks.{module} import {function}; print({function}(*sys.argv[1:]))"
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
     command = [sys.executable, "-c", code, *map(str, arguments)]
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # ours

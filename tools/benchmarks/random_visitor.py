@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from browsing import PORTRAIT, browser, film, serving
-from monkeys import survives
+from browsing.chromium import PORTRAIT, browser, film, serving
+from browsing.page_scenes import visit
+from browsing.random_actions import survives
 from playwright.sync_api import sync_playwright
-from scenes import visit
 
 from .context import SEED, Found
-from .page import PHONE, made_shop
+from .page_speed import PHONE, made_shop
 
 MOVED_ON = 60  # frames a photo is shown: long enough to be answered
 

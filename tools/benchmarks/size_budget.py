@@ -5,6 +5,7 @@ import csv
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from demo_shop import write_twins
 from demo_shop.products import make_product
 
 import edgesearch
-from edgesearch.building.budget import Measured, limit_of
+from edgesearch.building.budget import PlanAccuracy, budget_bytes
 from edgesearch.building.extraction import PICTURE_SIDE
-from edgesearch.building.fit_to_budget import Staged, fit
+from edgesearch.building.fit_to_budget import fit_to_budget
 from edgesearch.building.search_plans import SearchPlans
+from edgesearch.building.staged_bundle import StagedBundle
 from edgesearch.bundle.golden_queries import FILE as GOLDEN_FILE
-from edgesearch.bundle.golden_queries import Golden
+from edgesearch.bundle.golden_queries import GoldenQueries
 from edgesearch.catalog import packed_catalog, sqlite_catalog
 from edgesearch.catalog.product import Product
 from edgesearch.catalog.sqlite_catalog import Catalog, Picture
@@ -30,7 +32,7 @@ from edgesearch.local_features.local_index import LocalIndex
 from edgesearch.search.open_bundle import CATALOG, INDEX, MODEL, PICTURES
 from edgesearch.text import full_text
 
-from . import prints, protocols, vectors
+from . import local_features_cost, protocols, vectors
 from .context import SEED, Found, add_data, require_photos
 
 Row = dict[str, Any]
@@ -47,9 +49,9 @@ def measure(x: np.ndarray, queries: np.ndarray, budgets_mb: list[float], folder:
     staged = _staged(x, folder / "stage", seed)
     right = np.concatenate([np.argmax(part @ x.T, 1) for part in np.array_split(queries, 20)])
 
-    def ask(index: CompactIndex, local: LocalIndex | None) -> Measured:
+    def ask(index: CompactIndex, local: LocalIndex | None) -> PlanAccuracy:
         rows = index.search(queries, 1).rows[:, 0]
-        return Measured(float((rows == right).mean()), 0.0, len(queries))
+        return PlanAccuracy(float((rows == right).mean()), 0.0, len(queries))
 
     sizes = {f"{name} bytes": size for name, size in staged.sizes().items() if size > 10_000}
     packed = {"packed catalogue bytes": len(packed_catalog.pack(staged.folder / CATALOG)), **_opening_ms(staged.folder)}
@@ -59,7 +61,7 @@ def measure(x: np.ndarray, queries: np.ndarray, budgets_mb: list[float], folder:
         tried = folder / "tried"
         shutil.copytree(staged.folder, tried, copy_function=os.link)
         try:
-            chosen, fitted = fit(_at(staged, tried), folder / "x.edge", limit_of(budget_mb), ask, ways)
+            chosen, fitted = fit_to_budget(_at(staged, tried), folder / "x.edge", budget_bytes(budget_mb), ask, ways)
             times = _query_us([staged.index, chosen.index], queries)
             found = {"bytes": fitted.size_bytes, "lines": fitted.lines(), **fitted.card(), **times}
         except edgesearch.BundleError as error:
@@ -123,7 +125,7 @@ def table(rows: list[Row]) -> str:
 _SAID = ("budget MB", "bytes", "refused", "photos", "recall@1 of photos")
 
 
-def _staged(x: np.ndarray, stage: Path, seed: int) -> Staged:
+def _staged(x: np.ndarray, stage: Path, seed: int) -> StagedBundle:
     """All of a bundle of made-up products, before it is written; print and pictures are of a few drawn ones."""
     for part in (MODEL, INDEX):
         (stage / part).mkdir(parents=True)
@@ -131,7 +133,7 @@ def _staged(x: np.ndarray, stage: Path, seed: int) -> Staged:
     embedder = Embedder.open(default_model(), threads=2)
     index = CompactIndex.build(x, embedder.space, seed=seed)
     index.write(stage / INDEX)
-    local = prints.made_up(len(x), seed)
+    local = local_features_cost.made_up(len(x), seed)
     local.write(stage / LOCAL_FILE)
     write_twins(stage.parent / "drawn", families=4, photos=1, seed=seed)
     files = sorted(stage.parent.glob("drawn/pictures/*.jpg"))
@@ -146,8 +148,8 @@ def _staged(x: np.ndarray, stage: Path, seed: int) -> Staged:
     ]
     sqlite_catalog.write(stage / CATALOG, zip(products, places, strict=True))
     full_text.write(stage / full_text.FILE, products)
-    Golden.ask(embedder, index, lambda row: drawn[row % len(drawn)]).write(stage / GOLDEN_FILE)
-    return Staged(stage, x, embedder, index, local, seed)
+    GoldenQueries.record(embedder, index, lambda row: drawn[row % len(drawn)]).write(stage / GOLDEN_FILE)
+    return StagedBundle(stage, len(x), x, embedder, index, local, seed)
 
 
 def _product(seed: int, number: int) -> Product:
@@ -155,8 +157,8 @@ def _product(seed: int, number: int) -> Product:
     return Product(**{name: getattr(made, name) for name in Product.__dataclass_fields__ if name != "attributes"})
 
 
-def _at(staged: Staged, folder: Path) -> Staged:
-    return Staged(folder, staged.x, staged.embedder, staged.index, staged.local, staged.seed)
+def _at(staged: StagedBundle, folder: Path) -> StagedBundle:
+    return replace(staged, folder=folder)
 
 
 def _query_us(indexes: list[CompactIndex], queries: np.ndarray) -> Row:

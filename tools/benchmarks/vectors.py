@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from edgesearch._util.files import replacing
 from edgesearch._util.hashing import digest_of
-from edgesearch.embedding.embedder import Embedder, unit
+from edgesearch.embedding.embedder import Embedder, normalize_rows
 from edgesearch.images.crops import Crop
 
 QUERIES = 1000
@@ -50,7 +50,7 @@ def synthetic(count: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         size = min(65_536, total - start)
         inner = rng.standard_normal((size, INTRINSIC_DIMENSIONS)).astype(np.float32)
         noise = rng.standard_normal((size, dim)).astype(np.float32)
-        rows[start : start + size] = unit(inner @ axes + noise)
+        rows[start : start + size] = normalize_rows(inner @ axes + noise)
     return rows[:count], rows[count:]
 
 

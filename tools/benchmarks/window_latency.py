@@ -145,7 +145,7 @@ def _starts(device: Path, photo: Path) -> dict[str, float]:
     """Medians in ms, of new processes, of the first search and the next one, without and with a warm-up."""
     times: dict[int, list[list[float]]] = {0: [], 1: []}
     for warm in [0, 1] * STARTS:
-        said = in_fresh_process("desktop", "first_and_next", device, photo, warm)
+        said = in_fresh_process("window_latency", "first_and_next", device, photo, warm)
         times[warm].append([float(part) for part in said.split()])
     (first, after), (warmed, after_warmed) = (np.median(times[warm], 0).tolist() for warm in (0, 1))
     return {

@@ -15,10 +15,10 @@ from edgesearch.catalog.loader import read_queries
 from edgesearch.catalog.product import OPTIONAL, Product
 from edgesearch.catalog.sqlite_catalog import Catalog, Picture
 from edgesearch.text import full_text, text_query
-from edgesearch.text.full_text import WordIndex, Words
-from edgesearch.text.product_table import Table
-from edgesearch.text.spelling import SHORTEST
-from edgesearch.text.terms import folded
+from edgesearch.text.full_text import WordIndex, WordSearch
+from edgesearch.text.product_table import ProductTable
+from edgesearch.text.spelling import MIN_LETTERS
+from edgesearch.text.terms import fold
 
 from .context import SEED, Found
 
@@ -41,7 +41,7 @@ def typos(products: int, seed: int) -> Figures:
     """Recall@5 of names in which one word has one edit, against the names as they are."""
     rng = np.random.default_rng(seed)
     made = [_product(seed, index) for index in range(products)]
-    found = Words(WordIndex(None, lambda: made), {}, products)
+    found = WordSearch(WordIndex(None, lambda: made), {}, products)
     everything = np.ones(products, bool)
     asked = rng.choice(products, min(products, ASKED), replace=False).tolist()
 
@@ -58,8 +58,8 @@ def typos(products: int, seed: int) -> Figures:
 
 def misspelt(text: str, rng: np.random.Generator, everywhere: bool = False) -> str:
     """A letter too many, one missing, another or two swapped, in one word of letters or in each."""
-    parts = folded(text).split()
-    places = [n for n, part in enumerate(parts) if part.isalpha() and len(part) >= SHORTEST]
+    parts = fold(text).split()
+    places = [n for n, part in enumerate(parts) if part.isalpha() and len(part) >= MIN_LETTERS]
     for place in places if everywhere else rng.choice(places, 1).tolist():
         part = parts[place]
         at, letter = int(rng.integers(len(part) - 1)), str(rng.choice(list(LETTERS)))
@@ -120,12 +120,15 @@ def scale(products: int, folder: Path, seed: int) -> Figures:
     built = time.perf_counter() - start
     known = Catalog(folder / "catalog.sqlite")
     start = time.perf_counter()
-    table, found = Table(known, {}, ()), Words(WordIndex(folder / full_text.FILE, lambda: made), {}, products)
+    table, found = (
+        ProductTable(known, {}, ()),
+        WordSearch(WordIndex(folder / full_text.FILE, lambda: made), {}, products),
+    )
     opened = time.perf_counter() - start
 
     def asked(text: str | None = None, where: str | None = None) -> float:
         def ask() -> None:
-            one = text_query.asked(table, lambda: found, text, where, photo=False)
+            one = text_query.interpret(table, lambda: found, text, where, photo=False)
             assert one.best(table, K)[0]
 
         return _median_ms(ask)
@@ -146,12 +149,12 @@ def scale(products: int, folder: Path, seed: int) -> Figures:
     }
 
 
-def asked_once(table: Table, where: str) -> None:
+def asked_once(table: ProductTable, where: str) -> None:
     """A filter alone."""
-    text_query.asked(table, _no_words, None, where, photo=False)
+    text_query.interpret(table, _no_words, None, where, photo=False)
 
 
-def _no_words() -> Words:
+def _no_words() -> WordSearch:
     raise AssertionError("a filter needs no words")
 
 

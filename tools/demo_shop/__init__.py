@@ -4,13 +4,13 @@ Imports point to the left: words, products, twins, motifs, patterns, labels, bod
 camera, scenes, photos, encounters, shop; bars stand alone.
 """
 
-from .bars import draw_ean13
 from .cutouts import View, catalogue_view, draw_cutout
 from .defects import DEFECTS, deface, lone_photo
+from .ean13_bars import draw_ean13
 from .photos import catalogue_picture, shelf_photo
 from .products import LIMIT, Look, Product, ean13, make_product
-from .shop import FIRST_UNKNOWN, neighbours, write_catalogue, write_twins
 from .twins import MOST_FAMILIES, make_twins
+from .write_shop import FIRST_UNKNOWN, neighbours, write_catalogue, write_twins
 
 __all__ = [
     "DEFECTS",

@@ -6,14 +6,14 @@ from math import cos, pi, sin
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from .camera import MARGIN, photograph
 from .cutouts import View, draw_cutout, fitted
 from .labels import write
+from .phone_camera import MARGIN, photograph
 from .photos import FRAMES
 from .products import Product
-from .scenes import shadow
+from .shelves import shadow
 from .surfaces import surface
-from .words import SMALL_PRINT
+from .vocabulary import SMALL_PRINT
 
 DEFECTS = ("scratch", "torn", "stain", "text", "recolour", "missing")
 LONG_PX = 560  # of a cut-out, as of twins

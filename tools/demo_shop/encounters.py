@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageChops
 
-from .camera import MARGIN, photograph
 from .cutouts import ANGULAR, View, catalogue_view, draw_cutout, fitted, unwarp
+from .phone_camera import MARGIN, photograph
 from .photos import FRAMES, hide_a_part, placed, with_glare
 from .products import Product
-from .scenes import Place, shadow, shelf, table
+from .shelves import Place, shadow, shelf, table
 from .surfaces import Size
 
 LONG_PX = 560  # twins are drawn finer than other products: on the usual ones small print is a blur

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from .camera import MARGIN, photograph
 from .cutouts import ANGULAR, LONG_PX, LYING, View, catalogue_view, draw_cutout, fitted
 from .labels import write
+from .phone_camera import MARGIN, photograph
 from .products import Product, mix
-from .scenes import Place, shadow, shelf, table
+from .shelves import Place, shadow, shelf, table
 from .surfaces import Size
 
 PICTURE_PX = 480

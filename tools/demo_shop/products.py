@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .words import BRAND_ENDS, BRAND_STARTS, FLASHES, KINDS, VARIANTS, Kind, Variant
+from .vocabulary import BRAND_ENDS, BRAND_STARTS, FLASHES, KINDS, VARIANTS, Kind, Variant
 
 Colour = tuple[int, int, int]
 

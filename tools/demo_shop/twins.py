@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from .products import BRANDS, Look, Product, ean13, make_product
-from .words import BRAND_ENDS, BRAND_STARTS, KINDS, NOUNS_ABROAD, SAYINGS_ABROAD, SMALL_PRINT, VARIANTS
+from .vocabulary import BRAND_ENDS, BRAND_STARTS, KINDS, NOUNS_ABROAD, SAYINGS_ABROAD, SMALL_PRINT, VARIANTS
 
 DIFFERENCES = ("flavour", "size", "brand", "language")  # one of them a family, in turn
 LEAST, MOST = 3, 6  # products of a family

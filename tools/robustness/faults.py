@@ -1,4 +1,4 @@
-"""`tools/faults`: damage bundles and device folders, end and refuse what changes them at every step, and count.
+"""`tools/robustness/faults`: damage bundles and device folders, end and refuse what changes them at every step, and count.
 
 A fault is survived where what happens is what a user may see: one sentence of ours, or exactly the answer of before;
 and where a change was interrupted, the folder before it or after it, in which the next change succeeds.
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from . import damaged, interrupted, shop, steps
-from .counts import Count, Sample
+from . import damage_campaigns, fault_steps, fault_targets, interruption_campaigns
+from .campaign import Count, Sample
 
 BUILD = Path(__file__).parents[2] / "build"
 MEMORY = Path("/dev/shm")  # noqa: S108  # folders without a disk are quick
@@ -27,7 +27,7 @@ def main() -> int:
     """Print the figures of all campaigns; returns 1 where a fault was not survived."""
     options = _parser().parse_args()
     BUILD.mkdir(exist_ok=True)
-    steps.load(BUILD)
+    fault_steps.load(BUILD)
     started, total = time.monotonic(), Count("all")
     if not options.json:
         print(f"{'':36} {'faults':>8} {'survived':>8} {'sentence':>8} {'same':>8} {'wrong':>6}")
@@ -38,7 +38,7 @@ def main() -> int:
         total += count
     if not options.json:
         print(f"{_row(total)}\n")
-        command = " ".join(["tools/faults", *sys.argv[1:]])
+        command = " ".join(["tools/robustness/faults", *sys.argv[1:]])
         print(f"{time.monotonic() - started:.0f} s; {command} (seed {options.seed})")
     return int(bool(total.wrong))
 
@@ -46,11 +46,11 @@ def main() -> int:
 def _counts(options: argparse.Namespace) -> Iterator[Count]:
     sample = Sample(np.random.default_rng(options.seed), options.flips, options.share)
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
-        place = shop.make(Path(folder))
+        place = fault_targets.make(Path(folder))
         temporary = place.folder / "tmp"
         temporary.mkdir()
         tempfile.tempdir = str(temporary)  # what is unpacked there can fail too
-        for campaign in (*damaged.campaigns(place, sample), *interrupted.campaigns(place, sample)):
+        for campaign in (*damage_campaigns.campaigns(place, sample), *interruption_campaigns.campaigns(place, sample)):
             if campaign.name.startswith(tuple(options.only)):
                 yield campaign.run()
 
@@ -62,7 +62,9 @@ def _row(count: Count) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tools/faults", description="Inject faults, and count those survived.")
+    parser = argparse.ArgumentParser(
+        prog="tools/robustness/faults", description="Inject faults, and count those survived."
+    )
     parser.add_argument("--flips", type=int, default=2000, help="bits in each campaign of them (default: 2,000)")
     parser.add_argument("--share", type=float, default=1, help="of all other faults, those to try (default: 1)")
     parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="campaigns whose names begin so")

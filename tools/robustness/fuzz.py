@@ -1,4 +1,4 @@
-"""`tools/fuzz`: inputs that reach new places in the readers, by atheris; a finding is kept, and ends the reader's turn.
+"""`tools/robustness/fuzz`: inputs that reach new places in the readers, by atheris; a finding is kept, and ends the reader's turn.
 
 A finding is an exception that the reader may not raise, a crash of the compiled loops (built with the sanitizers), ten
 seconds, or a gigabyte. Mend it, and keep its input, small, in tests/robustness/cases/READER/.
@@ -66,7 +66,9 @@ def _fuzz(name: str, options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tools/fuzz", description="Look for inputs that a reader does not survive.")
+    parser = argparse.ArgumentParser(
+        prog="tools/robustness/fuzz", description="Look for inputs that a reader does not survive."
+    )
     parser.add_argument("reader", nargs="*", help=f"(default: all) {', '.join(readers.READERS)}")
     parser.add_argument("--minutes", type=float, default=3, help="for each reader (default: 3)")
     parser.add_argument("--seed", type=int, default=1)

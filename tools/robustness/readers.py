@@ -26,7 +26,7 @@ from edgesearch._util import array_file
 from edgesearch._util.array_file import Whole
 from edgesearch._util.hashing import digest_of
 from edgesearch.bundle import bundle_file, container, signing
-from edgesearch.bundle.golden_queries import Golden
+from edgesearch.bundle.golden_queries import GoldenQueries
 from edgesearch.bundle.manifest import FileEntry, Manifest
 from edgesearch.bundle.sealing import Seal
 from edgesearch.catalog import loader, packed_catalog, sqlite_catalog
@@ -116,7 +116,7 @@ def read_golden(data: bytes) -> object:
         "found": np.arange(2),
         "scores": np.ones(2, np.float32),
     }
-    return Golden.read(memoryview(_edited(parts, {}, data)))
+    return GoldenQueries.read(memoryview(_edited(parts, {}, data)))
 
 
 def read_manifest(data: bytes) -> object:
@@ -171,8 +171,8 @@ def read_catalog(data: bytes) -> None:
 
 def read_packed(data: bytes) -> None:
     """A catalogue that was packed; also one whose text is the input, which no fuzzer would find its way to."""
-    _survived(lambda: packed_catalog.unpacked(data))
-    Catalog(packed_catalog.unpacked(lzma.compress(data, check=lzma.CHECK_NONE, preset=0))).close()
+    _survived(lambda: packed_catalog.unpack_to_bytes(data))
+    Catalog(packed_catalog.unpack_to_bytes(lzma.compress(data, check=lzma.CHECK_NONE, preset=0))).close()
 
 
 def read_overlay(data: bytes) -> None:
@@ -216,7 +216,7 @@ def read_archive(data: bytes) -> None:
     archive = path.rename(path.with_suffix(".zip" if data[:2] == b"PK" else ".tar"))
     for entry in loader.read(archive).entries:
         for _, place in entry.images:
-            _survived(partial(places.content, place))
+            _survived(partial(places.read_bytes, place))
 
 
 READERS: dict[str, Reader] = {

@@ -1,4 +1,4 @@
-"""`tools/soak`: threads that ask one device folder for hours, while another process installs and rolls back there.
+"""`tools/robustness/soak`: threads that ask one device folder for hours, while another process installs and rolls back there.
 
 Every answer must be the one that was given first, every error one that was provoked, and the memory must not grow.
 """
@@ -24,8 +24,8 @@ from edgesearch import Answer, Store
 from edgesearch.embedding.embedder import default_model
 from edgesearch.images import image
 
-from . import shop as shops
-from .shop import Shop
+from . import fault_targets
+from .fault_targets import Shop
 
 WARM_UP = 0.2  # of the time; memory is compared with what it was then
 REOPENED = 0.02  # of the times
@@ -136,7 +136,7 @@ def main() -> int:
     """Soak; returns 1 where anything failed or the memory grew."""
     options = _parser().parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        shop = shops.make(Path(folder), options.model)
+        shop = fault_targets.make(Path(folder), options.model)
         soak = Soak(shop, shop.device(2), options.seed)
         process = multiprocessing.get_context("spawn")
         changes = process.Value("i", 0)
@@ -154,7 +154,7 @@ def main() -> int:
         changer.terminate()
         changer.join()
     for failure in soak.failures[:SHOWN]:
-        print(f"tools/soak: {failure}", file=sys.stderr)
+        print(f"tools/robustness/soak: {failure}", file=sys.stderr)
     print(f"{soak.queries:,} queries, {changes.value} changes, {len(soak.failures)} failures, {grown_mb:+.1f} MB")
     return int(bool(soak.failures) or grown_mb > options.most_mb)
 
@@ -162,10 +162,10 @@ def main() -> int:
 def _change(shop: Shop, device: Path, changes: "Synchronized[int]") -> None:
     """The life of the other process: newer and newer bundles, and now and then back."""
     soak = multiprocessing.parent_process()
-    for number in itertools.count(shops.BUNDLES + 1):
+    for number in itertools.count(fault_targets.BUNDLES + 1):
         if soak is None or not soak.is_alive():  # it was killed
             return
-        edgesearch.install(shops.again(shop.folder, shop.folder / "newer.edge", number), device)
+        edgesearch.install(fault_targets.again(shop.folder, shop.folder / "newer.edge", number), device)
         time.sleep(PAUSE_S)
         if number % 3 == 0:
             edgesearch.rollback(device)
@@ -189,7 +189,9 @@ def _watch(soak: Soak, changes: "Synchronized[int]", minutes: float) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tools/soak", description="Ask a device folder for hours, and watch memory.")
+    parser = argparse.ArgumentParser(
+        prog="tools/robustness/soak", description="Ask a device folder for hours, and watch memory."
+    )
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--model", type=Path, default=default_model(), help="model folder (default: the shipped one)")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from edgesearch._util import files
 
-from .context import Found, number
-from .fields import filled
+from ..context import Found, number
 from .plots import PLOTS
 from .sections import RUNS, SECTIONS, Section
+from .templates import filled
 
 FIGURES_FILE = "figures.json"
 FAILED = "failed"  # the reason, in place of figures

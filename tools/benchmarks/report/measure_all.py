@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from edgesearch.embedding.embedder import default_model
 
-from . import sheet
-from .context import NO_MODEL, SEED, Found, context
-from .processes import Processors
+from ..context import NO_MODEL, SEED, Found, context
+from ..processes import Processors
+from . import figures_page
 from .sections import RUNS
 
 PAGE, TRIED = Path("docs/figures"), Path("build/figures")
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, folder: Path) -> str:
     """Measure, one after the other, and write the page after each; raises ValueError at the end where one failed."""
     output = options.output or (TRIED if options.quick else PAGE)
-    figures = sheet.read(output)
+    figures = figures_page.read(output)
     large = [name for name in options.only if options.quick and not RUNS[name].quick]
     if large:
         raise ValueError(f"{', '.join(large)}: no small size of it; leave out --quick.")
@@ -49,9 +49,9 @@ def run(options: argparse.Namespace, folder: Path) -> str:
         figures[name] = measured(asked, RUNS[name].limit_s, folder)
         if options.quick:
             figures[name]["measured"]["quick"] = True
-        sheet.write(output, figures)
-    page = sheet.write(output, figures)
-    failed = [name for name in names if sheet.FAILED in figures[name]]
+        figures_page.write(output, figures)
+    page = figures_page.write(output, figures)
+    failed = [name for name in names if figures_page.FAILED in figures[name]]
     if failed:
         raise ValueError(f"{page}: {', '.join(failed)} failed; the page says why, --only measures one again.")
     return f"{page}: measured {', '.join(names) or 'nothing'}; `tools/bench readme` writes them where they are quoted."
@@ -59,7 +59,11 @@ def run(options: argparse.Namespace, folder: Path) -> str:
 
 def is_missing(found: Found | None) -> bool:
     """That it is to be measured again."""
-    return not found or sheet.FAILED in found or found["model"] not in (NO_MODEL, context(default_model(), 0)["model"])
+    return (
+        not found
+        or figures_page.FAILED in found
+        or found["model"] not in (NO_MODEL, context(default_model(), 0)["model"])
+    )
 
 
 def measured(asked: str, limit_s: float, folder: Path) -> Found:
@@ -72,7 +76,10 @@ def measured(asked: str, limit_s: float, folder: Path) -> Found:
     try:
         found = json.loads(_printed(asked, limit_s, folder), parse_float=lambda said: float(f"{float(said):.6g}"))
     except (OSError, ValueError) as error:
-        found = context(default_model(), SEED) | {"command": f"tools/bench {asked} --json", sheet.FAILED: str(error)}
+        found = context(default_model(), SEED) | {
+            "command": f"tools/bench {asked} --json",
+            figures_page.FAILED: str(error),
+        }
     found["measured"] = {
         "on": datetime.datetime.fromtimestamp(start, datetime.UTC).strftime("%Y-%m-%d"),
         "took_s": round(time.time() - start, 1),
@@ -83,12 +90,12 @@ def measured(asked: str, limit_s: float, folder: Path) -> Found:
 
 def _printed(asked: str, limit_s: float, folder: Path) -> str:
     """What it prints; raises OSError: it failed, and the last line it said, or TimeoutError."""
-    command = [sys.executable, "-m", __package__, *shlex.split(asked), "--json"]
+    command = [sys.executable, "-m", "benchmarks", *shlex.split(asked), "--json"]
     with (
         tempfile.TemporaryDirectory(dir=folder) as scratch,
         open(Path(scratch) / "said", "w+", encoding="utf-8") as said,
     ):
-        place = os.environ | {"TMPDIR": scratch, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        place = os.environ | {"TMPDIR": scratch, "PYTHONPATH": str(Path(__file__).parents[2])}
         with subprocess.Popen(  # noqa: S603  # ours
             command, stdout=subprocess.PIPE, stderr=said, text=True, env=place, start_new_session=True
         ) as process:

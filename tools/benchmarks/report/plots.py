@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Mapping
 from itertools import accumulate, pairwise
 
-from edgesearch.html.charts import LETTER, Axis, Plot, Point, amount_axis
+from edgesearch.html.charts import LETTER_PX, Axis, Plot, Point, amount_axis
 from edgesearch.html.markup import Markup
 
-from .context import Found
-from .libraries import LIBRARIES
+from ..context import Found
+from ..index_libraries import LIBRARIES
 
 STYLE = """
 svg { color-scheme: light dark; --ink: #14181f; --quiet: #5a6472; --edge: #dde1e7; --paper: #fff;
@@ -92,7 +92,7 @@ def photo(figures: Mapping[str, Found]) -> Markup | None:
         for start, end, kind in zip([0.0, *ends], ends, STAGES.values(), strict=False):
             plot.bar((start, middle - 0.3), (end, middle + 0.3), kind)
         plot.text((ends[-1], middle), f"{row['total']:.1f}", by=(5, 4))
-    wide = accumulate((LETTER * len(stage) + 14 for stage in STAGES), initial=6 - WIDE)
+    wide = accumulate((LETTER_PX * len(stage) + 14 for stage in STAGES), initial=6 - WIDE)
     for (stage, kind), right in zip(STAGES.items(), wide, strict=False):
         plot.text((0, len(rows)), stage, kind, by=(right, -14))
     return _alone(plot.svg("Milliseconds by stage"))

@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import sheet
-from .context import Found
-from .fields import rewritten
-from .whole import PAGE
+from ..context import Found
+from . import figures_page
+from .measure_all import PAGE
+from .templates import rewritten
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, folder: Path) -> str:
     """Write page, plots and sentences; raises ValueError as `wanted`."""
     root = Path()
-    texts = wanted(root, sheet.read(root / PAGE))
+    texts = wanted(root, figures_page.read(root / PAGE))
     changed = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in changed:
         path.write_text(texts[path], encoding="utf-8")
@@ -38,9 +38,9 @@ def sentences() -> dict[str, list[str]]:
 
 def wanted(root: Path, figures: Mapping[str, Found]) -> dict[Path, str]:
     """What each file that shows figures should hold; raises ValueError: a sentence or a figure is missing."""
-    good = {name: found for name, found in figures.items() if sheet.FAILED not in found}
-    texts = {root / PAGE / name: drawing for name, drawing in sheet.drawn(figures).items()}
-    texts[root / PAGE.with_suffix(".md")] = sheet.text(figures, PAGE.name)
+    good = {name: found for name, found in figures.items() if figures_page.FAILED not in found}
+    texts = {root / PAGE / name: drawing for name, drawing in figures_page.drawn(figures).items()}
+    texts[root / PAGE.with_suffix(".md")] = figures_page.text(figures, PAGE.name)
     for name, templates in sentences().items():
         path = root / name
         text = path.read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ One more figure is one more `Section`: a text with fields of its runs (see `fiel
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from .context import Found
-from .indexes import REACHED
+from ..context import Found
+from ..index_search import REACHED
 
 MINUTE = 60
 LET_GO = "edgesearch, vectors let go"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Any
 
-from .context import Found
+from ..context import Found
 
 _NUMBER = r"-?\d(?:[\d,.]*\d)?%?"
 

@@ -9,13 +9,14 @@ import sys
 import time
 from pathlib import Path
 
-from demo_shop import write_catalogue
 from PIL import Image, ImageDraw, ImageFont
 
 import edgesearch
 from edgesearch import Answer, Store
 from edgesearch.catalog.loader import read_queries
 from edgesearch.evaluation.evaluate import evaluate
+
+from . import write_catalogue
 
 CELL, TEXT_HEIGHT, RESULTS = 150, 46, 5
 COLORS = {"match": (20, 120, 60), "ambiguous": (190, 120, 0), "unknown": (170, 40, 40)}

@@ -14,9 +14,9 @@ from edgesearch.bundle.bundle_file import Bundle
 from edgesearch.errors import EdgeSearchError
 from edgesearch.store.store import Store
 
-from .counts import SAME, SENTENCE, Campaign, Sample, sentence
-from .damage import Damage, flips, lengths
-from .shop import Shop
+from .campaign import SAME, SENTENCE, Campaign, Sample, sentence
+from .fault_targets import Shop
+from .file_damage import Damage, flips, lengths
 
 Bit = tuple[str, int, int]  # member of a bundle, byte, bit
 

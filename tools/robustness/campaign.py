@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from edgesearch.errors import EdgeSearchError
 
-from .children import TIMEOUT_S, Ending, in_child
+from .forked_run import TIMEOUT_S, Ending, in_child
 
 SAME, SENTENCE = "same", "sentence"  # what a survived fault ends in
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Faults at a step: the nth time that a folder is changed or read, by Python, SQLite or whatever else (`steps.c`)."""
+"""Inject a fault when a process changes or reads a folder for the nth time, through any library (`fault_steps.c`)."""
 
 import contextlib
 import ctypes
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("steps.c")
+SOURCE = Path(__file__).with_name("fault_steps.c")
 CHANGES, READS = 1, 2
 COUNT, KILL, TEAR, CUT = 0, -1, -2, -3
 KILLED = 77  # exit status of a process that ended at a step
@@ -30,7 +30,7 @@ class Step:
 
 
 def load(folder: Path) -> None:
-    """Start this program again with `steps.c` loaded, compiled in `folder`; does nothing where it is."""
+    """Start this program again with `fault_steps.c` loaded, compiled in `folder`; does nothing where it is."""
     if _library() is not None:
         return
     built = folder / "steps.so"

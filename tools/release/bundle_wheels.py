@@ -1,6 +1,6 @@
 """Collect every wheel that a device without a network needs, and say what each weighs installed.
 
-    tools/bundle-wheels --machine aarch64 --slim -o wheels
+    tools/release/bundle-wheels --machine aarch64 --slim -o wheels
     pip install --no-index --find-links wheels edgesearch          # on the device
 
 `--slim` leaves out what is installed and never loaded to answer a photo: the C library that onnxruntime's wheel holds
@@ -26,7 +26,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 GLIBC = (28, 27, 26, 24, 17)  # manylinux_2_28 and what runs there too
 UNUSED = {
     "onnxruntime": (
@@ -92,12 +92,12 @@ def _options() -> argparse.Namespace:
 
 
 def _own_wheel(machine: str) -> Path:
-    """The project's own, which `tools/wheels` compiles where it is missing, or older than what it is made of."""
+    """The project's own, which `tools/release/wheels` compiles where it is missing, or older than what it is made of."""
     pattern = f"edgesearch-*manylinux*_{machine}.whl"
     sources = [ROOT / "pyproject.toml", *ROOT.glob("edgesearch/**/*"), *ROOT.glob("artifacts/**/*")]
     newest_s = max(path.stat().st_mtime for path in sources if path.suffix not in (".so", ".pyc", ""))
     if not any(path.stat().st_mtime > newest_s for path in (ROOT / "dist").glob(pattern)):
-        subprocess.run([ROOT / "tools" / "wheels"], check=True, stdout=sys.stderr)  # noqa: S603  # ours
+        subprocess.run([ROOT / "tools" / "release" / "wheels"], check=True, stdout=sys.stderr)  # noqa: S603  # ours
     return max((ROOT / "dist").glob(pattern), key=lambda path: path.stat().st_mtime)
 
 

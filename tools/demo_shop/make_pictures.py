@@ -1,7 +1,7 @@
 """Draw the demo data: a made-up shop, its catalogue, and phone photos to search it with.
 
-    python tools/make_pictures.py /tmp/shop --products 60 --unknown 12 --photos 4 --seed 0
-    python tools/make_pictures.py /tmp/twins --twins 28 --photos 6 --seed 0
+    PYTHONPATH=tools python -m demo_shop.make_pictures /tmp/shop --products 60 --unknown 12 --photos 4 --seed 0
+    PYTHONPATH=tools python -m demo_shop.make_pictures /tmp/twins --twins 28 --photos 6 --seed 0
 
 writes catalogue.csv with pictures/, and queries.csv with photos/ (empty sku: not in the catalogue). The same
 seed gives the same bytes for one version of Pillow; asking for more products leaves the earlier ones as they
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from demo_shop import FIRST_UNKNOWN, LIMIT, MOST_FAMILIES, make_twins, write_catalogue, write_twins
+from . import FIRST_UNKNOWN, LIMIT, MOST_FAMILIES, make_twins, write_catalogue, write_twins
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,11 +19,11 @@ from edgesearch.building.build import build
 from edgesearch.device import slots
 from edgesearch.errors import EdgeSearchError
 
-from . import steps
-from .children import REFUSED, in_child
-from .counts import SAME, SENTENCE, Campaign, Sample
-from .shop import KEY, TINY_MODEL, Shop, State
-from .steps import CHANGES, CUT, KILL, KILLED, READS, TEAR, Step
+from . import fault_steps
+from .campaign import SAME, SENTENCE, Campaign, Sample
+from .fault_steps import CHANGES, CUT, KILL, KILLED, READS, TEAR, Step
+from .fault_targets import KEY, TINY_MODEL, Shop, State
+from .forked_run import REFUSED, in_child
 
 WAYS = {
     "killed": [Step(0, KILL), Step(0, TEAR)],
@@ -113,15 +113,15 @@ class Trial:
     def ask(self, step: Step) -> str:
         """Inflict it."""
         device = self.shop.device(self.operation.installed)
-        return self.judge(device, lambda: steps.armed(self.shop.folder, step))
+        return self.judge(device, lambda: fault_steps.armed(self.shop.folder, step))
 
     def _steps(self, kinds: int) -> int:
         device = self.shop.device(self.operation.installed)
 
         def count() -> str:
-            with steps.armed(self.shop.folder, Step(0, steps.COUNT, kinds=kinds)):
+            with fault_steps.armed(self.shop.folder, Step(0, fault_steps.COUNT, kinds=kinds)):
                 self.operation.act(device)
-            return str(steps.counted())
+            return str(fault_steps.counted())
 
         return int(in_child(count).text)
 

@@ -1,7 +1,7 @@
 """Make pictures of every screen of the page, for people to look at.
 
-tools/screens [--out build/screens] [--only match] [--all]
-tools/screens --readme docs/page.jpg
+tools/browsing/screens [--out build/screens] [--only match] [--all]
+tools/browsing/screens --readme docs/page.jpg
 """
 
 import argparse
@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from browsing import LANDSCAPE, PORTRAIT, browser, film, serving
 from demo_shop import write_catalogue
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, Playwright, sync_playwright
-from scenes import SCENES, visit
 from tqdm import tqdm
 
 import edgesearch
+
+from .chromium import LANDSCAPE, PORTRAIT, browser, film, serving
+from .page_scenes import SCENES, visit
 
 ICON = Path(edgesearch.__file__).parent / "web" / "icons"
 COLUMNS, CELL, NAME = 6, 380, 26  # of a sheet, px
@@ -49,7 +50,7 @@ DRESSES = [("en", "dark"), ("zh", "bright"), ("en", "bright"), ("zh", "dark")]
 
 def main() -> int:
     """Make them; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="tools/screens", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="tools/browsing/screens", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("build/screens"), help="folder to write to (build/screens)")
     parser.add_argument("--shop", type=Path, help="a drawn shop (default: draw one)")
     parser.add_argument("--only", action="append", choices=list(SCENES), help="this screen")
@@ -65,7 +66,7 @@ def main() -> int:
             else:
                 screens(playwright, options)
     except (edgesearch.EdgeSearchError, OSError) as error:
-        print(f"tools/screens: {error}", file=sys.stderr)
+        print(f"tools/browsing/screens: {error}", file=sys.stderr)
         return 1
     return 0
 
