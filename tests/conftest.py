@@ -25,7 +25,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_edge(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shop as a bundle with an untrained network of a few kilobytes."""
     path = tmp_path_factory.mktemp("tiny") / "shop.edge"
-    edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL)
+    edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, sequence=1)
     return path
 
 
@@ -42,7 +42,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop_edge(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shop as a bundle with the shipped model."""
     path = tmp_path_factory.mktemp("shipped") / "shop.edge"
-    edgesearch.build(shop / "catalogue.csv", path)
+    edgesearch.build(shop / "catalogue.csv", path, sequence=2)
     return path
 
 
