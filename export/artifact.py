@@ -59,7 +59,7 @@ def inputs(paths: list[Path]) -> np.ndarray:
     """Pictures as a device feeds them: (N, 3, S, S) float32."""
     preprocessing = Preprocessing(**PREPROCESSING)  # type: ignore[arg-type]
     pictures = (image.read(path, preprocessing.decoded_side) for path in paths)
-    return np.stack([preprocessing(picture, preprocessing.centre(picture.shape[:2])) for picture in pictures])
+    return np.stack([preprocessing(picture, preprocessing.centre_crop(picture.shape[:2])) for picture in pictures])
 
 
 def embed(folder: Path, precision: str, batch: np.ndarray) -> np.ndarray:

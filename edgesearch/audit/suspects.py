@@ -27,48 +27,48 @@ from ..images import image
 from ..index.compact_index import CompactIndex
 
 BATCH = 16
-SMALL = 100  # px of the shorter side: below it products are found less often
-BLANK = 4.0  # standard deviation of the grey, of 255
+SMALL_PX = 100  # px of the shorter side: below it products are found less often
+BLANK_DEVIATION = 4.0  # standard deviation of the grey, of 255
 GREY_SIDE = 64
-NEIGHBOURS, ASKED_AT_ONCE = 12, 256
-UNLIKE = 0.2  # cosine: so much nearer to another product than to any picture of its own
-UNLIKE_PAIR = 0.3  # of a product with two pictures, either of which may be the wrong one
-LEAST_COSINE = 0.7  # of pictures that are compared closely
-SAME = 0.977  # correlation of their pixels
-MOST_COMPARED = 20_000  # pairs
-FRAMES_KEPT = 2048  # in memory, 28 kB each
+NEIGHBOURS, SEARCH_BATCH = 12, 256
+OUTLIER_MARGIN = 0.2  # cosine: so much nearer to another product than to any picture of its own
+OUTLIER_MARGIN_OF_TWO = 0.3  # of a product with two pictures, either of which may be the wrong one
+MIN_COSINE = 0.7  # of pictures that are compared closely
+MIN_CORRELATION = 0.977  # correlation of their pixels
+MAX_COMPARED = 20_000  # pairs
+CACHED_FRAMES = 2048  # in memory, 28 kB each
 FRAME, SIDE = 96, 24  # px; of what is cut, and of what is correlated
 STEPS = (0.05, 0.02, 0.01)  # of the frame, by which a cut is sought
-MOST_CUT = 0.15
-HOPELESS = 0.4  # of two whole frames; one that was cut by a tenth had 0.46
+MAX_CUT = 0.15
+HOPELESS_CORRELATION = 0.4  # of two whole frames; one that was cut by a tenth had 0.46
 
 
-class Which(NamedTuple):
+class PictureRef(NamedTuple):
     """A picture: the number of its product among the entries, and its own among the product's pictures."""
 
     entry: int
     picture: int
 
 
-class Pair(NamedTuple):
+class NearDuplicate(NamedTuple):
     """Two pictures that are nearly one; correlation: of their pixels."""
 
-    one: Which
-    other: Which
+    one: PictureRef
+    other: PictureRef
     correlation: float
 
 
-class Stray(NamedTuple):
+class Outlier(NamedTuple):
     """A picture that is nearer to one of another product than to any of its own; own and others: cosines."""
 
-    one: Which
-    nearest: Which
+    one: PictureRef
+    nearest: PictureRef
     own: float
     others: float
 
 
 @dataclass
-class Looked:
+class ExaminedPictures:
     """What was seen in the pictures.
 
     Attributes: which: N pictures that can be read; vectors: (N, D) float32, unit rows; twins: groups of pictures with
@@ -76,34 +76,34 @@ class Looked:
                 blank: pictures that show nothing.
     """
 
-    which: list[Which] = field(default_factory=list)
+    which: list[PictureRef] = field(default_factory=list)
     vectors: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
-    twins: list[list[Which]] = field(default_factory=list)
-    unreadable: list[tuple[Which, str]] = field(default_factory=list)
-    small: list[tuple[Which, int]] = field(default_factory=list)
-    blank: list[Which] = field(default_factory=list)
+    twins: list[list[PictureRef]] = field(default_factory=list)
+    unreadable: list[tuple[PictureRef, str]] = field(default_factory=list)
+    small: list[tuple[PictureRef, int]] = field(default_factory=list)
+    blank: list[PictureRef] = field(default_factory=list)
 
 
-class _Read(NamedTuple):
-    which: Which
+class _ReadPicture(NamedTuple):
+    which: PictureRef
     digest: bytes
     pixels: np.ndarray | None
     why: str
 
 
-def look(
+def examine_pictures(
     entries: Sequence[Entry], numbers: Sequence[int], embedder: Embedder, progress: Callable[[int, int], None]
-) -> Looked:
+) -> ExaminedPictures:
     """Look at all pictures of some of the entries, by their numbers."""
-    looked, vectors = Looked(), []
-    firsts: dict[bytes, Which] = {}
-    again: dict[bytes, list[Which]] = defaultdict(list)
-    asked = [Which(number, picture) for number in numbers for picture in range(len(entries[number].images))]
-    for batch in _batches(entries, asked, embedder):
+    looked, vectors = ExaminedPictures(), []
+    firsts: dict[bytes, PictureRef] = {}
+    again: dict[bytes, list[PictureRef]] = defaultdict(list)
+    asked = [PictureRef(number, picture) for number in numbers for picture in range(len(entries[number].images))]
+    for batch in _read_batches(entries, asked, embedder):
         looked.unreadable += [(one.which, one.why) for one in batch if one.pixels is None]
         seen = [(one.which, one.pixels) for one in batch if one.pixels is not None]
-        looked.small += [(which, min(pixels.shape[:2])) for which, pixels in seen if min(pixels.shape[:2]) < SMALL]
-        looked.blank += [which for which, pixels in seen if image.grey(pixels, GREY_SIDE).std() < BLANK]
+        looked.small += [(which, min(pixels.shape[:2])) for which, pixels in seen if min(pixels.shape[:2]) < SMALL_PX]
+        looked.blank += [which for which, pixels in seen if image.to_grey(pixels, GREY_SIDE).std() < BLANK_DEVIATION]
         looked.which += [which for which, _ in seen]
         vectors.append(embedder.embed([pixels for _, pixels in seen], fast=True))
         for one in batch:
@@ -115,16 +115,16 @@ def look(
     return looked
 
 
-def _batches(entries: Sequence[Entry], asked: Sequence[Which], embedder: Embedder) -> Iterator[list[_Read]]:
-    def read(which: Which) -> _Read:
+def _read_batches(entries: Sequence[Entry], asked: Sequence[PictureRef], embedder: Embedder) -> Iterator[list[_ReadPicture]]:
+    def read(which: PictureRef) -> _ReadPicture:
         _, place = entries[which.entry].images[which.picture]
         digest = b""
         try:
-            data = sources.content(place)
+            data = sources.read_bytes(place)
             digest = hashlib.blake2b(data, digest_size=16).digest()
-            return _Read(which, digest, sources.named(place, lambda: embedder.read(data)), "")
+            return _ReadPicture(which, digest, sources.name_source_in_errors(place, lambda: embedder.read(data)), "")
         except ImageError as error:
-            return _Read(which, digest, None, str(error))
+            return _ReadPicture(which, digest, None, str(error))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(asked), BATCH):
@@ -139,52 +139,52 @@ class Neighbours:
     scores: np.ndarray
 
 
-def neighbours(looked: Looked, space: str) -> Neighbours:
+def find_neighbours(looked: ExaminedPictures, space: str) -> Neighbours:
     """Ask the compact index for each picture's nearest; those of its own product, and itself, are left out."""
     owners = np.array([which.entry for which in looked.which])
     index = CompactIndex.build(looked.vectors, space)
-    starts = range(0, len(looked.which), ASKED_AT_ONCE)
-    parts = [index.search(looked.vectors[first : first + ASKED_AT_ONCE], NEIGHBOURS) for first in starts]
+    starts = range(0, len(looked.which), SEARCH_BATCH)
+    parts = [index.search(looked.vectors[first : first + SEARCH_BATCH], NEIGHBOURS) for first in starts]
     rows = np.concatenate([part.rows for part in parts]).astype(np.int64)
     scores = np.concatenate([part.scores for part in parts])
     return Neighbours(rows, np.where((rows < 0) | (owners[rows] == owners[:, None]), -np.inf, scores))
 
 
-def nearly_same(
-    entries: Sequence[Entry], looked: Looked, near: Neighbours, embedder: Embedder
-) -> tuple[list[Pair], int]:
+def find_near_duplicates(
+    entries: Sequence[Entry], looked: ExaminedPictures, near: Neighbours, embedder: Embedder
+) -> tuple[list[NearDuplicate], int]:
     """Pictures of two products that are one, saved again or cut a little, the surest first; one of two products.
 
     Returns: and how many pairs were too many to be compared.
     """
     twins = {which: number for number, group in enumerate(looked.twins) for which in group}
     best: dict[tuple[int, int], float] = {}
-    for row, place in np.argwhere(near.scores >= LEAST_COSINE).tolist():
+    for row, place in np.argwhere(near.scores >= MIN_COSINE).tolist():
         one, other = sorted((row, int(near.rows[row, place])))
         group = twins.get(looked.which[one])
         if group is None or group != twins.get(looked.which[other]):
             best[one, other] = float(near.scores[row, place])
     asked = sorted(best, key=lambda pair: -best[pair])
 
-    @lru_cache(FRAMES_KEPT)
-    def frame(which: Which) -> np.ndarray:
-        return framed(sources.decoded(entries[which.entry].images[which.picture][1], embedder.read))
+    @lru_cache(CACHED_FRAMES)
+    def frame(which: PictureRef) -> np.ndarray:
+        return frame_picture(sources.read_picture(entries[which.entry].images[which.picture][1], embedder.read))
 
-    def compare(rows: tuple[int, int]) -> Pair | None:
+    def compare(rows: tuple[int, int]) -> NearDuplicate | None:
         pair = looked.which[rows[0]], looked.which[rows[1]]
         try:
-            return Pair(*pair, correlation(*map(frame, pair)))
+            return NearDuplicate(*pair, correlation(*map(frame, pair)))
         except ImageError:  # it could be read a moment ago
             return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        compared = [pair for pair in pool.map(compare, asked[:MOST_COMPARED]) if pair and pair.correlation >= SAME]
+        compared = [pair for pair in pool.map(compare, asked[:MAX_COMPARED]) if pair and pair.correlation >= MIN_CORRELATION]
     found = sorted(compared, key=lambda pair: -pair.correlation)
     firsts = {(pair.one.entry, pair.other.entry): pair for pair in reversed(found)}
-    return sorted(firsts.values(), key=lambda pair: -pair.correlation), max(0, len(asked) - MOST_COMPARED)
+    return sorted(firsts.values(), key=lambda pair: -pair.correlation), max(0, len(asked) - MAX_COMPARED)
 
 
-def strays(looked: Looked, near: Neighbours) -> list[Stray]:
+def find_outliers(looked: ExaminedPictures, near: Neighbours) -> list[Outlier]:
     """Pictures that are nearer to another product than to any of their own, the farthest first; one of a product."""
     rows_of: dict[int, list[int]] = defaultdict(list)
     for row, which in enumerate(looked.which):
@@ -195,52 +195,52 @@ def strays(looked: Looked, near: Neighbours) -> list[Stray]:
             own = _nearest_sibling(looked.vectors[rows])
             away = near.scores[rows].max(1) - own
             worst = int(away.argmax())
-            if away[worst] >= (UNLIKE_PAIR if len(rows) == 2 else UNLIKE):
-                found.append(_stray(looked, near, rows[worst], float(own[worst])))
+            if away[worst] >= (OUTLIER_MARGIN_OF_TWO if len(rows) == 2 else OUTLIER_MARGIN):
+                found.append(_make_outlier(looked, near, rows[worst], float(own[worst])))
     return sorted(found, key=lambda one: one.own - one.others)
 
 
 def _nearest_sibling(vectors: np.ndarray) -> np.ndarray:
     """Of each row the highest cosine with another: (R, D) float32 -> (R,) float32."""
     best = []
-    for first in range(0, len(vectors), ASKED_AT_ONCE):
-        cosines = vectors[first : first + ASKED_AT_ONCE] @ vectors.T
+    for first in range(0, len(vectors), SEARCH_BATCH):
+        cosines = vectors[first : first + SEARCH_BATCH] @ vectors.T
         np.fill_diagonal(cosines[:, first:], -np.inf)
         best.append(cosines.max(1))
     return np.concatenate(best)
 
 
-def _stray(looked: Looked, near: Neighbours, row: int, own: float) -> Stray:
+def _make_outlier(looked: ExaminedPictures, near: Neighbours, row: int, own: float) -> Outlier:
     place = int(near.scores[row].argmax())
     nearest = looked.which[int(near.rows[row, place])]
-    return Stray(looked.which[row], nearest, own, float(near.scores[row, place]))
+    return Outlier(looked.which[row], nearest, own, float(near.scores[row, place]))
 
 
-def framed(pixels: np.ndarray) -> np.ndarray:
+def frame_picture(pixels: np.ndarray) -> np.ndarray:
     """A picture as it is compared closely: (H, W, 3) uint8 -> (F, F, 3)."""
-    return image.part_of(pixels, (0, 0, pixels.shape[1], pixels.shape[0]), FRAME)
+    return image.resize_box(pixels, (0, 0, pixels.shape[1], pixels.shape[0]), FRAME)
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float:
     """How alike two frames are, either of which may be the other cut a little at its edges: 1 where they are one."""
-    return max(_sought(one, other), _sought(other, one))
+    return max(_best_crop_correlation(one, other), _best_crop_correlation(other, one))
 
 
-def _sought(whole: np.ndarray, cut: np.ndarray) -> float:
+def _best_crop_correlation(whole: np.ndarray, cut: np.ndarray) -> float:
     """The best correlation of a frame with what is left of the other when its edges are cut, step by step."""
-    wanted = _normal(image.part_of(whole, (0, 0, FRAME, FRAME), SIDE))
+    wanted = _normalize(image.resize_box(whole, (0, 0, FRAME, FRAME), SIDE))
 
     def worth(edges: tuple[float, ...]) -> float:
         left, top, right, bottom = (edge * FRAME for edge in edges)
-        part = image.part_of(cut, (left, top, FRAME - right, FRAME - bottom), SIDE)
-        return float(wanted @ _normal(part))
+        part = image.resize_box(cut, (left, top, FRAME - right, FRAME - bottom), SIDE)
+        return float(wanted @ _normalize(part))
 
     edges: tuple[float, ...] = (0.0,) * 4
     best = worth(edges)
-    for step in STEPS if best > HOPELESS else ():
+    for step in STEPS if best > HOPELESS_CORRELATION else ():
         while True:
-            tried = {_moved(edges, i, by): 0.0 for i, by in itertools.product(range(4), (step, -step))}
-            tried = {one: worth(one) for one in tried if min(one) >= 0 and max(one) <= MOST_CUT}
+            tried = {_shift_edge(edges, i, by): 0.0 for i, by in itertools.product(range(4), (step, -step))}
+            tried = {one: worth(one) for one in tried if min(one) >= 0 and max(one) <= MAX_CUT}
             edges_now = max(tried, key=lambda one: tried[one])
             if tried[edges_now] <= best:
                 break
@@ -248,11 +248,11 @@ def _sought(whole: np.ndarray, cut: np.ndarray) -> float:
     return best
 
 
-def _moved(edges: tuple[float, ...], place: int, by: float) -> tuple[float, ...]:
+def _shift_edge(edges: tuple[float, ...], place: int, by: float) -> tuple[float, ...]:
     return tuple(round(edge + by, 3) if i == place else edge for i, edge in enumerate(edges))
 
 
-def _normal(pixels: np.ndarray) -> np.ndarray:
+def _normalize(pixels: np.ndarray) -> np.ndarray:
     """Of mean 0 and unit length; what is plain has no length."""
     flat = pixels.astype(np.float32).ravel()
     flat -= flat.mean()

@@ -1,6 +1,6 @@
-"""What a build takes from a picture, whoever takes it: a thread here, or a process on another machine.
+"""What a build extracts from a picture, on a thread here or in a process on another machine.
 
-Each picture is looked at alone, on one thread, so that what is taken depends on nothing else that is done beside it.
+Each picture is processed alone on one thread, so that its extract depends on nothing that runs at the same time.
 
 D dimensions of the embedding, T colour terms.
 """
@@ -25,49 +25,54 @@ from ..images import colours, image, photo_files
 from ..local_features.descriptors import Codebook, PackedFeatures, default_codebook, steady
 from ..version import __version__
 
-PICTURE_SIDE = 224  # px; of the reference images kept for showing
-_HEAD = struct.Struct("<4I")  # bytes of embedding, colours and thumbnail, CRC-32 of all that follows
+PICTURE_SIDE = 224  # px; of the reference pictures that a bundle keeps for display
+_HEAD = struct.Struct("<4I")  # sizes of embedding, colours and thumbnail in bytes, CRC-32 of all that follows
 
 
 class Extract(NamedTuple):
-    """What is taken of a picture.
+    """What a build keeps of a picture.
 
-    Attributes: embedding: (D,) float32; colours: (T,) float64; thumbnail: JPEG; coded: its print, None where none is
-                kept.
+    Attributes:
+        embedding: (D,) float32, unit length.
+        colours: (T,) float64, share of each colour term.
+        thumbnail: JPEG.
+        local_features: Packed local features; `None` if the build keeps none.
     """
 
     embedding: np.ndarray
     colours: np.ndarray
     thumbnail: bytes
-    coded: PackedFeatures | None
+    local_features: PackedFeatures | None
 
     def to_bytes(self) -> bytes:
-        """As `from_bytes` reads them."""
+        """Return the bytes that `from_bytes` reads."""
         parts = self.embedding.astype("<f4").tobytes(), self.colours.astype("<f8").tobytes(), self.thumbnail
-        content = b"".join(parts) + (self.coded.to_bytes() if self.coded else b"")
+        content = b"".join(parts) + (self.local_features.to_bytes() if self.local_features else b"")
         return _HEAD.pack(*map(len, parts), zlib.crc32(content)) + content
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Extract":
-        """Raises BundleError: not what `to_bytes` gives."""
+        """Read what `to_bytes` returned; raise BundleError if it is damaged."""
         if len(data) < _HEAD.size or zlib.crc32(data[_HEAD.size :]) != _HEAD.unpack_from(data)[3]:
-            raise BundleError("what was kept of a picture is damaged; remove the folder that --resume keeps it in.")
+            raise BundleError("an extract of a picture is damaged; remove the folder OUTPUT.work of --resume.")
         *sizes, _ = _HEAD.unpack_from(data)
         first, second, third = np.cumsum([_HEAD.size + sizes[0], *sizes[1:]]).tolist()
-        coded = data[third:]
+        packed = data[third:]
         return cls(
             np.frombuffer(data[_HEAD.size : first], "<f4"),
             np.frombuffer(data[first:second], "<f8"),
             data[second:third],
-            PackedFeatures.from_bytes(coded) if coded else None,
+            PackedFeatures.from_bytes(packed) if packed else None,
         )
 
 
-class Taken(NamedTuple):
+class PictureResult(NamedTuple):
     """What became of a picture.
 
-    Attributes: key: sha256 of its file; extract: as bytes, empty where it was known before; error: why it cannot be
-                read, empty where it can.
+    Attributes:
+        key: sha256 of its file.
+        extract: The extract as bytes; empty if the cache has it already.
+        error: Why the picture cannot be read; empty if it can.
     """
 
     key: bytes
@@ -77,10 +82,14 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True)
 class Extraction:
-    """How pictures are looked at; another process may be handed it.
+    """How to extract features from pictures; can be pickled and sent to another process.
 
-    Attributes: config, network: of a model folder; local_features: of the print, 0 for none; seed: of made views;
-                versions: of what computes.
+    Attributes:
+        config: Configuration of the model.
+        network: The ONNX file.
+        local_features: Local features to keep of each picture, 0 for none.
+        seed: Seed of the augmented views.
+        versions: Versions of edgesearch and of the libraries that compute.
     """
 
     config: ModelConfig
@@ -91,64 +100,68 @@ class Extraction:
 
     @classmethod
     def of(cls, model: Path, precision: str, local_features: int, seed: int) -> "Extraction":
-        """Raises ModelError: the model cannot be used."""
+        """Read a model folder; raise ModelError if it cannot be used."""
         return cls(*read_model(model, precision), local_features, seed, _versions())
 
     @property
     def digest(self) -> str:
-        """Names what is taken of a picture: of another extraction it may differ."""
-        told = [self.embedder.space, self.codebook.digest, self.local_features, self.seed, PICTURE_SIDE, self.versions]
-        return digest_of(told)
+        """A hash of everything that an extract depends on, besides the picture."""
+        spaces = [self.embedder.space, self.codebook.digest]
+        return digest_of([*spaces, self.local_features, self.seed, PICTURE_SIDE, self.versions])
 
     @cached_property
     def embedder(self) -> Embedder:
-        """On one thread."""
+        """The network, run on one thread."""
         return Embedder(self.config, self.network)
 
     @cached_property
     def codebook(self) -> Codebook:
-        """Of the print."""
+        """The codebook of the local features."""
         return default_codebook()
 
-    def take(self, known: frozenset[bytes], pictures: Sequence[str]) -> list[Taken]:
-        """Look at pictures, but not at those known.
+    def extract_batch(self, cached: frozenset[bytes], batch: Sequence[str]) -> list[PictureResult]:
+        """Extract features from pictures, except from those in the cache.
 
-        Args:    known: keys of pictures that were looked at before; pictures: their places.
-        Raises:  BundleError: other versions are installed here than where the build was begun.
+        Args:
+            cached: Keys of the cached extracts.
+            batch: Sources of pictures.
+        Raises:
+            BundleError: This process has other versions than the one that started the build.
         """
         if self.versions != _versions():
             raise BundleError(
-                f"a worker has {_versions()}, the build was begun with {self.versions}; install the same everywhere."
+                f"a worker has {_versions()}, but the build was started with {self.versions}; install the same "
+                "versions on every machine."
             )
-        return [self._taken(known, place) for place in pictures]
+        return [self._process(cached, source) for source in batch]
 
-    def _taken(self, known: frozenset[bytes], place: str) -> Taken:
+    def _process(self, cached: frozenset[bytes], source: str) -> PictureResult:
         try:
-            content = sources.content(place)
+            content = sources.read_bytes(source)
         except ImageError as error:
-            return Taken(b"", b"", str(error))
+            return PictureResult(b"", b"", str(error))
         key = hashlib.sha256(content).digest()
-        if key in known:
-            return Taken(key, b"", "")
+        if key in cached:
+            return PictureResult(key, b"", "")
         try:
-            return Taken(key, self.extract(content).to_bytes(), "")
+            return PictureResult(key, self.extract(content).to_bytes(), "")
         except ImageError as error:
-            return Taken(b"", b"", f"{sources.shown(place)}: {photo_files.nameless(error)}")
+            return PictureResult(b"", b"", f"{sources.format_source(source)}: {photo_files.strip_name(error)}")
 
     def extract(self, picture: bytes) -> Extract:
-        """picture: a file's content; raises ImageError."""
+        """Extract features from the content of a picture file; raise ImageError if it cannot be read."""
         pixels = self.embedder.read(picture)
         return Extract(
             self.embedder.embed_references([pixels], self.seed)[0][0],
-            colours.shares(pixels),
+            colours.colour_shares(pixels),
             image.thumbnail(pixels, PICTURE_SIDE),
             self.codebook.encode(steady(pixels, self.local_features)) if self.local_features else None,
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without network session and codebook, which are opened where it is used."""
+        """Return the fields alone: each process opens network and codebook itself."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def _versions() -> str:
-    return f"edgesearch {__version__}, onnxruntime {version()}, {image.decoder()}, numpy {np.__version__}"
+    return f"edgesearch {__version__}, onnxruntime {version()}, {image.decoder_version()}, numpy {np.__version__}"

@@ -1,4 +1,7 @@
-"""How much a catalogue finds when it is searched in other ways: the same questions, looked at once, asked of each."""
+"""Measure how much a catalogue finds with different indexes: the same questions, embedded once, put to each.
+
+D dimensions.
+"""
 
 import copy
 import os
@@ -15,52 +18,60 @@ from ..search.calibration import Shown
 from ..search.decision import CONSIDERED
 from ..search.gallery import Gallery, OverlayRows, is_sure
 from ..search.open_bundle import OpenBundle
-from .budget import Measured
+from .budget import PlanAccuracy
 
 
-class _Asked(NamedTuple):
-    """A question; embedding: (1, D) float32; row: as `Shown`."""
+class _Question(NamedTuple):
+    """A photo whose product is known.
+
+    Attributes:
+        embedding: (1, D) float32.
+        features: Its local features.
+        product: Number of its product.
+        row: Row to hide from the search, as in `Shown`.
+    """
 
     embedding: np.ndarray
-    seen: LocalFeatures
+    features: LocalFeatures
     product: int
     row: int | None
 
 
-class Trial:
-    """Questions to a catalogue, those of its products alone."""
+class PlanEvaluation:
+    """Questions to a catalogue whose right answers are known; call it with an index to measure."""
 
     def __init__(self, base: OpenBundle, shown: Iterable[Shown]):
-        """base: stays open while it is asked."""
+        """Embed the photos of products of the catalogue; `base` must stay open."""
         self._base = base
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            self._asked = [one for one in pool.map(self._looked, shown) if one]
+            self._questions = [question for question in pool.map(self._prepare, shown) if question]
 
-    def __call__(self, index: CompactIndex, local: LocalIndex | None) -> Measured:
-        """Ask this index and this print in place of the catalogue's own."""
+    def __call__(self, index: CompactIndex, local: LocalIndex | None) -> PlanAccuracy:
+        """Return what these indexes find, in place of those of the bundle."""
         base = copy.copy(self._base)
         base.index, base.local = index, local
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = np.array([*pool.map(lambda one: _found(base, one), self._asked)], np.float64).reshape(-1, 2)
-        recall, sure = found.mean(0).tolist() if len(found) else (0.0, 0.0)
-        return Measured(recall, sure, len(found))
+            results = [*pool.map(lambda question: _search(base, question), self._questions)]
+        recall, confidence = np.array(results, np.float64).mean(0).tolist() if results else (0.0, 0.0)
+        return PlanAccuracy(recall, confidence, len(results))
 
-    def _looked(self, shown: Shown) -> _Asked | None:
+    def _prepare(self, shown: Shown) -> _Question | None:
         if shown.product is None:
             return None
         pixels = shown.pixels()
-        embedding, (part,) = self._base.embedder.embed_pixels([pixels])
-        return _Asked(embedding, look(pixels, part), shown.product, shown.row)
+        embedding, (part,) = self._base.embedder.embed_and_locate([pixels])
+        return _Question(embedding, look(pixels, part), shown.product, shown.row)
 
 
-def _found(base: OpenBundle, asked: _Asked) -> tuple[bool, float]:
-    """Whether the right product came first, and how likely it was said to be."""
-    gallery = Gallery(base, 0, OverlayRows(hidden={"": [asked.row]} if asked.row is not None else {}), {})
-    near = gallery.nearest(asked.embedding, CONSIDERED)
+def _search(base: OpenBundle, question: _Question) -> tuple[bool, float]:
+    """Return whether the right product came first, and the probability that it was given."""
+    hidden = {"": [question.row]} if question.row is not None else {}
+    gallery = Gallery(base, 0, OverlayRows(hidden=hidden), {})
+    near = gallery.nearest(question.embedding, CONSIDERED)
     found = list(gallery.by_product(near).values())
     if base.local is not None and not is_sure(found):
-        found = gallery.verified(near, asked.seen, asked.embedding)
+        found = gallery.verified(near, question.features, question.embedding)
     found = found[:CONSIDERED]
-    given = base.calibration.probabilities(gallery.evidence(found, asked.embedding))
-    is_right = np.array([gallery.owner(one.row) == asked.product for one in found])
-    return bool(is_right[given.argmax()]), float(given[is_right].sum())
+    probabilities = base.calibration.probabilities(gallery.evidence(found, question.embedding))
+    is_right = np.array([gallery.owner(candidate.row) == question.product for candidate in found])
+    return bool(is_right[probabilities.argmax()]), float(probabilities[is_right].sum())

@@ -72,7 +72,7 @@ class Stillness:
     def needs_look(self, frame: Photo) -> bool:
         """Something moved since the last frame that was looked at, or too few looked at this; counts as a look then."""
         try:
-            small = image.grey(image.read(frame, 2 * SIDE), SIDE).astype(np.float32)
+            small = image.to_grey(image.read(frame, 2 * SIDE), SIDE).astype(np.float32)
         except ImageError:
             return True  # whoever looks at it says why
         seen = self._seen

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..answer import Answer
-from ..counting.photo_count import identity
-from ..counting.scan_count import Counted, Tally
+from ..counting.photo_count import photo_id
+from ..counting.scan_count import CountChange, ScanCount
 from ..errors import CountError, EdgeSearchError, ImageError, ScanError
 from ..images import image, photo_files
 from ..store.store import Store
@@ -49,7 +49,7 @@ class Scan:
     photo: str = ""
     age_ms: float | None = None
     dropped: int = 0
-    counted: Counted | None = None
+    counted: CountChange | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form: the answer's, and what the scan knows besides."""
@@ -111,7 +111,7 @@ class Scanner:
         store: Store,
         tell: Callable[[Scan], None],
         note: Callable[[str], None],
-        tally: Tally | None = None,
+        tally: ScanCount | None = None,
         live: bool = True,
         k: int = 3,
         fast: bool | None = None,
@@ -182,9 +182,9 @@ class Scanner:
 
     def _file(self, file: File) -> None:
         try:
-            content = image.content(Path(file.name)) if file.content is None else file.content
-            known = identity(content) if self._tally else ""
-            if self._tally and self._tally.knows(known):
+            content = image.read_bytes(Path(file.name)) if file.content is None else file.content
+            known = photo_id(content) if self._tally else ""
+            if self._tally and self._tally.has_entry(known):
                 return
             with _named(file):
                 answer = self._store.search(content, self._k, self._fast)
@@ -208,7 +208,7 @@ class Scanner:
                 return
             if self._tally is None:
                 raise ScanError(f"{text}: nothing is counted; start the scan with --count.")
-            counted = self._tally.times(int(times[1])) if times else self._tally.undo()
+            counted = self._tally.repeat(int(times[1])) if times else self._tally.undo()
         except (EdgeSearchError, OSError, MemoryError) as error:
             self._fail("wedge", error)
             return
@@ -250,7 +250,7 @@ class Scanner:
             except CountError as error:
                 self._note(str(error))
 
-    def _pay(self, tally: Tally) -> None:
+    def _pay(self, tally: ScanCount) -> None:
         """Count the photos that could not be."""
         while self._owed:
             known, answer = next(iter(self._owed.items()))
@@ -273,7 +273,7 @@ def _named(file: File) -> Iterator[None]:
     try:
         yield
     except ImageError as error:
-        raise ImageError(f"{file.name}: {photo_files.nameless(error)}") from error
+        raise ImageError(f"{file.name}: {photo_files.strip_name(error)}") from error
 
 
 def _now() -> str:

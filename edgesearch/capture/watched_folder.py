@@ -120,7 +120,7 @@ class WatchedFolder(threading.Thread):
 
     def _bring(self, one: _Found) -> None:
         try:
-            content = image.content(Path(one.path))
+            content = image.read_bytes(Path(one.path))
             now = os.stat(one.path)
             if (now.st_ino, now.st_size, now.st_mtime_ns) != one.state:
                 return  # it is being written still; the next look sees it anew

@@ -4,25 +4,25 @@ import re
 from collections.abc import Callable
 
 from ..errors import CatalogError
-from ..images.barcode import LENGTHS, number
+from ..images.barcode import LENGTHS, parse_gtin
 from ..images.photo_files import SUFFIXES
 from . import numerals
-from .product import REQUIRED, Entry, product_in
+from .product import REQUIRED, Entry, parse_product
 from .tabular import Number
 
-_MANGLED = re.compile(r"\d([.,]\d+)?[Ee]\+\d+")
-_AS_TEXT = re.compile(r'="(.*)"')  # ="0012": how spreadsheets are told to leave a number alone
-_FAULT = re.compile(
+_ROUNDED = re.compile(r"\d([.,]\d+)?[Ee]\+\d+")
+_QUOTED_FORMULA = re.compile(r'="(.*)"')  # ="0012": how spreadsheets are told to leave a number alone
+_SPREADSHEET_ERROR = re.compile(
     r"#(N/A|REF!|NAME\?|DIV/0!|VALUE!|NULL!|NUM!|SPILL!|CALC!|NV|BEZUG!|WERT!|ZAHL!|VALEUR!|NOMBRE!|NOM\?)"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # a terminal may act on them
-_PARTS = re.compile(r"[;\r\n]")
-_OWN = ("sku", "name", "images", "price", "description", "stock", "barcode")  # texts of other columns are kept once
-MOST_SHARED = 1 << 16
+_IMAGE_SEPARATOR = re.compile(r"[;\r\n]")
+_UNSHARED_COLUMNS = ("sku", "name", "images", "price", "description", "stock", "barcode")  # texts of other columns are kept once
+MAX_SHARED_TEXTS = 1 << 16
 Resolve = Callable[[str], str]  # what a catalogue names, to its place; raises ValueError: it must not be
 
 
-class Reading:
+class RowParser:
     """A table as it is read, row after row."""
 
     def __init__(self, where: str, resolve: Resolve, decimal: str, plain: bool):
@@ -40,7 +40,7 @@ class Reading:
         """Read a row, its cells by their columns; raises CatalogError, which names the line."""
         where = f"{self._where}, line {line}"
         self._mend(row, where)
-        product = product_in(row, where)
+        product = parse_product(row, where)
         images = self._images(row["images"], product.sku, where)
         known = self._entries.setdefault(product.sku, Entry(product, images))
         if known.product != product:
@@ -78,15 +78,15 @@ class Reading:
             row["stock"] = self._whole(stock)
         if row.get("barcode"):
             self._look_at_code(row["barcode"], where)
-        if len(self._texts) > MOST_SHARED:
+        if len(self._texts) > MAX_SHARED_TEXTS:
             self._texts.clear()
         for name, cell in row.items():
             text = str(cell)
-            row[name] = text if name in _OWN else self._texts.setdefault(text, text)
+            row[name] = text if name in _UNSHARED_COLUMNS else self._texts.setdefault(text, text)
 
     def _mend_faults(self, row: dict[str, str], where: str) -> None:
         for name, cell in row.items():
-            if cell[:1] == "#" and _FAULT.fullmatch(cell):
+            if cell[:1] == "#" and _SPREADSHEET_ERROR.fullmatch(cell):
                 if name in REQUIRED:
                     raise CatalogError(f"{where}: {name} is {cell}, an error of the spreadsheet; mend it there.")
                 self._habits["cells that show a spreadsheet's error, such as #N/A, are read as empty"] = None
@@ -96,9 +96,9 @@ class Reading:
         """What the product is called, by people and by machines."""
         for name in ("sku", "barcode"):
             cell = row.get(name, "")
-            if cell[:1] == "=" and (quoted := _AS_TEXT.fullmatch(cell)):
+            if cell[:1] == "=" and (quoted := _QUOTED_FORMULA.fullmatch(cell)):
                 row[name] = cell = quoted[1].strip()
-            if "+" in cell and _MANGLED.fullmatch(cell):
+            if "+" in cell and _ROUNDED.fullmatch(cell):
                 raise CatalogError(
                     f"{where}: {name} is {cell!r}, a spreadsheet has rounded its digits away; format the column as "
                     "text where they still are, and export it again."
@@ -112,21 +112,21 @@ class Reading:
     def _mend_price(self, row: dict[str, str], where: str) -> None:
         cell = row["price"]
         decimal = self._sign(cell)
-        if not decimal and numerals.may_be_either(cell) and not (self._plain and "," not in cell):
+        if not decimal and numerals.is_ambiguous(cell) and not (self._plain and "," not in cell):
             raise CatalogError(
                 f"{where}: price is {cell!r}, which may be two numbers, and no price before tells which; "
                 "give --decimal , or --decimal ."
             )
-        row["price"], currency = numerals.price(cell, decimal)
+        row["price"], currency = numerals.parse_price(cell, decimal)
         if currency and not row.get("currency"):
             row["currency"] = currency
 
     def _whole(self, cell: str) -> str:
         """A whole number that is written with thousands or with zeros behind its decimal sign; others as they are."""
         decimal = self._sign(cell)
-        if not decimal and numerals.may_be_either(cell):
+        if not decimal and numerals.is_ambiguous(cell):
             return cell
-        whole, _, part = (numerals.number(cell, decimal) or "").partition(".")
+        whole, _, part = (numerals.parse_number(cell, decimal) or "").partition(".")
         return cell if part.strip("0") or not whole else whole
 
     def _sign(self, cell: str) -> str:
@@ -134,12 +134,12 @@ class Reading:
         return numerals.POINT if isinstance(cell, Number) else self._decimal
 
     def _look_at_code(self, cell: str, where: str) -> None:
-        if cell.isdecimal() and len(cell) not in LENGTHS and 7 <= len(cell) < LENGTHS[-1] and number(cell):
+        if cell.isdecimal() and len(cell) not in LENGTHS and 7 <= len(cell) < LENGTHS[-1] and parse_gtin(cell):
             self._odd_codes += 1
             self._shortened = self._shortened or f"{where}: barcode {cell}"
 
     def _images(self, cell: str, sku: str, where: str) -> tuple[tuple[str, str], ...]:
-        names = [name for part in _PARTS.split(cell) if (name := part.strip())]
+        names = [name for part in _IMAGE_SEPARATOR.split(cell) if (name := part.strip())]
         if not names:
             raise CatalogError(f"{where}: {sku} has no images; name at least one picture.")
         if "," in cell or "|" in cell:

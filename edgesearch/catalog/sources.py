@@ -23,7 +23,7 @@ import numpy as np
 
 from ..errors import CatalogError, EdgeSearchError, ImageError
 from ..images import image
-from ..images.photo_files import nameless
+from ..images.photo_files import strip_name
 
 _MEMBER = re.compile(r"(zip|tar|not):(\d+)\+(\d+)\+(\d+):(.*?)!/(.+)", re.S)
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
@@ -38,26 +38,26 @@ def is_url(name: str) -> bool:
     return "://" in name and _URL.match(name) is not None
 
 
-def member(kind: str, start: int, size: int, archive: str, name: str, crc: int = 0) -> str:
+def member_source(kind: str, start: int, size: int, archive: str, name: str, crc: int = 0) -> str:
     """The place of an archive's member; kind: "zip", "tar", or "not" of one that is not there."""
     return f"{kind}:{start}+{size}+{crc}:{archive.replace('%', '%25').replace('!', '%21')}!/{name}"
 
 
-def shown(place: str) -> str:
+def format_source(place: str) -> str:
     """A place as a person reads it."""
     found = _MEMBER.fullmatch(place)
-    return f"{_unescaped(found[5])}!/{found[6]}" if found else place
+    return f"{_unescape(found[5])}!/{found[6]}" if found else place
 
 
-def base_of(source: str) -> str:
+def base_folder(source: str) -> str:
     """The folder that names in a catalogue are relative to: of a local path or a URL; "" for the working folder."""
     return source.rpartition("/")[0] if is_url(source) else os.path.dirname(source)
 
 
-def resolved(base: str, name: str) -> str:
+def resolve(base: str, name: str) -> str:
     """The place of what a catalogue in `base` names; raises ValueError: a file of this machine, named from a URL."""
     if is_url(name):
-        return from_afar(name, base) if is_url(base) else name
+        return check_remote_url(name, base) if is_url(base) else name
     if is_url(base):
         if posixpath.isabs(name):
             raise ValueError("a path of this machine, in a catalogue that is not on it; name it from the catalogue on")
@@ -66,7 +66,7 @@ def resolved(base: str, name: str) -> str:
     return os.path.join(".", path) if "!/" in path and _MEMBER.fullmatch(path) else path
 
 
-def from_afar(url: str, base: str) -> str:
+def check_remote_url(url: str, base: str) -> str:
     """A URL in a catalogue that somebody else packed or serves, in `base`; raises ValueError: it may not be meant."""
     scheme = url.partition("://")[0].lower()
     if "::" in url or scheme not in (*REMOTE, base.partition("://")[0].lower()):
@@ -81,46 +81,46 @@ def is_missing(place: str) -> bool:
     return not is_url(place) and not os.path.exists(place)
 
 
-def content(place: str) -> bytes:
+def read_bytes(place: str) -> bytes:
     """The bytes of a picture, one more than are read at most; raises ImageError, which names the place."""
     try:
         if found := _MEMBER.fullmatch(place):
-            return _unpacked(found)
+            return _read_member(found)
         if not is_url(place):
-            return image.content(Path(place))
-        with opened(place, ImageError) as file:
+            return image.read_bytes(Path(place))
+        with open_source(place, ImageError) as file:
             return file.read(image.MAX_BYTES + 1)
     except ImageError:
         raise
     except Exception as failed:  # every file system has its own; and what a damaged archive says may be anything
-        raise ImageError(f"{shown(place)}: cannot be read ({failed}); check its name, and who may read it.") from failed
+        raise ImageError(f"{format_source(place)}: cannot be read ({failed}); check its name, and who may read it.") from failed
 
 
-def decoded(place: str, read: Callable[[bytes], np.ndarray]) -> np.ndarray:
+def read_picture(place: str, read: Callable[[bytes], np.ndarray]) -> np.ndarray:
     """What `read` makes of a picture's bytes; raises ImageError, which names the place."""
-    data = content(place)
-    return named(place, lambda: read(data))
+    data = read_bytes(place)
+    return name_source_in_errors(place, lambda: read(data))
 
 
-def named(place: str, read: Callable[[], np.ndarray]) -> np.ndarray:
+def name_source_in_errors(place: str, read: Callable[[], np.ndarray]) -> np.ndarray:
     """What `read` gives; raises ImageError, which names the place in place of so many bytes."""
     try:
         return read()
     except ImageError as error:
-        raise ImageError(f"{shown(place)}: {nameless(error)}") from error
+        raise ImageError(f"{format_source(place)}: {strip_name(error)}") from error
 
 
 @contextlib.contextmanager
-def opened(where: str, error: type[EdgeSearchError] = CatalogError) -> Iterator[BinaryIO]:
+def open_source(where: str, error: type[EdgeSearchError] = CatalogError) -> Iterator[BinaryIO]:
     """A local file or a URL, whose bytes can be read from any position; raises `error`, while it is read too."""
     try:
-        with _open_url(where, error) if is_url(where) else _open(where, error) as file:
+        with _open_url(where, error) if is_url(where) else _open_path(where, error) as file:
             yield file
     except OSError as failed:
         raise error(f"{where}: cannot be read ({failed.strerror or failed}); check it.") from failed
 
 
-def _open(path: str, error: type[EdgeSearchError]) -> BinaryIO:
+def _open_path(path: str, error: type[EdgeSearchError]) -> BinaryIO:
     if not os.path.isfile(path):  # to open a named pipe would wait for its writer for ever
         raise error(f"{path}: no such file; check its name.")
     return open(path, "rb")
@@ -130,10 +130,10 @@ def _open_url(url: str, error: type[EdgeSearchError]) -> BinaryIO:
     def ask(system: Any, path: str) -> BinaryIO:
         return system.open(path, "rb")
 
-    return _asked(url, error, ask)
+    return _call_fsspec(url, error, ask)
 
 
-def listing(url: str) -> dict[str, str] | None:
+def list_folder(url: str) -> dict[str, str] | None:
     """The places of all files below a folder of a file system, by their names in it; None: it is no folder."""
 
     def ask(system: Any, path: str) -> dict[str, str] | None:
@@ -142,10 +142,10 @@ def listing(url: str) -> dict[str, str] | None:
         root = system._strip_protocol(path).rstrip("/") + "/"
         return {name.removeprefix(root): system.unstrip_protocol(name) for name in system.find(path)}
 
-    return _asked(url, CatalogError, ask)
+    return _call_fsspec(url, CatalogError, ask)
 
 
-def _asked(url: str, error: type[EdgeSearchError], ask: Callable[[Any, str], T]) -> T:
+def _call_fsspec(url: str, error: type[EdgeSearchError], ask: Callable[[Any, str], T]) -> T:
     try:
         import fsspec
     except ImportError as missing:
@@ -166,20 +166,20 @@ def _asked(url: str, error: type[EdgeSearchError], ask: Callable[[Any, str], T])
         raise error(f"{url}: cannot be read ({failed}); check its name, and who may read it.") from failed
 
 
-def _unpacked(place: re.Match[str]) -> bytes:
+def _read_member(place: re.Match[str]) -> bytes:
     """An archive's member."""
-    kind, start, size, crc, name = place[1], int(place[2]), int(place[3]), int(place[4]), shown(place[0])
+    kind, start, size, crc, name = place[1], int(place[2]), int(place[3]), int(place[4]), format_source(place[0])
     if kind == "not":
         raise ImageError(f"{name}: not in the archive; check how the catalogue names it.")
-    with opened(_unescaped(place[5]), ImageError) as file:
+    with open_source(_unescape(place[5]), ImageError) as file:
         file.seek(start)
-        data = _unzipped(file, size, crc, name) if kind == "zip" else file.read(min(size, image.MAX_BYTES + 1))
+        data = _read_zip_member(file, size, crc, name) if kind == "zip" else file.read(min(size, image.MAX_BYTES + 1))
     if kind == "tar" and len(data) < min(size, image.MAX_BYTES + 1):
         raise ImageError(f"{name}: the archive ends before it does; copy the archive again.")
     return data
 
 
-def _unzipped(file: BinaryIO, size: int, crc: int, name: str) -> bytes:
+def _read_zip_member(file: BinaryIO, size: int, crc: int, name: str) -> bytes:
     """A zip's member, its local header first; size: packed, in bytes. Never unpacks more than is read at most."""
     header = file.read(_HEADER)
     if len(header) < _HEADER or header[:4] != b"PK\3\4":
@@ -200,5 +200,5 @@ def _unzipped(file: BinaryIO, size: int, crc: int, name: str) -> bytes:
     return packed
 
 
-def _unescaped(archive: str) -> str:
+def _unescape(archive: str) -> str:
     return archive.replace("%21", "!").replace("%25", "%")

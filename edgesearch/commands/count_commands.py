@@ -115,7 +115,7 @@ def _sort(options: argparse.Namespace) -> None:
     if options.output:
         photo_sorting.check_output(options.photos, options.output)
     blas.on_one_thread()
-    found, others = photo_files.find(options.photos)
+    found, others = photo_files.find_photos(options.photos)
     with open_store(options.store) as store:
         for one in photo_sorting.assign_groups(store, found, options.by, options.fast, options.barcodes):
             placed = photo_sorting.copy_to_group(one, options.output) if options.output else None
@@ -125,7 +125,7 @@ def _sort(options: argparse.Namespace) -> None:
             shown = {**one.to_dict(), "placed": placed and str(placed)}
             print(json.dumps(shown, ensure_ascii=False) if options.json else _plan(one), flush=True)
     if others:
-        say(photo_files.passed_over(others))
+        say(photo_files.describe_skipped(others))
     if left:
         say(f"cannot be read, and not copied ({len(left)}): {', '.join(left[: photo_files.SHOWN])}")
     say("; ".join(f"{folder}: {count}" for folder, count in sorted(groups.items())) or "no photos.")

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..answer import Answer
 from ..errors import CountError, EdgeSearchError, ImageError
 from ..images import image, photo_files
-from ..images.photo_files import Named
+from ..images.photo_files import PhotoFile
 from ..store.store import Store
 from . import stock_lists
 from .count_journal import CountEntry, CountJournal
@@ -132,9 +132,9 @@ class Count:
         Raises:
             CountError: a folder cannot be read, or a photo's entry cannot be stored.
         """
-        found, others = photo_files.find(paths)
+        found, others = photo_files.find_photos(paths)
         own = {path.resolve() for path in (self.output, self.review, self._journal.path)}
-        if note := photo_files.passed_over([path for path in others if path.resolve() not in own]):
+        if note := photo_files.describe_skipped([path for path in others if path.resolve() not in own]):
             self.notes.append(note)
         counts = self.counts
         for done, photo in enumerate(found, 1):
@@ -142,7 +142,7 @@ class Count:
             counts[entry.sku] += new and entry.status == "counted"
             report(Progress(entry, new, counts[entry.sku], done, len(found)))
         if self._duplicates:
-            pairs = ", ".join(f"{name} is {known}" for name, known in self._duplicates[: photo_files.SHOWN])
+            pairs = ", ".join(f"{name} is {known}" for name, known in self._duplicates[: photo_files.MAX_NAMES])
             self.notes.append(f"the same photos under other names, counted once ({len(self._duplicates)}): {pairs}")
 
     def add_photo(self, content: bytes, name: str, times: int = 1) -> tuple[CountEntry, bool]:
@@ -215,20 +215,20 @@ class Count:
         named = [entries[photo]] if photo in entries else [entry for entry in entries.values() if entry.photo == photo]
         named = named or [entry for entry in entries.values() if Path(entry.photo).name == photo]
         if len(named) != 1:
-            names = ", ".join(f"{entry.photo} ({entry.id})" for entry in named[: photo_files.SHOWN])
+            names = ", ".join(f"{entry.photo} ({entry.id})" for entry in named[: photo_files.MAX_NAMES])
             found = f"{len(named)} photos have this name: {names}" if named else "no such photo was counted"
             raise CountError(f"{photo}: {found}; give the name or id of one.")
         return self._assign_product(named[0], sku)
 
-    def _count_file(self, photo: Named) -> tuple[CountEntry, bool]:
+    def _count_file(self, photo: PhotoFile) -> tuple[CountEntry, bool]:
         """Return the entry of a photo file, and whether it is new."""
         try:
             file = photo.state()
             if known := self._journal.find_file(photo.name, file):
                 return known, False
-            content = image.content(photo.path)
+            content = image.read_bytes(photo.path)
         except ImageError as error:
-            self._unreadable[photo.name] = CountEntry("", photo.name, (), "bad", why=photo.why(error))
+            self._unreadable[photo.name] = CountEntry("", photo.name, (), "bad", why=photo.strip_path(error))
             return self._unreadable[photo.name], True
         entry, new = self._count_content(content, photo.name, tuple(file))
         if not new and entry.photo != photo.name:
@@ -249,7 +249,7 @@ class Count:
         try:
             answer = self._search(content)
         except ImageError as error:
-            return replace(entry, status="bad", why=photo_files.nameless(error))
+            return replace(entry, status="bad", why=photo_files.strip_name(error))
         return _apply_answer(entry, answer)
 
     def _apply_review(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from .._util.files import replacing
 from ..catalog.product import Product, details_of
 from ..errors import CountError, ImageError
-from ..images.photo_files import Named
+from ..images.photo_files import PhotoFile
 from ..store.store import Store
 
 REVIEW = "review"  # folder of photos whose product is not sure, or lacks the detail
@@ -50,7 +50,7 @@ class SortedPhoto:
 
 
 def assign_groups(
-    store: Store, photos: Sequence[Named], by: str, fast: bool | None = None, barcodes: bool | None = None
+    store: Store, photos: Sequence[PhotoFile], by: str, fast: bool | None = None, barcodes: bool | None = None
 ) -> Iterator[SortedPhoto]:
     """Yield each photo with its group, in the given order; unreadable photos are for review.
 
@@ -65,7 +65,7 @@ def assign_groups(
         try:
             answer = store.search(photo.path, k=1, fast=fast, barcodes=barcodes)
         except ImageError as error:
-            yield SortedPhoto(*photo, why=photo.why(error))
+            yield SortedPhoto(*photo, why=photo.strip_path(error))
             continue
         if answer.decision == "match":
             yield _assign_group(photo, answer.matches[0].product, by, names)
@@ -136,7 +136,7 @@ def _values(products: Iterable[Product], by: str) -> set[str]:
     return values
 
 
-def _assign_group(photo: Named, product: Product, by: str, names: Mapping[str, str]) -> SortedPhoto:
+def _assign_group(photo: PhotoFile, product: Product, by: str, names: Mapping[str, str]) -> SortedPhoto:
     recognized = SortedPhoto(*photo, product.sku, product.name)
     value = (details_of(product) | {"sku": product.sku}).get(by)
     if value is None:

@@ -52,13 +52,13 @@ class Preprocessing:
         """Hash of these settings."""
         return digest_of(asdict(self))
 
-    def centre(self, size: tuple[int, int]) -> Crop:
+    def centre_crop(self, size: tuple[int, int]) -> Crop:
         """The look of a hurry, at a picture of (H, W) px."""
-        return crops.centre(size, self.crop / self.resize)
+        return crops.centre_crop(size, self.crop / self.resize)
 
     def __call__(self, picture: np.ndarray, look: Crop) -> np.ndarray:
         """(H, W, 3) uint8, one look at it -> (3, S, S) float32."""
-        pixels = image.square(picture, look, self.crop)
+        pixels = image.crop_square(picture, look, self.crop)
         return pixels.transpose(2, 0, 1).astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
 
 
@@ -161,27 +161,27 @@ class Embedder:
                  the middle seen from near, and the object that the network finds in the whole.
         Returns: (B, D) float32, rows of unit length.
         """
-        return self.embed_pixels(pictures, fast)[0]
+        return self.embed_and_locate(pictures, fast)[0]
 
-    def embed_pixels(self, pictures: Sequence[np.ndarray], fast: bool = False) -> tuple[np.ndarray, list[Crop]]:
+    def embed_and_locate(self, pictures: Sequence[np.ndarray], fast: bool = False) -> tuple[np.ndarray, list[Crop]]:
         """As `embed`, and besides where in each picture the object is: its middle where nobody looked for one."""
         if not pictures:
             return np.empty((0, self.config.dim), np.float32), []
         sizes = [picture.shape[:2] for picture in pictures]
         if fast:
-            middles = [self.config.preprocessing.centre(size) for size in sizes]
+            middles = [self.config.preprocessing.centre_crop(size) for size in sizes]
             return self._look(pictures, middles)[0], middles
-        wholes = [crops.whole(size) for size in sizes]
-        nears = [crops.centre(size, crops.NEAR_SHARE) for size in sizes]
+        wholes = [crops.whole_crop(size) for size in sizes]
+        nears = [crops.centre_crop(size, crops.NEAR_SHARE) for size in sizes]
         # Both looks at one picture at once, and no other picture with them: a tenth faster than one after the other, as
         # fast as any number, and where the network responds does not depend on what else is embedded.
         seen = [self._look([one, one], looked) for one, *looked in zip(pictures, wholes, nears, strict=True)]
         total = np.stack([rows.sum(0) for rows, *_ in seen])
         responses = [response[0] for _, *others in seen for response in others]
         if not responses:
-            return unit(total), wholes
-        objects = list(map(crops.object_in, wholes, responses))
-        return unit(total + self._look(pictures, objects)[0]), objects
+            return normalize_rows(total), wholes
+        objects = list(map(crops.object_crop, wholes, responses))
+        return normalize_rows(total + self._look(pictures, objects)[0]), objects
 
     def _look(self, pictures: Sequence[np.ndarray], squares: Sequence[Crop]) -> list[np.ndarray]:
         inputs = [self.config.preprocessing(*pair) for pair in zip(pictures, squares, strict=True)]
@@ -199,11 +199,11 @@ class Embedder:
 
     def _reference(self, picture: np.ndarray, glance: np.ndarray, seed: int) -> np.ndarray:
         side = self.config.preprocessing.crop
-        made = augmented_views.made_views(picture, side, np.random.default_rng(seed))
+        made = augmented_views.draw_views(picture, side, np.random.default_rng(seed))
         if not made:
             return self.embed([picture])
         shop = self._look(made, [Crop(0, 0, side)] * len(made))[0]
-        return unit(glance + unit(shop.sum(0, keepdims=True)))
+        return normalize_rows(glance + normalize_rows(shop.sum(0, keepdims=True)))
 
     def embed_photos(self, photos: Sequence[image.Photo], fast: bool = False, batch: int = 16) -> np.ndarray:
         """Decode and embed: B photos -> (B, D) float32; raises ImageError."""
@@ -211,7 +211,7 @@ class Embedder:
         return np.concatenate([self.embed([self.read(p) for p in photos[i : i + batch]], fast) for i in starts])
 
 
-def unit(rows: np.ndarray) -> np.ndarray:
+def normalize_rows(rows: np.ndarray) -> np.ndarray:
     """(B, D) float32 -> the same, every row of unit length; a row of zeros stays."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
@@ -244,10 +244,10 @@ def copy_model(folder: Path, precision: str, target: Path) -> None:
 
 def default_model() -> Path:
     """The folder of the shipped model."""
-    return artifact(DEFAULT_MODEL)
+    return artifact_folder(DEFAULT_MODEL)
 
 
-def artifact(name: str) -> Path:
+def artifact_folder(name: str) -> Path:
     """A folder that ships with the package: inside it where it is installed, beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     inside = package / "artifacts" / name

@@ -182,11 +182,11 @@ def choose_crops(three: Trial, one: Trial, budget_ms: float) -> Choice:
 def hard_photos(bundle: Bundle) -> list[bytes]:
     """JPEGs of two reference images each."""
     with contextlib.closing(open_catalog(bundle)) as catalog:
-        places = [place for place in catalog.places() if place[1]] or [(0, 0)]
+        places = [place for place in catalog.picture_offsets() if place[1]] or [(0, 0)]
     kept = bundle.part(PICTURES)
     chosen = [places[at] for at in np.linspace(0, len(places) - 1, PHOTOS + 1).astype(int).tolist()]
     pictures = [image.read(bytes(kept.read(start, start + size))) for start, size in chosen]
-    halves = [image.square(picture, crops.whole(picture.shape[:2]), PHOTO_SIDE) for picture in pictures]
+    halves = [image.crop_square(picture, crops.whole_crop(picture.shape[:2]), PHOTO_SIDE) for picture in pictures]
     return [image.thumbnail(np.hstack(halves[i : i + 2]), 2 * PHOTO_SIDE) for i in range(PHOTOS)]
 
 

@@ -30,7 +30,7 @@ class View(NamedTuple):
     turn: float
 
 
-def warped(grey: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
+def warp_view(grey: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
     """A grey picture seen from elsewhere.
 
     Args:    grey: (H, W) uint8.
@@ -98,7 +98,7 @@ def cut_out(image: np.ndarray) -> Image.Image:
     return picture.crop(picture.getchannel("A").getbbox())
 
 
-def made_views(image: np.ndarray, side: int, rng: np.random.Generator) -> list[np.ndarray]:
+def draw_views(image: np.ndarray, side: int, rng: np.random.Generator) -> list[np.ndarray]:
     """The product alone and in a heap; none where the picture has no plain background to cut it out of.
 
     Args:    image: (H, W, 3) uint8.
@@ -107,10 +107,10 @@ def made_views(image: np.ndarray, side: int, rng: np.random.Generator) -> list[n
     product = cut_out(image)
     if product.getchannel("A").getextrema()[0] == 255:
         return []
-    return [draw(product, side, rng) for draw in (shelf_view, heap_view) for _ in range(VIEWS_OF_A_KIND)]
+    return [draw(product, side, rng) for draw in (draw_shelf_view, draw_heap_view) for _ in range(VIEWS_OF_A_KIND)]
 
 
-def shelf_view(product: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
+def draw_shelf_view(product: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
     """One copy, tilted; product: RGBA; returns (S, S, 3) uint8."""
     corners = np.array([[0, 0], [0, 1], [1, 1], [1, 0]], float)
     shape = np.array(product.size) / max(product.size) * rng.uniform(0.55, 0.95) * side
@@ -123,7 +123,7 @@ def shelf_view(product: Image.Image, side: int, rng: np.random.Generator) -> np.
     return _taken(scene, rng)
 
 
-def heap_view(product: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
+def draw_heap_view(product: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
     """Many copies, turned each its own way, as fruit lies in a crate; as `shelf_view`."""
     scene = _backdrop(side, rng)
     copy = _resized(product, rng.uniform(0.3, 0.6) * side / max(product.size))

@@ -49,7 +49,7 @@ def read(photo: image.Photo, side: int) -> tuple[np.ndarray, tuple[Barcode, ...]
     if not can_read():
         raise EdgeSearchError("barcodes: no reader is installed; pip install edgesearch[barcode], or do without them.")
     large = image.read(photo, max(side, SIDE))
-    return image.reduced(large, side), scan(image.reduced(large, max(side, SIDE)))
+    return image.reduce_to(large, side), scan(image.reduce_to(large, max(side, SIDE)))
 
 
 def scan(pixels: np.ndarray) -> tuple[Barcode, ...]:
@@ -63,7 +63,7 @@ def scan(pixels: np.ndarray) -> tuple[Barcode, ...]:
 
 
 @cache
-def number(text: str) -> str | None:
+def parse_gtin(text: str) -> str | None:
     """A number of trade (GTIN) in 14 digits; None: it is none, or its check digit is wrong.
 
     EAN-8, UPC-A, EAN-13 and GTIN-14 are the same number with zeros in front, which a spreadsheet takes away.
@@ -76,13 +76,13 @@ def number(text: str) -> str | None:
     return None if weighted % 10 else padded
 
 
-def forms(text: str) -> set[str]:
+def equivalent_codes(text: str) -> set[str]:
     """All that a catalogue may write for a code: itself, and a number of trade with more or fewer zeros in front."""
-    padded = number(text)
+    padded = parse_gtin(text)
     least = padded.lstrip("0") if padded else text
     return {text.translate(_ALSO_WRITTEN), *(least.zfill(length) for length in range(len(least), LENGTHS[-1] + 1))}
 
 
-def codes(cell: str) -> list[str]:
+def split_codes(cell: str) -> list[str]:
     """The codes of a product, as a catalogue's cell has them, separated by ";"."""
     return [code for code in (part.translate(_ALSO_WRITTEN) for part in cell.split(";")) if code]

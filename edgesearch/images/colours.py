@@ -43,7 +43,7 @@ _TO_XYZ = np.array(
 )
 
 
-def shares(picture: np.ndarray) -> np.ndarray:
+def colour_shares(picture: np.ndarray) -> np.ndarray:
     """How much of the product in a picture has each colour.
 
     Args:    picture: (H, W, 3) uint8; a plain light background is left out, else the middle of the picture counts.
@@ -62,7 +62,7 @@ def shares(picture: np.ndarray) -> np.ndarray:
     return counted / counted.sum()
 
 
-def names(measured: Sequence[np.ndarray]) -> str:
+def name_colours(measured: Sequence[np.ndarray]) -> str:
     """The colours of a product, most of it first, as "red, white"; measured: `shares` of its pictures."""
     mean = np.mean(measured, axis=0)
     most = np.argsort(-mean, kind="stable")[:MOST_COLOURS]

@@ -26,7 +26,7 @@ class Crop(NamedTuple):
     top: float
     side: float
 
-    def within(self, size: tuple[int, int], margin: float) -> tuple[int, int, int, int]:
+    def clip(self, size: tuple[int, int], margin: float) -> tuple[int, int, int, int]:
         """What lies inside a picture of (H, W) px: left, top, right, bottom; margin: on each side, of the square's."""
         left, top = self.left - margin * self.side, self.top - margin * self.side
         side = self.side * (1 + 2 * margin)
@@ -38,17 +38,17 @@ class Crop(NamedTuple):
         )
 
 
-def centre(size: tuple[int, int], share: float) -> Crop:
+def centre_crop(size: tuple[int, int], share: float) -> Crop:
     """The middle square; size: (H, W); share: its side to the picture's shorter side."""
     return _around(size[1] / 2, size[0] / 2, min(size) * share)
 
 
-def whole(size: tuple[int, int]) -> Crop:
+def whole_crop(size: tuple[int, int]) -> Crop:
     """The square around the whole picture; size: (H, W)."""
     return _around(size[1] / 2, size[0] / 2, min(max(size), min(size) * WHOLE_MAX_SHARE))
 
 
-def object_in(look: Crop, response: np.ndarray) -> Crop:
+def object_crop(look: Crop, response: np.ndarray) -> Crop:
     """The square around what responds most in a look.
 
     Args:    response: (h, w) float32, sums over the channels of the network's last feature maps.
@@ -68,7 +68,7 @@ def object_in(look: Crop, response: np.ndarray) -> Crop:
     return Crop(left, top, found.side)
 
 
-def parts(mask: np.ndarray) -> list[np.ndarray]:
+def connected_parts(mask: np.ndarray) -> list[np.ndarray]:
     """What hangs together in a (h, w) mask, each as a mask."""
     found, left = [], mask.copy()
     while left.any():

@@ -33,7 +33,7 @@ Corners = Sequence[tuple[float, float]]
 Box = tuple[float, float, float, float]
 
 
-def lit(picture: np.ndarray, heat: np.ndarray, part: Crop, product: np.ndarray) -> np.ndarray:
+def highlight(picture: np.ndarray, heat: np.ndarray, part: Crop, product: np.ndarray) -> np.ndarray:
     """A panel whose parts are the paler the less they matter, with a contour around what matters most.
 
     Args:    picture: (H, W, 3) uint8; heat: (g, g) float32, 0 to 1; part: the square that it is of; product: (H, W)
@@ -53,7 +53,7 @@ def lit(picture: np.ndarray, heat: np.ndarray, part: Crop, product: np.ndarray) 
     return _inked(shown, _contour(share, LINE_PX + 3), PAPER, _contour(share, LINE_PX), AMBER)
 
 
-def outlined(panel: np.ndarray, outline: Corners) -> np.ndarray:
+def draw_outline(panel: np.ndarray, outline: Corners) -> np.ndarray:
     """A panel with a closed line; corners (x, y) in shares of its sides, may be none."""
     if not outline:
         return panel
@@ -61,7 +61,7 @@ def outlined(panel: np.ndarray, outline: Corners) -> np.ndarray:
     return _lined(Image.fromarray(panel), [[(x * wide, y * tall) for x, y in outline]], GREEN)
 
 
-def boxed(picture: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
+def draw_boxes(picture: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     """A panel with boxes: left, top, right, bottom in shares of its sides."""
     panel = _panel(picture)
     wide, tall = panel.size
@@ -73,7 +73,7 @@ def boxed(picture: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     return _lined(panel, lines, RED)
 
 
-def tinted(picture: np.ndarray, heat: np.ndarray, kept: np.ndarray) -> np.ndarray:
+def tint(picture: np.ndarray, heat: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """A grey panel, red by how much parts matter; heat: (h, w) float32, 0 to 1; kept: (h, w) bool, the rest is pale."""
     panel = _panel(picture)
     grey = np.repeat(np.asarray(panel.convert("L"))[..., None], 3, 2)
@@ -83,7 +83,7 @@ def tinted(picture: np.ndarray, heat: np.ndarray, kept: np.ndarray) -> np.ndarra
     return np.asarray(pale * (1 - weight) + np.array(RED, np.float32) * weight, np.uint8)
 
 
-def sheet(
+def draw_sheet(
     panels: Sequence[tuple[str, np.ndarray]],
     verdict: str,
     title: str,
@@ -112,7 +112,7 @@ def sheet(
         draw.text((EDGE + badge + GAP, middle), text, INK, _font(BIG_PX), anchor="lm")
     left = (width - sum(one.width + GAP for one in pictures) + GAP) // 2
     for (name, _), one in zip(panels, pictures, strict=True):
-        draw.text((left, top), writable(name), FAINT, _font(SMALL_PX))
+        draw.text((left, top), keep_drawable(name), FAINT, _font(SMALL_PX))
         at = left, top + row + (high - one.height) // 2
         page.paste(one, at)
         draw.rectangle((at[0] - 1, at[1] - 1, at[0] + one.width, at[1] + one.height), outline=RULE)
@@ -123,7 +123,7 @@ def sheet(
     below += GAP // 2
     for colour, text in legend:
         draw.rounded_rectangle((EDGE + 1, below + 3, EDGE + 15, below + 17), 3, colour)
-        draw.text((EDGE + 26, below), writable(text), FAINT, _font(SMALL_PX))
+        draw.text((EDGE + 26, below), keep_drawable(text), FAINT, _font(SMALL_PX))
         below += row
     return _encoded(page, kind)
 
@@ -134,7 +134,7 @@ def _encoded(page: Image.Image, kind: str) -> bytes:
     return encoded.getvalue()
 
 
-def beside(panels: Sequence[np.ndarray], kind: str = "JPEG") -> bytes:
+def join_panels(panels: Sequence[np.ndarray], kind: str = "JPEG") -> bytes:
     """Panels side by side without a word, for whoever says what they are; as `sheet` has them."""
     pictures = [_panel(panel) for panel in panels]
     high = max(one.height for one in pictures)
@@ -146,7 +146,7 @@ def beside(panels: Sequence[np.ndarray], kind: str = "JPEG") -> bytes:
     return _encoded(page, kind)
 
 
-def writable(text: str) -> str:
+def keep_drawable(text: str) -> str:
     """The text as far as the font has letters for it, without accents; words without any are left out."""
     font = _font(SMALL_PX)
     lacking = _drawn(font, "\ufffe")
@@ -165,7 +165,7 @@ def _drawn(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, letter: str) -> b
 def _wrapped(line: str, size: int, width: int) -> list[str]:
     """The line in as many as the width asks for, in px; a longer word is broken."""
     font, lines = _font(size), [""]
-    for word in writable(line).split():
+    for word in keep_drawable(line).split():
         longer = f"{lines[-1]} {word}".strip()
         if font.getlength(longer) <= width:
             lines[-1] = longer

@@ -83,7 +83,7 @@ def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
         raise ImageError(f"{name}: the picture is damaged or cut off ({error}); take or copy it again.") from error
 
 
-def content(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
     """The bytes of a picture's file, one more than are read at most; raises ImageError."""
     try:
         with open(path, "rb", opener=_open_now) as file:
@@ -96,7 +96,7 @@ def content(path: Path) -> bytes:
         raise ImageError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions.") from error
 
 
-def square(image: np.ndarray, part: tuple[float, float, float], side: int) -> np.ndarray:
+def crop_square(image: np.ndarray, part: tuple[float, float, float], side: int) -> np.ndarray:
     """Resize a square part of a picture; beyond the picture it shows the middle colour of the picture's border.
 
     Args:    image: (H, W, 3) uint8; part: left, top and side in px.
@@ -113,7 +113,7 @@ def square(image: np.ndarray, part: tuple[float, float, float], side: int) -> np
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0))
 
 
-def reduced(image: np.ndarray, needed_side: int) -> np.ndarray:
+def reduce_to(image: np.ndarray, needed_side: int) -> np.ndarray:
     """A decoded picture as small as `read` would have made it of a JPEG: its sides halved while they suffice.
 
     Args:    image: (H, W, 3) uint8; needed_side: px; the shorter side is not made smaller.
@@ -123,7 +123,7 @@ def reduced(image: np.ndarray, needed_side: int) -> np.ndarray:
     return image if factor == 1 else np.asarray(Image.fromarray(image).reduce(factor))
 
 
-def grey(image: np.ndarray, side: int) -> np.ndarray:
+def to_grey(image: np.ndarray, side: int) -> np.ndarray:
     """Luminance, resized so that the geometric mean of the sides is `side`; at most three times larger than it was, and
     no side longer than three times `side`.
 
@@ -137,7 +137,7 @@ def grey(image: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
-def part_of(image: np.ndarray, box: tuple[float, float, float, float], side: int) -> np.ndarray:
+def resize_box(image: np.ndarray, box: tuple[float, float, float, float], side: int) -> np.ndarray:
     """A part of a picture, left, top, right and bottom in px, squeezed into a square; (H, W, 3) uint8 -> (S, S, 3)."""
     return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX, box=box))
 
@@ -149,12 +149,12 @@ def thumbnail(image: np.ndarray, side: int) -> bytes:
     return encoded.getvalue()
 
 
-def decoder() -> str:
+def decoder_version() -> str:
     """The version of what decodes pictures."""
     return f"Pillow {PIL.__version__}"
 
 
-def smaller(picture: bytes, side: int, quality: int) -> bytes:
+def to_webp(picture: bytes, side: int, quality: int) -> bytes:
     """A WebP of an encoded picture, its longer side at most `side` px: half the bytes of a JPEG that looks as good."""
     encoded = io.BytesIO()
     with Image.open(io.BytesIO(picture), formats=FORMATS) as whole:
@@ -163,7 +163,7 @@ def smaller(picture: bytes, side: int, quality: int) -> bytes:
 
 
 @functools.cache
-def blank(side: int = 224) -> bytes:
+def blank_picture(side: int = 224) -> bytes:
     """A JPEG that stands where a product has no picture: a closed box on a pale ground."""
     drawn = np.full((side, side, 3), 238, np.uint8)
     low, high, lid = side // 4, side - side // 4, side // 2 - side // 14
@@ -195,7 +195,7 @@ def _name(photo: Any) -> str:
 def _open(photo: Any, name: str) -> Image.Image:
     if isinstance(photo, Image.Image):
         return photo.copy()
-    data = photo if isinstance(photo, bytes) else content(Path(photo))
+    data = photo if isinstance(photo, bytes) else read_bytes(Path(photo))
     if len(data) > MAX_BYTES:
         raise ImageError(f"{name}: {len(data):,} bytes; at most {MAX_BYTES:,} are read, save it smaller.")
     try:

@@ -23,10 +23,10 @@ SUFFIXES = (
     ".avif",
     ".dng",
 )
-SHOWN = 5  # of many names
+MAX_NAMES = 5  # of many names
 
 
-class Named(NamedTuple):
+class PhotoFile(NamedTuple):
     """A photo's file, and its name: from the folder that was given, with "/"."""
 
     name: str
@@ -43,17 +43,17 @@ class Named(NamedTuple):
             raise ImageError(f"{self.path}: cannot be read ({error.strerror}); check the file.") from error
         return [found.st_size, found.st_mtime_ns]
 
-    def why(self, error: ImageError) -> str:
+    def strip_path(self, error: ImageError) -> str:
         """What is wrong with it, without its path."""
         return str(error).removeprefix(f"{self.path}: ")
 
 
-def nameless(error: ImageError) -> str:
+def strip_name(error: ImageError) -> str:
     """What is wrong with a picture that was given as bytes, without what bytes are called."""
     return str(error).partition(": ")[2]
 
 
-def find(given: Sequence[Path]) -> tuple[list[Named], list[Path]]:
+def find_photos(given: Sequence[Path]) -> tuple[list[PhotoFile], list[Path]]:
     """All photos in folders and below, and those given as files, by name.
 
     Returns: the photos; and the files in the folders that are none by their suffix. Hidden files are no files here.
@@ -62,17 +62,17 @@ def find(given: Sequence[Path]) -> tuple[list[Named], list[Path]]:
     photos, others = [], []
     for path in given:
         if path.is_file():
-            photos.append(Named(path.name, path))
+            photos.append(PhotoFile(path.name, path))
             continue
         for file in _files(path):
             if file.suffix.lower() in SUFFIXES:
-                photos.append(Named(file.relative_to(path).as_posix(), file))
+                photos.append(PhotoFile(file.relative_to(path).as_posix(), file))
             else:
                 others.append(file)
     return sorted(photos), sorted(others)
 
 
-def walked(folder: str | Path, fail: Callable[[OSError], object]) -> Iterator[tuple[str, list[str]]]:
+def walk_folders(folder: str | Path, fail: Callable[[OSError], object]) -> Iterator[tuple[str, list[str]]]:
     """A folder and those below it, with the names of their files; links are followed, hidden ones left out.
 
     Args:    fail: called where one cannot be read.
@@ -87,9 +87,9 @@ def walked(folder: str | Path, fail: Callable[[OSError], object]) -> Iterator[tu
         yield parent, [name for name in names if not name.startswith(".")]
 
 
-def passed_over(others: Sequence[Path]) -> str:
+def describe_skipped(others: Sequence[Path]) -> str:
     """A sentence on files that are no photos; "" where there are none."""
-    names = ", ".join(path.name for path in others[:SHOWN])
+    names = ", ".join(path.name for path in others[:MAX_NAMES])
     return f"no photos by their names ({len(others)}): {names}" if others else ""
 
 
@@ -97,4 +97,4 @@ def _files(folder: Path) -> list[Path]:
     def fail(error: OSError) -> None:
         raise CountError(f"{error.filename}: cannot be read ({error.strerror}); give a folder of photos.") from error
 
-    return [Path(parent, name) for parent, names in walked(folder, fail) for name in names]
+    return [Path(parent, name) for parent, names in walk_folders(folder, fail) for name in names]

@@ -31,16 +31,16 @@ BLURRED = 0.09  # of the standard deviation: how much neighbours bend, along the
 FAR = 0.34  # side of the object, to that of the whole look
 
 
-def flaw(picture: np.ndarray, part: Crop) -> Flaw:
+def find_flaw(picture: np.ndarray, part: Crop) -> Flaw:
     """What is wrong with a photo, (H, W, 3) uint8; part: its object, as `Embedder.see` finds it."""
-    grey = image.grey(picture, SIDE).astype(np.float32)
+    grey = image.to_grey(picture, SIDE).astype(np.float32)
     if np.percentile(grey, SHARPEST) < DARK:
         return "dark"
     if grey.std() < PLAIN:
         return "empty"
     if min(_bend(grey), _bend(grey.T)) < BLURRED * grey.std():
         return "blurred"
-    return "far" if part.side <= FAR * crops.whole(picture.shape[:2]).side else ""
+    return "far" if part.side <= FAR * crops.whole_crop(picture.shape[:2]).side else ""
 
 
 def _bend(grey: np.ndarray) -> float:

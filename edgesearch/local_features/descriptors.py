@@ -22,10 +22,10 @@ from numpy.typing import ArrayLike
 
 from .._util import array_file
 from .._util.hashing import sha256
-from ..embedding.embedder import artifact
+from ..embedding.embedder import artifact_folder
 from ..errors import IndexFileError
 from ..images import image
-from ..images.augmented_views import View, warped
+from ..images.augmented_views import View, warp_view
 from ..images.crops import Crop
 from ..index import kernel
 from ..index.kernel import BLOCK, MAX_LEVEL
@@ -122,10 +122,10 @@ def look(picture: np.ndarray, part: Crop | None = None, most: int = QUERY_FEATUR
     Seen from near, small print is larger; what stands aside would take the place of features of the product.
     """
     size = height, width = picture.shape[:2]
-    left, top, right, bottom = part.within(size, AROUND) if part else (0, 0, width, height)
+    left, top, right, bottom = part.clip(size, AROUND) if part else (0, 0, width, height)
     if min(right - left, bottom - top) < image.MIN_SIDE:  # the square lies beside the picture
         left, top, right, bottom = 0, 0, width, height
-    grey = image.grey(picture[top:bottom, left:right], SIDE)
+    grey = image.to_grey(picture[top:bottom, left:right], SIDE)
     scale = max(right - left, bottom - top) / max(grey.shape)
     return _shared(sift.detect(grey, most), scale / max(size), np.array([left, top]) / max(size))
 
@@ -135,12 +135,12 @@ def steady(picture: np.ndarray, kept: int = KEPT) -> LocalFeatures:
 
     From far or from an angle, strong features of small print are lost first, and photos are asked from there.
     """
-    grey = image.grey(picture, SIDE)
+    grey = image.to_grey(picture, SIDE)
     found = sift.detect(grey, CANDIDATES_PER_KEPT * kept)
     unit = found.descriptors / np.float32(sift.DESCRIPTOR_SCALE)
     worth = np.linspace(0.5, 0, len(unit))  # of equals the stronger
     for view in VIEWS:
-        seen, affine = warped(grey, view)
+        seen, affine = warp_view(grey, view)
         other = sift.detect(seen, CANDIDATES_PER_KEPT * kept)
         alike = unit @ (other.descriptors / np.float32(sift.DESCRIPTOR_SCALE)).T
         again = np.where(_same_place(found.keypoints, other.keypoints, affine), alike, 0).max(1, initial=0)
@@ -228,7 +228,7 @@ class Tables(NamedTuple):
 
 def default_codebook() -> Codebook:
     """The shipped one."""
-    return Codebook.read(artifact(DEFAULT_CODEBOOK) / CODEBOOK_FILE)
+    return Codebook.read(artifact_folder(DEFAULT_CODEBOOK) / CODEBOOK_FILE)
 
 
 def _shared(found: sift.Features, scale: float, corner: ArrayLike = (0, 0)) -> LocalFeatures:

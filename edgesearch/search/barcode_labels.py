@@ -32,10 +32,10 @@ class Labels:
 
     def label(self, code: Barcode) -> Label:
         """A code with the products it belongs to."""
-        forms = barcode.forms(code.text)
-        skus = set(self._catalog.coded(forms)) - self._products.keys() - set(self._hidden)
+        forms = barcode.equivalent_codes(code.text)
+        skus = set(self._catalog.skus_with_barcodes(forms)) - self._products.keys() - set(self._hidden)
         taught = self._products.items()
-        skus |= {sku for sku, one in taught if not forms.isdisjoint(barcode.codes(one.barcode or ""))}
+        skus |= {sku for sku, one in taught if not forms.isdisjoint(barcode.split_codes(one.barcode or ""))}
         return Label(code.text, code.format, tuple(sorted(skus)))
 
 
@@ -77,9 +77,9 @@ def _decided(
 
 def _without_product(labels: Sequence[Label], looks: Match | None) -> tuple[Decision | None, str]:
     """A number of trade that is another than that of the product it looks like."""
-    read = {number: label.text for label in labels if (number := barcode.number(label.text))}
-    own = [code for code in barcode.codes((looks and looks.product.barcode) or "") if barcode.number(code)]
-    if looks is None or not read or not own or not read.keys().isdisjoint(map(barcode.number, own)):
+    read = {number: label.text for label in labels if (number := barcode.parse_gtin(label.text))}
+    own = [code for code in barcode.split_codes((looks and looks.product.barcode) or "") if barcode.parse_gtin(code)]
+    if looks is None or not read or not own or not read.keys().isdisjoint(map(barcode.parse_gtin, own)):
         return None, ""
     codes = ", ".join(read.values())
     return (

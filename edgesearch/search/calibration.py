@@ -23,7 +23,7 @@ import numpy as np
 from ..catalog import sources
 from ..catalog.product import check_queries
 from ..images import image
-from ..images.augmented_views import cut_out, shelf_view
+from ..images.augmented_views import cut_out, draw_shelf_view
 from . import pipeline
 from .decision import LEAST_LEAD, ONE_PICTURE, SEVERAL_PICTURES, Calibration, crowd, in_terms
 from .gallery import Gallery, OverlayRows
@@ -96,7 +96,7 @@ def beforehand(known: Calibration, false_accepts: float) -> Calibration:
 def ask(base: OpenBundle, shown: Shown) -> list[Question]:
     """Ask the catalogue, and where it has the product the catalogue without it too."""
     pixels = shown.pixels()
-    embedding, (part,) = base.embedder.embed_pixels([pixels])
+    embedding, (part,) = base.embedder.embed_and_locate([pixels])
     asked = [([] if shown.row is None else [shown.row], shown.product is not None)]
     if shown.product is not None:
         asked.append((base.catalog.rows_of([shown.product]).tolist(), False))
@@ -160,7 +160,7 @@ def questions(
 
 def given(base: OpenBundle, photos: Sequence[tuple[Path, str]]) -> Iterator[Shown]:
     """As photos are given, with their SKUs; raises CatalogError: one of those is not in the catalogue."""
-    entered = base.catalog.named({sku for _, sku in photos if sku})
+    entered = base.catalog.find_skus({sku for _, sku in photos if sku})
     check_queries(photos, entered, "the catalogue")
     for path, sku in photos:
         yield Shown(lambda path=path: base.embedder.read(path), entered[sku].number if sku else None)  # type: ignore[misc]
@@ -177,11 +177,11 @@ def _own(base: OpenBundle, pictures: Sequence[str], rng: np.random.Generator) ->
     for row, own_seed in zip(rng.permutation(rows)[:ASKED].tolist(), rng.integers(1 << 32, size=ASKED), strict=False):
 
         def pixels(row: int = row, own_seed: int = int(own_seed)) -> np.ndarray:
-            picture = sources.decoded(pictures[row], base.embedder.read)
+            picture = sources.read_picture(pictures[row], base.embedder.read)
             product = cut_out(picture)
             if left_out and product.getchannel("A").getextrema()[0] == 255:  # a photo, as those that are asked
                 return picture
-            return shelf_view(product, image.WORKING_SIDE, np.random.default_rng(own_seed))
+            return draw_shelf_view(product, image.WORKING_SIDE, np.random.default_rng(own_seed))
 
         yield Shown(pixels, base.catalog.owner(row), row if left_out else None)
 

@@ -113,7 +113,7 @@ def _regions(one: _Aligned) -> tuple[Region, ...]:
     kinds = (("print", one.unlike, PRINT_OFF), ("colour", one.colours, COLOUR_OFF))
     over = {kind: _over(off, level, one.inside) for kind, off, level in kinds}
     found: list[Region] = []
-    for part in crops.parts((over["print"] > 0) | (over["colour"] > 0)):
+    for part in crops.connected_parts((over["print"] > 0) | (over["colour"] > 0)):
         strengths = {kind: float(more[part].sum()) / SURE[kind] for kind, more in over.items()}
         said = [kind for kind, strength in strengths.items() if strength >= DOUBT]
         if said:

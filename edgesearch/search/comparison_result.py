@@ -92,13 +92,13 @@ class Comparison:
             large = laid(photo, reference, self.pair.affine, drawing.SIDE)
             shown = np.where(large.seen[..., None], large.photo.round(), 255).clip(0, 255).astype(np.uint8)
             panels = [
-                ("catalogue picture", drawing.boxed(reference, boxes)),
-                ("photo, laid onto it", drawing.boxed(shown, boxes)),
-                ("what differs", drawing.tinted(shown, self.difference, self.inside)),
+                ("catalogue picture", drawing.draw_boxes(reference, boxes)),
+                ("photo, laid onto it", drawing.draw_boxes(shown, boxes)),
+                ("what differs", drawing.tint(shown, self.difference, self.inside)),
             ]
             legend = [(drawing.RED, "differs; what is pale was not compared")]
         own = f", its own pictures {self.own[0]:.2f} to {self.own[1]:.2f}" if self.own else ""
         image = PurePath(self.match.image).name
         details = f"score {self.score:.2f}{own}; {self.points} points agree; compared with {image}"
         title = f"{self.match.name} · {self.match.sku}"
-        return drawing.sheet(panels, self.verdict, title, (self.why, details), legend, kind)
+        return drawing.draw_sheet(panels, self.verdict, title, (self.why, details), legend, kind)

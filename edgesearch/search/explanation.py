@@ -28,7 +28,7 @@ def regions(embedder: Embedder, picture: np.ndarray, other: np.ndarray) -> tuple
     Args:    picture: (H, W, 3) uint8; other: (D,) float32, unit length, the other's embedding.
     Returns: (g, g) float32, 0 to 1, of the strongest; and the square of the picture that it is of.
     """
-    part = crops.whole(picture.shape[:2])
+    part = crops.whole_crop(picture.shape[:2])
     seen = embedder.config.preprocessing(picture, part)
     edges = np.linspace(0, seen.shape[1], CELLS + 1).astype(int)
     starts = [(y, x) for y in range(CELLS - COVERED + 1) for x in range(CELLS - COVERED + 1)]
@@ -65,17 +65,17 @@ def explained(
     pictures = [embedder.read(photo), *([embedder.read(reference)] if isinstance(reference, bytes) else [])]
     others = embedder.embed(pictures)[::-1] if kept else [reference]
     lit = [
-        drawing.lit(one, *regions(embedder, one, other), augmented_views.product_mask(one))
+        drawing.highlight(one, *regions(embedder, one, other), augmented_views.product_mask(one))
         for one, other in zip(pictures, others, strict=True)
     ]
     best = answer.matches[0]
-    panels = [("photo", drawing.outlined(lit[0], best.outline)), *[("catalogue picture", one) for one in lit[1:]]]
+    panels = [("photo", drawing.draw_outline(lit[0], best.outline)), *[("catalogue picture", one) for one in lit[1:]]]
     if not said:
-        return drawing.beside([panel for _, panel in panels], kind)
+        return drawing.join_panels([panel for _, panel in panels], kind)
     title = f"{'nearest: ' * (answer.decision == 'unknown')}{best.name} · {best.sku}"
     legend = [(drawing.AMBER, "around what made the two pictures match most; what is pale did little")]
     legend += [(drawing.GREEN, "about where its print is in the photo")] * bool(best.outline)
-    return drawing.sheet(panels, answer.decision, title, words(answer, removed, kept), legend, kind)
+    return drawing.draw_sheet(panels, answer.decision, title, words(answer, removed, kept), legend, kind)
 
 
 def words(answer: Answer, removed: Sequence[str] = (), pictured: bool = True) -> list[str]:

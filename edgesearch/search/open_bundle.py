@@ -14,7 +14,7 @@ import numpy as np
 from .._util.hashing import digest_of, sha256
 from ..bundle.bundle_file import Bundle
 from ..bundle.golden_queries import FILE as GOLDEN_FILE
-from ..bundle.golden_queries import Golden
+from ..bundle.golden_queries import GoldenQueries
 from ..bundle.manifest import Manifest
 from ..catalog import packed_catalog
 from ..catalog.sqlite_catalog import Catalog
@@ -79,7 +79,7 @@ class OpenBundle:
 
     def picture(self, row: int) -> bytes:
         """The small JPEG or WebP of a row of the index; a blank one where none is kept of its product."""
-        return self.kept(row) or image.blank()
+        return self.kept(row) or image.blank_picture()
 
     def kept(self, row: int) -> bytes | None:
         """The same; None where none is kept. Where that of the row is not, it is the product's first that is."""
@@ -114,7 +114,7 @@ class OpenBundle:
     def self_test(self) -> None:
         """Ask the golden queries; raises BundleError where this device answers otherwise than the one that built it."""
         try:
-            golden = Golden.read(self.bundle.member(GOLDEN_FILE))
+            golden = GoldenQueries.read(self.bundle.member(GOLDEN_FILE))
             golden.check(self.embedder, self.index, self.picture, self.settings.as_built)
         except EdgeSearchError as error:
             raise BundleError(f"{self.bundle.path}: {error}") from error
@@ -162,7 +162,7 @@ def open_catalog(bundle: Bundle) -> Catalog:
         return _opened(bundle, CATALOG, Catalog)
     packed = bundle.member(packed_catalog.FILE)
     if _is_kept_in_memory(bundle):
-        return Catalog(packed_catalog.unpacked(packed))
+        return Catalog(packed_catalog.unpack_to_bytes(packed))
     try:
         with tempfile.TemporaryDirectory(prefix="edgesearch-") as folder:
             packed_catalog.unpack(packed, Path(folder) / CATALOG)

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._util import stopping
 from ..answer import Answer, Decision, Guess, Match
-from ..embedding.embedder import unit
+from ..embedding.embedder import normalize_rows
 from ..errors import QueryError
 from ..images import quality
 from ..images.barcode import Barcode
@@ -34,7 +34,7 @@ T = TypeVar("T")
 def worded(gallery: Gallery, text: str | None, where: str | None, k: int) -> Answer:
     """What words and filters find without a photo; as `Store.search`."""
     elapsed: dict[str, float] = {}
-    asked = _timed(elapsed, "words", lambda: text_query.asked(gallery.table, lambda: gallery.words, text, where, False))
+    asked = _timed(elapsed, "words", lambda: text_query.interpret(gallery.table, lambda: gallery.words, text, where, False))
     numbers, decision = asked.best(gallery.table, k)
     found = [Candidate(one.row, asked.score(number)) for number, one in gallery.of_products(numbers).items()]
     matches = _timed(elapsed, "catalog", lambda: gallery.matches(found))
@@ -77,7 +77,7 @@ def observe(gallery: Gallery, photo: Photo, k: int, fast: bool, barcodes: bool |
     """Look at a photo, for k products and those that are considered; as `Store.search`."""
     elapsed: dict[str, float] = {}
     pixels, codes = _timed(elapsed, "image", lambda: gallery.read(photo, barcodes))
-    embedding, (part,) = _timed(elapsed, "embed", lambda: gallery.base.embedder.embed_pixels([pixels], fast))
+    embedding, (part,) = _timed(elapsed, "embed", lambda: gallery.base.embedder.embed_and_locate([pixels], fast))
     found, evidence = recognised(gallery, pixels, part, embedding, k, fast, elapsed)
     return Observation(_name(photo), pixels, part, codes, embedding, found, evidence, elapsed)
 
@@ -104,7 +104,7 @@ def recognised(
 def warmed(gallery: Gallery, fast: bool, words: bool) -> None:
     """Do all that a search may do, whatever its photo shows, with a picture of the gallery; words: and one in words."""
     pixels, _ = gallery.read(gallery.base.picture(0), None)
-    embedding, (part,) = _timed({}, "embed", lambda: gallery.base.embedder.embed_pixels([pixels], fast))
+    embedding, (part,) = _timed({}, "embed", lambda: gallery.base.embedder.embed_and_locate([pixels], fast))
     near = gallery.nearest(embedding, CONSIDERED)
     if gallery.base.local is not None and not fast:
         near = _timed({}, "print", lambda: gallery.verified(near, look(pixels, part), embedding))
@@ -132,7 +132,7 @@ def seen(
     asked = None
     if text is not None or where is not None:
         asked = _timed(
-            elapsed, "words", lambda: text_query.asked(gallery.table, lambda: gallery.words, text, where, True)
+            elapsed, "words", lambda: text_query.interpret(gallery.table, lambda: gallery.words, text, where, True)
         )
         gallery = gallery.only(asked.allowed)
     observations = [observe(gallery, photo, k, fast, barcodes) for photo in photos]
@@ -153,7 +153,7 @@ def answered(
         elapsed |= {stage: elapsed.get(stage, 0.0) + ms for stage, ms in one.elapsed_ms.items()}
     calibration = gallery.base.calibration
     found, known = _timed(elapsed, "decision", lambda: _judged(gallery, observations), elapsed.pop("decision"))
-    embedding = unit(np.sum([one.embedding for one in observations], 0))
+    embedding = normalize_rows(np.sum([one.embedding for one in observations], 0))
     order = _fused(gallery, found, asked, embedding) if asked and asked.ranked else found
     gallery.base.release_pages()
     matches = _timed(elapsed, "catalog", lambda: gallery.matches(order[:k]))
@@ -206,7 +206,7 @@ def _advised(
     gallery: Gallery, answer: Answer, observations: Sequence[Observation], found: Sequence[Candidate]
 ) -> Answer:
     """With what the photo shows, as far as products like it tell, and what to do where it is the photo's fault."""
-    flaws = [quality.flaw(one.pixels, one.part) for one in observations]
+    flaws = [quality.find_flaw(one.pixels, one.part) for one in observations]
     likely = gallery.matches([one for one in found if one.probability > 0][:CONSIDERED])
     guesses = {name: guess for name in GUESSED if (guess := _guess(likely, name))}
     return replace(answer, flaw=flaws[0] if all(flaws) else "", guesses=guesses)
@@ -227,8 +227,8 @@ def _guess(likely: Sequence[Match], name: str) -> Guess | None:
 def _fused(gallery: Gallery, found: Sequence[Candidate], asked: Query, embedding: np.ndarray) -> list[Candidate]:
     """What a photo found, and what words did, as one ranking; each keeps the score of its look."""
     known = {gallery.owner(one.row): one for one in found}
-    known |= gallery.of_products([number for number in asked.worded() if number not in known], embedding)
-    return [known[number] for number in asked.fused({number: one.score for number, one in known.items()})]
+    known |= gallery.of_products([number for number in asked.nearest_by_words() if number not in known], embedding)
+    return [known[number] for number in asked.order_with_photo({number: one.score for number, one in known.items()})]
 
 
 def _read(

@@ -145,4 +145,4 @@ def test_a_ruler_is_a_product_too(tmp_path: Path) -> None:
     with edgesearch.open(tmp_path / "c.edge") as store:
         assert image.read(store.base.picture(0)).shape[:2] == (8, 224)
         store.base.self_test()
-    assert image.read(image.smaller((tmp_path / "ruler.png").read_bytes(), 64, 60)).shape[:2] == (8, 64)
+    assert image.read(image.to_webp((tmp_path / "ruler.png").read_bytes(), 64, 60)).shape[:2] == (8, 64)

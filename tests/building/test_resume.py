@@ -255,7 +255,7 @@ def test_a_full_disk_keeps_what_was_there(drawn: Path, monkeypatch: pytest.Monke
 
 def test_another_version_of_a_library_looks_again(drawn: Path, looks: Looks, monkeypatch: pytest.MonkeyPatch) -> None:
     built(drawn, "b", resume=True)
-    monkeypatch.setattr(image, "decoder", lambda: "Pillow 1.0")
+    monkeypatch.setattr(image, "decoder_version", lambda: "Pillow 1.0")
     built(drawn, "b", resume=True)
     assert len(looks) == 60
 

@@ -444,6 +444,6 @@ def test_photos_are_found_in_folders_and_through_links(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").symlink_to(tmp_path.parent / "card")
     (tmp_path.parent / "card").mkdir()
     (tmp_path.parent / "card" / "d.jpg").write_text("")
-    found, others = photo_files.find([tmp_path])
+    found, others = photo_files.find_photos([tmp_path])
     assert [one.name for one in found] == ["a/c.png", "b.jpg", "elsewhere/d.jpg"]
     assert others == [tmp_path / "z.txt"]

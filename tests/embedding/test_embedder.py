@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgesearch import ModelError
-from edgesearch.embedding.embedder import CONFIG_FILE, Embedder, default_model, unit
+from edgesearch.embedding.embedder import CONFIG_FILE, Embedder, default_model, normalize_rows
 from edgesearch.images import augmented_views, crops
 
 from ..conftest import TINY_MODEL
@@ -114,11 +114,11 @@ def test_a_photo_is_the_mean_of_its_looks() -> None:
     expected = []
     for picture in pictures:
         preprocess = embedder.config.preprocessing
-        whole = crops.whole(picture.shape[:2])
+        whole = crops.whole_crop(picture.shape[:2])
         first, response = embedder.run(preprocess(picture, whole)[None])
-        others = [crops.centre(picture.shape[:2], crops.NEAR_SHARE), crops.object_in(whole, response[0])]
+        others = [crops.centre_crop(picture.shape[:2], crops.NEAR_SHARE), crops.object_crop(whole, response[0])]
         second = embedder.run(np.stack([preprocess(picture, look) for look in others]))[0]
-        expected.append(unit((first[0] + second.sum(0))[None])[0])
+        expected.append(normalize_rows((first[0] + second.sum(0))[None])[0])
     np.testing.assert_allclose(full, expected, atol=1e-5)
 
 
@@ -132,7 +132,7 @@ def test_a_reference_on_a_plain_background_is_drawn_towards_shop_photos() -> Non
     np.testing.assert_allclose(glances, embedder.embed([plain, photo], fast=True), atol=1e-5)
     alone = glances[0]
     shop = embedder.embed(
-        [augmented_views.shelf_view(augmented_views.cut_out(plain), 32, np.random.default_rng(5))], fast=True
+        [augmented_views.draw_shelf_view(augmented_views.cut_out(plain), 32, np.random.default_rng(5))], fast=True
     )[0]
     assert references[0] @ shop > alone @ shop
 

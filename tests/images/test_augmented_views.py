@@ -52,14 +52,14 @@ def test_a_heap_shows_more_of_the_product_than_a_shelf() -> None:
     product = augmented_views.cut_out(on_white())
     drawn = {
         draw: np.mean([redness(draw(product, 64, np.random.default_rng(seed))) for seed in range(8)])
-        for draw in (augmented_views.shelf_view, augmented_views.heap_view)
+        for draw in (augmented_views.draw_shelf_view, augmented_views.draw_heap_view)
     }
-    assert 0.1 < drawn[augmented_views.shelf_view] < 0.6 < drawn[augmented_views.heap_view]
+    assert 0.1 < drawn[augmented_views.draw_shelf_view] < 0.6 < drawn[augmented_views.draw_heap_view]
 
 
 def test_views_are_seeded() -> None:
     first, again, other = (
-        augmented_views.made_views(on_white(), 64, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        augmented_views.draw_views(on_white(), 64, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     assert [view.shape for view in first] == [(64, 64, 3)] * 2 * augmented_views.VIEWS_OF_A_KIND
     assert np.array_equal(first, again)
@@ -68,13 +68,13 @@ def test_views_are_seeded() -> None:
 
 def test_a_picture_without_a_plain_background_has_no_views() -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (60, 80, 3)).astype(np.uint8)
-    assert augmented_views.made_views(pixels, 64, np.random.default_rng(0)) == []
+    assert augmented_views.draw_views(pixels, 64, np.random.default_rng(0)) == []
 
 
 @pytest.mark.parametrize("shape", [(20, 400), (400, 20)])
 def test_long_thin_products_are_drawn(shape: tuple[int, int]) -> None:
     pixels = np.full((*shape, 3), 255, np.uint8)
     pixels[5:-5, 5:-5] = RED
-    made = augmented_views.made_views(pixels, 64, np.random.default_rng(0))
+    made = augmented_views.draw_views(pixels, 64, np.random.default_rng(0))
     assert len(made) == 2 * augmented_views.VIEWS_OF_A_KIND
     assert max(map(redness, made)) > 0.01

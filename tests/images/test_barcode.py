@@ -34,18 +34,18 @@ needs_reader = pytest.mark.skipif(not barcode.can_read(), reason="zxing-cpp is n
     ],
 )
 def test_forms_of_one_number_are_the_same(text: str, same: str) -> None:
-    assert barcode.number(text) == barcode.number(same) is not None
-    assert not barcode.forms(same).isdisjoint(barcode.codes(text))
-    assert not barcode.forms(text.replace(" ", "")).isdisjoint(barcode.codes(same))
+    assert barcode.parse_gtin(text) == barcode.parse_gtin(same) is not None
+    assert not barcode.equivalent_codes(same).isdisjoint(barcode.split_codes(text))
+    assert not barcode.equivalent_codes(text.replace(" ", "")).isdisjoint(barcode.split_codes(same))
 
 
 @pytest.mark.parametrize("text", ["4006381333932", "96385075", "", "0000000000000", "SKU-42", "123", "١٢٣٤٥٦٧٠"])
 def test_what_is_no_number_of_trade(text: str) -> None:
-    assert barcode.number(text) is None
+    assert barcode.parse_gtin(text) is None
 
 
 def test_a_carton_is_not_its_content() -> None:
-    assert barcode.forms("14006381333938").isdisjoint({"4006381333931"})
+    assert barcode.equivalent_codes("14006381333938").isdisjoint({"4006381333931"})
 
 
 def match(sku: str, probability: float, code: str | None = None) -> Match:

@@ -176,7 +176,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
 def test_a_square_is_cut_and_resized() -> None:
     pixels = np.zeros((100, 300, 3), np.uint8)
     pixels[:, 100:200] = 255
-    cut = image.square(pixels, (106.25, 6.25, 87.5), 224)
+    cut = image.crop_square(pixels, (106.25, 6.25, 87.5), 224)
     assert cut.shape == (224, 224, 3)
     assert (cut == 255).all()
 
@@ -184,7 +184,7 @@ def test_a_square_is_cut_and_resized() -> None:
 def test_beyond_the_picture_a_square_has_the_colour_of_its_border() -> None:
     pixels = np.full((10, 30, 3), RED, np.uint8)
     pixels[4:6, 10:20] = 0
-    cut = image.square(pixels, (0, -10, 30), 30)
+    cut = image.crop_square(pixels, (0, -10, 30), 30)
     assert (cut[:10] == RED).all()
     assert (cut[20:] == RED).all()
     assert (cut[14:16, 11:19] == 0).all()
@@ -220,6 +220,6 @@ def test_what_would_fill_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) 
 def test_a_picture_is_reduced_as_a_jpeg_is_decoded(side: int) -> None:
     smooth = np.linspace(0, 255, 960 * 1280).reshape(960, 1280, 1).repeat(3, 2).astype(np.uint8)
     photo = encoded(Image.fromarray(smooth), "JPEG", quality=95)
-    small, decoded = image.reduced(image.read(photo, 720), side), image.read(photo, side)
+    small, decoded = image.reduce_to(image.read(photo, 720), side), image.read(photo, side)
     assert small.shape == decoded.shape
     assert np.abs(small.astype(int) - decoded).mean() < 1  # of 255: the rounding of two ways

@@ -7,13 +7,13 @@ import pytest
 from PIL import Image, ImageFilter
 
 from edgesearch.images import quality
-from edgesearch.images.crops import Crop, whole
+from edgesearch.images.crops import Crop, whole_crop
 from edgesearch.images.image import read
-from edgesearch.images.quality import ADVICE, flaw
+from edgesearch.images.quality import ADVICE, find_flaw
 
 
 def middle(picture: np.ndarray) -> Crop:
-    return whole(picture.shape[:2])
+    return whole_crop(picture.shape[:2])
 
 
 @pytest.fixture(scope="module")
@@ -33,28 +33,28 @@ def smeared(photo: np.ndarray) -> np.ndarray:
 
 
 def test_sound_photos_have_no_flaw(photos: list[np.ndarray]) -> None:
-    assert [flaw(photo, middle(photo)) for photo in photos] == [""] * len(photos)
+    assert [find_flaw(photo, middle(photo)) for photo in photos] == [""] * len(photos)
 
 
 @pytest.mark.parametrize("worse", [blurred, smeared, lambda photo: np.swapaxes(smeared(photo), 0, 1)])
 def test_a_blurred_photo_is_said_to_be(photos: list[np.ndarray], worse) -> None:  # type: ignore[no-untyped-def]
-    found = [flaw(worse(photo), middle(worse(photo))) for photo in photos]
+    found = [find_flaw(worse(photo), middle(worse(photo))) for photo in photos]
     assert found.count("blurred") >= 0.9 * len(photos)
 
 
 def test_a_dark_photo_is_said_to_be(photos: list[np.ndarray]) -> None:
     dark = [(photo * 0.15).astype(np.uint8) for photo in photos]
-    assert [flaw(photo, middle(photo)) for photo in dark] == ["dark"] * len(photos)
+    assert [find_flaw(photo, middle(photo)) for photo in dark] == ["dark"] * len(photos)
 
 
 @pytest.mark.parametrize("shape", [(300, 200, 3), (1, 1, 3), (2, 900, 3)])
 def test_a_covered_lens_shows_nothing(shape: tuple[int, ...]) -> None:
     plain = np.full(shape, 120, np.uint8)
-    assert flaw(plain, middle(plain)) == "empty"
+    assert find_flaw(plain, middle(plain)) == "empty"
 
 
 def test_what_is_small_in_the_photo_is_far(photos: list[np.ndarray]) -> None:
-    assert flaw(photos[0], Crop(0, 0, 0.3 * middle(photos[0]).side)) == "far"
+    assert find_flaw(photos[0], Crop(0, 0, 0.3 * middle(photos[0]).side)) == "far"
 
 
 def test_each_flaw_has_its_advice() -> None:

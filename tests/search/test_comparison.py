@@ -102,7 +102,7 @@ def test_a_product_of_several_pictures_says_how_alike_they_are(tmp_path: Path) -
 
 def test_a_photo_is_looked_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     shown, see = [], Embedder.see
-    monkeypatch.setattr(Embedder, "embed_pixels", lambda self, *given: shown.append(1) or see(self, *given))
+    monkeypatch.setattr(Embedder, "embed_and_locate", lambda self, *given: shown.append(1) or see(self, *given))
     store.compare(taken(FIRST), FIRST.sku)
     assert len(shown) == 1
 

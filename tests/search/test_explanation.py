@@ -49,25 +49,25 @@ def test_the_words_say_how_likely_it_is_and_why() -> None:
     "text, shown", [("杯子 Cup 500 g", "Cup 500 g"), ("Crème brûlée", "Creme brulee"), ("杯子", "")]
 )
 def test_letters_that_the_font_lacks_are_left_out(text: str, shown: str) -> None:
-    assert drawing.writable(text) == shown
+    assert drawing.keep_drawable(text) == shown
 
 
 @pytest.mark.parametrize("size", [(8, 200), (200, 8), (64, 64)])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_any_shape_is_drawn(size: tuple[int, int], kind: str) -> None:
     panel = np.full((*size, 3), 200, np.uint8)
-    lit = drawing.lit(panel, np.eye(8, dtype=np.float32), Crop(0, 0, max(size)), panel[..., 0])
-    boxed = drawing.boxed(panel, [(0, 0, 1, 1)])
-    differs = drawing.tinted(panel, np.eye(8, dtype=np.float32), np.eye(8, dtype=bool))
+    lit = drawing.highlight(panel, np.eye(8, dtype=np.float32), Crop(0, 0, max(size)), panel[..., 0])
+    boxed = drawing.draw_boxes(panel, [(0, 0, 1, 1)])
+    differs = drawing.tint(panel, np.eye(8, dtype=np.float32), np.eye(8, dtype=bool))
     lines = ["杯子 " * 30 + "word " * 60, "", "x" * 400]
     panels = [("one", lit), ("two", panel), ("", boxed), ("杯子", differs)]
-    page = Image.open(io.BytesIO(drawing.sheet(panels, "match", "x" * 90, lines, [(drawing.RED, "red")], kind)))
+    page = Image.open(io.BytesIO(drawing.draw_sheet(panels, "match", "x" * 90, lines, [(drawing.RED, "red")], kind)))
     assert page.format == kind
     assert page.width < 4 * drawing.WIDEST + 200
 
 
 def test_words_stay_on_the_page() -> None:
-    page = drawing.sheet([("one", np.full((90, 90, 3), 255, np.uint8))], "unknown", "x" * 150, ["y" * 300], kind="PNG")
+    page = drawing.draw_sheet([("one", np.full((90, 90, 3), 255, np.uint8))], "unknown", "x" * 150, ["y" * 300], kind="PNG")
     drawn = np.asarray(Image.open(io.BytesIO(page)).convert("L"))
     assert int(drawn[:, -drawing.EDGE + 1 :].min()) == 255
     assert int(drawn[-drawing.EDGE + 4 :].min()) == 255
@@ -78,19 +78,19 @@ def test_a_filter_says_what_it_leaves_out(tiny_edge: Path) -> None:
         table = store._now().table
         total = len(store.skus())
         first = sorted(store.skus())[0]
-        said = text_query.removed(table, f"sku={first} and price>0")
+        said = text_query.describe_exclusions(table, f"sku={first} and price>0")
     assert said == [
         f"sku={first} leaves out {total - 1} of {total} products",
         f"price>0 leaves out 0 of {total} products",
     ]
-    assert text_query.removed(table, "") == []
+    assert text_query.describe_exclusions(table, "") == []
 
 
 def test_only_what_matters_stays_colourful() -> None:
     picture = np.full((200, 200, 3), (255, 0, 0), np.uint8)
     heat = np.zeros((8, 8), np.float32)
     heat[:4] = 1
-    lit = drawing.lit(picture, heat, Crop(0, 0, 200), np.full((200, 200), 255, np.uint8))
+    lit = drawing.highlight(picture, heat, Crop(0, 0, 200), np.full((200, 200), 255, np.uint8))
     assert lit[40, 240].tolist() == [255, 0, 0]
     assert int(lit[-40, 240].min()) > 160
 
@@ -98,7 +98,7 @@ def test_only_what_matters_stays_colourful() -> None:
 def test_a_plain_background_is_not_what_matched() -> None:
     picture, product = np.full((200, 200, 3), 255, np.uint8), np.zeros((200, 200), np.uint8)
     picture[50:150, 50:150], product[50:150, 50:150] = (255, 0, 0), 255
-    lit = drawing.lit(picture, np.ones((8, 8), np.float32), Crop(0, 0, 200), product)
+    lit = drawing.highlight(picture, np.ones((8, 8), np.float32), Crop(0, 0, 200), product)
     assert lit[240, 240].tolist() == [255, 0, 0]
     assert int(lit[20, 20].min()) == 255
 

@@ -37,9 +37,9 @@ def lean(shop_edge: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     index.coded(index.vectors(np.arange(len(index)))).write(stage / INDEX)
     known = Catalog(stage / CATALOG)
     ((_, place),) = known.find([KEPT])
-    picture = image.smaller((stage / PICTURES).read_bytes()[place.start :][: place.size], 96, 60)
+    picture = image.to_webp((stage / PICTURES).read_bytes()[place.start :][: place.size], 96, 60)
     (stage / PICTURES).write_bytes(picture)
-    sqlite_catalog.place(stage / CATALOG, ((0, len(picture) * (row == KEPT)) for row in range(known.rows)))
+    sqlite_catalog.set_picture_offsets(stage / CATALOG, ((0, len(picture) * (row == KEPT)) for row in range(known.rows)))
     (stage / packed_catalog.FILE).write_bytes(packed_catalog.pack(stage / CATALOG))
     (stage / CATALOG).unlink()
     described = {name: getattr(whole.manifest, name) for name in ("hashes", "counts", "calibration", "accuracy")}
@@ -54,7 +54,7 @@ def test_pictures_are_those_kept_and_blank_ones(lean: Path) -> None:
         kept, blank = (store.picture(named[sku]) for sku in ("P000001", "P000000"))
     assert (image.media_type(kept), image.media_type(blank)) == ("image/webp", "image/jpeg")
     assert Image.open(io.BytesIO(kept)).size[1] == 96
-    assert blank == image.blank()
+    assert blank == image.blank_picture()
     assert image.read(blank).std() > 5  # something is drawn there
 
 

@@ -16,11 +16,11 @@ from edgesearch.commands.cli import main
 from edgesearch.images import colours
 from edgesearch.text import amounts, colour_words, sentence, text_query
 from edgesearch.text import full_text as words
-from edgesearch.text.filters import MOST_DEPTH, Condition, parse
-from edgesearch.text.full_text import WordIndex, Words
-from edgesearch.text.product_table import Table, facets
-from edgesearch.text.spelling import Vocabulary, distances
-from edgesearch.text.terms import folded, terms
+from edgesearch.text.filters import MAX_DEPTH, Condition, parse
+from edgesearch.text.full_text import WordIndex, WordSearch
+from edgesearch.text.product_table import ProductTable, facets
+from edgesearch.text.spelling import Vocabulary, edit_distances
+from edgesearch.text.terms import fold, index_terms
 
 from ..conftest import TINY_MODEL
 from ..store.test_store import restaged
@@ -41,17 +41,17 @@ SHELF = (
 NUMBERS = {product.sku: number for number, product in enumerate(SHELF)}
 
 
-def shelf(folder: Path, products: Sequence[Product] = SHELF) -> tuple[Table, Words]:
+def shelf(folder: Path, products: Sequence[Product] = SHELF) -> tuple[ProductTable, WordSearch]:
     write(folder / "catalog.sqlite", [(one, [Picture(n, "x.jpg", 0, 1)]) for n, one in enumerate(products)])
     catalog = Catalog(folder / "catalog.sqlite")
-    return Table(catalog, {}, ()), Words(WordIndex(None, catalog.products), {}, len(products))
+    return ProductTable(catalog, {}, ()), WordSearch(WordIndex(None, catalog.products), {}, len(products))
 
 
 def skus(mask: np.ndarray) -> str:
     return " ".join(SHELF[number].sku for number in np.flatnonzero(mask))
 
 
-def found(words: Words, text: str) -> str:
+def found(words: WordSearch, text: str) -> str:
     return " ".join(SHELF[number].sku for number in words.rank(text).order(np.ones(len(SHELF), bool)))
 
 
@@ -81,7 +81,7 @@ def test_filters_hold_exactly(where: str, holds: str, tmp_path: Path) -> None:
     table, _ = shelf(tmp_path)
     asked = parse(where)
     assert asked.filter is not None
-    assert skus(table.holding(asked.filter)) == holds
+    assert skus(table.matching(asked.filter)) == holds
     assert parse(str(asked)) == asked
 
 
@@ -97,7 +97,7 @@ def test_filters_hold_exactly(where: str, holds: str, tmp_path: Path) -> None:
         ("category=Coffee and tea", "after 'tea'"),
         ("price!3", "cannot be read"),
         ("brand in Nord", "expected `\\(`"),
-        ("(" * 200 + "a=1", f"more than {MOST_DEPTH} deep"),
+        ("(" * 200 + "a=1", f"more than {MAX_DEPTH} deep"),
         ("not " * 2000, "4000 characters|8000 characters"),
         (" or ".join(["a=1"] * 101), "more than 100 conditions"),
         ("order by", "a column after `order by`"),
@@ -128,7 +128,7 @@ def test_a_wrong_filter_says_what_was_expected(where: str, says: str) -> None:
 def test_what_cannot_be_asked_here_says_what_would_work(where: str, says: str, tmp_path: Path) -> None:
     table, found_words = shelf(tmp_path)
     with pytest.raises(QueryError, match=says):
-        text_query.asked(table, lambda: found_words, None, where, photo=False)
+        text_query.interpret(table, lambda: found_words, None, where, photo=False)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_words_are_found_in_any_script_and_misspelt(text: str, holds: str, tmp_p
 
 def test_a_word_read_otherwise_is_said(tmp_path: Path) -> None:
     table, found_words = shelf(tmp_path)
-    one = text_query.asked(table, lambda: found_words, "orchart zzz", "", photo=False)
+    one = text_query.interpret(table, lambda: found_words, "orchart zzz", "", photo=False)
     assert one.understood.notes == (
         "'orchart' is read as orchard",
         "no product here says 'zzz', or anything like it",
@@ -210,7 +210,7 @@ SENTENCES = {
 @pytest.mark.parametrize("text", SENTENCES)
 def test_sentences_are_understood(text: str, tmp_path: Path) -> None:
     table, found_words = shelf(tmp_path)
-    said = sentence.understood(text, table, found_words, photo=False)
+    said = sentence.parse(text, table, found_words, photo=False)
     where, left = SENTENCES[text]
     assert (sorted(said.where.split(" and ")), said.words) == (sorted(where.split(" and ")), left)
     if said.where:
@@ -236,7 +236,7 @@ def test_sentences_are_understood(text: str, tmp_path: Path) -> None:
 )
 def test_what_is_not_sure_is_said(text: str, note: str, tmp_path: Path) -> None:
     table, found_words = shelf(tmp_path)
-    assert any(note in one for one in sentence.understood(text, table, found_words, photo=False).notes)
+    assert any(note in one for one in sentence.parse(text, table, found_words, photo=False).notes)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_what_is_not_sure_is_said(text: str, note: str, tmp_path: Path) -> None:
 )  # fmt: skip
 def test_bounds_are_those_that_people_mean(text: str, said: str) -> None:
     found = [
-        f"{one.column}{operator}{n:.10g}" for one in amounts.bounds(folded(text)) for operator, n in one.conditions
+        f"{one.column}{operator}{n:.10g}" for one in amounts.find_bounds(fold(text)) for operator, n in one.conditions
     ]
     assert " ".join(found) == said
 
@@ -275,20 +275,20 @@ def test_a_shop_may_say_colours_itself_in_a_column_of_its_own_name(tmp_path: Pat
     for where, holds in (("colour=red", [0, 1]), ("Color=Navy", [0]), ("颜色=灰色", [2]), ("color!=red", [2, 3])):
         asked = parse(where).filter
         assert asked is not None
-        assert np.flatnonzero(table.holding(asked)).tolist() == holds
-    assert sentence.understood("navy mug", table, found_words, photo=False).where == "colour=Navy"
+        assert np.flatnonzero(table.matching(asked)).tolist() == holds
+    assert sentence.parse("navy mug", table, found_words, photo=False).where == "colour=Navy"
 
 
 def test_colours_by_number_are_text(tmp_path: Path) -> None:
     table, found_words = shelf(tmp_path, [Product("A", "Red Mug", attributes=(("color", "101"),))])
-    assert sentence.understood("red mug", table, found_words, photo=False).where == "(colour=red or name~red)"
+    assert sentence.parse("red mug", table, found_words, photo=False).where == "(colour=red or name~red)"
 
 
 def test_an_order_by_text_puts_what_says_nothing_last(tmp_path: Path) -> None:
     table, _ = shelf(tmp_path)
     every = np.arange(len(SHELF))
-    assert skus_in(table.ordered(every, "brand", descending=False)) == "A1 A2 A3 A7 A8 A4 A5 A9 A6"
-    assert skus_in(table.ordered(every, "size", descending=True)) == "A8 A6 A4 A1 A2 A3 A5 A7 A9"
+    assert skus_in(table.order_by(every, "brand", descending=False)) == "A1 A2 A3 A7 A8 A4 A5 A9 A6"
+    assert skus_in(table.order_by(every, "size", descending=True)) == "A8 A6 A4 A1 A2 A3 A5 A7 A9"
 
 
 def skus_in(numbers: np.ndarray) -> str:
@@ -297,39 +297,39 @@ def skus_in(numbers: np.ndarray) -> str:
 
 def test_a_colour_that_names_have_lets_those_through_too(tmp_path: Path) -> None:
     table, found_words = shelf(tmp_path, [*SHELF, Product("B", "White Tea", attributes=(("colour", "green"),))])
-    said = sentence.understood("white cup", table, found_words, photo=False)
+    said = sentence.parse("white cup", table, found_words, photo=False)
     assert (said.where, said.words) == ("(colour=white or name~white)", "white cup")
-    said = sentence.understood("like this in white", table, found_words, photo=True)
+    said = sentence.parse("like this in white", table, found_words, photo=True)
     assert (said.where, said.words) == ("(colour=white or name~white)", "")
 
 
 def test_what_is_not_used_is_said_where_nothing_is_left(tmp_path: Path) -> None:
     table, found_words = shelf(tmp_path)
     with pytest.raises(QueryError, match=r"no word to search for in it \('without handle' is not understood"):
-        text_query.asked(table, lambda: found_words, "without handle", None, photo=False)
+        text_query.interpret(table, lambda: found_words, "without handle", None, photo=False)
 
 
 def test_words_that_the_filter_leaves_none_of_say_what_would_work(tmp_path: Path) -> None:
     table, found_words = shelf(tmp_path)
     with pytest.raises(QueryError, match=r"none of the 2 products with price<3 has any .*; without price<3 2 have"):
-        text_query.asked(table, lambda: found_words, "mug under 3", None, photo=False)
+        text_query.interpret(table, lambda: found_words, "mug under 3", None, photo=False)
     with pytest.raises(QueryError, match="without stock>2 1 has"):
-        text_query.asked(table, lambda: found_words, "orchard", "category=Kitchen and stock>2", photo=False)
+        text_query.interpret(table, lambda: found_words, "orchard", "category=Kitchen and stock>2", photo=False)
 
 
 def test_like_this_needs_a_photo(tmp_path: Path) -> None:
     table, found_words = shelf(tmp_path)
     with pytest.raises(QueryError, match="means a photo"):
-        sentence.understood("like this but Adidas, in stock", table, found_words, photo=False)
-    said = sentence.understood("like this but Adidas, in stock", table, found_words, photo=True)
+        sentence.parse("like this but Adidas, in stock", table, found_words, photo=False)
+    said = sentence.parse("like this but Adidas, in stock", table, found_words, photo=True)
     assert (said.where, said.words) == ("stock>0 and brand=Adidas", "")
     with pytest.raises(QueryError, match="1001 characters"):
-        sentence.understood("x" * 1001, table, found_words, photo=True)
+        sentence.parse("x" * 1001, table, found_words, photo=True)
 
 
 def test_without_prices_a_bound_is_not_used_and_said(tmp_path: Path) -> None:
     table, found_words = shelf(tmp_path, [Product("B", "Mug"), Product("C", "Cup")])
-    said = sentence.understood("mug under 5 in stock", table, found_words, photo=False)
+    said = sentence.parse("mug under 5 in stock", table, found_words, photo=False)
     assert (said.where, said.words) == ("", "mug")
     assert len(said.notes) == 2
 
@@ -338,19 +338,19 @@ def test_edits_are_those_of_the_table() -> None:
     vocabulary = ["abcd", "abdc", "abc", "abcde", "xbcd", "bacd", "dcba", "a" * 8]
     letters = np.array(vocabulary).view(np.uint32).reshape(len(vocabulary), -1)
     lengths = np.array([len(word) for word in vocabulary])
-    assert distances("abcd", letters, lengths).tolist() == [0, 1, 1, 1, 1, 1, 3, 7]
+    assert edit_distances("abcd", letters, lengths).tolist() == [0, 1, 1, 1, 1, 1, 3, 7]
     known = Vocabulary((word, 1) for word in ("milk", "mild", "yogurt", "350"))
-    assert known.meant("yoghurd") == ("yogurt",)
-    assert known.meant("mil") == ("mild", "milk")
-    assert known.meant("xx") == known.meant("35") == known.meant("zzzzzz") == Vocabulary([]).meant("milk") == ()
+    assert known.suggest("yoghurd") == ("yogurt",)
+    assert known.suggest("mil") == ("mild", "milk")
+    assert known.suggest("xx") == known.suggest("35") == known.suggest("zzzzzz") == Vocabulary([]).suggest("milk") == ()
 
 
 def test_folding_keeps_what_makes_another_letter() -> None:
-    assert folded("ÅÉß \uff34 ﬁ ø") == "aess t fi o"
-    assert folded("が") != folded("か")
-    assert folded("℡ \U0001d411ed İ") == folded(folded("℡ \U0001d411ed İ")) == "tel red i"
-    assert folded("한국") == "한국"
-    assert terms("绿茶 5kg") == ["绿茶", "茶", "5", "kg"]
+    assert fold("ÅÉß \uff34 ﬁ ø") == "aess t fi o"
+    assert fold("が") != fold("か")
+    assert fold("℡ \U0001d411ed İ") == fold(fold("℡ \U0001d411ed İ")) == "tel red i"
+    assert fold("한국") == "한국"
+    assert index_terms("绿茶 5kg") == ["绿茶", "茶", "5", "kg"]
 
 
 @pytest.mark.parametrize(
@@ -361,18 +361,18 @@ def test_folding_keeps_what_makes_another_letter() -> None:
 def test_colours_are_those_of_the_product_not_of_its_background(rgb: tuple[int, int, int], name: str) -> None:
     picture = np.full((200, 200, 3), 250, np.uint8)
     picture[60:140, 80:120] = rgb
-    assert colours.names([colours.shares(picture)]) == name
-    assert colour_words.seen(Product("A", "Cup", attributes=(("Farbe", "rot"),)), []).attributes == (("Farbe", "rot"),)
+    assert colours.name_colours([colours.colour_shares(picture)]) == name
+    assert colour_words.add_colours(Product("A", "Cup", attributes=(("Farbe", "rot"),)), []).attributes == (("Farbe", "rot"),)
 
 
 def test_a_photo_and_words_count_together(tmp_path: Path) -> None:
     table, found_words = shelf(tmp_path)
-    one = text_query.asked(table, lambda: found_words, "mug orchard", "", photo=True)
-    assert one.worded() == [NUMBERS["A2"], NUMBERS["A1"]]
+    one = text_query.interpret(table, lambda: found_words, "mug orchard", "", photo=True)
+    assert one.nearest_by_words() == [NUMBERS["A2"], NUMBERS["A1"]]
     seen = {NUMBERS["A3"]: 0.9, NUMBERS["A1"]: 0.8, NUMBERS["A2"]: 0.2}
-    assert one.fused(seen) == [NUMBERS["A1"], NUMBERS["A2"], NUMBERS["A3"]]
-    nothing = text_query.asked(table, lambda: found_words, None, "price<100", photo=True)
-    assert nothing.fused(seen) == list(seen)
+    assert one.order_with_photo(seen) == [NUMBERS["A1"], NUMBERS["A2"], NUMBERS["A3"]]
+    nothing = text_query.interpret(table, lambda: found_words, None, "price<100", photo=True)
+    assert nothing.order_with_photo(seen) == list(seen)
 
 
 @pytest.fixture(scope="module")
@@ -417,7 +417,7 @@ def test_words_find_what_was_taught_and_not_what_was_removed(shop: Path, device:
         first = store.search(strange, k=1, where="brand=Adidas or price>100").matches
         assert [match.sku for match in first] == ["NEW"]
         assert "NEW" not in [match.sku for match in store.search(strange, k=8, where="brand!=Adidas").matches]
-        others = store._now().only(store._now().table.holding(Condition("brand", "!=", ("Adidas",))))
+        others = store._now().only(store._now().table.matching(Condition("brand", "!=", ("Adidas",))))
         assert others.rows_of("NEW") == []  # for which a barcode asks
         store.edit("NEW", name="Balloon")
         assert store.search(text="balloon").matches[0].sku == "NEW"
@@ -488,7 +488,7 @@ def test_colours_are_in_what_is_built(device: Path, shop: Path) -> None:
     with edgesearch.open(device) as store:
         product = store.search(shop / "pictures" / "P000001.jpg", k=1, where="sku=P000001").matches[0].product
     picture = np.asarray(Image.open(shop / "pictures" / "P000001.jpg").convert("RGB"))
-    assert dict(product.attributes)["colour"].split(", ")[0] == colours.names([colours.shares(picture)]).split(", ")[0]
+    assert dict(product.attributes)["colour"].split(", ")[0] == colours.name_colours([colours.colour_shares(picture)]).split(", ")[0]
 
 
 def test_facets_are_what_there_is_to_choose_from(tmp_path: Path) -> None:
