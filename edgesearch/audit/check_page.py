@@ -5,15 +5,15 @@ from collections.abc import Iterable
 
 from ..catalog import sources
 from ..errors import ImageError
-from ..html import page as pages
-from ..html.markup import Markup, joined, tag
-from ..html.parts import counted, section
+from ..html import html_page as pages
+from ..html.markup import Markup, join, tag
+from ..html.parts import pluralize, section
 from ..images import image
-from .checks import KINDS, Checked, Finding, Picture
+from .checks import KINDS, CheckResult, Finding, FindingPicture
 
-SHOWN = 60  # findings of a kind
-PICTURES = 3  # of a finding
-ABOUT = {
+FINDINGS_SHOWN = 60  # findings of a kind
+PICTURES_SHOWN = 3  # of a finding
+EXPLANATIONS = {
     "same": "The very same file. Two products cannot be told apart by it, and a placeholder says nothing of any.",
     "alike": "One picture saved again, resized or cut a little.",
     "unlike": "Nearer to a picture of another product than to any of its own: perhaps it shows that one.",
@@ -26,30 +26,30 @@ ABOUT = {
 }
 
 
-def page(checked: Checked, source: str, command: str = "") -> str:
+def render(checked: CheckResult, source: str, command: str = "") -> str:
     """The whole page; source: what was checked; command: which asked for it, for the foot."""
-    found = [kind for kind in KINDS if checked.of(kind)]
-    sections = (section(kind, KINDS[kind], *_section(kind, checked.of(kind))) for kind in found)
+    found = [kind for kind in KINDS if checked.findings_of(kind)]
+    sections = (section(kind, KINDS[kind], *_section(kind, checked.findings_of(kind))) for kind in found)
     none = tag("section", tag("p", "Nothing was found that looks wrong."))
     return pages.document(
         f"{source}: what may be wrong", _header(checked, source), tag("main", *sections, None if found else none),
-        _foot(checked, command),
+        _footer(checked, command),
     )  # fmt: skip
 
 
-def summary(checked: Checked) -> str:
+def summary(checked: CheckResult) -> str:
     """One line: what was looked at, and how much was found of each kind."""
-    of = f" ({checked.looked_at:,} looked at)" if checked.looked_at < checked.products else ""
-    counts = [f"{KINDS[kind].lower()} {len(checked.of(kind)):,}" for kind in KINDS if checked.of(kind)]
-    total = f"{counted(len(checked.findings), 'finding')}{': ' if counts else ''}{', '.join(counts)}"
-    return f"{counted(checked.products, 'product')}{of}, {counted(checked.pictures, 'picture')}; {total}"
+    of = f" ({checked.examined:,} looked at)" if checked.examined < checked.products else ""
+    counts = [f"{KINDS[kind].lower()} {len(checked.findings_of(kind)):,}" for kind in KINDS if checked.findings_of(kind)]
+    total = f"{pluralize(len(checked.findings), 'finding')}{': ' if counts else ''}{', '.join(counts)}"
+    return f"{pluralize(checked.products, 'product')}{of}, {pluralize(checked.pictures, 'picture')}; {total}"
 
 
-def _header(checked: Checked, source: str) -> Markup:
+def _header(checked: CheckResult, source: str) -> Markup:
     tiles = [
-        tag("li", tag("b", f"{len(checked.of(kind)):,}"), tag("span", tag("a", title, href=f"#{kind}")))
+        tag("li", tag("b", f"{len(checked.findings_of(kind)):,}"), tag("span", tag("a", title, href=f"#{kind}")))
         for kind, title in KINDS.items()
-        if checked.of(kind)
+        if checked.findings_of(kind)
     ]
     return tag(
         "header",
@@ -62,44 +62,44 @@ def _header(checked: Checked, source: str) -> Markup:
 
 
 def _section(kind: str, findings: list[Finding]) -> Iterable[Markup]:
-    yield tag("p", ABOUT[kind], class_="quiet")
+    yield tag("p", EXPLANATIONS[kind], class_="quiet")
     if any(one.pictures for one in findings):
-        yield tag("div", *map(_card, findings[:SHOWN]), class_="cases")
+        yield tag("div", *map(_card, findings[:FINDINGS_SHOWN]), class_="cases")
     else:
-        yield tag("ul", *(tag("li", tag("bdi", one.says)) for one in findings[:SHOWN]))
-    if len(findings) > SHOWN:
-        yield tag("p", f"And {len(findings) - SHOWN:,} more; --json lists them all.", class_="quiet")
+        yield tag("ul", *(tag("li", tag("bdi", one.says)) for one in findings[:FINDINGS_SHOWN]))
+    if len(findings) > FINDINGS_SHOWN:
+        yield tag("p", f"And {len(findings) - FINDINGS_SHOWN:,} more; --json lists them all.", class_="quiet")
 
 
 def _card(finding: Finding) -> Markup:
     columns = [
-        pages.captioned(one.sku, _said(one), _shown(one), "is-wrong" if _wrong(finding, place) else "")
-        for place, one in enumerate(finding.pictures[:PICTURES])
+        pages.captioned_picture(one.sku, _describe(one), _render_picture(one), "is-wrong" if _is_outlier(finding, place) else "")
+        for place, one in enumerate(finding.pictures[:PICTURES_SHOWN])
     ]
     return tag("article", tag("p", tag("bdi", finding.says)), tag("div", *columns), class_="case")
 
 
-def _said(picture: Picture) -> Markup:
+def _describe(picture: FindingPicture) -> Markup:
     product = picture.product if picture.product != picture.sku else ""
-    return joined(tag("bdi", product), ", " if product else "", tag("bdi", picture.name))
+    return join(tag("bdi", product), ", " if product else "", tag("bdi", picture.name))
 
 
-def _wrong(finding: Finding, place: int) -> bool:
+def _is_outlier(finding: Finding, place: int) -> bool:
     """That of a product's pictures which is unlike the others."""
     return finding.kind == "unlike" and place == 0
 
 
-def _shown(picture: Picture) -> Markup:
+def _render_picture(picture: FindingPicture) -> Markup:
     alt = f"{picture.sku}: {picture.name}"
     try:
-        pixels = sources.decoded(picture.place, lambda data: image.read(data, pages.PICTURE_SIDE))
+        pixels = sources.read_picture(picture.place, lambda data: image.read(data, pages.PICTURE_SIDE))
     except ImageError:
         return pages.no_picture(f"{alt} (cannot be shown)")
     return pages.picture(pixels, alt)
 
 
-def _foot(checked: Checked, command: str) -> Markup:
+def _footer(checked: CheckResult, command: str) -> Markup:
     made = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     return tag(
-        "footer", tag("p", f"Made {made}."), tag("p", "Command: ", tag("code", command)) if command else joined()
+        "footer", tag("p", f"Made {made}."), tag("p", "Command: ", tag("code", command)) if command else join()
     )

@@ -1,5 +1,6 @@
-"""What was taken of a catalogue's pictures becomes the large members of a bundle, in the catalogue's order."""
+"""Assemble the members of a bundle from the extracts of its pictures, in the order of the catalogue."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -7,61 +8,117 @@ from typing import NamedTuple
 import numpy as np
 
 from .._util.spill_file import SpillFile
+from ..bundle.golden_queries import FILE as GOLDEN_FILE
+from ..bundle.golden_queries import GoldenQueries
 from ..catalog import sqlite_catalog
 from ..catalog.product import Product
-from ..catalog.sqlite_catalog import Picture
+from ..catalog.sqlite_catalog import Catalog, Picture
+from ..index.cells import Spread
+from ..index.compact_index import CompactIndex
 from ..local_features.local_index import FILE as LOCAL_FILE
 from ..local_features.local_index import LocalIndex
-from ..search.open_bundle import CATALOG, PICTURES
-from ..text import colour_words
+from ..search.open_bundle import CATALOG, INDEX, PICTURES
+from ..text import colour_words, full_text
 from .extraction import Extract, Extraction
 from .extraction_cache import ExtractionCache
+from .staged_bundle import StagedBundle
 
 
-class Usable(NamedTuple):
-    """A picture that was looked at: as the catalogue names it, where it is, and its key in the work."""
+class UsablePicture(NamedTuple):
+    """A picture that could be read.
 
+    Attributes:
+        name: The picture as the catalogue names it.
+        source: Where to read it.
+        key: Key of its extract in the cache.
+    """
+
+    name: str
     source: str
-    place: str
     key: bytes
 
 
-Products = Sequence[tuple[Product, Sequence[Usable]]]
+Products = Sequence[tuple[Product, Sequence[UsablePicture]]]
 
 
-class Assembled(NamedTuple):
-    """Attributes: embeddings: (N, D) float32, mapped; local: the print, None where none is kept."""
+def assemble(
+    products: Products,
+    cache: ExtractionCache,
+    extraction: Extraction,
+    folder: Path,
+    like: CompactIndex | None,
+    spread: Spread,
+) -> StagedBundle:
+    """Write all members of a bundle but the network.
 
-    embeddings: np.ndarray
-    local: LocalIndex | None
+    Args:
+        products: Products with their pictures; rows are numbered in this order.
+        cache: Holds the extract of every picture.
+        extraction: How they were extracted.
+        folder: Empty folder for the members and temporary files.
+        like: Index whose quantizer and cells to keep; `None` learns new ones.
+        spread: Maps the parts of the index on workers.
+    """
+    stage, spill = new_folder(folder / "stage"), new_folder(folder / "spool")
+    embeddings = _write_catalog(products, cache, extraction, stage, spill)
+    local = _write_local_features(products, cache, extraction, stage, spill)
+    index = CompactIndex.build(embeddings, extraction.embedder.space, seed=extraction.seed, like=like, spread=spread)
+    index.write(new_folder(stage / INDEX))
+    _write_golden_queries(extraction, index, stage)
+    return StagedBundle(
+        stage, len(products), embeddings, extraction.embedder, index, local, extraction.seed, like is not None
+    )
 
 
-def assemble(products: Products, work: ExtractionCache, extraction: Extraction, stage: Path, spool: Path) -> Assembled:
-    """Write catalogue, pictures and print into `stage`; spool: a folder for what is gathered until then."""
-    embeddings = SpillFile((extraction.config.dim,), "float32", spool / "embeddings")
-    with open(stage / PICTURES, "wb") as pictures:
+def new_folder(folder: Path) -> Path:
+    """Create a folder and return it."""
+    folder.mkdir()
+    return folder
 
-        def entered() -> Iterator[tuple[Product, list[Picture]]]:
+
+def _write_catalog(
+    products: Products, cache: ExtractionCache, extraction: Extraction, stage: Path, spill: Path
+) -> np.ndarray:
+    """Write catalogue and thumbnails; return the embeddings, (N, D) float32, mapped from a file if they are many."""
+    embeddings = SpillFile((extraction.config.dim,), "float32", spill / "embeddings")
+    with open(stage / PICTURES, "wb") as thumbnails:
+
+        def entries() -> Iterator[tuple[Product, list[Picture]]]:
             row = 0
-            for product, usable in products:
-                extracts = [Extract.from_bytes(data) for data in work.find(one.key for one in usable)]
+            for product, pictures in products:
+                extracts = [Extract.from_bytes(data) for data in cache.read(picture.key for picture in pictures)]
                 kept = []
-                for one, extract in zip(usable, extracts, strict=True):
+                for picture, extract in zip(pictures, extracts, strict=True):
                     embeddings.append(extract.embedding[None])
-                    kept.append(Picture(row, one.source, pictures.tell(), pictures.write(extract.thumbnail)))
+                    kept.append(Picture(row, picture.name, thumbnails.tell(), thumbnails.write(extract.thumbnail)))
                     row += 1
-                yield colour_words.seen(product, [extract.colours for extract in extracts]), kept
+                yield colour_words.add_colours(product, [extract.colours for extract in extracts]), kept
 
-        sqlite_catalog.write(stage / CATALOG, entered())
-    return Assembled(embeddings.rows(), _print(products, work, extraction, stage, spool))
+        sqlite_catalog.write(stage / CATALOG, entries())
+    return embeddings.rows()
 
 
-def _print(
-    products: Products, work: ExtractionCache, extraction: Extraction, stage: Path, spool: Path
+def _write_local_features(
+    products: Products, cache: ExtractionCache, extraction: Extraction, stage: Path, spill: Path
 ) -> LocalIndex | None:
     if not extraction.local_features:
         return None
-    found = (Extract.from_bytes(data).coded for data in work.find(one.key for _, usable in products for one in usable))
-    local = LocalIndex.build(extraction.codebook, (coded for coded in found if coded), spool)
+    keys = (picture.key for _, pictures in products for picture in pictures)
+    packed = (Extract.from_bytes(data).local_features for data in cache.read(keys))
+    local = LocalIndex.build(extraction.codebook, (features for features in packed if features), spill)
     local.write(stage / LOCAL_FILE)
     return local
+
+
+def _write_golden_queries(extraction: Extraction, index: CompactIndex, stage: Path) -> None:
+    """Write golden queries, and the word index if this SQLite has FTS5; a device without one builds its own."""
+    with contextlib.closing(Catalog(stage / CATALOG)) as catalog, open(stage / PICTURES, "rb") as thumbnails:
+
+        def picture(row: int) -> bytes:
+            ((_, stored),) = catalog.find([row])
+            thumbnails.seek(stored.start)
+            return thumbnails.read(stored.size)
+
+        GoldenQueries.record(extraction.embedder, index, picture).write(stage / GOLDEN_FILE)
+        if full_text.is_available():
+            full_text.write(stage / full_text.FILE, catalog.products())

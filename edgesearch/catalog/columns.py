@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from ..errors import CatalogError
 
-SEVERAL = "images"  # the one that several columns may hold
-BETWEEN = "+"  # their names in a mapping
+REPEATABLE = "images"  # the one that several columns may hold
+SEPARATOR = "+"  # their names in a mapping
 # What else the columns are called, for the advice of an error; nothing is taken for a column because of it.
-_USUAL = {
+_ALIASES = {
     "sku": "sku artnr artikelnr artikelnummer article articleno item itemno itemnumber itemcode "
     "code id productid productcode number nummer ref reference référence referencia código codice handle variantsku",
     "name": "title titel bezeichnung artikelbezeichnung productname produktname product produkt label nom désignation "
@@ -40,11 +40,11 @@ class Columns:
         return cells
 
 
-def fitting(header: Sequence[str], wanted: Iterable[str], mapping: Mapping[str, str]) -> int:
+def count_wanted(header: Sequence[str], wanted: Iterable[str], mapping: Mapping[str, str]) -> int:
     """How many of the columns that are wanted a header has, after the mapping."""
-    folded = set(map(_folded, header))
+    folded = set(map(_fold, header))
     asked = [mapping.get(name, name) for name in wanted]
-    return sum(_folded(name) in folded or all(_folded(one) in folded for one in name.split(BETWEEN)) for name in asked)
+    return sum(_fold(name) in folded or all(_fold(one) in folded for one in name.split(SEPARATOR)) for name in asked)
 
 
 def find(
@@ -58,7 +58,7 @@ def find(
     """
     names = [""] * len(header)
     for name, theirs in mapping.items():
-        for place in _mapped(header, name, theirs, where):
+        for place in _find_mapped(header, name, theirs, where):
             if names[place]:
                 raise CatalogError(f"{where}: --map gives its column {header[place]!r} two names; give it one.")
             names[place] = name
@@ -66,55 +66,55 @@ def find(
     for place, theirs in enumerate(header):
         if names[place] or not theirs:
             continue
-        name = theirs if theirs in known else next((one for one in known if _same(one, theirs, header)), theirs)
+        name = theirs if theirs in known else next((one for one in known if _is_same(one, theirs, header)), theirs)
         if name in mapping:
             ignored.append(theirs)
         else:
             names[place] = name
-    _check(names, header, required, mapping, where)
+    _check_names(names, header, required, mapping, where)
     return Columns(tuple(names), tuple(ignored))
 
 
-def parse(texts: Iterable[str]) -> dict[str, str]:
+def parse_mapping(texts: Iterable[str]) -> dict[str, str]:
     """A mapping as people write it: "sku=ArtNr,name=Bezeichnung"; raises CatalogError: it is none."""
     mapping: dict[str, str] = {}
     for pair in (pair for text in texts for pair in re.split(r",(?=[^,=]+=)", text)):
         name, equals, theirs = (part.strip() for part in pair.partition("="))
         if not equals or not name or not theirs:
             raise CatalogError(f"--map {pair!r}: expected NAME=COLUMN, such as sku=ArtNr.")
-        if name in mapping and name != SEVERAL:
+        if name in mapping and name != REPEATABLE:
             raise CatalogError(f"--map {pair!r}: {name} is {mapping[name]!r} already; give it one column.")
-        mapping[name] = f"{mapping[name]}{BETWEEN}{theirs}" if name in mapping else theirs
+        mapping[name] = f"{mapping[name]}{SEPARATOR}{theirs}" if name in mapping else theirs
     return mapping
 
 
-def _mapped(header: Sequence[str], name: str, theirs: str, where: str) -> list[int]:
-    folded = list(map(_folded, header))
-    several = name == SEVERAL and _folded(theirs) not in folded
+def _find_mapped(header: Sequence[str], name: str, theirs: str, where: str) -> list[int]:
+    folded = list(map(_fold, header))
+    several = name == REPEATABLE and _fold(theirs) not in folded
     places = []
-    for one in theirs.split(BETWEEN) if several else [theirs]:
+    for one in theirs.split(SEPARATOR) if several else [theirs]:
         found = [i for i, column in enumerate(header) if column == one.strip()]
-        found = found or [i for i, column in enumerate(folded) if column == _folded(one)]
+        found = found or [i for i, column in enumerate(folded) if column == _fold(one)]
         if len(found) != 1:
             what = "is not there" if not found else f"is there {len(found)} times"
-            raise CatalogError(f"{where}: the column {one.strip()!r} of --map {what}; its columns are {_list(header)}.")
+            raise CatalogError(f"{where}: the column {one.strip()!r} of --map {what}; its columns are {_list_columns(header)}.")
         places += found
     return places
 
 
-def _check(
+def _check_names(
     names: Sequence[str], header: Sequence[str], required: Sequence[str], mapping: Mapping[str, str], where: str
 ) -> None:
     missing = [name for name in required if name not in names]
     if missing:
-        there = f"its columns are {_list(header)}" if any(header) else "it has none"
+        there = f"its columns are {_list_columns(header)}" if any(header) else "it has none"
         expected = f"expected at least {','.join(required)}, each once"
-        pairs = ",".join(f"{name}={_usual(name, header) or 'COLUMN'}" for name in missing)
+        pairs = ",".join(f"{name}={_suggest(name, header) or 'COLUMN'}" for name in missing)
         advice = (
-            "" if set(required) - _USUAL.keys() else f"; say which are which with --map {pairs}"
+            "" if set(required) - _ALIASES.keys() else f"; say which are which with --map {pairs}"
         )  # lists of queries
         raise CatalogError(f"{where}: its header has no column {', '.join(missing)}; {there}; {expected}{advice}.")
-    named = [name for name in names if name and not (name == SEVERAL and name in mapping)]
+    named = [name for name in names if name and not (name == REPEATABLE and name in mapping)]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
         raise CatalogError(
@@ -122,19 +122,19 @@ def _check(
         )
 
 
-def _usual(name: str, header: Sequence[str]) -> str:
-    usual = [re.sub(r"\W", "", one) for one in _USUAL.get(name, "").split()]
+def _suggest(name: str, header: Sequence[str]) -> str:
+    usual = [re.sub(r"\W", "", one) for one in _ALIASES.get(name, "").split()]
     return next((theirs for theirs in header if re.sub(r"[\W_]", "", theirs).casefold() in usual), "")
 
 
-def _same(known: str, theirs: str, header: Sequence[str]) -> bool:
+def _is_same(known: str, theirs: str, header: Sequence[str]) -> bool:
     """A known column whose name is written in another way; where it is also written in its own, that is it."""
-    return _folded(theirs) == known and known not in header
+    return _fold(theirs) == known and known not in header
 
 
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-def _list(header: Sequence[str]) -> str:
+def _list_columns(header: Sequence[str]) -> str:
     return ", ".join(name for name in header if name) or "nameless"

@@ -20,10 +20,10 @@ from .sqlite_catalog import SCHEMA
 
 FILE = "catalog.columns.xz"
 TABLES = {"product": 12, "picture": 5}  # and how many columns each has
-PORTION, PORTION_LETTERS = 4096, 1 << 22  # of a line: rows, and the letters after which it has enough of them
-MOST_LINE, MOST_ALL = 1 << 26, 1 << 31  # bytes unpacked: a short file may promise very many
-MEMORY = 1 << 24  # bytes, of LZMA, which needs 9 million
-STEP = 1 << 20  # bytes unpacked at once
+BATCH_ROWS, BATCH_CHARACTERS = 4096, 1 << 22  # of a line: rows, and the letters after which it has enough of them
+MAX_LINE_BYTES, MAX_TOTAL_BYTES = 1 << 26, 1 << 31  # bytes unpacked: a short file may promise very many
+LZMA_MEMORY_BYTES = 1 << 24  # bytes, of LZMA, which needs 9 million
+STEP_BYTES = 1 << 20  # bytes unpacked at once
 
 
 def pack(file: Path) -> bytes:
@@ -31,29 +31,29 @@ def pack(file: Path) -> bytes:
 
     Raises:  CatalogError: more is said in it than is ever unpacked.
     """
-    lzma = _lzma()
+    lzma = _import_lzma()
     packer, packed, total = lzma.LZMACompressor(check=lzma.CHECK_NONE, preset=6), [], 0
     with contextlib.closing(sqlite3.connect(file)) as connection:
         for table in TABLES:
             found = connection.execute(f"SELECT * FROM {table} ORDER BY 1")  # ours
-            for rows in _portions(found):
+            for rows in _batch_rows(found):
                 text = json.dumps([table, *zip(*rows, strict=True)], ensure_ascii=False, separators=(",", ":"))
                 line = text.encode() + b"\n"
                 total += len(line)
-                if len(line) > MOST_LINE or total > MOST_ALL:
+                if len(line) > MAX_LINE_BYTES or total > MAX_TOTAL_BYTES:
                     raise CatalogError(f"{FILE}: too much is said of the products; shorten it, or give no --budget-mb.")
                 packed.append(packer.compress(line))
     return b"".join(packed) + packer.flush()
 
 
-def _portions(found: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+def _batch_rows(found: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
     """Rows of a line each."""
     rows: list[tuple[Any, ...]] = []
     letters = 0
     for row in found:
         rows.append(row)
         letters += sum(len(value) for value in row if isinstance(value, str))
-        if len(rows) == PORTION or letters >= PORTION_LETTERS:
+        if len(rows) == BATCH_ROWS or letters >= BATCH_CHARACTERS:
             yield rows
             rows, letters = [], 0
     if rows:
@@ -63,24 +63,24 @@ def _portions(found: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]
 def unpack(data: bytes | memoryview, file: Path) -> None:
     """Write the catalogue to a new SQLite file; raises CatalogError: `data` is not what `pack` gives."""
     with contextlib.closing(sqlite3.connect(file)) as connection:
-        _fill(connection, data)
+        _fill_database(connection, data)
 
 
-def unpacked(data: bytes | memoryview) -> bytes:
+def unpack_to_bytes(data: bytes | memoryview) -> bytes:
     """The content of such a file, which nobody writes; raises CatalogError."""
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
-        _fill(connection, data)
+        _fill_database(connection, data)
         return connection.serialize()
 
 
-def _fill(connection: sqlite3.Connection, data: bytes | memoryview) -> None:
-    lzma = _lzma()
+def _fill_database(connection: sqlite3.Connection, data: bytes | memoryview) -> None:
+    lzma = _import_lzma()
     try:
         connection.execute("PRAGMA journal_mode = OFF")  # it is thrown away where it does not get finished,
         connection.execute("PRAGMA synchronous = OFF")  # and when it is closed
         connection.executescript(SCHEMA)
         with connection:
-            for line in _lines(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY), data):
+            for line in _decompress_lines(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=LZMA_MEMORY_BYTES), data):
                 table, *columns = json.loads(line)
                 if len(columns) != TABLES[table]:
                     raise ValueError(f"{len(columns)} columns of {table}")
@@ -90,7 +90,7 @@ def _fill(connection: sqlite3.Connection, data: bytes | memoryview) -> None:
         raise CatalogError(f"{FILE}: not a readable catalogue ({error}); build the bundle again.") from error
 
 
-def _lzma() -> ModuleType:
+def _import_lzma() -> ModuleType:
     """Python's own; raises CatalogError: this one was made without it."""
     try:
         import lzma  # here: nothing else needs it, and some systems' Python lacks it
@@ -101,17 +101,17 @@ def _lzma() -> ModuleType:
     return lzma
 
 
-def _lines(unpacker: Any, data: bytes | memoryview) -> Iterator[bytes]:
+def _decompress_lines(unpacker: Any, data: bytes | memoryview) -> Iterator[bytes]:
     """Raises lzma.LZMAError, ValueError: it is damaged, cut off, or unpacks to more than any catalogue has."""
     rest, total = b"", 0
     while not unpacker.eof:
-        more = unpacker.decompress(data, STEP)
+        more = unpacker.decompress(data, STEP_BYTES)
         data = b""
         if not more and unpacker.needs_input:
             raise ValueError("it is cut off")
         total += len(more)
         *lines, rest = (rest + more).split(b"\n")
-        if len(rest) > MOST_LINE or total > MOST_ALL:
+        if len(rest) > MAX_LINE_BYTES or total > MAX_TOTAL_BYTES:
             raise ValueError("it unpacks to too much")
         yield from lines
     if rest or unpacker.unused_data:

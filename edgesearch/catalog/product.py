@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import CatalogError
 
-SHOWN = 40  # letters of a wrong cell
+CELL_CHARACTERS_SHOWN = 40  # letters of a wrong cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def check_queries(queries: Iterable[tuple[Path, str]], known: Collection[str], w
         )
 
 
-def product_in(row: Mapping[str, str], where: str) -> Product:
+def parse_product(row: Mapping[str, str], where: str) -> Product:
     """The product that stripped cells describe, by their columns' names; raises CatalogError, which says where."""
     if not row["sku"] or not row["name"]:
         raise CatalogError(
@@ -68,8 +68,8 @@ def product_in(row: Mapping[str, str], where: str) -> Product:
     return Product(
         sku=row["sku"],
         name=row["name"],
-        price=_price(row.get("price", ""), where),
-        stock=_stock(row.get("stock", ""), where),
+        price=_parse_price(row.get("price", ""), where),
+        stock=_parse_stock(row.get("stock", ""), where),
         attributes=others,
         **texts,
     )
@@ -88,7 +88,7 @@ def product_of(sku: str, details: Mapping[str, Any]) -> Product:
     return Product(sku, **columns, attributes=tuple(others.items()))
 
 
-def checked(sku: str, details: Mapping[str, object]) -> dict[str, Any]:
+def check_details(sku: str, details: Mapping[str, object]) -> dict[str, Any]:
     """Details as somebody gives them, text or numbers, as they are kept; None or "" empties one.
 
     Raises:  CatalogError: a detail, or the SKU, is none.
@@ -100,23 +100,23 @@ def checked(sku: str, details: Mapping[str, object]) -> dict[str, Any]:
     odd += [cell for cell in cells.values() if cell != cell.encode(errors="replace").decode()]
     if odd:
         raise CatalogError(f"{odd[0]!r}: not a SKU or a detail of a product; give it as text.")
-    product = product_in({"name": "-", **cells, "sku": sku}, sku)
+    product = parse_product({"name": "-", **cells, "sku": sku}, sku)
     return dict.fromkeys(cells) | {name: value for name, value in details_of(product).items() if name in cells}
 
 
-def _price(cell: str, where: str) -> float | None:
+def _parse_price(cell: str, where: str) -> float | None:
     try:
         price = float(cell or 0)
     except ValueError:
         price = math.nan
     if not 0 <= price < math.inf:
         raise CatalogError(
-            f"{where}: price is {cell[:SHOWN]!r}; expected a number such as 2.50, 0 or more, or an empty cell."
+            f"{where}: price is {cell[:CELL_CHARACTERS_SHOWN]!r}; expected a number such as 2.50, 0 or more, or an empty cell."
         )
     return price if cell else None
 
 
-def _stock(cell: str, where: str) -> int | None:
+def _parse_stock(cell: str, where: str) -> int | None:
     if cell and not re.fullmatch(r"[+-]?\d{1,15}", cell):
-        raise CatalogError(f"{where}: stock is {cell[:SHOWN]!r}; expected a whole number, or an empty cell.")
+        raise CatalogError(f"{where}: stock is {cell[:CELL_CHARACTERS_SHOWN]!r}; expected a whole number, or an empty cell.")
     return int(cell) if cell else None

@@ -14,7 +14,7 @@ from ..errors import CatalogError
 from .product import COLUMNS, Product
 
 FORMAT = 1
-PORTION = 1024  # products read at once
+BATCH_PRODUCTS = 1024  # products read at once
 SCHEMA = f"""
 PRAGMA user_version = {FORMAT};
 CREATE TABLE product (
@@ -42,7 +42,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Entered:
+class StoredProduct:
     """A product as a catalogue file has it: its number, the rows of its pictures, and their sources."""
 
     number: int
@@ -51,8 +51,8 @@ class Entered:
     sources: list[str]
 
 
-_KINDS = {"price": float, "stock": int, "start": int, "size": int}  # the others are text
-_NEVER_EMPTY = ("sku", "name", "source", "start", "size")
+_TYPES = {"price": float, "stock": int, "start": int, "size": int}  # the others are text
+_REQUIRED = ("sku", "name", "source", "start", "size")
 
 
 def write(path: Path, products: Iterable[tuple[Product, Sequence[Picture]]]) -> None:
@@ -73,7 +73,7 @@ def write(path: Path, products: Iterable[tuple[Product, Sequence[Picture]]]) -> 
         connection.close()
 
 
-def place(path: Path, places: Iterable[tuple[int, int]]) -> None:
+def set_picture_offsets(path: Path, places: Iterable[tuple[int, int]]) -> None:
     """Say of a written catalogue file where the pictures lie now: start and size of each row, in their order."""
     connection = sqlite3.connect(path)
     try:
@@ -127,7 +127,7 @@ class Catalog:
         asked[list(products)] = True
         return np.flatnonzero(asked[self._owner])
 
-    def places(self) -> list[tuple[int, int]]:
+    def picture_offsets(self) -> list[tuple[int, int]]:
         """Where each row's picture lies: start and size."""
         found = self._query("SELECT start, size FROM picture ORDER BY row")
         if not all(isinstance(number, int) for place in found for number in place):
@@ -145,12 +145,12 @@ class Catalog:
         pairs = {}
         try:
             for row, source, start, size, *cells, attributes in found:
-                pairs[row] = _stored(cells, attributes), _placed(row, source, start, size)
+                pairs[row] = _load_product(cells, attributes), _load_picture(row, source, start, size)
             return [pairs[row] for row in rows]
         except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged(error) from error
 
-    def named(self, skus: Iterable[str]) -> dict[str, Entered]:
+    def find_skus(self, skus: Iterable[str]) -> dict[str, StoredProduct]:
         """What is here of these SKUs, by SKU; those that are not here are left out."""
         columns = ", ".join(COLUMNS)
         found = self._query(
@@ -158,10 +158,10 @@ class Catalog:
             "WHERE sku IN (SELECT value FROM json_each(?)) ORDER BY row",
             json.dumps(list(skus)),
         )
-        entered: dict[str, Entered] = {}
+        entered: dict[str, StoredProduct] = {}
         try:
             for number, *cells, attributes, row, source in found:
-                one = entered.setdefault(cells[0], Entered(number, _stored(cells, attributes), [], []))
+                one = entered.setdefault(cells[0], StoredProduct(number, _load_product(cells, attributes), [], []))
                 one.rows.append(row)
                 one.sources.append(source)
             return entered
@@ -172,7 +172,7 @@ class Catalog:
         """Details of all products, by number, read in portions; names: of `Product`, but its attributes."""
         for number, cells in enumerate(self._portions(", ".join(names))):
             try:
-                _check_kinds(dict(zip(names, cells, strict=True)))
+                _check_types(dict(zip(names, cells, strict=True)))
             except TypeError as error:
                 raise self._damaged(error) from error
             yield number, cells
@@ -181,14 +181,14 @@ class Catalog:
         """All products, by number, read in portions."""
         for *cells, attributes in self._portions(f"{', '.join(COLUMNS)}, attributes"):
             try:
-                yield _stored(cells, attributes)
+                yield _load_product(cells, attributes)
             except (ValueError, TypeError, AttributeError, RecursionError) as error:
                 raise self._damaged(error) from error
 
     def _portions(self, columns: str) -> Iterator[tuple[Any, ...]]:
         sql = f"SELECT {columns} FROM product WHERE number BETWEEN ? AND ? ORDER BY number"
-        for first in range(0, self._count, PORTION):
-            yield from self._query(sql, first, first + PORTION - 1)
+        for first in range(0, self._count, BATCH_PRODUCTS):
+            yield from self._query(sql, first, first + BATCH_PRODUCTS - 1)
 
     def columns(self) -> list[str]:
         """The columns in which any product says something: those of `Product`, then attributes."""
@@ -205,7 +205,7 @@ class Catalog:
             one = "(SELECT value FROM json_each(attributes) WHERE key = ?)"
             found = self._query(f"SELECT {one} FROM product ORDER BY number", name)
         values = [value for (value,) in found]
-        kind = _KINDS.get(name, str) if name in COLUMNS else str
+        kind = _TYPES.get(name, str) if name in COLUMNS else str
         wrong = [value for value in values if value is not None and not isinstance(value, kind)]
         if wrong:
             raise self._damaged(f"{name} is {wrong[0]!r}")
@@ -215,7 +215,7 @@ class Catalog:
         """All SKUs."""
         return {sku for (sku,) in self._query("SELECT sku FROM product")}
 
-    def coded(self, codes: Iterable[str]) -> list[str]:
+    def skus_with_barcodes(self, codes: Iterable[str]) -> list[str]:
         """The SKUs of the products that have one of these barcodes, written so."""
         written = "';' || replace(replace(barcode, ' ', ''), '-', '') || ';'"
         sql = f"SELECT DISTINCT sku FROM product, json_each(?) WHERE instr({written}, ';' || value || ';')"
@@ -251,21 +251,21 @@ class Catalog:
         return CatalogError(f"{self._name}: not a readable catalogue ({what}); build the bundle again.")
 
 
-def _stored(cells: Sequence[Any], attributes: str) -> Product:
+def _load_product(cells: Sequence[Any], attributes: str) -> Product:
     """cells: in the order of `COLUMNS`; raises TypeError or ValueError: not what `write` stores."""
     named = dict(zip(COLUMNS, cells, strict=True))
-    _check_kinds(named)
+    _check_types(named)
     return Product(**named, attributes=tuple(json.loads(attributes).items()))
 
 
-def _placed(row: int, source: str, start: int, size: int) -> Picture:
+def _load_picture(row: int, source: str, start: int, size: int) -> Picture:
     """Raises TypeError: not what `write` stores."""
-    _check_kinds({"source": source, "start": start, "size": size})
+    _check_types({"source": source, "start": start, "size": size})
     return Picture(row, source, start, size)
 
 
-def _check_kinds(named: Mapping[str, object]) -> None:
+def _check_types(named: Mapping[str, object]) -> None:
     """SQLite itself keeps no type."""
     for name, value in named.items():
-        if not isinstance(value, _KINDS.get(name, str)) and (value is not None or name in _NEVER_EMPTY):
+        if not isinstance(value, _TYPES.get(name, str)) and (value is not None or name in _REQUIRED):
             raise TypeError(f"{name} is {value!r}")

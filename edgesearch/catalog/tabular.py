@@ -17,9 +17,9 @@ from ..errors import CatalogError
 from . import text_encoding
 
 DELIMITERS = ",;\t|"
-SNIFFED_CHARACTERS, SNIFFED_ROWS = 1 << 16, 50
-MOST_UNPACKED = 2_000_000_000  # bytes, of a spreadsheet
-SHEETS, PARQUETS = (".xlsx", ".xlsm"), (".parquet", ".pq")
+SAMPLE_CHARACTERS, SAMPLE_ROWS = 1 << 16, 50
+MAX_UNPACKED_BYTES = 2_000_000_000  # bytes, of a spreadsheet
+SPREADSHEET_SUFFIXES, PARQUET_SUFFIXES = (".xlsx", ".xlsm"), (".parquet", ".pq")
 Row = tuple[int, list[str]]
 
 
@@ -28,7 +28,7 @@ class Number(str):
 
 
 @dataclass(frozen=True)
-class Table:
+class TableRows:
     """A table's rows, the header first: line or number of the row, and its cells, stripped.
 
     Attributes: how: what was detected, one phrase each; none for plain UTF-8 with commas.
@@ -38,46 +38,46 @@ class Table:
     how: tuple[str, ...]
 
 
-def read(file: BinaryIO, where: str, encoding: str | None, fits: Callable[[Sequence[str]], int]) -> Table:
+def read(file: BinaryIO, where: str, encoding: str | None, fits: Callable[[Sequence[str]], int]) -> TableRows:
     """Read a table of any kind, chosen by the name of its file.
 
     Args:    file: stays open while the rows are read; fits: how many of the wanted columns a header has.
     Raises:  CatalogError: it is no such file, or an extra is needed for it.
     """
     name = where.lower()
-    if name.endswith(PARQUETS):
-        return Table(_parquet(file, where), ())
-    if name.endswith(SHEETS):
-        return _sheet(file, where)
+    if name.endswith(PARQUET_SUFFIXES):
+        return TableRows(_read_parquet_rows(file, where), ())
+    if name.endswith(SPREADSHEET_SUFFIXES):
+        return _open_sheet(file, where)
     if name.endswith((".xls", ".ods", ".numbers")):
         raise CatalogError(f"{where}: spreadsheets of this kind are not read; save it as .xlsx or CSV.")
-    return _text(file, where, encoding, fits)
+    return _open_text(file, where, encoding, fits)
 
 
-def _text(file: BinaryIO, where: str, encoding: str | None, fits: Callable[[Sequence[str]], int]) -> Table:
-    name, seen = text_encoding.encoding_of(file, where, encoding)
+def _open_text(file: BinaryIO, where: str, encoding: str | None, fits: Callable[[Sequence[str]], int]) -> TableRows:
+    name, seen = text_encoding.detect_encoding(file, where, encoding)
     how = [] if not seen and name in ("utf-8", text_encoding.UTF_8) else [f"{name} ({seen!r})" if seen else name]
     file.seek(0)
     text = io.TextIOWrapper(file, name, newline="")
-    head = text.read(SNIFFED_CHARACTERS)
+    head = text.read(SAMPLE_CHARACTERS)
     said = re.match(r'sep=([^\r\n"])\r?\n', head)
     start = said.end() if said else 0
-    delimiter = said[1] if said else _delimiter(head, fits)
+    delimiter = said[1] if said else _detect_delimiter(head, fits)
     if delimiter != ",":
         how.append({"\t": "tabs"}.get(delimiter, repr(delimiter)) + " between cells")
     text.seek(0)
     text.read(start)
-    return Table(_rows(text, where, delimiter, 1 if said else 0), tuple(how))
+    return TableRows(_read_csv_rows(text, where, delimiter, 1 if said else 0), tuple(how))
 
 
-def _delimiter(head: str, fits: Callable[[Sequence[str]], int]) -> str:
+def _detect_delimiter(head: str, fits: Callable[[Sequence[str]], int]) -> str:
     """The one with which the header has most of the wanted columns, and the rows below it as many cells."""
 
     def worth(delimiter: str) -> tuple[int, bool, int]:
         lines = head.splitlines(keepends=True)
         reader = csv.reader(lines[:-1] or lines, delimiter=delimiter)
         try:
-            rows = [row for row in itertools.islice(reader, SNIFFED_ROWS) if any(row)]
+            rows = [row for row in itertools.islice(reader, SAMPLE_ROWS) if any(row)]
         except csv.Error:
             rows = []
         header = rows[0] if rows else []
@@ -86,7 +86,7 @@ def _delimiter(head: str, fits: Callable[[Sequence[str]], int]) -> str:
     return max(DELIMITERS, key=worth)  # of equals the first, the comma
 
 
-def _rows(text: io.TextIOWrapper, where: str, delimiter: str, lines_before: int) -> Iterator[Row]:
+def _read_csv_rows(text: io.TextIOWrapper, where: str, delimiter: str, lines_before: int) -> Iterator[Row]:
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     line = lines_before + 1
     try:
@@ -101,8 +101,8 @@ def _rows(text: io.TextIOWrapper, where: str, delimiter: str, lines_before: int)
             text.detach()  # its file is not its own to close
 
 
-def _parquet(file: BinaryIO, where: str) -> Iterator[Row]:
-    parquet = _library("pyarrow.parquet", where)
+def _read_parquet_rows(file: BinaryIO, where: str) -> Iterator[Row]:
+    parquet = _import_library("pyarrow.parquet", where)
     try:
         table = parquet.ParquetFile(file)
         yield 1, list(map(str, table.schema_arrow.names))
@@ -110,20 +110,20 @@ def _parquet(file: BinaryIO, where: str) -> Iterator[Row]:
         for batch in table.iter_batches(batch_size=4096):
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 number += 1
-                yield number, [_value(value, where, number) for value in row]
+                yield number, [_format_cell(value, where, number) for value in row]
     except CatalogError:
         raise
     except Exception as error:  # pyarrow's exceptions share no base class
         raise CatalogError(f"{where}: damaged, or no Parquet file ({error}); write it again.") from error
 
 
-def _sheet(file: BinaryIO, where: str) -> Table:
+def _open_sheet(file: BinaryIO, where: str) -> TableRows:
     """The first sheet of a workbook; where it has several, that is told."""
-    openpyxl = _library("openpyxl", where)
+    openpyxl = _import_library("openpyxl", where)
     try:
         with zipfile.ZipFile(file) as members:
-            if sum(info.file_size for info in members.infolist()) > MOST_UNPACKED:
-                raise CatalogError(f"{where}: over {MOST_UNPACKED:,} bytes unpacked; save it as CSV.")
+            if sum(info.file_size for info in members.infolist()) > MAX_UNPACKED_BYTES:
+                raise CatalogError(f"{where}: over {MAX_UNPACKED_BYTES:,} bytes unpacked; save it as CSV.")
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
         sheets = book.worksheets
         first = sheets[0]
@@ -132,22 +132,22 @@ def _sheet(file: BinaryIO, where: str) -> Table:
     except Exception as error:  # openpyxl raises nearly anything on damaged files
         raise CatalogError(f"{where}: damaged, or no .xlsx file ({error}); save it again, or as CSV.") from error
     how = (f"its first sheet {first.title!r} of {len(sheets)}",) if len(sheets) > 1 else ()
-    return Table(_sheet_rows(first, where), how)
+    return TableRows(_read_sheet_rows(first, where), how)
 
 
-def _sheet_rows(sheet: Any, where: str) -> Iterator[Row]:
+def _read_sheet_rows(sheet: Any, where: str) -> Iterator[Row]:
     width = 0
     try:
         for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
             width = width or len(row)
-            yield number, [_value(value, where, number) for value in row] + [""] * (width - len(row))
+            yield number, [_format_cell(value, where, number) for value in row] + [""] * (width - len(row))
     except CatalogError:
         raise
     except Exception as error:  # openpyxl's, as above
         raise CatalogError(f"{where}: damaged ({error}); save it again, or as CSV.") from error
 
 
-def _value(value: object, where: str, number: int) -> str:
+def _format_cell(value: object, where: str, number: int) -> str:
     """A cell as a CSV would have it; lists of texts are joined as pictures are."""
     if value is None:
         return ""
@@ -158,7 +158,7 @@ def _value(value: object, where: str, number: int) -> str:
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         return Number(value)
     if isinstance(value, list):
-        return ";".join(_value(one, where, number) for one in value)
+        return ";".join(_format_cell(one, where, number) for one in value)
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
         return value.date().isoformat()
     if isinstance(value, (bytes, dict)):
@@ -166,7 +166,7 @@ def _value(value: object, where: str, number: int) -> str:
     return str(value).strip()
 
 
-def _library(name: str, where: str) -> ModuleType:
+def _import_library(name: str, where: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -7,59 +7,59 @@ from typing import BinaryIO
 from ..errors import CatalogError
 
 UTF_8 = "utf-8-sig"  # with its mark or without
-_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: UTF_8}
-_MARKS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # after UTF-32, which begins alike
-_ALSO = ("cp1250", "cp1251", "cp1253", "cp1254", "cp850", "mac_roman", "shift_jis", "gb18030", "big5", "euc_kr")
-PORTION = 1 << 20  # bytes decoded at once
-HEAD = 1 << 12
-SHOWN = 30  # characters
+_BYTE_ORDER_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: UTF_8}
+_BYTE_ORDER_MARKS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # after UTF-32, which begins alike
+_OTHER_ENCODINGS = ("cp1250", "cp1251", "cp1253", "cp1254", "cp850", "mac_roman", "shift_jis", "gb18030", "big5", "euc_kr")
+CHUNK_BYTES = 1 << 20  # bytes decoded at once
+HEAD_BYTES = 1 << 12
+SAMPLE_CHARACTERS = 30  # characters
 # What Windows' Western code page is used for; the rest of it is what other encodings look like when read as it.
-_SIGNS = bytes.fromhex(
+_WESTERN_SIGNS = bytes.fromhex(
     "80 82 84 85 89 8b 91 92 93 94 95 96 97 99 9b a0 a1 a2 a3 a5 a7 a9 aa ab ad ae b0 b1 b2 b3 b5 b7 b9 "
     "ba bb bc bd be bf d7 f7"
 ).decode("cp1252")  # currencies, quotation marks, dashes, fractions
-_BEYOND = re.compile(r"[^\x00-\x7f]+")
+_NON_ASCII = re.compile(r"[^\x00-\x7f]+")
 # Letters of DOS, old Macs and Central Europe where a Western text has none: K\u201ese, caf\u201a, \u00bfó\u00b3ty.
 _MISREAD = re.compile(
     r"[a-z][\u201e\u201a\u0160\u017d\u0178\u00bf\u00b9\u00a7]|[a-z]\u201d[a-z]|[A-Za-z]\u00b3[a-z]|\u0192"
 )
 
 
-def encoding_of(file: BinaryIO, where: str, given: str | None) -> tuple[str, str]:
+def detect_encoding(file: BinaryIO, where: str, given: str | None) -> tuple[str, str]:
     """The encoding of a file, all of which can be decoded with it; and how its text then begins, where it was seen in
     it, "" where the file or its user says it.
 
     Raises:  CatalogError: it cannot be decoded, is no text, or may be of several encodings.
     """
-    head = _head(file)
+    head = _read_head(file)
     if given:
-        name = _known(given, where)
-        _refuse(file, where, name, f"not {given}; give another --encoding")
+        name = _resolve_encoding(given, where)
+        _require_decodable(file, where, name, f"not {given}; give another --encoding")
         return name, ""
-    marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), "")
+    marked = next((name for mark, name in _BYTE_ORDER_MARKS.items() if head.startswith(mark)), "")
     if marked:
-        _refuse(
+        _require_decodable(
             file, where, marked, f"not {marked.removesuffix('-sig').upper()}, as its first bytes say; save it again"
         )
         return marked, ""
-    name = _two_bytes(head)
+    name = _detect_utf16(head)
     if not name and b"\0" in head:
-        raise _no_text(where, head[: head.index(b"\0")].count(b"\n") + 1)
+        raise _not_text_error(where, head[: head.index(b"\0")].count(b"\n") + 1)
     if name:
-        _refuse(file, where, name, f"not {name}, as it seemed; give --encoding")
+        _require_decodable(file, where, name, f"not {name}, as it seemed; give --encoding")
         return name, _sample(file, name, 0)
-    wrong = _undecodable(file, where, "utf-8")
+    wrong = _find_undecodable(file, where, "utf-8")
     if wrong is None:
         return "utf-8", ""
-    return _single_byte(file, where, *wrong)
+    return _detect_single_byte(file, where, *wrong)
 
 
-def _head(file: BinaryIO) -> bytes:
+def _read_head(file: BinaryIO) -> bytes:
     file.seek(0)
-    return file.read(HEAD)
+    return file.read(HEAD_BYTES)
 
 
-def _known(given: str, where: str) -> str:
+def _resolve_encoding(given: str, where: str) -> str:
     try:
         found = codecs.lookup(given)
         "".encode(given)  # LookupError of what is no text, base64 for instance
@@ -70,25 +70,25 @@ def _known(given: str, where: str) -> str:
     return UTF_8 if found.name == "utf-8" else found.name
 
 
-def _two_bytes(head: bytes) -> str:
+def _detect_utf16(head: bytes) -> str:
     """UTF-16 without its mark: of Western text every other byte is 0."""
     zeros = [head[start::2].count(0) * 3 > len(head) // 2 for start in (0, 1)]
     return {(True, False): "utf-16-be", (False, True): "utf-16-le"}.get((zeros[0], zeros[1]), "")
 
 
-def _refuse(file: BinaryIO, where: str, encoding: str, why: str) -> None:
-    wrong = _undecodable(file, where, encoding)
+def _require_decodable(file: BinaryIO, where: str, encoding: str, why: str) -> None:
+    wrong = _find_undecodable(file, where, encoding)
     if wrong:
         raise CatalogError(f"{where}, line {wrong[0]}: {why}.")
 
 
-def _undecodable(file: BinaryIO, where: str, encoding: str) -> tuple[int, int] | None:
+def _find_undecodable(file: BinaryIO, where: str, encoding: str) -> tuple[int, int] | None:
     """The line, and the byte's position in the file, that cannot be decoded; raises CatalogError: no text at all."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
     file.seek(0)
     while True:
-        part = file.read(PORTION)
+        part = file.read(CHUNK_BYTES)
         try:
             text = decoder.decode(part, final=not part)
         except UnicodeDecodeError as error:
@@ -97,21 +97,21 @@ def _undecodable(file: BinaryIO, where: str, encoding: str) -> tuple[int, int] |
         except UnicodeError:  # UTF-16 without its mark
             return line, file.tell() - len(part)
         if "\0" in text:
-            raise _no_text(where, line + text[: text.index("\0")].count("\n"))
+            raise _not_text_error(where, line + text[: text.index("\0")].count("\n"))
         line += text.count("\n")
         if not part:
             return None
 
 
-def _no_text(where: str, line: int) -> CatalogError:
+def _not_text_error(where: str, line: int) -> CatalogError:
     return CatalogError(f"{where}, line {line}: zero bytes, so this is no text; give a table, or its --encoding.")
 
 
-def _single_byte(file: BinaryIO, where: str, line: int, start: int) -> tuple[str, str]:
+def _detect_single_byte(file: BinaryIO, where: str, line: int, start: int) -> tuple[str, str]:
     """Windows' Western code page, where its text looks like that; start: of the first byte that is not UTF-8."""
-    if _undecodable(file, where, "cp1252") is None and _looks_western(file):
+    if _find_undecodable(file, where, "cp1252") is None and _is_western(file):
         return "cp1252", _sample(file, "cp1252", start)
-    read = {name: _sample(file, name, start) for name in ("cp1252", *_ALSO)}
+    read = {name: _sample(file, name, start) for name in ("cp1252", *_OTHER_ENCODINGS)}
     as_read = "; ".join(f"{name}: {text!r}" for name, text in read.items() if text and "\ufffd" not in text)
     raise CatalogError(
         f"{where}, line {line}: not UTF-8, and which encoding it is cannot be told; save it as UTF-8, or "
@@ -119,25 +119,25 @@ def _single_byte(file: BinaryIO, where: str, line: int, start: int) -> tuple[str
     )
 
 
-def _looks_western(file: BinaryIO) -> bool:
+def _is_western(file: BinaryIO) -> bool:
     """Of the stretches beyond ASCII nearly all are short, of letters and usual signs, and where these stand in text."""
     file.seek(0)
     stretches = odd = 0
-    while part := file.read(PORTION):
+    while part := file.read(CHUNK_BYTES):
         text = part.decode("cp1252")
-        found = _BEYOND.findall(text)
+        found = _NON_ASCII.findall(text)
         stretches += len(found)
-        odd += sum(len(one) > 2 or any(not c.isalpha() and c not in _SIGNS for c in one) for one in found)
+        odd += sum(len(one) > 2 or any(not c.isalpha() and c not in _WESTERN_SIGNS for c in one) for one in found)
         odd += len(_MISREAD.findall(text))
     return odd * 20 <= stretches
 
 
 def _sample(file: BinaryIO, encoding: str, start: int) -> str:
     """The line around a byte, shortened."""
-    first = max(0, start - HEAD)
+    first = max(0, start - HEAD_BYTES)
     file.seek(first)
-    around = file.read(2 * HEAD)
+    around = file.read(2 * HEAD_BYTES)
     inside = start - first
     before = around[:inside].decode(encoding, "replace").splitlines() or [""]
     after = around[inside:].decode(encoding, "replace").splitlines() or [""]
-    return (before[-1][-SHOWN // 2 :] + after[0][: SHOWN // 2]).strip()
+    return (before[-1][-SAMPLE_CHARACTERS // 2 :] + after[0][: SAMPLE_CHARACTERS // 2]).strip()

@@ -37,7 +37,7 @@ def source_options(added: argparse.ArgumentParser) -> None:
 
 def source_of(options: argparse.Namespace) -> dict[str, Any]:
     """What `source_options` were given, as arguments."""
-    return {"mapping": columns.parse(options.map), "encoding": options.encoding, "decimal": options.decimal}
+    return {"mapping": columns.parse_mapping(options.map), "encoding": options.encoding, "decimal": options.decimal}
 
 
 def at_least_one(text: str) -> int:

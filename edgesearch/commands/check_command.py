@@ -22,15 +22,15 @@ def add(command: Adder) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     from ..audit import check_page, checks  # here, so that a search does not load them
-    from ..html import page  # here, so that a search does not load them
+    from ..html import html_page  # here, so that a search does not load them
 
     if options.output:
-        page.check(options.output)
+        html_page.check_path(options.output)
     catalogue = loader.read(options.catalogue, **source_of(options))
     with Bar("check", "picture") as progress:
         checked = checks.check(catalogue, options.sample, options.model, progress=progress)
     if options.output:
-        page.write(options.output, check_page.page(checked, options.catalogue, _command(options)))
+        html_page.write(options.output, check_page.render(checked, options.catalogue, _command(options)))
     for note in checked.notes:
         say(note)
     print(json.dumps(checked.to_dict(), ensure_ascii=False) if options.json else check_page.summary(checked))

@@ -144,16 +144,16 @@ def _understood(said: Understood) -> list[str]:
 
 def _eval(options: argparse.Namespace) -> None:
     from ..evaluation import report  # here, so that a search does not load them
-    from ..html import page  # here, so that a search does not load them
+    from ..html import html_page  # here, so that a search does not load them
 
     queries = loader.read_queries(options.queries)
     if options.report:
-        page.check(options.report)
+        html_page.check_path(options.report)
     with open_store(options.store) as store:
         with Bar("eval", "photo") as progress:
             evaluation = evaluate.evaluate(store, queries, options.fast, progress, options.skip_bad)
         if options.report:
-            page.write(options.report, report.page(evaluation, store, _command(options)))
+            html_page.write(options.report, report.page(evaluation, store, _command(options)))
     for reason in evaluation.skipped:
         say(f"left out {reason}")
     print_table(evaluation.to_dict(), options.json)

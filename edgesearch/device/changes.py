@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ..catalog.product import Product, details_of, product_of
-from ..catalog.sqlite_catalog import Entered
+from ..catalog.sqlite_catalog import StoredProduct
 from ..errors import CatalogError
 
 
@@ -48,7 +48,7 @@ class Change:
         merged = {PurePath(source).stem for source in sources}
         return {name: number for name, number in self.pictures.items() if name not in merged}
 
-    def is_settled(self, sku: str, base: Entered | None) -> bool:
+    def is_settled(self, sku: str, base: StoredProduct | None) -> bool:
         """The base says all of it already."""
         product, sources = (base.product, base.sources) if base else (None, [])
         return self.applied(sku, product) == product and not (product and self.beside(sources))

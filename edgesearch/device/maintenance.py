@@ -147,6 +147,6 @@ def _fold(slots: Slots) -> None:
             catalogs.append(stack.enter_context(contextlib.closing(open_catalog(bundle))))
 
         def settled(sku: str, change: Change) -> bool:
-            return all(change.is_settled(sku, one.named([sku]).get(sku)) for one in catalogs)
+            return all(change.is_settled(sku, one.find_skus([sku]).get(sku)) for one in catalogs)
 
         overlay.fold(settled, spaces)

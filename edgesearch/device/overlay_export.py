@@ -118,6 +118,6 @@ def _change(table: dict[str, Any]) -> Change:
 
 def _details(sku: str, table: Any) -> dict[str, Any]:
     """As `checked` gives them; None where there is none."""
-    return dict.fromkeys(table) | product.checked(
+    return dict.fromkeys(table) | product.check_details(
         sku, {name: value for name, value in table.items() if value is not None}
     )

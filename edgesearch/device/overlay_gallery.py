@@ -41,7 +41,7 @@ def _references(
 def overlay_rows(catalog: Catalog, taught: Taught) -> OverlayRows:
     """Return the rows and details that the overlay adds to a catalogue or hides in it, by the rules of `changes`."""
     rows = OverlayRows()
-    entered = catalog.named(taught.changes)
+    entered = catalog.find_skus(taught.changes)
     for number, (sku, change) in enumerate(taught.changes.items(), len(catalog)):
         known = entered.get(sku)
         product = change.applied(sku, known.product if known else None)

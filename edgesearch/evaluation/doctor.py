@@ -183,7 +183,7 @@ def hard_photos(bundle: Bundle) -> list[bytes]:
     """JPEGs of two reference images each."""
     with contextlib.closing(open_catalog(bundle)) as catalog:
         places = [place for place in catalog.picture_offsets() if place[1]] or [(0, 0)]
-    kept = bundle.part(PICTURES)
+    kept = bundle.open_member(PICTURES)
     chosen = [places[at] for at in np.linspace(0, len(places) - 1, PHOTOS + 1).astype(int).tolist()]
     pictures = [image.read(bytes(kept.read(start, start + size))) for start, size in chosen]
     halves = [image.crop_square(picture, crops.whole_crop(picture.shape[:2]), PHOTO_SIDE) for picture in pictures]

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..embedding.run_settings import ONE_CROP, processor
 from ..embedding.runtime import version
-from ..html.markup import Markup, joined, tag
-from ..html.page import document
-from ..html.parts import counted, facts, section
+from ..html.html_page import document
+from ..html.markup import Markup, join, tag
+from ..html.parts import facts, pluralize, section
 from ..store.store import Store
 from . import report_charts, report_misses, report_tables
 from .evaluate import Evaluation
@@ -56,13 +56,13 @@ def _lead(evaluation: Evaluation) -> Iterable[str]:
     taken = int((evaluation.accepted & ~evaluation.known).sum())
     if known:
         yield (
-            f"Asked {counted(known, 'photo')} of products that it has, it named the right one first in {first:,}, and "
+            f"Asked {pluralize(known, 'photo')} of products that it has, it named the right one first in {first:,}, and "
             f"was sure enough to accept it in {accepted:,}. "
         )
     if strangers:
-        yield f"Of {counted(strangers, 'photo')} of products that it lacks, it took {taken:,} for one that it has. "
+        yield f"Of {pluralize(strangers, 'photo')} of products that it lacks, it took {taken:,} for one that it has. "
     if evaluation.skipped:
-        yield f"{counted(len(evaluation.skipped), 'photo')} could not be read: left out."
+        yield f"{pluralize(len(evaluation.skipped), 'photo')} could not be read: left out."
 
 
 def _sections(evaluation: Evaluation, store: Store) -> Iterable[Markup]:
@@ -132,11 +132,11 @@ def _foot(evaluation: Evaluation, store: Store, command: str) -> Markup:
     one_look = settings.crops == ONE_CROP if fast is None else fast
     looks = "one look" if one_look else "three looks"
     looks += ", no print" if one_look or store.base.local is None else " and the print"
-    threads = counted(settings.threads, "thread")
+    threads = pluralize(settings.threads, "thread")
     known = int(evaluation.known.sum())
     said = {
         "Photos": f"{known:,} of products in the catalogue, {len(evaluation.asked) - known:,} of others",
-        "Device": f"{processor()}, {counted(os.cpu_count() or 1, 'core')}, {platform.system()} {platform.machine()}",
+        "Device": f"{processor()}, {pluralize(os.cpu_count() or 1, 'core')}, {platform.system()} {platform.machine()}",
         "Settings": f"{settings.kernels} kernels, {threads}, {looks}",
         "Versions": f"edgesearch {_version()}, onnxruntime {version()}, "
         f"numpy {np.__version__}, Python {platform.python_version()}",
@@ -147,7 +147,7 @@ def _foot(evaluation: Evaluation, store: Store, command: str) -> Markup:
     left_out = [tag("li", reason) for reason in evaluation.skipped[:SKIPPED_SHOWN]]
     more = len(evaluation.skipped) - len(left_out)
     left_out += [tag("li", f"and {more:,} more")] if more > 0 else []
-    skipped = joined(tag("h3", "Photos that were left out"), tag("ul", *left_out)) if left_out else None
+    skipped = join(tag("h3", "Photos that were left out"), tag("ul", *left_out)) if left_out else None
     return tag("footer", skipped, facts(said.items()), commanded)
 
 

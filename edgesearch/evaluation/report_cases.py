@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ..answer import Match
 from ..errors import EdgeSearchError
-from ..html.charts import outlined
-from ..html.markup import Markup, joined, tag
-from ..html.page import PICTURE_SIDE, captioned, no_picture, picture
-from ..html.parts import counted, percent
+from ..html.charts import polygon_overlay
+from ..html.html_page import PICTURE_SIDE, captioned_picture, no_picture, picture
+from ..html.markup import Markup, join, tag
+from ..html.parts import percent, pluralize
 from ..images import image
 from ..store.store import Store
 from . import report_misses
@@ -27,8 +27,8 @@ def confused(confusions: Sequence[Confusion], evaluation: Evaluation, store: Sto
     for one in confusions[:SHOWN]:
         names = tag("strong", tag("bdi", evaluation.products[one.sku].name), " for ", tag("bdi", one.found.name))
         accepted = sum(asked.accepted for asked in one.asked)
-        photos = f" in {len(one.asked)} of its {counted(one.photos, 'photo')}, {accepted} of them accepted."
-        cards.append(_card(one.asked[0], evaluation, store, joined(names, photos)))
+        photos = f" in {len(one.asked)} of its {pluralize(one.photos, 'photo')}, {accepted} of them accepted."
+        cards.append(_card(one.asked[0], evaluation, store, join(names, photos)))
     return [tag("p", _shown(len(confusions), "pair") + "The surest photo of each.", class_="quiet"), _cards(cards)]
 
 
@@ -51,22 +51,22 @@ def missed(evaluation: Evaluation, store: Store) -> Iterable[Markup]:
 
 def _shown(count: int, what: str) -> str:
     few = f", {SHOWN} of them shown" if count > SHOWN else ""
-    return f"{counted(count, what).capitalize()}{few}. "
+    return f"{pluralize(count, what).capitalize()}{few}. "
 
 
 def _cards(cards: Iterable[Markup]) -> Markup:
-    inner = joined(*cards)
+    inner = join(*cards)
     return tag("div", inner, class_="cases") if inner else inner
 
 
 def _card(one: Asked, evaluation: Evaluation, store: Store, said: Markup) -> Markup:
     folder, name = one.photo.parent.name, one.photo.name
     words = tag("bdi", *_breakable(f"{folder}/{name}" if folder else name))
-    columns = [captioned("Asked", words, _photo(one))]
+    columns = [captioned_picture("Asked", words, _photo(one))]
     if one.best:
         title, kind = ("Found, and right", "is-right") if one.right else ("Found", "is-wrong")
         words = _named(one.best, f"score {one.best.score:.3f}")
-        columns.append(captioned(title, words, _reference(store, one.best, "Found"), kind))
+        columns.append(captioned_picture(title, words, _reference(store, one.best, "Found"), kind))
     if not one.right:
         columns.append(_right(one, evaluation, store))
     return tag("article", tag("p", said), tag("div", *columns), class_="case")
@@ -79,20 +79,20 @@ def _breakable(path: str) -> Iterable[object]:
 
 def _verdict(one: Asked) -> Markup:
     points = one.best.points if one.best else 0
-    agree = f", {counted(points, 'point')} of the print agree" if points else ""
-    return joined(tag("strong", one.decision.capitalize()), f"; {percent(one.probability)} sure of the first{agree}.")
+    agree = f", {pluralize(points, 'point')} of the print agree" if points else ""
+    return join(tag("strong", one.decision.capitalize()), f"; {percent(one.probability)} sure of the first{agree}.")
 
 
 def _right(one: Asked, evaluation: Evaluation, store: Store) -> Markup:
     if not one.known:
-        return captioned("Right", "not in this catalogue", no_picture("unknown product"))
+        return captioned_picture("Right", "not in this catalogue", no_picture("unknown product"))
     place = f"score {one.right_score:.3f}, place {one.rank}" if one.rank else f"not among the first {DEPTH}"
     right = evaluation.products[one.sku]
-    return captioned("Right", _named(right, place), _reference(store, right, "Right"), "is-right")
+    return captioned_picture("Right", _named(right, place), _reference(store, right, "Right"), "is-right")
 
 
 def _named(match: Match, note: str) -> Markup:
-    return joined(tag("bdi", match.name), tag("br"), tag("bdi", match.sku), tag("br"), note)
+    return join(tag("bdi", match.name), tag("br"), tag("bdi", match.sku), tag("br"), note)
 
 
 def _photo(one: Asked) -> Markup:
@@ -109,4 +109,4 @@ def _picture(source: Callable[[], Path | bytes], alt: str, outline: Sequence[Poi
         pixels = image.read(source(), PICTURE_SIDE)
     except EdgeSearchError:
         return no_picture(f"{alt} (the picture is gone)")
-    return picture(pixels, alt, outlined(outline))
+    return picture(pixels, alt, polygon_overlay(outline))

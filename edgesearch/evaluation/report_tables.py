@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..html.markup import Markup, joined, tag
-from ..html.parts import counted, number, percent, share_cell, table
+from ..html.markup import Markup, join, tag
+from ..html.parts import number, percent, pluralize, share_cell, table
 from . import metrics
 from .evaluate import Evaluation
 
@@ -40,7 +40,7 @@ def _strip(title: str, counts: Sequence[tuple[str, str, int]]) -> Markup:
         for kind, text, count in counts
     ]
     strips = tag("div", *strip, class_="strip", aria_hidden="true")
-    head = tag("h3", f"{title}: {counted(total, 'photo')}")
+    head = tag("h3", f"{title}: {pluralize(total, 'photo')}")
     return tag("div", head, strips, tag("ul", *key, class_="key"), class_="outcome")
 
 
@@ -73,9 +73,9 @@ def missed_most(evaluation: Evaluation) -> Markup:
     missed = sorted((sku for sku in found if not all(found[sku])), key=lambda sku: sum(found[sku]) - len(found[sku]))
     rows = []
     for sku in missed[:MOST_PRODUCTS]:
-        name = joined(tag("bdi", evaluation.products[sku].name), " ", tag("bdi", sku, class_="quiet"))
+        name = join(tag("bdi", evaluation.products[sku].name), " ", tag("bdi", sku, class_="quiet"))
         rows.append((name, number(len(found[sku])), share_cell(sum(found[sku]) / len(found[sku]))))
-    caption = f"{counted(len(missed), 'product')} of {len(found):,} missed at least once; most misses first"
+    caption = f"{pluralize(len(missed), 'product')} of {len(found):,} missed at least once; most misses first"
     shown = table(caption, ("Product", "Photos", "Recall@1"), rows) if rows else tag("p", "None was missed.")
     return tag("div", tag("h3", "Missed most often"), shown)
 

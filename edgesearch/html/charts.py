@@ -7,12 +7,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from .markup import Markup, joined, tag
+from .markup import Markup, join, tag
 
 WIDTH, HEIGHT = 460, 300  # px of the drawing; the page makes it as wide as there is room
 LEFT, RIGHT, TOP, BOTTOM = 56, 26, 32, 50
-LETTER, SAMPLE = 8.4, 22  # px; a letter of the key, about, and a stretch of its line
-MOST_POINTS = 240  # of a line; a px holds no more
+LETTER_PX, SAMPLE = 8.4, 22  # px; a letter of the key, about, and a stretch of its line
+MAX_POINTS = 240  # of a line; a px holds no more
 Point = tuple[float, float]
 
 
@@ -48,7 +48,7 @@ class Plot:
 
     def line(self, points: Iterable[Point], kind: str) -> None:
         """Straight from one to the next."""
-        places = [self._at(*point) for point in _thinned(list(points))]
+        places = [self._at(*point) for point in _thin_out(list(points))]
         path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
         self._marks.append(tag("path", d=path, class_=f"line {kind}"))
 
@@ -75,7 +75,7 @@ class Plot:
         for kind, text in named:
             self._marks.append(tag("path", d=f"M{x:.1f} 12h{SAMPLE}", class_=f"line {kind}"))
             self._marks.append(tag("text", text, x=x + SAMPLE + 5, y=16, class_=f"said {kind}"))
-            x += SAMPLE + 17 + LETTER * len(text)
+            x += SAMPLE + 17 + LETTER_PX * len(text)
 
     def svg(self, label: str) -> Markup:
         """label: what it shows, for who cannot see it."""
@@ -102,14 +102,14 @@ class Plot:
         yield tag("text", self._y.label, x=0.0, y=16, class_="axis")
 
 
-def outlined(corners: Sequence[Point]) -> Markup:
+def polygon_overlay(corners: Sequence[Point]) -> Markup:
     """Corners in shares of a picture's width and height, drawn over all of it; nothing where there are none."""
     points = " ".join(f"{x:.4f},{y:.4f}" for x, y in corners)
     outline = tag("polygon", points=points, vector_effect="non-scaling-stroke")
     frame = {"viewBox": "0 0 1 1", "preserveAspectRatio": "none", "aria-hidden": "true", "class": "outline"}
-    return tag("svg", outline, **frame) if corners else joined()
+    return tag("svg", outline, **frame) if corners else join()
 
 
-def _thinned(points: list[Point]) -> list[Point]:
-    step = max(1, math.ceil(len(points) / MOST_POINTS))
+def _thin_out(points: list[Point]) -> list[Point]:
+    step = max(1, math.ceil(len(points) / MAX_POINTS))
     return [*points[:-1:step], points[-1]]

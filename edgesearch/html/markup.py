@@ -16,22 +16,22 @@ def tag(name: str, /, *content: object, **attributes: object) -> Markup:
              "_" of a name goes, as of `class_`, others become "-".
     """
     said = "".join(
-        f' {key.removesuffix("_").replace("_", "-")}="{html.escape(_text(value))}"'
+        f' {key.removesuffix("_").replace("_", "-")}="{html.escape(_to_text(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    return Markup(f"<{name}{said}>" if name in _VOID else f"<{name}{said}>{joined(*content)}</{name}>")
+    return Markup(f"<{name}{said}>" if name in _VOID else f"<{name}{said}>{join(*content)}</{name}>")
 
 
-def joined(*content: object) -> Markup:
+def join(*content: object) -> Markup:
     """One after the other; as in `tag`."""
-    return Markup("".join(one if isinstance(one, Markup) else html.escape(_text(one)) for one in content))
+    return Markup("".join(one if isinstance(one, Markup) else html.escape(_to_text(one)) for one in content))
 
 
 _VOID = ("br", "img", "meta", "wbr")
 
 
-def _text(value: object) -> str:
+def _to_text(value: object) -> str:
     """Numbers of a drawing need no more than hundredths of a px."""
     if value is None:
         return ""

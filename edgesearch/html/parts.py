@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from .markup import Markup, joined, tag
+from .markup import Markup, join, tag
 
 NONE = "\u2013"
 
@@ -21,7 +21,7 @@ def number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def counted(count: int, one: str) -> str:
+def pluralize(count: int, one: str) -> str:
     """Such as "1 photo", or "2 photos"."""
     return f"{count:,} {one if count == 1 else one + 's'}"
 
@@ -57,4 +57,4 @@ def _cell(content: object) -> Markup:
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Markup:
     """Names and values."""
-    return tag("dl", *(joined(tag("dt", name), tag("dd", number(value))) for name, value in pairs))
+    return tag("dl", *(join(tag("dt", name), tag("dd", number(value))) for name, value in pairs))

@@ -1,53 +1,57 @@
-"""What barcodes in a photo say, beside what it looks like.
+"""Combine an answer by appearance with the barcodes in the photo."""
 
-A code that belongs to one product names it, unless the photo looks like another one: a label may be on the wrong thing,
-or beside it. Where the look is not sure of any product, the label is believed.
-"""
-
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+
+import numpy as np
 
 from ..answer import Answer, Decision, Label, Match
-from ..catalog.product import Product
-from ..catalog.sqlite_catalog import Catalog
 from ..images import barcode
 from ..images.barcode import Barcode
+from . import scoring
+from .candidate import Candidate
 from .decision import Calibration
+from .gallery import Gallery
 
-SURE = 0.99  # probability of a product that its label names; it may be on another
-
-
-class Labels:
-    """Which products have which barcodes. Safe to share between threads."""
-
-    def __init__(self, catalog: Catalog, products: Mapping[str, Product], hidden: Collection[str]):
-        """products: as they were taught, by SKU; hidden: SKUs of the catalogue that are not shown."""
-        self._catalog, self._products, self._hidden = catalog, products, hidden
-
-    @cached_property
-    def has_any(self) -> bool:
-        """There is a product with a barcode."""
-        return any(product.barcode for product in self._products.values()) or self._catalog.has_barcodes()
-
-    def label(self, code: Barcode) -> Label:
-        """A code with the products it belongs to."""
-        forms = barcode.equivalent_codes(code.text)
-        skus = set(self._catalog.skus_with_barcodes(forms)) - self._products.keys() - set(self._hidden)
-        taught = self._products.items()
-        skus |= {sku for sku, one in taught if not forms.isdisjoint(barcode.split_codes(one.barcode or ""))}
-        return Label(code.text, code.format, tuple(sorted(skus)))
+SURE = 0.99  # probability of a product that its label names; the label may be on another product
 
 
-def judged(answer: Answer, labels: Sequence[Label], named: Sequence[Match], calibration: Calibration) -> Answer:
-    """The answer of the look with what the labels say.
+def apply_labels(
+    gallery: Gallery, answer: Answer, codes: Sequence[Barcode], candidates: Sequence[Candidate], embedding: np.ndarray
+) -> Answer:
+    """Return the answer by appearance, changed by barcodes.
 
-    Args:    named: the products that the labels name, as the look scores them, best first; calibration: of the look.
-             What is more likely one product than not speaks against a label, even where it is not accepted.
+    Args:
+        gallery: What was searched.
+        answer: By appearance.
+        codes: Barcodes in the photo.
+        candidates: All candidates that were judged; the answer has the best of them.
+        embedding: (1, D) float32, unit row, of the photo.
+    """
+    labels = [gallery.barcodes.find(code) for code in codes]
+    numbers = [number for number, _ in gallery.find_products({sku for label in labels for sku in label.skus}).values()]
+    judged = scoring.best_by_product(gallery, candidates)
+    pictures = scoring.nearest_pictures(gallery, [number for number in numbers if number not in judged], embedding)
+    pictures |= {number: judged[number] for number in numbers if number in judged}
+    matches = {match.sku: match for match in answer.matches}
+    named = [matches.get(match.sku, match) for match in gallery.matches([*pictures.values()])]
+    named.sort(key=lambda match: (-match.probability, -match.score))
+    return combine(answer, labels, named, gallery.base.calibration)
+
+
+def combine(answer: Answer, labels: Sequence[Label], named: Sequence[Match], calibration: Calibration) -> Answer:
+    """Return the answer by appearance, changed by labels.
+
+    Args:
+        answer: By appearance. A first match with a probability of at least 1/2 contradicts a label that names another
+            product, even if the match is not accepted.
+        labels: Barcodes in the photo.
+        named: Products that the labels name, as appearance scores them, best first.
+        calibration: Of the answer by appearance.
     """
     best = answer.matches[0] if answer.matches else None
-    looks = best if best and (answer.decision != "unknown" or best.probability >= 1 / 2) else None
-    decision, conflict = _decided(labels, named, looks, calibration.lead) if named else _without_product(labels, looks)
+    seen = best if best and (answer.decision != "unknown" or best.probability >= 1 / 2) else None
+    decision, conflict = _decide(labels, named, seen, calibration.lead) if named else _decide_unnamed(labels, seen)
     if decision == "match":
         named = [replace(named[0], probability=max(SURE, named[0].probability))]
     skus = {match.sku for match in named}
@@ -62,31 +66,32 @@ def judged(answer: Answer, labels: Sequence[Label], named: Sequence[Match], cali
     )
 
 
-def _decided(
-    labels: Sequence[Label], named: Sequence[Match], looks: Match | None, lead: float
+def _decide(
+    labels: Sequence[Label], named: Sequence[Match], seen: Match | None, lead: float
 ) -> tuple[Decision | None, str]:
-    beside = looks is not None and looks.sku != named[0].sku
-    if looks is not None and beside and looks.probability >= lead * (looks.probability + named[0].probability):
-        return "ambiguous", f"the label says {_names(named)}, it looks like {_names([looks])}"
+    """Return the decision and the conflict if labels name products; None leaves the decision to appearance."""
+    differs = seen is not None and seen.sku != named[0].sku
+    if seen is not None and differs and seen.probability >= lead * (seen.probability + named[0].probability):
+        return "ambiguous", f"the label names {_list(named)}, but the photo looks like {_list([seen])}"
     if len(named) == 1:
         return "match", ""
     if len({label.skus for label in labels if label.skus}) == 1:
-        return None, ""  # a code of several products leaves it to the look which
-    return "ambiguous", f"the labels say {_names(named)}"
+        return None, ""  # several products share the code: appearance decides which
+    return "ambiguous", f"the labels name {_list(named)}"
 
 
-def _without_product(labels: Sequence[Label], looks: Match | None) -> tuple[Decision | None, str]:
-    """A number of trade that is another than that of the product it looks like."""
-    read = {number: label.text for label in labels if (number := barcode.parse_gtin(label.text))}
-    own = [code for code in barcode.split_codes((looks and looks.product.barcode) or "") if barcode.parse_gtin(code)]
-    if looks is None or not read or not own or not read.keys().isdisjoint(map(barcode.parse_gtin, own)):
+def _decide_unnamed(labels: Sequence[Label], seen: Match | None) -> tuple[Decision | None, str]:
+    """Return a conflict if a trade number (EAN, UPC) differs from that of the product that appearance found."""
+    read = {number: label.text for label in labels if (number := barcode.number(label.text))}
+    own = [code for code in barcode.codes((seen and seen.product.barcode) or "") if barcode.number(code)]
+    if seen is None or not read or not own or not read.keys().isdisjoint(map(barcode.number, own)):
         return None, ""
     codes = ", ".join(read.values())
     return (
         "ambiguous",
-        f"the label says {codes}, of no product here; it looks like {_names([looks])}, whose barcode is {own[0]}",
+        f"the label says {codes}, which no product here has; the photo looks like {_list([seen])}, whose barcode is {own[0]}",
     )
 
 
-def _names(matches: Sequence[Match]) -> str:
+def _list(matches: Sequence[Match]) -> str:
     return " and ".join(f"{match.sku} {match.name}" for match in matches)

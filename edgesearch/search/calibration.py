@@ -12,6 +12,7 @@ is learned from them; they tell the error rates alone.
 Q questions, P products.
 """
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from ..catalog import sources
 from ..catalog.product import check_queries
 from ..images import image
 from ..images.augmented_views import cut_out, draw_shelf_view
+from ..local_features.descriptors import look
 from . import pipeline
 from .decision import LEAST_LEAD, ONE_PICTURE, SEVERAL_PICTURES, Calibration, crowd, in_terms
 from .gallery import Gallery, OverlayRows
@@ -103,7 +105,7 @@ def ask(base: OpenBundle, shown: Shown) -> list[Question]:
     questions = []
     for rows, known in asked:
         gallery = Gallery(base, 0, OverlayRows(hidden={"": rows} if rows else {}), {})
-        found, evidence = pipeline.recognised(gallery, pixels, part, embedding)
+        found, evidence = pipeline.find_candidates(gallery, embedding, functools.partial(look, pixels, part))
         products = [gallery.owner(one.row) for one in found[: len(evidence)]]
         right = products.index(shown.product) if known and shown.product in products else NONE
         questions.append(Question(evidence, right, known))

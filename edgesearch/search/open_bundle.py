@@ -41,19 +41,19 @@ class Reference(NamedTuple):
     """A reference picture as photos are compared with it; coded: its print, None where the base knows none."""
 
     embedding: np.ndarray
-    coded: PackedFeatures | None
+    features: PackedFeatures | None
 
     def to_bytes(self) -> bytes:
         """Little-endian: the embedding, then the print if there is one."""
-        return self.embedding.astype("<f4").tobytes() + (self.coded.to_bytes() if self.coded else b"")
+        return self.embedding.astype("<f4").tobytes() + (self.features.to_bytes() if self.features else b"")
 
     @classmethod
     def from_bytes(cls, data: bytes, dim: int) -> "Reference":
         """dim: D; raises ValueError: not what `to_bytes` gives."""
-        embedding, coded = np.frombuffer(data[: 4 * dim], "<f4"), data[4 * dim :]
+        embedding, features = np.frombuffer(data[: 4 * dim], "<f4"), data[4 * dim :]
         if embedding.shape != (dim,):
             raise ValueError(f"an embedding of {len(embedding)} dimensions, where {dim} are expected")
-        return cls(embedding, PackedFeatures.from_bytes(coded) if coded else None)
+        return cls(embedding, PackedFeatures.from_bytes(features) if features else None)
 
 
 class OpenBundle:
@@ -65,9 +65,9 @@ class OpenBundle:
         with ThreadPoolExecutor(1) as pool:
             embedder = pool.submit(_embedder, bundle, settings)  # takes as long as all the rest
             self.index = open_index(bundle)
-            self.local = LocalIndex.open(bundle.part(LOCAL_FILE)) if LOCAL_FILE in bundle else None
+            self.local = LocalIndex.open(bundle.open_member(LOCAL_FILE)) if LOCAL_FILE in bundle else None
             self.calibration = _calibration(bundle)
-            self._pictures = bundle.part(PICTURES)
+            self._pictures = bundle.open_member(PICTURES)
             self.catalog = open_catalog(bundle)
             self.embedder = embedder.result()
         try:
@@ -153,7 +153,7 @@ class OpenBundle:
 def open_index(bundle: Bundle) -> CompactIndex:
     """The index of a bundle, read where it lies; raises BundleError."""
     router = bundle.member(INDEX + ROUTER_FILE) if INDEX + ROUTER_FILE in bundle else None
-    return CompactIndex.open(bundle.part(INDEX + ARRAYS_FILE), router)
+    return CompactIndex.open(bundle.open_member(INDEX + ARRAYS_FILE), router)
 
 
 def open_catalog(bundle: Bundle) -> Catalog:
@@ -184,8 +184,8 @@ def open_words(bundle: Bundle, catalog: Catalog) -> WordIndex:
 def _opened(bundle: Bundle, name: str, read: Callable[[Path | bytes], T]) -> T:
     """A member for SQLite: a copy without a name; in memory where that cannot be, and of a sealed one."""
     if _is_kept_in_memory(bundle):
-        return read(bundle.copy(name))
-    with bundle.unpacked(name) as path:
+        return read(bundle.copy_member(name))
+    with bundle.unpack_member(name) as path:
         return read(path)
 
 
@@ -216,11 +216,11 @@ def place(bundle: Bundle) -> Environment:
 
 
 def _embedder(bundle: Bundle, settings: Settings) -> Embedder:
-    config = ModelConfig.parse(bundle.copy(MODEL + CONFIG_FILE), f"{bundle.path}: {MODEL}{CONFIG_FILE}")
+    config = ModelConfig.parse(bundle.copy_member(MODEL + CONFIG_FILE), f"{bundle.path}: {MODEL}{CONFIG_FILE}")
     if len(config.files) != 1:
         raise BundleError(f"{bundle.path}: its model names {len(config.files)} networks, expected one; build it again.")
     ((file, _),) = config.files.values()
-    network = bundle.copy(MODEL + file)
+    network = bundle.copy_member(MODEL + file)
     return Embedder(config, network, settings.threads, settings.kernels == FLOAT)
 
 

@@ -1,123 +1,64 @@
-"""From a photo, or words, or both, to an answer; each stage is timed."""
+"""From a photo, or words, or both, to an answer; read it from top to bottom.
+
+`search_photos` observes each photo (read, embed, find candidates, verify them, collect evidence), then judges what all
+photos show (probabilities, decision) and describes it (product details, barcodes, advice). Each stage is timed.
+
+H, W height and width in px, P products, D dimensions.
+"""
 
 import contextlib
+import functools
 import itertools
-import math
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
-from .._util import stopping
-from ..answer import Answer, Decision, Guess, Match
+from ..answer import Answer, Decision, Match
 from ..embedding.embedder import normalize_rows
 from ..errors import QueryError
-from ..images import quality
+from ..images import barcode
 from ..images.barcode import Barcode
 from ..images.crops import Crop
 from ..images.image import Photo
-from ..local_features.descriptors import look
+from ..local_features.descriptors import LocalFeatures, look
 from ..text import text_query
 from ..text.text_query import Query
-from .barcode_labels import SURE
+from . import scoring
+from .advice import add_advice
+from .barcode_labels import SURE, apply_labels
+from .candidate import Candidate
 from .decision import CONSIDERED
-from .gallery import Candidate, Gallery, is_sure
+from .gallery import Gallery
 from .preference import Preference
-
-GUESSED = ("category", "brand")
-T = TypeVar("T")
-
-
-def worded(gallery: Gallery, text: str | None, where: str | None, k: int) -> Answer:
-    """What words and filters find without a photo; as `Store.search`."""
-    elapsed: dict[str, float] = {}
-    asked = _timed(elapsed, "words", lambda: text_query.interpret(gallery.table, lambda: gallery.words, text, where, False))
-    numbers, decision = asked.best(gallery.table, k)
-    found = [Candidate(one.row, asked.score(number)) for number, one in gallery.of_products(numbers).items()]
-    matches = _timed(elapsed, "catalog", lambda: gallery.matches(found))
-    elapsed["total"] = sum(elapsed.values())
-    return Answer("", decision, _read(gallery, found, matches, asked), elapsed, understood=asked.understood)
-
-
-def named_by(gallery: Gallery, text: str, k: int) -> Answer:
-    """What a barcode or SKU that was read elsewhere names; as `Store.named_by`."""
-    elapsed: dict[str, float] = {}
-    label = _timed(elapsed, "catalog", lambda: gallery.label(Barcode(text, "")))
-    skus = label.skus or (text,)
-    named = _timed(elapsed, "catalog", lambda: gallery.named(skus), elapsed["catalog"])
-    matches = tuple(replace(named[sku], probability=SURE / len(named)) for sku in skus if sku in named)
-    decision: Decision = "unknown" if not matches else "match" if len(matches) == 1 else "ambiguous"
-    elapsed["total"] = sum(elapsed.values())
-    labels = () if matches and not label.skus else (label,)
-    return Answer("", decision, matches[:k], elapsed, SURE if matches else 0.0, labels)
+from .stage_timer import StageTimer
 
 
 @dataclass(frozen=True)
 class Observation:
     """What one photo shows.
 
-    Attributes: pixels (H, W, 3) uint8; part: where its object is; codes: barcodes; embedding: (1, D) float32; found: by
-                score; evidence (P, 3): of as many of them as are considered; elapsed_ms: by stage.
+    Attributes:
+        name: The photo's name.
+        pixels: (H, W, 3) uint8.
+        crop: The square of the photo that holds its object.
+        barcodes: Barcodes that were read in it.
+        embedding: (1, D) float32, unit row.
+        candidates: Products, best score first.
+        evidence: (P, 3) float64, for the first P candidates: `CONSIDERED`, or all if there are fewer.
     """
 
     name: str
     pixels: np.ndarray
-    part: Crop
-    codes: tuple[Barcode, ...]
+    crop: Crop
+    barcodes: tuple[Barcode, ...]
     embedding: np.ndarray
-    found: list[Candidate]
+    candidates: list[Candidate]
     evidence: np.ndarray
-    elapsed_ms: dict[str, float]
 
 
-def observe(gallery: Gallery, photo: Photo, k: int, fast: bool, barcodes: bool | None) -> Observation:
-    """Look at a photo, for k products and those that are considered; as `Store.search`."""
-    elapsed: dict[str, float] = {}
-    pixels, codes = _timed(elapsed, "image", lambda: gallery.read(photo, barcodes))
-    embedding, (part,) = _timed(elapsed, "embed", lambda: gallery.base.embedder.embed_and_locate([pixels], fast))
-    found, evidence = recognised(gallery, pixels, part, embedding, k, fast, elapsed)
-    return Observation(_name(photo), pixels, part, codes, embedding, found, evidence, elapsed)
-
-
-def recognised(
-    gallery: Gallery,
-    pixels: np.ndarray,
-    part: Crop,
-    embedding: np.ndarray,
-    k: int = CONSIDERED,
-    fast: bool = False,
-    elapsed: dict[str, float] | None = None,
-) -> tuple[list[Candidate], np.ndarray]:
-    """What a `Observation` found, and its evidence; the other arguments are its own, or those of `observe`."""
-    elapsed = {} if elapsed is None else elapsed
-    near = _timed(elapsed, "index", lambda: gallery.nearest(embedding, max(k, CONSIDERED)))
-    found = list(gallery.by_product(near).values())
-    if gallery.base.local is not None and not fast and not is_sure(found):
-        found = _timed(elapsed, "print", lambda: gallery.verified(near, look(pixels, part), embedding))
-    found = [replace(one, size=pixels.shape[:2]) for one in found]
-    return found, _timed(elapsed, "decision", lambda: gallery.evidence(found[:CONSIDERED], embedding))
-
-
-def warmed(gallery: Gallery, fast: bool, words: bool) -> None:
-    """Do all that a search may do, whatever its photo shows, with a picture of the gallery; words: and one in words."""
-    pixels, _ = gallery.read(gallery.base.picture(0), None)
-    embedding, (part,) = _timed({}, "embed", lambda: gallery.base.embedder.embed_and_locate([pixels], fast))
-    near = gallery.nearest(embedding, CONSIDERED)
-    if gallery.base.local is not None and not fast:
-        near = _timed({}, "print", lambda: gallery.verified(near, look(pixels, part), embedding))
-    found = list(gallery.by_product(near).values())[:CONSIDERED]
-    gallery.evidence(found, embedding)
-    (match, *_) = gallery.matches(found)
-    gallery.base.release_pages()
-    if words:
-        with contextlib.suppress(QueryError):  # a name may be a sentence that asks for something else
-            worded(gallery, match.name, None, 1)
-
-
-def seen(
+def search_photos(
     gallery: Gallery,
     photos: Sequence[Photo],
     k: int,
@@ -127,128 +68,218 @@ def seen(
     barcodes: bool | None = None,
     preference: Preference | None = None,
 ) -> Answer:
-    """What photos of one product show, of all products or of those that words and a filter leave; as `Store.search`."""
-    elapsed: dict[str, float] = {}
-    asked = None
+    """Answer photos of one product, among all products or those that words and a filter leave; as `Store.search`."""
+    timer, query = StageTimer(), None
     if text is not None or where is not None:
-        asked = _timed(
-            elapsed, "words", lambda: text_query.interpret(gallery.table, lambda: gallery.words, text, where, True)
-        )
-        gallery = gallery.only(asked.allowed)
-    observations = [observe(gallery, photo, k, fast, barcodes) for photo in photos]
-    return answered(gallery, observations, k, asked, elapsed, preference)
+        with timer.stage("words"):
+            query = text_query.interpret(gallery.table, lambda: gallery.words, text, where, True)
+        gallery = gallery.restrict_to(query.allowed)
+    observations = [observe(gallery, photo, k, fast, barcodes, timer) for photo in photos]
+    return answer_observations(gallery, observations, k, query, preference, timer)
 
 
-def answered(
+def observe(
+    gallery: Gallery,
+    photo: Photo,
+    k: int,
+    fast: bool = False,
+    barcodes: bool | None = None,
+    timer: StageTimer | None = None,
+) -> Observation:
+    """Find what a photo shows: at least k products if there are as many; arguments as for `Store.search`."""
+    timer = timer or StageTimer()
+    with timer.stage("image"):
+        pixels, codes = read_photo(gallery, photo, barcodes)
+    with timer.stage("embed"):
+        embedding, (crop,) = gallery.base.embedder.embed_and_locate([pixels], fast)
+    extract = None if fast else functools.partial(look, pixels, crop)
+    candidates, evidence = find_candidates(gallery, embedding, extract, k, timer)
+    candidates = [replace(candidate, size=pixels.shape[:2]) for candidate in candidates]
+    return Observation(_name_of(photo), pixels, crop, codes, embedding, candidates, evidence)
+
+
+def read_photo(gallery: Gallery, photo: Photo, barcodes: bool | None) -> tuple[np.ndarray, tuple[Barcode, ...]]:
+    """Return a photo's pixels as `Embedder.read` gives them, and its barcodes.
+
+    Args:
+        gallery: What is searched.
+        photo: As for `Store.search`.
+        barcodes: Whether to read barcodes; None reads them if their reader is installed and a product has one.
+    """
+    embedder = gallery.base.embedder
+    if barcodes or (barcodes is None and barcode.can_read() and gallery.barcodes.has_any):
+        return barcode.read(photo, embedder.config.preprocessing.decoded_side)
+    return embedder.read(photo), ()
+
+
+def find_candidates(
+    gallery: Gallery,
+    embedding: np.ndarray,
+    extract: Callable[[], LocalFeatures] | None,
+    k: int = CONSIDERED,
+    timer: StageTimer | None = None,
+) -> tuple[list[Candidate], np.ndarray]:
+    """Find the products that a photo may show, and verify them if the nearest does not lead clearly.
+
+    Args:
+        gallery: What to search.
+        embedding: (1, D) float32, unit row, of the photo.
+        extract: Returns the photo's local features, called only to verify; None skips verification.
+        k: Number of products, `CONSIDERED` at least.
+        timer: Times the stages.
+    Returns:
+        Candidates, best score first, and (P, 3) float64, the evidence for the first `CONSIDERED` of them.
+    """
+    timer = timer or StageTimer()
+    with timer.stage("index"):
+        nearest = scoring.find_nearest(gallery, embedding, max(k, CONSIDERED))
+    candidates = list(scoring.best_by_product(gallery, nearest).values())
+    if extract and gallery.base.local is not None and not scoring.leads_clearly(candidates):
+        with timer.stage("local_features"):
+            candidates = scoring.verify(gallery, nearest, extract(), embedding)
+    with timer.stage("decision"):
+        evidence = scoring.collect_evidence(gallery, candidates[:CONSIDERED], embedding)
+    return candidates, evidence
+
+
+def answer_observations(
     gallery: Gallery,
     observations: Sequence[Observation],
     k: int,
-    asked: Query | None = None,
-    elapsed: dict[str, float] | None = None,
+    query: Query | None = None,
     preference: Preference | None = None,
+    timer: StageTimer | None = None,
 ) -> Answer:
-    """One answer to what was seen of one product; asked: words and filter besides; elapsed: what they took."""
-    elapsed = dict(elapsed or {})
-    for one in observations:
-        elapsed |= {stage: elapsed.get(stage, 0.0) + ms for stage, ms in one.elapsed_ms.items()}
-    calibration = gallery.base.calibration
-    found, known = _timed(elapsed, "decision", lambda: _judged(gallery, observations), elapsed.pop("decision"))
-    embedding = normalize_rows(np.sum([one.embedding for one in observations], 0))
-    order = _fused(gallery, found, asked, embedding) if asked and asked.ranked else found
-    gallery.base.release_pages()
-    matches = _timed(elapsed, "catalog", lambda: gallery.matches(order[:k]))
-    decision = calibration.decide(np.array([one.probability for one in found]))
-    if decision == "match" and order[:1] != found[:1]:
+    """Answer what several photos of one product show.
+
+    Args:
+        gallery: What was searched.
+        observations: One of each photo, at least one.
+        k: Number of matches.
+        query: Words and a filter that were asked too.
+        preference: Moves the order of the matches a little.
+        timer: Holds what the observations took.
+    """
+    timer = timer or StageTimer()
+    embedding = normalize_rows(np.sum([observation.embedding for observation in observations], 0))
+    with timer.stage("decision"):
+        judged, known = judge(gallery, observations)
+        decision = gallery.base.calibration.decide(np.array([candidate.probability for candidate in judged]))
+    ranked = _rank_with_words(gallery, judged, query, embedding) if query and query.ranked else judged
+    if decision == "match" and ranked[:1] != judged[:1]:
         decision = "ambiguous"  # the words name another product first
-    matches = _read(gallery, order, matches, asked)
-    answer = Answer(
-        " + ".join(one.name for one in observations),
-        decision,
-        preference.ranked(matches) if preference else matches,
-        elapsed,
-        known,
-        understood=asked.understood if asked else None,
-    )
-    codes = tuple(dict.fromkeys(code for one in observations for code in one.codes))
-    answer = gallery.labelled(answer, codes, found, embedding) if codes else answer
+    gallery.base.release_pages()
+    with timer.stage("catalog"):
+        matches = _add_word_scores(gallery, ranked, gallery.matches(ranked[:k]), query)
+    matches = preference.rerank(matches) if preference else matches
+    name = " + ".join(observation.name for observation in observations)
+    answer = Answer(name, decision, matches, {}, known, understood=query.understood if query else None)
+    codes = tuple(dict.fromkeys(code for observation in observations for code in observation.barcodes))
+    answer = apply_labels(gallery, answer, codes, judged, embedding) if codes else answer
     if answer.decision != "match":
-        answer = _timed(
-            elapsed, "decision", lambda: _advised(gallery, answer, observations, found), elapsed["decision"]
-        )
-    elapsed["total"] = sum(elapsed.values())
-    return answer
+        with timer.stage("decision"):
+            photos = [(observation.pixels, observation.crop) for observation in observations]
+            answer = add_advice(gallery, answer, photos, judged)
+    return replace(answer, elapsed_ms=timer.report())
 
 
-def _judged(gallery: Gallery, observations: Sequence[Observation]) -> tuple[list[Candidate], float]:
-    """The products of all photos by their probability, and that they are of the catalogue: the best of each counts.
+def judge(gallery: Gallery, observations: Sequence[Observation]) -> tuple[list[Candidate], float]:
+    """Turn the evidence of all photos into probabilities; the best evidence for each product counts.
 
-    Of groceries in threes, 163 times, of products that the network was trained on; right product first (AUROC, the same
-    photos without their product being the unknown): the first photo alone 0.86 (0.86) with five reference images a
-    product, 0.64 (0.67) with one; the best evidence 0.98 (0.97), 0.71 (0.73); the mean embedding 0.98 (0.96), 0.70
-    (0.74); the product of probabilities 0.98 (0.94), 0.69 (0.73); reciprocal ranks 0.94, 0.66; the surest photo 0.98
-    (0.96), 0.71 (0.74).
+    Measured on 163 triples of grocery photos, of products that the network was trained on: right product first, and in
+    parentheses the AUROC against the same photos without their product. With five reference images a product, then
+    with one: the first photo alone 0.86 (0.86), 0.64 (0.67); the best evidence 0.98 (0.97), 0.71 (0.73); the mean
+    embedding 0.98 (0.96), 0.70 (0.74); the product of probabilities 0.98 (0.94), 0.69 (0.73); reciprocal ranks 0.94,
+    0.66; the surest photo 0.98 (0.96), 0.71 (0.74).
+
+    Returns:
+        Candidates, the most likely first, and the probability that the photos show a product of the catalogue.
     """
     best: dict[int, Candidate] = {}
     evidence: dict[int, np.ndarray] = {}
-    for one in observations:
-        for product, row in itertools.zip_longest(one.found, one.evidence):
-            number = gallery.owner(product.row)
-            best[number] = max(best.get(number, product), product, key=lambda found: found.score)
-            if row is not None:  # it is one of those that are considered
+    for observation in observations:
+        for candidate, row in itertools.zip_longest(observation.candidates, observation.evidence):
+            number = gallery.owner(candidate.row)
+            best[number] = max(best.get(number, candidate), candidate, key=lambda one: one.score)
+            if row is not None:  # among the first `CONSIDERED` of its photo
                 evidence[number] = np.maximum(evidence.get(number, row), row)
-    given = gallery.base.calibration.probabilities(np.array([*evidence.values()]).reshape(-1, 3))
-    likely = dict(zip(evidence, given.tolist(), strict=True))
-    judged = [replace(one, probability=likely.get(number, 0.0)) for number, one in best.items()]
-    return sorted(judged, key=lambda one: (-one.probability, -one.score)), float(given.sum())
+    probabilities = gallery.base.calibration.probabilities(np.array([*evidence.values()]).reshape(-1, 3))
+    likely = dict(zip(evidence, probabilities.tolist(), strict=True))
+    judged = [replace(candidate, probability=likely.get(number, 0.0)) for number, candidate in best.items()]
+    judged.sort(key=lambda candidate: (-candidate.probability, -candidate.score))
+    return judged, float(probabilities.sum())
 
 
-def _advised(
-    gallery: Gallery, answer: Answer, observations: Sequence[Observation], found: Sequence[Candidate]
-) -> Answer:
-    """With what the photo shows, as far as products like it tell, and what to do where it is the photo's fault."""
-    flaws = [quality.find_flaw(one.pixels, one.part) for one in observations]
-    likely = gallery.matches([one for one in found if one.probability > 0][:CONSIDERED])
-    guesses = {name: guess for name in GUESSED if (guess := _guess(likely, name))}
-    return replace(answer, flaw=flaws[0] if all(flaws) else "", guesses=guesses)
+def search_words(gallery: Gallery, text: str | None, where: str | None, k: int) -> Answer:
+    """Answer words and a filter without a photo; as `Store.search`."""
+    timer = StageTimer()
+    with timer.stage("words"):
+        query = text_query.interpret(gallery.table, lambda: gallery.words, text, where, False)
+    numbers, decision = query.best(gallery.table, k)
+    pictures = scoring.nearest_pictures(gallery, numbers)
+    candidates = [Candidate(picture.row, query.score(number)) for number, picture in pictures.items()]
+    with timer.stage("catalog"):
+        matches = _add_word_scores(gallery, candidates, gallery.matches(candidates), query)
+    return Answer("", decision, matches, timer.report(), understood=query.understood)
 
 
-def _guess(likely: Sequence[Match], name: str) -> Guess | None:
-    """What most of the likely products say, by the roots of their probabilities: as votes, those are too sure."""
-    votes: dict[str, float] = {}
-    for match in likely:
-        if value := getattr(match.product, name):
-            votes[value] = votes.get(value, 0.0) + math.sqrt(match.probability)
-    if not votes:
-        return None
-    value = max(votes, key=lambda one: votes[one])
-    return Guess(value, votes[value] / sum(math.sqrt(match.probability) for match in likely))
+def search_code(gallery: Gallery, text: str, k: int) -> Answer:
+    """Answer a barcode or SKU that was read elsewhere; as `Store.named_by`."""
+    timer = StageTimer()
+    with timer.stage("catalog"):
+        label = gallery.barcodes.find(Barcode(text, ""))
+        skus = label.skus or (text,)
+        found = gallery.first_matches(skus)
+    matches = tuple(replace(found[sku], probability=SURE / len(found)) for sku in skus if sku in found)
+    decision: Decision = "unknown" if not matches else "match" if len(matches) == 1 else "ambiguous"
+    labels = () if matches and not label.skus else (label,)
+    return Answer("", decision, matches[:k], timer.report(), SURE if matches else 0.0, labels)
 
 
-def _fused(gallery: Gallery, found: Sequence[Candidate], asked: Query, embedding: np.ndarray) -> list[Candidate]:
-    """What a photo found, and what words did, as one ranking; each keeps the score of its look."""
-    known = {gallery.owner(one.row): one for one in found}
-    known |= gallery.of_products([number for number in asked.nearest_by_words() if number not in known], embedding)
-    return [known[number] for number in asked.order_with_photo({number: one.score for number, one in known.items()})]
+def warm_up(gallery: Gallery, fast: bool, words: bool) -> None:
+    """Run every stage once, with a picture of the gallery, so that the first search need not wait.
+
+    Args:
+        gallery: What will be searched.
+        fast: As for `Store.search`.
+        words: Also search by words once.
+    """
+    timer = StageTimer()
+    pixels, _ = read_photo(gallery, gallery.base.picture(0), None)
+    with timer.stage("embed"):
+        embedding, (crop,) = gallery.base.embedder.embed_and_locate([pixels], fast)
+    nearest = scoring.find_nearest(gallery, embedding, CONSIDERED)
+    if gallery.base.local is not None and not fast:
+        with timer.stage("local_features"):
+            nearest = scoring.verify(gallery, nearest, look(pixels, crop), embedding)
+    candidates = list(scoring.best_by_product(gallery, nearest).values())[:CONSIDERED]
+    scoring.collect_evidence(gallery, candidates, embedding)
+    (match, *_) = gallery.matches(candidates)
+    gallery.base.release_pages()
+    if words:
+        with contextlib.suppress(QueryError):  # a product's name may read as a filter that leaves nothing
+            search_words(gallery, match.name, None, 1)
 
 
-def _read(
-    gallery: Gallery, found: Sequence[Candidate], matches: Sequence[Match], asked: Query | None
+def _rank_with_words(
+    gallery: Gallery, candidates: Sequence[Candidate], query: Query, embedding: np.ndarray
+) -> list[Candidate]:
+    """Rank the candidates of a photo and of words together; each keeps its score by the photo."""
+    known = {gallery.owner(candidate.row): candidate for candidate in candidates}
+    by_words = [number for number in query.nearest_by_words() if number not in known]
+    known |= scoring.nearest_pictures(gallery, by_words, embedding)
+    return [known[number] for number in query.order_with_photo({number: c.score for number, c in known.items()})]
+
+
+def _add_word_scores(
+    gallery: Gallery, candidates: Sequence[Candidate], matches: Sequence[Match], query: Query | None
 ) -> tuple[Match, ...]:
-    """The matches with what the words say of each."""
-    if asked is None or asked.ranked is None:
+    """Add to each match how well it fits the words, if any were asked."""
+    if query is None or query.ranked is None:
         return tuple(matches)
-    numbers = [gallery.owner(one.row) for one in found]
-    return tuple(replace(match, words=asked.score(n)) for match, n in zip(matches, numbers, strict=False))
+    numbers = [gallery.owner(candidate.row) for candidate in candidates]
+    return tuple(replace(match, words=query.score(n)) for match, n in zip(matches, numbers, strict=False))
 
 
-def _timed(elapsed: dict[str, float], stage: str, work: Callable[[], T], before: float = 0.0) -> T:
-    """Do it, unless it was told to stop (`stopping`); before: ms of the stage that have passed already."""
-    stopping.check()
-    start = time.perf_counter()
-    done = work()
-    elapsed[stage] = before + (time.perf_counter() - start) * 1000
-    return done
-
-
-def _name(photo: Photo) -> str:
+def _name_of(photo: Photo) -> str:
     return os.fspath(photo) if isinstance(photo, (str, os.PathLike)) else "photo"

@@ -83,7 +83,7 @@ class Preference:
         total = sum(self.weights[trait].log_odds for trait in _each(traits_of(product)) if trait in self.weights)
         return bound / 2 * math.tanh(total / SCALE)
 
-    def ranked(self, matches: Sequence[Match]) -> tuple[Match, ...]:
+    def rerank(self, matches: Sequence[Match]) -> tuple[Match, ...]:
         """What a photo found, the first as it is, the others that are likely at all by their lifted probabilities."""
         likely = [match for match in matches[1:] if match.probability > 0]
         moved = sorted(likely, key=lambda one: -math.log(one.probability) - self.lift(one.product, PHOTO_BOUND))
@@ -92,7 +92,7 @@ class Preference:
 
 def traits_of(product: Product) -> dict[str, str]:
     """What is looked at in a product, by its kind: as far as the catalogue says it."""
-    coloured = (value for name, value in product.attributes if colour_words.is_column(name))
+    coloured = (value for name, value in product.attributes if colour_words.is_colour_column(name))
     found = {"brand": product.brand, "category": product.category, colour_words.COLUMN: next(coloured, None)}
     traits = {kind: value.strip().casefold() for kind, value in found.items() if value and value.strip()}
     return traits | ({} if product.price is None else {"price": _step(product.price, product.currency)})
@@ -107,7 +107,7 @@ def _step(price: float, currency: str | None) -> str:
 def _each(traits: Traits) -> Iterator[tuple[str, str]]:
     """Kind and value; of "red, white" red is one trait, and white another."""
     for kind, value in traits.items():
-        yield from ((kind, one) for one in (colour_words.said(value) if kind == colour_words.COLUMN else [value]))
+        yield from ((kind, one) for one in (colour_words.colour_terms(value) if kind == colour_words.COLUMN else [value]))
 
 
 def _count(weights: dict[tuple[str, str], Weight], traits: Traits, picked: float, passed: float) -> None:

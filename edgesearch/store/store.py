@@ -30,7 +30,8 @@ from ..search.comparison import compare
 from ..search.comparison_result import Comparison
 from ..search.explanation import explained
 from ..search.frame_stream import FRAMES, Stream
-from ..search.gallery import Candidate, Gallery
+from ..search.candidate import Candidate
+from ..search.gallery import Gallery
 from ..search.open_bundle import OpenBundle
 from ..search.preference import Preference
 from ..search.similar import Wanted, similar
@@ -141,11 +142,11 @@ class Store:
             raise ValueError("neither a photo, nor text, nor where is given; give one.")
         gallery = self._now()
         if photo is None:
-            return pipeline.worded(gallery, text, where, k)
+            return pipeline.search_words(gallery, text, where, k)
         photos: list[Photo] = [*photo] if isinstance(photo, (list, tuple)) else [photo]  # type: ignore[list-item]
         if not 0 < len(photos) <= MOST_TOGETHER:
             raise ValueError(f"{len(photos)} photos of one product; expected 1 to {MOST_TOGETHER}.")
-        return pipeline.seen(gallery, photos, k, self._fast(fast), text, where, barcodes, self._taste())
+        return pipeline.search_photos(gallery, photos, k, self._fast(fast), text, where, barcodes, self._taste())
 
     def stream(self, frames: int = FRAMES, k: int = 5, fast: bool | None = None) -> Stream:
         """For a camera: `Stream.add` each frame; the last ones of one scene answer together."""
@@ -185,12 +186,12 @@ class Store:
         """
         profile, gallery = self.profile, self._now()
         skus = [match.sku for match in shown.matches] if isinstance(shown, Answer) else list(shown)
-        known = gallery.product(sku)
+        known = gallery.find_product(sku)
         if known is None:
             raise CatalogError(f"{sku}: no product of that SKU is here; check it.")
         if not picked:
             return profile.dismiss(known[1])
-        before = [gallery.product(one) for one in skus[: skus.index(sku) if sku in skus else None]]
+        before = [gallery.find_product(one) for one in skus[: skus.index(sku) if sku in skus else None]]
         return profile.pick(known[1], [one[1] for one in before if one])
 
     def named_by(self, text: str, k: int = 5) -> Answer:
@@ -199,7 +200,7 @@ class Store:
         Returns: a match where it is one product's, ambiguous where it is several', unknown where it is none's; a code
                  is in its `barcodes`.
         """
-        return pipeline.named_by(self._now(), text, k)
+        return pipeline.search_code(self._now(), text, k)
 
     def skus(self) -> set[str]:
         """The SKUs of all products that can be found."""
@@ -207,7 +208,7 @@ class Store:
 
     def named(self, skus: Collection[str]) -> dict[str, Match]:
         """Those of these products that can be found, by SKU, each as its first reference picture finds it."""
-        return self._now().named(skus)
+        return self._now().first_matches(skus)
 
     def references(self, sku: str) -> tuple[Match, ...]:
         """A product as each of its reference pictures finds it, for `picture`; raises CatalogError: there is none."""
@@ -247,11 +248,11 @@ class Store:
         """
         if not 1 <= len(photos) <= MOST_PHOTOS:
             raise CatalogError(f"{sku}: {len(photos)} photos; give 1 to {MOST_PHOTOS} of them.")
-        overlay, base, given = self._taught(), self.base, product.checked(sku, details)
+        overlay, base, given = self._taught(), self.base, product.check_details(sku, details)
         pictures = [image.thumbnail(image.read(photo, TAUGHT_SIDE), TAUGHT_SIDE) for photo in photos]
         seen = [(picture, base.reference(picture).to_bytes()) for picture in pictures]
         answer, known = self.search(pictures[0], k=1), _known(base, sku)
-        coloured = given if known else colour_words.described(given, [image.read(picture) for picture in pictures])
+        coloured = given if known else colour_words.add_colours_to_details(given, [image.read(picture) for picture in pictures])
 
         def revise(before: Change | None) -> Change:
             is_new = before is None or before.removed
@@ -267,7 +268,7 @@ class Store:
         Args:    who, details: as `enrol` has them; None empties one.
         Raises:  CatalogError: no such product, or a detail is wrong; DeviceError: as `enrol`.
         """
-        given, known = product.checked(sku, details), _known(self.base, sku)
+        given, known = product.check_details(sku, details), _known(self.base, sku)
         revise = functools.partial(changes.edited, sku, base=known, details=given)
         return _shown(_after(self._taught().change("edit", sku, revise, who)), sku, known)
 
@@ -317,7 +318,7 @@ class Store:
         best, said = answer.matches[0], answer.understood
         is_kept = best.row < 0 or self.base.kept(best.row) is not None
         reference = self.picture(best) if is_kept else self.base.index.vectors(np.array([best.row]))[0]
-        removed = text_query.removed(self._now().table, said.where) if said else []
+        removed = text_query.describe_exclusions(self._now().table, said.where) if said else []
         return explained(self.base.embedder, photo, answer, reference, removed, kind, words)
 
     def compare(self, photo: Photo, sku: str) -> Comparison:
@@ -347,7 +348,7 @@ class Store:
 
     def _warm(self, stop: Stop, words: bool) -> None:
         with stop:
-            pipeline.warmed(self._now(), self.settings.crops == ONE_CROP, words)
+            pipeline.warm_up(self._now(), self.settings.crops == ONE_CROP, words)
 
     def _picture(self, base: OpenBundle, match: Match) -> bytes:
         if match.row < 0:
@@ -411,7 +412,7 @@ def _again(*given: Any) -> Store:
 
 
 def _known(base: OpenBundle, sku: str) -> Product | None:
-    entered = base.catalog.named([sku]).get(sku)
+    entered = base.catalog.find_skus([sku]).get(sku)
     return entered.product if entered else None
 
 

@@ -67,14 +67,14 @@ _AT_LEAST = (
 )
 
 
-def _amount(n: int) -> str:
+def _amount_pattern(n: int) -> str:
     return (
         rf"(?P<before{n}>{_CURRENCY})?\s*(?P<number{n}>{_NUMBER})\s*(?P<after{n}>{_CURRENCY})?"
         rf"(?P<tenth{n}>(?<=块)[1-9一二三四五六七八九](?!\d)[毛角]?)?"
     )
 
 
-_ONE, _TWO, _START = _amount(1), _amount(2), r"(?<![a-z\d])"
+_ONE, _TWO, _START = _amount_pattern(1), _amount_pattern(2), r"(?<![a-z\d])"
 _BOUNDS = (  # pattern, operators, and that it is a price even where no currency is named
     (rf"(?<![a-z])between\s+{_ONE}\s*and\s*{_TWO}", (">=", "<="), True),
     (rf"(?:在|介于)?\s*{_ONE}\s*(?:-|~|到|至|和)\s*{_TWO}\s*之间", (">=", "<="), True),
@@ -109,23 +109,23 @@ class Bound:
     currency: str | None
 
 
-def bounds(text: str) -> list[Bound]:
+def find_bounds(text: str) -> list[Bound]:
     """The bounds of price and stock in a folded text."""
     found: list[Bound] = []
     for pattern, operators, sure in _BOUNDS if _has_number(text) else ():  # to compile them takes 100 ms
         for match in re.finditer(rf"{_LEAD}(?P<bound>{pattern})(?!{_UNIT})", text):
-            one = _read(match, operators)
+            one = _parse_bound(match, operators)
             free = all(one.stop <= other.start or other.stop <= one.start for other in found)
             if free and (sure or one.currency or match["price"] or one.column == "stock"):
                 found.append(one)
     return sorted(found, key=lambda one: one.start)
 
 
-def _read(match: re.Match[str], operators: Sequence[str]) -> Bound:
+def _parse_bound(match: re.Match[str], operators: Sequence[str]) -> Bound:
     sides = range(1, len(operators) + 1)
-    named = [_code(match[f"{side}{n}"]) for n in sides for side in ("before", "after")]
+    named = [_currency_code(match[f"{side}{n}"]) for n in sides for side in ("before", "after")]
     currency = next((code for code in reversed(named) if code), None)
-    numbers = sorted(_value(match[f"number{n}"]) + _tenth(match[f"tenth{n}"]) for n in sides)
+    numbers = sorted(_parse_number(match[f"number{n}"]) + _parse_tenth(match[f"tenth{n}"]) for n in sides)
     conditions = tuple(zip(operators, numbers, strict=True))
     if currency or not (match["stock"] or match.groupdict().get("left")):  # "stock over 5 euro" is of both
         start = match.start("bound") if match["stock"] else match.start()
@@ -134,7 +134,7 @@ def _read(match: re.Match[str], operators: Sequence[str]) -> Bound:
     return Bound(match.start(), match.end(), "stock", conditions, None)
 
 
-def doubtful(text: str) -> list[str]:
+def find_doubtful(text: str) -> list[str]:
     """What looks like a price bound in a folded text and is not taken for one."""
     patterns = (_MEASURE, _BARE) if _has_number(text) else ()
     return [match[0].strip() for pattern in patterns for match in re.finditer(pattern, text)]
@@ -144,31 +144,31 @@ def _has_number(text: str) -> bool:
     return re.search(rf"\d|(?<![a-z]){_SPELT}|[{_HAN_DIGITS}]", text) is not None
 
 
-def _code(said: str | None) -> str | None:
+def _currency_code(said: str | None) -> str | None:
     return next((code for code, words in _CURRENCIES.items() if said and re.fullmatch(words, said)), None)
 
 
-def _value(text: str) -> float:
+def _parse_number(text: str) -> float:
     if not text[0].isdecimal():
-        return float(_english(text) if text[0].isascii() else _chinese(text))
+        return float(_parse_english(text) if text[0].isascii() else _parse_chinese(text))
     times = _HAN_TENS.get(text[-1], 1)
     thousands = re.sub(r",(?=\d{3}(?:\D|$))", "", text.rstrip("百千万"))
     return float(thousands.replace(",", ".")) * times
 
 
-def _tenth(said: str | None) -> float:
+def _parse_tenth(said: str | None) -> float:
     """The 5 of 3块5."""
     return (_HAN.get(said[0]) or int(said[0])) / 10 if said else 0.0
 
 
-def _english(text: str) -> int:
+def _parse_english(text: str) -> int:
     total = 0
     for word in re.split(r"[ -](?:and )?", text):
         total = max(total, 1) * 100 if word == "hundred" else total + _DIGITS[word]
     return total
 
 
-def _chinese(text: str) -> int:
+def _parse_chinese(text: str) -> int:
     if re.search("[百千万][一二两三四五六七八九]$", text):  # 一百五 is 150, and 105 is 一百零五
         text += {"百": "十", "千": "百", "万": "千"}[text[-2]]
     total, part, digit = 0, 0, 0

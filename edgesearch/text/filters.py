@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ..errors import QueryError
 
-MOST_CHARACTERS, MOST_CONDITIONS, MOST_DEPTH = 4000, 100, 20
+MAX_CHARACTERS, MAX_CONDITIONS, MAX_DEPTH = 4000, 100, 20
 EXAMPLE = "write it as category=Fruit and price<30, with quotes around a value that holds a keyword or a sign"
 _WIDE = {"≤": "<=", "≥": ">=", "≠": "!="} | {chr(ord(sign) + 0xFEE0): sign for sign in "<>=~(),"}  # full width
 _SIGNS = {"==": "=", "<>": "!="} | _WIDE
@@ -37,10 +37,10 @@ class Condition:
     values: tuple[str, ...]
 
     def __str__(self) -> str:
-        values = [quoted(value) for value in self.values]
+        values = [quote(value) for value in self.values]
         if self.operator == "in":
-            return f"{quoted(self.column)} in ({', '.join(values)})"
-        return f"{quoted(self.column)}{self.operator}{values[0]}"
+            return f"{quote(self.column)} in ({', '.join(values)})"
+        return f"{quote(self.column)}{self.operator}{values[0]}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Not:
     part: "Filter"
 
     def __str__(self) -> str:
-        return f"not {_within(self.part)}"
+        return f"not {_parenthesize(self.part)}"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class All:
     parts: tuple["Filter", ...]
 
     def __str__(self) -> str:
-        return " and ".join(map(_within, self.parts))
+        return " and ".join(map(_parenthesize, self.parts))
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Any:
     parts: tuple["Filter", ...]
 
     def __str__(self) -> str:
-        return " or ".join(map(_within, self.parts))
+        return " or ".join(map(_parenthesize, self.parts))
 
 
 Filter = Condition | Not | All | Any
@@ -90,15 +90,15 @@ class Where:
 
     def __str__(self) -> str:
         """As `parse` reads it."""
-        order = f"order by {quoted(self.order)}{' desc' * self.descending}" if self.order else ""
+        order = f"order by {quote(self.order)}{' desc' * self.descending}" if self.order else ""
         return " ".join(text for text in (str(self.filter or ""), order) if text)
 
 
 def parse(text: str) -> Where:
     """Read an expression; raises QueryError: says what was found and what was expected."""
-    if len(text) > MOST_CHARACTERS:
-        raise QueryError(f"where: {len(text)} characters; give {MOST_CHARACTERS} at most.")
-    reader = _Reader(text)
+    if len(text) > MAX_CHARACTERS:
+        raise QueryError(f"where: {len(text)} characters; give {MAX_CHARACTERS} at most.")
+    reader = _Parser(text)
     found = None if reader.keyword("order") else reader.any(0)
     order, descending = None, False
     if reader.take("order"):
@@ -108,7 +108,7 @@ def parse(text: str) -> Where:
     return Where(found, order, descending)
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A column or value as it is written in an expression; quoted where it must be."""
     if all(map(_is_bare, text.split(" "))):
         return text
@@ -120,16 +120,16 @@ def _is_bare(word: str) -> bool:
     return bool(match and match["word"] == word) and word.casefold() not in KEYWORDS
 
 
-def _within(part: Filter) -> str:
+def _parenthesize(part: Filter) -> str:
     return f"({part})" if isinstance(part, (All, Any)) else str(part)
 
 
-class _Reader:
+class _Parser:
     """The tokens of an expression, read once from left to right."""
 
     def __init__(self, text: str):
         self._text, self._place, self._conditions = text, 0, 0
-        self._tokens = _tokens(text)
+        self._tokens = _tokenize(text)
 
     def any(self, depth: int) -> Filter:
         parts = [self._all(depth)]
@@ -144,8 +144,8 @@ class _Reader:
         return parts[0] if len(parts) == 1 else All(tuple(parts))
 
     def _one(self, depth: int) -> Filter:
-        if depth > MOST_DEPTH:
-            raise QueryError(f"where: parentheses and `not` more than {MOST_DEPTH} deep; write it flatter.")
+        if depth > MAX_DEPTH:
+            raise QueryError(f"where: parentheses and `not` more than {MAX_DEPTH} deep; write it flatter.")
         if self.take("not"):
             return Not(self._one(depth + 1))
         if self.take("("):
@@ -156,8 +156,8 @@ class _Reader:
 
     def _condition(self) -> Filter:
         self._conditions += 1
-        if self._conditions > MOST_CONDITIONS:
-            raise QueryError(f"where: more than {MOST_CONDITIONS} conditions; use `in (a, b)` for many values.")
+        if self._conditions > MAX_CONDITIONS:
+            raise QueryError(f"where: more than {MAX_CONDITIONS} conditions; use `in (a, b)` for many values.")
         column = self.phrase("a column")
         negated = self.take("not")
         if negated or self.keyword("in"):
@@ -216,7 +216,7 @@ class _Reader:
         return self._tokens[self._place] if self._place < len(self._tokens) else ("", "")
 
 
-def _tokens(text: str) -> Sequence[tuple[str, str]]:
+def _tokenize(text: str) -> Sequence[tuple[str, str]]:
     """Kind and text of each."""
     found, place, end = [], 0, len(text.rstrip())
     while place < end:

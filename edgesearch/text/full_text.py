@@ -28,12 +28,12 @@ from .._util.sqlite_reader import SqliteReader
 from ..catalog.product import Product
 from ..errors import BundleError, QueryError
 from .spelling import Vocabulary
-from .terms import asked, is_unspaced, parts, terms
+from .terms import index_terms, is_unspaced, query_terms, split_words
 
 FILE = "words.sqlite"
 FORMAT = 1
 FIELDS = {"name": 1.0, "kind": 0.9, "other": 0.6}  # what a word in each is worth
-MOST_WORDS = 32  # asked at once
+MAX_WORDS = 32  # asked at once
 _SCHEMA = f"""
 PRAGMA user_version = {FORMAT};
 CREATE VIRTUAL TABLE word USING fts5({", ".join(FIELDS)}, content='', detail=column, tokenize=ascii);
@@ -56,17 +56,17 @@ def is_available() -> bool:
 def write(path: Path, products: Iterable[Product]) -> None:
     """Write the index of products, which get the numbers 0, 1, 2, ...; raises sqlite3.Error."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        _fill(connection, products)
+        _fill_index(connection, products)
         connection.execute("VACUUM")
 
 
-def _fill(connection: sqlite3.Connection, products: Iterable[Product]) -> None:
+def _fill_index(connection: sqlite3.Connection, products: Iterable[Product]) -> None:
     """The same products always give the same bytes."""
     lengths = bytearray()
 
     def rows() -> Iterator[tuple[object, ...]]:
         for number, product in enumerate(products):
-            said = {field: terms(text) for field, text in texts(product).items()}
+            said = {field: index_terms(text) for field, text in searchable_texts(product).items()}
             lengths.append(min(255, len(said["name"])))
             yield number, *(" ".join(said[field]) for field in FIELDS)
 
@@ -77,7 +77,7 @@ def _fill(connection: sqlite3.Connection, products: Iterable[Product]) -> None:
         connection.execute("INSERT INTO told VALUES ('lengths', ?)", (bytes(lengths),))
 
 
-def texts(product: Product) -> dict[str, str]:
+def searchable_texts(product: Product) -> dict[str, str]:
     """What is said of a product, by field."""
     other = (product.description, product.location, product.sku, product.barcode, *(v for _, v in product.attributes))
     return {
@@ -97,33 +97,33 @@ class WordIndex:
         """
         if not is_available():
             raise QueryError(_NO_FTS5)
-        self._file = SqliteReader(file, _damaged)
+        self._file = SqliteReader(file, _damaged_error)
         self._query = self._file.query
         try:
             if file is None:
-                _fill(self._file.connection, products())
+                _fill_index(self._file.connection, products())
             self._file.connection.execute(_VOCABULARY)
         except sqlite3.Error as error:
-            raise _damaged(error) from error
+            raise _damaged_error(error) from error
         ((found,),) = self._query("PRAGMA user_version")
         if found != FORMAT:
             raise BundleError(f"{FILE}: format {found}, where {FORMAT} is read; upgrade edgesearch.")
         lengths = self._query("SELECT value FROM told WHERE name = 'lengths'")
         if len(lengths) != 1 or not isinstance(lengths[0][0], bytes):
-            raise _damaged("its lengths are missing")
+            raise _damaged_error("its lengths are missing")
         self.lengths = np.frombuffer(lengths[0][0], np.uint8)
 
-    def having(self, field: str, term: str, prefix: bool = False) -> np.ndarray:
+    def products_with(self, field: str, term: str, prefix: bool = False) -> np.ndarray:
         """(n,) int64: the numbers of the products that have a term in a field, or one that begins so."""
         phrase = f'{{{field}}} : "{term}"{" *" * prefix}'
         # As one text: to hand over 100,000 rows one after the other takes twice as long.
         ((text,),) = self._query("SELECT group_concat(rowid) FROM word WHERE word MATCH ?", phrase)
         numbers = np.fromstring(text or "", np.int64, sep=",")
         if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(self.lengths):
-            raise _damaged("it names products that are not there")
+            raise _damaged_error("it names products that are not there")
         return numbers
 
-    def documents(self, term: str) -> int:
+    def document_count(self, term: str) -> int:
         """Of how many products something is said with this term."""
         found = self._query("SELECT doc FROM temp.vocabulary WHERE term = ?", term)
         return int(found[0][0]) if found else 0
@@ -139,7 +139,7 @@ class WordIndex:
 
 
 @dataclass(frozen=True)
-class Ranked:
+class Ranking:
     """What words found; P products, by number.
 
     Attributes: scores (P,) float32: the share of the words that each has, weighted, 0 to 1; whole (P,) bool: it has
@@ -148,7 +148,7 @@ class Ranked:
     """
 
     scores: np.ndarray
-    whole: np.ndarray
+    complete: np.ndarray
     lengths: np.ndarray
     corrected: Mapping[str, tuple[str, ...]]
     unknown: tuple[str, ...]
@@ -159,11 +159,11 @@ class Ranked:
         Those with all words, then those with more of them; among equals the shorter name, which says less else.
         """
         found = np.flatnonzero(allowed & (self.scores > 0))
-        keys = (found, self.lengths[found], -np.round(self.scores[found], 4), ~self.whole[found])
+        keys = (found, self.lengths[found], -np.round(self.scores[found], 4), ~self.complete[found])
         return found[np.lexsort(keys)]
 
 
-class Words:
+class WordSearch:
     """The words of all products that are shown: of a catalogue, and of what was taught beside."""
 
     def __init__(self, index: WordIndex, changed: Mapping[int, Product], size: int):
@@ -172,7 +172,7 @@ class Words:
         """
         self._index, self._size = index, size
         self._own = {
-            number: {field: set(terms(text)) for field, text in texts(product).items()}
+            number: {field: set(index_terms(text)) for field, text in searchable_texts(product).items()}
             for number, product in changed.items()
         }
         self._base = np.ones(size, bool)
@@ -185,13 +185,13 @@ class Words:
     @cached_property
     def _vocabulary(self) -> Vocabulary:
         own = {term for said in self._own.values() for found in said.values() for term in found}
-        return self._index.vocabulary.with_more(own) if own else self._index.vocabulary
+        return self._index.vocabulary.with_words(own) if own else self._index.vocabulary
 
-    def rank(self, text: str) -> Ranked:
+    def rank(self, text: str) -> Ranking:
         """What a text finds; raises QueryError: there is no word in it, or too many."""
-        words = list(dict.fromkeys(parts(text)))
-        if not 1 <= len(words) <= MOST_WORDS:
-            raise QueryError(f"text {text[:60]!r}: {len(words)} words; give 1 to {MOST_WORDS}.")
+        words = list(dict.fromkeys(split_words(text)))
+        if not 1 <= len(words) <= MAX_WORDS:
+            raise QueryError(f"text {text[:60]!r}: {len(words)} words; give 1 to {MAX_WORDS}.")
         total, sought = np.zeros(self._size), 0.0
         whole, corrected, unknown = np.ones(self._size, bool), {}, []
         for word in words:
@@ -201,51 +201,51 @@ class Words:
             if not read:
                 unknown.append(word)
                 del corrected[word]
-            for term in asked(word) if is_unspaced(word) else [""]:
-                worth = self._worth(read if not term else (term,))
+            for term in query_terms(word) if is_unspaced(word) else [""]:
+                worth = self._best_field_weight(read if not term else (term,))
                 rare = float(np.log1p(self._size / max(1, int((worth > 0).sum()))))
                 total, sought, whole = total + rare * worth, sought + rare, whole & (worth > 0)
-        return Ranked((total / sought).astype(np.float32), whole, self._lengths, corrected, tuple(unknown))
+        return Ranking((total / sought).astype(np.float32), whole, self._lengths, corrected, tuple(unknown))
 
-    def having(self, text: str, field: str) -> np.ndarray:
+    def products_with(self, text: str, field: str) -> np.ndarray:
         """(P,) bool: has all the words of a text, as they stand, in a field."""
         found = np.ones(self._size, bool)
-        for term in (term for part in parts(text) for term in asked(part)):
-            found &= self._in_field(term, field)
+        for term in (term for part in split_words(text) for term in query_terms(part)):
+            found &= self._products_in_field(term, field)
         return found
 
     def _read(self, word: str) -> tuple[str, ...]:
         """A word, what it begins ("choc*"), or the words that may be meant; none where nothing is like it."""
         if is_unspaced(word):
-            return (word,) if any(self._is_known(term) for term in asked(word)) else ()
+            return (word,) if any(self._is_known(term) for term in query_terms(word)) else ()
         if self._is_known(word):
             return (word,)
-        return self._vocabulary.meant(word)
+        return self._vocabulary.suggest(word)
 
     def _is_known(self, term: str) -> bool:
         if is_unspaced(term) and len(term) == 1:
-            return bool(self._worth((term,)).any())
+            return bool(self._best_field_weight((term,)).any())
         own = any(term in found for said in self._own.values() for found in said.values())
-        return own or self._index.documents(term) > 0
+        return own or self._index.document_count(term) > 0
 
-    def _worth(self, read: Sequence[str]) -> np.ndarray:
+    def _best_field_weight(self, read: Sequence[str]) -> np.ndarray:
         """(P,) float32: what the best field is worth in which one of these is."""
         worth = np.zeros(self._size, np.float32)
         for field, value in sorted(FIELDS.items(), key=lambda pair: pair[1]):
             for term in read:
-                worth[self._in_field(term, field)] = value
+                worth[self._products_in_field(term, field)] = value
         return worth
 
-    def _in_field(self, term: str, field: str) -> np.ndarray:
+    def _products_in_field(self, term: str, field: str) -> np.ndarray:
         """(P,) bool; one character of an unspaced script begins a pair, or ends a run."""
         prefix = is_unspaced(term) and len(term) == 1
         found = np.zeros(self._size, bool)
-        found[self._index.having(field, term, prefix)] = True
+        found[self._index.products_with(field, term, prefix)] = True
         found &= self._base
         for number, said in self._own.items():
             found[number] = any(one.startswith(term) for one in said[field]) if prefix else term in said[field]
         return found
 
 
-def _damaged(what: object) -> BundleError:
+def _damaged_error(what: object) -> BundleError:
     return BundleError(f"{FILE}: not a readable index of words ({what}); build the bundle again.")

@@ -18,19 +18,19 @@ from ..catalog.product import Product, details_of
 from ..catalog.sqlite_catalog import Catalog
 from ..errors import QueryError
 from . import colour_words
-from .filters import All, Condition, Filter, Not, quoted
-from .terms import folded, parts
+from .filters import All, Condition, Filter, Not, quote
+from .terms import fold, split_words
 
 NUMBERS = ("price", "stock")
-CLOSEST = 3  # values named in an error
-LOOKED_AT = 50  # of them, those that share most pairs of letters: to compare 100,000 took half a minute
-SHOWN_COLUMNS = 30
+SUGGESTIONS = 3  # values named in an error
+MAX_COMPARED = 50  # of them, those that share most pairs of letters: to compare 100,000 took half a minute
+COLUMNS_LISTED = 30
 FACETS = {"categories": "category", "brands": "brand", "colours": "colour"}
-MOST_VALUES = 100
-_COMPARED = {
+MAX_FACET_VALUES = 100
+_COMPARISONS = {
     "=": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
 }  # fmt: skip
-_ALSO = {
+_COLUMN_SYNONYMS = {
     "价格": "price", "品牌": "brand", "类别": "category", "分类": "category",
     "库存": "stock", "名称": "name", "位置": "location",
 }  # fmt: skip
@@ -47,13 +47,13 @@ class Column:
     values: list[object]
     numbers: np.ndarray | None
 
-    def holding(self, condition: Condition) -> np.ndarray:
+    def matching(self, condition: Condition) -> np.ndarray:
         """(P,) bool; raises QueryError: a value that is no number where the column holds numbers."""
         if condition.operator in ("=", "!=", "in", "~") and (self.numbers is None or condition.operator == "~"):
             held = self._text(condition)
         elif self.numbers is None:
             raise QueryError(
-                f"where {condition}: {self.name} is text, as {quoted(str(self._example()))}, and {condition.operator} "
+                f"where {condition}: {self.name} is text, as {quote(str(self._example()))}, and {condition.operator} "
                 "compares numbers; expected one of = != ~ in."
             )
         else:
@@ -61,31 +61,31 @@ class Column:
         return held[self.codes]
 
     @cached_property
-    def is_colours(self) -> bool:
+    def holds_colours(self) -> bool:
         """Its values are colours: "red, white" is both, and each has several names."""
-        return colour_words.is_column(self.name)
+        return colour_words.is_colour_column(self.name)
 
     @cached_property
     def folded(self) -> list[str]:
         """The values as they are compared."""
-        return ["" if value is None else folded(str(value)) for value in self.values]
+        return ["" if value is None else fold(str(value)) for value in self.values]
 
     def _text(self, condition: Condition) -> np.ndarray:
         if condition.operator == "~":
-            wanted = folded(condition.values[0])
+            wanted = fold(condition.values[0])
             said = zip(self.folded, self.values, strict=True)
             return np.array([wanted in one and value is not None for one, value in said])
-        asked = {folded(value).strip() for value in condition.values}
-        if self.is_colours:
-            asked = {colour_words.NAMES.get(one, one) for one in asked}
-            held = np.array([not asked.isdisjoint((one, *colour_words.said(one))) for one in self.folded])
+        asked = {fold(value).strip() for value in condition.values}
+        if self.holds_colours:
+            asked = {colour_words.TERM_OF_WORD.get(one, one) for one in asked}
+            held = np.array([not asked.isdisjoint((one, *colour_words.colour_terms(one))) for one in self.folded])
         else:
             held = np.array([said in asked for said in self.folded])
         return ~held if condition.operator == "!=" else held
 
     def _number(self, condition: Condition, numbers: np.ndarray) -> np.ndarray:
-        asked = [_number(condition, value) for value in condition.values]
-        compare = _COMPARED.get(condition.operator, np.equal)
+        asked = [_parse_number(condition, value) for value in condition.values]
+        compare = _COMPARISONS.get(condition.operator, np.equal)
         held: np.ndarray = np.any([compare(numbers, one) for one in asked], axis=0)
         return held
 
@@ -93,7 +93,7 @@ class Column:
         return next((value for value in self.values if value is not None), "")
 
 
-class Table:
+class ProductTable:
     """The columns of all products that are shown. Safe to share between threads."""
 
     def __init__(self, catalog: Catalog, changed: Mapping[int, Product], hidden: Collection[int]):
@@ -103,11 +103,11 @@ class Table:
         """
         self._catalog, self._changed = catalog, changed
         self.size = max([len(catalog), *(number + 1 for number in changed)])
-        self.shown = np.zeros(self.size, bool)
-        self.shown[: len(catalog)] = True
-        self.shown[list(changed)] = True
-        self.shown[list(hidden)] = False
-        own = [name for product in changed.values() for name in _said(product)]
+        self.visible = np.zeros(self.size, bool)
+        self.visible[: len(catalog)] = True
+        self.visible[list(changed)] = True
+        self.visible[list(hidden)] = False
+        own = [name for product in changed.values() for name in _columns_of(product)]
         self.names = tuple(dict.fromkeys([*catalog.columns(), *own]))
         self._columns: dict[str, Column] = {}
         self._spoken: dict[str, list[tuple[str, list[str]]]] = {}
@@ -116,46 +116,46 @@ class Table:
         """A column by the name people give it; raises QueryError: there is none, and which there are."""
         found = self.find(name)
         if found is None:
-            close = difflib.get_close_matches(folded(name), map(folded, self.names), 1)
-            meant = next((f" ({own} is the closest)" for own in self.names if [folded(own)] == close), "")
+            close = difflib.get_close_matches(fold(name), map(fold, self.names), 1)
+            meant = next((f" ({own} is the closest)" for own in self.names if [fold(own)] == close), "")
             raise QueryError(
-                f"where: no product says its {name}; expected one of {', '.join(self.names[:SHOWN_COLUMNS])}{meant}."
+                f"where: no product says its {name}; expected one of {', '.join(self.names[:COLUMNS_LISTED])}{meant}."
             )
         if found not in self._columns:
             self._columns[found] = self._read(found)
         return self._columns[found]
 
-    def spoken(self, name: str) -> list[tuple[str, list[str]]]:
+    def value_words(self, name: str) -> list[tuple[str, list[str]]]:
         """The values of a column, each with its words; none where there is no such column."""
         found = self.find(name)
         if found is not None and found not in self._spoken:
             column = self.column(found)
             values = [str(value) for value in column.values if value is not None]
-            said = [part for value in values for part in colour_words.parts(value)] if column.is_colours else values
-            self._spoken[found] = [(value, parts(value)) for value in dict.fromkeys(said)]
+            said = [part for value in values for part in colour_words.split_colours(value)] if column.holds_colours else values
+            self._spoken[found] = [(value, split_words(value)) for value in dict.fromkeys(said)]
         return self._spoken[found] if found else []
 
     def find(self, name: str) -> str | None:
         """The column that a name means, None where there is none; of those of colours the first stands for all."""
-        if colour_words.is_column(name):
-            return next(filter(colour_words.is_column, self.names), None)
-        wanted = folded(name).strip()
-        own = {folded(one): one for one in reversed(self.names)}
-        return own.get(wanted) or own.get(_ALSO.get(wanted, wanted))
+        if colour_words.is_colour_column(name):
+            return next(filter(colour_words.is_colour_column, self.names), None)
+        wanted = fold(name).strip()
+        own = {fold(one): one for one in reversed(self.names)}
+        return own.get(wanted) or own.get(_COLUMN_SYNONYMS.get(wanted, wanted))
 
-    def holding(self, asked: Filter) -> np.ndarray:
+    def matching(self, asked: Filter) -> np.ndarray:
         """(P,) bool: the shown products that a filter lets through; raises QueryError: it cannot be asked here."""
-        return self._holding(asked) & self.shown
+        return self._matching(asked) & self.visible
 
-    def _holding(self, asked: Filter) -> np.ndarray:
+    def _matching(self, asked: Filter) -> np.ndarray:
         if isinstance(asked, Condition):
-            return self.column(asked.column).holding(asked)
+            return self.column(asked.column).matching(asked)
         if isinstance(asked, Not):
-            return ~self._holding(asked.part)
-        held = [self._holding(part) for part in asked.parts]
+            return ~self._matching(asked.part)
+        held = [self._matching(part) for part in asked.parts]
         return np.all(held, axis=0) if isinstance(asked, All) else np.any(held, axis=0)
 
-    def ordered(self, numbers: np.ndarray, name: str, descending: bool) -> np.ndarray:
+    def order_by(self, numbers: np.ndarray, name: str, descending: bool) -> np.ndarray:
         """Numbers of products by what they say in a column, nothing said last; among equals as they were."""
         column = self.column(name)
         if column.numbers is not None:
@@ -166,20 +166,20 @@ class Table:
         places = np.array([len(place), *map(place.__getitem__, said)])  # the first value is None
         return numbers[np.argsort(places[column.codes[numbers]], kind="stable")]
 
-    def explained(self, asked: Filter) -> QueryError:
+    def explain_empty(self, asked: Filter) -> QueryError:
         """Why a filter lets nothing through: the condition that removed everything, and what would work."""
-        left, passed = self.shown, list[Filter]()
+        left, passed = self.visible, list[Filter]()
         for part in asked.parts if isinstance(asked, All) else (asked,):
-            alone = self.holding(part)
+            alone = self.matching(part)
             if not (left & alone).any():
                 none = f"none of the {left.sum()} products with {All(tuple(passed))}"
                 if not alone.any():
-                    none, left = "no product", self.shown
-                return QueryError(f"where {asked}: {part} holds for {none}; {self._instead(part, left)}.")
+                    none, left = "no product", self.visible
+                return QueryError(f"where {asked}: {part} holds for {none}; {self._suggest_instead(part, left)}.")
             left, passed = left & alone, [*passed, part]
         raise AssertionError("a filter that lets something through")
 
-    def _instead(self, part: Filter, left: np.ndarray) -> str:
+    def _suggest_instead(self, part: Filter, left: np.ndarray) -> str:
         if not isinstance(part, Condition):
             return "loosen it, or leave it out"
         column = self.column(part.column)
@@ -188,10 +188,10 @@ class Table:
             return f"none of them says its {column.name}; leave it out"
         if column.numbers is not None:
             numbers = column.numbers[codes]
-            return f"their {column.name} is {shown(numbers.min())} to {shown(numbers.max())}"
+            return f"their {column.name} is {format_number(numbers.min())} to {format_number(numbers.max())}"
         said = {column.folded[code]: str(column.values[code]) for code in codes}
-        named = [said[one] for one in _closest(folded(part.values[0]), [*said])] or [*said.values()][:CLOSEST]
-        return f"their {column.name} is {'such as ' * (len(said) > len(named))}{', '.join(map(quoted, named))}"
+        named = [said[one] for one in _closest_values(fold(part.values[0]), [*said])] or [*said.values()][:SUGGESTIONS]
+        return f"their {column.name} is {'such as ' * (len(said) > len(named))}{', '.join(map(quote, named))}"
 
     def _read(self, name: str) -> Column:
         values: list[object] = [None]
@@ -204,75 +204,75 @@ class Table:
                 values.append(value)
             return place
 
-        same = [one for one in self.names if colour_words.is_column(one)] if colour_words.is_column(name) else [name]
+        same = [one for one in self.names if colour_words.is_colour_column(one)] if colour_words.is_colour_column(name) else [name]
         for one in same:  # a shop says the colour of some products itself
             codes[: len(self._catalog)] = [
                 before or code(value) for before, value in zip(codes, self._catalog.column(one), strict=False)
             ]
         for number, product in self._changed.items():
-            said = _said(product)
+            said = _columns_of(product)
             codes[number] = code(next((said[one] for one in same if one in said), None))
-        return Column(name, np.array(codes, np.int32), values, _numbers(name, values))
+        return Column(name, np.array(codes, np.int32), values, _as_numbers(name, values))
 
 
-def shown(number: float) -> str:
+def format_number(number: float) -> str:
     """As people write it, and `where` reads it: every digit, and no ".0"."""
     return f"{number:.15g}"
 
 
-def _closest(wanted: str, values: Sequence[str]) -> list[str]:
+def _closest_values(wanted: str, values: Sequence[str]) -> list[str]:
     pairs = [wanted[n : n + 2] for n in range(len(wanted) - 1)] or [wanted]
-    likely = heapq.nlargest(LOOKED_AT, values, lambda value: sum(pair in value for pair in pairs))
-    return difflib.get_close_matches(wanted, likely, CLOSEST, 0.5)
+    likely = heapq.nlargest(MAX_COMPARED, values, lambda value: sum(pair in value for pair in pairs))
+    return difflib.get_close_matches(wanted, likely, SUGGESTIONS, 0.5)
 
 
-def facets(table: Table) -> dict[str, Any]:
+def facets(table: ProductTable) -> dict[str, Any]:
     """What there is to choose from among the products that are shown, JSON-able.
 
     Returns: `FACETS`: the values of each, the most frequent first; currency: the most frequent, or None; price: the
              lowest and the highest, or None; and whether any has a place, or a number in stock.
     """
-    values = {name: _frequent(table, column) for name, column in FACETS.items()}
-    currencies = _frequent(table, "currency")
+    values = {name: _frequent_values(table, column) for name, column in FACETS.items()}
+    currencies = _frequent_values(table, "currency")
     return values | {
         "currency": currencies[0] if currencies else None,
         "price": _range(table, "price"),
-        "has_location": bool(_frequent(table, "location")),
+        "has_location": bool(_frequent_values(table, "location")),
         "has_stock": _range(table, "stock") is not None,
     }
 
 
-def _frequent(table: Table, name: str) -> list[str]:
+def _frequent_values(table: ProductTable, name: str) -> list[str]:
     """The values of a column that products shown have, the most frequent first, as many as a page can show."""
     if table.find(name) is None:
         return []
     column = table.column(name)
-    counts, said = np.bincount(column.codes[table.shown], minlength=len(column.values)), Counter[str]()
+    counts, said = np.bincount(column.codes[table.visible], minlength=len(column.values)), Counter[str]()
     for value, count in zip(column.values, counts.tolist(), strict=True):
         if value is not None and count:
-            said.update(dict.fromkeys(colour_words.parts(str(value)) if column.is_colours else [str(value)], count))
-    return [value for value, _ in said.most_common(MOST_VALUES)]
+            said.update(dict.fromkeys(colour_words.split_colours(str(value)) if column.holds_colours else [str(value)], count))
+    return [value for value, _ in said.most_common(MAX_FACET_VALUES)]
 
 
-def _range(table: Table, name: str) -> dict[str, float] | None:
+def _range(table: ProductTable, name: str) -> dict[str, float] | None:
     if table.find(name) is None:
         return None
     column = table.column(name)
     assert column.numbers is not None  # of `NUMBERS`
-    numbers = column.numbers[column.codes[table.shown]]
+    numbers = column.numbers[column.codes[table.visible]]
     numbers = numbers[~np.isnan(numbers)]
     return {"low": float(numbers.min()), "high": float(numbers.max())} if len(numbers) else None
 
 
-def _said(product: Product) -> dict[str, object]:
+def _columns_of(product: Product) -> dict[str, object]:
     return {"sku": product.sku} | details_of(product)
 
 
-def _numbers(name: str, values: list[object]) -> np.ndarray | None:
+def _as_numbers(name: str, values: list[object]) -> np.ndarray | None:
     """The values of a column as (V,) float64, NaN for nothing; None where one is no number."""
     if name in NUMBERS:
         return np.array([math.nan if value is None else value for value in values], np.float64)
-    if name in Product.__dataclass_fields__ or len(values) == 1 or colour_words.is_column(name):
+    if name in Product.__dataclass_fields__ or len(values) == 1 or colour_words.is_colour_column(name):
         return None
     try:
         numbers = np.array([math.nan if value is None else float(str(value)) for value in values])
@@ -281,7 +281,7 @@ def _numbers(name: str, values: list[object]) -> np.ndarray | None:
     return numbers if np.isfinite(numbers[1:]).all() else None
 
 
-def _number(condition: Condition, value: str) -> float:
+def _parse_number(condition: Condition, value: str) -> float:
     try:
         number = float(value)
     except ValueError:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 
 from ..errors import QueryError
 from . import amounts, colour_words
-from .filters import Any, Condition, Filter, quoted
-from .full_text import Words
-from .product_table import Table, shown
-from .terms import UNSPACED, folded, is_unspaced, parts
+from .filters import Any, Condition, Filter, quote
+from .full_text import WordSearch
+from .product_table import ProductTable, format_number
+from .terms import UNSPACED, fold, is_unspaced, split_words
 
-MOST_CHARACTERS = 1000
+MAX_CHARACTERS = 1000
 _LETTER = rf"[^\W_{UNSPACED}]"
-_LIKE = re.compile(
+_LIKE_THIS = re.compile(
     r"(?<![a-z])(?:(?:something|anything|one|ones|just|exactly|similar|looks?)\s+)*(?:like|similar to|same as|than)\s+"
     r"(?:this|that|it|these|the photo|the picture)(?: one)?(?![a-z])|"
     r"(?:和|跟|像|与|比|类似)?这(?:个|款|件|样)(?:一样|相似|类似|差不多)?的?|同款"
@@ -41,16 +41,16 @@ _HAN_NOT = "(?:不要|除了|不是)"
 _WITHOUT = rf"(?:{_NOT}|{_HAN_NOT}|非)\s*"
 _NEITHER = re.compile(r"\s*(?:,?\s*(?:or|nor|and)\s+|[/、,]?[或和及]|/|、)\s*")  # between two that are not wanted
 _AFTER_NOT = re.compile(rf"(?:{_NOT}{_LETTER}+\s+n?or\s+|{_HAN_NOT}[^的\W]+)$")
-_UNREAD = re.compile(
+_UNKNOWN_NEGATION = re.compile(
     rf"{_NOT}(?P<word>{_LETTER}*[^\W\d_{UNSPACED}])(?!{_LETTER})|{_HAN_NOT}[{UNSPACED}]+?(?:的|(?![{UNSPACED}]))"
 )
 _OR = re.compile(r"(?<![a-z])or(?![a-z])|或")
-_NOTHING_SAID = (
+_FILLER_TEXT = (
     "a an the but with in of for by from me my i im we us want need like looking look show find give get buy please "
     "some any something anything one ones colour color colored coloured brand priced price costs that which is are "
     "and or this to does"
 )
-_FILLERS = frozenset(_NOTHING_SAID.split())
+_FILLERS = frozenset(_FILLER_TEXT.split())
 _HAN_FILLERS = re.compile(
     r"^(?:请|帮我|给我|我要|我想要|我想|想要|想买|要|找|买|一个|一款|有没有|但是|但|不过|和|或|的|颜色|品牌|以外|之外|多少钱)+|"
     r"(?:的|以外|之外|多少钱|吗|呢)+$"
@@ -69,16 +69,16 @@ class Sentence:
     notes: tuple[str, ...]
 
 
-def understood(text: str, table: Table, words: Words, photo: bool) -> Sentence:
+def parse(text: str, table: ProductTable, words: WordSearch, photo: bool) -> Sentence:
     """Understand a sentence by what a catalogue holds.
 
     Args:    photo: there is one besides, which "like this" may mean.
     Raises:  QueryError: the sentence is too long, or means a photo that is not there.
     """
-    if len(text) > MOST_CHARACTERS:
-        raise QueryError(f"text: {len(text)} characters; give {MOST_CHARACTERS} at most.")
-    reader = _Reader(folded(text), table, words, photo)
-    if reader.take(_LIKE) and not photo:
+    if len(text) > MAX_CHARACTERS:
+        raise QueryError(f"text: {len(text)} characters; give {MAX_CHARACTERS} at most.")
+    reader = _SentenceParser(fold(text), table, words, photo)
+    if reader.take(_LIKE_THIS) and not photo:
         raise QueryError(f"text {text!r}: means a photo, and there is none; give one, or leave that out.")
     order = reader.order()
     reader.bounds()
@@ -90,7 +90,7 @@ def understood(text: str, table: Table, words: Words, photo: bool) -> Sentence:
 
 
 @dataclass(frozen=True)
-class _Value:
+class _NamedValue:
     """A value of a column in a sentence."""
 
     start: int
@@ -100,13 +100,13 @@ class _Value:
     negated: bool
 
 
-class _Reader:
+class _SentenceParser:
     """A sentence of which part after part is understood and taken out.
 
     Attributes: rest: what is left of it; conditions: what was understood; notes: what was not, and why.
     """
 
-    def __init__(self, text: str, table: Table, words: Words, photo: bool):
+    def __init__(self, text: str, table: ProductTable, words: WordSearch, photo: bool):
         self.rest, self._table, self._words, self._photo = text, table, words, photo
         self.conditions: list[str] = []
         self.notes: list[str] = []
@@ -131,13 +131,13 @@ class _Reader:
 
     def bounds(self) -> None:
         """Take out the bounds of price and stock."""
-        for bound in reversed(amounts.bounds(self.rest)):
+        for bound in reversed(amounts.find_bounds(self.rest)):
             said, self.rest = self.rest[bound.start : bound.stop], self._without(bound.start, bound.stop)
             if self._has(bound.column, said):
-                self.conditions += [f"{bound.column}{operator}{shown(n)}" for operator, n in bound.conditions]
+                self.conditions += [f"{bound.column}{operator}{format_number(n)}" for operator, n in bound.conditions]
             if bound.column == "price" and self._table.find("price"):
                 self._currency(bound.currency, said)
-        self.notes += [f"{said!r} is not taken for a price bound; use price<N" for said in amounts.doubtful(self.rest)]
+        self.notes += [f"{said!r} is not taken for a price bound; use price<N" for said in amounts.find_doubtful(self.rest)]
 
     def values(self) -> None:
         """Take out brands, categories and colours of which it is sure that they are meant."""
@@ -145,7 +145,7 @@ class _Reader:
         coloured: dict[Filter, None] = {}
         text, named = self.rest, list(self._named())
         either = _OR.search(text) is not None
-        for one in reversed(_together(_apart(named), text)):
+        for one in reversed(_spread_negation(_without_overlaps(named), text)):
             doubt = self._doubt(one, text, named)
             if doubt:
                 self.notes.append(doubt)
@@ -168,17 +168,17 @@ class _Reader:
 
     def unread(self) -> None:
         """Take out what is not wanted and not understood: as words, it would be found."""
-        for match in reversed([*_UNREAD.finditer(self.rest)]):
+        for match in reversed([*_UNKNOWN_NEGATION.finditer(self.rest)]):
             word = match["word"]
-            if word and self._words.having(match[0], "name").any():
+            if word and self._words.products_with(match[0], "name").any():
                 continue  # "no sugar" is in names here
             self.rest = self._without(*match.span())
-            use = f"not name~{quoted(word) if word else 'WORD'}"
+            use = f"not name~{quote(word) if word else 'WORD'}"
             self.notes.append(f"{match[0].strip()!r} is not understood, and not used; {use} filters")
 
     def left(self) -> str:
         """The words that are left, without those that carry nothing."""
-        found = [re.sub(_HAN_FILLERS, "", part) if is_unspaced(part) else part for part in parts(self.rest)]
+        found = [re.sub(_HAN_FILLERS, "", part) if is_unspaced(part) else part for part in split_words(self.rest)]
         return " ".join(part for part in found if part and part not in _FILLERS)
 
     def _has(self, column: str, said: str) -> bool:
@@ -196,17 +196,17 @@ class _Reader:
         elif (named and named not in here) or len(here) > 1:
             self.notes.append(f"{said.strip()!r} is compared as it stands with prices in {', '.join(here)}")
 
-    def _named(self) -> Iterator[_Value]:
+    def _named(self) -> Iterator[_NamedValue]:
         for column in ("brand", "category"):
-            for value, words in self._table.spoken(column):
+            for value, words in self._table.value_words(column):
                 yield from self._at(column, value, words)
         if self._table.find(colour_words.COLUMN):
-            said = ((value, words) for value, words in self._table.spoken(colour_words.COLUMN) if words)
-            known = ((term, [word]) for word, term in colour_words.NAMES.items())
+            said = ((value, words) for value, words in self._table.value_words(colour_words.COLUMN) if words)
+            known = ((term, [word]) for word, term in colour_words.TERM_OF_WORD.items())
             for value, words in (*known, *said):
                 yield from self._at(colour_words.COLUMN, value, words)
 
-    def _at(self, column: str, value: str, words: list[str]) -> Iterator[_Value]:
+    def _at(self, column: str, value: str, words: list[str]) -> Iterator[_NamedValue]:
         """Where these words stand in the sentence, one after the other."""
         if not words or not all(word.rstrip("s") in self.rest for word in words):
             return
@@ -217,15 +217,15 @@ class _Reader:
         whole = r"[\W_]*".join(filter(None, (inner, last)))
         pattern = rf"(?<!{_LETTER})(?:{whole})(?!{_LETTER})" if not is_unspaced(words[0]) else whole
         for match in re.finditer(rf"({_WITHOUT})?({pattern})", self.rest):
-            yield _Value(match.start(), match.end(), column, value, match[1] is not None)
+            yield _NamedValue(match.start(), match.end(), column, value, match[1] is not None)
 
-    def _doubt(self, one: _Value, text: str, all_named: Sequence[_Value]) -> str | None:
+    def _doubt(self, one: _NamedValue, text: str, all_named: Sequence[_NamedValue]) -> str | None:
         """Why it is not sure that a value is meant, None where it is; text: the sentence with all values."""
         said = re.sub(_WITHOUT, "", text[one.start : one.stop])
         also = {other.column for other in all_named if (other.start, other.stop) == (one.start, one.stop)}
-        use = f"{one.column}!={quoted(one.value)} filters"
+        use = f"{one.column}!={quote(one.value)} filters"
         if not one.negated:
-            use = f"it stays a word; {one.column}={quoted(one.value)} filters"
+            use = f"it stays a word; {one.column}={quote(one.value)} filters"
         if len(also) > 1:
             return f"{said!r} is a {' and a '.join(sorted(also))} here; {use}"
         before = _AFTER_NOT.search(text[: one.start])
@@ -248,29 +248,29 @@ class _Reader:
 
     def _called_otherwise(self, said: str, filtered: Filter) -> int:
         """How many products have words in their name and do not pass a filter."""
-        named = self._words.having(said, "name") & self._table.shown
-        return int((named & ~self._table.holding(filtered)).sum())
+        named = self._words.products_with(said, "name") & self._table.visible
+        return int((named & ~self._table.matching(filtered)).sum())
 
     def _is_word(self, pair: str) -> bool:
         """A character and its neighbour are in a name together: the 红 of 红茶 is no colour."""
-        return len(pair) == 2 and all(map(is_unspaced, pair)) and bool(self._words.having(pair, "name").any())
+        return len(pair) == 2 and all(map(is_unspaced, pair)) and bool(self._words.products_with(pair, "name").any())
 
     def _without(self, start: int, stop: int) -> str:
         return f"{self.rest[:start]} {self.rest[stop:]}"
 
 
-def _apart(named: Sequence[_Value]) -> list[_Value]:
+def _without_overlaps(named: Sequence[_NamedValue]) -> list[_NamedValue]:
     """The values in a sentence that do not overlap, in its order; of those that do, the longest."""
-    found: list[_Value] = []
+    found: list[_NamedValue] = []
     for one in sorted(named, key=lambda one: (one.start - one.stop, one.column)):
         if all(one.stop <= other.start or other.stop <= one.start for other in found):
             found.append(one)
     return sorted(found, key=lambda one: one.start)
 
 
-def _together(named: Sequence[_Value], text: str) -> list[_Value]:
+def _spread_negation(named: Sequence[_NamedValue], text: str) -> list[_NamedValue]:
     """The same; of "not Adidas or Nord" neither is wanted."""
-    found: list[_Value] = []
+    found: list[_NamedValue] = []
     for one in named:
         if found and found[-1].negated and found[-1].column == one.column:
             one = replace(one, negated=one.negated or _NEITHER.fullmatch(text[found[-1].stop : one.start]) is not None)

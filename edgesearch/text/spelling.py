@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
-SHORTEST, TWO_EDITS_FROM = 3, 6  # letters
-LONGEST = 24  # letters; of longer words, and those with digits, nothing is corrected
-MOST_READINGS = 5
-LEAST_PREFIX = 3  # letters that may be the beginning of a word
+MIN_LETTERS, TWO_EDITS_FROM = 3, 6  # letters
+MAX_LETTERS = 24  # letters; of longer words, and those with digits, nothing is corrected
+MAX_SUGGESTIONS = 5
+MIN_PREFIX = 3  # letters that may be the beginning of a word
 
 
 class Vocabulary:
@@ -22,21 +22,21 @@ class Vocabulary:
 
     def __init__(self, words: Iterable[tuple[str, int]]):
         """words: each with the number of products that have it."""
-        kept = [(word, count) for word, count in words if SHORTEST <= len(word) <= LONGEST and word.isalpha()]
+        kept = [(word, count) for word, count in words if MIN_LETTERS <= len(word) <= MAX_LETTERS and word.isalpha()]
         self._counts = dict(kept)
         self._words = np.array([word for word, _ in kept] or [""])
         self._letters = self._words.view(np.uint32).reshape(len(self._words), -1)  # numpy keeps text as UTF-32
         self._lengths = np.char.str_len(self._words)
 
-    def with_more(self, words: Collection[str]) -> "Vocabulary":
+    def with_words(self, words: Collection[str]) -> "Vocabulary":
         """With words that are said of one product more."""
         return Vocabulary((self._counts | {word: self._counts.get(word, 0) + 1 for word in words}).items())
 
-    def meant(self, word: str) -> tuple[str, ...]:
+    def suggest(self, word: str) -> tuple[str, ...]:
         """What a word that is not here begins, else the words that fewest edits away; none where nothing is."""
-        if not self._counts or not SHORTEST <= len(word) <= LONGEST or not word.isalpha():
+        if not self._counts or not MIN_LETTERS <= len(word) <= MAX_LETTERS or not word.isalpha():
             return ()
-        begun = self._words[np.char.startswith(self._words, word)] if len(word) >= LEAST_PREFIX else self._words[:0]
+        begun = self._words[np.char.startswith(self._words, word)] if len(word) >= MIN_PREFIX else self._words[:0]
         return self._most(begun) if len(begun) else self._most(self._nearest(word))
 
     def _nearest(self, word: str) -> np.ndarray:
@@ -45,16 +45,16 @@ class Vocabulary:
         near = np.flatnonzero(np.abs(self._lengths - len(word)) <= allowed)
         if not len(near):
             return self._words[:0]
-        away = distances(word, self._letters[near], self._lengths[near])
+        away = edit_distances(word, self._letters[near], self._lengths[near])
         least = away.min()
         return self._words[near[away == least]] if least <= allowed else self._words[:0]
 
     def _most(self, found: np.ndarray) -> tuple[str, ...]:
         """Those that most products have."""
-        return tuple(sorted(found.tolist(), key=lambda word: (-self._counts[word], word))[:MOST_READINGS])
+        return tuple(sorted(found.tolist(), key=lambda word: (-self._counts[word], word))[:MAX_SUGGESTIONS])
 
 
-def distances(word: str, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def edit_distances(word: str, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Edits between a word and each of many; letters: (V, L) uint32, code points; lengths: (V,); returns (V,) int8.
 
     Row by row of the usual table, for all words at once.

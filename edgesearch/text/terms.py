@@ -14,11 +14,11 @@ UNSPACED = (
 _VOICED = "\u3099\u309a"
 _UNDECOMPOSED = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "\u0131": "i", "æ": "ae", "œ": "oe"})
 # Compiled when they are first used, which takes 10 ms that a search by a photo need not wait for.
-_PARTS = rf"[{UNSPACED}]+|\d+(?=[^\W\d_{UNSPACED}])|[^\W_{UNSPACED}]+"
+_WORD = rf"[{UNSPACED}]+|\d+(?=[^\W\d_{UNSPACED}])|[^\W_{UNSPACED}]+"
 _RUN = rf"[{UNSPACED}]+"
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """Without case, width and accents; what is folded stays as it is."""
     if text.isascii():
         return text.lower()
@@ -28,17 +28,17 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFC", "".join(kept))
 
 
-def parts(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """The words of a text, folded; a run of an unspaced script is one, and a number before letters stands alone."""
-    return re.findall(_PARTS, folded(text))
+    return re.findall(_WORD, fold(text))
 
 
-def terms(text: str) -> list[str]:
+def index_terms(text: str) -> list[str]:
     """The terms by which a text is found."""
-    return [term for part in parts(text) for term in (*asked(part), *(part[-1:] if is_unspaced(part) else ""))]
+    return [term for part in split_words(text) for term in (*query_terms(part), *(part[-1:] if is_unspaced(part) else ""))]
 
 
-def asked(part: str) -> list[str]:
+def query_terms(part: str) -> list[str]:
     """The terms that a part of a question must have, all of them: pairs of an unspaced run; itself otherwise."""
     return [part[n : n + 2] for n in range(len(part) - 1)] if is_unspaced(part) and len(part) > 1 else [part]
 

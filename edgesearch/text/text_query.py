@@ -17,10 +17,10 @@ import numpy as np
 from ..answer import Decision, Understood
 from ..errors import QueryError
 from .filters import All, Filter, Where, parse
-from .full_text import Ranked, Words
-from .product_table import Table
+from .full_text import Ranking, WordSearch
+from .product_table import ProductTable
 
-FUSED = 20  # products of the words' ranking that are looked at in the light of the photo
+MAX_WORD_MATCHES = 20  # products of the words' ranking that are looked at in the light of the photo
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Query:
     understood: Understood
     allowed: np.ndarray
     where: Where
-    ranked: Ranked | None
+    ranked: Ranking | None
 
-    def best(self, table: Table, k: int) -> tuple[list[int], Decision]:
+    def best(self, table: ProductTable, k: int) -> tuple[list[int], Decision]:
         """The products that are found without a photo, best first, and what is decided.
 
         Match: one product has all that was asked; ambiguous: several have; unknown: none has all the words.
@@ -45,16 +45,16 @@ class Query:
             found = whole = np.flatnonzero(self.allowed)
         else:
             found = self.ranked.order(self.allowed)
-            whole = found[self.ranked.whole[found]]
+            whole = found[self.ranked.complete[found]]
         if self.where.order:
-            found = table.ordered(whole if len(whole) else found, self.where.order, self.where.descending)
+            found = table.order_by(whole if len(whole) else found, self.where.order, self.where.descending)
         return found[:k].tolist(), "unknown" if not len(whole) else "match" if len(whole) == 1 else "ambiguous"
 
-    def worded(self) -> list[int]:
+    def nearest_by_words(self) -> list[int]:
         """The allowed products whose words are nearest to those asked, best first; as many as are fused."""
-        return [] if self.ranked is None else self.ranked.order(self.allowed)[:FUSED].tolist()
+        return [] if self.ranked is None else self.ranked.order(self.allowed)[:MAX_WORD_MATCHES].tolist()
 
-    def fused(self, seen: Mapping[int, float]) -> list[int]:
+    def order_with_photo(self, seen: Mapping[int, float]) -> list[int]:
         """Products as picture and words order them together, best first; seen: their scores by the photo, by number."""
         return sorted(seen, key=lambda number: -seen[number] - self.score(number))
 
@@ -63,7 +63,7 @@ class Query:
         return 1.0 if self.ranked is None else float(self.ranked.scores[number])
 
 
-def asked(table: Table, words: Callable[[], Words], text: str | None, where: str | None, photo: bool) -> Query:
+def interpret(table: ProductTable, words: Callable[[], WordSearch], text: str | None, where: str | None, photo: bool) -> Query:
     """Read what is asked.
 
     Args:    words: of the same products; text: a sentence, or words as they stand where there is a filter; where: a
@@ -74,50 +74,50 @@ def asked(table: Table, words: Callable[[], Words], text: str | None, where: str
     if where is None and text is not None:
         from . import sentence  # here: to compile its patterns takes 50 ms, which a photo need not wait for
 
-        said = sentence.understood(text, table, words(), photo)
+        said = sentence.parse(text, table, words(), photo)
         where, text, notes = said.where, said.words, said.notes
     filtered = parse(where) if where else Where()
     if filtered.order:
         table.column(filtered.order)
         notes += ("the order is not used: with a photo the most alike come first",) if photo else ()
-    allowed = table.shown if filtered.filter is None else table.holding(filtered.filter)
+    allowed = table.visible if filtered.filter is None else table.matching(filtered.filter)
     if filtered.filter is not None and not allowed.any():
-        raise table.explained(filtered.filter)
+        raise table.explain_empty(filtered.filter)
     ranked = words().rank(text) if text else None
     if ranked:
-        notes += _notes(ranked)
+        notes += _spelling_notes(ranked)
         if not photo and not (allowed & (ranked.scores > 0)).any():
-            raise _nothing(str(text), table, filtered.filter, ranked.scores > 0, notes)
+            raise _no_match_error(str(text), table, filtered.filter, ranked.scores > 0, notes)
     if not (ranked or where or photo):
         why = f" ({'; '.join(notes)})" if notes else ""
         raise QueryError(f"text: there is no word to search for in it{why}; give a product's words, or a filter.")
     return Query(Understood(str(filtered), text or "", notes), allowed, filtered, ranked)
 
 
-def removed(table: Table, where: str) -> list[str]:
+def describe_exclusions(table: ProductTable, where: str) -> list[str]:
     """What each condition of a filter takes away of all products, one sentence each; where: as `Understood` has it."""
     asked = parse(where).filter if where else None
     parts = asked.parts if isinstance(asked, All) else (asked,) if asked else ()
-    shown = int(table.shown.sum())
-    return [f"{part} leaves out {shown - table.holding(part).sum()} of {shown} products" for part in parts]
+    shown = int(table.visible.sum())
+    return [f"{part} leaves out {shown - table.matching(part).sum()} of {shown} products" for part in parts]
 
 
-def _notes(ranked: Ranked) -> tuple[str, ...]:
+def _spelling_notes(ranked: Ranking) -> tuple[str, ...]:
     read = [f"{word!r} is read as {' or '.join(meant)}" for word, meant in ranked.corrected.items()]
     return (*read, *(f"no product here says {word!r}, or anything like it" for word in ranked.unknown))
 
 
-def _nothing(text: str, table: Table, asked: Filter | None, worded: np.ndarray, notes: Sequence[str]) -> QueryError:
+def _no_match_error(text: str, table: ProductTable, asked: Filter | None, worded: np.ndarray, notes: Sequence[str]) -> QueryError:
     """Why words find nothing, and what would; worded (P,) bool: products that have some of them."""
     said = f" ({'; '.join(notes)})" if notes else ""
-    if asked is None or not (worded & table.shown).any():
+    if asked is None or not (worded & table.visible).any():
         return QueryError(f"text {text!r}: no product here has any of these words{said}; try other words.")
     parts = asked.parts if isinstance(asked, All) else (asked,)
     left = [
-        np.logical_and.reduce([worded & table.shown, *(table.holding(o) for o in parts if o is not p)]) for p in parts
+        np.logical_and.reduce([worded & table.visible, *(table.matching(o) for o in parts if o is not p)]) for p in parts
     ]
     best = int(np.argmax([one.sum() for one in left]))
     instead = f"without {parts[best]}" if left[best].any() else "without a filter"
-    count = int((left[best] if left[best].any() else worded & table.shown).sum())
-    none = f"none of the {table.holding(asked).sum()} products with {asked} has any of these words"
+    count = int((left[best] if left[best].any() else worded & table.visible).sum())
+    none = f"none of the {table.matching(asked).sum()} products with {asked} has any of these words"
     return QueryError(f"text {text!r}: {none}{said}; {instead} {count} {'has' if count == 1 else 'have'}.")

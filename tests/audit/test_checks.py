@@ -13,11 +13,11 @@ from PIL import Image
 
 from edgesearch import CatalogError, ReportError
 from edgesearch.audit import check_page, suspects
-from edgesearch.audit.checks import KINDS, Checked, _unlike, check
-from edgesearch.audit.suspects import Which
+from edgesearch.audit.checks import KINDS, CheckResult, _outlier, check
+from edgesearch.audit.suspects import PictureRef
 from edgesearch.catalog import loader
 from edgesearch.commands.cli import main
-from edgesearch.html import page as pages
+from edgesearch.html import html_page as pages
 
 NASTY = "<script>alert(1)</script>&\"'"
 
@@ -49,18 +49,18 @@ def rows_of(folder: Path) -> list[list[object]]:
         return [list(row) for row in csv.reader(file)][1:]
 
 
-def checked(folder: Path, **options: object) -> Checked:
+def checked(folder: Path, **options: object) -> CheckResult:
     return check(loader.read(folder / "catalogue.csv"), **options)  # type: ignore[arg-type]
 
 
-def kinds(found: Checked) -> Counter[str]:
+def kinds(found: CheckResult) -> Counter[str]:
     return Counter(one.kind for one in found.findings)
 
 
 def test_a_sound_catalogue_has_no_findings(market: Path) -> None:
     found = checked(market)
-    assert (found.products, found.pictures, found.looked_at, found.findings) == (8, 16, 8, ())
-    assert "Nothing was found" in check_page.page(found, "shop")
+    assert (found.products, found.pictures, found.examined, found.findings) == (8, 16, 8, ())
+    assert "Nothing was found" in check_page.render(found, "shop")
 
 
 def test_each_kind_is_found_and_named(market: Path) -> None:
@@ -81,10 +81,10 @@ def test_each_kind_is_found_and_named(market: Path) -> None:
         row[1], row[5] = "product  0", "4000000000003"  # as another
     write(market, rows)
     found = checked(market)
-    says = {kind: [one.says for one in found.of(kind)] for kind in KINDS}
+    says = {kind: [one.says for one in found.findings_of(kind)] for kind in KINDS}
     assert says["same"] == ["P000000 and P000001 have the same picture"]
     assert says["alike"][0].startswith("P000002 and P000003 have nearly the same picture (correlation 0.9")
-    assert [one.skus for one in found.of("unreadable")] == [("P000004",)] * 2
+    assert [one.skus for one in found.findings_of("unreadable")] == [("P000004",)] * 2
     assert "no such file" in says["unreadable"][1]
     assert says["small"] == ["P000006: P000006-0.jpg: 60 px; products are found less often below 100"]
     assert says["blank"] == ["P000005: P000005-0.jpg: one colour all over"]
@@ -105,9 +105,9 @@ def test_a_stray_is_compared_with_what_can_be_read(market: Path) -> None:
     shutil.copy(market / "P000001-1.jpg", market / "P000000-9.jpg")
     rows = rows_of(market)
     write(market, [[*rows[0][:2], "gone.jpg", *rows[0][3:]], *rows, [*rows[0][:2], "P000000-9.jpg", *rows[0][3:]]])
-    looked = suspects.Looked(which=[Which(0, 1), Which(0, 3), Which(1, 0)])
+    looked = suspects.ExaminedPictures(which=[PictureRef(0, 1), PictureRef(0, 3), PictureRef(1, 0)])
     entries = loader.read(market / "catalogue.csv").entries
-    found = _unlike(entries, looked, suspects.Stray(Which(0, 3), Which(1, 0), 0.1, 0.9))
+    found = _outlier(entries, looked, suspects.Outlier(PictureRef(0, 3), PictureRef(1, 0), 0.1, 0.9))
     assert [one.name for one in found.pictures] == ["P000000-9.jpg", "P000000-0.jpg", "P000001-0.jpg"]
     assert found.says.startswith("the two pictures of P000000 are unlike")
 
@@ -131,10 +131,10 @@ def test_pictures_are_the_same_whatever_they_were_saved_as(shop: Path) -> None:
         whole, other = np.asarray(one.convert("RGB")), np.asarray(two.convert("RGB"))
     again = io.BytesIO()
     Image.fromarray(whole[5:-9, 12:]).resize((150, 140)).save(again, "JPEG", quality=60)
-    sound, cut, another = (suspects.framed(pixels) for pixels in (whole, np.asarray(Image.open(again)), other))
+    sound, cut, another = (suspects.frame_picture(pixels) for pixels in (whole, np.asarray(Image.open(again)), other))
     assert suspects.correlation(sound, sound) == pytest.approx(1)
     assert suspects.correlation(sound, cut) == pytest.approx(suspects.correlation(cut, sound))
-    assert suspects.correlation(sound, cut) > suspects.SAME > suspects.correlation(sound, another)
+    assert suspects.correlation(sound, cut) > suspects.MIN_CORRELATION > suspects.correlation(sound, another)
     plain = np.full_like(sound, 7)
     assert suspects.correlation(plain, plain) == 0
 
@@ -143,23 +143,23 @@ def test_many_products_with_one_placeholder_are_one_finding(market: Path) -> Non
     for number in range(8):
         shutil.copy(market / "P000000-0.jpg", market / f"P00000{number}-1.jpg")
     found = checked(market)
-    assert [one.skus[0] for one in found.of("same")] == ["P000000"]
-    assert found.of("same")[0].says.startswith("P000000, P000001, P000002, P000003, P000004 and 3 more have the same")
+    assert [one.skus[0] for one in found.findings_of("same")] == ["P000000"]
+    assert found.findings_of("same")[0].says.startswith("P000000, P000001, P000002, P000003, P000004 and 3 more have the same")
     assert kinds(found) == {"same": 1}
 
 
 def test_a_sample_looks_at_few_pictures(market: Path) -> None:
     (market / "P000004-1.jpg").unlink()
     every = [checked(market, sample=2, seed=seed) for seed in range(12)]
-    assert {one.looked_at for one in every} == {2}
+    assert {one.examined for one in every} == {2}
     assert {len(one.findings) for one in every} == {0, 1}
     assert "the pictures of 2 of 8 products were looked at" in every[0].notes[-1]
-    assert checked(market, sample=9).looked_at == 8
+    assert checked(market, sample=9).examined == 8
 
 
 def test_pairs_beyond_the_limit_are_told(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suspects, "MOST_COMPARED", 0)
-    monkeypatch.setattr(suspects, "LEAST_COSINE", -1.0)
+    monkeypatch.setattr(suspects, "MAX_COMPARED", 0)
+    monkeypatch.setattr(suspects, "MIN_COSINE", -1.0)
     assert "more pairs of pictures that look alike were not compared closely" in checked(market).notes[-1]
 
 
@@ -177,7 +177,7 @@ def test_the_page_is_whole_and_holds_names_as_text(market: Path) -> None:
     write(market, rows)
     shutil.copy(market / "P000000-0.jpg", market / "P000001-0.jpg")
     (market / "P000007-0.jpg").unlink()
-    page = check_page.page(checked(market), NASTY, f"edgesearch check {NASTY}")
+    page = check_page.render(checked(market), NASTY, f"edgesearch check {NASTY}")
     assert "Product 7" in page
     assert "<script" not in page and page.count("&lt;script&gt;") >= 4
     assert page.count('src="data:image/jpeg;base64,') == 2
@@ -202,7 +202,7 @@ def test_the_command(market: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_what_cannot_be_is_said_before_anything_is_looked_at(market: Path, tmp_path: Path) -> None:
     with pytest.raises(ReportError, match=r"written as \.html"):
-        pages.check(tmp_path / "report.pdf")
+        pages.check_path(tmp_path / "report.pdf")
     assert main(["check", str(market), "-o", str(market / "none" / "report.html")]) == 1
     with pytest.raises(CatalogError):
         loader.read(tmp_path / "none.csv")

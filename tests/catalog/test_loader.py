@@ -288,7 +288,7 @@ def test_columns_are_mapped(tmp_path: Path) -> None:
     path = csv_file(
         tmp_path, "Art. Nr,Bezeichnung,Foto 1,Foto 2,SKU,Farbe\n7,Tasse,a.jpg,b.jpg,x,rot\n8,Krug,c.jpg,,y,blau\n"
     )
-    said = columns.parse(["sku=art.  nr,name=Bezeichnung", "images=Foto 1,images=Foto 2", "colour=Farbe"])
+    said = columns.parse_mapping(["sku=art.  nr,name=Bezeichnung", "images=Foto 1,images=Foto 2", "colour=Farbe"])
     read = loader.read(path, said)
     assert [(e.product.sku, [name for name, _ in e.images]) for e in read.entries] == [
         ("7", ["a.jpg", "b.jpg"]), ("8", ["c.jpg"]),
@@ -321,7 +321,7 @@ def test_a_missing_column_says_what_there_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["sku", "=ArtNr", "sku=", "sku=A,sku=B"])
 def test_a_mapping_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(CatalogError, match="--map"):
-        columns.parse([text])
+        columns.parse_mapping([text])
 
 
 def test_a_folder_for_each_product(shop: Path, tmp_path: Path) -> None:
@@ -447,6 +447,6 @@ def test_many_pictures_of_one_product_take_no_longer_each(tmp_path: Path) -> Non
 
 def test_a_build_tells_how_its_catalogue_was_read(shop: Path, tmp_path: Path) -> None:
     path = csv_file(tmp_path, f"Nr;Bezeichnung;Foto\nA;Tasse grün;{shop}/pictures/P000000.jpg\n".encode("cp1252"))
-    mapping = columns.parse(["sku=Nr,name=Bezeichnung,images=Foto"])
+    mapping = columns.parse_mapping(["sku=Nr,name=Bezeichnung,images=Foto"])
     built = edgesearch.build(path, tmp_path / "c.edge", TINY_MODEL, mapping=mapping)
     assert "read as cp1252" in built.notes[0]

@@ -31,7 +31,7 @@ def test_it_comes_back_as_it_was(file: Path, tmp_path: Path) -> None:
     assert len(packed) < file.stat().st_size / 8
     packed_catalog.unpack(packed, tmp_path / "again.sqlite")
     before = Catalog(file)
-    for after in (Catalog(tmp_path / "again.sqlite"), Catalog(packed_catalog.unpacked(packed))):
+    for after in (Catalog(tmp_path / "again.sqlite"), Catalog(packed_catalog.unpack_to_bytes(packed))):
         assert [*after.products()] == [*before.products()]
         assert after.find(range(after.rows)) == before.find(range(before.rows))
 
@@ -65,14 +65,14 @@ PRODUCT = ["product", *[[one] for one in (0, "S", "Jug", *[None] * 8, "{}")]]
 )  # fmt: skip
 def test_what_is_none_is_refused(data: bytes) -> None:
     with pytest.raises(CatalogError, match="not a readable catalogue") as caught:
-        packed_catalog.unpacked(data)
+        packed_catalog.unpack_to_bytes(data)
     assert "\n" not in str(caught.value)
 
 
 def test_little_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed_catalog, "MOST_LINE", 1 << 20)
+    monkeypatch.setattr(packed_catalog, "MAX_LINE_BYTES", 1 << 20)
     with pytest.raises(CatalogError, match="too much"):
-        packed_catalog.unpacked(lzma.compress(bytes(1 << 23)))
+        packed_catalog.unpack_to_bytes(lzma.compress(bytes(1 << 23)))
 
 
 def test_what_is_long_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,19 +80,19 @@ def test_what_is_long_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     sqlite_catalog.write(
         tmp_path / "made.sqlite", ((one, [Picture(n, "a.jpg", 0, 0)]) for n, one in enumerate(products))
     )
-    monkeypatch.setattr(packed_catalog, "PORTION_LETTERS", 5000)
-    monkeypatch.setattr(packed_catalog, "MOST_LINE", 10_000)
-    monkeypatch.setattr(packed_catalog, "STEP", 1000)
-    assert [*Catalog(packed_catalog.unpacked(packed_catalog.pack(tmp_path / "made.sqlite"))).products()] == products
-    monkeypatch.setattr(packed_catalog, "MOST_LINE", 1000)
+    monkeypatch.setattr(packed_catalog, "BATCH_CHARACTERS", 5000)
+    monkeypatch.setattr(packed_catalog, "MAX_LINE_BYTES", 10_000)
+    monkeypatch.setattr(packed_catalog, "STEP_BYTES", 1000)
+    assert [*Catalog(packed_catalog.unpack_to_bytes(packed_catalog.pack(tmp_path / "made.sqlite"))).products()] == products
+    monkeypatch.setattr(packed_catalog, "MAX_LINE_BYTES", 1000)
     with pytest.raises(CatalogError, match="too much is said of the products"):
         packed_catalog.pack(tmp_path / "made.sqlite")
 
 
 def test_where_places_change_the_rest_stays(file: Path) -> None:
     before = Catalog(file)
-    sqlite_catalog.place(file, ((row, 0 if row % 2 else 5) for row in range(before.rows)))
+    sqlite_catalog.set_picture_offsets(file, ((row, 0 if row % 2 else 5) for row in range(before.rows)))
     after = Catalog(file)
-    assert after.places() == [(row, 0 if row % 2 else 5) for row in range(before.rows)]
+    assert after.picture_offsets() == [(row, 0 if row % 2 else 5) for row in range(before.rows)]
     assert [(one.start, one.size) for _, one in after.find([2, 3])] == [(2, 5), (3, 0)]
     assert [*after.products()] == [*before.products()]

@@ -59,8 +59,8 @@ def test_an_archive_of_folders_is_a_catalogue(tmp_path: Path, kind: str) -> None
     assert [(one.product.sku, len(one.images)) for one in read.entries] == [("Sale!", 1), ("mug", 2), ("solo", 1)]
     for entry in read.entries:
         for name, place in entry.images:
-            assert sources.content(place) == FILES[name]
-            assert sources.shown(place).endswith(f"!/{name}")
+            assert sources.read_bytes(place) == FILES[name]
+            assert sources.format_source(place).endswith(f"!/{name}")
     assert "3; first product Sale! 'Sale!', 1 picture" in read.notes[0]
 
 
@@ -73,9 +73,9 @@ def test_a_table_in_an_archive_names_its_pictures(tmp_path: Path, kind: str) -> 
     files = {name.replace("/in/", "/"): data for name, data in files.items()} | {"shop/pics/b.png": picture("green")}
     files["shop/catalogue.csv"] = table.replace(b"../top", b"pics/b")
     mug, none = loader.read(packed(tmp_path, kind, files)).entries
-    assert [sources.content(place) for _, place in mug.images] == [picture(), picture("green")]
+    assert [sources.read_bytes(place) for _, place in mug.images] == [picture(), picture("green")]
     with pytest.raises(ImageError, match=r"shop/gone\.png: not in the archive"):
-        sources.content(none.images[0][1])
+        sources.read_bytes(none.images[0][1])
 
 
 @pytest.mark.parametrize("name", ["../out.png", "/etc/out.png", "..\\out.png"])
@@ -142,24 +142,24 @@ def test_an_archive_that_changes_after_it_was_read_is_noticed(tmp_path: Path, ki
     data = path.read_bytes()
     path.write_bytes(data[: 600 if kind == "tar" else 100])
     with pytest.raises(ImageError, match=r"a\.png: .*archive"):
-        sources.content(place)
+        sources.read_bytes(place)
     path.write_bytes(b"x" * len(data))
     if kind != "tar":
         with pytest.raises(ImageError, match="has changed or is damaged"):
-            sources.content(place)
+            sources.read_bytes(place)
     path.unlink()
     with pytest.raises(ImageError, match="no such file"):
-        sources.content(place)
+        sources.read_bytes(place)
 
 
 def test_a_member_that_unpacks_to_very_much_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = packed(tmp_path, "zip", {"a.png": bytes(100_000)})
     place = loader.read(path).entries[0].images[0][1]
     monkeypatch.setattr(image, "MAX_BYTES", 1000)
-    assert len(sources.content(place)) == 1001
+    assert len(sources.read_bytes(place)) == 1001
     with pytest.raises(ImageError, match=r"a\.png: .*at most 1,000 are read"):
-        sources.decoded(place, image.read)
-    monkeypatch.setattr(archives, "MOST_PACKED", 2)
+        sources.read_picture(place, image.read)
+    monkeypatch.setattr(archives, "MAX_GROWTH", 2)
     with pytest.raises(CatalogError, match="unpacks to over 2 times its size"):
         loader.read(packed(tmp_path, "tar.gz", {"a.png": bytes(100_000)}))
 
@@ -168,12 +168,12 @@ def test_errors_name_the_place(tmp_path: Path) -> None:
     place = loader.read(packed(tmp_path, "zip", {"a.png": picture()[:50]})).entries[0].images[0][1]
     for where, says in ((place, r"shop\.zip!/a\.png: "), (str(tmp_path / "none.png"), r"none\.png: no such file")):
         with pytest.raises(ImageError, match=says):
-            sources.decoded(where, image.read)
+            sources.read_picture(where, image.read)
 
 
 def test_a_local_name_that_looks_like_a_member_is_a_local_name() -> None:
     name = "zip:0+5+0:a.zip!/b.png"
-    assert sources.shown(sources.resolved("", name)) == f"./{name}"
+    assert sources.format_source(sources.resolve("", name)) == f"./{name}"
 
 
 def test_urls_are_read_by_fsspec(tmp_path: Path) -> None:
@@ -185,9 +185,9 @@ def test_urls_are_read_by_fsspec(tmp_path: Path) -> None:
     memory.pipe("/folder/mug/a.png", picture())
     memory.pipe("/shop.zip", packed(tmp_path, "zip").read_bytes())
     (entry,) = loader.read("memory://shop/c.csv").entries
-    assert [sources.content(place) for _, place in entry.images] == [FILES["mug/a.png"], FILES["mug/b.png"]]
+    assert [sources.read_bytes(place) for _, place in entry.images] == [FILES["mug/a.png"], FILES["mug/b.png"]]
     (mug,) = loader.read("memory://folder").entries
-    assert (mug.product.sku, sources.content(mug.images[0][1])) == ("mug", picture())
+    assert (mug.product.sku, sources.read_bytes(mug.images[0][1])) == ("mug", picture())
     assert sum(len(one.images) for one in loader.read("memory://shop.zip").entries) == 4
     for url, says in (
         ("memory://none.csv", "no such file"),
@@ -198,7 +198,7 @@ def test_urls_are_read_by_fsspec(tmp_path: Path) -> None:
             loader.read(url)
     for url in ("memory://none.png", "nowhere://a.png"):
         with pytest.raises(ImageError, match=url):
-            sources.content(url)
+            sources.read_bytes(url)
     for name in ("/etc/passwd", "file:///etc/passwd", "LOCAL:///etc/passwd", "https://a.b::file:///etc/passwd"):
         memory.pipe("/shop/local.csv", f"sku,name,images\nA,Cup,{name}\n".encode())
         with pytest.raises(CatalogError, match=f"line 2: A has the picture '{name}': .* of this machine"):
@@ -224,14 +224,14 @@ def test_a_wrong_bit_in_a_stored_member_is_noticed(tmp_path: Path) -> None:
     data[data.index(b"IDAT") + 9] ^= 1
     path.write_bytes(data)
     with pytest.raises(ImageError, match=r"a\.bmp: damaged"):
-        sources.content(place)
+        sources.read_bytes(place)
 
 
 def test_positions_that_cannot_be_are_errors_of_the_picture(tmp_path: Path) -> None:
     path = packed(tmp_path, "zip", {"a.png": picture()})
-    for place in (sources.member("zip", 1 << 63, 9, str(path), "a.png"), "nul\0.png"):
+    for place in (sources.member_source("zip", 1 << 63, 9, str(path), "a.png"), "nul\0.png"):
         with pytest.raises(ImageError, match=r"\.png: cannot be read"):
-            sources.content(place)
+            sources.read_bytes(place)
 
 
 def test_hard_links_in_a_tar_are_the_same_picture(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_hard_links_in_a_tar_are_the_same_picture(tmp_path: Path) -> None:
             tar.addfile(info, io.BytesIO(picture()))
     one, other = loader.read(tmp_path / "x.tar").entries
     assert (one.product.sku, other.product.sku) == ("a", "b")
-    assert sources.content(other.images[0][1]) == picture()
+    assert sources.read_bytes(other.images[0][1]) == picture()
 
 
 def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
@@ -293,12 +293,12 @@ def test_pictures_on_the_web(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        assert sources.content(f"{url}/a.png") == picture()
+        assert sources.read_bytes(f"{url}/a.png") == picture()
         with pytest.raises(ImageError, match=r"b\.png: no such file"):
-            sources.content(f"{url}/b.png")
+            sources.read_bytes(f"{url}/b.png")
         server.shutdown()
     with pytest.raises(ImageError, match=r"a\.png: cannot be read \(.*check that its machine answers"):
-        sources.content(f"{url}/a.png")
+        sources.read_bytes(f"{url}/a.png")
 
 
 def test_what_a_file_system_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,7 +309,7 @@ def test_what_a_file_system_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", lacking)
     with pytest.raises(ImageError, match=r"\(Install s3fs to access S3\); install that"):
-        sources.content("s3://bucket/a.png")
+        sources.read_bytes("s3://bucket/a.png")
 
 
 def test_without_fsspec_a_url_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,4 +317,4 @@ def test_without_fsspec_a_url_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(CatalogError, match=r"pip install edgesearch\[urls\]"):
         loader.read("s3://bucket/c.csv")
     with pytest.raises(ImageError, match=r"pip install edgesearch\[urls\]"):
-        sources.content("s3://bucket/a.jpg")
+        sources.read_bytes("s3://bucket/a.jpg")

@@ -4,7 +4,7 @@ import pytest
 
 from edgesearch import CatalogError
 from edgesearch.catalog.product import Product
-from edgesearch.catalog.sqlite_catalog import Entered
+from edgesearch.catalog.sqlite_catalog import StoredProduct
 from edgesearch.device import changes
 from edgesearch.device.changes import Change, edited, enrolled, removed
 
@@ -58,11 +58,11 @@ def test_what_is_removed_stays_so_until_it_is_enrolled_again() -> None:
 def test_settled_is_what_the_base_says_too() -> None:
     change = Change(details={"price": 5.0}, was={"price": 4.0}, pictures={"ab": 1})
     dearer = Product("P1", "Mug", price=5.0)
-    assert change.is_settled("P1", Entered(0, dearer, [0, 1], ["a.jpg", "taught/pictures/ab.jpg"]))
-    assert not change.is_settled("P1", Entered(0, dearer, [0], ["a.jpg"]))
-    assert not change.is_settled("P1", Entered(0, MUG, [0], ["ab.jpg"]))
+    assert change.is_settled("P1", StoredProduct(0, dearer, [0, 1], ["a.jpg", "taught/pictures/ab.jpg"]))
+    assert not change.is_settled("P1", StoredProduct(0, dearer, [0], ["a.jpg"]))
+    assert not change.is_settled("P1", StoredProduct(0, MUG, [0], ["ab.jpg"]))
     assert change.is_settled("P1", None)
-    assert not Change(removed=True).is_settled("P1", Entered(0, MUG, [0], ["a.jpg"]))
+    assert not Change(removed=True).is_settled("P1", StoredProduct(0, MUG, [0], ["a.jpg"]))
     assert Change(removed=True).is_settled("P1", None)
 
 

@@ -16,7 +16,7 @@ from edgesearch.commands.cli import main
 from edgesearch.evaluation import report, report_misses, report_tables
 from edgesearch.evaluation.evaluate import Asked, Evaluation, evaluate
 from edgesearch.html import charts, markup
-from edgesearch.html import page as pages
+from edgesearch.html import html_page as pages
 
 from ..conftest import TINY_MODEL
 
@@ -175,7 +175,7 @@ def test_the_worst_are_chosen(evaluation: Evaluation) -> None:
 
 def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "r.html"
-    pages.check(target)
+    pages.check_path(target)
     assert not target.exists()
     pages.write(target, "one \udcff")
     assert target.read_text(encoding="utf-8") == "one ?"
@@ -194,13 +194,13 @@ def test_a_place_that_cannot_be_written_is_one_sentence(where: str, tmp_path: Pa
     (tmp_path / "folder.html").mkdir()
     os.mkfifo(tmp_path / "pipe.html")
     with pytest.raises(ReportError, match=re.escape(where)):
-        pages.check(tmp_path / where)
+        pages.check_path(tmp_path / where)
 
 
 @pytest.mark.parametrize("name", ["store.edge", "q.csv", "photo.jpg"])
 def test_what_is_asked_is_not_written_over(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("kept")
-    for writes in (pages.check, lambda path: pages.write(path, "lost")):
+    for writes in (pages.check_path, lambda path: pages.write(path, "lost")):
         with pytest.raises(ReportError, match=r"written as \.html"):
             writes(tmp_path / name)
     assert (tmp_path / name).read_text() == "kept"
@@ -253,7 +253,7 @@ def test_a_long_line_is_thinned_and_keeps_its_ends() -> None:
     plot = charts.Plot(charts.share_axis("x"), charts.share_axis("y"))
     plot.line([(n / 9999, n / 9999) for n in range(10_000)], "right")
     (path,) = re.findall(r'<path d="(M[^"]*L[^"]*)"', plot.svg("x"))
-    assert path.count("L") <= charts.MOST_POINTS
+    assert path.count("L") <= charts.MAX_POINTS
     assert path.endswith(f"L{charts.WIDTH - charts.RIGHT:.1f} {charts.TOP:.1f}")
 
 

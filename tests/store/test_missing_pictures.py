@@ -31,7 +31,7 @@ def lean(shop_edge: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in whole.manifest.files:
         if name not in ("pieces.sha256", full_text.FILE, "golden.arrays"):
             (folder / "stage" / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / "stage" / name).write_bytes(whole.copy(name))
+            (folder / "stage" / name).write_bytes(whole.copy_member(name))
     stage = folder / "stage"
     index = CompactIndex.open(whole.member(INDEX + ARRAYS_FILE))
     index.coded(index.vectors(np.arange(len(index)))).write(stage / INDEX)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgesearch.bundle.content import Mapped
+from edgesearch.bundle.content import MappedFile
 from edgesearch.index.compact_index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 
 K = 10
@@ -60,7 +60,7 @@ class Ours(System):
     def open(self) -> None:
         router = self.file / ROUTER_FILE
         with open(self.file / ARRAYS_FILE, "rb") as file:
-            mapped = Mapped(file)
+            mapped = MappedFile(file)
         self.index = CompactIndex.open(mapped, memoryview(router.read_bytes()) if router.exists() else None)
 
     def ask(self, query: np.ndarray) -> np.ndarray:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from demo_shop import write_twins
 
-from edgesearch.bundle.content import Mapped
+from edgesearch.bundle.content import MappedFile
 from edgesearch.images import image
 from edgesearch.index.kernel import BLOCK
 from edgesearch.local_features import descriptors, local_index
 from edgesearch.local_features.descriptors import PackedFeatures
 from edgesearch.local_features.local_index import LocalIndex
-from edgesearch.search.gallery import NAMED, VERIFIED
+from edgesearch.search.scoring import BY_VISUAL_WORDS, VERIFIED
 
 from .context import NO_MODEL, SEED, Found
 from .processes import in_fresh_process, resident
@@ -58,13 +58,13 @@ def asked(folder: str, seed: str) -> str:
     rng = np.random.default_rng(int(seed))
     before = resident()
     with open(Path(folder) / local_index.FILE, "rb") as file:
-        index = LocalIndex.open(Mapped(file))
+        index = LocalIndex.open(MappedFile(file))
     moments = []
     for photo in photos:
         start = time.perf_counter()
         seen = descriptors.look(photo)
         looked = time.perf_counter()
-        named = index.candidates(seen, NAMED)
+        named = index.candidates(seen, BY_VISUAL_WORDS)
         worded = time.perf_counter()
         index.verify(seen, [*named.tolist(), *rng.integers(0, len(index), VERIFIED).tolist()])
         moments.append((start, looked, worded, time.perf_counter()))

@@ -106,7 +106,7 @@ def made_shop(folder: Path, products: int, seed: int) -> None:
         rows = list(csv.DictReader(file))
     for row in rows:
         index = int(row["sku"][1:])
-        red, green, blue = make_product(seed, index).look.main
+        red, green, blue = make_product(seed, index).design.main
         turn = np.degrees(np.arctan2(3**0.5 * (green - blue), 2 * red - green - blue)) % 360
         row["colour"] = COLOURS[int(turn // (360 / len(COLOURS)))]
         row["brand"] = HOUSES[index // FAMILY % len(HOUSES)]

@@ -30,7 +30,7 @@ BYTES = 1_000_000
 NOISE = 3.0  # standard deviation, of 255
 PHOTOS = 4  # of each kind
 ROUNDS = 12
-STAGES = "image", "embed", "index", "print", "decision", "catalog", "total"
+STAGES = "image", "embed", "index", "local_features", "decision", "catalog", "total"
 
 
 class Kind(NamedTuple):

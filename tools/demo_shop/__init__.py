@@ -8,7 +8,7 @@ from .cutouts import View, catalogue_view, draw_cutout
 from .defects import DEFECTS, deface, lone_photo
 from .ean13_bars import draw_ean13
 from .photos import catalogue_picture, shelf_photo
-from .products import LIMIT, Look, Product, ean13, make_product
+from .products import LIMIT, LabelDesign, Product, ean13, make_product
 from .twins import MOST_FAMILIES, make_twins
 from .write_shop import FIRST_UNKNOWN, neighbours, write_catalogue, write_twins
 
@@ -17,7 +17,7 @@ __all__ = [
     "FIRST_UNKNOWN",
     "LIMIT",
     "MOST_FAMILIES",
-    "Look",
+    "LabelDesign",
     "Product",
     "View",
     "catalogue_picture",

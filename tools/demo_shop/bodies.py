@@ -72,8 +72,8 @@ def body_of(product: Product) -> Body:
 
 
 def _bands(product: Product) -> tuple[Band, ...]:
-    look = product.look
-    main, trim, tint, glass = look.main, look.trim, look.tint, mix(look.tint, BLACK, 0.15)
+    design = product.design
+    main, trim, tint, glass = design.main, design.trim, design.tint, mix(design.tint, BLACK, 0.15)
     steel = Band(1, STEEL, True)
     return {
         "can": (Band(0.06, STEEL, True), Band(0.94, main), steel),

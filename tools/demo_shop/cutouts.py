@@ -77,7 +77,7 @@ def _turned(product: Product, height: int, width: int, view: View) -> Image.Imag
 def _mug(product: Product, height: int, width: int, view: View) -> Image.Image:
     radius = round(width * 0.4)
     cup = turned(product, body_of(product), height, radius, radians(view.yaw), radians(view.pitch))
-    return with_handle(cup, product.look.main, radius, radians(view.yaw))
+    return with_handle(cup, product.design.main, radius, radians(view.yaw))
 
 
 def _box(product: Product, height: int, width: int, view: View) -> Image.Image:
@@ -90,9 +90,9 @@ def _carton(product: Product, height: int, width: int, view: View) -> Image.Imag
     wall, rise, fin = round(height * 0.8), height * 0.13, height * 0.07
     a, b, c = width / 2, wall / 2, width / 2
     ridge, tip = -b - rise, -b - rise - fin
-    look = product.look
-    roof = Image.new("RGB", (64, 32), mix(look.main, WHITE, 0.12))
-    gable = Image.new("RGB", (32, 32), mix(look.main, BLACK, 0.12))
+    design = product.design
+    roof = Image.new("RGB", (64, 32), mix(design.main, WHITE, 0.12))
+    gable = Image.new("RGB", (32, 32), mix(design.main, BLACK, 0.12))
     faces = _brick(product, width, wall, width)
     faces += [
         _face(gable, (a, ridge, 1), (a, ridge, -1), (a, -b, -c), (a, -b, c)),
@@ -103,7 +103,7 @@ def _carton(product: Product, height: int, width: int, view: View) -> Image.Imag
     return _render(
         faces,
         view,
-        cap=look.trim,
+        cap=design.trim,
         cap_at=np.array([0, ridge + rise * 0.55, c * 0.55]),
         cap_radius=width * 0.13,
     )
@@ -111,7 +111,7 @@ def _carton(product: Product, height: int, width: int, view: View) -> Image.Imag
 
 def _brick(product: Product, width: int, height: int, depth: int) -> list[Face]:
     a, b, c = width / 2, height / 2, depth / 2
-    top = Image.new("RGB", (width, depth), mix(product.look.main, product.look.accent, 0.2))
+    top = Image.new("RGB", (width, depth), mix(product.design.main, product.design.accent, 0.2))
     side = back(product, depth, height)
     return [
         _face(top, (-a, -b, -c), (a, -b, -c), (a, -b, c), (-a, -b, c)),
@@ -237,7 +237,7 @@ def _hammer(product: Product, height: int, width: int, view: View) -> Image.Imag
     picture.alpha_composite(shaft, (round(width * 0.5 - shaft.width / 2), height - shaft.height))
     mask = Image.new("L", picture.size)
     ImageDraw.Draw(mask).polygon([(x * width, y * height) for x, y in HAMMER_HEAD], fill=255)
-    steel = mix(STEEL, product.look.accent, 0.12) if product.index % 2 else (92, 96, 104)
+    steel = mix(STEEL, product.design.accent, 0.12) if product.index % 2 else (92, 96, 104)
     picture.paste(_bevelled(mask, steel, width * 0.05), (0, 0), mask)
     return picture.resize((max(8, round(width * cos(radians(view.yaw) * 0.7))), height))
 
@@ -275,7 +275,7 @@ def _wrench(product: Product, height: int, width: int, view: View) -> Image.Imag
         round(middle + half * 0.86),
         round(height * 0.72),
     )
-    picture.paste(strip(product, grip[2] - grip[0], grip[3] - grip[1], product.look.tint), grip[:2])
+    picture.paste(strip(product, grip[2] - grip[0], grip[3] - grip[1], product.design.tint), grip[:2])
     stamp = lettering(product.size, round(half * 3), round(jaw * 0.3), 0.03, 1.0, 0.0)
     picture.paste(mix(STEEL, BLACK, 0.65), (round(middle - stamp.width / 2), round(jaw * 1.3)), stamp)
     picture.putalpha(mask)

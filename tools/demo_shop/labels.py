@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageStat
 
 from .motifs import motif
 from .patterns import paint_pattern
-from .products import Colour, Look, Product, mix
+from .products import Colour, LabelDesign, Product, mix
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, as shares of the sheet
 WHITE, INK = (255, 255, 255), (28, 28, 34)
@@ -142,24 +142,24 @@ WIDE |= {"poster": WIDE["split"], "column": WIDE["classic"], "letter": WIDE["sta
 @lru_cache(maxsize=48)
 def front(product: Product, width_px: int, height_px: int) -> Image.Image:
     """The face that is shown to the customer."""
-    look = product.look
+    design = product.design
     sheet = ground(product, width_px, height_px)
     if product.shape in PICTURED:
         _motifs(sheet, (0.15, 0.12, 0.85, 0.74), product)
-        write(sheet, (0.25, 0.8, 0.75, 0.92), product.variant, look.weight, look.stretch, look.slant)
+        write(sheet, (0.25, 0.8, 0.75, 0.92), product.variant, design.weight, design.stretch, design.slant)
         return sheet
-    layout = (WIDE if width_px > 1.35 * height_px else TALL)[look.layout]
+    layout = (WIDE if width_px > 1.35 * height_px else TALL)[design.layout]
     for colour, kind, where in layout.fields:
         draw, area = ImageDraw.Draw(sheet), _pixels(sheet, where)
-        (draw.rectangle if kind == "box" else draw.ellipse)(area, fill=getattr(look, colour))
+        (draw.rectangle if kind == "box" else draw.ellipse)(area, fill=getattr(design, colour))
     _motifs(sheet, layout.motif, product)
     _badge(sheet, layout.brand, product)
-    write(sheet, layout.noun, product.noun, look.weight + 0.01, look.stretch)
-    write(sheet, layout.variant, product.variant, look.weight / 2, 1.0)
+    write(sheet, layout.noun, product.noun, design.weight + 0.01, design.stretch)
+    write(sheet, layout.variant, product.variant, design.weight / 2, 1.0)
     write(sheet, layout.size, product.size, 0.02, 1.0)
     if layout.small:
         write(sheet, layout.small, fill(product.small_print, 46), 0.0, 1.0)
-    if look.flash:
+    if design.flash:
         _flash(sheet, layout.motif, product)
     return sheet
 
@@ -168,7 +168,7 @@ def front(product: Product, width_px: int, height_px: int) -> Image.Image:
 def back(product: Product, width_px: int, height_px: int) -> Image.Image:
     """The face with the small print and the barcode."""
     sheet = ground(product, width_px, height_px, plain=True)
-    write(sheet, (0.1, 0.04, 0.9, 0.15), product.brand, product.look.weight, product.look.stretch)
+    write(sheet, (0.1, 0.04, 0.9, 0.15), product.brand, product.design.weight, product.design.stretch)
     panel = _pixels(sheet, (0.1, 0.2, 0.9, 0.68))
     ImageDraw.Draw(sheet).rectangle(panel, fill=(250, 250, 246))
     if product.small_print:
@@ -183,19 +183,19 @@ def back(product: Product, width_px: int, height_px: int) -> Image.Image:
 def strip(product: Product, width_px: int, height_px: int, ground_colour: Colour) -> Image.Image:
     """A narrow upright sheet with the brand and the size written along it."""
     lying = Image.new("RGB", (height_px, width_px), ground_colour)
-    write(lying, (0.06, 0.24, 0.62, 0.76), product.brand, product.look.weight + 0.02, product.look.stretch)
+    write(lying, (0.06, 0.24, 0.62, 0.76), product.brand, product.design.weight + 0.02, product.design.stretch)
     write(lying, (0.7, 0.28, 0.95, 0.72), product.size, 0.03, 1.0)
     return lying.transpose(Image.Transpose.ROTATE_270)
 
 
 def ground(product: Product, width_px: int, height_px: int, plain: bool = False) -> Image.Image:
     """The printed background: the main colour under the pattern of the look."""
-    look = product.look
-    sheet = Image.new("RGB", (width_px, height_px), look.main)
-    if not plain and look.pattern != "plain":
-        light = sum(look.main) > 380
-        tone = mix(mix(look.main, look.tint, 0.3), INK if light else WHITE, 0.14)
-        paint_pattern(sheet, look.pattern, tone, product.rng(5))
+    design = product.design
+    sheet = Image.new("RGB", (width_px, height_px), design.main)
+    if not plain and design.pattern != "plain":
+        light = sum(design.main) > 380
+        tone = mix(mix(design.main, design.tint, 0.3), INK if light else WHITE, 0.14)
+        paint_pattern(sheet, design.pattern, tone, product.rng(5))
     return sheet
 
 
@@ -239,9 +239,9 @@ def _pixels(sheet: Image.Image, where: Box) -> tuple[float, float, float, float]
 def _motifs(sheet: Image.Image, where: Box, product: Product) -> None:
     """One large motif, a row of three, or five scattered."""
     left, top, right, bottom = _pixels(sheet, where)
-    room, count, rng = min(right - left, bottom - top), product.look.motifs, product.rng(6)
+    room, count, rng = min(right - left, bottom - top), product.design.motifs, product.rng(6)
     side = max(8, int(room * {1: 1.0, 3: 0.62, 5: 0.5}[count]))
-    picture = motif(product.look.motif, product.look.tint, side)
+    picture = motif(product.design.motif, product.design.tint, side)
     if count == 1:
         halo = (
             right + left - room * 1.06,
@@ -249,7 +249,7 @@ def _motifs(sheet: Image.Image, where: Box, product: Product) -> None:
             right + left + room * 1.06,
             top + bottom + room * 1.06,
         )
-        ImageDraw.Draw(sheet).ellipse([v / 2 for v in halo], fill=mix(product.look.paper, product.look.tint, 0.12))
+        ImageDraw.Draw(sheet).ellipse([v / 2 for v in halo], fill=mix(product.design.paper, product.design.tint, 0.12))
     for k in range(count):
         across = 0.5 if count == 1 else (k + 0.5) / count
         down = 0.5 if count == 1 else 0.5 + (0.3 if count == 5 else 0.14) * (-1) ** k
@@ -260,50 +260,50 @@ def _motifs(sheet: Image.Image, where: Box, product: Product) -> None:
 
 def _badge(sheet: Image.Image, where: Box, product: Product) -> None:
     """The brand, in its emblem."""
-    look = product.look
-    margin = _emblem(sheet, where, look)
-    text = product.brand.upper() if look.upper else product.brand
-    write(sheet, _inset(where, *margin), text, look.weight + 0.02, look.stretch, look.slant)
+    design = product.design
+    margin = _emblem(sheet, where, design)
+    text = product.brand.upper() if design.upper else product.brand
+    write(sheet, _inset(where, *margin), text, design.weight + 0.02, design.stretch, design.slant)
 
 
-def _emblem(sheet: Image.Image, where: Box, look: Look) -> tuple[float, float]:
+def _emblem(sheet: Image.Image, where: Box, design: LabelDesign) -> tuple[float, float]:
     """Paint what stands behind the brand; returns the margins to keep, across and down, as shares."""
     draw = ImageDraw.Draw(sheet)
     left, top, right, bottom = _pixels(sheet, where)
     wide, tall = right - left, bottom - top
     area = (left - 0.05 * wide, top - 0.08 * tall, right + 0.05 * wide, bottom + 0.08 * tall)
     line = max(2, int(tall * 0.05))
-    if look.badge == "oval":
-        draw.ellipse(area, fill=look.trim, outline=look.paper, width=line)
-    elif look.badge == "bar":
-        draw.rounded_rectangle(area, tall * 0.3, fill=look.accent, outline=look.paper, width=line)
-    elif look.badge == "frame":
-        draw.rectangle(area, fill=look.paper, outline=INK, width=line)
-    elif look.badge == "ribbon":
+    if design.badge == "oval":
+        draw.ellipse(area, fill=design.trim, outline=design.paper, width=line)
+    elif design.badge == "bar":
+        draw.rounded_rectangle(area, tall * 0.3, fill=design.accent, outline=design.paper, width=line)
+    elif design.badge == "frame":
+        draw.rectangle(area, fill=design.paper, outline=INK, width=line)
+    elif design.badge == "ribbon":
         tail, middle = tall * 0.25, (top + bottom) / 2
-        for end, way in ((area[0], -1), (area[2], 1)):
+        for end, direction in ((area[0], -1), (area[2], 1)):
             draw.polygon(
                 [
                     (end, top),
-                    (end + way * tail, top),
+                    (end + direction * tail, top),
                     (end, middle),
-                    (end + way * tail, bottom),
+                    (end + direction * tail, bottom),
                     (end, bottom),
                 ],
-                look.trim,
+                design.trim,
             )
-        draw.rectangle((area[0], top, area[2], bottom), fill=look.trim)
-    elif look.badge == "shield":
+        draw.rectangle((area[0], top, area[2], bottom), fill=design.trim)
+    elif design.badge == "shield":
         tip = ((left + right) / 2, bottom + tall * 0.35)
         draw.polygon(
             [area[:2], (area[2], area[1]), (area[2], bottom), tip, (area[0], bottom)],
-            look.accent,
-            look.paper,
+            design.accent,
+            design.paper,
             line,
         )
-    elif look.badge == "rule":
-        draw.line([(left, bottom), (right, bottom)], fill=look.trim, width=max(2, int(tall * 0.08)))
-    return MARGINS.get(look.badge, (0.0, 0.0))
+    elif design.badge == "rule":
+        draw.line([(left, bottom), (right, bottom)], fill=design.trim, width=max(2, int(tall * 0.08)))
+    return MARGINS.get(design.badge, (0.0, 0.0))
 
 
 def _inset(where: Box, across: float, down: float) -> Box:
@@ -323,7 +323,7 @@ def _flash(sheet: Image.Image, where: Box, product: Product) -> None:
     half = (0.72 * radius / sheet.width, 0.3 * radius / sheet.height)
     middle = (x / sheet.width, y / sheet.height)
     write(sheet, (middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1]),
-          product.look.flash, 0.04, 1.0)  # fmt: skip
+          product.design.flash, 0.04, 1.0)  # fmt: skip
 
 
 def _grey_lines(sheet: Image.Image, panel: Box, rng: np.random.Generator) -> None:

@@ -53,8 +53,8 @@ def _blurred(frame: Image.Image, rng: np.random.Generator) -> Image.Image:
         frame = frame.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 1.5))))
     if rng.random() < 0.25:
         angle, reach = rng.uniform(0, pi), rng.uniform(0.8, 2.2)
-        for k, way in ((2, -1), (3, 1)):
-            shift = (1, 0, way * reach * cos(angle), 0, 1, way * reach * sin(angle))
+        for k, direction in ((2, -1), (3, 1)):
+            shift = (1, 0, direction * reach * cos(angle), 0, 1, direction * reach * sin(angle))
             moved = frame.transform(frame.size, Image.Transform.AFFINE, shift, Image.Resampling.BILINEAR)
             frame = Image.blend(frame, moved, 1 / k)
     return frame

@@ -22,7 +22,7 @@ BADGES = ("none", "oval", "ribbon", "bar", "shield", "frame", "rule")
 
 
 @dataclass(frozen=True)
-class Look:
+class LabelDesign:
     """How a label is designed; colours are RGB."""
 
     main: Colour
@@ -64,7 +64,7 @@ class Product:
     barcode: str
     shape: str
     aspect: float  # width / height
-    look: Look
+    design: LabelDesign
     small_print: str = ""  # a paragraph on the front and the back
 
     def rng(self, salt: int) -> np.random.Generator:
@@ -83,9 +83,9 @@ def make_product(seed: int, index: int) -> Product:
     rng = np.random.default_rng([seed, index])
     family, member = divmod(index, FAMILY)
     brand, kind = _brand_and_kind(seed, family, member)
-    design = np.random.default_rng([seed, family, KINDS_IN_FAMILY[member], 1])
-    variant, size = _variant_and_size(kind, design, other=member == 2)
-    look = _look(variant, _hue(seed, family), design, rng)
+    design_rng = np.random.default_rng([seed, family, KINDS_IN_FAMILY[member], 1])
+    variant, size = _variant_and_size(kind, design_rng, other=member == 2)
+    design = _design_label(variant, _hue(seed, family), design_rng, rng)
     return Product(
         seed=seed,
         index=index,
@@ -103,8 +103,8 @@ def make_product(seed: int, index: int) -> Product:
         stock=int(rng.integers(0, 60)),
         barcode=ean13(2 * 10**11 + (index * 387_420_489 + seed) % 10**11),
         shape=kind.shape,
-        aspect=kind.aspect * look.girth,
-        look=look,
+        aspect=kind.aspect * design.girth,
+        design=design,
     )
 
 
@@ -140,36 +140,36 @@ def _hue(seed: int, family: int) -> float:
     return float(np.random.default_rng([seed, family % BRANDS, 3]).random())
 
 
-def _variant_and_size(kind: Kind, design: np.random.Generator, other: bool) -> tuple[Variant, str]:
+def _variant_and_size(kind: Kind, design_rng: np.random.Generator, other: bool) -> tuple[Variant, str]:
     choices = VARIANTS[kind.range]
-    first, step = design.integers(len(choices)), design.integers(1, len(choices))
-    size = kind.sizes[design.integers(len(kind.sizes))]
+    first, step = design_rng.integers(len(choices)), design_rng.integers(1, len(choices))
+    size = kind.sizes[design_rng.integers(len(kind.sizes))]
     return choices[(first + step * other) % len(choices)], size
 
 
-def _look(variant: Variant, hue: float, design: np.random.Generator, rng: np.random.Generator) -> Look:
+def _design_label(variant: Variant, hue: float, design_rng: np.random.Generator, rng: np.random.Generator) -> LabelDesign:
     """A brand's design in the colours of a variant; `rng` alone differs between variants of one design."""
     tint: Colour = tuple(bytes.fromhex(variant.colour[1:]))  # type: ignore[assignment]
-    house = rgb(hue, design.uniform(0.55, 0.95), design.uniform(0.35, 0.9))
-    by_variant, swap = design.random() < 0.6, design.random() < 0.5
+    house = rgb(hue, design_rng.uniform(0.55, 0.95), design_rng.uniform(0.35, 0.9))
+    by_variant, swap = design_rng.random() < 0.6, design_rng.random() < 0.5
     main, accent = (tint, house) if by_variant else (house, tint)
-    paper = rgb(design.random(), design.uniform(0.0, 0.12), design.uniform(0.93, 1.0))
+    paper = rgb(design_rng.random(), design_rng.uniform(0.0, 0.12), design_rng.uniform(0.93, 1.0))
     trims = (house, (245, 245, 242), (40, 42, 46), (196, 160, 70), mix(tint, (0, 0, 0), 0.25))
-    return Look(
+    return LabelDesign(
         main=mix(main, (255, 255, 255), 0.75 if swap and by_variant else 0.0),
         accent=accent,
         paper=paper,
-        trim=trims[design.integers(len(trims))],
+        trim=trims[design_rng.integers(len(trims))],
         tint=tint,
         motif=variant.motif,
-        motifs=int(design.choice([1, 1, 1, 3, 5])),
-        layout=str(design.choice(LAYOUTS)),
-        pattern=str(design.choice(PATTERNS)),
-        badge=str(design.choice(BADGES)),
-        weight=float(design.uniform(0.0, 0.035)),
-        slant=float(design.choice([0.0, 0.0, 0.2, 0.3])),
-        stretch=float(design.uniform(0.8, 1.25)),
-        upper=bool(design.random() < 0.5),
+        motifs=int(design_rng.choice([1, 1, 1, 3, 5])),
+        layout=str(design_rng.choice(LAYOUTS)),
+        pattern=str(design_rng.choice(PATTERNS)),
+        badge=str(design_rng.choice(BADGES)),
+        weight=float(design_rng.uniform(0.0, 0.035)),
+        slant=float(design_rng.choice([0.0, 0.0, 0.2, 0.3])),
+        stretch=float(design_rng.uniform(0.8, 1.25)),
+        upper=bool(design_rng.random() < 0.5),
         flash=str(rng.choice(FLASHES)) if rng.random() < 0.25 else "",
-        girth=float(design.uniform(0.9, 1.12)),
+        girth=float(design_rng.uniform(0.9, 1.12)),
     )

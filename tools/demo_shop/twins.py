@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .products import BRANDS, Look, Product, ean13, make_product
+from .products import BRANDS, LabelDesign, Product, ean13, make_product
 from .vocabulary import BRAND_ENDS, BRAND_STARTS, KINDS, NOUNS_ABROAD, SAYINGS_ABROAD, SMALL_PRINT, VARIANTS
 
 DIFFERENCES = ("flavour", "size", "brand", "language")  # one of them a family, in turn
@@ -21,7 +21,7 @@ MOTIFS = ("sun", "star", "leaf", "flower", "wave", "mountain", "tree", "drop")  
 CONTENTS = {"g": "g", "kg": "g", "ml": "ml", "l": "ml"}
 AMOUNTS, COUNTS = (80, 125, 200, 250, 330, 400, 500, 750), (10, 20, 25, 40, 50, 80, 100)
 RANGES = {kind.noun: kind.range for kind in KINDS}
-LocalFeatures = dict[str, str]  # fields of a Product
+Fields = dict[str, str]  # fields of a Product
 
 
 def difference(family: int) -> str:
@@ -39,9 +39,9 @@ def make_twins(seed: int, family: int) -> tuple[Product, ...]:
         raise ValueError(f"family {family}: expected a number from 0 to {MOST_FAMILIES - 1}.")
     rng = np.random.default_rng([seed, family, 30])
     package = _package(seed, family)
-    package = replace(package, look=_look(package, difference(family), rng))
-    prints = PRINTS[difference(family)](package, rng)[: int(rng.integers(LEAST, MOST + 1))]
-    return tuple(_twin(package, family, member, one) for member, one in enumerate(prints))
+    package = replace(package, design=_design_label(package, difference(family), rng))
+    changes = CHANGES[difference(family)](package, rng)[: int(rng.integers(LEAST, MOST + 1))]
+    return tuple(_twin(package, family, member, one) for member, one in enumerate(changes))
 
 
 def _package(seed: int, family: int) -> Product:
@@ -51,17 +51,17 @@ def _package(seed: int, family: int) -> Product:
     return next(p for p in stretch if p.shape in LAYOUTS and (not abroad or p.noun in NOUNS_ABROAD))
 
 
-def _look(package: Product, differs_in: str, rng: np.random.Generator) -> Look:
+def _design_label(package: Product, differs_in: str, rng: np.random.Generator) -> LabelDesign:
     """The package's own look with room for words, and without what would name one of several flavours."""
-    look = replace(package.look, layout=str(rng.choice(LAYOUTS[package.shape])), flash="")
+    design = replace(package.design, layout=str(rng.choice(LAYOUTS[package.shape])), flash="")
     if differs_in == "flavour":
-        look = replace(look, motif=str(rng.choice(MOTIFS)))
+        design = replace(design, motif=str(rng.choice(MOTIFS)))
     if differs_in == "brand":
-        look = replace(look, badge="none")  # it would make the name smaller
-    return look
+        design = replace(design, badge="none")  # it would make the name smaller
+    return design
 
 
-def _twin(package: Product, family: int, member: int, changes: LocalFeatures) -> Product:
+def _twin(package: Product, family: int, member: int, changes: Fields) -> Product:
     one = replace(package, small_print=SMALL_PRINT[0], sku=f"T{family:04d}-{member + 1}")
     one = replace(one, **changes)  # type: ignore[arg-type]
     return replace(
@@ -73,26 +73,26 @@ def _twin(package: Product, family: int, member: int, changes: LocalFeatures) ->
     )
 
 
-def _flavours(package: Product, rng: np.random.Generator) -> Sequence[LocalFeatures]:
+def _flavours(package: Product, rng: np.random.Generator) -> Sequence[Fields]:
     choices = VARIANTS[RANGES[package.noun]]
     return [{"variant": choices[i].word} for i in rng.permutation(len(choices))[:MOST]]
 
 
-def _sizes(package: Product, rng: np.random.Generator) -> Sequence[LocalFeatures]:
+def _sizes(package: Product, rng: np.random.Generator) -> Sequence[Fields]:
     unit = package.size.split()[-1]
     amounts = rng.permutation(AMOUNTS if unit in CONTENTS else COUNTS)[:MOST]
     return [{"size": f"{amount} {CONTENTS.get(unit, unit)}"} for amount in amounts]
 
 
-def _brands(package: Product, rng: np.random.Generator) -> Sequence[LocalFeatures]:
+def _brands(package: Product, rng: np.random.Generator) -> Sequence[Fields]:
     names = (divmod(int(number), len(BRAND_ENDS)) for number in rng.choice(BRANDS, MOST, replace=False))
     return [{"brand": BRAND_STARTS[start] + BRAND_ENDS[end]} for start, end in names]
 
 
-def _languages(package: Product, rng: np.random.Generator) -> Sequence[LocalFeatures]:
+def _languages(package: Product, rng: np.random.Generator) -> Sequence[Fields]:
     nouns, sayings = NOUNS_ABROAD[package.noun], SAYINGS_ABROAD[rng.integers(len(SAYINGS_ABROAD))]
     tongues = rng.permutation(len(SMALL_PRINT))[:MOST]
     return [{"noun": nouns[i], "variant": sayings[i], "small_print": SMALL_PRINT[i]} for i in tongues]
 
 
-PRINTS = {"flavour": _flavours, "size": _sizes, "brand": _brands, "language": _languages}
+CHANGES = {"flavour": _flavours, "size": _sizes, "brand": _brands, "language": _languages}

@@ -79,7 +79,7 @@ class _Unhashed(Bundle):
     def __init__(self, whole: Bundle, name: str, place: int, bit: int):
         vars(self).update(vars(whole))
         data = bytearray(whole.content.read(0, whole.content.size))
-        data[whole.places[name].start + place] ^= 1 << bit
+        data[whole.locations[name].start + place] ^= 1 << bit
         self.content = _InMemory(memoryview(data).toreadonly())
         self._verified = {*whole.manifest.files}
 

@@ -70,7 +70,7 @@ def _parts(path: Path) -> list[slice]:
     if path.suffix != ".edge":
         return [slice(0, size)]
     opened = Bundle(path)
-    places = opened.places
+    places = opened.locations
     opened.close()
     ends = sorted({0, size, *(end for place in places.values() for end in (place.start, place.stop))})
     return [slice(*pair) for pair in itertools.pairwise(ends)]

@@ -140,13 +140,13 @@ def read_keys(data: bytes) -> None:
     path = _written(data)
     for read in (signing.read_public, signing.read_trusted, lambda path: signing.sign(b"", path)):
         _survived(lambda read=read: read(path))  # type: ignore[misc]
-    signing.signer(b"", data, NAME)
+    signing.verify_signature(b"", data, NAME)
 
 
 def read_zip(data: bytes) -> None:
     """The directory of a bundle."""
     path, content = Path(NAME), Whole(memoryview(data))
-    for place in container.directory(path, content, container.heads(path, content)).values():
+    for place in container.locate_members(path, content, container.locate_heads(path, content)).values():
         assert len(content.read(place.start, place.stop)) == place.stop - place.start
 
 

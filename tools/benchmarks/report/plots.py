@@ -33,7 +33,7 @@ STAGES = {  # of a photo: hues of the libraries
     "image": "sqlite-vec",
     "embed": "edgesearch",
     "index": "faiss",
-    "print": "usearch",
+    "local_features": "usearch",
     "decision": "hnswlib",
     "catalog": "hnswlib",
 }

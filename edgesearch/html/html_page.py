@@ -44,25 +44,25 @@ def no_picture(text: str) -> Markup:
     return tag("span", text, class_="none")
 
 
-def captioned(title: str, words: object, shown: Markup, kind: str = "") -> Markup:
+def captioned_picture(title: str, words: object, shown: Markup, kind: str = "") -> Markup:
     """A `picture`, or words in its place, and what it is; kind: "is-right", "is-wrong" or neither."""
     return tag("figure", tag("div", shown, class_=f"picture {kind}"), tag("figcaption", tag("b", title), words))
 
 
-def check(path: Path) -> None:
+def check_path(path: Path) -> None:
     """That a page can be written there, before thousands of photos are asked; raises ReportError."""
-    with _told(path), tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent):
+    with _report_errors(path), tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent):
         pass
 
 
 def write(path: Path, text: str) -> None:
     """Write a page, beside first, then renamed into place; raises ReportError."""
-    with _told(path), files.replacing(path) as file:
+    with _report_errors(path), files.replacing(path) as file:
         file.write(text.encode("utf-8", "replace"))
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _report_errors(path: Path) -> Iterator[None]:
     """That a file cannot be written is an error of the report."""
     if path.suffix.lower() not in SUFFIXES:
         raise ReportError(f"{path}: a report is written as .html; give a path such as report.html.")
