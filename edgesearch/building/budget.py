@@ -1,29 +1,31 @@
-"""What of a catalogue is kept where all of it would be too large, and how that is told.
+"""Choose what a bundle keeps if all of its catalogue would exceed the budget, and report the choice.
 
-What finds products comes first: of the plans that fit, the one that found most of what was asked. What is left is spent
-on what is only shown, or makes it quicker.
+Accuracy comes first: of the search plans that fit, the one that finds most products is chosen. The remaining bytes go
+to members that are only displayed or that save time.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-CHANCE = 2  # questions more or less that are answered rightly tell nothing
-SURE_APART = 0.01
-NEXT_TO_NOTHING = 0.02  # of the budget
-TOO_LARGE_SHOWN = 4
+CHANCE_QUESTIONS = 2  # a difference of so many right answers is chance
+CONFIDENCE_MARGIN = 0.01  # a smaller difference in confidence is chance
+SMALL_SHARE = 0.02  # of the budget: plans whose sizes differ by less count as equally small
+TOO_LARGE_LISTED = 4  # plans beyond the budget that the report lists, the smallest ones
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What asking gave.
+class PlanAccuracy:
+    """What a plan found when it was evaluated.
 
-    Attributes: recall: share of the questions whose product came first; sure: mean probability that it was given, 0
-                where none was; questions: asked.
+    Attributes:
+        recall: Share of the questions whose product came first.
+        confidence: Mean probability given to the right product, 0 if the evaluation computes none.
+        questions: Number of questions.
     """
 
     recall: float
-    sure: float
+    confidence: float
     questions: int
 
 
@@ -31,136 +33,159 @@ class Measured:
 class Plan:
     """A way to search a catalogue.
 
-    Attributes: code_bytes: of a row; rescored: int8 vectors are kept beside; features: of the print of each picture;
-                size_bytes: of the bundle with the least of everything else; measured: None where it was not asked.
+    Attributes:
+        code_bytes: Bytes of the code of a row.
+        rescored: The bundle keeps int8 vectors to rescore the shortlist.
+        features: Most local features kept of a picture.
+        size_bytes: Size of the bundle with the least of everything else.
+        accuracy: `None` if the plan was not evaluated.
     """
 
     code_bytes: int
     rescored: bool
     features: int
     size_bytes: int
-    measured: Measured | None = None
+    accuracy: PlanAccuracy | None = None
 
     @property
     def name(self) -> str:
-        """In words."""
-        print_ = f"{self.features} features" if self.features else "no print"
-        return f"{self.code_bytes} B codes{' and int8' * self.rescored}, {print_}"
+        """The plan in words."""
+        features = f"{self.features} features" if self.features else "no local features"
+        return f"{self.code_bytes} B codes{' and int8' * self.rescored}, {features}"
 
     @property
-    def told(self) -> str:
-        """Its size, and what asking gave."""
-        found = self.measured
-        sure = f", sure {found.sure:.3f}" if found and found.sure else ""
-        return megabytes(self.size_bytes) + (f", recall@1 {found.recall:.3f}{sure}" if found else "")
+    def summary(self) -> str:
+        """Its size, and what the evaluation found."""
+        accuracy = self.accuracy
+        confidence = f", confidence {accuracy.confidence:.3f}" if accuracy and accuracy.confidence else ""
+        return format_mb(self.size_bytes) + (f", recall@1 {accuracy.recall:.3f}{confidence}" if accuracy else "")
 
 
 @dataclass(frozen=True)
 class Extra:
-    """Something that is shown, or makes it quicker; size_bytes: by which the bundle grows."""
+    """A member, or a version of one, that is only displayed or saves time.
+
+    Attributes:
+        name: The extra in words.
+        size_bytes: Bytes by which it enlarges the bundle.
+    """
 
     name: str
     size_bytes: int
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """What was kept, and what it was chosen of.
+class BudgetReport:
+    """What a build within a budget kept, and what it chose from.
 
-    Attributes: size_bytes: of the bundle, at most; taken: how it is searched; plans: those that were asked or are too
-                large, the largest first; whole: as it would be without a budget; kept, left_out: of what is shown.
+    Attributes:
+        limit_bytes: The budget.
+        size_bytes: Upper bound of the size of the bundle.
+        chosen: The search plan of the bundle.
+        plans: Plans that were evaluated or are too large, the largest first.
+        whole: The plan of the bundle without a budget.
+        kept: Extras in the bundle.
+        left_out: Extras that did not fit.
     """
 
     limit_bytes: int
     size_bytes: int
-    taken: Plan
+    chosen: Plan
     plans: tuple[Plan, ...]
     whole: Plan
     kept: tuple[Extra, ...]
     left_out: tuple[Extra, ...]
 
     def card(self) -> dict[str, object]:
-        """For the accuracy card of the manifest."""
-        assert self.taken.measured is not None
-        found = self.taken.measured
+        """Return the entries for the accuracy card of the manifest."""
+        accuracy = _accuracy_of(self.chosen)
         card: dict[str, object] = {
             "budget bytes": self.limit_bytes,
-            "questions": found.questions,
-            "recall@1": found.recall,
+            "questions": accuracy.questions,
+            "recall@1": accuracy.recall,
         }
-        return card | {f"{how} {what}": told for how, what, told in self._rows()}
+        return card | {f"{label} {name}": summary for label, name, summary in self._rows()}
 
     def lines(self) -> list[str]:
-        """A table."""
+        """Return the report as lines of text: a heading and a table."""
         rows = self._rows()
-        width = max(len(what) for _, what, _ in rows)
-        found = self.taken.measured
-        sure = ", and the mean probability that the right product was given (sure)" if found and found.sure else ""
-        given = (
-            f"budget {megabytes(self.limit_bytes)}, at most {megabytes(self.size_bytes)} used; recall@1 of "
-            f"{found.questions if found else 0} questions{sure}"
+        width = max(len(name) for _, name, _ in rows)
+        accuracy = self.chosen.accuracy
+        confidence = (
+            ", and the mean probability given to the right product (confidence)"
+            if accuracy and accuracy.confidence
+            else ""
         )
-        return [given, *(f"{how:14} {what:{width}}  {told}" for how, what, told in rows)]
+        heading = (
+            f"budget {format_mb(self.limit_bytes)}, at most {format_mb(self.size_bytes)} used; recall@1 of "
+            f"{accuracy.questions if accuracy else 0} questions{confidence}"
+        )
+        return [heading, *(f"{label:14} {name:{width}}  {summary}" for label, name, summary in rows)]
 
     def _rows(self) -> list[tuple[str, str, str]]:
-        worth = worth_more([plan for plan in self.plans if plan.measured])
-        others = [plan for plan in worth[::-1] if plan != self.taken]
-        others = [*others, *[plan for plan in self.plans if not plan.measured][-TOO_LARGE_SHOWN:]]
+        """Return label, name and summary of each line of the table."""
+        candidates = drop_dominated([plan for plan in self.plans if plan.accuracy])
+        others = [plan for plan in candidates[::-1] if plan != self.chosen]
+        others = [*others, *[plan for plan in self.plans if not plan.accuracy][-TOO_LARGE_LISTED:]]
         return [
-            ("without budget", self.whole.name, self.whole.told),
-            ("taken", self.taken.name, self.taken.told),
-            *(("refused" if plan.measured else "too large", plan.name, plan.told) for plan in others),
-            *(("kept", extra.name, megabytes(extra.size_bytes)) for extra in self.kept),
-            *(("left out", extra.name, megabytes(extra.size_bytes)) for extra in self.left_out),
+            ("without budget", self.whole.name, self.whole.summary),
+            ("taken", self.chosen.name, self.chosen.summary),
+            *(("refused" if plan.accuracy else "too large", plan.name, plan.summary) for plan in others),
+            *(("kept", extra.name, format_mb(extra.size_bytes)) for extra in self.kept),
+            *(("left out", extra.name, format_mb(extra.size_bytes)) for extra in self.left_out),
         ]
 
 
-def searched(plans: Sequence[Plan], limit_bytes: int) -> Plan | None:
-    """The plan to take; None where none fits.
+def choose_plan(plans: Sequence[Plan], limit_bytes: int) -> Plan | None:
+    """Return the best evaluated plan within the limit; `None` if none fits.
 
-    Of those that find as much as the best and are as sure, the surest of the smallest: asking tells no more.
+    Among plans as accurate as the best one, take the smallest; among equally small ones, the most confident.
     """
-    fitting = [plan for plan in plans if plan.measured and plan.size_bytes <= limit_bytes]
-    alike = _alike(fitting)
-    least = min((plan.size_bytes for plan in alike), default=0)
-    small = [plan for plan in alike if plan.size_bytes <= least + NEXT_TO_NOTHING * limit_bytes]
-    return max(small, key=lambda plan: (_found(plan).sure, -plan.size_bytes, plan.name), default=None)
+    fitting = [plan for plan in plans if plan.accuracy and plan.size_bytes <= limit_bytes]
+    best = _as_accurate_as_best(fitting)
+    least = min((plan.size_bytes for plan in best), default=0)
+    small = [plan for plan in best if plan.size_bytes <= least + SMALL_SHARE * limit_bytes]
+    return max(small, key=lambda plan: (_accuracy_of(plan).confidence, -plan.size_bytes, plan.name), default=None)
 
 
-def worth_more(plans: Sequence[Plan]) -> list[Plan]:
-    """Measured plans without those of which a smaller one finds as much."""
-    worth: list[Plan] = []
+def drop_dominated(plans: Sequence[Plan]) -> list[Plan]:
+    """Return evaluated plans, the smallest first, without those that a smaller plan equals in accuracy."""
+    kept: list[Plan] = []
     for plan in sorted(plans, key=lambda plan: plan.size_bytes):
-        if not any(one in _alike([one, plan]) for one in worth):
-            worth.append(plan)
-    return worth
+        if not any(smaller in _as_accurate_as_best([smaller, plan]) for smaller in kept):
+            kept.append(plan)
+    return kept
 
 
-def _alike(plans: Sequence[Plan]) -> list[Plan]:
-    """Those that find as much as the best, and of these those that are as sure as the surest."""
-    most = max((_found(plan).recall for plan in plans), default=0.0)
-    plans = [plan for plan in plans if _found(plan).recall >= most - CHANCE / max(1, _found(plan).questions)]
-    surest = max((_found(plan).sure for plan in plans), default=0.0)
-    return [plan for plan in plans if _found(plan).sure >= surest - SURE_APART]
+def _as_accurate_as_best(plans: Sequence[Plan]) -> list[Plan]:
+    """Return the plans that find as much as the best, and among these the ones as confident as the most confident."""
+    most = max((_accuracy_of(plan).recall for plan in plans), default=0.0)
+    plans = [
+        plan
+        for plan in plans
+        if _accuracy_of(plan).recall >= most - CHANCE_QUESTIONS / max(1, _accuracy_of(plan).questions)
+    ]
+    surest = max((_accuracy_of(plan).confidence for plan in plans), default=0.0)
+    return [plan for plan in plans if _accuracy_of(plan).confidence >= surest - CONFIDENCE_MARGIN]
 
 
-def _found(plan: Plan) -> Measured:
-    assert plan.measured is not None
-    return plan.measured
+def _accuracy_of(plan: Plan) -> PlanAccuracy:
+    assert plan.accuracy is not None
+    return plan.accuracy
 
 
-def limit_of(budget_mb: float) -> int:
-    """Bytes; raises ValueError: no size."""
+def budget_bytes(budget_mb: float) -> int:
+    """Return a budget in bytes; raise ValueError if it is not a size."""
     if not 0 < budget_mb < math.inf:
         raise ValueError(f"budget_mb is {budget_mb}; expected a number of MB above 0.")
     return int(budget_mb * 1e6)
 
 
-def megabytes(size_bytes: int) -> str:
-    """In words."""
+def format_mb(size_bytes: int) -> str:
+    """Format a size with its unit."""
     return f"{size_bytes / 1e6:.2f} MB"
 
 
-def least_mb(size_bytes: int) -> str:
-    """A budget in which so many bytes fit."""
+def sufficient_mb(size_bytes: int) -> str:
+    """Format the smallest budget, in steps of 0.01 MB, that holds so many bytes."""
     return f"{math.ceil(size_bytes / 1e4) / 100:g}"

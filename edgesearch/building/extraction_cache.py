@@ -1,6 +1,7 @@
-"""What a build took from pictures so far, by the hash of their files: of a build that is stopped, and of the next one.
+"""A cache of what builds extracted from pictures, keyed by the hash of each file.
 
-One SQLite file. A picture is written once; what was written before a process was killed is there after.
+A stopped build continues from it, and the next build reuses it. It is one SQLite file. Every picture is written once;
+what was committed survives a killed process.
 """
 
 import contextlib
@@ -22,81 +23,84 @@ CREATE TABLE IF NOT EXISTS learned (digest TEXT NOT NULL, content TEXT NOT NULL)
 
 
 class ExtractionCache:
-    """The extracts of one extraction."""
+    """The extracts of one extraction setup (see `Extraction.digest`)."""
 
     def __init__(self, folder: Path, digest: str):
-        """
-        Args:    digest: of the extraction; what another one left is thrown away.
-        Raises:  BundleError: another build works there; sqlite3.Error, OSError: it cannot be written.
+        """Open the cache in `folder`, or create it.
+
+        Args:
+            folder: Existing folder; this object holds its lock until `close`.
+            digest: Digest of the extraction. A cache of another extraction is discarded.
+        Raises:
+            BundleError: Another build uses the folder, or the file is damaged.
+            sqlite3.Error, OSError: The file cannot be written.
         """
         self._path = folder / FILE
-        with contextlib.ExitStack() as held:
-            lock = held.enter_context(open(folder / LOCK, "wb"))
+        with contextlib.ExitStack() as stack:
+            lock = stack.enter_context(open(folder / LOCK, "wb"))
             if not try_lock(lock.fileno()):
-                raise BundleError(f"{folder}: another build works there; wait for it, or build without --resume.")
-            if not self._is_of(digest):
+                raise BundleError(f"{folder}: another build uses it; wait for it, or build without --resume.")
+            if not self._matches(digest):
                 for suffix in ("", "-wal", "-shm"):
                     Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-            self._connection = held.enter_context(contextlib.closing(self._opened()))
+            self._connection = stack.enter_context(contextlib.closing(self._connect()))
             with self._connection:
                 self._connection.execute("INSERT OR IGNORE INTO made VALUES (?)", [digest])
-            self._held = held.pop_all()
+            self._resources = stack.pop_all()
 
-    def known(self) -> frozenset[bytes]:
-        """The keys of all that is here."""
+    def keys(self) -> frozenset[bytes]:
+        """Return the keys of all extracts."""
         return frozenset(key for (key,) in self._connection.execute("SELECT key FROM extract"))
 
     def add(self, extracts: Iterable[tuple[bytes, bytes]]) -> None:
-        """Keep extracts by their keys."""
+        """Store pairs of key and extract."""
         with self._connection:
             self._connection.executemany("INSERT OR IGNORE INTO extract VALUES (?, ?)", extracts)
 
-    def find(self, keys: Iterable[bytes]) -> Iterator[bytes]:
-        """The extracts of these keys, one after the other."""
+    def read(self, keys: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the extract of each key, in their order."""
         for key in keys:
             ((content,),) = self._connection.execute("SELECT content FROM extract WHERE key = ?", [key])
             yield content
 
-    def learned(self, digest: str, learn: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What is learned of something, JSON-able; digest: of all that it depends on, the last is kept."""
-        found = self._connection.execute("SELECT content FROM learned WHERE digest = ?", [digest]).fetchall()
-        if not found:
-            found = [(json.dumps(learn()),)]
+    def calibration(self, digest: str, calibrate: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return the stored calibration, or compute and store it.
+
+        Args:
+            digest: Digest of everything that the calibration depends on. Only the last calibration is kept.
+            calibrate: Computes the calibration as a JSON-able dictionary.
+        """
+        rows = self._connection.execute("SELECT content FROM learned WHERE digest = ?", [digest]).fetchall()
+        if not rows:
+            rows = [(json.dumps(calibrate()),)]
             with self._connection:
                 self._connection.execute("DELETE FROM learned")
-                self._connection.execute("INSERT INTO learned VALUES (?, ?)", [digest, *found[0]])
-        return dict(json.loads(found[0][0]))
+                self._connection.execute("INSERT INTO learned VALUES (?, ?)", [digest, *rows[0]])
+        return dict(json.loads(rows[0][0]))
 
-    def keep(self, keys: Iterable[bytes]) -> None:
-        """Forget all others; their place in the file is used again."""
-        others = sorted(self.known().difference(keys))
+    def keep_only(self, keys: Iterable[bytes]) -> None:
+        """Delete all other extracts; SQLite reuses their space."""
+        others = sorted(self.keys().difference(keys))
         with self._connection:
             self._connection.executemany("DELETE FROM extract WHERE key = ?", [(key,) for key in others])
 
     def close(self) -> None:
-        """Let another build work there."""
-        self._held.close()
+        """Close the file and release the lock."""
+        self._resources.close()
 
-    def _is_of(self, digest: str) -> bool:
+    def _matches(self, digest: str) -> bool:
+        """Return whether the file was written by the extraction of this digest."""
         try:
-            with contextlib.closing(self._opened()) as connection:
+            with contextlib.closing(self._connect()) as connection:
                 return connection.execute("SELECT digest FROM made").fetchall() == [(digest,)]
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError as error:
             raise BundleError(f"{self._path}: is damaged ({error}); remove its folder, and build again.") from error
 
-    def _opened(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last pictures, and nothing else
+        connection.execute("PRAGMA synchronous = NORMAL")  # a power cut can lose the last pictures, nothing else
         connection.executescript(_SCHEMA)
         return connection
-
-
-@contextlib.contextmanager
-def opened(folder: Path, digest: str) -> Iterator[ExtractionCache]:
-    """The work in a folder, until the context ends; raises as `ExtractionCache`."""
-    work = ExtractionCache(folder, digest)
-    with contextlib.closing(work):
-        yield work

@@ -15,9 +15,9 @@ from ..index.compact_index import CompactIndex
 from ..local_features.descriptors import LocalFeatures, look
 from ..local_features.local_index import LocalIndex
 from ..search.calibration import Shown
-from ..search.decision import CONSIDERED
-from ..search.gallery import Gallery, OverlayRows, is_sure
+from ..search.gallery import Gallery, OverlayRows
 from ..search.open_bundle import OpenBundle
+from ..search.pipeline import find_candidates
 from .budget import PlanAccuracy
 
 
@@ -67,11 +67,8 @@ def _search(base: OpenBundle, question: _Question) -> tuple[bool, float]:
     """Return whether the right product came first, and the probability that it was given."""
     hidden = {"": [question.row]} if question.row is not None else {}
     gallery = Gallery(base, 0, OverlayRows(hidden=hidden), {})
-    near = gallery.nearest(question.embedding, CONSIDERED)
-    found = list(gallery.by_product(near).values())
-    if base.local is not None and not is_sure(found):
-        found = gallery.verified(near, question.features, question.embedding)
-    found = found[:CONSIDERED]
-    probabilities = base.calibration.probabilities(gallery.evidence(found, question.embedding))
-    is_right = np.array([gallery.owner(candidate.row) == question.product for candidate in found])
+    candidates, evidence = find_candidates(gallery, question.embedding, lambda: question.features)
+    probabilities = base.calibration.probabilities(evidence)
+    considered = candidates[: len(evidence)]
+    is_right = np.array([gallery.owner(candidate.row) == question.product for candidate in considered])
     return bool(is_right[probabilities.argmax()]), float(probabilities[is_right].sum())

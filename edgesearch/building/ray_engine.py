@@ -1,7 +1,7 @@
-"""A build's parts on a cluster, by Ray Data (docs.ray.io/en/latest/data/data.html); the only user of ray.
+"""Spread the work of a build over a cluster with Ray Data (docs.ray.io/en/latest/data/data.html); the only user of ray.
 
-Workers are processes on any machine of the cluster. What a worker that died was at is done again by another. Parts are
-handed over and come back as pickled bytes, in order.
+Workers are processes on any machine of the cluster. If a worker dies, ray gives its part to another one. Parts and
+results travel as pickled bytes, and results arrive in order.
 """
 
 import contextlib
@@ -18,70 +18,74 @@ from .._util import blas
 from ..errors import BundleError, EdgeSearchError
 from ..index.cells import Spread
 
-GROUP_BYTES = 1 << 28
-REACHED_S = 10
+GROUP_BYTES = 1 << 28  # of pickled parts that this process and the cluster's store hold at once
+CONNECT_TIMEOUT_S = 10
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
-def cluster(workers: int | None = None) -> Iterator[Spread]:
-    """Spread parts over a cluster: the one that `RAY_ADDRESS` names or that ray is connected to, else this machine.
+def connect_cluster(workers: int | None = None) -> Iterator[Spread]:
+    """Yield a function that maps parts on a cluster and returns the results in order.
 
-    Args:    workers: at most; None for as many as the cluster has processors.
-    Raises:  EdgeSearchError: ray is not installed, or cannot be reached.
+    The cluster is the one that ray is already connected to or that `RAY_ADDRESS` names, else processes on this machine.
+
+    Args:
+        workers: Largest number of workers; `None` takes one per processor of the cluster.
+    Raises:
+        EdgeSearchError: ray is not installed, or the cluster cannot be reached.
     """
-    ray = _connected()
-    begun = not ray.is_initialized()
-    if begun:
+    ray = _import_ray()
+    starts_here = not ray.is_initialized()
+    if starts_here:
         _check_reachable(os.environ.get("RAY_ADDRESS", ""))
     try:
-        if begun:
+        if starts_here:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-    except Exception as error:  # ray's have no base class
-        raise EdgeSearchError(f"--engine ray: no cluster can be reached ({error}); check RAY_ADDRESS.") from error
+    except Exception as error:  # ray's exceptions have no common base class
+        raise EdgeSearchError(f"--engine ray: the cluster cannot be reached ({error}); check RAY_ADDRESS.") from error
     try:
-        with _hushed(ray.data.DataContext.get_current()):
+        with _silence(ray.data.DataContext.get_current()):
             yield lambda function, parts: _spread(function, parts, count)
     finally:
-        if begun:
+        if starts_here:
             ray.shutdown()
 
 
 class _Worker:
-    """In a process of the cluster."""
+    """Runs the function in a process of the cluster."""
 
     def __init__(self, function: Callable[[Any], Any], folder: str):
-        """folder: in which relative paths are meant, where this machine has it."""
+        """Change to `folder`, which relative paths refer to, if this machine has it."""
         blas.on_one_thread()
         self._function = function
         with contextlib.suppress(OSError):
             os.chdir(folder)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
-        return {"result": [pickle.dumps(self._done(_read(part))) for part in batch["part"]]}
+        return {"result": [pickle.dumps(self._run(_unpickle(part))) for part in batch["part"]]}
 
-    def _done(self, part: Any) -> Any:
-        """Errors as they are: ray would wrap them into text."""
+    def _run(self, part: Any) -> Any:
+        """Return the result of a part, or the error as an object: ray would turn a raised one into text."""
         try:
             return self._function(part)
         except EdgeSearchError as error:
             return error
         except Exception as error:
-            return _undone(f"{type(error).__name__}: {error}")
+            return _part_failed(f"{type(error).__name__}: {error}")
 
 
 def _spread(function: Callable[[Part], Result], parts: Iterable[Part], workers: int) -> Iterator[Result]:
-    for group in _groups(parts):
-        if len(group) == 1:  # workers take seconds to begin
-            yield function(_read(group[0]))
+    for group in _group_parts(parts):
+        if len(group) == 1:  # workers take seconds to start
+            yield function(_unpickle(group[0]))
         else:
-            yield from _done(function, group, workers)
+            yield from _run_group(function, group, workers)
 
 
-def _groups(parts: Iterable[Part]) -> Iterator[list[bytes]]:
-    """Parts as bytes, as many as this process and the cluster's store should hold at once."""
+def _group_parts(parts: Iterable[Part]) -> Iterator[list[bytes]]:
+    """Yield lists of pickled parts, each list of about `GROUP_BYTES`."""
     group: list[bytes] = []
     size = 0
     for part in parts:
@@ -94,12 +98,12 @@ def _groups(parts: Iterable[Part]) -> Iterator[list[bytes]]:
         yield group
 
 
-def _done(function: Callable[[Part], Result], group: list[bytes], workers: int) -> Iterator[Result]:
+def _run_group(function: Callable[[Part], Result], group: list[bytes], workers: int) -> Iterator[Result]:
     import ray
 
     data = ray.data.from_items([{"part": part} for part in group], override_num_blocks=len(group))
     data.context.execution_options.preserve_order = True
-    done = data.map_batches(
+    results = data.map_batches(
         _Worker,
         fn_constructor_args=(function, os.getcwd()),
         batch_size=1,
@@ -107,28 +111,28 @@ def _done(function: Callable[[Part], Result], group: list[bytes], workers: int) 
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(group))),
     )
     try:
-        for row in done.iter_rows():
-            result = _read(row["result"])
+        for row in results.iter_rows():
+            result = _unpickle(row["result"])
             if isinstance(result, EdgeSearchError):
                 raise result
             yield result
     except EdgeSearchError:
         raise
-    except Exception as error:  # ray's have no base class
-        raise _undone((str(error).strip().splitlines() or [type(error).__name__])[-1]) from error
+    except Exception as error:  # ray's exceptions have no common base class
+        raise _part_failed((str(error).strip().splitlines() or [type(error).__name__])[-1]) from error
 
 
-def _undone(reason: str) -> BundleError:
-    return BundleError(f"--engine ray: a part cannot be done ({reason}); nothing was written.")
+def _part_failed(reason: str) -> BundleError:
+    return BundleError(f"--engine ray: a worker failed ({reason}); no bundle was written.")
 
 
-def _read(data: bytes) -> Any:
-    return pickle.loads(data)  # noqa: S301  # our own
+def _unpickle(data: bytes) -> Any:
+    return pickle.loads(data)  # noqa: S301  # this build pickled it
 
 
 @contextlib.contextmanager
-def _hushed(context: Any) -> Iterator[None]:
-    """The build tells its progress itself, and what went wrong."""
+def _silence(context: Any) -> Iterator[None]:
+    """Switch off ray's progress bars and log: the build reports its progress and its errors itself."""
     log, bars = logging.getLogger("ray.data"), context.enable_progress_bars
     level = log.level
     context.enable_progress_bars = False
@@ -141,20 +145,20 @@ def _hushed(context: Any) -> Iterator[None]:
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself tries for minutes; raises EdgeSearchError."""
+    """Raise EdgeSearchError if nothing answers at `address`; ray itself would try for minutes."""
     host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if not colon or not port.isdecimal():  # none, "auto", "local"
+    if not colon or not port.isdecimal():  # empty, "auto" or "local"
         return
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), REACHED_S):
+        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S):
             pass
     except (OSError, OverflowError) as error:
         raise EdgeSearchError(f"--engine ray: no cluster answers at {address} ({error}); check RAY_ADDRESS.") from error
 
 
-def _connected() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it reports to its makers otherwise
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what its processes say of themselves
+def _import_ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # ray would send usage statistics to its makers
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # silences the log of ray's own processes
     try:
         import ray
         import ray.data

@@ -1,4 +1,7 @@
-"""A build's parts on the threads of this machine: what they call lets go of Python's lock for nearly all its time."""
+"""Spread the work of a build over the threads of this machine.
+
+Threads suffice: nearly all of the time is spent in native code that releases Python's global lock.
+"""
 
 import contextlib
 import os
@@ -10,29 +13,35 @@ from typing import TypeVar
 from .._util import stopping
 from ..index.cells import Spread
 
-AHEAD = 2  # parts of a thread that are begun before the first is asked for
+AHEAD = 2  # parts per thread to submit before the first result is needed
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
-def threads(workers: int | None = None) -> Iterator[Spread]:
-    """Spread parts over so many threads, None for one a core; raises StoppedError between two parts."""
+def open_thread_pool(workers: int | None = None) -> Iterator[Spread]:
+    """Yield a function that maps parts on a pool of threads and returns the results in order.
+
+    Args:
+        workers: Number of threads; `None` starts one per processor core.
+    Raises:
+        StoppedError: The caller stopped the build; raised between two parts.
+    """
     count = workers or os.cpu_count() or 1
     with ThreadPoolExecutor(count) as pool:
 
         def spread(function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
-            begun: deque[Future[Result]] = deque()
+            pending: deque[Future[Result]] = deque()
             try:
                 for part in parts:
                     stopping.check()
-                    begun.append(pool.submit(function, part))
-                    if len(begun) > AHEAD * count:
-                        yield begun.popleft().result()
-                while begun:
-                    yield begun.popleft().result()
+                    pending.append(pool.submit(function, part))
+                    if len(pending) > AHEAD * count:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
             finally:
-                for future in begun:
+                for future in pending:
                     future.cancel()
 
         yield spread

@@ -1,10 +1,11 @@
 """The bundle, `store.edge`: one file with model, index, catalogue and pictures, verified before anything parses it.
 
-A container (`container.py`) of `manifest.json`, then its signature `manifest.sig` where it is signed, then the members
-that it lists. Read in this order: signature, manifest, sizes, hashes; then only does anything parse a member.
+A container (`container.py`) holds `manifest.json`, then the signature `manifest.sig` if the bundle is signed, then the
+members that the manifest lists. Reading checks in this order: signature, manifest, sizes, hashes. Only verified bytes
+are ever parsed.
 
-Of members larger than 1 MB `pieces.sha256` holds the hash of every piece of 64 kB, one after the other, the members by
-name: so a few rows of a large one are verified without the rest.
+`pieces.sha256` holds the hash of every 64 kB piece of each member larger than 1 MB, one after the other, the members
+sorted by name. A few rows of a large member are verified with it, without reading the rest.
 """
 
 import contextlib
@@ -20,19 +21,23 @@ from .._util.files import sync_folder
 from ..errors import BundleError, SignatureError
 from . import container, signing
 from .container import MANIFEST_FILE, SIGNATURE_FILE
-from .content import HASH_BYTES, PIECE, Content, Mapped, Part, piece_hashes
+from .content import HASH_BYTES, PIECE, Content, MappedFile, VerifiedRange, hash_pieces
 from .manifest import Delta, FileEntry, Manifest
 
 PIECES_FILE = "pieces.sha256"
-WHOLE_UP_TO = 1 << 20  # bytes of a member that is verified at once
+WHOLE_UP_TO = 1 << 20  # bytes; larger members are verified piece by piece
 
 
 class Bundle:
-    """A bundle of which no byte is used before it is verified, once in a process.
+    """A bundle; none of its bytes is used before it is verified, once per process.
 
-    Attributes: content: the file; sealed: what is in it must not be written elsewhere; places: where in it each member
-                lies, those of the heads too; digest: hash of its manifest, and so of all that is in it; signer: hex key
-                it is signed by, None where it is not signed.
+    Attributes:
+        content: The file.
+        sealed: Its contents must not be written to another file.
+        locations: Where each member lies in the file, manifest and signature included.
+        manifest: What it holds.
+        digest: Hash of the manifest, and so of everything in the bundle.
+        signer: Hex key that signed it; `None` if it is unsigned.
     """
 
     def __init__(
@@ -43,77 +48,91 @@ class Bundle:
         delta: bool = False,
         unseal: Callable[[Content], Content] | None = None,
     ):
-        """Map and verify.
+        """Map the file and verify it.
 
-        Args:    trusted: hex keys, one of which must have signed it; none: it may be unsigned; whole: verify every byte
-                 now; otherwise each member, or piece of a large one, when it is read; delta: it may be one; unseal:
-                 how to read the file where it is sealed.
-        Raises:  SignatureError: it is signed by none of these, or its signature is wrong;
-                 BundleError: not a bundle, or a byte is not what the manifest says.
+        Args:
+            path: The file.
+            trusted: Hex keys, one of which must have signed it; without any, it may be unsigned.
+            whole: Verify every byte now; otherwise verify each member, or piece of a large one, when it is read.
+            delta: Accept a delta too.
+            unseal: Reads the file if it is sealed.
+        Raises:
+            SignatureError: No trusted key signed it, or the signature is wrong.
+            BundleError: It is not a bundle, or a byte differs from what the manifest says.
         """
         self.path = Path(path)
         self._verified: set[str] = set()
         self.sealed = unseal is not None
-        self.content: Content = _map(self.path)
+        self.content: Content = _map_file(self.path)
         try:
             if unseal:
-                self.content = _unsealed(self.path, self.content, unseal)
-            self.places = container.heads(self.path, self.content)
+                self.content = _unseal(self.path, self.content, unseal)
+            self.locations = container.locate_heads(self.path, self.content)
             manifest = bytes(self._read(MANIFEST_FILE))
-            signature = bytes(self._read(SIGNATURE_FILE)) if SIGNATURE_FILE in self.places else None
+            signature = bytes(self._read(SIGNATURE_FILE)) if SIGNATURE_FILE in self.locations else None
             self.digest = hashing.sha256(manifest)
-            self.signer = _signer(self.path, manifest, signature, trusted)
+            self.signer = _check_signature(self.path, manifest, signature, trusted)
             self.manifest = Manifest.parse(manifest, str(self.path))
-            most = container.most_bytes([len(manifest), *(entry.size for entry in self.manifest.files.values())])
-            if self.content.size > most:
-                raise BundleError(f"{self.path}: is larger than its manifest says; copy the bundle again.")
-            heads, self.places = self.places, container.directory(self.path, self.content, self.places)
-            if self.manifest.delta and not delta:
-                raise _no_store(self.path, self.manifest.delta)
-            _match(self.path, {name: self.places[name] for name in self.places.keys() - heads}, self.manifest.files)
+            self._locate_members(len(manifest), delta)
             if whole:
                 self.verify()
         except BaseException:
             self.close()
             raise
 
+    def _locate_members(self, manifest_bytes: int, delta: bool) -> None:
+        """Find the members in the file; raise BundleError unless they are those of the manifest."""
+        sizes = [manifest_bytes, *(entry.size for entry in self.manifest.files.values())]
+        if self.content.size > container.max_file_bytes(sizes):
+            raise BundleError(f"{self.path}: is larger than its manifest says; copy the bundle again.")
+        heads = self.locations
+        self.locations = container.locate_members(self.path, self.content, heads)
+        if self.manifest.delta and not delta:
+            raise _is_delta(self.path, self.manifest.delta)
+        members = {name: self.locations[name] for name in self.locations.keys() - heads}
+        _check_members(self.path, members, self.manifest.files)
+
     def verify(self) -> None:
-        """Verify every byte; raises BundleError."""
+        """Verify every byte; raise BundleError if one is wrong."""
         for name in self.manifest.files:
             self._verify(name)
-            if name in self._pieces and piece_hashes(self._read(name)) != self._pieces[name]:
-                raise BundleError(f"{self.path}: {PIECES_FILE} is not of {name}; build the bundle again.")
-            self._release_pages(name)  # hashing has read it all
+            if name in self._pieces and hash_pieces(self._read(name)) != self._pieces[name]:
+                raise BundleError(f"{self.path}: {PIECES_FILE} does not match {name}; build the bundle again.")
+            self._release_pages(name)  # hashing has read all of it
 
     def __contains__(self, name: str) -> bool:
-        """Whether the bundle has a member of that name."""
+        """Return whether the bundle has a member of that name."""
         return name in self.manifest.files
 
     def member(self, name: str) -> memoryview:
-        """The content of a member, verified; raises BundleError where the bundle has none of that name."""
+        """Return the verified content of a member; raise BundleError if it is wrong or missing."""
         self._verify(name)
         return self._read(name)
 
-    def copy(self, name: str) -> bytes:
-        """As `member`, apart from the file, whose pages are let go of."""
+    def copy_member(self, name: str) -> bytes:
+        """Return a copy of `member`, and release the pages of the file that hold it."""
         content = bytes(self.member(name))
         self._release_pages(name)
         return content
 
-    def part(self, name: str) -> Part:
-        """As `member`, for parts of it: of a large one the pieces are verified when they are read."""
+    def open_member(self, name: str) -> VerifiedRange:
+        """Return a member to read in parts; pieces of a large one are verified when they are read.
+
+        Raises:
+            BundleError: The member is missing, or is wrong.
+        """
         hashes = None if name in self._verified else self._pieces.get(name)
         if hashes is None:
             self._verify(name)
-        return Part(self.content, self.places[name], hashes, f"{self.path}: {name}")
+        return VerifiedRange(self.content, self.locations[name], hashes, f"{self.path}: {name}")
 
     @functools.cached_property
     def _pieces(self) -> dict[str, memoryview]:
-        """The hashes of the pieces of large members."""
+        """The piece hashes of each large member, by name."""
         if PIECES_FILE not in self:
             return {}
         table, pieces = self.member(PIECES_FILE), {}
-        for name in _in_pieces(self.manifest.files):
+        for name in _large_members(self.manifest.files):
             size = -(-self.manifest.files[name].size // PIECE) * HASH_BYTES
             pieces[name], table = table[:size], table[size:]
             if len(pieces[name]) != size:
@@ -131,17 +150,23 @@ class Bundle:
             self._verified.add(name)
 
     def _release_pages(self, name: str) -> None:
-        self.content.release_pages(self.places[name].start, self.places[name].stop)
+        self.content.release_pages(self.locations[name].start, self.locations[name].stop)
 
     def _read(self, name: str) -> memoryview:
         try:
-            return self.content.read(self.places[name].start, self.places[name].stop)
+            return self.content.read(self.locations[name].start, self.locations[name].stop)
         except ValueError as error:
             raise BundleError(f"{self.path}: {name} is damaged ({error}); install the bundle again.") from error
 
     @contextlib.contextmanager
-    def unpacked(self, name: str) -> Iterator[Path]:
-        """A private copy of a member, for libraries that open paths alone; who has it open keeps it when it is gone."""
+    def unpack_member(self, name: str) -> Iterator[Path]:
+        """Yield the path of a temporary copy of a member, for libraries that open only paths.
+
+        A library that has the copy open can still read it after it was removed.
+
+        Raises:
+            BundleError: The member is missing or wrong, or the copy cannot be written.
+        """
         try:
             with tempfile.TemporaryDirectory(prefix="edgesearch-") as folder:
                 path = Path(folder) / name.replace("/", "-")
@@ -154,39 +179,47 @@ class Bundle:
             ) from error
 
     def close(self) -> None:
-        """Give back the file; its map goes when its last slice does."""
+        """Release the file; its mapping is removed with the last slice of it."""
         self.content.close()
 
 
 def write(
     path: Path,
     folder: Path,
-    describe: Mapping[str, object],
+    fields: Mapping[str, object],
     sign: Path | None = None,
     limit_bytes: int | None = None,
 ) -> Manifest:
-    """Write every file below `folder` as one bundle: beside `path` first, then moved into place.
+    """Write every file below `folder` as one bundle: to a temporary file first, then moved to `path`.
 
-    Args:    describe: the fields of `Manifest` other than `files`; sign: private key, None to leave it unsigned;
-             limit_bytes: the file must not be larger.
-    Raises:  BundleError: it cannot be written; what was at `path` is still there. SignatureError: sign is no key.
+    Args:
+        path: The bundle to write.
+        folder: Folder of its members.
+        fields: The fields of `Manifest` other than `files`.
+        sign: Private key; `None` leaves it unsigned.
+        limit_bytes: Largest size of the file; `None` sets no limit.
+    Raises:
+        BundleError: It cannot be written or exceeds the limit; what was at `path` is unchanged.
+        SignatureError: `sign` is not a private key.
     """
     files = {str(p.relative_to(folder).as_posix()): p for p in sorted(folder.rglob("*")) if p.is_file()}
-    entries = {name: FileEntry(p.stat().st_size, _sha256(p)) for name, p in files.items()}
-    pieces = b"".join(_pieces_of(files[name]) for name in _in_pieces(entries))
+    entries = {name: FileEntry(p.stat().st_size, _hash_file(p)) for name, p in files.items()}
+    pieces = b"".join(_hash_file_pieces(files[name]) for name in _large_members(entries))
     if pieces:
         entries[PIECES_FILE] = FileEntry(len(pieces), hashing.sha256(pieces))
-    manifest = Manifest(files=entries, **describe)  # type: ignore[arg-type]
+    manifest = Manifest(files=entries, **fields)  # type: ignore[arg-type]
     content = manifest.to_bytes()
     signature = signing.sign(content, sign) if sign else b""
-    made = {MANIFEST_FILE: content, SIGNATURE_FILE: signature, PIECES_FILE: pieces}
-    members = {name: data for name, data in made.items() if data}
+    heads = {MANIFEST_FILE: content, SIGNATURE_FILE: signature, PIECES_FILE: pieces}
+    members = {name: data for name, data in heads.items() if data}
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
             container.write(Path(beside) / path.name, {**members, **files})
             size = (Path(beside) / path.name).stat().st_size
             if limit_bytes is not None and size > limit_bytes:
-                raise BundleError(f"{path}: takes {size:,} bytes, more than the {limit_bytes:,} given; give more.")
+                raise BundleError(
+                    f"{path}: takes {size:,} bytes, and the budget is {limit_bytes:,}; give a larger budget."
+                )
             os.replace(Path(beside) / path.name, path)
         sync_folder(path.parent)
     except OSError as error:
@@ -195,46 +228,52 @@ def write(
 
 
 def size_bytes(files: Mapping[str, int], head_bytes: int) -> int:
-    """Of the bundle that `write` makes of files of these sizes; head_bytes: of manifest and signature together."""
+    """Return the size of the bundle that `write` makes.
+
+    Args:
+        files: Size of each member in bytes.
+        head_bytes: Size of manifest and signature together.
+    """
     pieces = sum(-(-size // PIECE) * HASH_BYTES for size in files.values() if size > WHOLE_UP_TO)
     heads = {MANIFEST_FILE: head_bytes, SIGNATURE_FILE: 0} | ({PIECES_FILE: pieces} if pieces else {})
     return container.size_bytes(heads | dict(sorted(files.items())))
 
 
-def _map(path: Path) -> Mapped:
-    if os.path.exists(path) and not os.path.isfile(path):  # to open a named pipe would be to wait for its writer
+def _map_file(path: Path) -> MappedFile:
+    if os.path.exists(path) and not os.path.isfile(path):  # opening a named pipe would wait for its writer
         raise BundleError(f"{path}: cannot be read (not a file); give a .edge file.")
     try:
         with open(path, "rb") as file:
-            return Mapped(file)
+            return MappedFile(file)
     except ValueError as error:
         raise BundleError(f"{path}: an empty file; copy the bundle again.") from error
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); give a .edge file.") from error
 
 
-def _unsealed(path: Path, content: Content, unseal: Callable[[Content], Content]) -> Content:
+def _unseal(path: Path, content: Content, unseal: Callable[[Content], Content]) -> Content:
     try:
         return unseal(content)
     except ValueError as error:
         raise BundleError(f"{path}: {error}; install the bundle again.") from error
 
 
-def _no_store(path: Path, delta: Delta) -> BundleError:
+def _is_delta(path: Path, delta: Delta) -> BundleError:
     return BundleError(
-        f"{path}: a delta from bundle {delta.base[:8]} to {delta.digest[:8]}, no bundle itself; install it on a device "
-        "that has the first."
+        f"{path}: a delta from bundle {delta.base[:8]} to {delta.digest[:8]}, not a bundle; install it on a device "
+        "that has the first one."
     )
 
 
-def _signer(path: Path, manifest: bytes, signature: bytes | None, trusted: Collection[str]) -> str | None:
+def _check_signature(path: Path, manifest: bytes, signature: bytes | None, trusted: Collection[str]) -> str | None:
+    """Return the hex key that signed the manifest; raise SignatureError if it is not trusted."""
     if signature is None:
         if trusted:
             raise SignatureError(
-                f"{path}: is not signed, and only signed bundles are trusted here; make it with --sign."
+                f"{path}: is not signed, and only signed bundles are trusted here; build it with --sign."
             )
         return None
-    signer = signing.signer(manifest, signature, str(path))
+    signer = signing.verify_signature(manifest, signature, str(path))
     if trusted and signer not in trusted:
         raise SignatureError(
             f"{path}: signed by key {signer[:8]}, trusted are {', '.join(key[:8] for key in trusted)}; do not use it, "
@@ -243,26 +282,27 @@ def _signer(path: Path, manifest: bytes, signature: bytes | None, trusted: Colle
     return signer
 
 
-def _match(path: Path, members: Mapping[str, slice], promised: Mapping[str, FileEntry]) -> None:
-    odd = sorted(set(members) ^ set(promised))
+def _check_members(path: Path, members: Mapping[str, slice], expected: Mapping[str, FileEntry]) -> None:
+    """Raise BundleError unless the members have the names and sizes of the manifest."""
+    odd = sorted(set(members) ^ set(expected))
     if odd:
         raise BundleError(f"{path}: {odd[0]} is in the manifest or in the file, not in both; build the bundle again.")
-    for name, place in members.items():
-        if place.stop - place.start != promised[name].size:
+    for name, location in members.items():
+        if location.stop - location.start != expected[name].size:
             raise BundleError(f"{path}: {name} is not what the manifest promises (its size); copy the bundle again.")
 
 
-def _in_pieces(files: Mapping[str, FileEntry]) -> list[str]:
-    """Members so large that parts of them are verified alone, in the order of their hashes."""
+def _large_members(files: Mapping[str, FileEntry]) -> list[str]:
+    """Return the names of members that are verified piece by piece, in the order of their hashes."""
     return sorted(name for name, entry in files.items() if entry.size > WHOLE_UP_TO and name != PIECES_FILE)
 
 
-def _sha256(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _pieces_of(path: Path) -> bytes:
-    """As `piece_hashes`, some pieces after the other."""
+def _hash_file_pieces(path: Path) -> bytes:
+    """Return the `hash_pieces` of a file, reading a few pieces at a time."""
     with open(path, "rb") as file:
-        return b"".join(piece_hashes(memoryview(part)) for part in iter(lambda: file.read(64 * PIECE), b""))
+        return b"".join(hash_pieces(memoryview(part)) for part in iter(lambda: file.read(64 * PIECE), b""))

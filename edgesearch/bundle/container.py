@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .._util.array_file import Source
 from ..errors import BundleError
-from .content import Reader
+from .content import ContentFile
 
 MANIFEST_FILE, SIGNATURE_FILE = "manifest.json", "manifest.sig"
 ALIGNMENT = 64
@@ -38,7 +38,7 @@ def write(path: Path, members: Mapping[str, bytes | Path]) -> None:
         os.fsync(file.fileno())
 
 
-def may_be_one(path: Path) -> bool:
+def may_be_bundle(path: Path) -> bool:
     """It begins as one does, or is an empty file; raises OSError."""
     if not path.is_file():
         return False
@@ -58,7 +58,7 @@ def size_bytes(members: Mapping[str, int]) -> int:
     return local + directory + _DIRECTORY_END
 
 
-def heads(path: Path, data: Source) -> dict[str, slice]:
+def locate_heads(path: Path, data: Source) -> dict[str, slice]:
     """Where the manifest lies, and its signature if it has one: the first members.
 
     Raises:  BundleError: they are not there, or damaged; path: what to call the file in errors.
@@ -87,18 +87,18 @@ def heads(path: Path, data: Source) -> dict[str, slice]:
     return found
 
 
-def most_bytes(sizes: Sequence[int]) -> int:
+def max_file_bytes(sizes: Sequence[int]) -> int:
     """Of a file of members of these sizes, and a signature: so that no larger directory is parsed."""
     return sum(sizes) + 2 * MOST_BETWEEN * (len(sizes) + 2)
 
 
-def directory(path: Path, data: Source, heads: Mapping[str, slice]) -> dict[str, slice]:
+def locate_members(path: Path, data: Source, heads: Mapping[str, slice]) -> dict[str, slice]:
     """Where each member's content lies in the file, by name: one after the other, the heads where they were read.
 
     Raises:  BundleError: it is no such zip; path: what to call the file in errors.
     """
     try:
-        with zipfile.ZipFile(io.BufferedReader(Reader(data))) as archive:
+        with zipfile.ZipFile(io.BufferedReader(ContentFile(data))) as archive:
             infos = archive.infolist()
         places = {info.filename: _place(data, info) for info in infos}
     except (zipfile.BadZipFile, struct.error, NotImplementedError, OSError, ValueError, OverflowError) as error:

@@ -36,7 +36,7 @@ class Content(Source, Protocol):
         """Give back the file; what was read may still be used."""
 
 
-class Mapped:
+class MappedFile:
     """A file as it is."""
 
     def __init__(self, file: BinaryIO):
@@ -62,10 +62,10 @@ class Mapped:
             self._map.close()
 
 
-class Sealed:
-    """The content of a file that a `Sealer` wrote. Safe to share between threads."""
+class SealedFile:
+    """The content of a file that a `SealedFileWriter` wrote. Safe to share between threads."""
 
-    def __init__(self, file: Mapped, seal: Seal, name: str):
+    def __init__(self, file: MappedFile, seal: Seal, name: str):
         """
         Args:    name: for which it was sealed.
         Raises:  ValueError: it is not such a file, or cut off.
@@ -98,7 +98,7 @@ class Sealed:
         self._file.close()
 
 
-class Sealer:
+class SealedFileWriter:
     """Seals what is written, piece by piece."""
 
     def __init__(self, target: BinaryIO, size: int, seal: Seal, name: str):
@@ -117,7 +117,7 @@ class Sealer:
             del self._left[:PIECE]
 
 
-class Part:
+class VerifiedRange:
     """A part of a content, each piece of which is checked when it is first read. Safe to share between threads."""
 
     def __init__(self, content: Content, place: slice, hashes: memoryview | None, name: str):
@@ -159,18 +159,18 @@ class Part:
             raise BundleError(f"{self._name}: {error}; install the bundle again.") from error
 
 
-def portions(content: Source, start: int, stop: int) -> Iterator[memoryview]:
+def read_portions(content: Source, start: int, stop: int) -> Iterator[memoryview]:
     """Its bytes in turn, not all of them at once."""
     for place in range(start, stop, PORTION):
         yield content.read(place, min(place + PORTION, stop))
 
 
-def piece_hashes(data: memoryview) -> bytes:
-    """As `Part` takes them."""
+def hash_pieces(data: memoryview) -> bytes:
+    """As `VerifiedRange` takes them."""
     return b"".join(hashlib.sha256(data[start : start + PIECE]).digest() for start in range(0, len(data), PIECE))
 
 
-class Reader(io.RawIOBase):
+class ContentFile(io.RawIOBase):
     """A content as a file, for libraries that read and seek."""
 
     def __init__(self, content: Source):
@@ -198,7 +198,7 @@ class Reader(io.RawIOBase):
         return len(part)
 
 
-def _opened(file: Mapped, seal: Seal, name: str, size: int, number: int) -> bytes:
+def _opened(file: MappedFile, seal: Seal, name: str, size: int, number: int) -> bytes:
     """A piece of a sealed file."""
     start = _HEAD.size + number * (PIECE + seal.overhead)
     length = min(PIECE, size - number * PIECE) + seal.overhead

@@ -42,7 +42,7 @@ from ..errors import BundleError
 from . import bundle_file, signing
 from .bundle_file import Bundle
 from .container import MANIFEST_FILE
-from .content import portions
+from .content import read_portions
 from .manifest import Delta, Manifest
 
 COPIES, LITERALS = "copies", "literals"
@@ -119,7 +119,7 @@ def rebuild(change: Bundle, base: Bundle, write: Callable[[memoryview], object])
             pass
         for step in _steps(copies, sizes, promised.size):
             start = parts[step.part].start + step.start
-            copied = portions(base.content, start, start + step.copied)
+            copied = read_portions(base.content, start, start + step.copied)
             for piece in itertools.chain(literals.read(step.taken), copied):
                 hashed.update(piece)
                 write(piece)
@@ -147,7 +147,7 @@ def _refuse(before: Bundle, after: Bundle, output: Path) -> None:
 
 def _parts(base: Bundle) -> dict[str, slice]:
     """Where in its file lies what can be copied of a bundle."""
-    return {name: base.places[name] for name in (MANIFEST_FILE, *base.manifest.files)}
+    return {name: base.locations[name] for name in (MANIFEST_FILE, *base.manifest.files)}
 
 
 def _copies(before: Bundle, after: Bundle) -> Iterator[Copy]:
@@ -155,7 +155,7 @@ def _copies(before: Bundle, after: Bundle) -> Iterator[Copy]:
     data = np.frombuffer(after.content.read(0, after.content.size), np.uint8)
     parts = {name: before.content.read(place.start, place.stop) for name, place in _parts(before).items()}
     begins = dict(zip(parts, itertools.accumulate(map(len, parts.values()), initial=0), strict=False))
-    for name, place in sorted(after.places.items(), key=lambda item: item[1].start):
+    for name, place in sorted(after.locations.items(), key=lambda item: item[1].start):
         if name in parts:
             for copy in _matches(np.frombuffer(parts[name], np.uint8), data[place]):
                 yield Copy(place.start + copy.start, begins[name] + copy.source, copy.size)

@@ -28,7 +28,7 @@ SCORE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Golden:
+class GoldenQueries:
     """Attributes: rows: (G,) int64, whose pictures are asked; embeddings: (G, D) float32; found: (G,) int64, the
     nearest row; scores: (G,) float32, its cosine.
     """
@@ -39,9 +39,9 @@ class Golden:
     scores: np.ndarray
 
     @classmethod
-    def ask(cls, embedder: Embedder, index: CompactIndex, picture: Callable[[int], bytes]) -> "Golden":
+    def record(cls, embedder: Embedder, index: CompactIndex, picture: Callable[[int], bytes]) -> "GoldenQueries":
         """picture: row -> JPEG."""
-        rows = np.array(asked_rows(len(index)), np.int64)
+        rows = np.array(golden_rows(len(index)), np.int64)
         embeddings = _embed(embedder, rows, picture)
         hits = index.search(embeddings, 1)
         return cls(rows, embeddings, hits.rows[:, 0].astype(np.int64), hits.scores[:, 0].astype(np.float32))
@@ -51,7 +51,7 @@ class Golden:
         array_file.write(path, vars(self), {})
 
     @classmethod
-    def read(cls, data: memoryview) -> "Golden":
+    def read(cls, data: memoryview) -> "GoldenQueries":
         """Raises IndexFileError, BundleError: not such a file."""
         parts, _ = array_file.read(data, FILE)
         shapes = {name: part.shape for name, part in parts.items()}
@@ -90,7 +90,7 @@ class Golden:
             )
 
 
-def asked_rows(count: int) -> list[int]:
+def golden_rows(count: int) -> list[int]:
     """Whose pictures are asked of an index of so many rows; they must be kept."""
     return np.unique(np.linspace(0, count - 1, QUERIES).astype(np.int64)).tolist()
 

@@ -20,7 +20,7 @@ HASH_BYTES = 16
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 24, 16
 
 
-def key_bytes(key: Key | None) -> bytes | None:
+def resolve_key(key: Key | None) -> bytes | None:
     """A key as it is given, else that of the environment: `EDGESEARCH_KEY`, in hex, or the file `EDGESEARCH_KEY_FILE`.
 
     Raises:  DeviceError, SignatureError: it is none.
@@ -47,7 +47,7 @@ class Seal:
         self._key = key
 
     @property
-    def keyed(self) -> bool:
+    def is_encrypted(self) -> bool:
         """Whether the content can be read with a key alone."""
         return self._key is not None
 

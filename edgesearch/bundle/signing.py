@@ -70,7 +70,7 @@ def sign(message: bytes, private: Path) -> bytes:
     return _line(SIGNATURE, f"{bytes(key.verify_key).hex()} {signature.hex()}").encode()
 
 
-def signer(message: bytes, signature: bytes, name: str) -> str:
+def verify_signature(message: bytes, signature: bytes, name: str) -> str:
     """The hex key that signed a manifest.
 
     Args:    signature: as `sign` gives it; name: what to call the bundle in errors.

@@ -1,0 +1,111 @@
+"""The options of a build: what each means, its default, and the values that it accepts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from ..embedding.embedder import default_model
+from ..index.cells import Spread
+from ..local_features.descriptors import KEPT, MOST_KEPT
+from ..search.calibration import FALSE_ACCEPTS
+from .budget import budget_bytes
+from .ray_engine import connect_cluster
+from .thread_engine import open_thread_pool
+
+ENGINES: Mapping[str, Callable[[int | None], AbstractContextManager[Spread]]] = {
+    "local": open_thread_pool,
+    "ray": connect_cluster,
+}
+
+
+class BuildKeywords(TypedDict, total=False):
+    """The keyword arguments of `edgesearch.build`: the fields of `BuildOptions`, except `model`."""
+
+    precision: str
+    skip_bad: bool
+    local_features: int
+    sign: Path | None
+    next_key: Path | None
+    sequence: int | None
+    merge: Sequence[Path]
+    like: Path | None
+    queries: Path | None
+    false_accepts: float
+    mapping: Mapping[str, str] | None
+    encoding: str | None
+    decimal: str
+    budget_mb: float | None
+    seed: int
+    engine: str
+    workers: int | None
+    resume: bool
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How to build a bundle.
+
+    Attributes:
+        model: Model folder; `None` uses the shipped model.
+        precision: Network to ship, "int8" or "fp32".
+        skip_bad: Leave out pictures that cannot be read, instead of stopping.
+        local_features: Local features to keep of each picture, 20 bytes each; 0 keeps none.
+        sign: Private key that signs the bundle; `None` leaves it unsigned.
+        next_key: Public key that devices trust from this bundle on, besides that of `sign`.
+        sequence: Sequence number; devices install no bundle with a lower one. `None` takes the seconds since 1970.
+        merge: Folders of overlays that devices exported, to merge into the catalogue.
+        like: Earlier bundle whose quantizer and cells the index keeps, so that a delta from it is small.
+        queries: CSV of photos and their SKUs to calibrate with; `None` uses the catalogue's own pictures.
+        false_accepts: Share of the photos of unknown products that may be accepted.
+        mapping: Column of the catalogue by field name; `None` recognizes the columns by their titles.
+        encoding: Text encoding of the catalogue; `None` detects it.
+        decimal: Decimal separator of the catalogue's numbers, "." or ","; "" detects it.
+        budget_mb: Largest size of the bundle in millions of bytes; the build keeps what finds most products within it.
+        seed: Seed of everything random: augmented views, index, codebook.
+        engine: "local" for the threads of this machine, "ray" for a cluster.
+        workers: Number of workers of the engine; `None` uses all processors.
+        resume: Continue a stopped build of the same output, and keep the extracts in OUTPUT.work for the next build.
+    """
+
+    model: Path | None = None
+    precision: str = "int8"
+    skip_bad: bool = False
+    local_features: int = KEPT
+    sign: Path | None = None
+    next_key: Path | None = None
+    sequence: int | None = None
+    merge: Sequence[Path] = ()
+    like: Path | None = None
+    queries: Path | None = None
+    false_accepts: float = FALSE_ACCEPTS
+    mapping: Mapping[str, str] | None = None
+    encoding: str | None = None
+    decimal: str = ""
+    budget_mb: float | None = None
+    seed: int = 0
+    engine: str = "local"
+    workers: int | None = None
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a value is outside its limits."""
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine is {self.engine!r}; expected one of {', '.join(ENGINES)}.")
+        if not 0 <= self.local_features <= MOST_KEPT:
+            raise ValueError(f"local_features is {self.local_features}; expected 0 to {MOST_KEPT}.")
+        if not 0 < self.false_accepts < 1:
+            raise ValueError(f"false_accepts is {self.false_accepts}; expected a share above 0 and below 1.")
+        if self.budget_mb is not None:
+            budget_bytes(self.budget_mb)
+
+    @property
+    def model_folder(self) -> Path:
+        """The model folder to use."""
+        return Path(self.model or default_model())
+
+    @property
+    def limit_bytes(self) -> int | None:
+        """The largest size of the bundle in bytes; `None` sets no limit."""
+        return None if self.budget_mb is None else budget_bytes(self.budget_mb)

@@ -1,0 +1,83 @@
+"""A bundle while it is built: its members in a folder, beside the objects that they were written from.
+
+N rows, D dimensions.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..bundle import bundle_file
+from ..embedding.embedder import Embedder
+from ..index.compact_index import CompactIndex
+from ..local_features.local_index import LocalIndex
+from ..search.decision import ONE_PICTURE
+from ..search.open_bundle import OpenBundle, bindings
+
+HEAD_BYTES = 16_384  # upper bound of manifest and signature
+
+
+@dataclass(frozen=True)
+class StagedBundle:
+    """A bundle before it is written.
+
+    Attributes:
+        folder: Folder of its members; fitting it to a budget changes them.
+        products: Number of products.
+        embeddings: (N, D) float32, the rows of the index.
+        embedder: The network that computed them.
+        index: The vector index.
+        local: The index of local features; `None` if the bundle keeps none.
+        seed: Seed of the index.
+        keeps_codebook: The quantizer of the index must not change.
+    """
+
+    folder: Path
+    products: int
+    embeddings: np.ndarray
+    embedder: Embedder
+    index: CompactIndex
+    local: LocalIndex | None
+    seed: int = 0
+    keeps_codebook: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        """An upper bound of the size of the bundle."""
+        return bundle_file.size_bytes(self.sizes(), HEAD_BYTES)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size of each member in bytes."""
+        files = (path for path in self.folder.rglob("*") if path.is_file())
+        return {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in files}
+
+    def manifest_fields(self) -> dict[str, Any]:
+        """Return what the manifest says of the members: their hashes, counts and measured accuracy."""
+        index, local = self.index, self.local
+        return {
+            "hashes": bindings(self.embedder, index, local),
+            "counts": {
+                "products": self.products,
+                "pictures": len(self.embeddings),
+                "local_features": local.features if local else 0,
+            },
+            "accuracy": {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist},
+        }
+
+    @contextlib.contextmanager
+    def open_draft(self, folder: Path) -> Iterator[OpenBundle]:
+        """Open a temporary bundle of the members, to search in it; it is not calibrated.
+
+        Args:
+            folder: Folder for the file, which is removed afterwards.
+        """
+        path = folder / "draft.edge"
+        head = {"name": "", "sequence": 0, "created": "", "calibration": ONE_PICTURE.to_dict()}
+        bundle_file.write(path, self.folder, head | self.manifest_fields())
+        with contextlib.closing(OpenBundle(bundle_file.Bundle(path, whole=False))) as draft:
+            yield draft
+        path.unlink()
