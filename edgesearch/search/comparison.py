@@ -19,7 +19,7 @@ from ..images.image import Photo
 from ..local_features import alignment
 from ..local_features.alignment import Laid
 from ..local_features.descriptors import LocalFeatures, look
-from . import pipeline
+from . import pipeline, scoring
 from .comparison_result import Comparison, Region, Verdict
 from .gallery import Gallery
 
@@ -59,12 +59,14 @@ def compare(gallery: Gallery, picture: Callable[[Match], bytes], photo: Photo, s
     rows = gallery.rows_of(sku)
     if not rows:
         raise CatalogError(f"{sku}: no product with pictures has this SKU; see the SKUs that `search` prints.")
-    observation = pipeline.observe(gallery, photo, SHOWN, False, None)
-    answer = pipeline.answered(gallery, [observation], SHOWN)
-    name, pixels, seen = observation.name, observation.pixels, look(observation.pixels, observation.part)
-    near = sorted(gallery.compared(rows, observation.embedding), key=lambda one: -one.cosine)[:MOST_PICTURES]
+    observation = pipeline.observe(gallery, photo, SHOWN)
+    answer = pipeline.answer_observations(gallery, [observation], SHOWN)
+    name, pixels, seen = observation.name, observation.pixels, look(observation.pixels, observation.crop)
+    near = sorted(scoring.compare_rows(gallery, rows, observation.embedding), key=lambda one: -one.cosine)[
+        :MOST_PICTURES
+    ]
     score, own = near[0].cosine, _own_scores(gallery, [one.row for one in near])
-    near = sorted(gallery.agreeing(near, seen), key=lambda one: -one.evidence.weight)[:TRIED]
+    near = sorted(scoring.match_local_features(gallery, near, seen), key=lambda one: -one.evidence.weight)[:TRIED]
     matches = gallery.matches([replace(one, size=pixels.shape[:2]) for one in near])
 
     def read(match: Match) -> np.ndarray | None:

@@ -3,13 +3,13 @@
 import collections
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 from ..answer import Answer
 from ..images.image import Photo
 from . import pipeline
 from .gallery import Gallery
 from .pipeline import Observation
+from .stage_timer import StageTimer
 
 FRAMES = 5
 SCENE = 0.5  # cosine of two frames; less alike, another thing is shown
@@ -31,14 +31,13 @@ class Stream:
         """One more frame, and the answer of the last ones, with what this one took; errors as of `Store.search`."""
         with self._lock:
             gallery = self._gallery()
-            seen = pipeline.observe(gallery, frame, self._k, self._fast, None)
+            timer = StageTimer()
+            seen = pipeline.observe(gallery, frame, self._k, self._fast, None, timer)
             if self._asked is not gallery or not self._is_one_scene(seen):
                 self._seen.clear()
             self._asked = gallery
             self._seen.append(seen)
-            answer = pipeline.answered(gallery, self._seen, self._k)
-            self._seen[-1] = replace(seen, elapsed_ms={})  # its time is told
-            return answer
+            return pipeline.answer_observations(gallery, self._seen, self._k, timer=timer)
 
     def __len__(self) -> int:
         """How many frames answer by now."""

@@ -107,7 +107,9 @@ def _step(price: float, currency: str | None) -> str:
 def _each(traits: Traits) -> Iterator[tuple[str, str]]:
     """Kind and value; of "red, white" red is one trait, and white another."""
     for kind, value in traits.items():
-        yield from ((kind, one) for one in (colour_words.colour_terms(value) if kind == colour_words.COLUMN else [value]))
+        yield from (
+            (kind, one) for one in (colour_words.colour_terms(value) if kind == colour_words.COLUMN else [value])
+        )
 
 
 def _count(weights: dict[tuple[str, str], Weight], traits: Traits, picked: float, passed: float) -> None:

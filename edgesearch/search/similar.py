@@ -21,8 +21,10 @@ import numpy as np
 from ..answer import Match
 from ..catalog.product import Product
 from ..errors import CatalogError
-from .gallery import ROWS_PER_RESULT, Candidate, Gallery
+from .candidate import Candidate
+from .gallery import Gallery
 from .preference import Preference
+from .scoring import ROWS_PER_RESULT
 
 RELEVANCE = 0.7  # of 1; 1 is the nearest, however alike
 POOL = 4  # products to choose each of the k from
@@ -89,7 +91,7 @@ def similar(
     Raises:  CatalogError: no product of that SKU is shown, it lacks what a condition compares, or no other satisfies
              them all.
     """
-    known = gallery.product(sku)
+    known = gallery.find_product(sku)
     if known is None:
         raise CatalogError(f"{sku}: no product of that SKU is here; check it, or enrol the product.")
     owners = gallery.owners()

@@ -26,11 +26,11 @@ from ..errors import CatalogError, DeviceError
 from ..images import image
 from ..images.image import Photo
 from ..search import pipeline
+from ..search.candidate import Candidate
 from ..search.comparison import compare
 from ..search.comparison_result import Comparison
 from ..search.explanation import explained
 from ..search.frame_stream import FRAMES, Stream
-from ..search.candidate import Candidate
 from ..search.gallery import Gallery
 from ..search.open_bundle import OpenBundle
 from ..search.preference import Preference
@@ -252,7 +252,11 @@ class Store:
         pictures = [image.thumbnail(image.read(photo, TAUGHT_SIDE), TAUGHT_SIDE) for photo in photos]
         seen = [(picture, base.reference(picture).to_bytes()) for picture in pictures]
         answer, known = self.search(pictures[0], k=1), _known(base, sku)
-        coloured = given if known else colour_words.add_colours_to_details(given, [image.read(picture) for picture in pictures])
+        coloured = (
+            given
+            if known
+            else colour_words.add_colours_to_details(given, [image.read(picture) for picture in pictures])
+        )
 
         def revise(before: Change | None) -> Change:
             is_new = before is None or before.removed

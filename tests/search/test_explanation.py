@@ -67,7 +67,9 @@ def test_any_shape_is_drawn(size: tuple[int, int], kind: str) -> None:
 
 
 def test_words_stay_on_the_page() -> None:
-    page = drawing.draw_sheet([("one", np.full((90, 90, 3), 255, np.uint8))], "unknown", "x" * 150, ["y" * 300], kind="PNG")
+    page = drawing.draw_sheet(
+        [("one", np.full((90, 90, 3), 255, np.uint8))], "unknown", "x" * 150, ["y" * 300], kind="PNG"
+    )
     drawn = np.asarray(Image.open(io.BytesIO(page)).convert("L"))
     assert int(drawn[:, -drawing.EDGE + 1 :].min()) == 255
     assert int(drawn[-drawing.EDGE + 4 :].min()) == 255

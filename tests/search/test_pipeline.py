@@ -4,6 +4,7 @@ import threading
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from edgesearch.catalog.product import Product
 from edgesearch.commands.cli import main
 from edgesearch.images.image import read
 from edgesearch.search import pipeline
+from edgesearch.search.advice import guess_detail
 from edgesearch.search.gallery import Gallery
-from edgesearch.search.pipeline import Observation, _guess
+from edgesearch.search.pipeline import Observation
+from edgesearch.search.stage_timer import StageTimer
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +57,17 @@ def test_the_order_of_photos_changes_nothing(store: Store, photos: list[Path]) -
 
 def test_products_that_no_photo_considers_follow_by_their_best_score(store: Store, photos: list[Path]) -> None:
     gallery = store._now()
-    seen = [pipeline.observe(gallery, photo, 8, True, None) for photo in photos[:3]]
-    answer = pipeline.answered(gallery, [replace(one, evidence=one.evidence[:1]) for one in seen], 8)
+    seen = [pipeline.observe(gallery, photo, 8, fast=True) for photo in photos[:3]]
+    answer = pipeline.answer_observations(gallery, [replace(one, evidence=one.evidence[:1]) for one in seen], 8)
     rest = [match for match in answer.matches if match.probability == 0]
     assert len(rest) >= 5
     assert [match.score for match in rest] == sorted((match.score for match in rest), reverse=True)
     for match in rest:
         scores = [
-            one.score for observation in seen for one in observation.found if gallery.matches([one])[0].sku == match.sku
+            one.score
+            for observation in seen
+            for one in observation.candidates
+            if gallery.matches([one])[0].sku == match.sku
         ]
         assert match.score == max(scores)
 
@@ -110,9 +116,15 @@ def test_another_scene_begins_anew(store: Store, photos: list[Path]) -> None:
 
 
 def test_a_frame_tells_its_own_time(store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    look = pipeline.observe
-    took = dict.fromkeys(("image", "embed", "index", "decision"), 5.0)
-    monkeypatch.setattr(pipeline, "glimpse", lambda *asked: replace(look(*asked), elapsed_ms=took))
+    observe = pipeline.observe
+
+    def observe_in_5_ms(*arguments: Any) -> Observation:
+        observation = observe(*arguments)
+        timer: StageTimer = arguments[-1]
+        timer.elapsed_ms.update(dict.fromkeys(("image", "embed", "index", "decision"), 5.0))
+        return observation
+
+    monkeypatch.setattr(pipeline, "observe", observe_in_5_ms)
     stream = store.stream()
     for _ in range(3):
         assert stream.add(photos[0]).elapsed_ms["embed"] == 5.0
@@ -121,16 +133,16 @@ def test_a_frame_tells_its_own_time(store: Store, photos: list[Path], monkeypatc
 def test_clearing_waits_for_the_frame_that_is_looked_at(
     store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream, answered = store.stream(), pipeline.answered
+    stream, answer_observations = store.stream(), pipeline.answer_observations
     other = threading.Thread(target=stream.clear)
 
-    def slowly(gallery: Gallery, seen: Collection[Observation], k: int) -> Answer:
+    def slowly(gallery: Gallery, seen: Collection[Observation], k: int, timer: StageTimer) -> Answer:
         other.start()
         other.join(0.2)
         assert len(seen) == 1
-        return answered(gallery, [*seen], k)
+        return answer_observations(gallery, [*seen], k, timer=timer)
 
-    monkeypatch.setattr(pipeline, "answered", slowly)
+    monkeypatch.setattr(pipeline, "answer_observations", slowly)
     stream.add(photos[0])
     other.join()
 
@@ -164,6 +176,6 @@ def test_a_dark_photo_is_blamed_before_the_catalogue(store: Store, photos: list[
 def test_a_guess_is_the_vote_of_the_likely() -> None:
     said = [("A", 0.16), ("B", 0.09), ("B", 0.04), (None, 0.01)]
     likely = [Match(Product("x", "x", category=c), 0.5, "", 0, probability=p) for c, p in said]
-    assert _guess(likely, "category") == Guess("B", pytest.approx(0.5))
-    assert _guess(likely, "brand") is None
-    assert _guess([], "category") is None
+    assert guess_detail(likely, "category") == Guess("B", pytest.approx(0.5))
+    assert guess_detail(likely, "brand") is None
+    assert guess_detail([], "category") is None

@@ -39,7 +39,9 @@ def lean(shop_edge: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ((_, place),) = known.find([KEPT])
     picture = image.to_webp((stage / PICTURES).read_bytes()[place.start :][: place.size], 96, 60)
     (stage / PICTURES).write_bytes(picture)
-    sqlite_catalog.set_picture_offsets(stage / CATALOG, ((0, len(picture) * (row == KEPT)) for row in range(known.rows)))
+    sqlite_catalog.set_picture_offsets(
+        stage / CATALOG, ((0, len(picture) * (row == KEPT)) for row in range(known.rows))
+    )
     (stage / packed_catalog.FILE).write_bytes(packed_catalog.pack(stage / CATALOG))
     (stage / CATALOG).unlink()
     described = {name: getattr(whole.manifest, name) for name in ("hashes", "counts", "calibration", "accuracy")}

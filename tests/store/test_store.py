@@ -40,7 +40,7 @@ def test_an_answer_says_everything(shop: Path, tiny_edge: Path) -> None:
     with edgesearch.open(tiny_edge) as store:
         answer = store.search(photo, k=3)
         assert len(answer.matches) == 3
-        assert list(answer.elapsed_ms) == ["image", "embed", "index", "print", "decision", "catalog", "total"]
+        assert list(answer.elapsed_ms) == ["image", "embed", "index", "local_features", "decision", "catalog", "total"]
         scores = [match.score for match in answer.matches]
         assert scores == sorted(scores, reverse=True)
         table = json.loads(json.dumps(answer.to_dict()))
@@ -155,7 +155,7 @@ def test_the_print_of_the_right_product_agrees_and_is_shown(shop: Path, shop_edg
         explained = store.explain(photo, answer)
     best = answer.matches[0]
     assert best.sku == "P000000"
-    assert "print" not in answer.elapsed_ms or best.points >= 5
+    assert "local_features" not in answer.elapsed_ms or best.points >= 5
     assert best.score >= next(match.score for match in alone if match.sku == "P000000")
     assert all(match.points == 0 and match.outline == () for match in alone)
     assert {match.points == 0 for match in answer.matches} >= {match.outline == () for match in answer.matches}
@@ -173,7 +173,7 @@ def test_a_damaged_reference_image_is_an_error(shop: Path, tiny_edge: Path, monk
 def test_fast_does_not_look_at_the_print(shop: Path, shop_edge: Path) -> None:
     with edgesearch.open(shop_edge) as store:
         answer = store.search(shop / "photos" / "P000000-1.jpg", fast=True)
-    assert "print" not in answer.elapsed_ms
+    assert "local_features" not in answer.elapsed_ms
     assert all(match.points == 0 for match in answer.matches)
 
 
@@ -183,6 +183,6 @@ def test_a_store_without_local_features_answers_by_the_vector(shop: Path, tmp_pa
     with edgesearch.open(tmp_path / "x.edge") as store:
         answer = store.search(shop / "photos" / "P000000-1.jpg")
         assert store.base.local is None
-    assert "print" not in answer.elapsed_ms
+    assert "local_features" not in answer.elapsed_ms
     with pytest.raises(ValueError, match="local_features"):
         edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, local_features=-1)

@@ -1,0 +1,48 @@
+"""What an answer that is no match adds: a fault of the photo, and the likely category and brand."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..answer import Answer, Guess, Match
+from ..images import quality
+from ..images.crops import Crop
+from .candidate import Candidate
+from .decision import CONSIDERED
+from .gallery import Gallery
+
+GUESSED = ("category", "brand")
+
+
+def add_advice(
+    gallery: Gallery, answer: Answer, photos: Sequence[tuple[np.ndarray, Crop]], candidates: Sequence[Candidate]
+) -> Answer:
+    """Add the first photo's flaw, if all photos have one, and guesses from the likely products.
+
+    Args:
+        gallery: What was searched.
+        answer: To add to.
+        photos: (H, W, 3) uint8 pixels of each photo, and the square that holds its object.
+        candidates: The most likely first.
+    """
+    flaws = [quality.find_flaw(pixels, crop) for pixels, crop in photos]
+    likely = gallery.matches([candidate for candidate in candidates if candidate.probability > 0][:CONSIDERED])
+    guesses = {name: guess for name in GUESSED if (guess := guess_detail(likely, name))}
+    return replace(answer, flaw=flaws[0] if all(flaws) else "", guesses=guesses)
+
+
+def guess_detail(likely: Sequence[Match], name: str) -> Guess | None:
+    """Return the value of a detail that most likely products share; None if none of them has the detail.
+
+    Products vote by the square roots of their probabilities, which alone would be too sure.
+    """
+    votes: dict[str, float] = {}
+    for match in likely:
+        if value := getattr(match.product, name):
+            votes[value] = votes.get(value, 0.0) + math.sqrt(match.probability)
+    if not votes:
+        return None
+    value = max(votes, key=lambda one: votes[one])
+    return Guess(value, votes[value] / sum(math.sqrt(match.probability) for match in likely))
