@@ -101,7 +101,7 @@ def test_plots_show_every_library_and_are_the_same_again(tmp_path: Path) -> None
 
 
 def test_photo_and_embedder_are_drawn_as_bars() -> None:
-    stages = ("image", "embed", "index", "print", "decision", "catalog")
+    stages = ("image", "embed", "index", "local_features", "decision", "catalog")
     photos = [{"kind": "sure", **dict.fromkeys(stages, 2.0), "total": 12.0}]
     engines = [{"engine": name, "batch": batch, "p50_ms": 4.0} for name in ("x (ours)", "y") for batch in (1, 2)]
     drawn = figures_page.drawn({"photo": MEASURED | {"results": photos}, "embedder": MEASURED | {"results": engines}})

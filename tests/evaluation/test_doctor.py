@@ -90,7 +90,7 @@ def test_what_is_chosen_is_how_the_device_runs(device: Path, shop: Path, capsys:
     with edgesearch.open(device) as store:
         assert store.settings == Settings(**report["settings"])
         glance = store.search(photo)
-        assert "print" not in glance.elapsed_ms
+        assert "local_features" not in glance.elapsed_ms
         np.testing.assert_array_equal(store.embed([photo]), store.embed([photo], fast=True))
         assert [one.score for one in store.search(photo, fast=False).matches] != [one.score for one in glance.matches]
     with edgesearch.open(device, threads=3) as store:

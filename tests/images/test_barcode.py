@@ -53,7 +53,7 @@ def match(sku: str, probability: float, code: str | None = None) -> Match:
 
 
 def judged(decision: Decision, found: list[Match], said: list[Label], named: list[Match]) -> Answer:
-    return barcode_labels.judged(Answer("photo", decision, tuple(found), {}), said, named, ONE_PICTURE)
+    return barcode_labels.combine(Answer("photo", decision, tuple(found), {}), said, named, ONE_PICTURE)
 
 
 A, B = match("A", 0.05), match("B", 0.9, "4006381333931")
@@ -77,7 +77,7 @@ def test_a_look_that_cannot_tell_two_products_agrees_with_either() -> None:
 def test_a_label_on_what_looks_like_another_product_is_said() -> None:
     answer = judged("match", [B, A], SAYS_A, [A])
     assert answer.decision == "ambiguous"
-    assert answer.conflict == "the label says A a, it looks like B b"
+    assert answer.conflict == "the label names A a, but the photo looks like B b"
     assert [one.sku for one in answer.matches] == ["A", "B"]
     assert not answer.by_barcode
     assert answer.to_dict()["barcodes"] == [{"text": "2000000000015", "format": "EAN-13", "skus": ("A",)}]
@@ -85,13 +85,13 @@ def test_a_label_on_what_looks_like_another_product_is_said() -> None:
 
 def test_a_label_is_not_believed_against_the_print() -> None:
     printed = match("B", 0.6)  # not enough to be accepted, but it is more likely B than anything else
-    assert judged("unknown", [printed], SAYS_A, [A]).conflict == "the label says A a, it looks like B b"
+    assert judged("unknown", [printed], SAYS_A, [A]).conflict == "the label names A a, but the photo looks like B b"
 
 
 def test_labels_of_two_products_are_ambiguous() -> None:
     said = [*SAYS_A, Label("4006381333931", "EAN-13", ("B",))]
     answer = judged("match", [B], said, [B, A])
-    assert (answer.decision, answer.conflict) == ("ambiguous", "the labels say B b and A a")
+    assert (answer.decision, answer.conflict) == ("ambiguous", "the labels name B b and A a")
 
 
 def test_a_code_of_two_products_leaves_it_to_the_look() -> None:
