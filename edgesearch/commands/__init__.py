@@ -1,4 +1,4 @@
-"""Offer the command line: parse arguments, call the package, print.
+"""The command line: parse arguments, call the package, print the result.
 
-It may import every package, and computes nothing itself. Begin with `cli.py`; each module holds the commands of one kind of user.
+It may import every package, and computes nothing itself. Begin with `cli.py`; each other module holds related commands.
 """

@@ -1,4 +1,4 @@
-"""What the commands' options have in common: words, and values that are checked."""
+"""Options that several commands share, and the types that check their values."""
 
 import argparse
 from collections.abc import Callable
@@ -6,57 +6,68 @@ from typing import Any, Protocol
 
 from ..catalog import columns
 
-STORE = ".edge file, or device folder"
-WHO = "for the log (default: the user of the system)"
-FAST = "one look at a photo instead of three, none at its print (default: as doctor chose, else three)"
-BARCODES = "read barcodes in a photo (default: where their reader is installed and a product has one)"
+STORE = ".edge file or device folder"
+WHO = "name for the log (default: your user name)"
+FAST = "use one crop of a photo instead of three, and no local features (default: as doctor chose, else --no-fast)"
+BARCODES = "read barcodes in photos (default: if a reader is installed and any product has a barcode)"
 
 
 class Adder(Protocol):
-    """Adds a command to the parser."""
+    """Adds a command to the command line."""
 
     def __call__(self, name: str, run: Callable[..., Any], text: str, example: str) -> argparse.ArgumentParser:
-        """run: what it does, given the options; text: one line of help; example: arguments."""
+        """Return the parser of a new command.
+
+        Args:
+            run: carries out the command, given its options.
+            text: one line of help.
+            example: arguments for the example in the help.
+        """
 
 
-def source_options(added: argparse.ArgumentParser) -> None:
-    """A catalogue, and how it is to be read."""
-    added.add_argument("catalogue", help="CSV, Parquet or .xlsx with sku,name,images; folder or archive of pictures")
-    added.add_argument(
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """Add the catalogue and the options that tell how to read it."""
+    parser.add_argument(
+        "catalogue", help="CSV, Parquet or .xlsx with sku,name,images, or folder or archive of pictures"
+    )
+    parser.add_argument(
         "--map",
         action="append",
         default=[],
         metavar="NAME=COLUMN",
-        help="what its columns are, as sku=ArtNr,images=Foto",
+        help="read a detail from another column, such as sku=ArtNr,images=Foto",
     )
-    added.add_argument("--encoding", help="of its text (default: UTF-8, or what is seen in it, and told)")
-    added.add_argument(
-        "--decimal", choices=[".", ","], default="", help="in its numbers (default: what is seen in them)"
+    parser.add_argument("--encoding", help="text encoding (default: UTF-8, else detected and reported)")
+    parser.add_argument(
+        "--decimal", choices=[".", ","], default="", help="decimal separator in the numbers (default: detected)"
     )
 
 
-def source_of(options: argparse.Namespace) -> dict[str, Any]:
-    """What `source_options` were given, as arguments."""
+def read_source_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of `add_source_options` as keyword arguments."""
     return {"mapping": columns.parse_mapping(options.map), "encoding": options.encoding, "decimal": options.decimal}
 
 
-def at_least_one(text: str) -> int:
+def positive_int(text: str) -> int:
+    """Parse a whole number of at least 1; raise ArgumentTypeError for anything else."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 
-def seconds(text: str) -> float:
+def positive_seconds(text: str) -> float:
+    """Parse a number of seconds; raise ArgumentTypeError if it is not positive, or a million or more."""
     try:
-        given = float(text)
+        value = float(text)
     except ValueError:
-        given = 0.0
-    if not 0 < given < 1e6:
+        value = 0.0
+    if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return given
+    return value
 
 
-def named(text: str) -> tuple[str, str]:
+def name_and_value(text: str) -> tuple[str, str]:
+    """Split NAME=VALUE; raise ArgumentTypeError if either NAME or = is missing."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")

@@ -1,4 +1,4 @@
-"""check: what may be wrong in a catalogue, before it is built."""
+"""check: find probable mistakes in a catalogue before it is built."""
 
 import argparse
 import json
@@ -6,18 +6,18 @@ import shlex
 from pathlib import Path
 
 from ..catalog import loader
-from .arguments import Adder, at_least_one, source_of, source_options
-from .output import Bar, say
+from .arguments import Adder, add_source_options, positive_int, read_source_options
+from .output import ProgressBar, print_note
 
 
 def add(command: Adder) -> None:
-    """Add it."""
-    added = command("check", _check, "Say what may be wrong in a catalogue.", "catalogue.csv -o report.html")
-    source_options(added)
-    added.add_argument("-o", "--output", type=Path, metavar="PAGE", help="HTML page with the pictures to write")
-    added.add_argument("--json", action="store_true", help="print all findings as one JSON object")
-    added.add_argument("--sample", type=at_least_one, metavar="N", help="look at the pictures of N products alone")
-    added.add_argument("--model", type=Path, help="model folder (default: the shipped one)")
+    """Add the command."""
+    parser = command("check", _check, "Find probable mistakes in a catalogue.", "catalogue.csv -o report.html")
+    add_source_options(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="PAGE", help="write an HTML page with the pictures")
+    parser.add_argument("--json", action="store_true", help="print all findings as one JSON object")
+    parser.add_argument("--sample", type=positive_int, metavar="N", help="check the pictures of only N products")
+    parser.add_argument("--model", type=Path, help="model folder (default: the shipped model)")
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -26,19 +26,19 @@ def _check(options: argparse.Namespace) -> None:
 
     if options.output:
         html_page.check_path(options.output)
-    catalogue = loader.read(options.catalogue, **source_of(options))
-    with Bar("check", "picture") as progress:
+    catalogue = loader.read(options.catalogue, **read_source_options(options))
+    with ProgressBar("check", "picture") as progress:
         checked = checks.check(catalogue, options.sample, options.model, progress=progress)
     if options.output:
-        html_page.write(options.output, check_page.render(checked, options.catalogue, _command(options)))
+        html_page.write(options.output, check_page.render(checked, options.catalogue, _command_line(options)))
     for note in checked.notes:
-        say(note)
+        print_note(note)
     print(json.dumps(checked.to_dict(), ensure_ascii=False) if options.json else check_page.summary(checked))
 
 
-def _command(options: argparse.Namespace) -> str:
-    """What was called, as a shell takes it."""
-    given = {"--encoding": options.encoding, "--decimal": options.decimal, "--sample": options.sample}
-    given |= {"--model": options.model, "-o": options.output}
-    flags = [["--map", pair] for pair in options.map] + [[name, str(value)] for name, value in given.items() if value]
+def _command_line(options: argparse.Namespace) -> str:
+    """Return the shell command that these options came from."""
+    values = {"--encoding": options.encoding, "--decimal": options.decimal, "--sample": options.sample}
+    values |= {"--model": options.model, "-o": options.output}
+    flags = [["--map", pair] for pair in options.map] + [[name, str(value)] for name, value in values.items() if value]
     return shlex.join(["edgesearch", "check", options.catalogue, *(part for flag in flags for part in flag)])

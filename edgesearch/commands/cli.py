@@ -1,4 +1,4 @@
-"""The commands. Answers go to stdout, everything else to stderr; nothing is computed here.
+"""Run the command line. Answers go to stdout, everything else to stderr.
 
 Exit status: 0 answered (an unknown product is an answer), 1 our error in one line, 2 usage.
 """
@@ -17,6 +17,7 @@ from typing import Any
 
 from ..bundle.sealing import KEY_FILE
 from ..errors import EdgeSearchError
+from ..version import __version__
 from . import (
     build_commands,
     check_command,
@@ -29,7 +30,7 @@ from . import (
     similar_commands,
     teach_commands,
 )
-from .output import failed
+from .output import report_error
 
 COMMANDS = (
     "keygen", "build", "delta", "check", "install", "rollback", "overlay", "log", "doctor", "enrol", "edit", "remove",
@@ -39,36 +40,36 @@ COMMANDS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return its exit status."""
     options = _parser().parse_args(arguments)
     if options.key_file:
         os.environ[KEY_FILE] = str(options.key_file)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot show must not stop a command
     try:
-        with warnings.catch_warnings(), _told_to_end():
-            warnings.filterwarnings("ignore", module="PIL")  # our own sentence says it
+        with warnings.catch_warnings(), _interrupt_on_sigterm():
+            warnings.filterwarnings("ignore", module="PIL")  # our own errors report the same
             status = int(options.run(options) or 0)
         sys.stdout.flush()
         return status
     except EdgeSearchError as error:
-        return failed(error)
+        return report_error(error)
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
         _discard_stdout()
         return 1
     except KeyboardInterrupt:
-        return failed("stopped; nothing half-done is used.")
+        return report_error("stopped; unfinished files are never used.")
     except (OSError, MemoryError) as error:
         _discard_stdout()
-        return failed(
+        return report_error(
             f"the system refused ({error or type(error).__name__}); check free space, memory and permissions."
         )
 
 
 @contextlib.contextmanager
-def _told_to_end() -> Iterator[None]:
-    """SIGTERM stops a command as Ctrl-C does, so that what is temporary is removed."""
+def _interrupt_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM stop a command as Ctrl-C does, so that it removes its temporary files."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -80,16 +81,19 @@ def _told_to_end() -> Iterator[None]:
 
 
 def _discard_stdout() -> None:
-    """What is still buffered cannot be written; keep the interpreter from trying again at its end."""
+    """Drop buffered output that cannot be written, so that the interpreter does not try again when it exits."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="edgesearch", description="Offline visual product search: a photo in, the product out."
+        prog="edgesearch", description="Find the product in a photo, offline and on a CPU."
     )
-    parser.add_argument("--key-file", type=Path, metavar="SECRET", help=f"of an encrypted device (default: {KEY_FILE})")
+    parser.add_argument("--version", action="version", version=f"edgesearch {__version__}")
+    parser.add_argument(
+        "--key-file", type=Path, metavar="SECRET", help=f"key of an encrypted device folder (default: ${KEY_FILE})"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[..., Any], text: str, example: str) -> argparse.ArgumentParser:

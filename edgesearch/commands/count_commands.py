@@ -1,4 +1,4 @@
-"""count, sort: what is done with photos of many products, one a photo."""
+"""count, sort: the commands for many photos of one product each."""
 
 import argparse
 import json
@@ -11,126 +11,123 @@ from ..counting.count_journal import CountEntry
 from ..counting.photo_count import Count, Progress
 from ..images import photo_files
 from ..store.store import open as open_store
-from .arguments import BARCODES, FAST, STORE, Adder, named
-from .output import say
+from .arguments import BARCODES, FAST, STORE, Adder, name_and_value
+from .output import print_note
 
 
 def add(command: Adder) -> None:
-    """Add them."""
-    added = command("count", _count, "Count photos of one product each into a list.", "device photos/ -o stock.csv")
-    added.add_argument("store", type=Path, help=STORE)
-    added.add_argument(
-        "photos", type=Path, nargs="*", help="folders of photos, or photos; those counted before are not again"
-    )
-    added.add_argument(
+    """Add the commands."""
+    parser = command("count", _count, "Count products in photos, one per photo.", "device photos/ -o stock.csv")
+    parser.add_argument("store", type=Path, help=STORE)
+    parser.add_argument("photos", type=Path, nargs="*", help="photos, or folders of photos; each is counted only once")
+    parser.add_argument(
         "-o",
         "--output",
         type=Path,
         required=True,
         metavar="CSV",
-        help="the list; it is gone on with where it is there, with CSV.session; fill in CSV.review.csv and run again",
+        help="list to write or continue, with CSV.session beside it; fill in CSV.review.csv and run again",
     )
-    added.add_argument(
-        "--undo", action="store_true", help="take back the photo that was counted last, one more each time"
-    )
-    added.add_argument(
+    parser.add_argument("--undo", action="store_true", help="take back the last counted photo, one more each time")
+    parser.add_argument(
         "--correct",
-        type=named,
+        type=name_and_value,
         action="append",
         default=[],
         metavar="PHOTO=SKU",
-        help='what a photo shows; "-": nothing to count; "": to be reviewed',
+        help='set the product of a photo; "-" for nothing to count, "" to review it again',
     )
-    added.add_argument("--all", action="store_true", help="list products that were not counted too")
-    _looking(added)
+    parser.add_argument("--all", action="store_true", help="list products that were not counted as well")
+    _add_search_options(parser)
 
-    added = command(
-        "sort", _sort, "Sort photos by a detail of what they show.", "device photos/ --by location -o sorted"
+    parser = command(
+        "sort", _sort, "Sort photos by a detail of the product in each.", "device photos/ --by location -o sorted"
     )
-    added.add_argument("store", type=Path, help=STORE)
-    added.add_argument("photos", type=Path, nargs="+", help="folders of photos, or photos")
-    added.add_argument(
-        "--by", required=True, metavar="DETAIL", help="category, location, sku, or any other of the catalogue"
+    parser.add_argument("store", type=Path, help=STORE)
+    parser.add_argument("photos", type=Path, nargs="+", help="photos, or folders of photos")
+    parser.add_argument(
+        "--by", required=True, metavar="DETAIL", help="category, location, sku, or any other detail of the catalogue"
     )
-    added.add_argument(
+    parser.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="copy each into a folder there named by its value, or review",
+        help="copy each photo into a subfolder named after its value, or into `review`",
     )
-    _looking(added)
+    _add_search_options(parser)
 
 
-def _looking(added: argparse.ArgumentParser) -> None:
-    added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
-    added.add_argument("--barcodes", action=argparse.BooleanOptionalAction, help=BARCODES)
-    added.add_argument("--json", action="store_true", help="one JSON object a photo")
+def _add_search_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
+    parser.add_argument("--barcodes", action=argparse.BooleanOptionalAction, help=BARCODES)
+    parser.add_argument("--json", action="store_true", help="print one JSON object per photo")
 
 
 def _count(options: argparse.Namespace) -> None:
-    def tell(progress: Progress) -> None:
+    def print_progress(progress: Progress) -> None:
         if progress.new:
-            line = json.dumps(progress.entry.to_dict(), ensure_ascii=False) if options.json else _line(progress)
-            print(line, flush=True)
+            as_json = json.dumps(progress.entry.to_dict(), ensure_ascii=False)
+            print(as_json if options.json else _format_progress(progress), flush=True)
 
     blas.on_one_thread()
     with open_store(options.store) as store:
         count = Count(store, options.output, options.fast, options.barcodes, options.all)
         with count:
             if before := sum(count.counts.values()):
-                say(f"{options.output}: goes on; {before} photos are counted.")
+                print_note(f"{options.output}: continues; {before} photos were counted before.")
             if options.undo:
-                say(_said(count.undo()))
+                print_note(_format_entry(count.undo()))
             for photo, sku in options.correct:
-                say(_said(count.correct(photo, sku)))
-            count.add_photos(options.photos, tell)
+                print_note(_format_entry(count.correct(photo, sku)))
+            count.add_photos(options.photos, print_progress)
         for note in count.notes:
-            say(note)
+            print_note(note)
         counts, waiting = count.counts, count.to_review
-    say(
+    print_note(
         f"{options.output}: {sum(counts.values())} photos counted, of {len(counts)} products"
-        + f"; {len(waiting)} wait in {count.review}, fill in their SKU and run again" * bool(waiting)
+        + f"; {len(waiting)} wait in {count.review}: fill in their SKUs and run again" * bool(waiting)
         + "."
     )
 
 
-def _line(progress: Progress) -> str:
-    seen = progress.entry
-    place = f"{progress.done}/{progress.total}  {seen.photo}: "
-    if seen.status != "counted":
-        return f"{place}set aside, {seen.why}"
-    return f"{place}{seen.sku}  {seen.name}  ({progress.counted}{', by its barcode' * (seen.by == 'barcode')})"
+def _format_progress(progress: Progress) -> str:
+    entry = progress.entry
+    start = f"{progress.done}/{progress.total}  {entry.photo}: "
+    if entry.status != "counted":
+        return f"{start}set aside, {entry.why}"
+    return f"{start}{entry.sku}  {entry.name}  ({progress.counted}{', by its barcode' * (entry.by == 'barcode')})"
 
 
-def _said(seen: CountEntry) -> str:
-    """What became of a photo by hand."""
-    said = {"counted": f"counted as {seen.sku} {seen.name}", "dropped": "not counted"}
-    return f"{seen.photo}: {said.get(seen.status, seen.why or 'waits')}."
+def _format_entry(entry: CountEntry) -> str:
+    """Return a sentence about an entry that a person changed."""
+    texts = {"counted": f"counted as {entry.sku} {entry.name}", "dropped": "not counted"}
+    return f"{entry.photo}: {texts.get(entry.status, entry.why or 'waits for review')}."
 
 
 def _sort(options: argparse.Namespace) -> None:
     groups: Counter[str] = Counter()
-    left: list[str] = []
+    unreadable: list[str] = []
     if options.output:
         photo_sorting.check_output(options.photos, options.output)
     blas.on_one_thread()
     found, others = photo_files.find_photos(options.photos)
     with open_store(options.store) as store:
-        for one in photo_sorting.assign_groups(store, found, options.by, options.fast, options.barcodes):
-            placed = photo_sorting.copy_to_group(one, options.output) if options.output else None
-            if options.output and placed is None:
-                left.append(one.photo)
-            groups[one.folder] += 1
-            shown = {**one.to_dict(), "placed": placed and str(placed)}
-            print(json.dumps(shown, ensure_ascii=False) if options.json else _plan(one), flush=True)
+        for photo in photo_sorting.assign_groups(store, found, options.by, options.fast, options.barcodes):
+            copied = photo_sorting.copy_to_group(photo, options.output) if options.output else None
+            if options.output and copied is None:
+                unreadable.append(photo.photo)
+            groups[photo.folder] += 1
+            table = {**photo.to_dict(), "placed": copied and str(copied)}
+            print(json.dumps(table, ensure_ascii=False) if options.json else _format_sorted(photo), flush=True)
     if others:
-        say(photo_files.describe_skipped(others))
-    if left:
-        say(f"cannot be read, and not copied ({len(left)}): {', '.join(left[: photo_files.SHOWN])}")
-    say("; ".join(f"{folder}: {count}" for folder, count in sorted(groups.items())) or "no photos.")
+        print_note(photo_files.describe_skipped(others))
+    if unreadable:
+        names = ", ".join(unreadable[: photo_files.SHOWN])
+        print_note(f"unreadable, and not copied ({len(unreadable)}): {names}")
+    print_note("; ".join(f"{folder}: {count}" for folder, count in sorted(groups.items())) or "no photos.")
 
 
-def _plan(one: photo_sorting.SortedPhoto) -> str:
-    what = ", ".join(filter(None, (f"{one.sku} {one.name}".strip(), one.why)))
-    return f"{one.photo} -> {what} -> {one.value or photo_sorting.REVIEW}"
+def _format_sorted(photo: photo_sorting.SortedPhoto) -> str:
+    product = ", ".join(filter(None, (f"{photo.sku} {photo.name}".strip(), photo.why)))
+    return f"{photo.photo} -> {product} -> {photo.value or photo_sorting.REVIEW}"

@@ -1,4 +1,4 @@
-"""install, rollback, doctor, log, overlay: what is done to a device folder as a whole."""
+"""install, rollback, overlay, log, doctor: the commands for a device folder as a whole."""
 
 import argparse
 import json
@@ -8,71 +8,73 @@ from ..bundle.manifest import Manifest
 from ..device import maintenance as device
 from ..device.overlay import Event
 from ..evaluation import doctor
-from .arguments import STORE, WHO, Adder, at_least_one
-from .output import say
+from .arguments import STORE, WHO, Adder, positive_int
+from .output import print_note
 
 
 def add(command: Adder) -> None:
-    """Add them."""
-    added = command("install", _install, "Run a bundle in a device folder.", "store.edge --to device --trust shop.pub")
-    added.add_argument("bundle", type=Path, help=".edge file, or a delta of the one that is there")
-    added.add_argument(
-        "--to", type=Path, required=True, metavar="DEVICE", help="device folder; made where it is absent"
+    """Add the commands."""
+    text = "Install a bundle in a device folder."
+    parser = command("install", _install, text, "store.edge --to device --trust shop.pub")
+    parser.add_argument("bundle", type=Path, help=".edge file, or a delta of the installed bundle")
+    parser.add_argument("--to", type=Path, required=True, metavar="DEVICE", help="device folder; created if absent")
+    parser.add_argument("--trust", type=Path, metavar="PUB", help="public key that a new device folder trusts")
+    parser.add_argument("--encrypt", action="store_true", help="encrypt a new device folder with the device key")
+    parser.add_argument("--who", help=WHO)
+
+    parser = command("rollback", _rollback, "Return to the bundle before the last install.", "device")
+    parser.add_argument("device", type=Path, help="device folder")
+    parser.add_argument("--who", help=WHO)
+
+    parser = command("overlay", _overlay, "Export what a device was taught to a folder.", "export device -o taught")
+    parser.add_argument("action", choices=["export"], help="action")
+    parser.add_argument("device", type=Path, help="device folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="new folder, for `build --merge-overlay`")
+
+    parser = command("log", _log, "Check and print the log of every change to a device.", "device")
+    parser.add_argument("device", type=Path, help="device folder")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
+
+    parser = command(
+        "doctor", _doctor, "Measure the best settings for a store on this device, and use them from then on.", "device"
     )
-    added.add_argument("--trust", type=Path, metavar="PUB", help="public key that a new device trusts from now on")
-    added.add_argument("--encrypt", action="store_true", help="make a new device folder that its key alone opens")
-    added.add_argument("--who", help=WHO)
-
-    added = command("rollback", _rollback, "Run again what ran before the last install.", "device")
-    added.add_argument("device", type=Path, help="device folder")
-    added.add_argument("--who", help=WHO)
-
-    added = command("overlay", _overlay, "Write what a device was taught into a folder.", "export device -o taught")
-    added.add_argument("action", choices=["export"], help="what to do")
-    added.add_argument("device", type=Path, help="device folder")
-    added.add_argument("-o", "--output", type=Path, required=True, help="new folder, for `build --merge-overlay`")
-
-    added = command("log", _log, "Print all that was done to a device, checked.", "device")
-    added.add_argument("device", type=Path, help="device folder")
-    added.add_argument("--json", action="store_true", help="one JSON object a line")
-
-    added = command("doctor", _doctor, "Measure how a store runs best on this device, and run it so.", "device")
-    added.add_argument("store", type=Path, nargs="?", help=f"{STORE} (default: the shipped model on a drawn store)")
-    added.add_argument(
+    parser.add_argument("store", type=Path, nargs="?", help=f"{STORE} (default: a drawn store with the shipped model)")
+    parser.add_argument(
         "--budget-ms",
-        type=at_least_one,
+        type=positive_int,
         default=doctor.BUDGET_MS,
         metavar="MS",
-        help=f"of a photo; where three looks take longer, one must do (default: {doctor.BUDGET_MS:.0f})",
+        help=f"time limit per photo; if three crops exceed it, use one (default: {doctor.BUDGET_MS:.0f})",
     )
-    added.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _install(options: argparse.Namespace) -> None:
-    _runs(options.to, device.install(options.bundle, options.to, options.trust, options.who, options.encrypt))
+    manifest = device.install(options.bundle, options.to, options.trust, options.who, options.encrypt)
+    _print_running(options.to, manifest)
 
 
 def _rollback(options: argparse.Namespace) -> None:
-    _runs(options.device, device.rollback(options.device, options.who))
+    _print_running(options.device, device.rollback(options.device, options.who))
 
 
-def _runs(device: Path, manifest: Manifest) -> None:
+def _print_running(device: Path, manifest: Manifest) -> None:
     print(f"{device}: runs {manifest.name}, sequence {manifest.sequence}, {manifest.counts['products']} products.")
 
 
 def _overlay(options: argparse.Namespace) -> None:
     count = device.export(options.device, options.output)
-    print(f"{options.output}: what was taught of {count} products; merge it with `build --merge-overlay`.")
+    print(f"{options.output}: changes to {count} products; merge them with `build --merge-overlay`.")
 
 
 def _log(options: argparse.Namespace) -> None:
     for event in device.log(options.device):
-        print(json.dumps(event.to_dict(), ensure_ascii=False) if options.json else _line(event))
+        print(json.dumps(event.to_dict(), ensure_ascii=False) if options.json else _format_event(event))
 
 
-def _line(event: Event) -> str:
-    said = event.detail.get("after") or {}
-    details = [f"{name}={value}" for name, value in (said.get("details") or {}).items()]
+def _format_event(event: Event) -> str:
+    after = event.detail.get("after") or {}
+    details = [f"{name}={value}" for name, value in (after.get("details") or {}).items()]
     if "sequence" in event.detail:
         details = [f"{event.detail['name']}, sequence {event.detail['sequence']}"]
     return "  ".join([f"{event.number:5}", event.time, event.who, event.what, event.sku, *details]).rstrip()
@@ -80,32 +82,32 @@ def _line(event: Event) -> str:
 
 def _doctor(options: argparse.Namespace) -> None:
     report = doctor.examine(options.store, options.budget_ms)
-    print(json.dumps(report.to_dict()) if options.json else _examined(report), flush=True)
+    print(json.dumps(report.to_dict()) if options.json else _format_report(report), flush=True)
     if options.store is not None and options.store.is_dir():
         doctor.keep(options.store, report)
-        say(f"{options.store}: runs so from now on.")
+        print_note(f"{options.store}: uses these settings from now on.")
 
 
-def _examined(report: doctor.Report) -> str:
+def _format_report(report: doctor.Report) -> str:
     start = report.start
     resident, own = (
         "unknown" if size is None else f"{size / 1e6:.0f} MB" for size in (start.resident_bytes, start.own_bytes)
     )
     return "\n".join(
         [
-            "kernels  threads  looks    p50 ms    p95 ms  photos  cosine to int8  golden queries",
-            *map(_tried, report.trials),
+            "kernels  threads  crops    p50 ms    p95 ms  photos  cosine to int8  golden queries",
+            *map(_format_trial, report.trials),
             f"new process: first answer after {start.total_ms:.0f} ms (import {start.import_ms:.0f}, open "
-            f"{start.open_ms:.0f}, photo {start.answer_ms:.0f}); {resident} resident, of which its own {own}; at rest "
+            f"{start.open_ms:.0f}, photo {start.answer_ms:.0f}); {resident} resident, {own} of it its own; idle at "
             f"{start.idle_cpu:.1%} of a processor",
             *report.reasons,
         ]
     )
 
 
-def _tried(trial: doctor.Trial) -> str:
-    how, golden = trial.settings, "right" if trial.golden else "wrong"
+def _format_trial(trial: doctor.Trial) -> str:
+    settings, golden = trial.settings, "right" if trial.golden else "wrong"
     return (
-        f"{how.kernels:7}  {how.threads:7}  {how.crops:5}  {trial.median_ms:8.1f}  "
+        f"{settings.kernels:7}  {settings.threads:7}  {settings.crops:5}  {trial.median_ms:8.1f}  "
         f"{trial.p95_ms:8.1f}  {trial.photos:6}  {trial.agreement:14.4f}  {golden:>14}"
     )

@@ -1,4 +1,4 @@
-"""search, eval, inspect, verify: what is asked of a store."""
+"""search, eval, inspect, verify: the commands that read a store."""
 
 import argparse
 import itertools
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..answer import Answer, Guess, Understood
+from ..answer import Answer, Guess, Match, Understood
 from ..catalog import loader
 from ..device import maintenance
 from ..device.slots import Slots, open_bundle
@@ -16,50 +16,57 @@ from ..errors import EdgeSearchError, QueryError
 from ..evaluation import evaluate
 from ..store.store import MOST_TOGETHER
 from ..store.store import open as open_store
-from .arguments import BARCODES, FAST, STORE, Adder, at_least_one
-from .output import PICTURES, Bar, failed, picture_kind, print_table, say, write_picture
+from .arguments import BARCODES, FAST, STORE, Adder, positive_int
+from .output import PICTURES, ProgressBar, picture_kind, print_note, print_table, report_error, write_picture
 
 
 def add(command: Adder) -> None:
-    """Add them."""
-    example = 'store.edge photo.jpg --text "like this but red, under 5 euro"'
-    added = command("search", _search, "Find the product that a photo shows, or words describe.", example)
-    added.set_defaults(refuse=added.error)
-    added.add_argument("store", type=Path, help=STORE)
-    added.add_argument("photo", nargs="*", help="picture file; none to search by words alone")
-    added.add_argument("--text", metavar="WORDS", help="a sentence, in English or Chinese; what of it filters is shown")
-    added.add_argument(
-        "--where", metavar="FILTER", help='find these alone, as "category=Fruit and price<30 order by price"'
+    """Add the commands."""
+    _add_search(command)
+    _add_eval(command)
+    parser = command("inspect", _inspect, "Show the contents of a store.", "store.edge")
+    parser.add_argument("store", type=Path, help=STORE)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    parser = command(
+        "verify", _verify, "Check every byte of a store, and that its parts belong together.", "store.edge"
     )
-    added.add_argument("--together", action="store_true", help="the photos show one product, and answer together")
-    added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
-    added.add_argument("--barcodes", action=argparse.BooleanOptionalAction, help=BARCODES)
-    added.add_argument("-k", type=at_least_one, default=5, help="products to show (default: 5)")
-    added.add_argument(
+    parser.add_argument("store", type=Path, help=STORE)
+    parser.add_argument("--trust", type=Path, metavar="PUB", help="public key that must have signed it")
+
+
+def _add_search(command: Adder) -> None:
+    example = 'store.edge photo.jpg --text "like this but red, under 5 euro"'
+    parser = command("search", _search, "Find a product by photos, words or both.", example)
+    parser.set_defaults(refuse=parser.error)
+    parser.add_argument("store", type=Path, help=STORE)
+    parser.add_argument("photo", nargs="*", help="picture files; none to search by words alone")
+    parser.add_argument("--text", metavar="WORDS", help="sentence in English or Chinese; the answer shows its filters")
+    parser.add_argument(
+        "--where", metavar="FILTER", help='search only these, such as "category=Fruit and price<30 order by price"'
+    )
+    parser.add_argument("--together", action="store_true", help="give one answer for several photos of one product")
+    parser.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
+    parser.add_argument("--barcodes", action=argparse.BooleanOptionalAction, help=BARCODES)
+    parser.add_argument("-k", type=positive_int, default=5, help="number of products (default: 5)")
+    parser.add_argument(
         "--explain",
         type=Path,
         metavar="PATH",
-        help="draw what made photo and product match: of one photo into this .png or .jpg, else into this folder",
+        help="draw what made photo and product match: into a .png or .jpg for one photo, else into a folder",
     )
-    added.add_argument("--json", action="store_true", help="one JSON object a photo")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per photo")
 
-    added = command("eval", _eval, "Measure a store on photos of known products.", "store.edge queries.csv --json")
-    added.add_argument("store", type=Path, help=STORE)
-    added.add_argument("queries", type=Path, help="CSV of image,sku; an empty sku: not in this catalogue")
-    added.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
-    added.add_argument("--skip-bad", action="store_true", help="leave out photos that cannot be read, and list them")
-    added.add_argument(
-        "--report", type=Path, metavar="HTML", help="write a page to look at: charts, and pictures of misses"
-    )
-    added.add_argument("--json", action="store_true", help="one JSON object")
 
-    added = command("inspect", _inspect, "Say what a store holds.", "store.edge")
-    added.add_argument("store", type=Path, help=STORE)
-    added.add_argument("--json", action="store_true", help="one JSON object")
-
-    added = command("verify", _verify, "Check every byte of a store, and that its parts fit.", "store.edge")
-    added.add_argument("store", type=Path, help=STORE)
-    added.add_argument("--trust", type=Path, metavar="PUB", help="public key that must have signed it")
+def _add_eval(command: Adder) -> None:
+    text = "Measure a store's accuracy and speed on photos of known products."
+    parser = command("eval", _eval, text, "store.edge queries.csv --json")
+    parser.add_argument("store", type=Path, help=STORE)
+    parser.add_argument("queries", type=Path, help="CSV of image,sku; an empty sku means not in this catalogue")
+    parser.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
+    parser.add_argument("--skip-bad", action="store_true", help="skip unreadable photos, and list them")
+    parser.add_argument("--report", type=Path, metavar="HTML", help="write a page with charts and the missed photos")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _search(options: argparse.Namespace) -> int:
@@ -68,42 +75,46 @@ def _search(options: argparse.Namespace) -> int:
     if options.explain and not options.photo:
         options.refuse("--explain needs a photo")
     if options.together and (options.explain or not options.photo):
-        options.refuse("--together needs photos, and explains none")
+        options.refuse("--together needs photos, and excludes --explain")
     if options.together and len(options.photo) > MOST_TOGETHER:
-        options.refuse(f"--together takes {MOST_TOGETHER} photos at most, not {len(options.photo)}")
+        options.refuse(f"--together takes at most {MOST_TOGETHER} photos, not {len(options.photo)}")
     status = 0
-    drawn = _drawn(options.explain, options.photo) if options.explain else {}
+    drawings = _name_drawings(options.explain, options.photo) if options.explain else {}
     with open_store(options.store) as store:
-        for place, photo in enumerate([options.photo] if options.together else options.photo or [None]):
+        for number, photo in enumerate([options.photo] if options.together else options.photo or [None]):
             try:
                 answer = store.search(
                     photo, options.k, options.fast, text=options.text, where=options.where, barcodes=options.barcodes
                 )
-                print(json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else _shown(answer), flush=True)
-                if place in drawn and answer.matches:
-                    write_picture(drawn[place], store.explain(photo, answer, picture_kind(drawn[place])))
+                text = json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else _format_answer(answer)
+                print(text, flush=True)
+                if number in drawings and answer.matches:
+                    path = drawings[number]
+                    write_picture(path, store.explain(photo, answer, picture_kind(path)))
             except QueryError:
-                raise  # of every photo the same
+                raise  # it is the same for every photo
             except EdgeSearchError as error:
-                status = failed(error)
+                status = report_error(error)
     return status
 
 
-def _drawn(path: Path, photos: Sequence[str]) -> dict[int, Path]:
-    """Where the explanation of each photo goes, in a folder that is made: photos of one name are numbered."""
+def _name_drawings(path: Path, photos: Sequence[str]) -> dict[int, Path]:
+    """Return the path of each photo's explanation, and create its folder; number photos that share a name."""
     single = bool(path.suffix) and not path.is_dir()
     if single and path.suffix.lower() not in PICTURES:
-        raise EdgeSearchError(f"{path}: give a path that ends in .png or .jpg, or a folder without a dot.")
+        raise EdgeSearchError(f"{path}: give a path that ends in .png or .jpg, or a folder name without a dot.")
     if single and len(photos) > 1:
-        raise EdgeSearchError(f"{path}: one picture for {len(photos)} photos; give one photo, or a folder.")
+        raise EdgeSearchError(
+            f"{path}: one picture for {len(photos)} photos; give one photo, or a folder for the pictures."
+        )
     folder = path.parent if single else path
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EdgeSearchError(f"{folder}: cannot be made a folder ({error.strerror}); give another one.") from error
+        raise EdgeSearchError(f"{folder}: cannot be created ({error.strerror}); give another folder.") from error
     if single:
         return {0: path}
-    names: dict[str, Path] = {}  # in small letters: as some file systems tell names apart
+    names: dict[str, Path] = {}  # by lower-case name, because some file systems ignore case
     for stem in (Path(photo).stem for photo in photos):
         numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
         name = next(name for name in numbered if name.lower() not in names)
@@ -111,35 +122,39 @@ def _drawn(path: Path, photos: Sequence[str]) -> dict[int, Path]:
     return dict(enumerate(names.values()))
 
 
-def _shown(answer: Answer) -> str:
+def _format_answer(answer: Answer) -> str:
     lines = [f"{answer.photo or 'words'}: {answer.decision} ({answer.elapsed_ms['total']:.1f} ms)"]
     if answer.understood:
-        lines += _understood(answer.understood)
-    for place, match in enumerate(answer.matches, 1):
-        price = "" if match.price is None else f"  {match.price:.2f} {match.product.currency or ''}".rstrip()
-        agrees = f"  ({match.points} points of the print agree{', mirrored' * match.mirrored})" if match.points else ""
-        worded = "" if match.words is None or not answer.photo else f"  ({match.words:.0%} of the words)"
-        likely = match.probability if answer.photo else match.score
-        lines.append(f"  {place}  {likely:4.0%}  {match.sku}  {match.name}{price}{agrees}{worded}")
+        lines += _format_understood(answer.understood)
+    lines += [_format_match(rank, match, bool(answer.photo)) for rank, match in enumerate(answer.matches, 1)]
     lines += [
         f"  {label.format} {label.text}: {', '.join(label.skus) or 'no product here'}" for label in answer.barcodes
     ]
     lines += [f"  {answer.conflict}"] * bool(answer.conflict)
     if answer.decision == "unknown":
-        lines += [f"  probably of {name} {one.value} ({one.share:.0%})" for name, one in _probable(answer)]
+        lines += [f"  probably {name} {guess.value} ({guess.share:.0%})" for name, guess in _likely_guesses(answer)]
     return "\n".join(lines + [f"  about the photo: {answer.advice}"] * bool(answer.advice))
 
 
-def _probable(answer: Answer) -> list[tuple[str, Guess]]:
+def _format_match(rank: int, match: Match, by_photo: bool) -> str:
+    likely = match.probability if by_photo else match.score
+    price = "" if match.price is None else f"  {match.price:.2f} {match.product.currency or ''}".rstrip()
+    mirrored = ", mirrored" * match.mirrored
+    agreement = f"  ({match.points} local features agree{mirrored})" if match.points else ""
+    words = "" if match.words is None or not by_photo else f"  ({match.words:.0%} of the words)"
+    return f"  {rank}  {likely:4.0%}  {match.sku}  {match.name}{price}{agreement}{words}"
+
+
+def _likely_guesses(answer: Answer) -> list[tuple[str, Guess]]:
     return [(name, guess) for name, guess in answer.guesses.items() if guess.share >= 1 / 2]
 
 
-def _understood(said: Understood) -> list[str]:
-    """As it can be changed and given back."""
-    options = [
-        f"--{name} {shlex.quote(value)}" for name, value in (("where", said.where), ("text", said.words)) if value
-    ]
-    return [f"  understood as {' '.join(options) or 'the photo alone'}", *(f"  note: {note}" for note in said.notes)]
+def _format_understood(understood: Understood) -> list[str]:
+    """Return the options that the words stand for, ready to be edited and used."""
+    values = (("where", understood.where), ("text", understood.words))
+    options = [f"--{name} {shlex.quote(value)}" for name, value in values if value]
+    notes = [f"  note: {note}" for note in understood.notes]
+    return [f"  understood as {' '.join(options) or 'the photo alone'}", *notes]
 
 
 def _eval(options: argparse.Namespace) -> None:
@@ -150,17 +165,17 @@ def _eval(options: argparse.Namespace) -> None:
     if options.report:
         html_page.check_path(options.report)
     with open_store(options.store) as store:
-        with Bar("eval", "photo") as progress:
+        with ProgressBar("eval", "photo") as progress:
             evaluation = evaluate.evaluate(store, queries, options.fast, progress, options.skip_bad)
         if options.report:
-            html_page.write(options.report, report.page(evaluation, store, _command(options)))
+            html_page.write(options.report, report.page(evaluation, store, _command_line(options)))
     for reason in evaluation.skipped:
-        say(f"left out {reason}")
+        print_note(f"left out {reason}")
     print_table(evaluation.to_dict(), options.json)
 
 
-def _command(options: argparse.Namespace) -> str:
-    """What was called, as a shell takes it."""
+def _command_line(options: argparse.Namespace) -> str:
+    """Return the shell command that these options came from."""
     fast = {None: [], True: ["--fast"], False: ["--no-fast"]}[options.fast]
     flags = [*fast, *["--skip-bad"] * options.skip_bad, "--report"]
     return shlex.join(["edgesearch", "eval", *map(str, (options.store, options.queries, *flags, options.report))])
@@ -178,7 +193,7 @@ def _inspect(options: argparse.Namespace) -> None:
         "signed_by": bundle.signer,
         "next_key": manifest.next_key or None,
         "size_bytes": size,
-        **_held(options.store),
+        **_describe_device(options.store),
         **manifest.counts,
         **manifest.accuracy,
         **{f"decision {name}": value for name, value in manifest.calibration.items()},
@@ -188,8 +203,8 @@ def _inspect(options: argparse.Namespace) -> None:
     print_table(table, options.json)
 
 
-def _held(store: Path) -> dict[str, Any]:
-    """What a device folder holds besides its bundle."""
+def _describe_device(store: Path) -> dict[str, Any]:
+    """Return what a device folder holds besides its bundle; nothing for a file."""
     if not store.is_dir():
         return {}
     taught = maintenance.taught(store)

@@ -1,4 +1,4 @@
-"""serve, access: the page and JSON, and who may do what there."""
+"""serve, access: the page with its JSON API, and the PINs and tokens for it."""
 
 import argparse
 import getpass
@@ -7,30 +7,37 @@ from pathlib import Path
 
 from ..errors import DeviceError, EdgeSearchError
 from .arguments import STORE, Adder
-from .output import say
+from .output import print_note
 
 PORT, HIGHEST_PORT = 8765, 65535
 
 
 def add(command: Adder) -> None:
-    """Add them."""
-    added = command("serve", _serve, "Serve the page, and JSON, to this machine.", "device")
-    added.add_argument("store", type=Path, help=STORE)
-    added.add_argument("--port", type=_port, default=PORT, help=f"(default: {PORT})")
-    added.add_argument("--host", default="127.0.0.1", help="others than this machine's own need PINs or tokens")
-    added.add_argument("--name", action="append", default=[], help="by which browsers may call this machine besides")
-    added.add_argument("--access", type=Path, metavar="FILE", help="PINs and tokens (default: those of the device)")
-    added.add_argument("--certificate", type=Path, metavar="PEM", help="for https, with --certificate-key")
-    added.add_argument("--certificate-key", type=Path, metavar="PEM", help="of the certificate")
+    """Add the commands."""
+    parser = command("serve", _serve, "Serve the page and the JSON API on this machine.", "device")
+    parser.add_argument("store", type=Path, help=STORE)
+    parser.add_argument("--port", type=_port, default=PORT, help=f"port to listen on, 0 for any (default: {PORT})")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; other machines need PINs or tokens (default: %(default)s)",
+    )
+    parser.add_argument("--name", action="append", default=[], help="accept requests to this host name as well")
+    parser.add_argument("--access", type=Path, metavar="FILE", help="file of PINs and tokens (default: the device's)")
+    parser.add_argument("--certificate", type=Path, metavar="PEM", help="serve https; needs --certificate-key")
+    parser.add_argument("--certificate-key", type=Path, metavar="PEM", help="private key of the certificate")
 
-    added = command("access", _access, "Say who may teach and manage over `serve`.", "device --add Ada --role staff")
-    added.add_argument("device", type=Path, help="device folder")
-    what = added.add_mutually_exclusive_group()
-    what.add_argument("--add", metavar="NAME", help="with a PIN, which is asked for; of nobody: list them")
-    what.add_argument("--add-token", metavar="NAME", help="with a token for programs, which is printed once")
-    what.add_argument("--remove", metavar="NAME", help="take PIN or token away")
-    added.add_argument("--role", choices=("customer", "staff", "manager"), default="staff", help="(default: staff)")
-    added.add_argument("--file", type=Path, metavar="FILE", help="another than that of the device")
+    text = "List, add and remove the PINs and tokens for `serve`."
+    parser = command("access", _access, text, "device --add Ada --role staff")
+    parser.add_argument("device", type=Path, help="device folder")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--add", metavar="NAME", help="give NAME a PIN, which you then type")
+    action.add_argument("--add-token", metavar="NAME", help="give the program NAME a token, which is printed once")
+    action.add_argument("--remove", metavar="NAME", help="remove the PIN or token of NAME")
+    parser.add_argument(
+        "--role", choices=("customer", "staff", "manager"), default="staff", help="role of NAME (default: staff)"
+    )
+    parser.add_argument("--file", type=Path, metavar="FILE", help="file of PINs and tokens (default: the device's)")
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -50,7 +57,7 @@ def _serve(options: argparse.Namespace) -> None:
         names=frozenset(options.name),
         access=options.access,
         certificate=certificate,
-        tell=lambda url: say(f"{options.store}: at {url}; Ctrl-C ends it."),
+        tell=lambda url: print_note(f"{options.store}: serving at {url} (Ctrl-C stops it)."),
     )
 
 
@@ -58,13 +65,13 @@ def _access(options: argparse.Namespace) -> None:
     from ..server.access import FILE, Access, Role
 
     if options.file is None and not options.device.is_dir():
-        raise DeviceError(f"{options.device}: no device folder; install a bundle there first, or give --file.")
+        raise DeviceError(f"{options.device}: not a device folder; install a bundle there first, or give --file.")
     access = Access(options.file or options.device / FILE)
     if options.add:
-        access.add_pin(options.add, Role.of(options.role), _pin())
+        access.add_pin(options.add, Role.of(options.role), _read_pin())
     elif options.add_token:
         print(access.add_token(options.add_token, Role.of(options.role)))
-        say(f"{options.add_token}: that is its token, kept nowhere else; send it as `Authorization: Bearer TOKEN`.")
+        print_note(f"{options.add_token}: this token is shown only once; send it as `Authorization: Bearer TOKEN`.")
     elif options.remove:
         access.remove(options.remove)
     else:
@@ -74,14 +81,14 @@ def _access(options: argparse.Namespace) -> None:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 (any that is free) to {HIGHEST_PORT}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; expected 0 (any free one) to {HIGHEST_PORT}")
     return int(text)
 
 
-def _pin() -> str:
+def _read_pin() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().strip()
     pin = getpass.getpass("PIN: ")
-    if getpass.getpass("again: ") != pin:
-        raise EdgeSearchError("access: the two are not the same; try again.")
+    if getpass.getpass("PIN again: ") != pin:
+        raise EdgeSearchError("access: the two PINs differ; try again.")
     return pin

@@ -1,4 +1,4 @@
-"""similar, profile: alternatives to a product, and what somebody likes."""
+"""similar, profile: alternatives to a product, and the preferences of a device's users."""
 
 import argparse
 import json
@@ -8,46 +8,50 @@ from ..answer import Match
 from ..device import maintenance
 from ..errors import CatalogError, DeviceError
 from ..store.store import open as open_store
-from .arguments import STORE, Adder, at_least_one
-from .output import say
+from .arguments import STORE, Adder, positive_int
+from .output import print_note
 
 CONDITIONS = {
-    "cheaper": "only those with a lower price in its currency; what has no price is not cheaper",
-    "other_brand": "only those of another brand; what has no brand is of none",
-    "same_category": "only those of its category",
-    "in_stock": "only those known to be in stock",
+    "cheaper": "only products with a lower price in the same currency",
+    "other_brand": "only products of another known brand",
+    "same_category": "only products of the same category",
+    "in_stock": "only products known to be in stock",
 }
 
 
 def add(command: Adder) -> None:
-    """Add them."""
-    added = command("similar", _similar, "Find alternatives to a product.", "store.edge --sku P-8 --cheaper")
-    added.add_argument("store", type=Path, help=STORE)
-    added.add_argument("--sku", required=True, help="SKU of the product")
-    added.add_argument("-k", type=at_least_one, default=5, help="products to show (default: 5)")
+    """Add the commands."""
+    parser = command("similar", _similar, "Find alternatives to a product.", "store.edge --sku P-8 --cheaper")
+    parser.add_argument("store", type=Path, help=STORE)
+    parser.add_argument("--sku", required=True, help="SKU of the product")
+    parser.add_argument("-k", type=positive_int, default=5, help="number of products (default: 5)")
     for name, text in CONDITIONS.items():
-        added.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=text)
-    added.add_argument("--json", action="store_true", help="one JSON object")
+        parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=text)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
-    text = "What was picked and dismissed on a device, which moves rankings a little: off until it is switched on."
-    added = command("profile", _show, text, "device pick --sku P-8")
-    added.add_argument("device", type=Path, help="device folder")
-    actions = added.add_subparsers(required=True, metavar="ACTION")
-    for name, on, text in (("on", True, "switch it on"), ("off", False, "switch it off; what was kept stays")):
-        actions.add_parser(name, help=text, description=text).set_defaults(run=_switch, on=on)
-    shown = actions.add_parser("show", help="print how much is kept and what is made of it; with --json all")
-    shown.add_argument("--json", action="store_true", help="one JSON object")
-    shown.set_defaults(run=_show)
-    written = actions.add_parser("export", help="write all of it into a file")
-    written.add_argument("-o", "--output", type=Path, required=True, help="new JSON file")
-    written.set_defaults(run=_export)
-    actions.add_parser("erase", help="forget everything, and switch it off").set_defaults(run=_erase)
-    for name, picked, text in (("pick", True, "a product was picked"), ("dismiss", False, "a product was dismissed")):
-        said = actions.add_parser(name, help=text)
-        said.add_argument("--sku", required=True, help="SKU of the product")
-        said.set_defaults(run=_say, picked=picked, over=[])
+    text = "Manage a device's profile, which records picks and adjusts rankings a little (off by default)."
+    parser = command("profile", _show, text, "device pick --sku P-8")
+    parser.add_argument("device", type=Path, help="device folder")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    _add_profile_actions(actions)
+    for name, picked, text in (("pick", True, "record a pick"), ("dismiss", False, "record a dismissal")):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("--sku", required=True, help="SKU of the product")
+        action.set_defaults(run=_record, picked=picked, over=[])
         if picked:
-            said.add_argument("--over", nargs="+", default=[], metavar="SKU", help="SKUs of what was shown before it")
+            action.add_argument("--over", nargs="+", default=[], metavar="SKU", help="SKUs that were shown before it")
+
+
+def _add_profile_actions(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    for name, on, text in (("on", True, "switch it on"), ("off", False, "switch it off, and keep what it recorded")):
+        actions.add_parser(name, help=text, description=text).set_defaults(run=_switch, on=on)
+    show = actions.add_parser("show", help="print how much it recorded and what follows from that")
+    show.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    show.set_defaults(run=_show)
+    export = actions.add_parser("export", help="write everything to a file")
+    export.add_argument("-o", "--output", type=Path, required=True, help="new JSON file")
+    export.set_defaults(run=_export)
+    actions.add_parser("erase", help="erase everything and switch it off").set_defaults(run=_erase)
 
 
 def _similar(options: argparse.Namespace) -> None:
@@ -55,28 +59,28 @@ def _similar(options: argparse.Namespace) -> None:
     with open_store(options.store) as store:
         matches = store.similar(options.sku, options.k, **conditions)
     if options.json:
-        found = [match.to_dict() for match in matches]
-        print(json.dumps({"sku": options.sku, "matches": found}, ensure_ascii=False))
+        tables = [match.to_dict() for match in matches]
+        print(json.dumps({"sku": options.sku, "matches": tables}, ensure_ascii=False))
         return
-    for place, match in enumerate(matches, 1):
-        print(_line(place, match))
+    for rank, match in enumerate(matches, 1):
+        print(_format_match(rank, match))
     scores = [match.score for match in matches]
     if scores != sorted(scores, reverse=True):
-        say("the profile has moved them; `profile DEVICE show` says what it holds.")
+        print_note("the profile changed this order; see `edgesearch profile DEVICE show`.")
 
 
-def _line(place: int, match: Match) -> str:
+def _format_match(rank: int, match: Match) -> str:
     product = match.product
     price = "" if product.price is None else f"  {product.price:.2f} {product.currency or ''}".rstrip()
     details = ", ".join(detail for detail in (product.brand, product.category) if detail)
-    return f"  {place}  {match.score:.3f}  {match.sku}  {match.name}{price}{f'  ({details})' * bool(details)}"
+    return f"  {rank}  {match.score:.3f}  {match.sku}  {match.name}{price}{f'  ({details})' * bool(details)}"
 
 
 def _switch(options: argparse.Namespace) -> None:
     with maintenance.profile(options.device) as profile:
         profile.switch(options.on)
-    said = "what is picked and dismissed moves rankings from now on" if options.on else "nothing is kept or moved"
-    print(f"{options.device}: the profile is {'on' if options.on else 'off'}; {said}.")
+    effect = "picks and dismissals adjust rankings from now on" if options.on else "it records and adjusts nothing"
+    print(f"{options.device}: the profile is {'on' if options.on else 'off'}; {effect}.")
 
 
 def _show(options: argparse.Namespace) -> None:
@@ -86,33 +90,33 @@ def _show(options: argparse.Namespace) -> None:
         print(json.dumps(table, ensure_ascii=False))
         return
     print(f"{'on' if table['on'] else 'off'}; {len(table['said'])} picks and dismissals are kept")
-    for one in table["traits"]:
+    for trait in table["traits"]:
         print(
-            f"  {one['log_odds']:+.2f}  {one['kind']} {one['value']}  (picked {one['picked']:.1f}, passed over "
-            f"{one['passed']:.1f})"
+            f"  {trait['log_odds']:+.2f}  {trait['kind']} {trait['value']}  (picked {trait['picked']:.1f}, passed over "
+            f"{trait['passed']:.1f})"
         )
 
 
 def _export(options: argparse.Namespace) -> None:
     with maintenance.profile(options.device) as profile:
         count = profile.export(options.output)
-    print(f"{options.output}: {count} picks and dismissals, and what is made of them.")
+    print(f"{options.output}: {count} picks and dismissals, and the preferences they show.")
 
 
 def _erase(options: argparse.Namespace) -> None:
     with maintenance.profile(options.device) as profile:
         profile.erase()
-    print(f"{options.device}: the profile is erased, and off.")
+    print(f"{options.device}: the profile is erased and off.")
 
 
-def _say(options: argparse.Namespace) -> None:
+def _record(options: argparse.Namespace) -> None:
     with open_store(options.device) as store:
         known = store.skus()
         if unknown := [sku for sku in options.over if sku not in known]:
-            raise CatalogError(f"{', '.join(unknown)}: no product of that SKU is here; check what --over says.")
+            raise CatalogError(f"{', '.join(unknown)}: no product has this SKU; check --over.")
         if not store.feedback(options.over, options.sku, options.picked):
             raise DeviceError(
                 f"{options.device}: its profile is off, and nothing is kept; switch it on with `profile "
                 f"{options.device} on`."
             )
-    print(f"{options.sku}: {'picked' if options.picked else 'dismissed'}; kept on this device alone.")
+    print(f"{options.sku}: {'picked' if options.picked else 'dismissed'}; recorded on this device alone.")

@@ -1,4 +1,4 @@
-"""enrol, edit, remove, undo: what staff teach a device."""
+"""enrol, edit, remove, undo: the commands with which staff teach a device."""
 
 import argparse
 from collections.abc import Callable
@@ -7,58 +7,63 @@ from typing import Any
 
 from ..catalog.product import OPTIONAL, details_of
 from ..store.store import open as open_store
-from .arguments import WHO, Adder, named
-from .output import say
+from .arguments import WHO, Adder, name_and_value
+from .output import print_note
 
 DETAILS = ("name", *OPTIONAL)
 
 
 def add(command: Adder) -> None:
-    """Add them."""
+    """Add the commands."""
 
-    def teaching(name: str, run: Callable[..., Any], text: str, example: str) -> argparse.ArgumentParser:
-        added = command(name, run, text, example)
-        added.add_argument("device", type=Path, help="device folder")
-        added.add_argument("--who", help=WHO)
+    def add_teaching(name: str, run: Callable[..., Any], text: str, example: str) -> argparse.ArgumentParser:
+        parser = command(name, run, text, example)
+        parser.add_argument("device", type=Path, help="device folder")
+        parser.add_argument("--who", help=WHO)
         if name != "undo":
-            added.add_argument("--sku", required=True, help="SKU of the product")
+            parser.add_argument("--sku", required=True, help="SKU of the product")
         if name in ("enrol", "edit"):
             for detail in DETAILS:
-                added.add_argument(f"--{detail}", help=f'its {detail}; "" for none')
-            added.add_argument(
-                "--attribute", type=named, action="append", default=[], metavar="NAME=VALUE", help="any other detail"
+                parser.add_argument(f"--{detail}", help=f'{detail} of the product, "" for none')
+            parser.add_argument(
+                "--attribute",
+                type=name_and_value,
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="any other detail",
             )
-        return added
+        return parser
 
-    added = teaching("enrol", _enrol, "Teach a device a product.", 'device --sku P-9 --name "Blue mug" photo.jpg')
-    added.add_argument("photo", nargs="+", help="picture files, 1 to 5")
-    teaching("edit", _edit, "Change details of a product on a device.", "device --sku P-9 --price 4.50")
-    teaching("remove", _remove, "Show a product on a device no more.", "device --sku P-9")
-    teaching("undo", _undo, "Take back what a device was taught last.", "device")
+    example = 'device --sku P-9 --name "Blue mug" photo.jpg'
+    parser = add_teaching("enrol", _enrol, "Teach a device a product from photos.", example)
+    parser.add_argument("photo", nargs="+", help="picture files, 1 to 5")
+    add_teaching("edit", _edit, "Change details of a product on a device.", "device --sku P-9 --price 4.50")
+    add_teaching("remove", _remove, "Remove a product from a device's answers.", "device --sku P-9")
+    add_teaching("undo", _undo, "Undo the last change to a device.", "device")
 
 
 def _enrol(options: argparse.Namespace) -> None:
     with open_store(options.device) as store:
         done = store.enrol(options.sku, options.photo, who=options.who, **_details(options))
-    print(f"{options.sku}: {done.product.name}; {done.pictures} pictures taught, found from now on.")
+    print(f"{options.sku}: {done.product.name}; learned from {done.pictures} pictures.")
     if done.like:
-        say(f"note: before, the first photo was taken for {done.like.sku} {done.like.name}; `undo` takes this back.")
+        print_note(f"note: the first photo used to match {done.like.sku} {done.like.name}; `undo` takes this back.")
 
 
 def _edit(options: argparse.Namespace) -> None:
     details = _details(options)
     with open_store(options.device) as store:
         product = store.edit(options.sku, who=options.who, **details)
-    shown = details_of(product)
-    print(
-        f"{product.sku}: {product.name}; {', '.join(f'{name} {shown.get(name)}' for name in details) or 'unchanged'}."
-    )
+    values = details_of(product)
+    changes = ", ".join(f"{name} {values.get(name)}" for name in details)
+    print(f"{product.sku}: {product.name}; {changes or 'unchanged'}.")
 
 
 def _remove(options: argparse.Namespace) -> None:
     with open_store(options.device) as store:
         store.remove(options.sku, who=options.who)
-    print(f"{options.sku}: is not found any more; `undo` takes this back.")
+    print(f"{options.sku}: removed; `undo` brings it back.")
 
 
 def _undo(options: argparse.Namespace) -> None:
@@ -68,6 +73,6 @@ def _undo(options: argparse.Namespace) -> None:
 
 
 def _details(options: argparse.Namespace) -> dict[str, str]:
-    """What was said of a product; an empty text empties a detail."""
+    """Return the details given; an empty text clears a detail."""
     given = {name: getattr(options, name) for name in DETAILS if getattr(options, name) is not None}
     return given | dict(options.attribute)

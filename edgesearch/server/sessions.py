@@ -61,7 +61,7 @@ class Sessions:
 
     @property
     def has_secrets(self) -> bool:
-        """Whether a PIN or a token is set up; raises DeviceError if the access file is damaged."""
+        """True if a PIN or a token is set up; raises DeviceError if the access file is damaged."""
         return bool(self._access.holders())
 
     def default_visitor(self) -> Visitor | None:

@@ -182,7 +182,7 @@ def test_a_build_that_is_terminated_leaves_nothing_temporary(drawn: Path, tmp_pa
         time.sleep(0.05)
     process.terminate()
     _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (1, "edgesearch: stopped; nothing half-done is used.\n")
+    assert (process.returncode, said) == (1, "edgesearch: stopped; unfinished files are never used.\n")
     assert list(temporary.iterdir()) == []
 
 

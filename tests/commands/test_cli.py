@@ -1,4 +1,4 @@
-"""The commands, as people and scripts call them."""
+"""The command line: output, exit status, help, and errors of the terminal."""
 
 import json
 import os
@@ -15,14 +15,14 @@ from edgesearch.commands.cli import COMMANDS, _parser, main
 from ..conftest import ROOT, TINY_MODEL
 
 
-def test_build_says_what_it_made(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_build_prints_a_summary(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", str(shop / "catalogue.csv"), "-o", str(tmp_path / "x.edge"), "--model", str(TINY_MODEL)]) == 0
     out, err = capsys.readouterr()
     assert "8 products, 8 pictures" in out
     assert err == ""
 
 
-def test_build_lists_what_it_left_out(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_build_lists_skipped_pictures(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = f"sku,name,images\nA,Cup,{shop}/pictures/P000000.jpg\nB,Jug,none.jpg\n"
     (tmp_path / "c.csv").write_text(lines)
     command = ["build", str(tmp_path / "c.csv"), "-o", str(tmp_path / "c.edge"), "--model", str(TINY_MODEL)]
@@ -34,7 +34,7 @@ def test_build_lists_what_it_left_out(shop: Path, tmp_path: Path, capsys: pytest
     assert "without any usable picture: B" in err
 
 
-def test_search_for_people(shop: Path, shop_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_search_prints_one_line_per_match(shop: Path, shop_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", str(shop_edge), str(shop / "pictures" / "P000001.jpg"), "-k", "2"]) == 0
     first, *matches = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r".*P000001\.jpg: (match|ambiguous|unknown) \(\d+\.\d ms\)", first)
@@ -42,7 +42,9 @@ def test_search_for_people(shop: Path, shop_edge: Path, capsys: pytest.CaptureFi
     assert "P000001" in matches[0]
 
 
-def test_search_for_machines(shop: Path, tiny_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_search_json_prints_one_object_per_photo(
+    shop: Path, tiny_edge: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     photos = [str(path) for path in sorted((shop / "photos").glob("*.jpg"))[:3]]
     assert main(["search", str(tiny_edge), *photos, "--json"]) == 0
     tables = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -68,7 +70,7 @@ def test_eval_prints_one_object(shop: Path, tiny_edge: Path, capsys: pytest.Capt
     assert set(wanted.split()) <= set(figures)
 
 
-def test_from_keys_to_a_device_and_back(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_keygen_build_install_rollback_verify(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keys, device = tmp_path / "shop", str(tmp_path / "device")
     assert main(["keygen", str(keys)]) == 0
     for sequence in ("1", "2"):
@@ -105,7 +107,9 @@ def test_inspect_and_verify(tiny_edge: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     "command", [["search", "{}", "x.jpg"], ["eval", "{}", "q.csv"], ["inspect", "{}"], ["verify", "{}"]]
 )
-def test_a_bad_store_is_one_line(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_store_is_reported_in_one_line(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bad = tmp_path / "bad.edge"
     bad.write_text("not a bundle")
     (tmp_path / "q.csv").write_text("image,sku\nx.jpg,\n")
@@ -128,6 +132,13 @@ def test_wrong_usage_exits_with_two(arguments: list[str], capsys: pytest.Capture
     assert "usage:" in capsys.readouterr().err
 
 
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == "edgesearch 0.1.0\n"
+
+
 def test_every_command_has_help_and_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     for command in COMMANDS:
         with pytest.raises(SystemExit):
@@ -135,14 +146,14 @@ def test_every_command_has_help_and_an_example(capsys: pytest.CaptureFixture[str
         assert f"example: edgesearch {command}" in capsys.readouterr().out
 
 
-def test_the_readme_shows_these_commands() -> None:
+def test_readme_and_help_list_all_commands() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\$ edgesearch (\w+)", readme, re.M)) == set(COMMANDS)
     assert re.findall(r"^    (\w+)  ", _parser().format_help(), re.M) == list(COMMANDS)
 
 
 @pytest.mark.parametrize("arguments", [["inspect"], ["verify"]])
-def test_output_that_cannot_be_written_is_our_error(tiny_edge: Path, arguments: list[str]) -> None:
+def test_full_disk_at_stdout_is_an_error(tiny_edge: Path, arguments: list[str]) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     command = [sys.executable, "-m", "edgesearch", *arguments, str(tiny_edge)]
     with open("/dev/full", "w") as full:
@@ -152,7 +163,7 @@ def test_output_that_cannot_be_written_is_our_error(tiny_edge: Path, arguments: 
     assert done.stderr.count("\n") == 1
 
 
-def test_names_the_terminal_cannot_show_are_no_error(shop: Path, tmp_path: Path) -> None:
+def test_names_the_terminal_cannot_show_are_escaped(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text(f"sku,name,images\nA,杯子,{shop}/pictures/P000000.jpg\n", encoding="utf-8")
     assert main(["build", str(tmp_path / "c.csv"), "-o", str(tmp_path / "c.edge"), "--model", str(TINY_MODEL)]) == 0
     command = [sys.executable, "-m", "edgesearch", "search", str(tmp_path / "c.edge"), f"{shop}/pictures/P000000.jpg"]
@@ -160,7 +171,7 @@ def test_names_the_terminal_cannot_show_are_no_error(shop: Path, tmp_path: Path)
     assert b"\\u676f" in subprocess.run(command, capture_output=True, env=environment, check=True).stdout
 
 
-def test_a_reader_that_leaves_is_no_error(shop: Path, tiny_edge: Path) -> None:
+def test_closed_output_pipe_prints_no_error(shop: Path, tiny_edge: Path) -> None:
     photos = [str(path) for path in (shop / "photos").glob("*.jpg")] * 20
     command = [sys.executable, "-m", "edgesearch", "search", str(tiny_edge), *photos, "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -171,12 +182,12 @@ def test_a_reader_that_leaves_is_no_error(shop: Path, tiny_edge: Path) -> None:
         assert process.stderr.read() == b""
 
 
-def test_a_long_build_says_how_far_it_is_without_a_terminal(
+def test_progress_is_logged_without_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(output, "SAID_EVERY_S", 0)
-    with output.Bar("build", "picture") as move:
+    monkeypatch.setattr(output, "REPORT_EVERY_S", 0)
+    with output.ProgressBar("build", "picture") as move:
         move(0, 9000)
         move(3000, 9000)
-    (said,) = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"edgesearch: build: 3,000 of 9,000 pictures, .* a second, 0:00:00 left", said)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"edgesearch: build: 3,000 of 9,000 pictures, .* a second, 0:00:00 left", line)

@@ -84,7 +84,7 @@ def test_what_is_chosen_is_how_the_device_runs(device: Path, shop: Path, capsys:
     assert report["settings"]["crops"] == 1
     assert len(report["reasons"]) == 3
     assert report["start"]["total_ms"] > 0
-    assert err == f"edgesearch: {device}: runs so from now on.\n"
+    assert err == f"edgesearch: {device}: uses these settings from now on.\n"
     assert (device / run_settings.FILE).stat().st_mode & 0o077 == 0
     photo = next((shop / "photos").glob("*.jpg"))
     with edgesearch.open(device) as store:
@@ -103,7 +103,7 @@ def test_a_file_is_measured_and_not_changed(tiny_edge: Path, capsys: pytest.Capt
     assert main(["doctor", str(tiny_edge)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert out.splitlines()[0].startswith("kernels  threads  looks")
+    assert out.splitlines()[0].startswith("kernels  threads  crops")
     assert "new process: first answer after" in out
     assert (sorted(tiny_edge.parent.iterdir()), tiny_edge.read_bytes()) == before
 
@@ -117,7 +117,7 @@ def test_without_a_store_one_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_choice_for_anything_else_is_none(device: Path) -> None:
     with edgesearch.open(device) as store:
-        here = open_bundle.place(store.bundle)
+        here = open_bundle.run_environment(store.bundle)
     two = replace(DEFAULT, threads=2)
     for part in ("model", "runtime", "processor"):
         Slots(device).settle(two, replace(here, **{part: "another"}))
@@ -133,7 +133,7 @@ def test_float_kernels_see_what_int8_kernels_see(shop: Path, shop_edge: Path, tm
     photos = sorted((shop / "photos").glob("*.jpg"))
     with edgesearch.open(tmp_path / "device") as store:
         int8 = store.embed(photos, fast=True)
-        Slots(tmp_path / "device").settle(FLOATS, open_bundle.place(store.bundle))
+        Slots(tmp_path / "device").settle(FLOATS, open_bundle.run_environment(store.bundle))
     with edgesearch.open(tmp_path / "device") as store:
         cosines = (store.embed(photos, fast=True) * int8).sum(1)
     assert 0.995 < cosines.min() < 0.99999  # float32, rounded to the same 8 bits between the operators

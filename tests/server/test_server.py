@@ -63,7 +63,7 @@ def client(device: Path) -> Iterator[Client]:
 
 @pytest.fixture
 def guarded(device: Path) -> Iterator[Client]:
-    """A server with PINs that other machines can reach."""
+    """Yield a server with PINs that other machines can reach."""
     access = Access(device / "access.json")
     for name, (role, pin) in PINS.items():
         access.add_pin(name, role, pin)
