@@ -1,4 +1,5 @@
 """Turn pictures into unit vectors with the network of a model folder.
 
-It is the only user of onnxruntime, and imports `images`. Begin with `embedder.py`; `runtime.py` runs the network.
+No other package uses onnxruntime. It imports `_util` and `images`. Begin with `embedder.py`;
+`runtime.py` runs the network.
 """

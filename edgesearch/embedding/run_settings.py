@@ -19,7 +19,7 @@ _CPUINFO, _CPUINFO_BYTES = "/proc/cpuinfo", 4096  # enough for the first process
 
 @dataclass(frozen=True)
 class Settings:
-    """How a device computes embeddings.
+    """Choice of how a device computes embeddings.
 
     Attributes:
         kernels: arithmetic of the network, "int8" or "float".
@@ -39,13 +39,13 @@ class Settings:
 
     @property
     def as_built(self) -> bool:
-        """Whether the network computes with the arithmetic that bundles are built with."""
+        """True if the network computes with the arithmetic that bundles are built with."""
         return self.kernels == INT8
 
 
 @dataclass(frozen=True)
 class Environment:
-    """What settings were measured for; they hold for no other network, onnxruntime or processor.
+    """Network, onnxruntime and processor that settings were measured for; they hold for no others.
 
     Attributes:
         model: hash of the network.

@@ -1,4 +1,4 @@
-"""Turn photos into upright RGB arrays within limits, and look at their pixels: quality, colours, barcodes, crops.
+"""Read photos as upright RGB arrays within limits, and analyse their pixels: quality, colours, barcodes, crops.
 
-It is the only user of PIL, and imports `_util` alone. Begin with `image.py`, which reads every picture.
+No other package uses PIL. It imports `_util` alone. Begin with `image.py`, which reads every picture.
 """

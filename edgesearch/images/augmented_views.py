@@ -1,7 +1,7 @@
-"""Made views of a catalogue picture: the product as a shop photo may show it.
+"""Draw augmented views of a catalogue picture: the product as a shop photo may show it.
 
-One clean picture is a poor guide to how a product looks on a shelf. Cut out of its plain background and shown
-alone and in a heap, it gives embeddings nearer to those of photos; `build` adds them to the picture's own.
+One clean picture says little about how a product appears on a shelf. Views that show the cut-out product alone and in a
+heap have embeddings nearer to those of photos; `build` adds their mean to the picture's own embedding.
 
 H height, W width, S side of the view in px.
 """
@@ -13,17 +13,17 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
-LIGHT = 230  # the darkest channel of a corner that counts as a plain background
-CUTOUT_TOLERANCE = 24  # how far from the corner's colour the background may be, summed over RGB
-MIN_PRODUCT_AREA = 0.02  # of the picture; less is a product as light as its background
-VIEWS_OF_A_KIND = 2
+LIGHT = 230  # a corner is plain background if its darkest channel has at least this value
+CUTOUT_TOLERANCE = 24  # largest difference of the background from its corner's colour, summed over RGB
+MIN_PRODUCT_AREA = 0.02  # of the picture; with less, the product is as light as its background
+VIEWS_PER_KIND = 2
 HEAP_COPIES, HEAP_TURNS = 40, 8
 _MASK_SIDE = 128  # px
 _BILINEAR = Image.Resampling.BILINEAR
 
 
 class View(NamedTuple):
-    """How a picture is seen: its size, its height besides, and a turn in full circles."""
+    """Change of a picture: scale, an extra factor for its height, and a rotation in full circles."""
 
     scale: float
     squeeze: float
@@ -31,10 +31,13 @@ class View(NamedTuple):
 
 
 def warp_view(grey: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
-    """A grey picture seen from elsewhere.
+    """Scale, squeeze and rotate a grey picture.
 
-    Args:    grey: (H, W) uint8.
-    Returns: (h, w) uint8, and the map of places in px, (2, 3) float64.
+    Args:
+        grey: (H, W) uint8.
+        view: the change.
+    Returns:
+        The changed picture, (h, w) uint8, and the affine map from old to new pixel positions, (2, 3) float64.
     """
     picture = Image.fromarray(grey)
     size = [max(1, round(n * view.scale * k)) for n, k in zip(picture.size, (1, view.squeeze), strict=True)]
@@ -48,29 +51,37 @@ def warp_view(grey: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
 
 
 def product_mask(image: np.ndarray) -> np.ndarray:
-    """Where the product is: a plain light area that reaches the corners is background, everything else is not.
+    """Separate the product from a plain light background that reaches the corners.
 
-    Args:    image: (H, W, 3) uint8.
-    Returns: (H, W) uint8, 255 on the product, soft at its edge; 255 everywhere where there is no such background.
+    Args:
+        image: (H, W, 3) uint8.
+    Returns:
+        (H, W) uint8, 255 on the product and soft at its edge; 255 everywhere if there is no such background.
     """
     kept = np.ones(image.shape[:2], bool)
     for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
         if kept[corner] and image[corner].min() >= LIGHT:
             alike = np.abs(image.astype(np.int16) - image[corner]).sum(2) <= CUTOUT_TOLERANCE
-            kept &= ~_joined(alike & kept, corner)
+            kept &= ~_fill_region(alike & kept, corner)
     if kept.mean() < MIN_PRODUCT_AREA:
         return np.full(kept.shape, 255, np.uint8)
     mask = Image.fromarray((kept * 255).astype(np.uint8))
     return np.asarray(mask.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.GaussianBlur(0.7)))
 
 
-def _joined(area: np.ndarray, start: tuple[int, int]) -> np.ndarray:
-    """The part of an area that is joined to a place in it by its sides; (H, W) bool.
+def _fill_region(area: np.ndarray, start: tuple[int, int]) -> np.ndarray:
+    """Return the 4-connected part of an area that contains a pixel.
 
-    Whole runs of a row or a column at a time: of a pixel at a time there are as many rounds as the way is long, and
-    Pillow's floodfill visits pixels one by one.
+    Each round fills whole runs of rows and columns. Filling one pixel at a time would take as many rounds as the
+    longest path has pixels, and Pillow's floodfill visits pixels one by one.
+
+    Args:
+        area: (H, W) bool.
+        start: row and column of the pixel.
+    Returns:
+        (H, W) bool.
     """
-    rows, columns = _runs(area), _runs(area.T).T
+    rows, columns = _number_runs(area), _number_runs(area.T).T
     found, before = np.zeros_like(area), 0
     found[start] = True
     while (count := int(found.sum())) > before:
@@ -82,15 +93,21 @@ def _joined(area: np.ndarray, start: tuple[int, int]) -> np.ndarray:
     return found
 
 
-def _runs(area: np.ndarray) -> np.ndarray:
-    """The number of each pixel's run in its row, from 1 on; what lies beside the area has any."""
+def _number_runs(area: np.ndarray) -> np.ndarray:
+    """Number the runs of each row of an (H, W) bool area from 1; pixels outside the area get arbitrary numbers."""
     begins = area.copy()
     begins[:, 1:] &= ~area[:, :-1]
     return begins.cumsum().reshape(area.shape)
 
 
 def cut_out(image: np.ndarray) -> Image.Image:
-    """The product alone: RGBA, tightly cropped; opaque and whole where the picture has no plain background."""
+    """Cut the product out of its background.
+
+    Args:
+        image: (H, W, 3) uint8.
+    Returns:
+        RGBA, tightly cropped; the whole picture, opaque, if it has no plain background.
+    """
     small = Image.fromarray(image)
     small.thumbnail((_MASK_SIDE, _MASK_SIDE))
     picture = Image.fromarray(image)
@@ -99,59 +116,63 @@ def cut_out(image: np.ndarray) -> Image.Image:
 
 
 def draw_views(image: np.ndarray, side: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """The product alone and in a heap; none where the picture has no plain background to cut it out of.
+    """Draw the product alone and in a heap.
 
-    Args:    image: (H, W, 3) uint8.
-    Returns: (S, S, 3) uint8 each.
+    Args:
+        image: (H, W, 3) uint8.
+        side: S.
+        rng: source of randomness.
+    Returns:
+        Views, (S, S, 3) uint8 each; none if the picture has no plain background.
     """
     product = cut_out(image)
     if product.getchannel("A").getextrema()[0] == 255:
         return []
-    return [draw(product, side, rng) for draw in (draw_shelf_view, draw_heap_view) for _ in range(VIEWS_OF_A_KIND)]
+    return [draw(product, side, rng) for draw in (draw_shelf_view, draw_heap_view) for _ in range(VIEWS_PER_KIND)]
 
 
 def draw_shelf_view(product: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
-    """One copy, tilted; product: RGBA; returns (S, S, 3) uint8."""
+    """Draw one tilted copy of an RGBA product; returns (S, S, 3) uint8."""
     corners = np.array([[0, 0], [0, 1], [1, 1], [1, 0]], float)
     shape = np.array(product.size) / max(product.size) * rng.uniform(0.55, 0.95) * side
-    place = (corners - 0.5 + rng.uniform(-0.07, 0.07, (4, 2))) * shape + side / 2 + rng.uniform(-0.1, 0.1, 2) * side
-    tilt = [float(value) for value in _homography(place, corners * product.size)]
+    target = (corners - 0.5 + rng.uniform(-0.07, 0.07, (4, 2))) * shape + side / 2 + rng.uniform(-0.1, 0.1, 2) * side
+    tilt = [float(value) for value in _homography(target, corners * product.size)]
     scene = _backdrop(side, rng)
-    # Premultiplied, so that the edge does not take the colour of what was cut away.
+    # Premultiplied, so that the edge does not take the colour of the background that was cut away.
     layer = product.convert("RGBa").transform((side, side), Image.Transform.PERSPECTIVE, tilt, _BILINEAR)
     scene.alpha_composite(layer.convert("RGBA"))
-    return _taken(scene, rng)
+    return _degrade(scene, rng)
 
 
 def draw_heap_view(product: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
-    """Many copies, turned each its own way, as fruit lies in a crate; as `shelf_view`."""
+    """Draw many rotated copies of an RGBA product, as fruit lies in a crate; returns (S, S, 3) uint8."""
     scene = _backdrop(side, rng)
-    copy = _resized(product, rng.uniform(0.3, 0.6) * side / max(product.size))
+    copy = _resize(product, rng.uniform(0.3, 0.6) * side / max(product.size))
     turned = [copy.rotate(angle, _BILINEAR, expand=True) for angle in rng.uniform(0, 360, HEAP_TURNS)]
     for number in range(HEAP_COPIES):
         _paste(scene, turned[number % HEAP_TURNS], rng.uniform(0, side, 2))
-    return _taken(scene, rng)
+    return _degrade(scene, rng)
 
 
-def _resized(product: Image.Image, size: float) -> Image.Image:
+def _resize(product: Image.Image, size: float) -> Image.Image:
     shape = [max(1, round(length * size)) for length in product.size]
     return product.resize(shape, _BILINEAR, reducing_gap=3.0)
 
 
 def _paste(scene: Image.Image, copy: Image.Image, middle: np.ndarray) -> None:
-    left, top = (round(place - length / 2) for place, length in zip(middle.tolist(), copy.size, strict=True))
+    left, top = (round(centre - length / 2) for centre, length in zip(middle.tolist(), copy.size, strict=True))
     scene.paste(copy, (left, top), copy)
 
 
 def _backdrop(side: int, rng: np.random.Generator) -> Image.Image:
-    """Soft blotches of muted colour, RGBA: something that is no product."""
+    """Draw soft blotches of muted colour, RGBA: a background without a product."""
     grey, tint = rng.uniform(60, 220, (5, 5, 1)), rng.uniform(-15, 15, (5, 5, 3))
     blotches = Image.fromarray(np.clip(grey + tint, 0, 255).astype(np.uint8))
     return blotches.resize((side, side), Image.Resampling.BICUBIC).convert("RGBA")
 
 
-def _taken(scene: Image.Image, rng: np.random.Generator) -> np.ndarray:
-    """As a hurried photo has it: other light, less sharp, noise; RGBA in, (S, S, 3) uint8 out."""
+def _degrade(scene: Image.Image, rng: np.random.Generator) -> np.ndarray:
+    """Change light, sharpness and noise of an RGBA scene to those of a hurried photo; returns (S, S, 3) uint8."""
     side = scene.width
     soft = scene.convert("RGB").filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.01) * side))
     light = rng.uniform(0.55, 1.3) * rng.uniform(0.9, 1.1, 3)
@@ -160,7 +181,7 @@ def _taken(scene: Image.Image, rng: np.random.Generator) -> np.ndarray:
 
 
 def _homography(target: np.ndarray, source: np.ndarray) -> np.ndarray:
-    """The eight coefficients by which Pillow finds the pixel of `source` for one of `target`; both (4, 2) corners."""
+    """Return the coefficients, (8,) float64, with which Pillow maps `target` corners to `source`, both (4, 2)."""
     rows, right = [], []
     for (x, y), (u, v) in zip(target, source, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]

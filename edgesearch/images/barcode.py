@@ -1,10 +1,10 @@
-"""Barcodes: read from a photo, checked, and compared whatever form they are written in.
+"""Read barcodes from photos, check them, and compare them in any spelling.
 
-The reader is zxing-cpp, the extra `barcode`; without it no photo is read. Codes are read in the red channel: that is
-the light of the scanners they are printed for. Measured on photos of 4000 x 3000 px: at a shorter side
-of 750 px a code is read from a fifth of the photo's width on, in 9 ms beside 75 of decoding; at 1500 px from a tenth
-on, in 22 ms beside 100. Codes in two dimensions besides would double the reading. Of 3,817 photos of groceries and
-packaging at 224 px one gave a code, on a can.
+The reader is zxing-cpp, the extra `barcode`; without it no barcode is read. It reads the red channel, because barcodes
+are printed for scanners with red light. Measured on photos of 4000 x 3000 px: at a shorter side of 750 px it reads
+codes that fill a fifth of the photo's width or more, in 9 ms beside 75 ms of decoding; at 1500 px codes that fill a
+tenth, in 22 ms beside 100 ms. Two-dimensional codes would double the reading time. Among 3,817 photos of groceries and
+packaging at 224 px, one code was read, on a can.
 """
 
 import importlib.util
@@ -17,17 +17,19 @@ import numpy as np
 from ..errors import EdgeSearchError
 from . import image
 
-SIDE = 720  # px; to which photos are decoded at least
-READ = ("EAN13", "EAN8", "UPCA", "UPCE", "Code128")  # zxing-cpp gives UPC-A and UPC-E as EAN-13
-LENGTHS = (8, 12, 13, 14)  # of the numbers of trade: EAN-8, UPC-A, EAN-13, GTIN-14
-_ALSO_WRITTEN = str.maketrans("", "", " -")
+SIDE = 720  # px; photos are decoded with at least this shorter side
+FORMATS = ("EAN13", "EAN8", "UPCA", "UPCE", "Code128")  # zxing-cpp gives UPC-A and UPC-E as EAN-13
+LENGTHS = (8, 12, 13, 14)  # digits of a GTIN: EAN-8, UPC-A, EAN-13, GTIN-14
+_SEPARATORS = str.maketrans("", "", " -")
 
 
 @dataclass(frozen=True)
 class Barcode:
     """A code in a photo.
 
-    Attributes: text: as it was read; format: of the code, "EAN-13" for instance.
+    Attributes:
+        text: the code.
+        format: its symbology, such as "EAN-13".
     """
 
     text: str
@@ -35,54 +37,61 @@ class Barcode:
 
 
 def can_read() -> bool:
-    """The reader is installed."""
+    """Return whether the barcode reader is installed."""
     return importlib.util.find_spec("zxingcpp") is not None
 
 
 def read(photo: image.Photo, side: int) -> tuple[np.ndarray, tuple[Barcode, ...]]:
     """Decode a photo once, for its barcodes and for the network.
 
-    Args:    side: px; as `image.read` takes it, for the network.
-    Returns: (H, W, 3) uint8, as `image.read` gives it; and the barcodes, each once, from the top.
-    Raises:  ImageError: the photo cannot be read; EdgeSearchError: the reader is not installed.
+    Args:
+        photo: what `image.read` accepts.
+        side: shorter side in px that the network needs.
+    Returns:
+        The photo as `image.read` returns it, (H, W, 3) uint8, and its barcodes without duplicates, from the top.
+    Raises:
+        ImageError: the photo cannot be read.
+        EdgeSearchError: the barcode reader is not installed.
     """
     if not can_read():
-        raise EdgeSearchError("barcodes: no reader is installed; pip install edgesearch[barcode], or do without them.")
+        raise EdgeSearchError(
+            "barcodes: no reader is installed; run `pip install edgesearch[barcode]`, or do without them."
+        )
     large = image.read(photo, max(side, SIDE))
     return image.reduce_to(large, side), scan(image.reduce_to(large, max(side, SIDE)))
 
 
 def scan(pixels: np.ndarray) -> tuple[Barcode, ...]:
-    """The barcodes in a picture, (H, W, 3) uint8, each once, from the top."""
+    """Return the barcodes in a picture, (H, W, 3) uint8, without duplicates, from the top."""
     import zxingcpp
 
-    formats = zxingcpp.BarcodeFormats([getattr(zxingcpp.BarcodeFormat, name) for name in READ])
+    formats = zxingcpp.BarcodeFormats([getattr(zxingcpp.BarcodeFormat, name) for name in FORMATS])
     found = zxingcpp.read_barcodes(np.ascontiguousarray(pixels[..., 0]), formats=formats, try_invert=False)
-    found = sorted(found, key=lambda one: (one.position.top_left.y, one.position.top_left.x))
-    return tuple(dict.fromkeys(Barcode(one.text, str(one.format)) for one in found))
+    found = sorted(found, key=lambda code: (code.position.top_left.y, code.position.top_left.x))
+    return tuple(dict.fromkeys(Barcode(code.text, str(code.format)) for code in found))
 
 
 @cache
 def parse_gtin(text: str) -> str | None:
-    """A number of trade (GTIN) in 14 digits; None: it is none, or its check digit is wrong.
+    """Return a GTIN padded to 14 digits, or None if the text is no GTIN or has a wrong check digit.
 
-    EAN-8, UPC-A, EAN-13 and GTIN-14 are the same number with zeros in front, which a spreadsheet takes away.
+    EAN-8, UPC-A, EAN-13 and GTIN-14 are one number with more or fewer leading zeros, which spreadsheets remove.
     """
-    digits = text.translate(_ALSO_WRITTEN)
+    digits = text.translate(_SEPARATORS)
     if not re.fullmatch(r"[0-9]{7,14}", digits) or not int(digits):
         return None
     padded = digits.zfill(LENGTHS[-1])
-    weighted = sum(int(digit) * (1 if place % 2 else 3) for place, digit in enumerate(padded))
+    weighted = sum(int(digit) * (1 if position % 2 else 3) for position, digit in enumerate(padded))
     return None if weighted % 10 else padded
 
 
 def equivalent_codes(text: str) -> set[str]:
-    """All that a catalogue may write for a code: itself, and a number of trade with more or fewer zeros in front."""
+    """Return all spellings of a code in a catalogue: the text itself, and a GTIN with any number of leading zeros."""
     padded = parse_gtin(text)
     least = padded.lstrip("0") if padded else text
-    return {text.translate(_ALSO_WRITTEN), *(least.zfill(length) for length in range(len(least), LENGTHS[-1] + 1))}
+    return {text.translate(_SEPARATORS), *(least.zfill(length) for length in range(len(least), LENGTHS[-1] + 1))}
 
 
 def split_codes(cell: str) -> list[str]:
-    """The codes of a product, as a catalogue's cell has them, separated by ";"."""
-    return [code for code in (part.translate(_ALSO_WRITTEN) for part in cell.split(";")) if code]
+    """Split a catalogue cell into a product's codes, which ";" separates."""
+    return [code for code in (part.translate(_SEPARATORS) for part in cell.split(";")) if code]

@@ -1,12 +1,12 @@
-"""The colours of a product, as its reference pictures show them.
+"""Name the colours of a product from its reference pictures.
 
-Each pixel of the product gets the basic colour term (Berlin & Kay, Basic Color Terms, 1969: eleven of them) of the
-nearest of some named colours (CSS Color Module Level 4, section 6.1, sorted by hand to the eleven terms) in CIELAB
-(CIE 015, D65), where lightness counts less than hue: light falls unevenly on a product. Of little chroma it is black,
-grey or white by its lightness, and counts less: shadow, metal and print are so. The terms of a good part of its pixels
-are its colours.
+Each pixel gets one of the eleven basic colour terms (Berlin & Kay, Basic Color Terms, 1969): that of the nearest named
+colour (CSS Color Module Level 4, section 6.1, assigned to the terms by hand) in CIELAB (CIE 015, D65). Lightness counts
+less than hue, because light falls unevenly on a product. Pixels of little chroma are black, grey or white by their
+lightness and count less, because shadow, metal and lettering have little chroma. The terms of many pixels are the
+product's colours.
 
-H height, W width; T the eleven terms, in the order of `TERMS`.
+H height, W width, P pixels; T the eleven terms, in the order of `TERMS`.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from PIL import Image
 
 from .augmented_views import cut_out
 
-LEAST_SHARE = 0.2  # of the product's pixels
-MOST_COLOURS = 3
-SIDE = 128  # px; the longer side at which pixels are counted
-LEAST_CHROMA = 14  # of a pixel that is not black, grey or white
-DARK, LIGHT = 25, 80  # lightness of black at most, of white at least
-GREYS_COUNT = 0.25
-LIGHTNESS_COUNTS = 0.75
-MIDDLE = 0.6  # of each side of a picture without a plain background
+MIN_SHARE = 0.2  # of the product's pixels
+MAX_COLOURS = 3
+SIDE = 128  # px; longer side of the picture whose pixels are counted
+MIN_CHROMA = 14  # of a pixel that is not black, grey or white
+DARK, LIGHT = 25, 80  # highest lightness of black, lowest of white
+GREY_WEIGHT = 0.25  # of a black, grey or white pixel
+LIGHTNESS_WEIGHT = 0.75
+MIDDLE = 0.6  # of each side; the part that counts if a picture has no plain background
 TERMS = {
     "black": (),
     "grey": (),
@@ -44,10 +44,12 @@ _TO_XYZ = np.array(
 
 
 def colour_shares(picture: np.ndarray) -> np.ndarray:
-    """How much of the product in a picture has each colour.
+    """Return the share of each colour term in the product's pixels.
 
-    Args:    picture: (H, W, 3) uint8; a plain light background is left out, else the middle of the picture counts.
-    Returns: (T,) float64, in sum 1.
+    Args:
+        picture: (H, W, 3) uint8; a plain light background does not count, and without one only the middle counts.
+    Returns:
+        (T,) float64 that sums to 1.
     """
     small = Image.fromarray(picture)
     small.thumbnail((SIDE, SIDE), reducing_gap=3.0)
@@ -57,38 +59,41 @@ def colour_shares(picture: np.ndarray) -> np.ndarray:
         product = product.crop((across, down, product.width - across, product.height - down))
     pixels = np.asarray(product).reshape(-1, 4)
     opaque = pixels[pixels[:, 3] == 255, :3]
-    named = _named(_lab(opaque if len(opaque) else pixels[:, :3]))
-    counted = np.bincount(named, minlength=len(TERMS)) * np.where(np.arange(len(TERMS)) < GREYS, GREYS_COUNT, 1)
-    return counted / counted.sum()
+    terms = _assign_terms(_to_lab(opaque if len(opaque) else pixels[:, :3]))
+    counts = np.bincount(terms, minlength=len(TERMS)) * np.where(np.arange(len(TERMS)) < GREYS, GREY_WEIGHT, 1)
+    return counts / counts.sum()
 
 
-def name_colours(measured: Sequence[np.ndarray]) -> str:
-    """The colours of a product, most of it first, as "red, white"; measured: `shares` of its pictures."""
-    mean = np.mean(measured, axis=0)
-    most = np.argsort(-mean, kind="stable")[:MOST_COLOURS]
-    return ", ".join([list(TERMS)[n] for n in most if mean[n] >= LEAST_SHARE] or [list(TERMS)[most[0]]])
+def name_colours(shares: Sequence[np.ndarray]) -> str:
+    """Name a product's colours, the most frequent first, such as "red, white".
+
+    Args:
+        shares: result of `colour_shares`, (T,) float64, for each of its pictures.
+    """
+    mean = np.mean(shares, axis=0)
+    most = np.argsort(-mean, kind="stable")[:MAX_COLOURS]
+    return ", ".join([list(TERMS)[n] for n in most if mean[n] >= MIN_SHARE] or [list(TERMS)[most[0]]])
 
 
-def _lab(rgb: np.ndarray) -> np.ndarray:
-    """CIELAB of sRGB (IEC 61966-2-1); (P, 3) uint8 in, (P, 3) float64 out."""
+def _to_lab(rgb: np.ndarray) -> np.ndarray:
+    """Convert sRGB (IEC 61966-2-1), (P, 3) uint8, to CIELAB, (P, 3) float64."""
     linear = np.where(rgb <= 0.04045 * 255, rgb / 255 / 12.92, ((rgb / 255 + 0.055) / 1.055) ** 2.4)
     ratio = linear @ _TO_XYZ.T / _WHITE_POINT
     root = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
     return np.column_stack([116 * root[:, 1] - 16, 500 * (root[:, 0] - root[:, 1]), 200 * (root[:, 1] - root[:, 2])])
 
 
-def _named(lab: np.ndarray) -> np.ndarray:
-    """The number of each pixel's term; (P, 3) in, (P,) out."""
-    weights = np.array([LIGHTNESS_COUNTS, 1, 1]) ** 2
-    distances = (_PROTOTYPES**2 @ weights)[None] - 2 * (
-        lab * weights
-    ) @ _PROTOTYPES.T  # but for what all have in common
+def _assign_terms(lab: np.ndarray) -> np.ndarray:
+    """Return the index of each pixel's colour term: (P, 3) float64 CIELAB -> (P,) int64."""
+    weights = np.array([LIGHTNESS_WEIGHT, 1, 1]) ** 2
+    # Squared distances without the term that all prototypes share.
+    distances = (_PROTOTYPES**2 @ weights)[None] - 2 * (lab * weights) @ _PROTOTYPES.T
     nearest = _OWNERS[np.argmin(distances, axis=1)]
-    is_grey = np.hypot(lab[:, 1], lab[:, 2]) < LEAST_CHROMA
+    is_grey = np.hypot(lab[:, 1], lab[:, 2]) < MIN_CHROMA
     return np.where(is_grey, np.digitize(lab[:, 0], (DARK, LIGHT)), nearest)
 
 
-GREYS = 3  # terms without chroma, the first of `TERMS`: dark, between, light
+GREYS = 3  # the first terms of `TERMS`, without chroma: dark, between, light
 _CODES = list(TERMS.values())[GREYS:]
-_PROTOTYPES = _lab(np.array([list(bytes.fromhex(code)) for codes in _CODES for code in codes], np.uint8))
+_PROTOTYPES = _to_lab(np.array([list(bytes.fromhex(code)) for codes in _CODES for code in codes], np.uint8))
 _OWNERS = np.repeat(np.arange(GREYS, len(TERMS)), [len(codes) for codes in _CODES])

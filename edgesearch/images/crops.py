@@ -1,9 +1,9 @@
-"""Where to look in a picture: squares of it, each embedded alone; the mean of their embeddings is the picture's.
+"""Choose square crops of a picture; the mean of their embeddings is the picture's embedding.
 
-The object is where the network's last feature maps respond: no second model. It is what finds small things that stand
-aside (`tools/bench accuracy --protocol objects-unseen-small`).
+The crop around the object is where the network's last feature maps respond, so no second model is needed. It makes
+small products at the side of a photo findable (`tools/bench accuracy --protocol objects-unseen-small`).
 
-H height, W width in px; h, w of the network's response.
+H height, W width in px; h, w size of the network's response.
 """
 
 import math
@@ -11,23 +11,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-WHOLE_MAX_SHARE = 2.5  # side of the whole look, to the picture's shorter side: of a long strip, the middle
-NEAR_SHARE = 0.7  # side of the near look, to the picture's shorter side
-OBJECT_RESPONSE = 0.65  # of the strongest: what responds less is not the object
+WHOLE_MAX_SHARE = 2.5  # largest side of the whole crop, to the picture's shorter side: a long strip keeps its middle
+NEAR_SHARE = 0.7  # side of the near crop, to the picture's shorter side
+OBJECT_RESPONSE = 0.65  # of the strongest response; weaker cells are not part of the object
 OBJECT_MARGIN = 0.1  # on each side, of the object's longer side
-OBJECT_MIN_SHARE = 0.3  # side of the smallest object looked at, to the side of the look it was found in
-BACKGROUND_QUANTILE = 0.2  # of the response: this much of a picture is taken for background
+OBJECT_MIN_SHARE = 0.3  # side of the smallest object crop, to the side of the crop it was found in
+BACKGROUND_QUANTILE = 0.2  # share of the response that counts as background
 
 
 class Crop(NamedTuple):
-    """Part of a picture in px, left, top and side; it may reach beyond the picture."""
+    """A square part of a picture in px; it may reach beyond the picture."""
 
     left: float
     top: float
     side: float
 
     def clip(self, size: tuple[int, int], margin: float) -> tuple[int, int, int, int]:
-        """What lies inside a picture of (H, W) px: left, top, right, bottom; margin: on each side, of the square's."""
+        """Return the box of the crop that lies inside a picture.
+
+        Args:
+            size: the picture's (H, W).
+            margin: added on each side, as a share of the crop's side.
+        Returns:
+            Left, top, right and bottom in px.
+        """
         left, top = self.left - margin * self.side, self.top - margin * self.side
         side = self.side * (1 + 2 * margin)
         return (
@@ -39,50 +46,52 @@ class Crop(NamedTuple):
 
 
 def centre_crop(size: tuple[int, int], share: float) -> Crop:
-    """The middle square; size: (H, W); share: its side to the picture's shorter side."""
-    return _around(size[1] / 2, size[0] / 2, min(size) * share)
+    """Return the middle square of a picture of (H, W) px; share: its side to the picture's shorter side."""
+    return _square_around(size[1] / 2, size[0] / 2, min(size) * share)
 
 
 def whole_crop(size: tuple[int, int]) -> Crop:
-    """The square around the whole picture; size: (H, W)."""
-    return _around(size[1] / 2, size[0] / 2, min(max(size), min(size) * WHOLE_MAX_SHARE))
+    """Return the square around a whole picture of (H, W) px, at most `WHOLE_MAX_SHARE` times its shorter side."""
+    return _square_around(size[1] / 2, size[0] / 2, min(max(size), min(size) * WHOLE_MAX_SHARE))
 
 
-def object_crop(look: Crop, response: np.ndarray) -> Crop:
-    """The square around what responds most in a look.
+def object_crop(crop: Crop, response: np.ndarray) -> Crop:
+    """Return the square around the strongest response inside a crop.
 
-    Args:    response: (h, w) float32, sums over the channels of the network's last feature maps.
+    Args:
+        crop: the crop that the network saw.
+        response: (h, w) float32, the network's last feature maps summed over their channels.
     """
     strength = response - np.quantile(response, BACKGROUND_QUANTILE)
-    rows, columns = np.nonzero(_connected(strength >= OBJECT_RESPONSE * strength.max(), strength.argmax()))
-    cell = look.side / np.array(response.shape)
+    rows, columns = np.nonzero(_connected_part(strength >= OBJECT_RESPONSE * strength.max(), strength.argmax()))
+    cell = crop.side / np.array(response.shape)
     top, left = rows.min() * cell[0], columns.min() * cell[1]
     height, width = (rows.max() + 1) * cell[0] - top, (columns.max() + 1) * cell[1] - left
-    side = max(max(height, width) * (1 + 2 * OBJECT_MARGIN), look.side * OBJECT_MIN_SHARE)
-    found = _around(look.left + left + width / 2, look.top + top + height / 2, min(side, look.side))
-    # Pushed back into the look where it stands at its border.
+    side = max(max(height, width) * (1 + 2 * OBJECT_MARGIN), crop.side * OBJECT_MIN_SHARE)
+    found = _square_around(crop.left + left + width / 2, crop.top + top + height / 2, min(side, crop.side))
+    # An object at the border: shift its square back into the crop.
     left, top = (
-        float(np.clip(place, start, start + look.side - found.side))
-        for place, start in ((found.left, look.left), (found.top, look.top))
+        float(np.clip(position, start, start + crop.side - found.side))
+        for position, start in ((found.left, crop.left), (found.top, crop.top))
     )
     return Crop(left, top, found.side)
 
 
 def connected_parts(mask: np.ndarray) -> list[np.ndarray]:
-    """What hangs together in a (h, w) mask, each as a mask."""
-    found, left = [], mask.copy()
-    while left.any():
-        found.append(_connected(left, left.argmax()))
-        left &= ~found[-1]
-    return found
+    """Split an (h, w) bool mask into its 4-connected parts, (h, w) bool each."""
+    parts, remaining = [], mask.copy()
+    while remaining.any():
+        parts.append(_connected_part(remaining, remaining.argmax()))
+        remaining &= ~parts[-1]
+    return parts
 
 
-def _around(x: float, y: float, side: float) -> Crop:
+def _square_around(x: float, y: float, side: float) -> Crop:
     return Crop(x - side / 2, y - side / 2, side)
 
 
-def _connected(mask: np.ndarray, start: np.integer) -> np.ndarray:
-    """The part of a (h, w) mask that hangs together with the place `start` (flat index)."""
+def _connected_part(mask: np.ndarray, start: np.integer) -> np.ndarray:
+    """Return the 4-connected part of an (h, w) bool mask that contains the flat index `start`."""
     part = np.zeros_like(mask)
     part.flat[start] = mask.flat[start] = True
     while True:

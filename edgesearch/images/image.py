@@ -1,6 +1,6 @@
-"""Pictures in, upright RGB arrays out, within limits.
+"""Read pictures as upright RGB arrays within limits, and resize and encode them.
 
-H height, W width in px.
+H height, W width, S side of a square in px.
 """
 
 import functools
@@ -29,7 +29,7 @@ from ..errors import ImageError
 
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | np.ndarray | Image.Image"
 
-# What phones, scanners and shops produce. Pillow's other readers stay shut: each is a parser to trust.
+# Formats of phones, scanners and shops. Pillow's other readers are not used: each is one more parser to trust.
 PLUGINS = (
     JpegImagePlugin.JpegImageFile,
     PngImagePlugin.PngImageFile,
@@ -40,13 +40,13 @@ PLUGINS = (
 )
 FORMATS = tuple(str(plugin.format) for plugin in PLUGINS)
 MAX_BYTES = 100_000_000
-MAX_PIXELS = 89_000_000  # just under the size at which Pillow itself begins to warn
-MAX_WEBP_PIXELS = 40_000_000  # decoding takes 16 bytes a pixel, of other formats 4 at most
+MAX_PIXELS = 89_000_000  # just below the size at which Pillow warns
+MAX_WEBP_PIXELS = 40_000_000  # decoding takes 16 bytes a pixel; other formats take at most 4
 MIN_SIDE, MAX_SIDE = 8, 20_000
-BAND_PIXELS = 1_000_000  # converted at once
-WORKING_SIDE = 320  # px; to which pictures are decoded at least: from near, 224 px of the network are 0.7 of it
-MOST_ENLARGED = 3.0  # more would only be more pixels
-MOST_ELONGATED = 3.0
+BAND_PIXELS = 1_000_000  # converted at a time
+WORKING_SIDE = 320  # px; pictures keep at least this shorter side: the near crop, 0.7 of it, then has 224 px
+MAX_ENLARGEMENT = 3.0  # a larger factor would add no detail
+MAX_ELONGATION = 3.0  # longest side to the requested one
 _ORIENTATION = 0x0112  # EXIF tag
 WHITE = (255, 255, 255)
 
@@ -54,25 +54,28 @@ WHITE = (255, 255, 255)
 def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
     """Decode one photo.
 
-    EXIF orientation is applied, transparency is laid on white, any colour mode becomes 8-bit RGB, and of an animation
-    the first frame is taken. A picture of twice the needed size or more is made smaller, a JPEG while it is decoded.
+    Apply the EXIF orientation, lay transparency on white, convert any colour mode to 8-bit RGB, and take the first
+    frame of an animation. Reduce a picture of at least twice the needed size, a JPEG while it is decoded.
 
-    Args:    photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 array;
-             needed_side: px; the shorter side may be decoded smaller, but not below this.
-    Returns: (H, W, 3) uint8.
-    Raises:  ImageError: unreadable, unsupported, truncated, too large or too small.
+    Args:
+        photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 array.
+        needed_side: the shorter side may become smaller, but not smaller than this many px.
+    Returns:
+        (H, W, 3) uint8.
+    Raises:
+        ImageError: the photo is unreadable, unsupported, truncated, too large or too small.
     """
     if isinstance(photo, np.ndarray):
-        return _checked_array(photo)
-    name = _name(photo)
+        return _check_array(photo)
+    name = _describe(photo)
     try:
         image = _open(photo, name)
         _check_size(image.size, name, MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS)
         if needed_side:
             image.draft("RGB", _draft_size(image.size, needed_side))
         image.load()
-        orientation = _orientation(image)
-        image = _reduced(image, max(1, min(image.size) // needed_side) if needed_side else 1, name)
+        orientation = _read_orientation(image)
+        image = _reduce_bands(image, max(1, min(image.size) // needed_side) if needed_side else 1, name)
         image.getexif()[_ORIENTATION] = orientation
         return np.asarray(ImageOps.exif_transpose(image))
     except ImageError:
@@ -84,9 +87,9 @@ def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a picture's file, one more than are read at most; raises ImageError."""
+    """Read a picture's file, at most `MAX_BYTES` + 1 bytes; raise ImageError if it cannot be read."""
     try:
-        with open(path, "rb", opener=_open_now) as file:
+        with open(path, "rb", opener=_open_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ImageError(f"{path}: not a file; give the path of a picture.")
             return file.read(MAX_BYTES + 1)
@@ -97,10 +100,14 @@ def read_bytes(path: Path) -> bytes:
 
 
 def crop_square(image: np.ndarray, part: tuple[float, float, float], side: int) -> np.ndarray:
-    """Resize a square part of a picture; beyond the picture it shows the middle colour of the picture's border.
+    """Cut a square out of a picture and resize it; outside the picture it has the median colour of its border.
 
-    Args:    image: (H, W, 3) uint8; part: left, top and side in px.
-    Returns: (S, S, 3) uint8, S being `side`.
+    Args:
+        image: (H, W, 3) uint8.
+        part: left, top and side of the square in px.
+        side: S.
+    Returns:
+        (S, S, 3) uint8.
     """
     left, top, length = part
     picture = Image.fromarray(image)
@@ -114,57 +121,74 @@ def crop_square(image: np.ndarray, part: tuple[float, float, float], side: int) 
 
 
 def reduce_to(image: np.ndarray, needed_side: int) -> np.ndarray:
-    """A decoded picture as small as `read` would have made it of a JPEG: its sides halved while they suffice.
+    """Halve a picture's sides while they suffice, as `read` does with a JPEG.
 
-    Args:    image: (H, W, 3) uint8; needed_side: px; the shorter side is not made smaller.
-    Returns: (h, w, 3) uint8.
+    Args:
+        image: (H, W, 3) uint8.
+        needed_side: smallest shorter side of the result in px.
+    Returns:
+        (h, w, 3) uint8.
     """
     factor = 1 << max(0, (min(image.shape[:2]) // needed_side).bit_length() - 1)
     return image if factor == 1 else np.asarray(Image.fromarray(image).reduce(factor))
 
 
 def to_grey(image: np.ndarray, side: int) -> np.ndarray:
-    """Luminance, resized so that the geometric mean of the sides is `side`; at most three times larger than it was, and
-    no side longer than three times `side`.
+    """Convert a picture to luminance and resize it.
 
-    Args:    image: (H, W, 3) uint8.
-    Returns: (h, w) uint8.
+    Args:
+        image: (H, W, 3) uint8.
+        side: geometric mean of the result's sides in px; it is less if the picture would grow more than threefold or
+            one side exceed three times `side`.
+    Returns:
+        (h, w) uint8.
     """
     picture = Image.fromarray(image).convert("L")
-    longest = MOST_ELONGATED * side / max(picture.size)
-    scale = min(MOST_ENLARGED, longest, side / math.sqrt(picture.width * picture.height))
+    longest = MAX_ELONGATION * side / max(picture.size)
+    scale = min(MAX_ENLARGEMENT, longest, side / math.sqrt(picture.width * picture.height))
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     return np.asarray(picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
 def resize_box(image: np.ndarray, box: tuple[float, float, float, float], side: int) -> np.ndarray:
-    """A part of a picture, left, top, right and bottom in px, squeezed into a square; (H, W, 3) uint8 -> (S, S, 3)."""
+    """Resize a box of a picture to a square, without keeping its aspect ratio.
+
+    Args:
+        image: (H, W, 3) uint8.
+        box: left, top, right and bottom in px.
+        side: S.
+    Returns:
+        (S, S, 3) uint8.
+    """
     return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX, box=box))
 
 
 def thumbnail(image: np.ndarray, side: int) -> bytes:
-    """Encode as a JPEG whose longer side is at most `side` px; image: (H, W, 3) uint8."""
+    """Encode a picture, (H, W, 3) uint8, as a JPEG whose longer side is at most `side` px."""
     encoded = io.BytesIO()
-    _small(Image.fromarray(image), side).save(encoded, "JPEG", quality=80, optimize=True)
+    _shrink(Image.fromarray(image), side).save(encoded, "JPEG", quality=80, optimize=True)
     return encoded.getvalue()
 
 
 def decoder_version() -> str:
-    """The version of what decodes pictures."""
+    """Return name and version of the decoder, Pillow."""
     return f"Pillow {PIL.__version__}"
 
 
 def to_webp(picture: bytes, side: int, quality: int) -> bytes:
-    """A WebP of an encoded picture, its longer side at most `side` px: half the bytes of a JPEG that looks as good."""
+    """Convert an encoded picture to WebP with a longer side of at most `side` px.
+
+    WebP takes half the bytes of a JPEG of the same visual quality.
+    """
     encoded = io.BytesIO()
-    with Image.open(io.BytesIO(picture), formats=FORMATS) as whole:
-        _small(whole, side).save(encoded, "WEBP", quality=quality, method=4)
+    with Image.open(io.BytesIO(picture), formats=FORMATS) as picture_file:
+        _shrink(picture_file, side).save(encoded, "WEBP", quality=quality, method=4)
     return encoded.getvalue()
 
 
 @functools.cache
 def blank_picture(side: int = 224) -> bytes:
-    """A JPEG that stands where a product has no picture: a closed box on a pale ground."""
+    """Return a JPEG for a product without a picture: a closed box on a pale ground."""
     drawn = np.full((side, side, 3), 238, np.uint8)
     low, high, lid = side // 4, side - side // 4, side // 2 - side // 14
     drawn[low:high, low:high] = 205
@@ -174,19 +198,19 @@ def blank_picture(side: int = 224) -> bytes:
 
 
 def media_type(picture: bytes) -> str:
-    """Of a small copy, which is a JPEG or a WebP."""
+    """Return the media type of a stored picture, which is a JPEG or a WebP."""
     return "image/webp" if picture[8:12] == b"WEBP" else "image/jpeg"
 
 
-def _small(image: Image.Image, side: int) -> Image.Image:
-    """Its longer side at most `side` px; the shorter one of what is very long and thin as short as is read again."""
+def _shrink(image: Image.Image, side: int) -> Image.Image:
+    """Shrink an image, in place, to a longer side of at most `side` px, but no side shorter than `read` accepts."""
     image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
     if min(image.size) >= MIN_SIDE:
         return image
     return image.resize((max(image.width, MIN_SIDE), max(image.height, MIN_SIDE)))
 
 
-def _name(photo: Any) -> str:
+def _describe(photo: Any) -> str:
     if isinstance(photo, (str, os.PathLike)):
         return str(photo)
     return f"picture of {len(photo):,} bytes" if isinstance(photo, bytes) else "picture"
@@ -205,8 +229,8 @@ def _open(photo: Any, name: str) -> Image.Image:
         raise ImageError(f"{name}: {found}; expected one of {', '.join(FORMATS)}.") from error
 
 
-def _open_now(path: str, flags: int) -> int:
-    """Opening a named pipe would wait for its writer for ever."""
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file without blocking; a named pipe would block until it has a writer."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
@@ -222,19 +246,20 @@ def _check_size(size: tuple[int, int], name: str, most: int = MAX_PIXELS) -> Non
     if max(size) > MAX_SIDE:
         raise ImageError(f"{name}: {width}x{height} px; at most {MAX_SIDE:,} px a side are read, save it smaller.")
     if min(size) < MIN_SIDE:
-        raise ImageError(f"{name}: {width}x{height} px; at least {MIN_SIDE} px a side are needed, take it nearer.")
+        raise ImageError(f"{name}: {width}x{height} px; at least {MIN_SIDE} px a side are needed, take it from closer.")
 
 
-def _checked_array(array: np.ndarray) -> np.ndarray:
+def _check_array(array: np.ndarray) -> np.ndarray:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         raise ImageError(f"array: {array.dtype} of shape {array.shape}; expected uint8 of shape (H, W, 3), RGB.")
     _check_size((array.shape[1], array.shape[0]), "array")
     return array
 
 
-def _reduced(image: Image.Image, factor: int, name: str) -> Image.Image:
-    """RGB of which each pixel is the mean of `factor` x `factor`; band by band, for a small device has no room for
-    whole copies.
+def _reduce_bands(image: Image.Image, factor: int, name: str) -> Image.Image:
+    """Convert to RGB and average blocks of `factor` x `factor` pixels.
+
+    It works band by band, because a small device has no memory for whole copies.
     """
     width, height = image.size
     rows = max(1, BAND_PIXELS // (width * factor)) * factor
@@ -245,8 +270,8 @@ def _reduced(image: Image.Image, factor: int, name: str) -> Image.Image:
     return reduced
 
 
-def _orientation(image: Image.Image) -> int:
-    """What the EXIF says; unreadable EXIF says nothing."""
+def _read_orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation; 1, upright, if there is none or it is unreadable."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # Pillow's EXIF reader raises nearly anything on damaged data
@@ -254,10 +279,10 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _flatten(image: Image.Image, name: str) -> Image.Image:
-    """Any mode -> RGB, transparent parts white."""
+    """Convert any mode to RGB with transparent parts white; raise ImageError for floating-point pixels."""
     if image.mode == "F":
         raise ImageError(f"{name}: floating-point pixels; save it as 8-bit RGB.")
-    if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip them
+    if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip the values
         image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")

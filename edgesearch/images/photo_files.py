@@ -1,4 +1,4 @@
-"""The photos in folders, and their content."""
+"""Find the photos in folders."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..errors import CountError, ImageError
 
-# Those that are not read as well: a photo that is passed over is said to be.
+# Formats that cannot be read are here too: such a photo is reported, not silently skipped.
 SUFFIXES = (
     ".jpg",
     ".jpeg",
@@ -23,19 +23,25 @@ SUFFIXES = (
     ".avif",
     ".dng",
 )
-MAX_NAMES = 5  # of many names
+MAX_NAMES = 5  # file names in one message
 
 
 class PhotoFile(NamedTuple):
-    """A photo's file, and its name: from the folder that was given, with "/"."""
+    """A photo's file.
+
+    Attributes:
+        name: path relative to the folder that was given, with "/".
+        path: path of the file.
+    """
 
     name: str
     path: Path
 
     def state(self) -> list[int]:
-        """Size in bytes and time of change in ns: a file of the same name with the same is the same.
+        """Return size in bytes and time of change in ns; a file whose name and state are the same has not changed.
 
-        Raises:  ImageError: the file is gone, or nothing may be known of it.
+        Raises:
+            ImageError: the file is gone or cannot be examined.
         """
         try:
             found = os.stat(self.path)
@@ -44,27 +50,31 @@ class PhotoFile(NamedTuple):
         return [found.st_size, found.st_mtime_ns]
 
     def strip_path(self, error: ImageError) -> str:
-        """What is wrong with it, without its path."""
+        """Return an error's message without the path of this file."""
         return str(error).removeprefix(f"{self.path}: ")
 
 
 def strip_name(error: ImageError) -> str:
-    """What is wrong with a picture that was given as bytes, without what bytes are called."""
+    """Return the message of an error about a picture given as bytes, without "picture of ... bytes"."""
     return str(error).partition(": ")[2]
 
 
 def find_photos(given: Sequence[Path]) -> tuple[list[PhotoFile], list[Path]]:
-    """All photos in folders and below, and those given as files, by name.
+    """Find all photos in folders and their subfolders; hidden files do not count.
 
-    Returns: the photos; and the files in the folders that are none by their suffix. Hidden files are no files here.
-    Raises:  CountError: one that is given is not there, or a folder cannot be read.
+    Args:
+        given: folders, and single photo files.
+    Returns:
+        The photos by name, and the other files of the folders.
+    Raises:
+        CountError: a given path does not exist, or a folder cannot be read.
     """
     photos, others = [], []
     for path in given:
         if path.is_file():
             photos.append(PhotoFile(path.name, path))
             continue
-        for file in _files(path):
+        for file in _list_files(path):
             if file.suffix.lower() in SUFFIXES:
                 photos.append(PhotoFile(file.relative_to(path).as_posix(), file))
             else:
@@ -73,27 +83,31 @@ def find_photos(given: Sequence[Path]) -> tuple[list[PhotoFile], list[Path]]:
 
 
 def walk_folders(folder: str | Path, fail: Callable[[OSError], object]) -> Iterator[tuple[str, list[str]]]:
-    """A folder and those below it, with the names of their files; links are followed, hidden ones left out.
+    """Yield a folder and its subfolders with their file names; follow links once, omit hidden names.
 
-    Args:    fail: called where one cannot be read.
+    Args:
+        folder: where to start.
+        fail: called with the error if a folder cannot be read.
     """
-    been = set()
+    visited = set()
     for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
-        if (place := os.path.realpath(parent)) in been:  # a link leads to a folder above it, or twice to one
+        if (resolved := os.path.realpath(parent)) in visited:  # a link to a folder above, or a second link to one
             folders.clear()
             continue
-        been.add(place)
+        visited.add(resolved)
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield parent, [name for name in names if not name.startswith(".")]
 
 
 def describe_skipped(others: Sequence[Path]) -> str:
-    """A sentence on files that are no photos; "" where there are none."""
+    """Describe files that are no photos in one sentence; return "" if there are none."""
     names = ", ".join(path.name for path in others[:MAX_NAMES])
     return f"no photos by their names ({len(others)}): {names}" if others else ""
 
 
-def _files(folder: Path) -> list[Path]:
+def _list_files(folder: Path) -> list[Path]:
+    """List all files below a folder; raise CountError if one of its folders cannot be read."""
+
     def fail(error: OSError) -> None:
         raise CountError(f"{error.filename}: cannot be read ({error.strerror}); give a folder of photos.") from error
 

@@ -1,9 +1,9 @@
-"""Whether a photo can show a product at all, and what to do about one that cannot.
+"""Judge whether a photo can show a product at all, and advise what to do if it cannot.
 
-Measured on 100 photos of groceries, made worse step by step, with one look: recall@1 is 0.82, and falls to 0.57 where
-0.3 of the light is left (95 of 100 of these lie below `DARK`, none of the sound ones), to 0.53 where 4 px of 256 are
-blurred and 0.48 where 20 px are smeared (95 of 100 below `BLURRED`; of 571 sound photos of groceries, clothing,
-packaging and the drawn shop, one in a hundred of packaging). Of what is plain nothing is asked to be sharp.
+The bounds were measured on 100 photos of groceries, made worse step by step, with one crop. Recall@1 is 0.82 and falls
+to 0.57 at 0.3 of the light (95 of 100 of these are below `DARK`, none of the sound ones), to 0.53 at a blur of 4 px of
+256, and to 0.48 at a smear of 20 px (95 of 100 below `BLURRED`; of 571 sound photos of groceries, clothing, packaging
+and the drawn shop, one in a hundred of packaging). A plain picture is not checked for blur.
 
 H height, W width in px.
 """
@@ -18,33 +18,38 @@ from .crops import Crop
 Flaw = Literal["", "dark", "empty", "blurred", "far"]
 ADVICE: dict[Flaw, str] = {
     "": "",
-    "dark": "it is too dark; make light, or clean the lens.",
-    "empty": "there is nothing to see in it; point the camera at a product, and see that nothing covers the lens.",
-    "blurred": "it is blurred; hold still, tap to focus, or go a little farther away.",
-    "far": "the product is small in it; go nearer.",
+    "dark": "it is too dark; add light or clean the lens.",
+    "empty": "it shows nothing; point the camera at a product, and check that nothing covers the lens.",
+    "blurred": "it is blurred; hold still, tap to focus, or step back a little.",
+    "far": "the product is small in it; go closer.",
 }
-SIDE, BLOCK = 256, 12  # px; geometric mean of the sides that are looked at, and of the blocks whose sharpest count
+SIDE, BLOCK = 256, 12  # px; geometric mean of the sides of the checked picture, and side of its blocks
 SHARPEST = 95  # percentile of the blocks
-DARK = 55  # of 255; of the brightest twentieth
+DARK = 55  # of 255; a photo is dark if its brightest twentieth is below
 PLAIN = 10  # standard deviation, of 255
-BLURRED = 0.09  # of the standard deviation: how much neighbours bend, along the axis where they bend less
-FAR = 0.34  # side of the object, to that of the whole look
+BLURRED = 0.09  # second difference along the axis where it is smaller, to the standard deviation
+FAR = 0.34  # side of the object, to the side of the whole crop
 
 
 def find_flaw(picture: np.ndarray, part: Crop) -> Flaw:
-    """What is wrong with a photo, (H, W, 3) uint8; part: its object, as `Embedder.see` finds it."""
+    """Return what is wrong with a photo, or "".
+
+    Args:
+        picture: (H, W, 3) uint8.
+        part: crop around its object, as `Embedder.embed_and_locate` returns it.
+    """
     grey = image.to_grey(picture, SIDE).astype(np.float32)
     if np.percentile(grey, SHARPEST) < DARK:
         return "dark"
     if grey.std() < PLAIN:
         return "empty"
-    if min(_bend(grey), _bend(grey.T)) < BLURRED * grey.std():
+    if min(_measure_sharpness(grey), _measure_sharpness(grey.T)) < BLURRED * grey.std():
         return "blurred"
     return "far" if part.side <= FAR * crops.whole_crop(picture.shape[:2]).side else ""
 
 
-def _bend(grey: np.ndarray) -> float:
-    """How much neighbours along a row bend away from a line, in the sharpest blocks."""
+def _measure_sharpness(grey: np.ndarray) -> float:
+    """Return the root mean square second difference along the rows of (h, w) float32, in the sharpest blocks."""
     bend = (grey[:, 2:] - 2 * grey[:, 1:-1] + grey[:, :-2]) ** 2
     height, width = (length // BLOCK for length in bend.shape)
     if not height or not width:

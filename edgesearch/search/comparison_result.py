@@ -89,7 +89,7 @@ class Comparison:
         panels, legend = [("catalogue picture", reference), ("photo", photo)], []
         if self.pair is not None and self.inside is not None and self.difference is not None:
             boxes = [region.box for region in self.regions]
-            large = laid(photo, reference, self.pair.affine, drawing.SIDE)
+            large = laid(photo, reference, self.pair.affine, drawing.MAX_HEIGHT)
             shown = np.where(large.seen[..., None], large.photo.round(), 255).clip(0, 255).astype(np.uint8)
             panels = [
                 ("catalogue picture", drawing.draw_boxes(reference, boxes)),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgesearch import BundleError, ModelError, Stop, StoppedError
-from edgesearch.bundle.golden_queries import Golden
+from edgesearch.bundle.golden_queries import GoldenQueries
 from edgesearch.embedding import run_settings, runtime
 from edgesearch.embedding.embedder import Embedder, default_model
 from edgesearch.embedding.run_settings import DEFAULT, Settings
@@ -73,7 +73,7 @@ class FixedCosines:
 def test_golden_queries_allow_more_rounding_with_other_kernels(
     cosines: list[float], passes_as_built: bool, passes_otherwise: bool
 ) -> None:
-    golden = Golden(
+    golden = GoldenQueries(
         np.arange(2), np.array([[1, 0], [1, 0]], np.float32), np.zeros(2, np.int64), np.zeros(2, np.float32)
     )
     index = SimpleNamespace(search=lambda rows, k: SimpleNamespace(rows=np.zeros((2, 1)), scores=np.zeros((2, 1))))

@@ -39,7 +39,7 @@ def test_what_is_joined_is_found_around_every_corner() -> None:
             if 0 <= y < area.shape[0] and 0 <= x < area.shape[1] and area[y, x] and not wanted[y, x]:
                 wanted[y, x] = True
                 left += [(y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1)]
-        np.testing.assert_array_equal(augmented_views._joined(area, (0, -1)), wanted)
+        np.testing.assert_array_equal(augmented_views._fill_region(area, (0, -1)), wanted)
 
 
 def test_a_cut_out_is_the_product_alone() -> None:
@@ -61,7 +61,7 @@ def test_views_are_seeded() -> None:
     first, again, other = (
         augmented_views.draw_views(on_white(), 64, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
-    assert [view.shape for view in first] == [(64, 64, 3)] * 2 * augmented_views.VIEWS_OF_A_KIND
+    assert [view.shape for view in first] == [(64, 64, 3)] * 2 * augmented_views.VIEWS_PER_KIND
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -76,5 +76,5 @@ def test_long_thin_products_are_drawn(shape: tuple[int, int]) -> None:
     pixels = np.full((*shape, 3), 255, np.uint8)
     pixels[5:-5, 5:-5] = RED
     made = augmented_views.draw_views(pixels, 64, np.random.default_rng(0))
-    assert len(made) == 2 * augmented_views.VIEWS_OF_A_KIND
+    assert len(made) == 2 * augmented_views.VIEWS_PER_KIND
     assert max(map(redness, made)) > 0.01

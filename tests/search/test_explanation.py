@@ -63,7 +63,7 @@ def test_any_shape_is_drawn(size: tuple[int, int], kind: str) -> None:
     panels = [("one", lit), ("two", panel), ("", boxed), ("杯子", differs)]
     page = Image.open(io.BytesIO(drawing.draw_sheet(panels, "match", "x" * 90, lines, [(drawing.RED, "red")], kind)))
     assert page.format == kind
-    assert page.width < 4 * drawing.WIDEST + 200
+    assert page.width < 4 * drawing.MAX_WIDTH + 200
 
 
 def test_words_stay_on_the_page() -> None:

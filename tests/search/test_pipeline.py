@@ -168,7 +168,7 @@ def test_a_dark_photo_is_blamed_before_the_catalogue(store: Store, photos: list[
     dark = (read(photos[0]) * 0.03).astype(np.uint8)
     answer = store.search(dark)
     assert (answer.decision, answer.flaw) == ("unknown", "dark")
-    assert "make light" in answer.advice
+    assert "add light" in answer.advice
     assert answer.to_dict()["advice"] == answer.advice
     assert store.search([dark, photos[0]]).flaw == ""  # one of them is good enough
 
