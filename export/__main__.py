@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from edgesearch.errors import EdgeSearchError
 
-from . import artifact
-from .pictures import Source, drawn_sources, training_sources
+from . import model_folder
+from .training_pictures import Source, drawn_sources, training_sources
 
 PARITY_PICTURES = 32
 CODEBOOK_PICTURES = 600
@@ -42,9 +42,9 @@ def main() -> int:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from .pictures import pack
     from .recipe import Recipe
     from .train import Trainer
+    from .training_pictures import pack
 
     recipe = Recipe.read(options.recipe)
     pictures = pack(options.data, options.drawn, options.run / "pictures")
@@ -55,7 +55,7 @@ def _to_onnx(options: argparse.Namespace) -> None:
     from .to_onnx import export
 
     held_out = [s for s in training_sources(options.data) if s.held_out]
-    inputs = artifact.inputs([s.path for s in held_out[:: len(held_out) // PARITY_PICTURES]])
+    inputs = model_folder.inputs([s.path for s in held_out[:: len(held_out) // PARITY_PICTURES]])
     difference = export(options.run, options.folder, inputs)
     print(f"{options.folder}: ONNX and torch agree to {difference:.1e}")
 
@@ -67,11 +67,11 @@ def _quantize(options: argparse.Namespace) -> None:
 
     sources = list(training_sources(options.data))
     how = Quantization.read(options.recipe)
-    calibration = artifact.inputs([s.path for s in _sample(sources, how.pictures, how.seed)])
+    calibration = model_folder.inputs([s.path for s in _sample(sources, how.pictures, how.seed)])
     quantize(options.folder, calibration, how)
     found = verify(options.folder, HeldBack.of(sources))
     facts = {"calibrated": how.pictures, "float_convolutions": how.float_convolutions, **found}
-    artifact.note(options.folder, {"int8": facts})
+    model_folder.note(options.folder, {"int8": facts})
     print(json.dumps(found))
 
 
@@ -82,11 +82,11 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from .compare import compare, table
+    from .backbone_comparison import compare, table
     from .verify import HeldBack
 
     sources = list(training_sources(options.data))
-    calibration = artifact.inputs([s.path for s in _sample(sources, COMPARED_PICTURES, seed=0)])
+    calibration = model_folder.inputs([s.path for s in _sample(sources, COMPARED_PICTURES, seed=0)])
     rows = compare(options.weights, calibration, HeldBack.of(sources))
     print(table(list(tqdm(rows, desc="compare", unit="backbone", disable=None))))
 
@@ -104,7 +104,7 @@ def _codebook(options: argparse.Namespace) -> None:
 
 
 def _card(options: argparse.Namespace) -> None:
-    from .card import write_card
+    from .model_card import write_card
 
     accuracy = json.loads(options.accuracy.read_text(encoding="utf-8"))
     print(write_card(options.folder, accuracy, options.runs))

@@ -36,7 +36,7 @@ BACKBONES = {
 }
 
 
-class Embedder(nn.Module):
+class EmbeddingNetwork(nn.Module):
     """Backbone, global average pooling, projection and L2 norm: picture in, unit embedding out."""
 
     def __init__(self, backbone: str, convention: str, features: nn.Module, channels: int, dim: int):
@@ -97,7 +97,7 @@ class Mean(nn.Module):
         return x.mean((2, 3), keepdim=True)
 
 
-def embedder(name: str, dim: int, convention: str = "torchvision", weights: Weights | None = None) -> Embedder:
+def build_network(name: str, dim: int, convention: str = "torchvision", weights: Weights | None = None) -> EmbeddingNetwork:
     """Build an embedder on backbone `name`, batch norm folded into the convolutions.
 
     Folding fixes the batch statistics, so fine-tuning is the same function in training and in use, and faster.
@@ -121,7 +121,7 @@ def embedder(name: str, dim: int, convention: str = "torchvision", weights: Weig
     pool_by_mean(features)
     if convention == "tensorflow":
         pad_same(features)
-    built = Embedder(name, convention, features, backbone.channels, dim)
+    built = EmbeddingNetwork(name, convention, features, backbone.channels, dim)
     return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

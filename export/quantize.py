@@ -45,7 +45,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from . import artifact
+from . import model_folder
 from .recipe import Quantization
 from .to_onnx import INPUT
 
@@ -69,14 +69,14 @@ def quantize(folder: Path, inputs: np.ndarray, how: Quantization) -> None:
     """Add the int8 network to a model folder; inputs: (N, 3, S, S) float32, what to calibrate on."""
     with tempfile.TemporaryDirectory() as temporary:
         prepared = Path(temporary) / "prepared.onnx"
-        quant_pre_process(str(folder / artifact.FP32_FILE), str(prepared), skip_symbolic_shape=True)
+        quant_pre_process(str(folder / model_folder.FP32_FILE), str(prepared), skip_symbolic_shape=True)
         network = onnx.load(prepared)
         kept = _kept_float(network, how.float_convolutions)
         _correct_biases(network, kept, inputs)
         onnx.save(network, prepared)
         quantize_static(
             str(prepared),
-            str(folder / artifact.INT8_FILE),
+            str(folder / model_folder.INT8_FILE),
             _Pictures(inputs),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
@@ -86,7 +86,7 @@ def quantize(folder: Path, inputs: np.ndarray, how: Quantization) -> None:
             calibrate_method=CalibrationMethod.MinMax,
             extra_options={"TensorQuantOverrides": _scales(network, kept)},
         )
-    artifact.add_int8(folder)
+    model_folder.add_int8(folder)
 
 
 def _kept_float(network: onnx.ModelProto, convolutions: int) -> list[str]:

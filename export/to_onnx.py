@@ -12,8 +12,8 @@ from onnx import numpy_helper
 from edgesearch.embedding.embedder import RESPONSE
 from edgesearch.errors import ModelError
 
-from . import artifact
-from .backbones import Embedder, embedder
+from . import model_folder
+from .backbones import EmbeddingNetwork, build_network
 
 OPSET = 18
 INPUT, OUTPUT = "picture", "embedding"  # and edgesearch.embedder.RESPONSE
@@ -28,32 +28,32 @@ def export(run: Path, folder: Path, inputs: np.ndarray) -> float:
     """
     model, provenance = load(run / "weights.pt")
     folder.mkdir(parents=True, exist_ok=True)
-    to_onnx(model, folder / artifact.FP32_FILE, inputs.shape[-1])
-    artifact.write_config(folder, model.backbone, model.projection.out_features, provenance)
+    to_onnx(model, folder / model_folder.FP32_FILE, inputs.shape[-1])
+    model_folder.write_config(folder, model.backbone, model.projection.out_features, provenance)
     with torch.inference_mode():
         expected = model(torch.from_numpy(inputs))[0].numpy()
-    found = artifact.embed(folder, "fp32", inputs)
+    found = model_folder.embed(folder, "fp32", inputs)
     difference = float(np.abs(found - expected).max())
     if difference > PARITY:
         raise ModelError(f"{folder}: ONNX and torch differ by {difference:.1e}; at most {PARITY:.0e} is allowed.")
-    artifact.note(folder, {"parity": difference})
+    model_folder.note(folder, {"parity": difference})
     return difference
 
 
-def load(weights: Path) -> tuple[Embedder, dict[str, Any]]:
+def load(weights: Path) -> tuple[EmbeddingNetwork, dict[str, Any]]:
     """The embedder that `train` saved, and how it was made; raises ModelError."""
     try:
         kept = torch.load(weights, weights_only=True)
         provenance = kept["provenance"]
         recipe = provenance["recipe"]
-        model = embedder(recipe["backbone"], recipe["dim"], recipe["convention"])
+        model = build_network(recipe["backbone"], recipe["dim"], recipe["convention"])
         model.load_state_dict(kept["state"])
     except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
         raise ModelError(f"{weights}: not weights saved by `train` ({error}); train first.") from error
     return model.eval(), provenance
 
 
-def to_onnx(model: Embedder, path: Path, side: int) -> None:
+def to_onnx(model: EmbeddingNetwork, path: Path, side: int) -> None:
     """Write `model` for inputs of (B, 3, side, side) float32, B free."""
     example = torch.zeros(2, 3, side, side)
     batch = {0: torch.export.Dim("batch", min=1, max=4096)}

@@ -23,9 +23,9 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from .augment import Augmenter, plain_views
-from .backbones import Embedder, embedder, half_whitening
-from .pictures import SIDE, Pictures
+from .backbones import EmbeddingNetwork, build_network, half_whitening
 from .recipe import Recipe
+from .training_pictures import SIDE, Pictures
 from .weights import pretrained
 
 CHUNK = 16  # views drawn together: their planes stay in the processor's cache
@@ -124,7 +124,7 @@ class Trainer:
         self.aspect = torch.from_numpy(pictures.aspect)
         start = pretrained(recipe.backbone, recipe.convention, weights)
         self.weights = start.source
-        self.model = embedder(recipe.backbone, recipe.dim, recipe.convention, start)
+        self.model = build_network(recipe.backbone, recipe.dim, recipe.convention, start)
         self.teacher = self._start_from_pca()
         for stage in list(self.model.features.children())[: recipe.frozen_stages]:
             stage.requires_grad_(False)
@@ -160,9 +160,9 @@ class Trainer:
         return final
 
     @property
-    def averaged(self) -> Embedder:
+    def averaged(self) -> EmbeddingNetwork:
         """The network with the averaged weights."""
-        assert isinstance(self.average.module, Embedder)
+        assert isinstance(self.average.module, EmbeddingNetwork)
         return self.average.module
 
     def _provenance(self) -> dict[str, Any]:
@@ -217,12 +217,12 @@ class Trainer:
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
     @torch.inference_mode()
-    def _embed_plain(self, rows: np.ndarray, model: Embedder, surfaces: np.ndarray | None = None) -> Tensor:
+    def _embed_plain(self, rows: np.ndarray, model: EmbeddingNetwork, surfaces: np.ndarray | None = None) -> Tensor:
         """(len(rows), D) embeddings of the undisturbed pictures, cut-outs on white or on those surfaces."""
         return torch.cat([model.head(maps) for maps in self._plain_maps(rows, model, surfaces)])
 
     @torch.inference_mode()
-    def _plain_maps(self, rows: np.ndarray, model: Embedder, surfaces: np.ndarray | None = None) -> Iterator[Tensor]:
+    def _plain_maps(self, rows: np.ndarray, model: EmbeddingNetwork, surfaces: np.ndarray | None = None) -> Iterator[Tensor]:
         for part in np.array_split(np.arange(len(rows)), max(1, len(rows) // 32)):
             pixels, aspect, cut_out = (a[rows[part]] for a in (self.pictures.pixels, self.aspect, self.cut_out))
             behind = None if surfaces is None else torch.from_numpy(self.pictures.pixels[surfaces[part]])
@@ -246,7 +246,7 @@ class Trainer:
             np.save(kept, torch.cat([maps.mean((2, 3)) for maps in self._plain_maps(every, self.model)]).numpy())
         return torch.from_numpy(np.load(kept))
 
-    def validate(self, model: Embedder) -> dict[str, float]:
+    def validate(self, model: EmbeddingNetwork) -> dict[str, float]:
         """Recall@1 by protocol; pictures that are asked lie on a surface if they are cut out, all others are plain."""
         protocols = self._protocols()
         gallery = np.unique(np.concatenate([rows for rows, _ in protocols.values()]))

@@ -7,8 +7,8 @@ import numpy as np
 
 from edgesearch.errors import ModelError
 
-from . import artifact
-from .pictures import Source
+from . import model_folder
+from .training_pictures import Source
 
 GATE_COSINE = 0.97  # mean cosine between int8 and float embeddings, at least
 GATE_RECALL = 0.01  # recall@1 that int8 may lose on the held-back products
@@ -18,7 +18,7 @@ GATE_RECALL = 0.01  # recall@1 that int8 may lose on the held-back products
 class HeldBack:
     """Pictures of products that training never saw; N of them.
 
-    Attributes: inputs (N, 3, S, S) float32; product, clean (N,): as in `pictures.Source`.
+    Attributes: inputs (N, 3, S, S) float32; product, clean (N,): as in `training_pictures.Source`.
     """
 
     inputs: np.ndarray
@@ -31,7 +31,7 @@ class HeldBack:
         unseen = {s.product for s in sources if s.held_out and s.clean and s.group == "groceries"}
         kept = [s for s in sources if s.product in unseen]
         return cls(
-            artifact.inputs([s.path for s in kept]),
+            model_folder.inputs([s.path for s in kept]),
             np.array([s.product for s in kept]),
             np.array([s.clean for s in kept]),
         )
@@ -44,7 +44,7 @@ class HeldBack:
 
 def measure(folder: Path, held_back: HeldBack) -> dict[str, float]:
     """Int8 against float: number of held-back pictures, mean cosine between the two, and recall@1 of each."""
-    exact, coarse = (artifact.embed(folder, precision, held_back.inputs) for precision in ("fp32", "int8"))
+    exact, coarse = (model_folder.embed(folder, precision, held_back.inputs) for precision in ("fp32", "int8"))
     return {
         "held_back": len(exact),
         "cosine": float((exact * coarse).sum(1).mean()),

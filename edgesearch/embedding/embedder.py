@@ -146,9 +146,9 @@ class Embedder:
         extra = {name: len(outputs[name]) for name in others}
         if shapes != [[3, side, side], [config.dim]] or config.dim % 4 or extra not in ({}, {RESPONSE: 3}):
             raise ModelError(
-                f"model {config.name}: maps {shapes[0]} to {shapes[1]} per picture, with extra outputs {extra}; its config "
+                f"model {config.name}: maps {shapes[0]} to {shapes[1]} per picture, extra outputs {extra}; its config "
                 f"says {[3, side, side]} to {[config.dim]}, a multiple of 4, with at most {RESPONSE!r} as extra "
-                "output. Export the model again."
+                "output; export the model again."
             )
 
     @property

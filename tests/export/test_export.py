@@ -16,16 +16,15 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from edgesearch import CatalogError, ModelError  # noqa: E402
-from edgesearch.embedding.embedder import Embedder as RuntimeEmbedder  # noqa: E402
-from edgesearch.embedding.embedder import default_model  # noqa: E402
-from export import artifact, compare, quantize, to_onnx, verify  # noqa: E402
+from edgesearch.embedding.embedder import Embedder, default_model  # noqa: E402
+from export import backbone_comparison, model_folder, quantize, to_onnx, verify  # noqa: E402
 from export.augment import Augmenter, plain_views  # noqa: E402
-from export.backbones import BACKBONES, embedder, fold_batch_norm, half_whitening, pad_same  # noqa: E402
-from export.card import write_card  # noqa: E402
-from export.pictures import Pictures, drawn_sources, pack, training_sources  # noqa: E402
+from export.backbones import BACKBONES, build_network, fold_batch_norm, half_whitening, pad_same  # noqa: E402
+from export.model_card import write_card  # noqa: E402
 from export.recipe import Quantization, Recipe  # noqa: E402
 from export.torchvision_cpu import torchvision  # noqa: E402
 from export.train import Sampler, Trainer, contrastive_loss, relational_loss  # noqa: E402
+from export.training_pictures import Pictures, drawn_sources, pack, training_sources  # noqa: E402
 from export.weights import pretrained  # noqa: E402
 
 RECIPE = Path(__file__).parents[2] / "export" / "recipes" / "mobilenet_v2.toml"
@@ -71,13 +70,13 @@ def test_folding_batch_norm_keeps_the_function() -> None:
 def test_wrong_weights_are_named(tmp_path: Path) -> None:
     for name, convention in (("alexnet", "torchvision"), ("resnet18", "caffe")):
         with pytest.raises(ModelError, match="choose one of"):
-            embedder(name, 8, convention)
+            build_network(name, 8, convention)
     torch.save({"features.0.0.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "some.pth")
     some = pretrained("mobilenet_v2", "torchvision", tmp_path / "some.pth")
     with pytest.raises(ModelError, match=r"^some\.pth, .*: no weights of mobilenet_v2 \(missing"):
-        embedder("mobilenet_v2", 8, weights=some)
+        build_network("mobilenet_v2", 8, weights=some)
     with pytest.raises(ModelError, match=r"^some\.pth, .*: no weights of mobilenet_v3_small \(.*size mismatch"):
-        embedder("mobilenet_v3_small", 8, weights=some)
+        build_network("mobilenet_v3_small", 8, weights=some)
     for name in ("text.npz", "text.pth", "none.pth"):
         if name.startswith("text"):
             (tmp_path / name).write_text("no weights")
@@ -127,7 +126,7 @@ def test_a_torchvision_checkpoint_gives_torchvisions_network(
     classifier.register_forward_pre_hook(lambda module, args: pooled.append(args[0]))
     with torch.inference_mode():
         network((x - mean.view(3, 1, 1)) / deviation.view(3, 1, 1))
-        maps = embedder(name, 8, "torchvision", weights).maps(x * 2 - 1)
+        maps = build_network(name, 8, "torchvision", weights).maps(x * 2 - 1)
     assert maps.shape[1] == BACKBONES[name].channels
     expected = pooled[0].flatten(1)
     assert torch.allclose(maps.mean((2, 3)), expected, atol=1e-3 * expected.abs().max())
@@ -253,18 +252,18 @@ def test_export_agrees_with_torch_and_the_runtime_loads_it(run: Path, tmp_path: 
     inputs = np.random.default_rng(0).uniform(-1, 1, (4, 3, 224, 224)).astype(np.float32)
     folder = tmp_path / "model_v0"
     assert to_onnx.export(run, folder, inputs) < to_onnx.PARITY
-    graph = onnx.load(folder / artifact.FP32_FILE).graph
+    graph = onnx.load(folder / model_folder.FP32_FILE).graph
     assert not [node for node in graph.node if node.op_type in ("Pad", "BatchNormalization")]
-    provenance = RuntimeEmbedder.open(folder, "fp32").config.provenance
+    provenance = Embedder.open(folder, "fp32").config.provenance
     assert provenance["recipe"]["seed"] == 0
     assert set(provenance["pictures"]) == {"objects", "background"}  # groceries have no share
 
     how = Quantization(pictures=4, seed=0, float_convolutions=3)
     quantize.quantize(folder, inputs, how)
-    assert set(RuntimeEmbedder.open(folder).config.files) == {"int8", "fp32"}
-    exact, coarse = (artifact.embed(folder, precision, inputs) for precision in ("fp32", "int8"))
+    assert set(Embedder.open(folder).config.files) == {"int8", "fp32"}
+    exact, coarse = (model_folder.embed(folder, precision, inputs) for precision in ("fp32", "int8"))
     assert (exact * coarse).sum(1).min() > 0.9
-    assert (folder / artifact.INT8_FILE).stat().st_size < 0.5 * (folder / artifact.FP32_FILE).stat().st_size
+    assert (folder / model_folder.INT8_FILE).stat().st_size < 0.5 * (folder / model_folder.FP32_FILE).stat().st_size
 
 
 def test_the_card_tells_what_was_measured(run: Path, tmp_path: Path) -> None:
@@ -306,9 +305,9 @@ def test_the_gate_refuses_an_int8_network_that_differs(run: Path, tmp_path: Path
     inputs = rng.uniform(-1, 1, (8, 3, 224, 224)).astype(np.float32)
     folder = tmp_path / "model_v0"
     to_onnx.export(run, folder, inputs[:2])
-    other = embedder("mobilenet_v2", 16, "tensorflow")
-    to_onnx.to_onnx(other, folder / artifact.INT8_FILE, 224)
-    artifact.add_int8(folder)
+    other = build_network("mobilenet_v2", 16, "tensorflow")
+    to_onnx.to_onnx(other, folder / model_folder.INT8_FILE, 224)
+    model_folder.add_int8(folder)
     held_back = verify.HeldBack(inputs, np.array(list("aabbccdd")), np.arange(8) % 4 == 0)
     with pytest.raises(ModelError, match="int8 is too far from float"):
         verify.verify(folder, held_back)
@@ -317,29 +316,29 @@ def test_the_gate_refuses_an_int8_network_that_differs(run: Path, tmp_path: Path
 def test_the_family_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     torch.save(torchvision.models.mobilenet_v3_small(weights=None).state_dict(), tmp_path / "mobilenet_v3_small-0.pth")
-    monkeypatch.setattr(compare, "BACKBONES", ["mobilenet_v3_small"])
+    monkeypatch.setattr(backbone_comparison, "BACKBONES", ["mobilenet_v3_small"])
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *_, **__: (_ for _ in ()).throw(OSError("none")))
     inputs = np.random.default_rng(0).uniform(-1, 1, (4, 3, 224, 224)).astype(np.float32)
     held_back = verify.HeldBack(inputs, np.array(list("aabb")), np.arange(4) % 2 == 0)
-    (known,), (unknown,) = (list(compare.compare(weights, inputs, held_back)) for weights in (tmp_path, None))
+    (known,), (unknown,) = (list(backbone_comparison.compare(weights, inputs, held_back)) for weights in (tmp_path, None))
     assert known.recall is not None
     assert unknown.recall is None
     assert "bring mobilenet_v3_small-" in unknown.note
     assert known.size_mb[1] < 0.5 * known.size_mb[0]
     assert known.cosine > 0.5
-    printed = compare.table([known, unknown])
+    printed = backbone_comparison.table([known, unknown])
     assert "| mobilenet_v3_small |" in printed
     assert unknown.note in printed
 
 
 def test_an_untrained_network_is_not_projected_on_its_rounding() -> None:
     torch.manual_seed(0)
-    model = embedder("mobilenet_v3_small", 128)
+    model = build_network("mobilenet_v3_small", 128)
     with torch.no_grad():
         features = model.maps(torch.rand(256, 3, 32, 32) + torch.rand(256, 3, 1, 1) - 1).mean((2, 3))
     noise = 0.01 * features.std() * torch.randn_like(features)
-    model.start_from(*half_whitening(features, compare.axes(features, 128)))
+    model.start_from(*half_whitening(features, backbone_comparison.axes(features, 128)))
     exact, coarse = (F.normalize(model.projection(x).detach(), eps=1e-30) for x in (features, features + noise))
     assert (exact * coarse).sum(1).mean() > 0.99
 
@@ -376,7 +375,7 @@ def test_drawn_products_are_training_products(shop: Path) -> None:
 
 def test_packing_is_reused(shop: Path, tmp_path: Path, real_photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = list(training_sources(real_photos))[::400]
-    monkeypatch.setattr("export.pictures.training_sources", lambda data: few)
+    monkeypatch.setattr("export.training_pictures.training_sources", lambda data: few)
     packed = pack(real_photos, shop, tmp_path)
     assert packed.pixels.shape == (len(few) + 16, 4, 224, 224)
     before = (tmp_path / "pixels.npy").stat().st_mtime_ns

@@ -161,17 +161,17 @@ def _pretrained(weights: Path) -> Embed:
     import torch
     from torch.nn import functional as F
 
-    from export import artifact
-    from export.backbones import embedder
+    from export import model_folder
+    from export.backbones import build_network
     from export.weights import pretrained
 
     start = pretrained("mobilenet_v2", "tensorflow", weights)
-    features = embedder("mobilenet_v2", 128, "tensorflow", start).features.eval()
+    features = build_network("mobilenet_v2", 128, "tensorflow", start).features.eval()
 
     def embed(paths: list[Path]) -> np.ndarray:
         with torch.inference_mode():
             parts = [
-                F.normalize(features(torch.from_numpy(artifact.inputs(paths[i : i + 16]))).mean((2, 3)))
+                F.normalize(features(torch.from_numpy(model_folder.inputs(paths[i : i + 16]))).mean((2, 3)))
                 for i in range(0, len(paths), 16)
             ]
         return torch.cat(parts).numpy() if parts else np.empty((0, 1280), np.float32)

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgesearch.embedding.embedder import Embedder as RuntimeEmbedder
+from edgesearch.embedding.embedder import Embedder
 from edgesearch.errors import ModelError
 
-from . import artifact
-from .backbones import BACKBONES, Embedder, embedder, half_whitening
+from . import model_folder
+from .backbones import BACKBONES, EmbeddingNetwork, build_network, half_whitening
 from .quantize import quantize
 from .recipe import Quantization, Recipe
 from .to_onnx import to_onnx
@@ -80,17 +80,17 @@ def _row(recipe: Path, weights: Path | None, folder: Path, calibration: np.ndarr
     except ModelError as error:
         note = f"Random weights: {error}"
     torch.manual_seed(wanted.seed)
-    model = embedder(wanted.backbone, wanted.dim, wanted.convention, start)
+    model = build_network(wanted.backbone, wanted.dim, wanted.convention, start)
     features = _pooled(model, calibration)
     model.start_from(*half_whitening(features, axes(features, wanted.dim)))
-    to_onnx(model, folder / artifact.FP32_FILE, calibration.shape[-1])
-    artifact.write_config(folder, wanted.backbone, wanted.dim, {})
+    to_onnx(model, folder / model_folder.FP32_FILE, calibration.shape[-1])
+    model_folder.write_config(folder, wanted.backbone, wanted.dim, {})
     quantize(folder, calibration, Quantization.read(recipe))
-    networks = [RuntimeEmbedder.open(folder, precision) for precision in ("fp32", "int8")]
+    networks = [Embedder.open(folder, precision) for precision in ("fp32", "int8")]
     found = measure(folder, held_back)
     return Row(
         wanted.backbone,
-        _megabytes(folder / artifact.FP32_FILE, folder / artifact.INT8_FILE),
+        _megabytes(folder / model_folder.FP32_FILE, folder / model_folder.INT8_FILE),
         _latencies(networks, held_back.inputs[:1]),
         found["cosine"],
         None if note else (found["recall_fp32"], found["recall_int8"]),
@@ -105,7 +105,7 @@ def _file(backbone: str, weights: Path | None) -> Path | None:
 
 
 @torch.inference_mode()
-def _pooled(model: Embedder, inputs: np.ndarray) -> torch.Tensor:
+def _pooled(model: EmbeddingNetwork, inputs: np.ndarray) -> torch.Tensor:
     """(N, C) float32."""
     parts = np.array_split(inputs, len(inputs))
     return torch.cat([model.maps(torch.from_numpy(part)).mean((2, 3)) for part in parts])
@@ -116,7 +116,7 @@ def _megabytes(*files: Path) -> tuple[float, float]:
     return exact, coarse
 
 
-def _latencies(networks: list[RuntimeEmbedder], inputs: np.ndarray) -> tuple[float, float]:
+def _latencies(networks: list[Embedder], inputs: np.ndarray) -> tuple[float, float]:
     """Median milliseconds of each for one picture, taken in turns."""
     spent: list[list[float]] = [[], []]
     for _ in range(ROUNDS):

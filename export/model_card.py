@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from . import artifact
+from . import model_folder
 from .to_onnx import load
 
 CARD = """\
@@ -81,7 +81,7 @@ def write_card(folder: Path, accuracy: dict[str, Any], runs: list[Path]) -> Path
 
     Args:    accuracy: what `tools/bench accuracy --json` printed; runs: of training with more and more groceries.
     """
-    config = artifact.read(folder)
+    config = model_folder.read(folder)
     facts = config["provenance"]
     training = facts["recipe"]
     text = CARD.format(
@@ -89,8 +89,8 @@ def write_card(folder: Path, accuracy: dict[str, Any], runs: list[Path]) -> Path
         dim=config["dim"],
         backbone=config["backbone"],
         side=config["preprocessing"]["crop"],
-        int8_mb=(folder / artifact.INT8_FILE).stat().st_size / 1e6,
-        fp32_mb=(folder / artifact.FP32_FILE).stat().st_size / 1e6,
+        int8_mb=(folder / model_folder.INT8_FILE).stat().st_size / 1e6,
+        fp32_mb=(folder / model_folder.FP32_FILE).stat().st_size / 1e6,
         weights=facts["weights"],
         recipe=f"{config['backbone']}.toml",
         seed=training["seed"],
@@ -106,8 +106,8 @@ def write_card(folder: Path, accuracy: dict[str, Any], runs: list[Path]) -> Path
         table=accuracy["markdown"],
         limits=LIMITS.format(table=_limits(runs)) if runs else "",
     )
-    (folder / artifact.CARD_FILE).write_text(text, encoding="utf-8")
-    return folder / artifact.CARD_FILE
+    (folder / model_folder.CARD_FILE).write_text(text, encoding="utf-8")
+    return folder / model_folder.CARD_FILE
 
 
 def _limits(runs: list[Path]) -> str:
