@@ -27,7 +27,7 @@ from edgesearch.device.overlay_gallery import merge_overlay
 from edgesearch.embedding.embedder import Embedder, default_model
 from edgesearch.search.gallery import Gallery
 from edgesearch.search.preference import traits_of
-from edgesearch.search.similar import RELEVANCE, Wanted, similar
+from edgesearch.search.similar import RELEVANCE, AlternativeFilter, find_similar
 
 from .context import SEED, Found
 
@@ -125,7 +125,7 @@ def diversity(store: Store, skus: Sequence[str]) -> dict[str, float]:
     for name, relevance in (("nearest", 1.0), ("chosen", RELEVANCE)):
         rows = []
         for sku in skus:
-            matches = similar(gallery, sku, K, Wanted(), None, relevance)
+            matches = find_similar(gallery, sku, K, AlternativeFilter(), None, relevance)
             vectors = gallery.vectors(np.array([match.row for match in matches]))  # a product has one picture
             among = (vectors @ vectors.T)[np.triu_indices(K, 1)]
             brands = {match.product.brand for match in matches}
@@ -142,7 +142,7 @@ def _replay(store: Store, shopper: Shopper, asked: Sequence[Asked], rng: np.rand
     order = rng.permutation(sorted(shopper.worth)).tolist()
     judged = order[PICKS : PICKS + ASKED]
     gallery, before = _gallery(store), [_shown(store, sku) for sku in judged]
-    pools = [[match.sku for match in similar(gallery, sku, POOL, Wanted(), None, 1.0)] for sku in judged]
+    pools = [[match.sku for match in find_similar(gallery, sku, POOL, AlternativeFilter(), None, 1.0)] for sku in judged]
     store.profile.switch(True)
     for sku in order[:PICKS]:
         shown = _shown(store, sku)

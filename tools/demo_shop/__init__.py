@@ -1,7 +1,8 @@
-"""A made-up shop that draws itself: products, catalogue pictures, phone photos.
+"""A made-up shop, drawn by a program: products, their catalogue pictures, and phone photos of them.
 
-Imports point to the left: words, products, twins, motifs, patterns, labels, bodies, lathe, cutouts, surfaces,
-camera, scenes, photos, encounters, shop; bars stand alone.
+Modules import only those named before them: ean13_bars, vocabulary, products, twins, motifs, patterns, labels, bodies,
+turned_bodies, cutouts, surfaces, phone_camera, shelves, photos, twin_photos, defects, write_shop; then the two commands
+demo and make_pictures.
 """
 
 from .cutouts import View, catalogue_view, draw_cutout

@@ -1,4 +1,4 @@
-"""The turned shapes: outlines and materials of cans, bottles, jars, mugs, handles."""
+"""Outlines and materials of turned bodies: cans, bottles, jars, mugs, handles."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ BRISTLE, ASH = (206, 178, 132), (196, 150, 96)
 
 
 class Band(NamedTuple):
-    """A stretch of one material, down to a share of the height from the top."""
+    """A stretch of one material; `bottom` is its lower edge as a share of the height, from the top."""
 
     bottom: float
     colour: Colour
@@ -17,7 +17,7 @@ class Band(NamedTuple):
 
 
 class Body(NamedTuple):
-    """A turned body."""
+    """A body of revolution."""
 
     outline: tuple[tuple[float, float], ...]  # (height from the top, radius), both 0..1
     bands: tuple[Band, ...]  # from the top down to 1.0
@@ -65,7 +65,7 @@ STRIPPED = ("screwdriver", "brush", "hammer")
 
 
 def body_of(product: Product) -> Body:
-    """The body of a product whose shape is turned; of a hammer, its handle."""
+    """Return the body of a product with a turned shape; for a hammer, that of its handle."""
     shape = product.shape
     lid = "none" if shape in STRIPPED else LIDS.get(shape, "flat")
     return Body(OUTLINES[shape], _bands(product), LABELS[shape], lid, shape in STRIPPED)

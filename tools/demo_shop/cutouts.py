@@ -1,4 +1,4 @@
-"""Draw a product on nothing: a tight RGBA cut-out, seen from any side."""
+"""Draw a product without a background: a tight RGBA cut-out, seen from any side."""
 
 from functools import lru_cache
 from math import cos, radians, sin
@@ -9,34 +9,34 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from .bodies import BLACK, HAMMER_HEAD, STEEL, WHITE, body_of
 from .labels import back, front, lettering, strip
-from .lathe import turned, with_handle
 from .products import Colour, Product, mix
+from .turned_bodies import draw_turned_body, with_handle
 
 LONG_PX = 416  # usual longer side of a product's upright front
 SUPERSAMPLE = 2  # drawn this much larger, then averaged down
-ANGULAR = ("box", "carton")  # a little to one side they look best
-LYING = ("hammer", "screwdriver", "wrench", "brush")  # they cannot stand
+ANGULAR = ("box", "carton")  # catalogues show these turned a little to one side
+LYING = ("hammer", "screwdriver", "wrench", "brush")  # these cannot stand
 SHEEN = Image.linear_gradient("L").rotate(60).reduce(8).point(lambda value: value // 10)
 Points = list[tuple[float, float]]
 
 
 class View(NamedTuple):
-    """Where the camera stands, in degrees."""
+    """The camera's position, in degrees."""
 
     yaw: int = 0  # the product turned about its upright axis, -75..75
     pitch: int = 8  # the camera above it, 0..30
 
 
 class Face(NamedTuple):
-    """A flat piece of a package: corners (4, 3) from its top left, clockwise seen from outside."""
+    """A flat side of a package: corners (4, 3) from its top left, clockwise seen from outside."""
 
     corners: np.ndarray
-    print: Image.Image
+    sheet: Image.Image
 
 
 @lru_cache(maxsize=160)
 def draw_cutout(product: Product, view: View, long_px: int = LONG_PX) -> Image.Image:
-    """Draw a product: RGBA, cropped to what is not transparent; do not write to it, it is cached."""
+    """Draw a product as RGBA, cropped to its opaque part. The picture is cached: do not modify it."""
     height = round(long_px * SUPERSAMPLE / max(1.0, product.aspect))
     draw = {
         "box": _box, "carton": _carton, "pouch": _pouch, "hammer": _hammer, "wrench": _wrench, "mug": _mug,
@@ -47,20 +47,20 @@ def draw_cutout(product: Product, view: View, long_px: int = LONG_PX) -> Image.I
 
 
 def catalogue_view(product: Product) -> View:
-    """The side a catalogue shows."""
+    """Return the side that a catalogue shows."""
     yaw = int(product.rng(20).integers(14, 30)) * (-1 if product.index % 3 == 0 else 1)
     return View(yaw if product.shape in ANGULAR else 0, 9)
 
 
-def fitted(cutout: Image.Image, width: float, height: float) -> Image.Image:
-    """Scale a cut-out to fit into width x height pixels."""
+def fit_within(cutout: Image.Image, width: float, height: float) -> Image.Image:
+    """Scale a cut-out to fit into width x height px."""
     scale = min(width / cutout.width, height / cutout.height)
     size = (max(1, round(cutout.width * scale)), max(1, round(cutout.height * scale)))
     return cutout.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.5)
 
 
-def unwarp(target: Points, source: Points) -> list[float]:
-    """The eight numbers with which Pillow's PERSPECTIVE fills the quad `target` from the quad `source`."""
+def perspective_coefficients(target: Points, source: Points) -> list[float]:
+    """Return the eight coefficients with which Pillow's PERSPECTIVE fills the quad `target` from the quad `source`."""
     rows, values = [], []
     for (x, y), (u, v) in zip(target, source, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
@@ -71,12 +71,12 @@ def unwarp(target: Points, source: Points) -> list[float]:
 def _turned(product: Product, height: int, width: int, view: View) -> Image.Image:
     lying = product.shape in ("screwdriver", "brush")
     pitch = 0.0 if lying or product.shape == "tube" else radians(view.pitch)
-    return turned(product, body_of(product), height, width // 2, radians(view.yaw), pitch)
+    return draw_turned_body(product, body_of(product), height, width // 2, radians(view.yaw), pitch)
 
 
 def _mug(product: Product, height: int, width: int, view: View) -> Image.Image:
     radius = round(width * 0.4)
-    cup = turned(product, body_of(product), height, radius, radians(view.yaw), radians(view.pitch))
+    cup = draw_turned_body(product, body_of(product), height, radius, radians(view.yaw), radians(view.pitch))
     return with_handle(cup, product.design.main, radius, radians(view.yaw))
 
 
@@ -86,7 +86,7 @@ def _box(product: Product, height: int, width: int, view: View) -> Image.Image:
 
 
 def _carton(product: Product, height: int, width: int, view: View) -> Image.Image:
-    """A drink carton: a brick, a sloping roof, a fin along its ridge."""
+    """Draw a drink carton: a brick, a sloping roof, a fin along its ridge."""
     wall, rise, fin = round(height * 0.8), height * 0.13, height * 0.07
     a, b, c = width / 2, wall / 2, width / 2
     ridge, tip = -b - rise, -b - rise - fin
@@ -132,7 +132,7 @@ def _render(
     cap_at: np.ndarray | None = None,
     cap_radius: float = 0.0,
 ) -> Image.Image:
-    """Project the faces that look at the camera, the farthest first; a cap is a short screw top."""
+    """Project the faces that point at the camera, the farthest first; a cap is a short screw top."""
     spin = _rotation(view)
     size = max(float(np.abs(face.corners).max()) for face in faces)
     side = round(size * 3.4)
@@ -143,14 +143,14 @@ def _render(
         normal /= np.linalg.norm(normal)
         target = _project(turned_corners, size, side)
         if _area(target) > 1:
-            _paste_face(picture, face.print, target, _brightness(normal))
+            _paste_face(picture, face.sheet, target, _brightness(normal))
     if cap and cap_at is not None:
         _screw_cap(picture, _project((cap_at @ spin.T)[None], size, side)[0], cap_radius, cap)
     return picture
 
 
 def _rotation(view: View) -> np.ndarray:
-    """(3, 3): x to the right, y down, z towards the camera."""
+    """Return the rotation of a view, (3, 3): x to the right, y down, z towards the camera."""
     yaw, pitch = radians(view.yaw), radians(view.pitch)
     about_y = np.array([[cos(yaw), 0, sin(yaw)], [0, 1, 0], [-sin(yaw), 0, cos(yaw)]])
     about_x = np.array([[1, 0, 0], [0, cos(pitch), sin(pitch)], [0, -sin(pitch), cos(pitch)]])
@@ -158,30 +158,30 @@ def _rotation(view: View) -> np.ndarray:
 
 
 def _project(corners: np.ndarray, size: float, side: int) -> Points:
-    """Pinhole projection from nine half-sizes away."""
+    """Project (N, 3) corners onto the picture, by a pinhole nine half-sizes away."""
     near = 9 * size / (9 * size - corners[:, 2])
     return [(float(x), float(y)) for x, y in corners[:, :2] * near[:, None] + side / 2]
 
 
 def _area(points: Points) -> float:
-    """Twice the area, positive where the points run clockwise on the screen."""
+    """Return twice the area, positive if the points run clockwise on the screen."""
     return sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(points, points[1:] + points[:1], strict=True))
 
 
 def _brightness(normal: np.ndarray) -> float:
-    """Light from the upper left front; `normal` points at the camera's half."""
+    """Return how much light from the upper left front reaches a face with this (3,) normal."""
     toward = normal if normal[2] > 0 else -normal
     return float(0.52 + 0.5 * np.clip(toward @ np.array([-0.32, -0.5, 0.8]), 0, 1))
 
 
 def _paste_face(picture: Image.Image, sheet: Image.Image, target: Points, brightness: float) -> None:
-    """Warp a sheet into a quad, with a faint sheen; one pixel of its rim is left for rounding."""
+    """Warp a sheet into a quad, with a faint sheen; skip one pixel of its rim, for rounding."""
     xs, ys = [x for x, _ in target], [y for _, y in target]
     left, top = int(min(xs)) - 1, int(min(ys)) - 1
     area = (int(max(xs)) + 2 - left, int(max(ys)) + 2 - top)
     local = [(x - left, y - top) for x, y in target]
     w, h = sheet.width - 1, sheet.height - 1
-    numbers = unwarp(local, [(1, 1), (w, 1), (w, h), (1, h)])
+    numbers = perspective_coefficients(local, [(1, 1), (w, 1), (w, h), (1, h)])
     lit = sheet.point(lambda value: min(255, int(value * brightness)))
     warped = lit.transform(area, Image.Transform.PERSPECTIVE, numbers, Image.Resampling.BILINEAR)
     warped.paste(WHITE, (0, 0), SHEEN.resize(area))
@@ -200,7 +200,7 @@ def _screw_cap(picture: Image.Image, middle: tuple[float, float], radius: float,
 
 
 def _pouch(product: Product, height: int, width: int, view: View) -> Image.Image:
-    """A filled bag: sealed ends, bulging middle, creased foil."""
+    """Draw a filled bag: sealed ends, bulging middle, creased foil."""
     rng, lean = product.rng(9), sin(radians(view.yaw))
     light, shine = (
         part.repeat(2, axis=0).repeat(2, axis=1)[:height, :width, None]
@@ -215,7 +215,7 @@ def _pouch(product: Product, height: int, width: int, view: View) -> Image.Image
 
 
 def _foil(height: int, width: int, lean: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Light and shine on a filled bag, each (height, width) float32; lean is the sine of its yaw."""
+    """Return light and shine on a filled bag, each (height, width) float32; lean is the sine of its yaw."""
     u, v = (
         np.linspace(-1, 1, width, dtype=np.float32)[None],
         np.linspace(-1, 1, height, dtype=np.float32)[:, None],
@@ -232,7 +232,7 @@ def _foil(height: int, width: int, lean: float, rng: np.random.Generator) -> tup
 
 def _hammer(product: Product, height: int, width: int, view: View) -> Image.Image:
     radius = round(width * 0.13)
-    shaft = turned(product, body_of(product), round(height * 0.9), radius, radians(view.yaw), 0.0)
+    shaft = draw_turned_body(product, body_of(product), round(height * 0.9), radius, radians(view.yaw), 0.0)
     picture = Image.new("RGBA", (width, height))
     picture.alpha_composite(shaft, (round(width * 0.5 - shaft.width / 2), height - shaft.height))
     mask = Image.new("L", picture.size)
@@ -243,7 +243,7 @@ def _hammer(product: Product, height: int, width: int, view: View) -> Image.Imag
 
 
 def _wrench(product: Product, height: int, width: int, view: View) -> Image.Image:
-    """A combination wrench: an open jaw, a coloured grip, a ring."""
+    """Draw a combination wrench: an open jaw, a coloured grip, a ring."""
     mask = Image.new("L", (width, height))
     draw, middle = ImageDraw.Draw(mask), width / 2
     jaw, ring, half = width * 0.5, width * 0.4, width * 0.16
@@ -283,7 +283,7 @@ def _wrench(product: Product, height: int, width: int, view: View) -> Image.Imag
 
 
 def _bevelled(mask: Image.Image, colour: Colour, depth_px: float) -> Image.Image:
-    """RGB metal in the outline of a mask, its edges rounded off over depth_px."""
+    """Draw metal in the outline of a mask, its edges rounded off over depth_px; return RGB."""
     quarter = mask.reduce(4).filter(ImageFilter.GaussianBlur(depth_px / 4))
     level = np.asarray(quarter, np.float32) / 255
     down, across = np.gradient(level)

@@ -1,4 +1,4 @@
-"""Draw a small shop, build its catalogue, search photos in it, and draw what was found on one sheet.
+"""Draw a small shop, build its catalogue, search photos in it, and draw the results on one contact sheet.
 
 tools/demo [--out build/demo] [--sheet-rows 12]
 """
@@ -24,7 +24,7 @@ INK, PAPER = (30, 30, 30), (255, 255, 255)
 
 
 def main() -> int:
-    """Run the demo; returns the exit status."""
+    """Run the demo; return the exit status."""
     parser = argparse.ArgumentParser(prog="tools/demo", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="folder to write to (build/demo)")
     parser.add_argument("--sheet-rows", type=int, default=12, help="photos on the contact sheet (12)")
@@ -38,8 +38,8 @@ def main() -> int:
 
 
 def run(out: Path, sheet_rows: int) -> None:
-    """Draw, build, search, show."""
-    print("drawing a shop of 60 products, and photos of it and of 12 products it does not have ...", flush=True)
+    """Draw the shop, build the catalogue, search the photos, and write the contact sheet into `out`."""
+    print("drawing a shop of 60 products, photos of them, and photos of 12 unknown products ...", flush=True)
     write_catalogue(out, products=60, unknown=12, photos=4, seed=0)
     start = time.perf_counter()
     built = edgesearch.build(out / "catalogue.csv", out / "shop.edge")
@@ -49,11 +49,11 @@ def run(out: Path, sheet_rows: int) -> None:
     )
     with edgesearch.open(out / "shop.edge") as store:
         queries = read_queries(out / "queries.csv")
-        shown = _spread(queries, sheet_rows)
-        answers = [(photo, sku, store.search(photo, k=RESULTS)) for photo, sku in shown]
+        selected = _select_queries(queries, sheet_rows)
+        answers = [(photo, sku, store.search(photo, k=RESULTS)) for photo, sku in selected]
         for photo, sku, answer in answers:
-            print(describe(photo, sku, answer))
-        contact_sheet(store, answers).save(out / "contact_sheet.png")
+            print(format_result(photo, sku, answer))
+        draw_contact_sheet(store, answers).save(out / "contact_sheet.png")
         figures = evaluate(store, queries).to_dict()
     print(f"\nall {figures['queries']} photos: right product first {figures['recall@1']:.0%}, ", end="")
     print(
@@ -63,9 +63,9 @@ def run(out: Path, sheet_rows: int) -> None:
     print(f"median {figures['p50_ms']:.1f} ms a photo\nsee {out / 'contact_sheet.png'}")
 
 
-def _spread(queries: list[tuple[Path, str]], count: int) -> list[tuple[Path, str]]:
-    """Photos from all over the list: two of three of known products, the others of unknown ones."""
-    known, unknown = ([q for q in queries if bool(q[1]) is wanted] for wanted in (True, False))
+def _select_queries(queries: list[tuple[Path, str]], count: int) -> list[tuple[Path, str]]:
+    """Return `count` queries spread over the list: two thirds of known products, the others of unknown ones."""
+    known, unknown = ([q for q in queries if bool(q[1]) is is_known] for is_known in (True, False))
     few = count // 3
     return (
         known[:: max(1, len(known) // (count - few))][: count - few]
@@ -73,8 +73,8 @@ def _spread(queries: list[tuple[Path, str]], count: int) -> list[tuple[Path, str
     )
 
 
-def describe(photo: Path, sku: str, answer: Answer) -> str:
-    """One line: what was decided, the best product, and the truth."""
+def format_result(photo: Path, sku: str, answer: Answer) -> str:
+    """Return one line: the decision, the best product, and whether it is right."""
     best = answer.matches[0]
     truth = ("right" if best.sku == sku else "wrong") if sku else "not in this catalogue"
     return (
@@ -83,17 +83,17 @@ def describe(photo: Path, sku: str, answer: Answer) -> str:
     )
 
 
-def contact_sheet(store: Store, answers: list[tuple[Path, str, Answer]]) -> Image.Image:
-    """A row for each photo: the photo, then the products found with name and price; a frame marks the right one."""
+def draw_contact_sheet(store: Store, answers: list[tuple[Path, str, Answer]]) -> Image.Image:
+    """Draw a row for each photo: the photo, then the products found; a frame marks the right one."""
     sheet = Image.new("RGB", (CELL * (RESULTS + 1) + 20, (CELL + TEXT_HEIGHT) * len(answers)), PAPER)
     for row, (photo, sku, answer) in enumerate(answers):
         top = row * (CELL + TEXT_HEIGHT)
         with Image.open(photo) as image:
-            _place(sheet, image.convert("RGB"), 0, top)
+            _paste(sheet, image.convert("RGB"), 0, top)
         _write(sheet, 0, top, f"{answer.decision}\n{answer.elapsed_ms['total']:.1f} ms", COLORS[answer.decision])
         for column, match in enumerate(answer.matches, 1):
             left = CELL * column + 20
-            _place(sheet, Image.open(io.BytesIO(store.picture(match))), left, top)
+            _paste(sheet, Image.open(io.BytesIO(store.picture(match))), left, top)
             _write(
                 sheet,
                 left,
@@ -108,13 +108,13 @@ def contact_sheet(store: Store, answers: list[tuple[Path, str, Answer]]) -> Imag
     return sheet
 
 
-def _place(sheet: Image.Image, picture: Image.Image, left: int, top: int) -> None:
+def _paste(sheet: Image.Image, picture: Image.Image, left: int, top: int) -> None:
     picture.thumbnail((CELL - 8, CELL - 4))
     sheet.paste(picture, (left + (CELL - picture.width) // 2 - 2, top + (CELL - picture.height) // 2))
 
 
 def _write(sheet: Image.Image, left: int, top: int, text: str, color: tuple[int, int, int]) -> None:
-    """Two or three lines below a picture, the long ones wrapped at the cell's width."""
+    """Write up to three lines below a picture; wrap long ones at the cell's width."""
     font = ImageFont.load_default(11)
     lines: list[str] = []
     for paragraph in text.splitlines():

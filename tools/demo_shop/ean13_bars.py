@@ -1,4 +1,4 @@
-"""Barcodes, drawn: EAN-13, as ISO/IEC 15420 has it."""
+"""Draw EAN-13 barcodes, as specified by ISO/IEC 15420."""
 
 from PIL import Image, ImageDraw
 
@@ -10,14 +10,18 @@ FIRST = ("OOOOOO", "OOEOEE", "OOEEOE", "OOEEEO", "OEOOEE", "OEEOOE", "OEEEOO", "
 
 
 def draw_ean13(digits: str, module_px: int = 3) -> Image.Image:
-    """The bars of thirteen digits on white; a wrong check digit is drawn as well."""
-    left = zip(FIRST[int(digits[0])], digits[1:7], strict=True)
-    bars = "".join((ODD if parity == "O" else EVEN)[int(digit)] for parity, digit in left)
-    bars = f"101{bars}01010{''.join(RIGHT[int(digit)] for digit in digits[7:])}101"
+    """Draw the bars of thirteen digits on white; the check digit is not verified."""
     height = module_px * MODULES // 2
     picture = Image.new("RGB", ((MODULES + 2 * QUIET) * module_px, height + 2 * QUIET), (255, 255, 255))
     pen = ImageDraw.Draw(picture)
-    for place, bar in enumerate(bars, QUIET):
-        if bar == "1":
-            pen.rectangle((place * module_px, QUIET, (place + 1) * module_px - 1, height + QUIET), (0, 0, 0))
+    for position, module in enumerate(ean13_modules(digits), QUIET):
+        if module == "1":
+            pen.rectangle((position * module_px, QUIET, (position + 1) * module_px - 1, height + QUIET), (0, 0, 0))
     return picture
+
+
+def ean13_modules(digits: str) -> str:
+    """Return the 95 modules of thirteen digits, "1" for black; the check digit is not verified."""
+    left = zip(FIRST[int(digits[0])], digits[1:7], strict=True)
+    first = "".join((ODD if parity == "O" else EVEN)[int(digit)] for parity, digit in left)
+    return f"101{first}01010{''.join(RIGHT[int(digit)] for digit in digits[7:])}101"

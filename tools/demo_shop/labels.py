@@ -1,4 +1,4 @@
-"""Print: the front, the back and the narrow strip of a package, as flat RGB sheets."""
+"""Draw what is printed on a package: its front, back and narrow strip, as flat RGB sheets."""
 
 from functools import lru_cache
 from math import cos, pi, sin
@@ -8,20 +8,20 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageStat
 
+from .ean13_bars import ean13_modules
 from .motifs import motif
 from .patterns import paint_pattern
 from .products import Colour, LabelDesign, Product, mix
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, as shares of the sheet
 WHITE, INK = (255, 255, 255), (28, 28, 34)
-ODD_CODES = (0x0D, 0x19, 0x13, 0x3D, 0x23, 0x31, 0x2F, 0x3B, 0x37, 0x0B)  # EAN-13, digits left of the middle
-PARITIES = (0x00, 0x0B, 0x0D, 0x0E, 0x13, 0x19, 0x1C, 0x15, 0x16, 0x1A)  # set bit: an even code
+QUIET_MODULES = 9  # white at each side of a barcode
 
 
 class Layout(NamedTuple):
-    """Where things stand on a front: fields are painted first, in order."""
+    """The arrangement of a front; fields are painted first, in order."""
 
-    fields: tuple[tuple[str, str, Box], ...]  # (colour of the Look, "box" or "oval", where)
+    fields: tuple[tuple[str, str, Box], ...]  # (colour of the LabelDesign, "box" or "oval", area)
     brand: Box
     motif: Box
     noun: Box
@@ -141,7 +141,7 @@ WIDE |= {"poster": WIDE["split"], "column": WIDE["classic"], "letter": WIDE["sta
 
 @lru_cache(maxsize=48)
 def front(product: Product, width_px: int, height_px: int) -> Image.Image:
-    """The face that is shown to the customer."""
+    """Draw the side that faces the customer."""
     design = product.design
     sheet = ground(product, width_px, height_px)
     if product.shape in PICTURED:
@@ -166,7 +166,7 @@ def front(product: Product, width_px: int, height_px: int) -> Image.Image:
 
 @lru_cache(maxsize=48)
 def back(product: Product, width_px: int, height_px: int) -> Image.Image:
-    """The face with the small print and the barcode."""
+    """Draw the side with the small print and the barcode."""
     sheet = ground(product, width_px, height_px, plain=True)
     write(sheet, (0.1, 0.04, 0.9, 0.15), product.brand, product.design.weight, product.design.stretch)
     panel = _pixels(sheet, (0.1, 0.2, 0.9, 0.68))
@@ -181,7 +181,7 @@ def back(product: Product, width_px: int, height_px: int) -> Image.Image:
 
 @lru_cache(maxsize=48)
 def strip(product: Product, width_px: int, height_px: int, ground_colour: Colour) -> Image.Image:
-    """A narrow upright sheet with the brand and the size written along it."""
+    """Draw a narrow upright sheet with the brand and the size written along it."""
     lying = Image.new("RGB", (height_px, width_px), ground_colour)
     write(lying, (0.06, 0.24, 0.62, 0.76), product.brand, product.design.weight + 0.02, product.design.stretch)
     write(lying, (0.7, 0.28, 0.95, 0.72), product.size, 0.03, 1.0)
@@ -189,7 +189,7 @@ def strip(product: Product, width_px: int, height_px: int, ground_colour: Colour
 
 
 def ground(product: Product, width_px: int, height_px: int, plain: bool = False) -> Image.Image:
-    """The printed background: the main colour under the pattern of the look."""
+    """Draw the background: the main colour under the design's pattern."""
     design = product.design
     sheet = Image.new("RGB", (width_px, height_px), design.main)
     if not plain and design.pattern != "plain":
@@ -200,7 +200,7 @@ def ground(product: Product, width_px: int, height_px: int, plain: bool = False)
 
 
 def write(sheet: Image.Image, where: Box, text: str, weight: float, stretch: float, slant: float = 0.0) -> None:
-    """Write text as large as fits, dark or light after what lies beneath."""
+    """Write text as large as fits, dark on light areas and light on dark ones."""
     left, top, right, bottom = _pixels(sheet, where)
     beneath = ImageStat.Stat(sheet.crop((int(left), int(top), int(right) + 1, int(bottom) + 1))).mean
     dark = 0.3 * beneath[0] + 0.59 * beneath[1] + 0.11 * beneath[2] > 135
@@ -210,7 +210,7 @@ def write(sheet: Image.Image, where: Box, text: str, weight: float, stretch: flo
 
 
 def lettering(text: str, width_px: int, height_px: int, weight: float, stretch: float, slant: float) -> Image.Image:
-    """Text as a mask ("L") that fits into width_px x height_px; weight and slant in shares of its height."""
+    """Return text as a mask ("L") that fits into width_px x height_px; weight and slant are shares of its height."""
     size = max(8, min(160, height_px))
     font = ImageFont.load_default(size)
     if " " in text and "\n" not in text and height_px > 0.42 * width_px:
@@ -237,7 +237,7 @@ def _pixels(sheet: Image.Image, where: Box) -> tuple[float, float, float, float]
 
 
 def _motifs(sheet: Image.Image, where: Box, product: Product) -> None:
-    """One large motif, a row of three, or five scattered."""
+    """Paint one large motif, a row of three, or five scattered ones."""
     left, top, right, bottom = _pixels(sheet, where)
     room, count, rng = min(right - left, bottom - top), product.design.motifs, product.rng(6)
     side = max(8, int(room * {1: 1.0, 3: 0.62, 5: 0.5}[count]))
@@ -253,13 +253,13 @@ def _motifs(sheet: Image.Image, where: Box, product: Product) -> None:
     for k in range(count):
         across = 0.5 if count == 1 else (k + 0.5) / count
         down = 0.5 if count == 1 else 0.5 + (0.3 if count == 5 else 0.14) * (-1) ** k
-        one = picture if count == 1 else picture.rotate(rng.uniform(-25, 25), Image.Resampling.BILINEAR)
+        motif_picture = picture if count == 1 else picture.rotate(rng.uniform(-25, 25), Image.Resampling.BILINEAR)
         x, y = left + across * (right - left) - side / 2, top + down * (bottom - top) - side / 2
-        sheet.paste(one, (round(x), round(y)), one)
+        sheet.paste(motif_picture, (round(x), round(y)), motif_picture)
 
 
 def _badge(sheet: Image.Image, where: Box, product: Product) -> None:
-    """The brand, in its emblem."""
+    """Write the brand into its emblem."""
     design = product.design
     margin = _emblem(sheet, where, design)
     text = product.brand.upper() if design.upper else product.brand
@@ -267,7 +267,7 @@ def _badge(sheet: Image.Image, where: Box, product: Product) -> None:
 
 
 def _emblem(sheet: Image.Image, where: Box, design: LabelDesign) -> tuple[float, float]:
-    """Paint what stands behind the brand; returns the margins to keep, across and down, as shares."""
+    """Paint the emblem behind the brand; return the margins to keep, across and down, as shares."""
     draw = ImageDraw.Draw(sheet)
     left, top, right, bottom = _pixels(sheet, where)
     wide, tall = right - left, bottom - top
@@ -313,7 +313,7 @@ def _inset(where: Box, across: float, down: float) -> Box:
 
 
 def _flash(sheet: Image.Image, where: Box, product: Product) -> None:
-    """A round sticker with a word, on the upper right corner of the motif."""
+    """Paint a round sticker with a word on the upper right corner of the motif."""
     radius = 0.13 * min(sheet.size)
     _, top, right, _ = _pixels(sheet, where)
     x, y = min(right, sheet.width - 1.1 * radius), max(top + 0.5 * radius, 1.1 * radius)
@@ -327,7 +327,7 @@ def _flash(sheet: Image.Image, where: Box, product: Product) -> None:
 
 
 def _grey_lines(sheet: Image.Image, panel: Box, rng: np.random.Generator) -> None:
-    """What small print looks like from afar; the panel is in pixels."""
+    """Draw lines in place of unreadable small print; the panel is in pixels."""
     draw, pitch = ImageDraw.Draw(sheet), max(6, sheet.height // 32)
     for y in range(int(panel[1]) + pitch, int(panel[3]) - pitch // 2, pitch):
         end = panel[0] + (panel[2] - panel[0]) * rng.uniform(0.6, 0.95)
@@ -335,15 +335,9 @@ def _grey_lines(sheet: Image.Image, panel: Box, rng: np.random.Generator) -> Non
 
 
 def _barcode(sheet: Image.Image, where: Box, digits: str) -> None:
-    """The digits as EAN-13 bars on white, with quiet zones."""
+    """Draw the digits as EAN-13 bars on white, with quiet zones."""
     left, top, right, bottom = (round(value) for value in _pixels(sheet, where))
-    flip = str.maketrans("01", "10")
-    odd = [f"{code:07b}" for code in ODD_CODES]
-    even = [code.translate(flip)[::-1] for code in odd]
-    parity = f"{PARITIES[int(digits[0])]:06b}"
-    first = "".join((even if p == "1" else odd)[int(d)] for d, p in zip(digits[1:7], parity, strict=True))
-    last = "".join(odd[int(d)].translate(flip) for d in digits[7:])
-    modules = f"{'0' * 9}101{first}01010{last}101{'0' * 9}"
+    modules = f"{'0' * QUIET_MODULES}{ean13_modules(digits)}{'0' * QUIET_MODULES}"
     bars = Image.fromarray(np.array([[0 if module == "1" else 255 for module in modules]], np.uint8))
     size = (max(1, right - left), max(1, bottom - top))
     sheet.paste(bars.resize(size, Image.Resampling.NEAREST).convert("RGB"), (left, top))

@@ -1,12 +1,12 @@
-"""Draw the demo data: a made-up shop, its catalogue, and phone photos to search it with.
+"""Draw a made-up shop: catalogue pictures, and phone photos to search with.
 
     PYTHONPATH=tools python -m demo_shop.make_pictures /tmp/shop --products 60 --unknown 12 --photos 4 --seed 0
     PYTHONPATH=tools python -m demo_shop.make_pictures /tmp/twins --twins 28 --photos 6 --seed 0
 
-writes catalogue.csv with pictures/, and queries.csv with photos/ (empty sku: not in the catalogue). The same
-seed gives the same bytes for one version of Pillow; asking for more products leaves the earlier ones as they
-are. With --twins the products are families that differ in print alone, and their photos difficult.
-The drawing is in pictures/ beside this file.
+The command writes catalogue.csv with pictures/, and queries.csv with photos/ (an empty sku: the product is not in the
+catalogue). The same seed gives the same bytes with the same version of Pillow. A larger number of products keeps the
+earlier ones unchanged. `--twins` draws families of products that differ only in what is printed on them, and difficult
+photos of them.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from . import FIRST_UNKNOWN, LIMIT, MOST_FAMILIES, make_twins, write_catalogue, 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
         known, unknown = _draw(options)
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _draw(options: argparse.Namespace) -> tuple[int, int]:
-    """Draw what is asked for; returns how many products the catalogue has, and how many it has not."""
+    """Draw the requested shop; return how many products are in the catalogue, and how many are not."""
     if not options.twins:
         write_catalogue(options.out, options.products, options.unknown, options.photos, options.seed)
         return options.products, options.unknown
@@ -46,24 +46,26 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make_pictures", description="Draw a made-up shop and phone photos of it.")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to; files of the same name are replaced")
     parser.add_argument(
-        "--products", type=_from_to(1, FIRST_UNKNOWN), default=60, help="products in the catalogue (60)"
+        "--products", type=_whole_number(1, FIRST_UNKNOWN), default=60, help="products in the catalogue (60)"
     )
     parser.add_argument(
-        "--unknown", type=_from_to(0, LIMIT - FIRST_UNKNOWN), default=12, help="products not in it (12)"
+        "--unknown", type=_whole_number(0, LIMIT - FIRST_UNKNOWN), default=12, help="products not in it (12)"
     )
     parser.add_argument(
         "--twins",
-        type=_from_to(0, MOST_FAMILIES),
+        type=_whole_number(0, MOST_FAMILIES),
         default=0,
-        help="draw so many families of products that differ in print alone, instead of the shop (0)",
+        help="draw this many families of products that differ only in what is printed on them, instead of the shop (0)",
     )
-    parser.add_argument("--photos", type=_from_to(0, 99), default=4, help="photos of each product (4)")
-    parser.add_argument("--seed", type=_from_to(0, 2**31 - 1), default=0, help="another seed draws another shop (0)")
+    parser.add_argument("--photos", type=_whole_number(0, 99), default=4, help="photos of each product (4)")
+    parser.add_argument(
+        "--seed", type=_whole_number(0, 2**31 - 1), default=0, help="another seed draws another shop (0)"
+    )
     return parser
 
 
-def _from_to(low: int, high: int) -> Callable[[str], int]:
-    """A whole number within bounds, for argparse."""
+def _whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return an argparse type that accepts whole numbers within bounds."""
 
     def number(text: str) -> int:
         if not text.isdecimal() or not low <= int(text) <= high:

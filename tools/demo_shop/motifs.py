@@ -1,4 +1,4 @@
-"""Small drawn illustrations for labels: fruit, leaves, fish, gears, mountains."""
+"""Draw small illustrations for labels: fruit, leaves, fish, gears, mountains."""
 
 from collections.abc import Callable, Sequence
 from math import cos, pi, sin
@@ -12,7 +12,7 @@ Point = tuple[float, float]
 
 
 class Pen:
-    """Draws in the unit square, (0, 0) top left, on an RGBA picture of side_px."""
+    """A pen that draws in the unit square, (0, 0) top left, on an RGBA picture of side_px."""
 
     def __init__(self, side_px: int) -> None:
         self.image = Image.new("RGBA", (side_px, side_px))
@@ -20,29 +20,29 @@ class Pen:
         self._side = side_px
 
     def disc(self, x: float, y: float, rx: float, colour: Colour, ry: float | None = None) -> None:
-        """An ellipse around (x, y)."""
+        """Draw an ellipse around (x, y)."""
         ry = rx if ry is None else ry
         box = [(x - rx) * self._side, (y - ry) * self._side, (x + rx) * self._side, (y + ry) * self._side]
         self._draw.ellipse(box, fill=colour)
 
     def ball(self, x: float, y: float, rx: float, colour: Colour, ry: float | None = None) -> None:
-        """A shaded ellipse: dark rim, light spot."""
+        """Draw a shaded ellipse: dark rim, light spot."""
         ry = rx if ry is None else ry
         self.disc(x, y, rx, mix(colour, BLACK, 0.25), ry)
         self.disc(x - 0.06 * rx, y - 0.06 * ry, rx * 0.92, colour, ry * 0.92)
         self.disc(x - 0.3 * rx, y - 0.35 * ry, rx * 0.35, mix(colour, WHITE, 0.35), ry * 0.3)
 
     def shape(self, points: Sequence[Point], colour: Colour) -> None:
-        """A filled polygon."""
+        """Draw a filled polygon."""
         self._draw.polygon([(x * self._side, y * self._side) for x, y in points], fill=colour)
 
     def line(self, points: Sequence[Point], colour: Colour, width: float = 0.03) -> None:
-        """An open line with round joints."""
+        """Draw an open line with round joints."""
         pixels = [(x * self._side, y * self._side) for x, y in points]
         self._draw.line(pixels, fill=colour, width=max(1, round(width * self._side)), joint="curve")
 
     def leaf(self, x: float, y: float, length: float, angle: float, colour: Colour = GREEN) -> None:
-        """A leaf from its stalk at (x, y); angle in radians, 0 to the right."""
+        """Draw a leaf from its stalk at (x, y); angle in radians, 0 to the right."""
         across, along = (-sin(angle), cos(angle)), (cos(angle), sin(angle))
         steps = [k / 8 for k in range(9)]
         for side, shade in ((1, colour), (-1, mix(colour, BLACK, 0.2))):
@@ -55,14 +55,14 @@ class Pen:
 
 
 def motif(name: str, colour: Colour, side_px: int) -> Image.Image:
-    """Draw a motif: RGBA, side_px x side_px."""
+    """Draw a motif as RGBA, side_px x side_px."""
     pen = Pen(side_px)
     MOTIFS[name](pen, colour)
     return pen.image
 
 
 def _ring(points: int, outer: float, inner: float, turn: float = 0.0) -> list[Point]:
-    """A star around the centre with `points` tips."""
+    """Return the corners of a star around the centre, with `points` tips."""
     radii = [outer if k % 2 == 0 else inner for k in range(2 * points)]
     return [(0.5 + r * cos(turn + pi * k / points), 0.5 + r * sin(turn + pi * k / points)) for k, r in enumerate(radii)]
 

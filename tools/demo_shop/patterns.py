@@ -1,4 +1,4 @@
-"""Patterns behind the print: stripes, dots, checks, waves, rays, hills."""
+"""Paint background patterns: stripes, dots, checks, waves, rays, hills."""
 
 from collections.abc import Callable
 from math import cos, pi, sin

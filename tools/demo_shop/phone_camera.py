@@ -1,19 +1,19 @@
-"""What a phone does to a scene: tilt, light, blur, noise."""
+"""Simulate a phone's camera: tilt, light, blur, noise."""
 
 from math import cos, pi, radians, sin
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from .cutouts import unwarp
+from .cutouts import perspective_coefficients
 from .surfaces import Size
 
 MARGIN = 1.3  # a scene is this much larger than the frame, so that a tilted frame stays inside it
 
 
 def photograph(scene: Image.Image, size: Size, rng: np.random.Generator) -> Image.Image:
-    """Take a picture of the middle of a scene: RGB of the given size."""
-    frame = _blurred(_tilted(scene, size, rng), rng)
+    """Photograph the middle of a scene; return RGB of the given size."""
+    frame = _blur(_tilt(scene, size, rng), rng)
     curve = 255 * (np.arange(256) / 255) ** rng.uniform(0.85, 1.25)
     pixels = np.asarray(frame.point(np.rint(curve).astype(int).tolist() * 3), np.float32) * _light(size, rng)
     pixels += _grain(size, rng) * (float(rng.uniform(0.07, 0.45)) * np.sqrt(np.maximum(pixels[..., 1:2], 8)))
@@ -21,17 +21,17 @@ def photograph(scene: Image.Image, size: Size, rng: np.random.Generator) -> Imag
 
 
 def _grain(size: Size, rng: np.random.Generator) -> np.ndarray:
-    """Sensor noise of about unit spread, fine in brightness and coarse in colour: (height, width, 3) float32.
+    """Draw sensor noise of about unit spread, fine in brightness and coarse in colour: (height, width, 3) float32.
 
-    Uniform numbers: they look the same and cost a sixth of normal ones.
+    Uniform random numbers give the same appearance as normal ones for a sixth of the time.
     """
     w, h = size
     colour = rng.random((h // 2, w // 2, 3), dtype=np.float32).repeat(2, axis=0).repeat(2, axis=1)
     return 1.7 * (colour - 0.5) + 3 * (rng.random((h, w, 1), dtype=np.float32) - 0.5)
 
 
-def _tilted(scene: Image.Image, size: Size, rng: np.random.Generator) -> Image.Image:
-    """Roll the camera, and lean it so that upright lines converge."""
+def _tilt(scene: Image.Image, size: Size, rng: np.random.Generator) -> Image.Image:
+    """Roll the camera and lean it, so that upright lines converge."""
     (w, h), roll = size, radians(float(np.clip(rng.normal(0, 5), -12, 12)))
     lean, turn = rng.uniform(-0.08, 0.08, 2)
     corners = []
@@ -43,12 +43,12 @@ def _tilted(scene: Image.Image, size: Size, rng: np.random.Generator) -> Image.I
                 scene.height / 2 + u * sin(roll) + v * cos(roll),
             )
         )
-    numbers = unwarp([(0, 0), (w, 0), (w, h), (0, h)], corners)
+    numbers = perspective_coefficients([(0, 0), (w, 0), (w, h), (0, h)], corners)
     return scene.transform(size, Image.Transform.PERSPECTIVE, numbers, Image.Resampling.BILINEAR)
 
 
-def _blurred(frame: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Defocus in most pictures, a shaking hand in some."""
+def _blur(frame: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Defocus most pictures; add the blur of a shaking hand to some."""
     if rng.random() < 0.6:
         frame = frame.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 1.5))))
     if rng.random() < 0.25:
@@ -61,7 +61,7 @@ def _blurred(frame: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _light(size: Size, rng: np.random.Generator) -> np.ndarray:
-    """Exposure, colour cast, a slope of light and at times a soft shadow: (height, width, 3) float32."""
+    """Draw the light: exposure, colour cast, a gradient and at times a soft shadow; (height, width, 3) float32."""
     w, h = size
     warm = rng.normal(0, 0.06)
     cast = np.array([1 + warm, 1 + rng.normal(0, 0.02), 1 - warm], np.float32) * rng.uniform(0.72, 1.18)

@@ -1,58 +1,58 @@
-"""Pictures of products: the clean one of the catalogue, and what a phone sees in the shop."""
+"""Draw pictures of products: clean ones for the catalogue, and phone photos from the shop."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from .cutouts import ANGULAR, LONG_PX, LYING, View, catalogue_view, draw_cutout, fitted
+from .cutouts import ANGULAR, LONG_PX, LYING, View, catalogue_view, draw_cutout, fit_within
 from .labels import write
 from .phone_camera import MARGIN, photograph
 from .products import Product, mix
-from .shelves import Place, shadow, shelf, table
+from .shelves import Position, shadow, shelf, table
 from .surfaces import Size
 
 PICTURE_PX = 480
 FRAMES: tuple[Size, ...] = ((480, 640), (480, 640), (640, 480))
 SHARE = (0.4, 0.72, 0.85)  # least, usual and largest share of the frame that the product spans
-HIDDEN = 0.2  # share of the product that something in front may cover
+HIDDEN = 0.2  # share of the product that something in front of it may cover
 
 
 def catalogue_picture(product: Product, side: int = PICTURE_PX, long_px: int = LONG_PX) -> Image.Image:
-    """A product, drawn long_px long, on white with a soft shadow: RGB, `side` pixels square."""
+    """Return a product, drawn long_px long, on white with a soft shadow: RGB, `side` px square."""
     tone = int(product.rng(21).integers(243, 256))
     picture = Image.new("RGB", (side, side), (tone, tone, tone))
-    cutout = fitted(draw_cutout(product, catalogue_view(product), long_px), 0.8 * side, 0.84 * side)
-    place = ((side - cutout.width) // 2, (side - cutout.height) // 2)
-    shadow(picture, cutout, place, standing=product.shape not in LYING, strength=0.35)
-    picture.paste(cutout, place, cutout)
+    cutout = fit_within(draw_cutout(product, catalogue_view(product), long_px), 0.8 * side, 0.84 * side)
+    position = ((side - cutout.width) // 2, (side - cutout.height) // 2)
+    shadow(picture, cutout, position, standing=product.shape not in LYING, strength=0.35)
+    picture.paste(cutout, position, cutout)
     return picture
 
 
 def shelf_photo(
     product: Product, others: Sequence[Product], rng: np.random.Generator, turned: bool = False
 ) -> Image.Image:
-    """A phone photo of a product on a shelf or a table: RGB, 480x640 or 640x480.
+    """Return a phone photo of a product on a shelf or a table: RGB, 480x640 or 640x480.
 
     Args:
-        product: what the photo is of.
-        others:  what may stand around it or partly in front of it.
-        rng:     everything that varies is drawn from it.
-        turned:  seen from another side, so that less of the front shows.
+        product: the subject of the photo.
+        others:  products that may stand around it or partly in front of it.
+        rng:     decides everything that varies.
+        turned:  show another side, so that less of the front is visible.
     """
     size = FRAMES[rng.integers(len(FRAMES))]
     room = (round(size[0] * MARGIN), round(size[1] * MARGIN))
     span = rng.triangular(*SHARE) * np.array(size)
-    cutout = fitted(draw_cutout(product, _phone_view(product, rng, turned)), *span)
+    cutout = fit_within(draw_cutout(product, _phone_view(product, rng, turned)), *span)
     lying = product.shape in LYING or rng.random() < 0.3
     if lying:
-        cutout = fitted(cutout.rotate(rng.normal(0, 25), Image.Resampling.BICUBIC, expand=True), *span)
-    place = placed(cutout, size, room, rng)
-    scene = (table if lying else shelf)(room, cutout, place, others, rng)
-    shadow(scene, cutout, place, standing=not lying, strength=rng.uniform(0.4, 0.8))
-    scene.paste(with_glare(cutout, rng), place, cutout)
+        cutout = fit_within(cutout.rotate(rng.normal(0, 25), Image.Resampling.BICUBIC, expand=True), *span)
+    position = place_in_frame(cutout, size, room, rng)
+    scene = (table if lying else shelf)(room, cutout, position, others, rng)
+    shadow(scene, cutout, position, standing=not lying, strength=rng.uniform(0.4, 0.8))
+    scene.paste(add_glare(cutout, rng), position, cutout)
     if rng.random() < 0.45:
-        hide_a_part(scene, cutout, place, others, rng)
+        hide_a_part(scene, cutout, position, others, rng)
     return photograph(scene, size, rng)
 
 
@@ -62,8 +62,10 @@ def _phone_view(product: Product, rng: np.random.Generator, turned: bool) -> Vie
     return View(int(yaw), int(rng.integers(2, 20)))
 
 
-def placed(cutout: Image.Image, size: Size, room: Size, rng: np.random.Generator, aside: float = 0.25) -> Place:
-    """Near the middle, at most `aside` of the free space away from it, and inside the frame."""
+def place_in_frame(
+    cutout: Image.Image, size: Size, room: Size, rng: np.random.Generator, aside: float = 0.25
+) -> Position:
+    """Return a position inside the frame, off the middle by at most the share `aside` of the free space."""
     left, top = (
         round(whole / 2 - part / 2 + rng.uniform(-aside, aside) * (frame - part))
         for whole, part, frame in zip(room, cutout.size, size, strict=True)
@@ -71,8 +73,8 @@ def placed(cutout: Image.Image, size: Size, room: Size, rng: np.random.Generator
     return left, top
 
 
-def with_glare(cutout: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """In a third of the photos a lamp shines back from the product."""
+def add_glare(cutout: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Add the reflection of a lamp in a third of the photos."""
     if rng.random() > 0.35:
         return cutout
     w, h = max(4, cutout.width // 4), max(4, cutout.height // 4)
@@ -86,15 +88,15 @@ def with_glare(cutout: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def hide_a_part(
-    scene: Image.Image, cutout: Image.Image, place: Place, others: Sequence[Product], rng: np.random.Generator,
+    scene: Image.Image, cutout: Image.Image, position: Position, others: Sequence[Product], rng: np.random.Generator,
     most: float = HIDDEN, telling: Image.Image | None = None,
 ) -> None:  # fmt: skip
-    """Put something in front of one side of the product, as far in as `most` of it, and half of `telling`, allow."""
+    """Put something in front of one side of the product; cover at most `most` of it, and half of the mask `telling`."""
     side, long = rng.choice([-1, 1]), max(cutout.size)
     kind = ("product", "card", "hand")[rng.integers(3)]
     if kind == "product" and others:
         other = others[int(rng.integers(len(others)))]
-        cover = fitted(draw_cutout(other, catalogue_view(other)), long * 0.65, long * 0.65)
+        cover = fit_within(draw_cutout(other, catalogue_view(other)), long * 0.65, long * 0.65)
         top = cutout.height - cover.height + round(rng.uniform(0.01, 0.05) * cutout.height)
     else:
         cover = _hand(round(long * 0.4), side, rng) if kind == "hand" else _card(round(long * 0.3), rng)
@@ -103,13 +105,13 @@ def hide_a_part(
         corner = (round(cutout.width - reach if side > 0 else reach - cover.width), top)
         body_is_seen = _hidden_share(cutout.getchannel("A"), cover, corner) <= most
         if body_is_seen and (telling is None or _hidden_share(telling, cover, corner) <= 0.5):
-            at = (place[0] + corner[0], place[1] + corner[1])
+            at = (position[0] + corner[0], position[1] + corner[1])
             shadow(scene, cover, at, standing=kind == "product", strength=0.4)
             scene.paste(cover, at, cover)
             return
 
 
-def _hidden_share(mask: Image.Image, cover: Image.Image, corner: Place) -> float:
+def _hidden_share(mask: Image.Image, cover: Image.Image, corner: Position) -> float:
     over = Image.new("L", mask.size)
     over.paste(cover.getchannel("A"), corner)
     body = np.asarray(mask.reduce(4), np.float32)
@@ -117,7 +119,7 @@ def _hidden_share(mask: Image.Image, cover: Image.Image, corner: Place) -> float
 
 
 def _card(side: int, rng: np.random.Generator) -> Image.Image:
-    """A price card, RGBA."""
+    """Draw a price card, RGBA."""
     card = Image.new("RGB", (side, round(side * 0.62)), (250, 214, 50) if rng.random() < 0.5 else (248, 246, 240))
     write(card, (0.1, 0.12, 0.9, 0.3), "OFFER", 0.04, 1.0)
     write(card, (0.1, 0.36, 0.9, 0.9), f"{rng.uniform(0.5, 9):.2f}", 0.05, 1.0)
@@ -125,7 +127,7 @@ def _card(side: int, rng: np.random.Generator) -> Image.Image:
 
 
 def _hand(height: int, side: int, rng: np.random.Generator) -> Image.Image:
-    """Fingers, a palm and an arm that reach in from the right (side 1) or the left: RGBA."""
+    """Draw fingers, a palm and an arm that reach in from the right (side 1) or the left, RGBA."""
     skin, width = mix((92, 58, 42), (240, 200, 174), rng.random()), 4 * height
     mask = Image.new("L", (width, height))
     draw, thick = ImageDraw.Draw(mask), height * 0.19

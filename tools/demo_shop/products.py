@@ -1,4 +1,4 @@
-"""Make up products: the same seed and index always give the same product."""
+"""Make up products; the same seed and index always give the same product."""
 
 import colorsys
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Colour = tuple[int, int, int]
 FAMILY = 4  # products of one brand in a row; the third is the second in another variant
 KINDS_IN_FAMILY = (0, 1, 1, 2)
 BRANDS = len(BRAND_STARTS) * len(BRAND_ENDS)
-BRAND_STEP = 1237  # a prime that does not divide BRANDS: neighbours get unlike names
+BRAND_STEP = 1237  # a prime that does not divide BRANDS, so that neighbours get unlike names
 LIMIT = FAMILY * BRANDS * (len(KINDS) // 3)  # beyond it a brand would sell the same kind twice
 
 LAYOUTS = ("classic", "band", "medal", "split", "poster", "column")
@@ -23,7 +23,7 @@ BADGES = ("none", "oval", "ribbon", "bar", "shield", "frame", "rule")
 
 @dataclass(frozen=True)
 class LabelDesign:
-    """How a label is designed; colours are RGB."""
+    """The design of a label; colours are RGB."""
 
     main: Colour
     accent: Colour
@@ -45,7 +45,7 @@ class LabelDesign:
 
 @dataclass(frozen=True)
 class Product:
-    """One article of the made-up shop, and all that is needed to draw it."""
+    """A product of the made-up shop, with everything needed to draw it."""
 
     seed: int
     index: int
@@ -68,7 +68,7 @@ class Product:
     small_print: str = ""  # a paragraph on the front and the back
 
     def rng(self, salt: int) -> np.random.Generator:
-        """A generator of this product's own, one per salt."""
+        """Return a generator that belongs to this product and salt."""
         return np.random.default_rng([self.seed, self.index, salt])
 
 
@@ -76,7 +76,9 @@ class Product:
 def make_product(seed: int, index: int) -> Product:
     """Make up product number `index` of the shop `seed`.
 
-    Names are unique within a shop. Raises ValueError where index is not in 0..LIMIT-1.
+    Names are unique within a shop.
+
+    Raises: ValueError: index is not in 0..LIMIT-1.
     """
     if not 0 <= index < LIMIT:
         raise ValueError(f"product {index}: expected an index from 0 to {LIMIT - 1}.")
@@ -116,19 +118,19 @@ def ean13(first_twelve: int) -> str:
 
 
 def rgb(hue: float, saturation: float, value: float) -> Colour:
-    """A colour from hue, saturation and value, each 0..1."""
+    """Return the colour of a hue, saturation and value, each 0..1."""
     red, green, blue = colorsys.hsv_to_rgb(hue % 1, saturation, value)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """`one` with `share` (0..1) of `other` in it."""
+    """Mix two colours: `share` (0..1) of `other`, the rest of `one`."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 
 
 def _brand_and_kind(seed: int, family: int, member: int) -> tuple[str, Kind]:
-    """Deal out the kinds like cards, three to a family; each turn a brand gets the next three."""
+    """Deal out the kinds of product like cards, three to a family; in each turn a brand gets the next three."""
     turn, place = divmod(family, BRANDS)
     start, end = divmod((place * BRAND_STEP + seed * 7919) % BRANDS, len(BRAND_ENDS))
     order = np.random.default_rng([seed, 2]).permutation(len(KINDS))
@@ -147,8 +149,10 @@ def _variant_and_size(kind: Kind, design_rng: np.random.Generator, other: bool) 
     return choices[(first + step * other) % len(choices)], size
 
 
-def _design_label(variant: Variant, hue: float, design_rng: np.random.Generator, rng: np.random.Generator) -> LabelDesign:
-    """A brand's design in the colours of a variant; `rng` alone differs between variants of one design."""
+def _design_label(
+    variant: Variant, hue: float, design_rng: np.random.Generator, rng: np.random.Generator
+) -> LabelDesign:
+    """Design a brand's label in the colours of a variant; only `rng` differs between variants of one design."""
     tint: Colour = tuple(bytes.fromhex(variant.colour[1:]))  # type: ignore[assignment]
     house = rgb(hue, design_rng.uniform(0.55, 0.95), design_rng.uniform(0.35, 0.9))
     by_variant, swap = design_rng.random() < 0.6, design_rng.random() < 0.5

@@ -1,4 +1,4 @@
-"""Where products stand and lie: shelves with price rails, tables, soft shadows."""
+"""Draw the surroundings of products: shelves with price rails, tables, soft shadows."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,64 +6,64 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from .cutouts import LYING, catalogue_view, draw_cutout, fitted
+from .cutouts import LYING, catalogue_view, draw_cutout, fit_within
 from .labels import write
 from .products import Colour, Product, mix, rgb
 from .surfaces import Size, surface, wall
 
 WHITE, DARK = (255, 255, 255), (14, 14, 18)
-Place = tuple[int, int]  # left, top in pixels
+Position = tuple[int, int]  # left, top in pixels
 
 
 class Shelving(NamedTuple):
-    """What all boards of one shelf have in common; lengths in pixels."""
+    """Properties that all boards of a shelf share; lengths in pixels."""
 
     board: Image.Image
     rail_px: int
     rail: Colour
-    usual_px: float  # height of what stands on it
+    usual_px: float  # usual height of the products on it
 
     @property
     def pitch_px(self) -> int:
-        """From one board to the next."""
+        """The distance from one board to the next."""
         return round(self.usual_px * 1.2) + self.board.height + self.rail_px
 
 
 def shelf(
-    room: Size, cutout: Image.Image, place: Place, others: Sequence[Product], rng: np.random.Generator
+    room: Size, cutout: Image.Image, position: Position, others: Sequence[Product], rng: np.random.Generator
 ) -> Image.Image:
-    """Boards full of products, with a gap where the cut-out will stand."""
-    scene, base = wall(room, rng), place[1] + cutout.height
+    """Draw boards full of products, with a gap where the cut-out will stand."""
+    scene, base = wall(room, rng), position[1] + cutout.height
     usual = max(cutout.height, 0.75 * cutout.width) * rng.uniform(0.8, 1.1)
     depth, rail = round(usual * rng.uniform(0.12, 0.3)), round(max(14, usual * rng.uniform(0.1, 0.16)))
     tone = rgb(rng.random(), rng.uniform(0, 0.5), rng.uniform(0.4, 0.95))
     shelving = Shelving(surface((room[0], depth), rng), rail, tone, usual)
     for level in (1, -1):
         _level(scene, shelving, base + level * shelving.pitch_px, others, rng, gap=(0, 0))
-    _level(scene, shelving, base, others, rng, gap=(place[0], place[0] + cutout.width))
+    _level(scene, shelving, base, others, rng, gap=(position[0], position[0] + cutout.width))
     return scene.filter(ImageFilter.BoxBlur(float(rng.uniform(0.3, 2.0))))
 
 
 def table(
-    room: Size, cutout: Image.Image, place: Place, others: Sequence[Product], rng: np.random.Generator
+    room: Size, cutout: Image.Image, position: Position, others: Sequence[Product], rng: np.random.Generator
 ) -> Image.Image:
-    """A surface from above, other products lying around the place of the cut-out."""
+    """Draw a surface from above, with other products lying around the position of the cut-out."""
     scene = surface(room, rng)
     for _ in range(rng.integers(0, 5) if others else 0):
         other = others[int(rng.integers(len(others)))]
         side = max(cutout.size) * rng.uniform(0.6, 1.0)
-        one = fitted(draw_cutout(other, catalogue_view(other)), side, side)
-        one = one.rotate(rng.uniform(-180, 180), Image.Resampling.BILINEAR, expand=True)
-        away = (cutout.width + one.width) / 2 * rng.uniform(0.8, 1.1) * rng.choice([-1, 1])
-        middle = (place[0] + cutout.width / 2 + away, rng.uniform(0.1, 0.9) * room[1])
-        corner = (round(middle[0] - one.width / 2), round(middle[1] - one.height / 2))
-        shadow(scene, one, corner, standing=False, strength=0.4)
-        scene.paste(one, corner, one)
+        neighbour = fit_within(draw_cutout(other, catalogue_view(other)), side, side)
+        neighbour = neighbour.rotate(rng.uniform(-180, 180), Image.Resampling.BILINEAR, expand=True)
+        away = (cutout.width + neighbour.width) / 2 * rng.uniform(0.8, 1.1) * rng.choice([-1, 1])
+        middle = (position[0] + cutout.width / 2 + away, rng.uniform(0.1, 0.9) * room[1])
+        corner = (round(middle[0] - neighbour.width / 2), round(middle[1] - neighbour.height / 2))
+        shadow(scene, neighbour, corner, standing=False, strength=0.4)
+        scene.paste(neighbour, corner, neighbour)
     return scene
 
 
-def shadow(scene: Image.Image, cutout: Image.Image, place: Place, standing: bool, strength: float) -> None:
-    """A soft shadow, at the foot of what stands, all around what lies."""
+def shadow(scene: Image.Image, cutout: Image.Image, position: Position, standing: bool, strength: float) -> None:
+    """Draw a soft shadow: at the foot of a standing product, all around a lying one."""
     pad = max(8, round(0.12 * max(cutout.size)))
     w, h = cutout.width + 2 * pad, 2 * pad if standing else cutout.height + 2 * pad
     small = Image.new("L", (max(1, w // 4), max(1, h // 4)))
@@ -74,15 +74,15 @@ def shadow(scene: Image.Image, cutout: Image.Image, place: Place, standing: bool
         alpha = cutout.getchannel("A").resize((max(1, cutout.width // 4), max(1, cutout.height // 4)))
         small.paste(alpha, (pad // 4 + pad // 12, pad // 4 + pad // 8))
     soft = small.filter(ImageFilter.GaussianBlur(pad / 14)).resize((w, h), Image.Resampling.BILINEAR)
-    top = place[1] + cutout.height - pad if standing else place[1] - pad
-    scene.paste(DARK, (place[0] - pad, top), soft.point(lambda value: int(value * strength)))
+    top = position[1] + cutout.height - pad if standing else position[1] - pad
+    scene.paste(DARK, (position[0] - pad, top), soft.point(lambda value: int(value * strength)))
 
 
 def _level(
     scene: Image.Image, shelving: Shelving, base: int, others: Sequence[Product], rng: np.random.Generator,
     gap: tuple[int, int],
 ) -> None:  # fmt: skip
-    """One board, the products behind and beside the gap, and the rail in front."""
+    """Draw one board, the products behind and beside the gap, and the rail in front."""
     depth = shelving.board.height
     if base - 0.7 * shelving.usual_px > 0.9 * scene.height or base + depth + shelving.rail_px < 0.1 * scene.height:
         return
@@ -118,19 +118,19 @@ def _row(
         while standing and (x > 0 if step < 0 else x < scene.width):
             other = standing[int(rng.integers(len(standing)))]
             tall = height * rng.uniform(0.85, 1.1)
-            one = fitted(draw_cutout(other, catalogue_view(other)), tall, tall)
+            neighbour = fit_within(draw_cutout(other, catalogue_view(other)), tall, tall)
             x += step * height * rng.uniform(0.02, 0.14)
             if rng.random() < 0.8:
-                place = (round(x if step > 0 else x - one.width), base - one.height)
-                shadow(scene, one, place, standing=True, strength=0.4)
-                scene.paste(one.convert("RGB").point(lambda value: int(value * light)), place, one)
-            x += step * one.width
+                position = (round(x if step > 0 else x - neighbour.width), base - neighbour.height)
+                shadow(scene, neighbour, position, standing=True, strength=0.4)
+                scene.paste(neighbour.convert("RGB").point(lambda value: int(value * light)), position, neighbour)
+            x += step * neighbour.width
 
 
 def _rail(
     scene: Image.Image, shelving: Shelving, top: int, others: Sequence[Product], rng: np.random.Generator
 ) -> None:
-    """The front edge of the board with price tags, and the dark below it."""
+    """Draw the front edge of the board with price tags, and the dark below it."""
     draw, tall, wide = ImageDraw.Draw(scene), shelving.rail_px, scene.width
     draw.rectangle((0, top, wide, top + tall), fill=shelving.rail)
     draw.line([(0, top), (wide, top)], fill=mix(shelving.rail, WHITE, 0.5), width=2)

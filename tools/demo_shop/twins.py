@@ -1,4 +1,4 @@
-"""Make up twins: families of products that differ in what is printed on them, and in nothing else."""
+"""Make up twins: families of products that differ only in what is printed on them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,10 +9,10 @@ import numpy as np
 from .products import BRANDS, LabelDesign, Product, ean13, make_product
 from .vocabulary import BRAND_ENDS, BRAND_STARTS, KINDS, NOUNS_ABROAD, SAYINGS_ABROAD, SMALL_PRINT, VARIANTS
 
-DIFFERENCES = ("flavour", "size", "brand", "language")  # one of them a family, in turn
+DIFFERENCES = ("flavour", "size", "brand", "language")  # each family has one of them, in turn
 LEAST, MOST = 3, 6  # products of a family
-STEP = 60  # indexes that a family may choose its package from; among so many there is one for each difference
-MOST_FAMILIES = 3000  # STEP times this stays below LIMIT; even, as two families meet in a photo
+STEP = 60  # indexes from which a family chooses its package; among so many there is one for each difference
+MOST_FAMILIES = 3000  # STEP times this stays below LIMIT; an even number, because two families meet in a photo
 FLAT, ROUND = ("stack", "belt", "letter"), ("wrap", "ring")  # layouts with large words and small print
 LAYOUTS = dict.fromkeys(("box", "carton", "pouch"), FLAT) | dict.fromkeys(
     ("can", "soda", "tin", "bottle", "jar", "cup", "squeeze", "tube"), ROUND
@@ -25,15 +25,17 @@ Fields = dict[str, str]  # fields of a Product
 
 
 def difference(family: int) -> str:
-    """In what the products of a family differ."""
+    """Return the property in which the products of a family differ."""
     return DIFFERENCES[family % len(DIFFERENCES)]
 
 
 @lru_cache(maxsize=256)
 def make_twins(seed: int, family: int) -> tuple[Product, ...]:
-    """Make up family number `family` of the shop `seed`; its products share seed and index, so all drawing by chance.
+    """Make up family number `family` of the shop `seed`.
 
-    Raises ValueError where family is not in 0..MOST_FAMILIES-1.
+    Its products share seed and index, and with them everything that is drawn at random.
+
+    Raises: ValueError: family is not in 0..MOST_FAMILIES-1.
     """
     if not 0 <= family < MOST_FAMILIES:
         raise ValueError(f"family {family}: expected a number from 0 to {MOST_FAMILIES - 1}.")
@@ -41,18 +43,18 @@ def make_twins(seed: int, family: int) -> tuple[Product, ...]:
     package = _package(seed, family)
     package = replace(package, design=_design_label(package, difference(family), rng))
     changes = CHANGES[difference(family)](package, rng)[: int(rng.integers(LEAST, MOST + 1))]
-    return tuple(_twin(package, family, member, one) for member, one in enumerate(changes))
+    return tuple(_twin(package, family, member, fields) for member, fields in enumerate(changes))
 
 
 def _package(seed: int, family: int) -> Product:
-    """The first product with a label in the family's stretch of the shop whose words are known abroad, if need be."""
+    """Return the first labelled product of the family's stretch of the shop; translated, if the family needs that."""
     stretch = (make_product(seed, index) for index in range(family * STEP, (family + 1) * STEP))
     abroad = difference(family) == "language"
     return next(p for p in stretch if p.shape in LAYOUTS and (not abroad or p.noun in NOUNS_ABROAD))
 
 
 def _design_label(package: Product, differs_in: str, rng: np.random.Generator) -> LabelDesign:
-    """The package's own look with room for words, and without what would name one of several flavours."""
+    """Return the package's design with room for words, and without a motif that would show one of the flavours."""
     design = replace(package.design, layout=str(rng.choice(LAYOUTS[package.shape])), flash="")
     if differs_in == "flavour":
         design = replace(design, motif=str(rng.choice(MOTIFS)))
@@ -61,15 +63,15 @@ def _design_label(package: Product, differs_in: str, rng: np.random.Generator) -
     return design
 
 
-def _twin(package: Product, family: int, member: int, changes: Fields) -> Product:
-    one = replace(package, small_print=SMALL_PRINT[0], sku=f"T{family:04d}-{member + 1}")
-    one = replace(one, **changes)  # type: ignore[arg-type]
+def _twin(package: Product, family: int, member: int, fields: Fields) -> Product:
+    twin = replace(package, small_print=SMALL_PRINT[0], sku=f"T{family:04d}-{member + 1}")
+    twin = replace(twin, **fields)  # type: ignore[arg-type]
     return replace(
-        one,
-        name=f"{one.brand} {one.noun} {one.variant} {one.size}",
-        description=f"{one.noun}, {one.variant.lower()}, {one.size}, by {one.brand}.",
-        barcode=ean13(int(one.barcode[:12]) + member),
-        small_print=f"{one.noun} {one.variant}, {one.size}. {one.small_print} {one.brand}.",
+        twin,
+        name=f"{twin.brand} {twin.noun} {twin.variant} {twin.size}",
+        description=f"{twin.noun}, {twin.variant.lower()}, {twin.size}, by {twin.brand}.",
+        barcode=ean13(int(twin.barcode[:12]) + member),
+        small_print=f"{twin.noun} {twin.variant}, {twin.size}. {twin.small_print} {twin.brand}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The words of the made-up shop: brands, kinds of product, and the variants each kind comes in."""
+"""The vocabulary of the made-up shop: brands, kinds of product, and the variants of each kind."""
 
 from typing import NamedTuple
 
@@ -162,7 +162,7 @@ BRAND_ENDS = _words(
     "gate grove haven hof holm horn ia isa ido ina ister land leaf low mark mere mill moor ora otta "
     "ridge shore stad sund vale vik well wick wind arby"
 )
-# What a package says in English, German, French, Italian, Spanish, Dutch. Pillow's own font has no accents.
+# Words in English, German, French, Italian, Spanish, Dutch, without accents: Pillow's own font has none.
 NOUNS_ABROAD = {
     "Milk": ("Milk", "Milch", "Lait", "Latte", "Leche", "Melk"),
     "Juice": ("Juice", "Saft", "Jus", "Succo", "Zumo", "Sap"),

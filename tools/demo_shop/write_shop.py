@@ -1,4 +1,4 @@
-"""Write a shop into a folder: catalogue pictures, phone photos and the two CSV files that name them."""
+"""Write a shop into a folder: catalogue pictures, phone photos, and the two CSV files that list them."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .encounters import DIFFICULTIES, LONG_PX, PICTURE_PX, Company, twin_photo
 from .photos import catalogue_picture, shelf_photo
 from .products import FAMILY, Product, make_product
+from .twin_photos import DIFFICULTIES, LONG_PX, PICTURE_PX, Surroundings, twin_photo
 from .twins import difference, make_twins
 
 BAY = 12  # products that stand together on a shelf
-FIRST_UNKNOWN = 120_000  # products from here on are never in a catalogue
-TURNED_EVERY = 5  # of these products half the photos show another side
+FIRST_UNKNOWN = 120_000  # products from this index on are never in a catalogue
+TURNED_EVERY = 5  # half the photos of every fifth product show another side
 COLUMNS = (
     "sku", "name", "images", "price", "currency", "category", "brand", "description", "location", "stock",
     "barcode",
@@ -23,7 +23,9 @@ COLUMNS = (
 def write_catalogue(out: Path, products: int = 60, unknown: int = 12, photos: int = 4, seed: int = 0) -> None:
     """Write catalogue.csv, queries.csv, pictures/ and photos/ into a folder.
 
-    Files of the same name are overwritten, no other is touched. Raises OSError where one cannot be written.
+    Files of the same name are overwritten; others are left alone.
+
+    Raises: OSError: a file cannot be written.
     """
     for folder in ("pictures", "photos"):
         (out / folder).mkdir(parents=True, exist_ok=True)
@@ -40,10 +42,12 @@ def write_catalogue(out: Path, products: int = 60, unknown: int = 12, photos: in
 
 
 def write_twins(out: Path, families: int = 28, photos: int = 6, seed: int = 0) -> None:
-    """Write families of products that differ in print alone, in the files of `write_catalogue`; none is unknown.
+    """Write families of twins, in the same files as `write_catalogue`; every photo shows a listed product.
 
-    The catalogue says besides which family a product is of and in what its products differ, the queries which
-    difficulty a photo has. Raises OSError where a file cannot be written.
+    Two more columns of the catalogue name a product's family and the property in which it differs; one of the queries
+    names a photo's difficulty.
+
+    Raises: OSError: a file cannot be written.
     """
     for folder in ("pictures", "photos"):
         (out / folder).mkdir(parents=True, exist_ok=True)
@@ -52,19 +56,19 @@ def write_twins(out: Path, families: int = 28, photos: int = 6, seed: int = 0) -
         for product in make_twins(seed, family):
             listed.append((*_row(product), family, difference(family)))
             catalogue_picture(product, PICTURE_PX, LONG_PX).save(out / _picture(product), quality=92)
-            queries += _write_encounters(out, product, family, photos)
+            queries += _write_twin_photos(out, product, family, photos)
     _write_csv(out / "catalogue.csv", (*COLUMNS, "family", "differs_in"), listed)
     _write_csv(out / "queries.csv", ("image", "sku", "difficulty"), queries)
 
 
 def neighbours(product: Product) -> list[Product]:
-    """The other products of its bay; they do not depend on how many products a catalogue lists."""
+    """Return the other products of its bay; these do not depend on the size of the catalogue."""
     first = product.index // BAY * BAY
     return [make_product(product.seed, index) for index in range(first, first + BAY) if index != product.index]
 
 
 def _write_photos(out: Path, product: Product, photos: int) -> list[str]:
-    """Photograph a product; returns the paths relative to `out`."""
+    """Photograph a product; return the paths relative to `out`."""
     images = []
     for number in range(photos):
         rng = np.random.default_rng([product.seed, product.index, 100 + number])
@@ -76,17 +80,17 @@ def _write_photos(out: Path, product: Product, photos: int) -> list[str]:
     return images
 
 
-def _write_encounters(out: Path, product: Product, family: int, photos: int) -> list[tuple[str, str, str]]:
-    """Photograph a twin; returns image, SKU and difficulty of each photo."""
+def _write_twin_photos(out: Path, product: Product, family: int, photos: int) -> list[tuple[str, str, str]]:
+    """Photograph a twin; return image, SKU and difficulty of each photo."""
     twins, strangers = make_twins(product.seed, family), make_twins(product.seed, family ^ 1)
     member, queries = twins.index(product), []
     others = [one for one in neighbours(product) if one.index // FAMILY != product.index // FAMILY]  # of other brands
-    company = Company(twins[member - 1], strangers[member % len(strangers)], others)
+    surroundings = Surroundings(twins[member - 1], strangers[member % len(strangers)], others)
     for number in range(photos):
         rng = np.random.default_rng([product.seed, family, member, 200 + number])
         difficulty = DIFFICULTIES[(number + member) % len(DIFFICULTIES)]
         image = f"photos/{product.sku}-{number + 1}.jpg"
-        twin_photo(product, difficulty, company, rng).save(out / image, quality=int(rng.integers(60, 91)))
+        twin_photo(product, difficulty, surroundings, rng).save(out / image, quality=int(rng.integers(60, 91)))
         queries.append((image, product.sku, difficulty))
     return queries
 

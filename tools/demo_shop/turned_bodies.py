@@ -1,4 +1,4 @@
-"""Turned bodies: cans, bottles, jars, mugs and handles, with a label wrapped around them."""
+"""Draw turned bodies: cans, bottles, jars, mugs and handles, with a label wrapped around them."""
 
 from functools import lru_cache
 
@@ -13,15 +13,17 @@ FRONT_SHARE = 0.44  # of the circumference; the rest shows the back
 LIGHT = np.array([-0.42, -0.36, 0.83], np.float32)  # from the upper left
 
 
-def turned(product: Product, body: Body, height_px: int, radius_px: int, yaw: float, pitch: float) -> Image.Image:
-    """Draw a turned body as RGBA; yaw turns it about its axis, pitch looks at it from above (radians)."""
-    sheet, metal = _wrapping(product, body, height_px, radius_px)
+def draw_turned_body(
+    product: Product, body: Body, height_px: int, radius_px: int, yaw: float, pitch: float
+) -> Image.Image:
+    """Draw a turned body as RGBA; yaw turns it about its axis, pitch raises the camera (radians)."""
+    sheet, metal = _unroll_surface(product, body, height_px, radius_px)
     heights, radii = zip(*body.outline, strict=True)
     radius = np.interp(np.linspace(0, 1, height_px), heights, radii).astype(np.float32) * radius_px
     drop = float(np.sin(pitch))
     pad = round(drop * radius_px) + 1
-    face = _lit_face(sheet, metal, radius, radius_px, yaw)
-    row, column, inside = _surface(radius, drop, pad, radius_px)
+    face = _light_face(sheet, metal, radius, radius_px, yaw)
+    row, column, inside = _project_surface(radius, drop, pad, radius_px)
     picture = Image.fromarray(np.where(inside, face[row, column], 0).view(np.uint8).reshape(*row.shape, 4))
     if body.lid != "none":
         _lid(picture, body, pad, float(radius[0]), drop)
@@ -47,8 +49,8 @@ def with_handle(cup: Image.Image, colour: Colour, radius_px: int, yaw: float) ->
 
 
 @lru_cache(maxsize=8)
-def _wrapping(product: Product, body: Body, height_px: int, radius_px: int) -> tuple[np.ndarray, np.ndarray]:
-    """The unrolled surface, (height_px, U) uint32, RGBA packed; which rows are metal, (height_px,) bool."""
+def _unroll_surface(product: Product, body: Body, height_px: int, radius_px: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the unrolled surface, (height_px, U) uint32 (packed RGBA), and the metal rows, (height_px,) bool."""
     around = int(2 * np.pi * radius_px)
     sheet = Image.new("RGB", (around, height_px))
     draw, top, metal = ImageDraw.Draw(sheet), 0, np.zeros(height_px, bool)
@@ -83,11 +85,13 @@ def _bristles(sheet: Image.Image, top: int, rng: np.random.Generator) -> None:
         draw.line([(x, top), (x + 4, sheet.height)], fill=mix(BRISTLE, (96, 70, 40), tone), width=3)
 
 
-def _lit_face(sheet: np.ndarray, metal: np.ndarray, radius: np.ndarray, radius_px: int, yaw: float) -> np.ndarray:
-    """The half of the surface that is seen, pressed flat and lit.
+def _light_face(sheet: np.ndarray, metal: np.ndarray, radius: np.ndarray, radius_px: int, yaw: float) -> np.ndarray:
+    """Return the visible half of the surface, flattened and lit.
 
-    Light depends on row and place across alone, so this is done before the pitch bends the rows.
-    Returns: (height_px, 2 * radius_px + 1) uint32, RGBA packed.
+    Light depends only on the row and the position across, so it is computed before the pitch bends the rows.
+
+    Args:    sheet: (height_px, U) uint32; metal: (height_px,) bool; radius: (height_px,) float32.
+    Returns: (height_px, 2 * radius_px + 1) uint32, packed RGBA.
     """
     aside = np.linspace(-1, 1, 2 * radius_px + 1, dtype=np.float32)
     column = ((np.arcsin(aside) + yaw) / (2 * np.pi) * sheet.shape[1]).astype(np.int32) % sheet.shape[1]
@@ -104,11 +108,13 @@ def _lit_face(sheet: np.ndarray, metal: np.ndarray, radius: np.ndarray, radius_p
     return face.view(np.uint32)[..., 0]
 
 
-def _surface(radius: np.ndarray, drop: float, pad: int, radius_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per pixel of the picture: row and column of the lit face, and whether the body is there.
+def _project_surface(
+    radius: np.ndarray, drop: float, pad: int, radius_px: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return for each pixel of the picture the row and column of the lit face, and whether the body is there.
 
-    Seen from above, the near side of a ring of radius r hangs `drop` * r below its centre; one round of
-    radius -> row -> radius is close enough for the gentle outlines here.
+    Seen from above, the near side of a ring of radius r hangs `drop` * r below its centre. One iteration of
+    radius -> row -> radius is accurate enough for the gentle outlines here.
     """
     tall = len(radius)
     x = np.arange(-radius_px, radius_px + 1, dtype=np.float32)[None]
@@ -122,7 +128,7 @@ def _surface(radius: np.ndarray, drop: float, pad: int, radius_px: int) -> tuple
 
 
 def _lid(picture: Image.Image, body: Body, pad: int, radius: float, drop: float) -> None:
-    """The top of the body, an ellipse seen from above."""
+    """Draw the top of the body, an ellipse seen from above."""
     draw, middle = ImageDraw.Draw(picture), picture.width / 2
     colour = body.bands[0].colour
 
