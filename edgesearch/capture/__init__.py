@@ -1,4 +1,5 @@
-"""Answer what a camera, a watched folder or a barcode wedge brings, for hours.
+"""Answer what a camera, a watched folder or a barcode wedge delivers, for hours.
 
-It imports `store` and `counting`. Begin with `scan_loop.py`; each source of photos has a module of its own.
+It imports `counting`, `store` and the packages below them. Begin with `scan_loop.py`; each source of photos has
+a module of its own.
 """

@@ -1,8 +1,8 @@
-"""What is new in front of a camera: when an answer is sure enough to be told, and when it was told already.
+"""Decide which answers to a camera's frames to report: each product once when it arrives in view.
 
-Frames answer together (`stream`), so an answer that stays the same for some of them is told once; a product is told
-again when it has been out of view for a while. A frame in which nothing moved since the last that was looked at is not
-looked at: a device at rest takes next to nothing of its battery.
+Consecutive frames are answered together (`stream`), so an answer is reported once several frames agree. A product is
+reported again after it was out of view for a while. Frames without motion are not searched, so that a device at rest
+uses hardly any battery.
 """
 
 from dataclasses import dataclass, field
@@ -14,75 +14,79 @@ from ..errors import ImageError
 from ..images import image
 from ..images.image import Photo
 
-STEADY = {"match": 2, "ambiguous": 4, "unknown": 6}  # frames in a row that say the same
-GONE_S = 0.6  # out of view for so long, and it is another piece
-SIDE = 24  # px of a frame that are compared
-MOVED, SMALLEST = 12.0, 0.03  # of 255, by which this share of them differs at least where something moves
-LOOKS = 8  # at a frame in which nothing moves: as many as any answer needs to be steady
+STEADY_FRAMES = {"match": 2, "ambiguous": 4, "unknown": 6}  # consecutive frames that must agree
+GONE_S = 0.6  # out of view for this time: when it returns, it is another piece
+SIDE = 24  # px of the reduced frame that is compared
+MIN_DIFFERENCE, MIN_SHARE = 12.0, 0.03  # motion: at least this share of pixels differs by more than this, of 255
+STILL_SEARCHES = 8  # searches of a still scene: as many as any answer needs to be steady
 RANKS = {"unknown": 0, "ambiguous": 1, "match": 2}
 
 
 @dataclass
 class ArrivalFilter:
-    """What is in view; at_s: of any clock that does not go back.
+    """Tracks the products in view. All times are in seconds of one monotonic clock.
 
-    Attributes: told: by SKU, when it was last seen and what was told of it; "" for what is unknown.
+    Attributes:
+        reported: by SKU, when the product was last in view and which decision was reported; "" is an unknown product.
     """
 
-    told: dict[str, tuple[float, str]] = field(default_factory=dict)
+    reported: dict[str, tuple[float, str]] = field(default_factory=dict)
     _last: tuple[str, str] = ("", "")
     _run: int = 0
 
     def add(self, answer: Answer, at_s: float) -> bool:
-        """One more frame; whether its answer is to be told now."""
+        """Add the answer to a frame; return whether to report it now."""
         sku = _sku(answer)
         now = (answer.decision, sku)
         self._run = self._run + 1 if now == self._last else 1
         self._last = now
-        self.told = {key: told for key, told in self.told.items() if at_s - told[0] < GONE_S}
-        known = self.told.get(sku)
-        if known:
-            self.told[sku] = (at_s, known[1])
-        if self._run < STEADY[answer.decision] or (known and RANKS[known[1]] >= RANKS[answer.decision]):
+        self.reported = {key: report for key, report in self.reported.items() if at_s - report[0] < GONE_S}
+        before = self.reported.get(sku)
+        if before:
+            self.reported[sku] = (at_s, before[1])
+        if self._run < STEADY_FRAMES[answer.decision] or (before and RANKS[before[1]] >= RANKS[answer.decision]):
             return False
-        if not sku and self.told:  # a product that is lost for a moment
+        if not sku and self.reported:  # a product in view was not recognized for a moment
             return False
-        self.told[sku] = (at_s, answer.decision)
+        self.reported[sku] = (at_s, answer.decision)
         return True
 
-    def tell(self, answer: Answer, at_s: float) -> None:
-        """It was told, however steady it was."""
-        self.told[_sku(answer)] = (at_s, answer.decision)
+    def mark_reported(self, answer: Answer, at_s: float) -> None:
+        """Record that an answer was reported without waiting for steady frames."""
+        self.reported[_sku(answer)] = (at_s, answer.decision)
 
-    def stay(self, at_s: float) -> None:
-        """One more frame in which nothing moved."""
+    def add_still_frame(self, at_s: float) -> None:
+        """Add a frame without motion: the last product stays in view."""
         if self._run:
             sku = self._last[1]
-            if sku in self.told:
-                self.told[sku] = (at_s, self.told[sku][1])
+            if sku in self.reported:
+                self.reported[sku] = (at_s, self.reported[sku][1])
 
 
-class Stillness:
-    """Tells frames in which nothing moves, by a few grey pixels."""
+class MotionDetector:
+    """Finds frames without motion by comparing a few grey pixels."""
 
     def __init__(self) -> None:
-        self._seen: np.ndarray | None = None
-        self._looks = 0
+        self._reference: np.ndarray | None = None
+        self._searches = 0
 
-    def needs_look(self, frame: Photo) -> bool:
-        """Something moved since the last frame that was looked at, or too few looked at this; counts as a look then."""
+    def should_search(self, frame: Photo) -> bool:
+        """Return whether the scene has moved, or was searched too few times; count the frame as searched if so."""
         try:
             small = image.to_grey(image.read(frame, 2 * SIDE), SIDE).astype(np.float32)
         except ImageError:
-            return True  # whoever looks at it says why
-        seen = self._seen
-        moved = (
-            seen is None or seen.shape != small.shape or float(np.quantile(np.abs(small - seen), 1 - SMALLEST)) > MOVED
-        )
-        self._looks = 1 if moved else self._looks + 1
-        if moved or seen is None:
-            self._seen = small
-        return self._looks <= LOOKS
+            return True  # the search reports the reason
+        reference = self._reference
+        has_moved = reference is None or reference.shape != small.shape or _differs(small, reference)
+        self._searches = 1 if has_moved else self._searches + 1
+        if has_moved:
+            self._reference = small
+        return self._searches <= STILL_SEARCHES
+
+
+def _differs(small: np.ndarray, reference: np.ndarray) -> bool:
+    """Compare two (H, W) float32 grey pictures."""
+    return float(np.quantile(np.abs(small - reference), 1 - MIN_SHARE)) > MIN_DIFFERENCE
 
 
 def _sku(answer: Answer) -> str:

@@ -1,6 +1,6 @@
-"""Programs that are told each answer, so that a device can speak, beep, or hand it on.
+"""Run programs for each answer, so that a device can speak, beep, or pass the answer on.
 
-No shell is asked, so nothing that is printed on a product, or written in a catalogue, can become a command.
+No shell is involved, so text printed on a product or written in a catalogue cannot become a command.
 """
 
 import collections
@@ -16,75 +16,86 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import ScanError
 
-MOST_WAITING = 16  # answers; where a hook is slower for longer, the oldest is not told
+MAX_QUEUED = 16  # answers; if the hooks stay slower than the answers, the oldest one is dropped
 TIMEOUT_S = 5.0
 HIDDEN = ("EDGESEARCH_KEY_FILE", "EDGESEARCH_KEY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-LONGEST = 1000  # characters of a variable
+MAX_CHARACTERS = 1000  # of an environment variable
 
 
 class Hooks:
-    """Runs commands one after the other for each answer, while the scan goes on; what they print is for stderr."""
+    """Runs all commands for each answer, one after the other, in a thread; their output goes to stderr."""
 
-    def __init__(self, commands: Sequence[str], note: Callable[[str], None], timeout_s: float = TIMEOUT_S):
-        """commands: their words as a shell splits them; note: is told what went wrong.
+    def __init__(self, commands: Sequence[str], notify: Callable[[str], None], timeout_s: float = TIMEOUT_S):
+        """Check the commands, and start the thread.
 
-        Raises:  ScanError: a command is none, or there is no such program.
+        Args:
+            commands: split into words as a shell does.
+            notify: called with a sentence for each failure.
+            timeout_s: time limit of a command.
+        Raises:
+            ScanError: a command is empty, or its program does not exist.
         """
-        self._commands, self._note, self._timeout_s = [_words(command) for command in commands], note, timeout_s
-        self._told: collections.deque[tuple[bytes, dict[str, str]]] = collections.deque()
-        self._turn, self._stopped = threading.Condition(), False
+        self._commands = [_split_command(command) for command in commands]
+        self._notify, self._timeout_s = notify, timeout_s
+        self._queue: collections.deque[tuple[bytes, dict[str, str]]] = collections.deque()
+        self._changed, self._stopped = threading.Condition(), False
         self._thread = threading.Thread(target=self._run, name="hooks", daemon=True)
         if self._commands:
             self._thread.start()
 
-    def tell(self, message: bytes, facts: Mapping[str, str]) -> None:
-        """Run them soon; message: for their input; facts: for their environment, by name."""
+    def submit(self, message: bytes, variables: Mapping[str, str]) -> None:
+        """Queue an answer for the commands.
+
+        Args:
+            message: their standard input.
+            variables: added to their environment.
+        """
         if not self._commands:
             return
-        with self._turn:
-            if is_full := len(self._told) == MOST_WAITING:
-                self._told.popleft()
-            self._told.append((message, {name: _plain(value) for name, value in facts.items()}))
-            self._turn.notify()
+        with self._changed:
+            if is_full := len(self._queue) == MAX_QUEUED:
+                self._queue.popleft()
+            self._queue.append((message, {name: _clean_value(value) for name, value in variables.items()}))
+            self._changed.notify()
         if is_full:
-            self._note("hooks: slower than the answers; the oldest that waits is not told.")
+            self._notify("hooks: slower than the answers; the oldest waiting answer was dropped.")
 
     def close(self) -> None:
-        """Tell what waits, as far as there is time for one command more."""
-        with self._turn:
+        """Run the commands for queued answers, as far as the time limit of one more command allows."""
+        with self._changed:
             self._stopped = True
-            self._turn.notify()
+            self._changed.notify()
         if self._commands:
             self._thread.join(self._timeout_s + 1)
 
     def _run(self) -> None:
         while True:
-            with self._turn:
-                self._turn.wait_for(lambda: self._told or self._stopped)
-                if not self._told:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._stopped)
+                if not self._queue:
                     return
-                message, facts = self._told.popleft()
+                message, variables = self._queue.popleft()
             for words in self._commands:
-                if problem := _ran(words, message, facts, self._timeout_s):
-                    self._note(problem)
+                if failure := _run_command(words, message, variables, self._timeout_s):
+                    self._notify(failure)
 
 
-def _ran(words: Sequence[str], message: bytes, facts: dict[str, str], timeout_s: float) -> str:
-    """Run one; what went wrong, "" where nothing did."""
+def _run_command(words: Sequence[str], message: bytes, variables: dict[str, str], timeout_s: float) -> str:
+    """Run a command; return a sentence on its failure, or "" on success."""
     try:
-        process = subprocess.Popen(  # noqa: S603 - whoever starts the scan names it
+        process = subprocess.Popen(  # noqa: S603 - whoever starts the scan names the program
             words,
             stdin=subprocess.PIPE,
             stdout=sys.__stderr__,
-            env={name: value for name, value in os.environ.items() if name not in HIDDEN} | facts,
-            start_new_session=True,  # with all that it starts, it can be ended
+            env={name: value for name, value in os.environ.items() if name not in HIDDEN} | variables,
+            start_new_session=True,  # so that its child processes can be killed with it
         )
     except (OSError, ValueError) as error:
         return f"hook {words[0]}: cannot be run ({error}); check it."
     try:
         process.communicate(message, timeout_s)
     except subprocess.TimeoutExpired:
-        return f"hook {words[0]}: took more than {timeout_s:g} s, and was ended."
+        return f"hook {words[0]}: took more than {timeout_s:g} s and was killed."
     except OSError as error:
         return f"hook {words[0]}: {error}."
     finally:
@@ -94,16 +105,16 @@ def _ran(words: Sequence[str], message: bytes, facts: dict[str, str], timeout_s:
     return f"hook {words[0]}: failed with status {process.returncode}." if process.returncode else ""
 
 
-def _words(command: str) -> list[str]:
+def _split_command(command: str) -> list[str]:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise ScanError(f"{command}: not the words of a command ({error}); check its quotes.") from error
+        raise ScanError(f"{command}: cannot be split into words ({error}); check its quotes.") from error
     if not words or shutil.which(words[0]) is None:
-        raise ScanError(f"{command or 'hook'}: no such program; check its path, and that it may be run.")
+        raise ScanError(f"{command or 'hook'}: no such program; check its path, and that it is executable.")
     return words
 
 
-def _plain(text: str) -> str:
-    """As an environment can hold it."""
-    return "".join(one if one.isprintable() else " " for one in text[:LONGEST])
+def _clean_value(text: str) -> str:
+    """Return the text as an environment variable can hold it."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:MAX_CHARACTERS])

@@ -1,7 +1,7 @@
-"""What a scan waits for, from all its threads: the newest frame, and everything else in order.
+"""The inbox of a scan: the newest camera frame, and all other events in order, from several threads.
 
-Frames come faster than answers: there is room for one, and a newer one takes its place. What is not a frame (a
-barcode, a photo's file) is never passed over; whoever brings more than a few of them waits until they are taken.
+Frames arrive faster than answers, so the inbox keeps only the newest. Barcodes and photo files are never dropped: a
+thread that delivers more than a few of them waits until the scan takes one.
 """
 
 import queue
@@ -11,13 +11,18 @@ from typing import TypeAlias
 
 from ..images.image import Photo
 
-MOST_WAITING = 8  # lines or files that are not yet taken
-TRIGGER = "trigger"  # what ended, where it is the stream of a wedge
+MAX_WAITING = 8  # lines and photo files
+TRIGGER = "trigger"  # source of `EndScan` when the stream of a wedge ended
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A camera's newest frame; at_s: of the monotonic clock; dropped: frames since the one before that nobody took."""
+    """The newest frame of a camera.
+
+    Attributes:
+        at_s: its time on the monotonic clock.
+        dropped: number of frames dropped since the last one that was taken.
+    """
 
     photo: Photo
     at_s: float
@@ -25,8 +30,13 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class File:
-    """A photo to answer; name: as it was given; content: its bytes, None where they are still to be read."""
+class IncomingPhoto:
+    """A photo to answer.
+
+    Attributes:
+        name: path, as it was given.
+        content: its bytes; None: not read yet.
+    """
 
     name: str
     content: bytes | None = None
@@ -34,73 +44,82 @@ class File:
 
 @dataclass(frozen=True)
 class Line:
-    """What was typed, or read by a wedge; "" is the trigger."""
+    """A line from a barcode wedge; an empty one is the trigger."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Note:
-    """A sentence for whoever looks after the device."""
+class Notice:
+    """A sentence for the person who operates the device."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Lost:
-    """A source that can no longer be read; source: as `Scan` has it."""
+class SourceLost:
+    """A source that can no longer be read.
+
+    Attributes:
+        source: as in `ScanResult`.
+        text: sentence that says why.
+    """
 
     source: str
     text: str
 
 
 @dataclass(frozen=True)
-class Stop:
-    """Nothing more is to be answered; of: what ended, "" where somebody asked for the end."""
+class EndScan:
+    """The end of the scan.
 
-    of: str = ""
+    Attributes:
+        source: source that ended; "": somebody asked for the end.
+    """
+
+    source: str = ""
 
 
 @dataclass(frozen=True)
-class Reopen:
-    """Another bundle may be installed."""
+class ReopenStore:
+    """A request to check for a newly installed bundle."""
 
 
-Event: TypeAlias = Frame | File | Line | Note | Lost | Stop | Reopen
+Event: TypeAlias = Frame | IncomingPhoto | Line | Notice | SourceLost | EndScan | ReopenStore
 
 
 class Inbox:
-    """Safe to share between threads; `tell` may be called by a signal handler."""
+    """A queue of events. Safe to share between threads; a signal handler may call `put_now`."""
 
     def __init__(self) -> None:
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._room = threading.Semaphore(MOST_WAITING)
+        self._room = threading.Semaphore(MAX_WAITING)
         self._lock = threading.Lock()
         self._frame: Frame | None = None
         self._dropped = 0
 
-    def show(self, photo: Photo, at_s: float) -> None:
-        """A frame, in place of one that nobody took."""
+    def put_frame(self, photo: Photo, at_s: float) -> None:
+        """Store a frame in place of one that was not taken yet."""
         with self._lock:
             is_first, self._dropped = self._frame is None, self._dropped + (self._frame is not None)
             self._frame = Frame(photo, at_s, self._dropped)
         if is_first:
-            self._events.put(None)
+            self._events.put(None)  # stands for the newest frame
 
-    def give(self, event: File | Line, stopped: threading.Event) -> bool:
-        """Bring one when there is room; False: the scan ended meanwhile."""
+    def put(self, event: IncomingPhoto | Line, stopped: threading.Event) -> bool:
+        """Wait for room, then store an event; return False if `stopped` was set meanwhile."""
         while not self._room.acquire(timeout=0.2):
             if stopped.is_set():
                 return False
         self._events.put(event)
         return not stopped.is_set()
 
-    def tell(self, event: Event) -> None:
-        """Bring one at once."""
+    def put_now(self, event: Event) -> None:
+        """Store an event without waiting for room."""
         self._events.put(event)
 
-    def take(self, timeout_s: float) -> Event | None:
-        """The next, None where nothing comes."""
+    def get(self, timeout_s: float) -> Event | None:
+        """Remove and return the next event; return None if none arrives in time."""
         try:
             event = self._events.get(timeout=timeout_s)
         except queue.Empty:
@@ -108,6 +127,6 @@ class Inbox:
         if event is None:
             with self._lock:
                 event, self._frame, self._dropped = self._frame, None, 0
-        elif isinstance(event, (File, Line)):
+        elif isinstance(event, (IncomingPhoto, Line)):
             self._room.release()
         return event

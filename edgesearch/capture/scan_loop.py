@@ -1,7 +1,7 @@
-"""Answering what a camera, a folder or a barcode wedge brings, for hours.
+"""Answer what a camera, a folder or a barcode wedge delivers, for hours.
 
-One thread answers; what it waits for comes from others, by way of an `Inbox`. Nothing that goes wrong with a frame, a
-photo, a disk or a bundle ends it: each is told in a sentence, and the next is answered.
+One thread answers; other threads deliver frames, photos and lines through an `Inbox`. No failure of a frame, a photo, a
+disk or a bundle ends the scan: it is reported in a sentence, and the next event is answered.
 """
 
 import contextlib
@@ -10,9 +10,8 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..answer import Answer
 from ..counting.photo_count import photo_id
@@ -20,261 +19,235 @@ from ..counting.scan_count import CountChange, ScanCount
 from ..errors import CountError, EdgeSearchError, ImageError, ScanError
 from ..images import image, photo_files
 from ..store.store import Store
-from .arrival_filter import ArrivalFilter, Stillness
-from .inbox import Event, File, Frame, Inbox, Line, Lost, Note, Reopen, Stop
+from .arrival_filter import ArrivalFilter, MotionDetector
+from .inbox import EndScan, Event, Frame, Inbox, IncomingPhoto, Line, Notice, ReopenStore, SourceLost
+from .scan_result import ScanResult
 
-TURN_S = 0.25  # the loop turns at least so often
-LOOK_AGAIN_S = 5.0  # whether another bundle was installed
-SAVE_S = 3.0  # after the last piece was counted, the lists are written
-SHOT_FRAMES, SHOT_S = 3, 2.0  # that a trigger looks at, at most, and how long it waits for them
-AGAIN_S = 60.0  # before the same sentence is said again
-MOST_SAID, MOST_OWED = 100, 1000
-_TIMES, _BACK = re.compile(r"\*([0-9]{1,9})"), "-"
-
-
-@dataclass(frozen=True)
-class Scan:
-    """One thing that is told.
-
-    Attributes: source: "camera", "trigger", "file" or "wedge"; at: when, ISO 8601; answer: None where there is none;
-                error: what went wrong, None where nothing did; photo: that could not be answered; age_ms: of the frame,
-                from when it came until it was answered; dropped: frames that were passed over for it; counted: what it
-                changed in the count.
-    """
-
-    source: str
-    at: str
-    answer: Answer | None = None
-    error: Exception | None = None
-    photo: str = ""
-    age_ms: float | None = None
-    dropped: int = 0
-    counted: CountChange | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able form: the answer's, and what the scan knows besides."""
-        table: dict[str, Any] = {"at": self.at, "source": self.source}
-        table |= self.answer.to_dict() if self.answer else {"photo": self.photo} if self.photo else {}
-        if self.age_ms is not None:
-            table |= {"age_ms": round(self.age_ms, 1), "dropped": self.dropped}
-        if self.counted:
-            table["counted"] = dict(vars(self.counted))
-        if self.error:
-            table["error"] = {"kind": type(self.error).__name__, "message": str(self.error)}
-        return table
-
-    def facts(self) -> dict[str, str]:
-        """The most important of it, for the environment of a hook; always the same names, "" where it has none."""
-        best = self.answer.matches[0] if self.answer and self.answer.matches else None
-        facts: dict[str, object] = {
-            "event": "error" if self.error else self.answer.decision if self.answer else "counted",
-            "source": self.source,
-            "sku": best.sku if best else "",
-            "name": best.name if best else "",
-            "price": "" if best is None or best.price is None else f"{best.price:.2f}",
-            "currency": best and best.product.currency,
-            "location": best and best.product.location,
-            "probability": f"{best.probability:.3f}" if best else "",
-            "advice": self.answer.advice if self.answer else "",
-            "error": self.error or "",
-        }
-        if self.counted:
-            facts |= {"sku": self.counted.sku, "name": self.counted.name}
-        facts["count"] = self.counted.count if self.counted else ""
-        return {f"EDGESEARCH_{name.upper()}": "" if value is None else str(value) for name, value in facts.items()}
+LOOP_S = 0.25  # longest wait for an event
+BUNDLE_CHECK_S = 5.0  # between checks for a newly installed bundle
+SAVE_S = 3.0  # from the last counted piece to writing the lists
+TRIGGER_FRAMES, TRIGGER_S = 3, 2.0  # most frames that a trigger searches, and how long it waits for them
+REPEAT_S = 60.0  # before the same notice is shown again
+MAX_NOTICES, MAX_UNCOUNTED = 100, 1000
+_REPEAT, _UNDO = re.compile(r"\*([0-9]{1,9})"), "-"  # lines of a wedge
 
 
-class Notes:
-    """Says a sentence, and the same again only after a while."""
+class Notices:
+    """Shows sentences, but the same one only once in `REPEAT_S`. Safe to share between threads."""
 
-    def __init__(self, say: Callable[[str], None]):
-        self._say, self._said, self._lock = say, dict[str, float](), threading.Lock()
+    def __init__(self, show: Callable[[str], None]):
+        self._show, self._shown_at, self._lock = show, dict[str, float](), threading.Lock()
 
     def __call__(self, text: str) -> None:
-        """Say it."""
+        """Show a sentence unless it was shown recently."""
         now_s = time.monotonic()
         with self._lock:
-            before_s = self._said.pop(text, now_s - AGAIN_S)
-            is_due = now_s - before_s >= AGAIN_S
-            self._said[text] = now_s if is_due else before_s
-            while len(self._said) > MOST_SAID:
-                self._said.pop(next(iter(self._said)))
+            before_s = self._shown_at.pop(text, now_s - REPEAT_S)
+            is_due = now_s - before_s >= REPEAT_S
+            self._shown_at[text] = now_s if is_due else before_s
+            while len(self._shown_at) > MAX_NOTICES:
+                self._shown_at.pop(next(iter(self._shown_at)))
         if is_due:
-            self._say(text)
+            self._show(text)
 
 
 class Scanner:
-    """Answers events; see `run`."""
+    """Answers events; begin with `run`.
+
+    Attributes:
+        failed: number of errors reported.
+    """
 
     def __init__(
         self,
         store: Store,
-        tell: Callable[[Scan], None],
-        note: Callable[[str], None],
-        tally: ScanCount | None = None,
+        report: Callable[[ScanResult], None],
+        notify: Callable[[str], None],
+        count: ScanCount | None = None,
         live: bool = True,
         k: int = 3,
         fast: bool | None = None,
     ):
-        """tell: is told each scan; note: sentences; tally: counts; live: frames are answered without a trigger too."""
-        self._store, self._tell, self._note, self._tally, self._live = store, tell, note, tally, live
+        """Prepare a scan.
+
+        Args:
+            report: called with each result.
+            notify: called with sentences for the operator.
+            count: counts the products; None: nothing is counted.
+            live: answer frames without waiting for a trigger.
+            k, fast: as in `Store.search`.
+        """
+        self._store, self._report, self._notify, self._count, self._live = store, report, notify, count, live
         self._k, self._fast, self._stream = k, fast, store.stream(k=k, fast=fast)
-        self._presence, self._still = ArrivalFilter(), Stillness()
-        self._shot: Answer | None = None
-        self._shot_frames, self._shot_until_s = 0, 0.0
-        self._owed: dict[str, Answer] = {}  # photos that could not be counted yet, by identity
+        self._arrivals, self._motion = ArrivalFilter(), MotionDetector()
+        self._trigger_answer: Answer | None = None
+        self._trigger_frames, self._trigger_end_s = 0, 0.0
+        self._uncounted: dict[str, Answer] = {}  # by photo id; the disk was full
         self._checked_s = self._counted_s = time.monotonic()
         self.failed = 0
 
-    def run(self, inbox: Inbox, beat: Callable[[], None] = lambda: None) -> Stop:
-        """Answer until there is a `Stop`, which is returned; beat: is called all the while."""
+    def run(self, inbox: Inbox, beat: Callable[[], None] = lambda: None) -> EndScan:
+        """Answer events until `EndScan`, and return it; call `beat` after each event or wait."""
         while True:
-            event = inbox.take(TURN_S)
-            if isinstance(event, Stop):
+            event = inbox.get(LOOP_S)
+            if isinstance(event, EndScan):
                 return event
             if event is not None:
-                self.take(event)
-            self._turn()
+                self.handle(event)
+            self._do_periodic_work()
             beat()
 
-    def take(self, event: Event) -> None:
-        """Answer one."""
+    def handle(self, event: Event) -> None:
+        """Answer one event."""
         if isinstance(event, Frame):
-            self._frame(event)
-        elif isinstance(event, File):
-            self._file(event)
+            self._handle_frame(event)
+        elif isinstance(event, IncomingPhoto):
+            self._handle_file(event)
         elif isinstance(event, Line):
-            self._line(event.text)
-        elif isinstance(event, Reopen):
-            self._reopen()
-        elif isinstance(event, Lost):
-            self._fail(event.source, ScanError(event.text))
-        elif isinstance(event, Note):
-            self._note(event.text)
+            self._handle_line(event.text)
+        elif isinstance(event, ReopenStore):
+            self._reopen_store()
+        elif isinstance(event, SourceLost):
+            self._report_failure(event.source, ScanError(event.text))
+        elif isinstance(event, Notice):
+            self._notify(event.text)
 
-    def _frame(self, frame: Frame) -> None:
-        if self._shot_until_s and frame.at_s >= self._shot_until_s - SHOT_S:
-            self._shoot(frame)
+    def _handle_frame(self, frame: Frame) -> None:
+        if self._trigger_end_s and frame.at_s >= self._trigger_end_s - TRIGGER_S:
+            self._add_trigger_frame(frame)
         elif self._live:
-            if not self._still.needs_look(frame.photo):
-                self._presence.stay(frame.at_s)
+            if not self._motion.should_search(frame.photo):
+                self._arrivals.add_still_frame(frame.at_s)
                 return
-            answer = self._looked(frame)
-            if answer and self._presence.add(answer, frame.at_s):
-                self._answered(answer, "camera", frame)
+            answer = self._search_frame(frame)
+            if answer and self._arrivals.add(answer, frame.at_s):
+                self._report_answer(answer, "camera", frame)
 
-    def _looked(self, frame: Frame) -> Answer | None:
+    def _search_frame(self, frame: Frame) -> Answer | None:
         try:
             return replace(self._stream.add(frame.photo), photo="camera")
         except (EdgeSearchError, OSError, MemoryError) as error:
-            self._note(f"camera: {error}" if isinstance(error, EdgeSearchError) else f"camera: {error!r}")
+            self._notify(f"camera: {error}" if isinstance(error, EdgeSearchError) else f"camera: {error!r}")
             return None
 
-    def _shoot(self, frame: Frame) -> None:
-        """One of the frames that a trigger looks at."""
-        answer = self._looked(frame)
-        self._shot, self._shot_frames = answer or self._shot, self._shot_frames + 1
-        is_sure = answer is not None and answer.decision == "match" and self._shot_frames > 1
-        if self._shot and (is_sure or self._shot_frames >= SHOT_FRAMES):
-            answer, self._shot_until_s = self._shot, 0.0
-            self._presence.tell(answer, frame.at_s)
-            self._answered(answer, "trigger", frame)
+    def _add_trigger_frame(self, frame: Frame) -> None:
+        """Search one of the frames after a trigger; report the answer once it is sure, or after the last frame."""
+        answer = self._search_frame(frame)
+        self._trigger_answer, self._trigger_frames = answer or self._trigger_answer, self._trigger_frames + 1
+        is_sure = answer is not None and answer.decision == "match" and self._trigger_frames > 1
+        if self._trigger_answer and (is_sure or self._trigger_frames >= TRIGGER_FRAMES):
+            answer, self._trigger_end_s = self._trigger_answer, 0.0
+            self._arrivals.mark_reported(answer, frame.at_s)
+            self._report_answer(answer, "trigger", frame)
 
-    def _file(self, file: File) -> None:
+    def _handle_file(self, file: IncomingPhoto) -> None:
         try:
             content = image.read_bytes(Path(file.name)) if file.content is None else file.content
-            known = photo_id(content) if self._tally else ""
-            if self._tally and self._tally.has_entry(known):
+            known = photo_id(content) if self._count else ""
+            if self._count and self._count.has_entry(known):
                 return
-            with _named(file):
+            with _naming(file):
                 answer = self._store.search(content, self._k, self._fast)
         except (EdgeSearchError, OSError, MemoryError) as error:
-            self._fail("file", error, file.name)
+            self._report_failure("file", error, file.name)
             return
-        self._answered(replace(answer, photo=file.name), "file", known=known)
+        self._report_answer(replace(answer, photo=file.name), "file", photo_id=known)
 
-    def _line(self, text: str) -> None:
-        """The trigger, or what a wedge read: a barcode, a SKU, "*12" for twelve of them, "-" to take one back."""
+    def _handle_line(self, text: str) -> None:
+        """Handle the trigger (an empty line), a barcode, a SKU, "*12" for twelve pieces, or "-" for undo."""
         if not text:
             self._stream.clear()
-            self._shot, self._shot_frames, self._shot_until_s = None, 0, time.monotonic() + SHOT_S
+            self._trigger_answer, self._trigger_frames = None, 0
+            self._trigger_end_s = time.monotonic() + TRIGGER_S
             return
-        times = _TIMES.fullmatch(text)
+        repeat = _REPEAT.fullmatch(text)
         try:
-            if not times and text != _BACK:
+            if not repeat and text != _UNDO:
                 answer = self._store.named_by(text, self._k)
                 by = "" if answer.barcodes else "hand"
-                self._answered(replace(answer, photo=text), "wedge", by=by)
+                self._report_answer(replace(answer, photo=text), "wedge", by=by)
                 return
-            if self._tally is None:
+            if self._count is None:
                 raise ScanError(f"{text}: nothing is counted; start the scan with --count.")
-            counted = self._tally.repeat(int(times[1])) if times else self._tally.undo()
+            counted = self._count.repeat(int(repeat[1])) if repeat else self._count.undo()
         except (EdgeSearchError, OSError, MemoryError) as error:
-            self._fail("wedge", error)
+            self._report_failure("wedge", error)
             return
         self._counted_s = time.monotonic()
-        self._tell(Scan("wedge", _now(), counted=counted))
+        self._report(ScanResult("wedge", _local_time(), counted=counted))
 
-    def _answered(self, answer: Answer, source: str, frame: Frame | None = None, known: str = "", by: str = "") -> None:
-        counted, failure = None, None
-        if self._tally:
-            try:
-                name = answer.photo if known else f"{_now()} {source}"
-                counted = self._tally.add(answer, name, known, by)
-                self._counted_s = time.monotonic()
-            except CountError as error:  # the disk is full: it is said, and shown again it is counted
-                failure, self.failed = error, self.failed + 1
-                if known and len(self._owed) < MOST_OWED:
-                    self._owed[known] = answer
+    def _report_answer(
+        self, answer: Answer, source: str, frame: Frame | None = None, photo_id: str = "", by: str = ""
+    ) -> None:
+        """Count an answer if the scan counts, and report it."""
+        counted, error = self._add_to_count(answer, source, photo_id, by) if self._count else (None, None)
         age_ms = None if frame is None else (time.monotonic() - frame.at_s) * 1000
         dropped = frame.dropped if frame else 0
-        self._tell(Scan(source, _now(), answer, failure, "", age_ms, dropped, counted))
+        self._report(ScanResult(source, _local_time(), answer, error, "", age_ms, dropped, counted))
 
-    def _fail(self, source: str, error: Exception, photo: str = "") -> None:
+    def _add_to_count(
+        self, answer: Answer, source: str, photo_id: str, by: str
+    ) -> tuple[CountChange | None, CountError | None]:
+        """Count an answer; if the disk is full, keep the answer to a photo file for a later attempt."""
+        assert self._count is not None
+        try:
+            name = answer.photo if photo_id else f"{_local_time()} {source}"
+            counted = self._count.add(answer, name, photo_id, by)
+            self._counted_s = time.monotonic()
+            return counted, None
+        except CountError as error:
+            self.failed += 1
+            if photo_id and len(self._uncounted) < MAX_UNCOUNTED:
+                self._uncounted[photo_id] = answer
+            return None, error
+
+    def _report_failure(self, source: str, error: Exception, photo: str = "") -> None:
         self.failed += 1
-        self._tell(Scan(source, _now(), None, error, photo))
+        self._report(ScanResult(source, _local_time(), None, error, photo))
 
-    def _turn(self) -> None:
-        """What is done beside answering."""
+    def _do_periodic_work(self) -> None:
+        """Report a trigger without a frame, check for a new bundle, and write the lists of the count, when due."""
         now_s = time.monotonic()
-        if self._shot_until_s and now_s > self._shot_until_s:
-            self._shot_until_s = 0.0
-            self._fail("trigger", ScanError(f"trigger: the camera gave no picture for {SHOT_S:g} s; check it."))
-        if self._store.overlay and now_s - self._checked_s > LOOK_AGAIN_S:
-            self._reopen()
-        if self._tally and (self._tally.unsaved or self._owed) and now_s - self._counted_s > SAVE_S:
+        if self._trigger_end_s and now_s > self._trigger_end_s:
+            self._trigger_end_s = 0.0
+            error = ScanError(f"trigger: the camera gave no picture for {TRIGGER_S:g} s; check it.")
+            self._report_failure("trigger", error)
+        if self._store.overlay and now_s - self._checked_s > BUNDLE_CHECK_S:
+            self._reopen_store()
+        if self._count and (self._count.unsaved or self._uncounted) and now_s - self._counted_s > SAVE_S:
             self._counted_s = now_s
             try:
-                self._pay(self._tally)
-                self._tally.save()
+                self._count_uncounted(self._count)
+                self._count.save()
             except CountError as error:
-                self._note(str(error))
+                self._notify(str(error))
 
-    def _pay(self, tally: ScanCount) -> None:
-        """Count the photos that could not be."""
-        while self._owed:
-            known, answer = next(iter(self._owed.items()))
-            if counted := tally.add(answer, answer.photo, known):
-                self._tell(Scan("file", _now(), answer, counted=counted))
-            del self._owed[known]
+    def _count_uncounted(self, count: ScanCount) -> None:
+        """Count the photos that could not be counted when they were answered."""
+        while self._uncounted:
+            known, answer = next(iter(self._uncounted.items()))
+            if counted := count.add(answer, answer.photo, known):
+                self._report(ScanResult("file", _local_time(), answer, counted=counted))
+            del self._uncounted[known]
 
-    def _reopen(self) -> None:
+    def _reopen_store(self) -> None:
         self._checked_s = time.monotonic()
         try:
             if self._store.reopen():
-                self._note(f"runs {self._store.bundle.manifest.name}, {self._store.bundle.manifest.sequence}, by now.")
+                manifest = self._store.bundle.manifest
+                self._notify(f"now runs {manifest.name}, sequence {manifest.sequence}.")
         except (EdgeSearchError, OSError, MemoryError) as error:
-            self._note(f"goes on with the bundle it has: {error}")
+            self._notify(f"keeps the bundle it has: {error}")
 
 
 @contextlib.contextmanager
-def _named(file: File) -> Iterator[None]:
-    """Errors that name the file instead of its bytes."""
+def _naming(file: IncomingPhoto) -> Iterator[None]:
+    """Raise errors inside it with the name of the file."""
     try:
         yield
     except ImageError as error:
         raise ImageError(f"{file.name}: {photo_files.strip_name(error)}") from error
 
 
-def _now() -> str:
+def _local_time() -> str:
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")

@@ -1,9 +1,9 @@
-"""A folder into which a scanner's firmware drops photos.
+"""Watch a folder into which a scanner's firmware writes photos.
 
-It is looked at twenty times a second: that sees whatever is written there, on any file system, and as long as the
-folder has not changed and nothing is half-written it costs one call of the system. A photo is answered once it ends as
-its format does, or has not changed for a while; under one name once as long as it is the same, and a copy or a new
-name of one that was answered not again.
+The folder is polled twenty times a second. Polling sees every write on any file system. While the folder is unchanged
+and no photo is incomplete, a poll costs one system call. A photo counts as complete when it ends as its format
+requires, or has not changed for a while. Each version of a file is delivered once; copies and renamed files are not
+delivered again.
 """
 
 import collections
@@ -20,164 +20,170 @@ from typing import Any, NamedTuple, TypeAlias
 from ..errors import ImageError
 from ..images import image
 from ..images.photo_files import SUFFIXES
-from .inbox import File, Inbox, Lost, Note, Stop
+from .inbox import EndScan, Inbox, IncomingPhoto, Notice, SourceLost
 
-EVERY_S = 0.05
-SETTLED_S = 1.0  # unchanged for so long it is whole, however it ends
-RECENT_NS = 2_000_000_000  # a folder that changed so lately may have changed again within the same tick of its clock
-REMEMBERED = 20_000  # photos, at least; besides those that are there
-ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB\x60\x82"}  # of JPEG and PNG
+POLL_S = 0.05
+SETTLED_S = 1.0  # a file unchanged for this time is complete, however it ends
+RECENT_NS = 2_000_000_000  # a folder changed this recently may change again within one tick of its clock
+MAX_REMEMBERED = 20_000  # photos besides those in the folder
+END_MARKERS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB\x60\x82"}  # by first bytes: JPEG, PNG
 
-State: TypeAlias = tuple[int, int, int]  # inode, size in bytes, time of change in ns
+FileState: TypeAlias = tuple[int, int, int]  # inode, size in bytes, modification time in ns
 
 
-class _Found(NamedTuple):
+class _FoundFile(NamedTuple):
     changed_ns: int
     path: str
-    state: State
+    state: FileState
 
 
 @dataclass
-class _Waiting:
-    state: State
-    since: int  # looks
+class _IncompleteFile:
+    state: FileState
+    since: int  # number of the poll
 
 
 class WatchedFolder(threading.Thread):
-    """Brings the photos of a folder to an inbox, oldest first."""
+    """Delivers the photos of a folder to an inbox, oldest first."""
 
-    def __init__(self, folder: Path, inbox: Inbox, backlog: bool = False, every_s: float = EVERY_S):
-        """backlog: those too that are there already."""
+    def __init__(self, folder: Path, inbox: Inbox, backlog: bool = False, poll_s: float = POLL_S):
+        """Create the thread; with `backlog`, deliver also the photos that are in the folder already."""
         super().__init__(name="watch", daemon=True)
-        self._folder, self._inbox, self._every_s = folder, inbox, every_s
+        self._folder, self._inbox, self._poll_s = folder, inbox, poll_s
         self._stopped = threading.Event()
         self._backlog, self._is_first, self._is_lost = backlog, True, False
-        self._listed_ns, self._looks = -1, 0
-        self._waiting: dict[str, _Waiting] = {}
-        self._known: collections.OrderedDict[State, None] = collections.OrderedDict()  # inodes and contents
-        self._contents: collections.OrderedDict[bytes, str] = collections.OrderedDict()
+        self._listed_ns, self._polls = -1, 0
+        self._incomplete: dict[str, _IncompleteFile] = {}
+        self._delivered: collections.OrderedDict[FileState, None] = collections.OrderedDict()
+        self._names_by_hash: collections.OrderedDict[bytes, str] = collections.OrderedDict()
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Poll until `stop`."""
         while not self._stopped.is_set():
-            self.look()
-            self._stopped.wait(self._every_s)
+            self.poll()
+            self._stopped.wait(self._poll_s)
 
     def stop(self) -> None:
-        """No photo is brought any more."""
+        """Deliver no more photos."""
         self._stopped.set()
         if self.is_alive():
             self.join(2.0)
 
-    def look(self) -> None:
-        """Bring what is new and whole by now."""
-        self._looks += 1
+    def poll(self) -> None:
+        """Deliver the photos that are new and complete."""
+        self._polls += 1
         try:
             changed_ns = os.stat(self._folder).st_mtime_ns
-            if changed_ns == self._listed_ns and not self._waiting:
+            if changed_ns == self._listed_ns and not self._incomplete:
                 return
-            found = self._list()
+            found = self._list_photos()
         except OSError as error:
-            self._lose(error)
+            self._report_lost(error)
             return
-        # Of a change that is older than its clock's tick another one can be told.
+        # Only when the change is older than a tick of the clock will the next one show another time.
         self._listed_ns = changed_ns if _is_old(changed_ns) else -1
-        if self._is_lost:
-            self._inbox.tell(Note(f"{self._folder}: is there again."))
-        if self._is_first and not self._is_lost and not self._backlog:
-            self._known.update(dict.fromkeys(one.state for one in found))
-        self._is_first = self._is_lost = False
-        self._waiting = {one.path: self._waiting[one.path] for one in found if one.path in self._waiting}
-        for one in sorted(found):
+        self._start_or_resume(found)
+        self._incomplete = {file.path: self._incomplete[file.path] for file in found if file.path in self._incomplete}
+        for file in sorted(found):
             if self._stopped.is_set():
                 return
-            if one.state not in self._known and self._is_whole(one):
-                self._bring(one)
-        _forget(self._known, REMEMBERED + len(found))
-        _forget(self._contents, REMEMBERED)
+            if file.state not in self._delivered and self._is_complete(file):
+                self._deliver(file)
+        _drop_oldest(self._delivered, MAX_REMEMBERED + len(found))
+        _drop_oldest(self._names_by_hash, MAX_REMEMBERED)
 
-    def _list(self) -> list[_Found]:
+    def _start_or_resume(self, found: list[_FoundFile]) -> None:
+        """Report a folder that is back; skip the photos that were there at the start, unless they are wanted."""
+        if self._is_lost:
+            self._inbox.put_now(Notice(f"{self._folder}: is back."))
+        if self._is_first and not self._is_lost and not self._backlog:
+            self._delivered.update(dict.fromkeys(file.state for file in found))
+        self._is_first = self._is_lost = False
+
+    def _list_photos(self) -> list[_FoundFile]:
         found = []
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 if entry.name.startswith(".") or not entry.name.lower().endswith(SUFFIXES):
                     continue
                 try:
-                    told = os.stat(entry.path)
+                    status = os.stat(entry.path)
                 except OSError:  # renamed or deleted meanwhile
                     continue
-                if stat.S_ISREG(told.st_mode):
-                    state = (told.st_ino, told.st_size, told.st_mtime_ns)
-                    found.append(_Found(told.st_mtime_ns, entry.path, state))
+                if stat.S_ISREG(status.st_mode):
+                    found.append(_FoundFile(status.st_mtime_ns, entry.path, _file_state(status)))
         return found
 
-    def _is_whole(self, one: _Found) -> bool:
-        waiting = self._waiting.get(one.path)
-        if waiting is None or waiting.state != one.state:
-            waiting = self._waiting[one.path] = _Waiting(one.state, self._looks)
-            return _ends(one.path)
-        return self._looks - waiting.since >= SETTLED_S / self._every_s
+    def _is_complete(self, file: _FoundFile) -> bool:
+        incomplete = self._incomplete.get(file.path)
+        if incomplete is None or incomplete.state != file.state:
+            self._incomplete[file.path] = _IncompleteFile(file.state, self._polls)
+            return _has_end_marker(file.path)
+        return self._polls - incomplete.since >= SETTLED_S / self._poll_s
 
-    def _bring(self, one: _Found) -> None:
+    def _deliver(self, file: _FoundFile) -> None:
         try:
-            content = image.read_bytes(Path(one.path))
-            now = os.stat(one.path)
-            if (now.st_ino, now.st_size, now.st_mtime_ns) != one.state:
-                return  # it is being written still; the next look sees it anew
+            content = image.read_bytes(Path(file.path))
+            if _file_state(os.stat(file.path)) != file.state:
+                return  # still being written; the next poll finds its new state
         except OSError:
             return
         except ImageError:
-            content = None  # whoever takes it says why
-        del self._waiting[one.path]
-        self._known[one.state] = None
+            content = None  # the scan reports the reason
+        del self._incomplete[file.path]
+        self._delivered[file.state] = None
         if content is not None:
             digest = hashlib.sha256(content).digest()
-            if same := self._contents.get(digest):
-                self._inbox.tell(Note(f"{one.path}: the same photo as {same}; it is not answered twice."))
+            if same := self._names_by_hash.get(digest):
+                self._inbox.put_now(Notice(f"{file.path}: the same photo as {same}; it is not answered twice."))
                 return
-            self._contents[digest] = Path(one.path).name
-        self._inbox.give(File(one.path, content), self._stopped)
+            self._names_by_hash[digest] = Path(file.path).name
+        self._inbox.put(IncomingPhoto(file.path, content), self._stopped)
 
-    def _lose(self, error: OSError) -> None:
+    def _report_lost(self, error: OSError) -> None:
         if not self._is_lost:
             text = f"{self._folder}: cannot be read ({error.strerror}). Waiting for it."
-            self._inbox.tell(Lost("file", text))
+            self._inbox.put_now(SourceLost("file", text))
         self._is_lost, self._listed_ns = True, -1
 
 
-class Paths(threading.Thread):
-    """Brings the photos whose paths come from a stream, a line each."""
+class PathStream(threading.Thread):
+    """Delivers the photos whose paths a stream lists, one a line."""
 
     def __init__(self, descriptor: int, inbox: Inbox):
         super().__init__(name="paths", daemon=True)
         self._descriptor, self._inbox, self._stopped = descriptor, inbox, threading.Event()
 
     def run(self) -> None:
-        """Until the end of the stream, or `stop`."""
-        held = b""
+        """Deliver photos until the stream ends, or until `stop`."""
+        rest = b""
         with contextlib.suppress(OSError):
             while data := os.read(self._descriptor, 4096):
-                *whole, held = (held + data).split(b"\n")
-                if not all(self._bring(line) for line in whole):
+                *lines, rest = (rest + data).split(b"\n")
+                if not all(self._deliver(line) for line in lines):
                     return
-        if self._bring(held):
-            self._inbox.tell(Stop())
+        if self._deliver(rest):
+            self._inbox.put_now(EndScan())
 
     def stop(self) -> None:
-        """No photo is brought any more."""
+        """Deliver no more photos."""
         self._stopped.set()
 
-    def _bring(self, line: bytes) -> bool:
+    def _deliver(self, line: bytes) -> bool:
         path = os.fsdecode(line.rstrip(b"\r"))
-        return not path or self._inbox.give(File(path), self._stopped)
+        return not path or self._inbox.put(IncomingPhoto(path), self._stopped)
 
 
-def _ends(path: str) -> bool:
-    """It ends as a whole picture of its format does."""
+def _file_state(status: os.stat_result) -> FileState:
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _has_end_marker(path: str) -> bool:
+    """Return whether a file ends as a complete picture of its format does."""
     try:
         with open(path, "rb") as file:
             head = file.read(2)
-            end = ENDS.get(head)
+            end = END_MARKERS.get(head)
             if end is None:
                 return False
             file.seek(-len(end), os.SEEK_END)
@@ -190,6 +196,6 @@ def _is_old(changed_ns: int) -> bool:
     return abs(time.time_ns() - changed_ns) > RECENT_NS
 
 
-def _forget(known: "collections.OrderedDict[Any, Any]", most: int) -> None:
-    while len(known) > most:
-        known.popitem(last=False)
+def _drop_oldest(remembered: "collections.OrderedDict[Any, Any]", most: int) -> None:
+    while len(remembered) > most:
+        remembered.popitem(last=False)

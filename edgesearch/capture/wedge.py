@@ -1,7 +1,7 @@
-"""A hardware trigger and a barcode wedge: lines that are typed, by a keyboard or by what pretends to be one.
+"""Read a barcode wedge and a hardware trigger: lines typed by a keyboard, or by a device that acts as one.
 
-They come from a stream, or from an input device of Linux, which is then held alone, so that a barcode is not typed into
-a console as well. An empty line is the trigger, and so is a button that types nothing.
+The lines come from a stream, or from an input device of Linux. The device is grabbed, so that barcodes are not typed
+into a console as well. An empty line is the trigger, and so is a button that types nothing.
 """
 
 import codecs
@@ -13,109 +13,113 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from .inbox import TRIGGER, Inbox, Line, Lost, Note, Stop
+from .inbox import TRIGGER, EndScan, Inbox, Line, Notice, SourceLost
 
-LONGEST = 512  # characters of a line; more is no barcode
-AGAIN_S = 2.0  # before a device that was pulled out is opened again
+MAX_LINE = 512  # characters; longer lines are no barcodes
+RETRY_S = 2.0  # before a disconnected device is opened again
 _EVENT = struct.Struct("llHHi")  # time, type, code, value
 _KEY, _DOWN = 1, 1
 _GRAB = 0x40044590  # EVIOCGRAB
-_ENTERS, _SHIFTS = {28, 96}, {42, 54}
+_ENTER_KEYS, _SHIFT_KEYS = {28, 96}, {42, 54}
 _BUTTONS = {*range(183, 195), 212, 0x120, 0x161, 0x210}  # F13 to F24, camera, trigger, select, focus
 _ROWS = ((2, "1234567890-="), (16, "qwertyuiop[]"), (30, "asdfghjkl;'"), (43, "\\zxcvbnm,./"), (71, "789-456+1230."))
 _SHIFTED = dict(zip("1234567890-=[];'\\,./", '!@#$%^&*()_+{}:"|<>?', strict=True))
-PLAIN = {first + place: key for first, keys in _ROWS for place, key in enumerate(keys)} | {55: "*", 57: " ", 98: "/"}
-_AIM = re.compile(r"^\][A-Za-z][0-9A-Za-z]")  # what some readers put in front: the kind of the code
+_PLAIN = {first + offset: key for first, keys in _ROWS for offset, key in enumerate(keys)} | {55: "*", 57: " ", 98: "/"}
+_SYMBOLOGY = re.compile(r"^\][A-Za-z][0-9A-Za-z]")  # AIM identifier, which some readers send before the code
 
 
 class Wedge(threading.Thread):
-    """Brings lines to an inbox; of a stream its end too, while a device that is pulled out is waited for."""
+    """Delivers lines to an inbox, and the end of a stream; waits for a device that is disconnected."""
 
     def __init__(self, source: "Path | int", inbox: Inbox):
-        """source: an input device, or a file descriptor."""
+        """Create the thread; `source` is an input device, or a file descriptor to read as a stream."""
         super().__init__(name="wedge", daemon=True)
         self._source, self._inbox, self._stopped = source, inbox, threading.Event()
 
     def run(self) -> None:
-        """Until the end of the stream, or `stop`."""
+        """Deliver lines until the stream ends, or until `stop`."""
         if isinstance(self._source, int):
-            self._bring(lines(_pieces(self._source)))
-            self._inbox.tell(Stop(TRIGGER))
+            self._deliver(split_lines(_read_text(self._source)))
+            self._inbox.put_now(EndScan(TRIGGER))
             return
         is_lost = False
         while not self._stopped.is_set():
             try:
-                with _held(self._source) as descriptor:
+                with _grab(self._source) as descriptor:
                     if is_lost:
-                        self._inbox.tell(Note(f"{self._source}: is there again."))
+                        self._inbox.put_now(Notice(f"{self._source}: is back."))
                     is_lost = False
-                    self._bring(lines(typed(descriptor)))
+                    self._deliver(split_lines(read_keys(descriptor)))
             except OSError as error:
                 if not is_lost:
                     text = f"{self._source}: cannot be read ({error.strerror}). Waiting for it."
-                    self._inbox.tell(Lost("wedge", text))
+                    self._inbox.put_now(SourceLost("wedge", text))
                 is_lost = True
-            self._stopped.wait(AGAIN_S)
+            self._stopped.wait(RETRY_S)
 
     def stop(self) -> None:
-        """No line is brought any more."""
+        """Deliver no more lines."""
         self._stopped.set()
 
-    def _bring(self, found: Iterator[str]) -> None:
-        for line in found:
-            if not self._inbox.give(Line(line), self._stopped):
+    def _deliver(self, lines: Iterator[str]) -> None:
+        for line in lines:
+            if not self._inbox.put(Line(line), self._stopped):
                 return
 
 
-def lines(pieces: Iterator[str]) -> Iterator[str]:
-    """Lines that end in CR, LF or both, without what cannot be printed, and without the sign of a code's kind."""
-    held, after_return = "", False
-    for piece in pieces:
-        for character in piece:
+def split_lines(texts: Iterator[str]) -> Iterator[str]:
+    """Yield the lines of consecutive texts, without unprintable characters and symbology identifiers.
+
+    A line ends in CR, LF or both.
+    """
+    line, after_return = "", False
+    for text in texts:
+        for character in text:
             if character == "\n" and after_return:
                 after_return = False
                 continue
             after_return = character == "\r"
             if character in "\r\n":
-                yield _AIM.sub("", held.strip())
-                held = ""
-            elif character.isprintable() and len(held) < LONGEST:
-                held += character
-    if held.strip():
-        yield _AIM.sub("", held.strip())
+                yield _SYMBOLOGY.sub("", line.strip())
+                line = ""
+            elif character.isprintable() and len(line) < MAX_LINE:
+                line += character
+    if line.strip():
+        yield _SYMBOLOGY.sub("", line.strip())
 
 
-def typed(descriptor: int) -> Iterator[str]:
-    """What is typed on an input device, as a keyboard of the United States has it; raises OSError: it is gone."""
+def read_keys(descriptor: int) -> Iterator[str]:
+    """Yield the characters typed on an input device with US layout; raise OSError when it is disconnected."""
     shifts: set[int] = set()
     while data := os.read(descriptor, 64 * _EVENT.size):
         for _, _, kind, code, value in _EVENT.iter_unpack(data[: len(data) // _EVENT.size * _EVENT.size]):
             if kind != _KEY:
                 continue
-            if code in _SHIFTS:
+            if code in _SHIFT_KEYS:
                 shifts = shifts | {code} if value else shifts - {code}
-            elif value == _DOWN and (code in _ENTERS or code in _BUTTONS):
+            elif value == _DOWN and (code in _ENTER_KEYS or code in _BUTTONS):
                 yield "\n"
-            elif value == _DOWN and code in PLAIN:
-                key = PLAIN[code]
+            elif value == _DOWN and code in _PLAIN:
+                key = _PLAIN[code]
                 yield _SHIFTED.get(key, key.upper()) if shifts else key
 
 
-def _pieces(descriptor: int) -> Iterator[str]:
-    """Not by way of `sys.stdin`, whose lock a thread that waits for it would hold for ever."""
+def _read_text(descriptor: int) -> Iterator[str]:
+    """Yield decoded text; do not use `sys.stdin`, whose lock a waiting thread would hold forever."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    with contextlib.suppress(OSError):  # a terminal that is closed
+    with contextlib.suppress(OSError):  # a closed terminal
         while data := os.read(descriptor, 4096):
             yield decoder.decode(data)
 
 
 @contextlib.contextmanager
-def _held(device: Path) -> Iterator[int]:
+def _grab(device: Path) -> Iterator[int]:
+    """Open a device for exclusive use."""
     import fcntl
 
     descriptor = os.open(device, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # a pipe, or a device that somebody else holds, is read as it is
+        with contextlib.suppress(OSError):  # read a pipe, or a device grabbed by another process, without the grab
             fcntl.ioctl(descriptor, _GRAB, 1)
         yield descriptor
     finally:

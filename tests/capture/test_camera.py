@@ -1,4 +1,4 @@
-"""Cameras: frames of any kind, and what happens when one is pulled out."""
+"""Cameras: frames of all formats, and reconnection of a disconnected camera."""
 
 import io
 import json
@@ -16,9 +16,10 @@ import pytest
 from PIL import Image
 
 from edgesearch import ScanError
-from edgesearch.capture import camera
-from edgesearch.capture.camera import Feed, Program, jpegs, picture
-from edgesearch.capture.inbox import Frame, Inbox, Lost, Note
+from edgesearch.capture import camera, camera_frames
+from edgesearch.capture.camera import CameraThread, ProgramCamera
+from edgesearch.capture.camera_frames import decode_frame, split_jpegs
+from edgesearch.capture.inbox import Frame, Inbox, Notice, SourceLost
 from edgesearch.images import image
 from edgesearch.images.image import Photo
 
@@ -29,8 +30,8 @@ def jpeg(colour: tuple[int, int, int] = (200, 40, 90), side: int = 64, preview: 
     return encoded.getvalue()
 
 
-class Pieces(io.RawIOBase):
-    """A stream that gives a few bytes at a time."""
+class SlowStream(io.RawIOBase):
+    """A stream that returns at most a given number of bytes at a time."""
 
     def __init__(self, content: bytes, most: int):
         self._content, self._most = content, most
@@ -41,35 +42,35 @@ class Pieces(io.RawIOBase):
 
 
 @pytest.mark.parametrize("most", [1, 7, 1000, 1 << 20])
-def test_pictures_are_cut_out_of_a_stream(most: int) -> None:
+def test_pictures_are_split_out_of_a_stream(most: int) -> None:
     whole = [jpeg((9, 9, 9)), jpeg((200, 0, 0), preview=jpeg(side=16)), jpeg((0, 200, 0), side=90)]
     stream = b"\x00\xffnoise".join([b"", *whole]) + jpeg()[:-30]
-    assert list(jpegs(Pieces(stream, most))) == whole  # type: ignore[arg-type]
+    assert list(split_jpegs(SlowStream(stream, most))) == whole  # type: ignore[arg-type]
 
 
-def test_restart_markers_are_no_end() -> None:
+def test_restart_markers_do_not_end_a_jpeg() -> None:
     rng, encoded = np.random.default_rng(0), io.BytesIO()
     Image.fromarray(rng.integers(0, 255, (96, 96, 3), np.uint8)).save(encoded, "JPEG", restart_marker_blocks=1)
     assert b"\xff\xd0" in encoded.getvalue()
-    assert list(jpegs(io.BytesIO(encoded.getvalue() * 2))) == [encoded.getvalue()] * 2
+    assert list(split_jpegs(io.BytesIO(encoded.getvalue() * 2))) == [encoded.getvalue()] * 2
 
 
-def test_what_is_no_picture_is_no_frame_and_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(jpegs(io.BytesIO(b"\xff\xd8\x00\x00" * 1000 + jpeg()))) == [jpeg()]
-    monkeypatch.setattr(camera, "MOST_BYTES", 100_000)
+def test_bytes_that_are_no_jpeg_are_skipped_and_their_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(split_jpegs(io.BytesIO(b"\xff\xd8\x00\x00" * 1000 + jpeg()))) == [jpeg()]
+    monkeypatch.setattr(camera_frames, "MAX_FRAME_BYTES", 100_000)
     with pytest.raises(ScanError, match="more than 100,000 bytes"):
-        list(jpegs(io.BytesIO(b"\xff\xd8\xff\xda\x00\x02" + b"\x11" * 1_000_000)))
+        list(split_jpegs(io.BytesIO(b"\xff\xd8\xff\xda\x00\x02" + b"\x11" * 1_000_000)))
 
 
 def planes(colour: tuple[int, int, int]) -> tuple[int, int, int]:
-    """BT.601 with headroom, as ITU writes it."""
+    """Return Y, U, V of a colour by BT.601 with headroom, as ITU defines it."""
     r, g, b = (value / 255 for value in colour)
     y = 16 + 65.481 * r + 128.553 * g + 24.966 * b
     return round(y), round(128 - 37.797 * r - 74.203 * g + 112 * b), round(128 + 112 * r - 93.786 * g - 18.214 * b)
 
 
 @pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (220, 30, 40), (30, 200, 60), (20, 60, 210)])
-def test_frames_of_any_kind_show_their_colour(colour: tuple[int, int, int]) -> None:
+def test_uncompressed_frames_keep_their_colour(colour: tuple[int, int, int]) -> None:
     y, u, v = planes(colour)
     frames = {
         "YUYV": bytes([y, u, y, v]) * (16 * 12 // 2),
@@ -77,37 +78,37 @@ def test_frames_of_any_kind_show_their_colour(colour: tuple[int, int, int]) -> N
         "RGB24": bytes(colour) * (16 * 12),
     }
     for kind, data in frames.items():
-        pixels = image.read(picture(data, kind, 16, 12))
+        pixels = image.read(decode_frame(data, kind, 16, 12))
         assert pixels.shape == (12, 16, 3)
         np.testing.assert_allclose(pixels.reshape(-1, 3).mean(0), colour, atol=3)
 
 
-def test_padded_rows_are_cut() -> None:
+def test_row_padding_is_removed() -> None:
     rows = np.zeros((12, 64), np.uint8)
     rows[:, :48] = 77
-    assert (image.read(picture(rows.tobytes(), "RGB24", 16, 12, 64)) == 77).all()
+    assert (image.read(decode_frame(rows.tobytes(), "RGB24", 16, 12, 64)) == 77).all()
 
 
-def test_jpegs_of_cameras_without_tables_are_read() -> None:
+def test_jpegs_without_huffman_tables_are_read() -> None:
     """Some cameras leave out the Huffman tables, as AVI allows."""
     encoded = io.BytesIO()
     Image.new("RGB", (64, 64), (200, 40, 90)).save(encoded, "JPEG", quality=95, optimize=False)
     whole = bytearray(encoded.getvalue())
     while (start := whole.find(b"\xff\xc4")) >= 0:
         del whole[start : start + 2 + int.from_bytes(whole[start + 2 : start + 4], "big")]
-    pixels = image.read(picture(bytes(whole), "MJPEG", 64, 64))
+    pixels = image.read(decode_frame(bytes(whole), "MJPEG", 64, 64))
     np.testing.assert_allclose(pixels.reshape(-1, 3).mean(0), (200, 40, 90), atol=4)
 
 
-def test_another_kind_is_a_sentence() -> None:
+def test_unknown_formats_and_short_frames_are_reported() -> None:
     with pytest.raises(ScanError, match="gives SRGGB10; expected MJPEG"):
-        picture(b"", "SRGGB10", 16, 12)
+        decode_frame(b"", "SRGGB10", 16, 12)
     with pytest.raises(ScanError, match="gave 5 bytes for 16x12"):
-        picture(b"12345", "YUYV", 16, 12)
+        decode_frame(b"12345", "YUYV", 16, 12)
 
 
-class Plugged:
-    """A camera that is pulled out after some frames, and is away for some attempts."""
+class FlakyCamera:
+    """A camera that is disconnected after some frames, and cannot be opened for some attempts."""
 
     name = "/dev/video7"
 
@@ -126,46 +127,46 @@ class Plugged:
             self.closed += 1
 
 
-def test_a_camera_that_is_pulled_out_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disconnected_camera_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera, "FIRST_WAIT_S", 0.01)
     monkeypatch.setattr(camera, "LONGEST_WAIT_S", 0.02)
-    plugged, inbox = Plugged(frames=3, away=4), Inbox()
-    feed = Feed(plugged, inbox)
-    feed.start()
+    flaky, inbox = FlakyCamera(frames=3, away=4), Inbox()
+    thread = CameraThread(flaky, inbox)
+    thread.start()
     found = []
-    while not any(isinstance(event, Note) for event in found):
-        found.append(inbox.take(5.0))
-    feed.stop()
-    assert not feed.is_alive()
+    while not any(isinstance(event, Notice) for event in found):
+        found.append(inbox.get(5.0))
+    thread.stop()
+    assert not thread.is_alive()
     assert isinstance(found[0], Frame)
-    (lost,) = (event for event in found if isinstance(event, Lost))
+    (lost,) = (event for event in found if isinstance(event, SourceLost))
     assert lost.text == "/dev/video7: cannot be used ([Errno 19] No such device). Waiting for it."
-    assert [event.text for event in found if isinstance(event, Note)] == ["/dev/video7: is there again."]
-    assert plugged.opened >= 6
-    assert plugged.closed == plugged.opened - 4
+    assert [event.text for event in found if isinstance(event, Notice)] == ["/dev/video7: is back."]
+    assert flaky.opened >= 6
+    assert flaky.closed == flaky.opened - 4
 
 
-def test_a_program_is_a_camera_and_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_ends_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera, "FIRST_WAIT_S", 0.01)
     (tmp_path / "frame.jpg").write_bytes(jpeg())
     code = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read() * 3)"
     inbox = Inbox()
-    feed = Feed(Program(f'"{sys.executable}" -c "{code}" "{tmp_path}/frame.jpg"'), inbox)
-    feed.start()
+    thread = CameraThread(ProgramCamera(f'"{sys.executable}" -c "{code}" "{tmp_path}/frame.jpg"'), inbox)
+    thread.start()
     found = []
-    while not any(isinstance(event, Note) for event in found):
-        found.append(inbox.take(10.0))
-    feed.stop()
+    while not any(isinstance(event, Notice) for event in found):
+        found.append(inbox.get(10.0))
+    thread.stop()
     assert {event.photo for event in found if isinstance(event, Frame)} == {jpeg()}
-    assert any(isinstance(event, Lost) and "ended (status 0)" in event.text for event in found)
+    assert any(isinstance(event, SourceLost) and "ended (status 0)" in event.text for event in found)
 
 
-def test_a_program_that_runs_on_is_ended_with_the_scan(tmp_path: Path) -> None:
+def test_closing_the_frames_ends_the_program(tmp_path: Path) -> None:
     (tmp_path / "frame.jpg").write_bytes(jpeg())
     code = (
         "import sys, time; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read()); sys.stdout.flush(); time.sleep(99)"
     )
-    frames = Program(f'"{sys.executable}" -c "{code}" "{tmp_path}/frame.jpg"').frames()
+    frames = ProgramCamera(f'"{sys.executable}" -c "{code}" "{tmp_path}/frame.jpg"').frames()
     assert next(frames) == jpeg()
     closed = threading.Thread(target=frames.close)  # type: ignore[attr-defined]
     closed.start()
@@ -174,14 +175,14 @@ def test_a_program_that_runs_on_is_ended_with_the_scan(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["", 'a "b'])
-def test_a_program_needs_words(command: str) -> None:
+def test_an_empty_or_unquoted_command_is_refused(command: str) -> None:
     with pytest.raises(ScanError):
-        Program(command)
+        ProgramCamera(command)
 
 
 @pytest.fixture(scope="module")
 def fake_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library that puts /dev/video9 before the system, as the kernel's header describes a camera."""
+    """Compile a preload library that simulates the camera /dev/video9 by the kernel's header."""
     pytest.importorskip("linuxpy", reason="the extra `camera` is not installed")
     path = tmp_path_factory.mktemp("driver") / "fake.so"
     command = ["cc", "-shared", "-fPIC", "-o", str(path), str(Path(__file__).parent / "fake_camera.c"), "-ldl"]
@@ -197,14 +198,14 @@ def with_driver(driver: Path, command: list[str], **settings: str) -> "subproces
 
 
 @pytest.mark.parametrize("fourcc", ["", "YUYV"])
-def test_a_camera_of_linux_gives_frames_until_it_is_pulled_out(fake_driver: Path, tmp_path: Path, fourcc: str) -> None:
+def test_a_linux_camera_yields_frames_until_it_is_disconnected(fake_driver: Path, tmp_path: Path, fourcc: str) -> None:
     (tmp_path / "frame.jpg").write_bytes(jpeg())
     code = """if True:
         from pathlib import Path
-        from edgesearch import image
-        from edgesearch.camera import V4L2
+        from edgesearch.images import image
+        from edgesearch.capture.camera import V4L2Camera
         try:
-            for frame in V4L2(Path("/dev/video9")).frames():
+            for frame in V4L2Camera(Path("/dev/video9")).frames():
                 print(image.read(frame).shape, int(image.read(frame).mean()))
         except OSError as error:
             print(error)
@@ -218,20 +219,20 @@ def test_a_camera_of_linux_gives_frames_until_it_is_pulled_out(fake_driver: Path
     assert last == "[Errno 19] No such device"
 
 
-def test_a_scan_goes_on_when_the_camera_is_plugged_in_again(fake_driver: Path, tiny_edge: Path, shop: Path) -> None:
+def test_a_scan_continues_when_the_camera_is_reconnected(fake_driver: Path, tiny_edge: Path, shop: Path) -> None:
     photo = str(next((shop / "pictures").glob("*.jpg")))
     command = [sys.executable, "-m", "edgesearch", "scan", str(tiny_edge), "--camera", "/dev/video9", "--json"]
     with with_driver(fake_driver, command, FAKE_CAMERA=photo, FAKE_FRAMES="150") as run:
         assert run.stdout
         assert run.stderr
-        told = [json.loads(run.stdout.readline())]
-        while "error" not in told[-1]:
-            told.append(json.loads(run.stdout.readline()))
-        said = run.stderr.readline()
+        results = [json.loads(run.stdout.readline())]
+        while "error" not in results[-1]:
+            results.append(json.loads(run.stdout.readline()))
+        notice = run.stderr.readline()
         run.send_signal(signal.SIGTERM)
         assert run.wait(30) == 0
-    assert told[0]["source"] == "camera"
-    assert told[0]["matches"]
+    assert results[0]["source"] == "camera"
+    assert results[0]["matches"]
     gone = "/dev/video9: cannot be used ([Errno 19] No such device). Waiting for it."
-    assert told[-1]["error"]["message"] == gone
-    assert said == "edgesearch: /dev/video9: is there again.\n"
+    assert results[-1]["error"]["message"] == gone
+    assert notice == "edgesearch: /dev/video9: is back.\n"

@@ -1,4 +1,4 @@
-"""Hooks: told each answer, never a shell, never in the way."""
+"""Hooks: run for each answer, without a shell, and without delaying the scan."""
 
 import json
 import os
@@ -10,59 +10,59 @@ from pathlib import Path
 import pytest
 
 from edgesearch import ScanError
-from edgesearch.capture.hooks import MOST_WAITING, Hooks
+from edgesearch.capture.hooks import MAX_QUEUED, Hooks
 
 
 def script(folder: Path, code: str) -> str:
-    """A command of Python."""
+    """Return a command that runs Python code."""
     path = folder / "hook with space.py"
     path.write_text(f"import json, os, pathlib, sys, time\nhere = pathlib.Path({str(folder)!r})\n{code}")
     return f"{sys.executable} '{path}'"
 
 
-def test_a_hook_is_told_the_answer(tmp_path: Path) -> None:
-    code = "(here / 'told').write_text(json.dumps([json.load(sys.stdin), os.environ['EDGESEARCH_NAME']]))"
+def test_a_hook_receives_the_answer(tmp_path: Path) -> None:
+    code = "(here / 'received').write_text(json.dumps([json.load(sys.stdin), os.environ['EDGESEARCH_NAME']]))"
     notes: list[str] = []
     hooks = Hooks([script(tmp_path, code)], notes.append)
     name = 'Jug "; touch owned; $(touch owned) `touch owned`\n& 杯子'
-    hooks.tell(json.dumps({"sku": "P-1"}).encode(), {"EDGESEARCH_NAME": name + "\0"})
+    hooks.submit(json.dumps({"sku": "P-1"}).encode(), {"EDGESEARCH_NAME": name + "\0"})
     hooks.close()
-    assert json.loads((tmp_path / "told").read_text()) == [{"sku": "P-1"}, name.replace("\n", " ") + " "]
+    assert json.loads((tmp_path / "received").read_text()) == [{"sku": "P-1"}, name.replace("\n", " ") + " "]
     assert (notes, [path.name for path in tmp_path.iterdir() if "owned" in path.name]) == ([], [])
 
 
-def test_secrets_of_the_scan_are_not_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hooks_do_not_receive_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGESEARCH_KEY", "secret")
-    hooks = Hooks([script(tmp_path, "(here / 'told').write_text(str('EDGESEARCH_KEY' in os.environ))")], print)
-    hooks.tell(b"{}", {})
+    hooks = Hooks([script(tmp_path, "(here / 'received').write_text(str('EDGESEARCH_KEY' in os.environ))")], print)
+    hooks.submit(b"{}", {})
     hooks.close()
-    assert (tmp_path / "told").read_text() == "False"
+    assert (tmp_path / "received").read_text() == "False"
 
 
-def test_a_hook_that_fails_or_takes_too_long_is_a_sentence(tmp_path: Path) -> None:
+def test_failed_and_slow_hooks_are_reported(tmp_path: Path) -> None:
     notes: list[str] = []
     failing = Hooks([script(tmp_path, "sys.exit(3)")], notes.append)
-    failing.tell(b"{}" * 100_000, {})  # more than a pipe holds, and nobody reads it
+    failing.submit(b"{}" * 100_000, {})  # more than a pipe holds, and the hook does not read it
     failing.close()
     assert notes == [f"hook {sys.executable}: failed with status 3."]
     code = "import subprocess\nsubprocess.Popen(['sleep', '99']); time.sleep(99)"
     slow = Hooks([script(tmp_path, code)], notes.append, timeout_s=0.5)
     started_s = time.monotonic()
-    slow.tell(b"{}", {})
+    slow.submit(b"{}", {})
     slow.close()
     assert time.monotonic() - started_s < 30
-    assert notes[1:] == [f"hook {sys.executable}: took more than 0.5 s, and was ended."]
+    assert notes[1:] == [f"hook {sys.executable}: took more than 0.5 s and was killed."]
 
 
-def test_hooks_that_are_slow_do_not_pile_up(tmp_path: Path) -> None:
+def test_answers_for_slow_hooks_do_not_pile_up(tmp_path: Path) -> None:
     notes: list[str] = []
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    code = "(here / 'told').open('a').write(sys.stdin.read())\nopen(here / 'gate').read()"
+    code = "(here / 'received').open('a').write(sys.stdin.read())\nopen(here / 'gate').read()"
     hooks = Hooks([script(tmp_path, code)], notes.append, timeout_s=60.0)
-    for number in range(MOST_WAITING + 10):
-        hooks.tell(b"%d " % number, {})
-    assert set(notes) == {"hooks: slower than the answers; the oldest that waits is not told."}
+    for number in range(MAX_QUEUED + 10):
+        hooks.submit(b"%d " % number, {})
+    assert set(notes) == {"hooks: slower than the answers; the oldest waiting answer was dropped."}
     assert 9 <= len(notes) <= 10
 
     def open_gate() -> None:
@@ -75,11 +75,11 @@ def test_hooks_that_are_slow_do_not_pile_up(tmp_path: Path) -> None:
     opener.start()
     hooks.close()
     done.set()
-    numbers = [int(word) for word in (tmp_path / "told").read_text().split()]
-    assert numbers[-MOST_WAITING:] == list(range(10, MOST_WAITING + 10))
+    numbers = [int(word) for word in (tmp_path / "received").read_text().split()]
+    assert numbers[-MAX_QUEUED:] == list(range(10, MAX_QUEUED + 10))
 
 
 @pytest.mark.parametrize("command", ["", "no-such-program-anywhere", "a 'b"])
-def test_a_hook_that_cannot_be_run_is_said_at_once(command: str) -> None:
+def test_a_hook_that_cannot_run_is_refused_at_once(command: str) -> None:
     with pytest.raises(ScanError):
         Hooks([command], print)

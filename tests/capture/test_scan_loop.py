@@ -1,4 +1,4 @@
-"""Scanning for hours: what is told and counted, and what goes wrong without an end."""
+"""Scanning for hours: what is reported and counted, and which failures the scan survives."""
 
 import contextlib
 import errno
@@ -23,19 +23,21 @@ import edgesearch
 from edgesearch import Answer, DeviceError, ImageError, Match
 from edgesearch._util.systemd import Notifier
 from edgesearch.answer import Decision, Label
-from edgesearch.capture.inbox import File, Frame, Inbox, Line, Lost, Reopen, Stop
-from edgesearch.capture.scan_loop import SHOT_FRAMES, Notes, Scan, Scanner
+from edgesearch.capture.inbox import EndScan, Frame, Inbox, IncomingPhoto, Line, ReopenStore, SourceLost
+from edgesearch.capture.scan_loop import TRIGGER_FRAMES, Notices, Scanner
+from edgesearch.capture.scan_result import ScanResult
 from edgesearch.catalog.product import Product
 from edgesearch.commands.cli import main
+from edgesearch.counting import count_journal
 from edgesearch.counting.photo_count import Count
-from edgesearch.counting.scan_count import Tally
+from edgesearch.counting.scan_count import ScanCount
 
 PRODUCTS = {"A": Product("A", "Cup", 4.5, "EUR", location="B2", barcode="111"), "B": Product("B", "Jug")}
 DECISIONS: dict[str, Decision] = {"?": "unknown", "!": "ambiguous"}
 
 
 def answer(says: str) -> Answer:
-    """Of what a photo "shows": a SKU, "?" unknown, "!" ambiguous, "x": it cannot be read, "d": the device fails."""
+    """Return the answer to a text: a SKU, "?" unknown, "!" ambiguous; raise for "x" (unreadable) and "d" (device)."""
     if says in "xd":
         raise ImageError("picture of 1 bytes: damaged; take it again.") if says == "x" else DeviceError("overlay gone.")
     products = [PRODUCTS["B"], PRODUCTS["A"]] if says == "B" else [PRODUCTS["A"], PRODUCTS["B"]]
@@ -43,8 +45,8 @@ def answer(says: str) -> Answer:
     return Answer("photo", DECISIONS.get(says, "match"), matches, {"total": 70.0})
 
 
-class Shelf:
-    """A store that says of bytes what is written in them, and of pixels what their colour stands for."""
+class FakeStore:
+    """A store that answers bytes by their text, and pixels by the character code of the first one."""
 
     overlay: object = None
     bundle = SimpleNamespace(manifest=SimpleNamespace(name="shop", sequence=7))
@@ -53,7 +55,7 @@ class Shelf:
         self.reopened = self.cleared = 0
         self.fails: Exception | None = None
 
-    def stream(self, k: int, fast: bool | None) -> "Shelf":
+    def stream(self, k: int, fast: bool | None) -> "FakeStore":
         return self
 
     def add(self, frame: np.ndarray) -> Answer:
@@ -81,212 +83,219 @@ class Shelf:
         return True
 
 
-class Night:
-    """A scanner, and what it told."""
+class FakeScan:
+    """A scanner, and what it reported."""
 
     def __init__(self, output: Path | None = None, live: bool = True):
-        self.store, self.told, self.said = Shelf(), list[Scan](), list[str]()
+        self.store, self.results, self.notices = FakeStore(), list[ScanResult](), list[str]()
         self.count = Count(self.store, output) if output else None  # type: ignore[arg-type]
-        tally = Tally(self.count) if self.count else None
-        self.scanner = Scanner(self.store, self.told.append, self.said.append, tally, live)  # type: ignore[arg-type]
+        scan_count = ScanCount(self.count) if self.count else None
+        self.scanner = Scanner(self.store, self.results.append, self.notices.append, scan_count, live)  # type: ignore[arg-type]
         self.at_s = time.monotonic()
         self._shade = 0
 
     def see(self, frames: str) -> None:
-        """Frames that show these, one every 80 ms, in each of which something moves."""
+        """Pass in frames that show these products, one every 80 ms, each with motion."""
         for says in frames:
             self.at_s += 0.08
             self._shade = (self._shade + 60) % 240
             picture = np.full((64, 64, 3), self._shade, np.uint8)
             picture[0, 0, 0] = ord(says)
-            self.scanner.take(Frame(picture, self.at_s, 2))
+            self.scanner.handle(Frame(picture, self.at_s, 2))
 
     def type(self, *lines: str) -> None:
         for line in lines:
-            self.scanner.take(Line(line))
+            self.scanner.handle(Line(line))
 
     def drop(self, **contents: str) -> None:
         for name, content in contents.items():
-            self.scanner.take(File(f"{name}.jpg", content.encode()))
+            self.scanner.handle(IncomingPhoto(f"{name}.jpg", content.encode()))
 
     def short(self) -> list[str]:
-        """What was told, in short."""
-        return [one.facts()["EDGESEARCH_EVENT"] + one.facts()["EDGESEARCH_SKU"] for one in self.told]
+        """Return event and SKU of each result."""
+        variables = [result.to_environment() for result in self.results]
+        return [values["EDGESEARCH_EVENT"] + values["EDGESEARCH_SKU"] for values in variables]
 
     def counted(self) -> list[int]:
-        return [one.counted.count for one in self.told if one.counted]
+        return [result.counted.count for result in self.results if result.counted]
 
 
 @pytest.fixture
-def night(tmp_path: Path) -> Iterator[Night]:
-    night = Night(tmp_path / "stock.csv")
-    assert night.count
-    with night.count:
-        yield night
+def scan(tmp_path: Path) -> Iterator[FakeScan]:
+    scan = FakeScan(tmp_path / "stock.csv")
+    assert scan.count
+    with scan.count:
+        yield scan
 
 
-def test_pieces_are_counted_once_each(night: Night) -> None:
-    night.see("A" * 20 + "?" * 12 + "A" * 20 + "B" * 9)
-    assert [one for one in night.short() if one != "unknownA"] == ["matchA", "matchA", "matchB"]
-    assert night.counted() == [1, 2, 1]
+def test_each_piece_is_counted_once(scan: FakeScan) -> None:
+    scan.see("A" * 20 + "?" * 12 + "A" * 20 + "B" * 9)
+    assert [event for event in scan.short() if event != "unknownA"] == ["matchA", "matchA", "matchB"]
+    assert scan.counted() == [1, 2, 1]
 
 
-def test_what_is_not_sure_is_told_and_not_counted(night: Night) -> None:
-    night.see("!" * 9 + "?" * 20)
-    assert night.counted() == []
-    assert night.short()[0] == "ambiguousA"
+def test_unsure_answers_are_reported_and_not_counted(scan: FakeScan) -> None:
+    scan.see("!" * 9 + "?" * 20)
+    assert scan.counted() == []
+    assert scan.short()[0] == "ambiguousA"
 
 
-def test_a_trigger_counts_each_time_it_is_pulled(tmp_path: Path) -> None:
-    night = Night(tmp_path / "stock.csv", live=False)
-    night.see("A" * 9)
-    assert night.told == []
+def test_each_pull_of_the_trigger_counts(tmp_path: Path) -> None:
+    scan = FakeScan(tmp_path / "stock.csv", live=False)
+    scan.see("A" * 9)
+    assert scan.results == []
     for _ in range(3):
-        night.type("")
-        night.at_s = time.monotonic()
-        night.see("AAAAAAAA")
-    assert night.counted() == [1, 2, 3]
-    assert {one.source for one in night.told} == {"trigger"}
-    assert night.store.cleared == 3
+        scan.type("")
+        scan.at_s = time.monotonic()
+        scan.see("AAAAAAAA")
+    assert scan.counted() == [1, 2, 3]
+    assert {result.source for result in scan.results} == {"trigger"}
+    assert scan.store.cleared == 3
 
 
-def test_a_trigger_looks_again_where_a_frame_is_not_sure() -> None:
-    night = Night(live=False)
-    night.type("")
-    night.at_s = time.monotonic()
-    night.see("?x" + "A" * SHOT_FRAMES)
-    assert night.short() == ["matchA"]
+def test_a_trigger_searches_more_frames_until_one_is_sure() -> None:
+    scan = FakeScan(live=False)
+    scan.type("")
+    scan.at_s = time.monotonic()
+    scan.see("?x" + "A" * TRIGGER_FRAMES)
+    assert scan.short() == ["matchA"]
 
 
-def test_a_trigger_passes_over_what_was_seen_before_it() -> None:
-    night = Night(live=False)
-    night.type("")
-    night.at_s = time.monotonic() - 10
-    night.see("BBBB")
-    night.at_s = time.monotonic()
-    night.see("AAAA")
-    assert night.short() == ["matchA"]
+def test_a_trigger_ignores_older_frames() -> None:
+    scan = FakeScan(live=False)
+    scan.type("")
+    scan.at_s = time.monotonic() - 10
+    scan.see("BBBB")
+    scan.at_s = time.monotonic()
+    scan.see("AAAA")
+    assert scan.short() == ["matchA"]
 
 
-def test_a_trigger_without_a_camera_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgesearch.capture.scan_loop.SHOT_S", 0.01)
-    night, inbox = Night(live=False), Inbox()
-    inbox.tell(Line(""))
-    timer = threading.Timer(1.0, inbox.tell, [Stop()])
+def test_a_trigger_without_frames_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgesearch.capture.scan_loop.TRIGGER_S", 0.01)
+    scan, inbox = FakeScan(live=False), Inbox()
+    inbox.put_now(Line(""))
+    timer = threading.Timer(1.0, inbox.put_now, [EndScan()])
     timer.start()
-    night.scanner.run(inbox)
-    assert [str(one.error) for one in night.told] == ["trigger: the camera gave no picture for 0.01 s; check it."]
+    scan.scanner.run(inbox)
+    errors = [str(result.error) for result in scan.results]
+    assert errors == ["trigger: the camera gave no picture for 0.01 s; check it."]
 
 
-def test_a_wedge_looks_up_counts_repeats_and_takes_back(night: Night) -> None:
-    night.type("111", "*12", "-", "B", "999", "*0", "*99999999")
-    assert night.counted() == [1, 12, 1, 1]
-    assert night.short()[-4:] == ["matchB", "unknown", "error", "error"]
-    assert night.count
-    assert night.count.counts == {"A": 1, "B": 1}
-    assert {one.by for one in night.count._session.counted()} == {"barcode", "hand"}
+def test_wedge_lines_look_up_repeat_and_undo(scan: FakeScan) -> None:
+    scan.type("111", "*12", "-", "B", "999", "*0", "*99999999")
+    assert scan.counted() == [1, 12, 1, 1]
+    assert scan.short()[-4:] == ["matchB", "unknown", "error", "error"]
+    assert scan.count
+    assert scan.count.counts == {"A": 1, "B": 1}
+    assert {entry.by for entry in scan.count._journal.counted_entries()} == {"barcode", "hand"}
 
 
-def test_nothing_is_taken_back_twice(night: Night) -> None:
-    night.type("-", "111", "-", "-")
-    assert night.short() == ["error", "matchA", "countedA", "error"]
+def test_a_piece_is_taken_back_once(scan: FakeScan) -> None:
+    scan.type("-", "111", "-", "-")
+    assert scan.short() == ["error", "matchA", "countedA", "error"]
 
 
-def test_a_photo_is_counted_once_and_what_is_not_sure_waits(night: Night) -> None:
-    night.drop(a="A1", b="A1", c="A2", d="?", e="x")
-    assert night.counted() == [1, 2]
-    assert night.short() == ["matchA", "matchA", "unknownA", "error"]
-    assert night.told[-1].to_dict()["photo"] == "e.jpg"
-    assert "decision" not in night.told[-1].to_dict()
-    assert str(night.told[-1].error) == "e.jpg: damaged; take it again."
-    assert night.count
-    assert [one.photo for one in night.count.waiting] == ["d.jpg"]
+def test_a_photo_is_counted_once_and_an_unsure_one_goes_to_review(scan: FakeScan) -> None:
+    scan.drop(a="A1", b="A1", c="A2", d="?", e="x")
+    assert scan.counted() == [1, 2]
+    assert scan.short() == ["matchA", "matchA", "unknownA", "error"]
+    assert scan.results[-1].to_dict()["photo"] == "e.jpg"
+    assert "decision" not in scan.results[-1].to_dict()
+    assert str(scan.results[-1].error) == "e.jpg: damaged; take it again."
+    assert scan.count
+    assert [entry.photo for entry in scan.count.to_review] == ["d.jpg"]
 
 
-def test_frames_that_fail_are_said_and_the_next_is_answered(night: Night) -> None:
-    night.see("AxdAAxdBB")
-    assert night.short() == ["matchA", "matchB"]
-    assert {line.partition(":")[0] for line in night.said} == {"camera"}
+def test_failed_frames_are_reported_and_the_next_is_answered(scan: FakeScan) -> None:
+    scan.see("AxdAAxdBB")
+    assert scan.short() == ["matchA", "matchB"]
+    assert {line.partition(":")[0] for line in scan.notices} == {"camera"}
 
 
-def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    night = Night(tmp_path / "stock.csv")
-    assert night.count
+def test_a_full_disk_is_reported_and_photos_are_counted_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = FakeScan(tmp_path / "stock.csv")
+    assert scan.count
     write = os.write
 
     def full(descriptor: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with night.count:
-        monkeypatch.setattr(edgesearch.session.os, "write", full)  # type: ignore[attr-defined]
-        night.drop(a="A1")
-        night.see("B" * 30)
-        assert night.short() == ["errorA", "errorB"]
-        assert "No space left" in str(night.told[0].error)
-        assert night.counted() == []
-        monkeypatch.setattr(edgesearch.session.os, "write", write)  # type: ignore[attr-defined]
-        night.see("?" * 20 + "B" * 5)
-        night.scanner._counted_s -= 60
-        night.scanner._turn()
-        assert night.count.counts == {"A": 1, "B": 1}
+    with scan.count:
+        monkeypatch.setattr(count_journal.os, "write", full)
+        scan.drop(a="A1")
+        scan.see("B" * 30)
+        assert scan.short() == ["errorA", "errorB"]
+        assert "No space left" in str(scan.results[0].error)
+        assert scan.counted() == []
+        monkeypatch.setattr(count_journal.os, "write", write)
+        scan.see("?" * 20 + "B" * 5)
+        scan.scanner._counted_s -= 60
+        scan.scanner._do_periodic_work()
+        assert scan.count.counts == {"A": 1, "B": 1}
         assert (tmp_path / "stock.csv").read_text().count("\n") == 3
 
 
-def test_lists_are_written_while_it_runs(night: Night) -> None:
-    night.type("111")
-    night.scanner._turn()
-    assert night.count
-    assert not night.count.output.exists()
-    night.scanner._counted_s -= 60
-    night.scanner._turn()
-    assert "A,Cup,1," in night.count.output.read_text()
+def test_lists_are_written_during_the_scan(scan: FakeScan) -> None:
+    scan.type("111")
+    scan.scanner._do_periodic_work()
+    assert scan.count
+    assert not scan.count.output.exists()
+    scan.scanner._counted_s -= 60
+    scan.scanner._do_periodic_work()
+    assert "A,Cup,1," in scan.count.output.read_text()
 
 
-def test_another_bundle_is_taken_and_a_bad_one_refused(night: Night) -> None:
-    night.scanner.take(Reopen())
-    night.store.fails = DeviceError("slots: gone.")
-    night.scanner.take(Reopen())
-    assert night.said == ["runs shop, 7, by now.", "goes on with the bundle it has: slots: gone."]
-    night.see("AA")
-    assert night.short() == ["matchA"]
+def test_a_new_bundle_is_opened_and_a_damaged_one_refused(scan: FakeScan) -> None:
+    scan.scanner.handle(ReopenStore())
+    scan.store.fails = DeviceError("slots: gone.")
+    scan.scanner.handle(ReopenStore())
+    assert scan.notices == ["now runs shop, sequence 7.", "keeps the bundle it has: slots: gone."]
+    scan.see("AA")
+    assert scan.short() == ["matchA"]
 
 
-def test_a_device_folder_is_looked_at_by_itself(night: Night) -> None:
-    night.store.overlay = object()
-    night.scanner._checked_s -= 60
+def test_a_device_folder_is_checked_for_a_new_bundle(scan: FakeScan) -> None:
+    scan.store.overlay = object()
+    scan.scanner._checked_s -= 60
     for _ in range(5):
-        night.scanner._turn()
-    assert night.store.reopened == 1
+        scan.scanner._do_periodic_work()
+    assert scan.store.reopened == 1
 
 
-def test_what_is_lost_is_told(night: Night) -> None:
-    night.scanner.take(Lost("camera", "/dev/video0: cannot be used. Waiting for it."))
-    assert night.told[0].to_dict()["error"] == {
+def test_a_lost_source_is_reported(scan: FakeScan) -> None:
+    scan.scanner.handle(SourceLost("camera", "/dev/video0: cannot be used. Waiting for it."))
+    assert scan.results[0].to_dict()["error"] == {
         "kind": "ScanError",
         "message": "/dev/video0: cannot be used. Waiting for it.",
     }
 
 
-def test_facts_have_the_same_names_always(night: Night) -> None:
-    night.see("AA")
-    night.type("999", "-", "-", "")
-    night.scanner.take(Lost("camera", "gone."))
-    assert len({tuple(one.facts()) for one in night.told}) == 1
-    facts = night.told[0].facts()
-    assert (facts["EDGESEARCH_NAME"], facts["EDGESEARCH_PRICE"], facts["EDGESEARCH_COUNT"]) == ("Cup", "4.50", "1")
+def test_hook_variables_always_have_the_same_names(scan: FakeScan) -> None:
+    scan.see("AA")
+    scan.type("999", "-", "-", "")
+    scan.scanner.handle(SourceLost("camera", "gone."))
+    assert len({tuple(result.to_environment()) for result in scan.results}) == 1
+    variables = scan.results[0].to_environment()
+    names = ("EDGESEARCH_NAME", "EDGESEARCH_PRICE", "EDGESEARCH_COUNT")
+    assert tuple(variables[name] for name in names) == (
+        "Cup",
+        "4.50",
+        "1",
+    )
 
 
-def test_the_same_sentence_is_said_once_a_while() -> None:
-    said: list[str] = []
-    notes = Notes(said.append)
+def test_the_same_notice_is_shown_once_in_a_while() -> None:
+    shown: list[str] = []
+    notices = Notices(shown.append)
     for number in range(1000):
-        notes("full")
-        notes(str(number))
-    assert said.count("full") == 1
-    assert len(notes._said) <= 100
+        notices("full")
+        notices(str(number))
+    assert shown.count("full") == 1
+    assert len(notices._shown_at) <= 100
 
 
-def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemd_is_notified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
         listener.settimeout(5.0)
@@ -301,7 +310,7 @@ def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert [listener.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
 
 
-class Running:
+class ScanProcess:
     """`edgesearch scan` as a process."""
 
     def __init__(self, *arguments: object):
@@ -328,19 +337,17 @@ class Running:
         status = self.process.wait(60)
         assert self.process.stderr
         with contextlib.closing(self.process.stderr) as stderr:
-            said = stderr.read().decode()
+            shown = stderr.read().decode()
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe
             pipe.close()
-        return status, said
+        return status, shown
 
 
-def test_a_process_scans_a_folder_is_told_of_signals_and_ends_cleanly(
-    tiny_edge: Path, shop: Path, tmp_path: Path
-) -> None:
+def test_a_process_scans_a_folder_handles_signals_and_ends_cleanly(tiny_edge: Path, shop: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     photo = next((shop / "photos").glob("*.jpg")).read_bytes()
-    running = Running(tiny_edge, "--watch", tmp_path / "in", "--wedge", "--count", tmp_path / "stock.csv")
+    running = ScanProcess(tiny_edge, "--watch", tmp_path / "in", "--wedge", "--count", tmp_path / "stock.csv")
     running.type("P000000\n*3\n")
     assert [running.next()["counted"]["count"] for _ in range(2)] == [1, 3]
     (tmp_path / "in" / "a.jpg").write_bytes(photo)
@@ -348,12 +355,12 @@ def test_a_process_scans_a_folder_is_told_of_signals_and_ends_cleanly(
     running.process.send_signal(signal.SIGHUP)
     (tmp_path / "in" / "b.jpg").write_bytes(photo[:2000])
     assert running.next()["error"]["kind"] == "ImageError"
-    status, said = running.end()
-    assert (status, said) == (0, f"edgesearch: {tmp_path / 'stock.csv'}: 3 pieces of 1 products.\n")
+    status, shown = running.end()
+    assert (status, shown) == (0, f"edgesearch: {tmp_path / 'stock.csv'}: 3 pieces of 1 products.\n")
     assert "P000000" in (tmp_path / "stock.csv").read_text()
 
 
-def test_a_process_ends_with_its_paths(
+def test_a_process_ends_after_the_last_path(
     tiny_edge: Path, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photos = sorted(map(str, (shop / "photos").glob("*.jpg")))[:3]
