@@ -30,7 +30,7 @@ from ..errors import BundleError, CatalogError, several
 from ..images import image
 from ..index.cells import Spread
 from ..index.compact_index import CompactIndex
-from ..search.calibration import FALSE_ACCEPTS, FEWEST, calibrate, questions
+from ..search.calibration import FALSE_ACCEPTS, FEWEST, calibrate, calibration_photos
 from ..search.decision import Calibration
 from ..search.open_bundle import MODEL, open_index
 from .assemble import Products, UsablePicture, assemble, new_folder
@@ -316,7 +316,9 @@ def apply_budget(
     if limit_bytes is None or staged.size_bytes <= limit_bytes:
         return staged, None
     with staged.open_draft(folder) as draft:
-        evaluation = PlanEvaluation(draft, questions(draft, sources, [(path, sku) for path, sku in photos if sku]))
+        evaluation = PlanEvaluation(
+            draft, calibration_photos(draft, sources, [(path, sku) for path, sku in photos if sku])
+        )
         return fit_to_budget(staged, output, limit_bytes, evaluation)
 
 

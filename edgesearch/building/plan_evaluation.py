@@ -14,7 +14,7 @@ import numpy as np
 from ..index.compact_index import CompactIndex
 from ..local_features.descriptors import LocalFeatures, look
 from ..local_features.local_index import LocalIndex
-from ..search.calibration import Shown
+from ..search.calibration import CalibrationPhoto
 from ..search.gallery import Gallery, OverlayRows
 from ..search.open_bundle import OpenBundle
 from ..search.pipeline import find_candidates
@@ -28,7 +28,7 @@ class _Question(NamedTuple):
         embedding: (1, D) float32.
         features: Its local features.
         product: Number of its product.
-        row: Row to hide from the search, as in `Shown`.
+        row: Row to hide from the search, as in `CalibrationPhoto`.
     """
 
     embedding: np.ndarray
@@ -40,7 +40,7 @@ class _Question(NamedTuple):
 class PlanEvaluation:
     """Questions to a catalogue whose right answers are known; call it with an index to measure."""
 
-    def __init__(self, base: OpenBundle, shown: Iterable[Shown]):
+    def __init__(self, base: OpenBundle, shown: Iterable[CalibrationPhoto]):
         """Embed the photos of products of the catalogue; `base` must stay open."""
         self._base = base
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -55,7 +55,7 @@ class PlanEvaluation:
         recall, confidence = np.array(results, np.float64).mean(0).tolist() if results else (0.0, 0.0)
         return PlanAccuracy(recall, confidence, len(results))
 
-    def _prepare(self, shown: Shown) -> _Question | None:
+    def _prepare(self, shown: CalibrationPhoto) -> _Question | None:
         if shown.product is None:
             return None
         pixels = shown.pixels()

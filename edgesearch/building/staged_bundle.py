@@ -16,7 +16,7 @@ from ..embedding.embedder import Embedder
 from ..index.compact_index import CompactIndex
 from ..local_features.local_index import LocalIndex
 from ..search.decision import ONE_PICTURE
-from ..search.open_bundle import OpenBundle, bindings
+from ..search.open_bundle import OpenBundle, binding_hashes
 
 HEAD_BYTES = 16_384  # upper bound of manifest and signature
 
@@ -59,7 +59,7 @@ class StagedBundle:
         """Return what the manifest says of the members: their hashes, counts and measured accuracy."""
         index, local = self.index, self.local
         return {
-            "hashes": bindings(self.embedder, index, local),
+            "hashes": binding_hashes(self.embedder, index, local),
             "counts": {
                 "products": self.products,
                 "pictures": len(self.embeddings),

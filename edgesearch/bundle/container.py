@@ -1,7 +1,7 @@
 """The container of a bundle: a zip of stored members, each at a multiple of 64 bytes, read without trusting it.
 
-An ordinary zip to everybody else. The manifest and its signature come first and are found without the zip's directory,
-so that nothing but their headers is parsed before the signature is checked.
+Every zip tool can read it. The manifest and its signature come first and are found without the zip's directory, so
+that only their headers are parsed before the signature is checked.
 """
 
 import io
@@ -20,26 +20,26 @@ from .content import ContentFile
 
 MANIFEST_FILE, SIGNATURE_FILE = "manifest.json", "manifest.sig"
 ALIGNMENT = 64
-MOST_BETWEEN = 1024  # bytes of header between two members, and of the directory for each: nothing hides between them
+MOST_BETWEEN = 1024  # bytes of header between two members, and of the directory for each: nothing can hide between them
 MAX_MANIFEST_BYTES = 16_000_000
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # of a zip member; its name and extra field follow, then the content
-_DIRECTORY_ENTRY, _DIRECTORY_END = 46, 22  # bytes of an entry besides name and extra field, and of what follows all
-_PADDING_ID = 0xD935  # extra field of Android's zipalign, which pads as we do
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # no clock in the file: the same content gives the same bytes
+_DIRECTORY_ENTRY, _DIRECTORY_END = 46, 22  # bytes of an entry without name and extra field, and of the end record
+_PADDING_ID = 0xD935  # extra field of Android's zipalign, which pads the same way
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # fixed time: the same content gives the same bytes
 
 
 def write(path: Path, members: Mapping[str, bytes | Path]) -> None:
-    """Write a new file of these members, in this order, and sync it; raises OSError."""
+    """Write a new file of these members, in this order, and sync it; raise OSError if that fails."""
     with open(path, "xb") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, member in members.items():
-                _add(archive, name, member)
+                _add_member(archive, name, member)
         file.flush()
         os.fsync(file.fileno())
 
 
 def may_be_bundle(path: Path) -> bool:
-    """It begins as one does, or is an empty file; raises OSError."""
+    """Return whether a file begins as a bundle does, or is empty; raise OSError if it cannot be read."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:
@@ -48,7 +48,7 @@ def may_be_bundle(path: Path) -> bool:
 
 
 def size_bytes(members: Mapping[str, int]) -> int:
-    """Of the file that `write` makes of members of these sizes, of less than 2 GB together."""
+    """Return the size of the file that `write` makes of members of these sizes, below 2 GB in total."""
     local = directory = 0
     for name, size in members.items():
         start = local + _LOCAL_HEADER.size + len(name) + 4
@@ -59,18 +59,22 @@ def size_bytes(members: Mapping[str, int]) -> int:
 
 
 def locate_heads(path: Path, data: Source) -> dict[str, slice]:
-    """Where the manifest lies, and its signature if it has one: the first members.
+    """Return where the first members lie: the manifest, and its signature if there is one.
 
-    Raises:  BundleError: they are not there, or damaged; path: what to call the file in errors.
+    Args:
+        path: Name of the file in errors.
+        data: Its content.
+    Raises:
+        BundleError: The manifest is not there, or a head is damaged.
     """
     found: dict[str, slice] = {}
     start = 0
     try:
         for expected in (MANIFEST_FILE, SIGNATURE_FILE):
             header = data.read(start, start + _LOCAL_HEADER.size)
-            magic, _, flags, method, _, _, crc, stored, size, named, extra = _LOCAL_HEADER.unpack(header)
+            magic, _, flags, method, _, _, crc, stored, size, name_bytes, extra = _LOCAL_HEADER.unpack(header)
             begin = start + _LOCAL_HEADER.size
-            name, begin = bytes(data.read(begin, begin + named)), begin + named + extra
+            name, begin = bytes(data.read(begin, begin + name_bytes)), begin + name_bytes + extra
             start = begin + size
             if magic != b"PK\3\4" or name != expected.encode():
                 break
@@ -88,46 +92,52 @@ def locate_heads(path: Path, data: Source) -> dict[str, slice]:
 
 
 def max_file_bytes(sizes: Sequence[int]) -> int:
-    """Of a file of members of these sizes, and a signature: so that no larger directory is parsed."""
+    """Return the largest size of a file with members of these sizes and a signature; it bounds the zip's directory."""
     return sum(sizes) + 2 * MOST_BETWEEN * (len(sizes) + 2)
 
 
 def locate_members(path: Path, data: Source, heads: Mapping[str, slice]) -> dict[str, slice]:
-    """Where each member's content lies in the file, by name: one after the other, the heads where they were read.
+    """Return where the content of each member lies in the file, by name.
 
-    Raises:  BundleError: it is no such zip; path: what to call the file in errors.
+    Args:
+        path: Name of the file in errors.
+        data: Its content.
+        heads: Result of `locate_heads`.
+    Raises:
+        BundleError: It is not a zip of stored members one after the other, with `heads` where they were read.
     """
     try:
         with zipfile.ZipFile(io.BufferedReader(ContentFile(data))) as archive:
             infos = archive.infolist()
-        places = {info.filename: _place(data, info) for info in infos}
+        locations = {info.filename: _locate_member(data, info) for info in infos}
     except (zipfile.BadZipFile, struct.error, NotImplementedError, OSError, ValueError, OverflowError) as error:
         raise BundleError(f"{path}: not a bundle, or damaged or cut off ({error}); copy or build it again.") from error
-    ordered = sorted(places.values(), key=lambda place: (place.start, place.stop))
+    ordered = sorted(locations.values(), key=lambda location: (location.start, location.stop))
     gaps = [after.start - before.stop for before, after in itertools.pairwise(ordered)]
-    end = max((place.stop for place in ordered), default=0)
-    apart = all(0 <= gap <= MOST_BETWEEN for gap in gaps) and data.size - end <= MOST_BETWEEN * (len(infos) + 1)
-    if len(places) < len(infos) or not apart or any(places.get(name) != place for name, place in heads.items()):
-        raise BundleError(f"{path}: a zip, but not a bundle (a name is there twice, members overlap or lie far apart).")
-    return places
+    end = max((location.stop for location in ordered), default=0)
+    is_dense = all(0 <= gap <= MOST_BETWEEN for gap in gaps) and data.size - end <= MOST_BETWEEN * (len(infos) + 1)
+    moved = any(locations.get(name) != location for name, location in heads.items())
+    if len(locations) < len(infos) or not is_dense or moved:
+        raise BundleError(f"{path}: a zip, but not a bundle (a name occurs twice, members overlap or lie far apart).")
+    return locations
 
 
-def _place(data: Source, info: zipfile.ZipInfo) -> slice:
+def _locate_member(data: Source, info: zipfile.ZipInfo) -> slice:
     if not 0 <= info.header_offset < data.size:
         raise ValueError(f"{info.filename} begins outside the file")
     begin = info.header_offset + _LOCAL_HEADER.size
-    *_, named, extra = _LOCAL_HEADER.unpack(data.read(info.header_offset, begin))
-    start = begin + named + extra
+    *_, name_bytes, extra = _LOCAL_HEADER.unpack(data.read(info.header_offset, begin))
+    start = begin + name_bytes + extra
     end = start + info.file_size
     if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or end > data.size:
         raise ValueError(f"{info.filename} is compressed, or larger than the file")
-    if data.read(begin, begin + named) != info.orig_filename.encode():
+    if data.read(begin, begin + name_bytes) != info.orig_filename.encode():
         raise ValueError(f"{info.filename} has two names")
     return slice(start, end)
 
 
-def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
-    """Store one member with its content aligned; padding is an extra field in its header."""
+def _add_member(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
+    """Store one member with its content aligned; an extra field in its header pads it."""
     info = zipfile.ZipInfo(name, _EPOCH)
     info.external_attr = 0o600 << 16
     info.file_size = content.stat().st_size if isinstance(content, Path) else len(content)

@@ -1,7 +1,7 @@
 """Golden queries: what a bundle answered where it was built, asked again on the device where it is to run.
 
-A few of its own small pictures: the network must see in them here what it saw there, and the index must find the same
-rows. So a processor on which the network or the kernel computes something else never goes into service.
+The queries are a few of its own pictures. The network must embed them here as it did there, and the index must find the
+same rows. A processor on which network or kernel computes something else is thus never put into service.
 
 G queries, D dimensions.
 """
@@ -21,16 +21,21 @@ from ..index.compact_index import CompactIndex
 FILE = "golden.arrays"
 QUERIES = 8
 LEAST_COSINE = 0.99  # onnxruntime's kernels round differently from one processor to the next
-# Other arithmetic rounds otherwise between the operators, with which another object is found now and then: of 200
-# photos (`Embedder.embed`) 26 fall below 0.99 with float kernels, mean 0.996, least 0.952; with one crop none.
-LEAST_MEAN, LEAST_OTHERWISE = 0.98, 0.9
+# Other arithmetic rounds differently between the operators, so that now and then the crop falls on another object: of
+# 200 photos (`Embedder.embed`) 26 fall below 0.99 with float kernels, mean 0.996, least 0.952; with one crop none.
+LEAST_MEAN, LEAST_OTHER_ARITHMETIC = 0.98, 0.9
 SCORE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class GoldenQueries:
-    """Attributes: rows: (G,) int64, whose pictures are asked; embeddings: (G, D) float32; found: (G,) int64, the
-    nearest row; scores: (G,) float32, its cosine.
+    """Queries with their recorded answers.
+
+    Attributes:
+        rows: (G,) int64, the rows whose pictures are asked.
+        embeddings: (G, D) float32, their embeddings.
+        found: (G,) int64, the nearest row of each.
+        scores: (G,) float32, its cosine.
     """
 
     rows: np.ndarray
@@ -40,19 +45,19 @@ class GoldenQueries:
 
     @classmethod
     def record(cls, embedder: Embedder, index: CompactIndex, picture: Callable[[int], bytes]) -> "GoldenQueries":
-        """picture: row -> JPEG."""
+        """Ask the queries and record the answers; `picture` returns the JPEG of a row."""
         rows = np.array(golden_rows(len(index)), np.int64)
         embeddings = _embed(embedder, rows, picture)
         hits = index.search(embeddings, 1)
         return cls(rows, embeddings, hits.rows[:, 0].astype(np.int64), hits.scores[:, 0].astype(np.float32))
 
     def write(self, path: Path) -> None:
-        """To a file that `read` reads."""
+        """Write the file that `read` reads."""
         array_file.write(path, vars(self), {})
 
     @classmethod
     def read(cls, data: memoryview) -> "GoldenQueries":
-        """Raises IndexFileError, BundleError: not such a file."""
+        """Read a file of golden queries; raise IndexFileError or BundleError if it is not one."""
         parts, _ = array_file.read(data, FILE)
         shapes = {name: part.shape for name, part in parts.items()}
         number, dim = shapes.get("embeddings", ())[:2] if len(shapes.get("embeddings", ())) == 2 else (0, 0)
@@ -62,38 +67,44 @@ class GoldenQueries:
         return cls(**parts)
 
     def check(
-        self, embedder: Embedder, index: CompactIndex, picture: Callable[[int], bytes], alike: bool = True
+        self, embedder: Embedder, index: CompactIndex, picture: Callable[[int], bytes], same_arithmetic: bool = True
     ) -> None:
-        """Ask again here; alike: with the arithmetic that it was built with.
+        """Ask the queries here and compare the answers with the recorded ones.
 
-        Raises:  BundleError: the network or the index answers otherwise, or cannot be asked.
+        Args:
+            embedder: The network of the bundle.
+            index: Its index.
+            picture: Returns the JPEG of a row.
+            same_arithmetic: The network runs here with the arithmetic that it was built with.
+        Raises:
+            BundleError: Network or index answer differently, or cannot be asked.
         """
         try:
             cosines = (_embed(embedder, self.rows, picture) * self.embeddings).sum(1)
             hits = index.search(self.embeddings, 1)
-        except (
-            Exception
-        ) as error:  # onnxruntime's have no base class, and what is odd in a catalogue may raise anything
+        except Exception as error:  # onnxruntime's have no base class, and a damaged catalogue may raise anything
             raise BundleError(f"its golden queries cannot be asked on this device ({error}).") from error
-        least = LEAST_COSINE if alike else LEAST_OTHERWISE
-        if not (cosines.min() >= least and (alike or cosines.mean() >= LEAST_MEAN)):  # nor NaN
+        least = LEAST_COSINE if same_arithmetic else LEAST_OTHER_ARITHMETIC
+        is_near = cosines.min() >= least and (same_arithmetic or cosines.mean() >= LEAST_MEAN)
+        if not is_near:  # NaN is not near either
             raise BundleError(
-                f"its network sees other things on this device than where it was built (cosine {cosines.min():.3f} to "
-                f"the golden embedding, at least {least} expected"
-                + f", and {LEAST_MEAN} in the mean" * (not alike)
+                f"its network computes other embeddings on this device than where it was built (cosine "
+                f"{cosines.min():.3f} to the golden embedding, at least {least} expected"
+                + f", and {LEAST_MEAN} on average" * (not same_arithmetic)
                 + "); build it with the float network."
             )
         off = np.abs(hits.scores[:, 0] - self.scores)
         if not np.array_equal(hits.rows[:, 0], self.found) or not off.max() <= SCORE_TOLERANCE:
             raise BundleError(
-                "its index finds other rows on this device than where it was built; install edgesearch anew."
+                "its index finds other rows on this device than where it was built; install edgesearch again."
             )
 
 
 def golden_rows(count: int) -> list[int]:
-    """Whose pictures are asked of an index of so many rows; they must be kept."""
+    """Return the rows that golden queries ask of an index of so many rows; a bundle must keep their pictures."""
     return np.unique(np.linspace(0, count - 1, QUERIES).astype(np.int64)).tolist()
 
 
 def _embed(embedder: Embedder, rows: np.ndarray, picture: Callable[[int], bytes]) -> np.ndarray:
+    """Return the embeddings of rows' pictures: (G,) int64 -> (G, D) float32."""
     return embedder.embed([image.read(picture(row)) for row in rows.tolist()])

@@ -1,6 +1,6 @@
 """The manifest: what a bundle says it holds, with a hash of every byte.
 
-JSON, UTF-8. `format` is read first; the rest is read key by key into `Manifest`.
+It is JSON in UTF-8. `format` is read first; the other keys are read one by one into `Manifest`.
 """
 
 import json
@@ -12,16 +12,16 @@ from typing import Any
 from ..errors import BundleError
 
 FORMAT = 1
-COUNTS = {"products": 0, "pictures": 0}
+COUNTS = {"products": 0, "pictures": 0}  # which every manifest has
 DIGEST = re.compile(r"[0-9a-f]{64}")
 PUBLIC_KEY = re.compile(r"([0-9a-f]{64})?")
-# Members lie in folders of plain names: no path can leave the folder a bundle is unpacked into.
+# Members lie in folders of plain names, so that no path can leave the folder that a bundle is unpacked into.
 MEMBER_NAME = re.compile(r"[a-z0-9_][a-z0-9_.]*(/[a-z0-9_][a-z0-9_.]*)*")
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One member of a bundle."""
+    """A member of a bundle: its size in bytes and its hash."""
 
     size: int
     sha256: str
@@ -29,9 +29,13 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Delta:
-    """What a delta makes of what.
+    """Which bundle a delta turns into which.
 
-    Attributes: base: digest of the bundle it changes; digest: of the one it ends in; size, sha256: of that one's file.
+    Attributes:
+        base: Digest of the bundle that it changes.
+        digest: Digest of the bundle that it makes.
+        size: Size of that bundle's file in bytes.
+        sha256: Hash of that file.
     """
 
     base: str
@@ -44,11 +48,17 @@ class Delta:
 class Manifest:
     """What a bundle holds.
 
-    Attributes: created: ISO 8601, UTC; files: every member but the manifest itself; hashes: of "model",
-                "preprocessing", "codebook" and "index", which bind the parts to each other; counts: "products",
-                "pictures" and others; calibration: the fields of `decision.Calibration`; accuracy: figures measured at
-                build; sequence: a device goes up only; next_key: hex public key that devices trust from then on, ""
-                for none; delta: None for a whole bundle.
+    Attributes:
+        name: Name of the bundle.
+        sequence: Sequence number; that of a device never goes down.
+        created: When it was built, ISO 8601 in UTC.
+        files: Every member except the manifest itself.
+        hashes: Hashes of "model", "preprocessing", "codebook" and "index", which bind these parts to each other.
+        counts: Number of "products", "pictures" and others.
+        calibration: The fields of `decision.Calibration`.
+        accuracy: Figures that the build measured.
+        next_key: Hex public key that devices trust from this bundle on; "" for none.
+        delta: What a delta makes; `None` for a whole bundle.
     """
 
     name: str
@@ -63,15 +73,19 @@ class Manifest:
     delta: Delta | None = None
 
     def to_bytes(self) -> bytes:
-        """The manifest file."""
+        """Return the content of the manifest file."""
         table = {key: value for key, value in asdict(self).items() if value is not None}
         return json.dumps({"format": FORMAT, **table}, indent=1, ensure_ascii=False).encode()
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> "Manifest":
-        """Read a manifest; name: what to call the bundle in errors.
+        """Read a manifest.
 
-        Raises:  BundleError: not a manifest, of a newer format, or a key is missing or wrong.
+        Args:
+            data: Content of the file.
+            name: Name of the bundle in errors.
+        Raises:
+            BundleError: It is not a manifest, has a newer format, or a key is missing or wrong.
         """
         try:
             table = json.loads(data)
@@ -83,36 +97,40 @@ class Manifest:
                 name=str(table["name"]),
                 sequence=int(table["sequence"]),
                 created=str(table["created"]),
-                files={_member(key): FileEntry(int(f["size"]), str(f["sha256"])) for key, f in table["files"].items()},
+                files={_check_member_name(key): _parse_entry(entry) for key, entry in table["files"].items()},
                 hashes={str(key): str(value) for key, value in table["hashes"].items()},
                 counts={str(key): int(value) for key, value in (COUNTS | table["counts"]).items()},
                 calibration=dict(table["calibration"]),
                 accuracy=dict(table["accuracy"]),
-                next_key=_key(str(table.get("next_key", ""))),
-                delta=_delta(table["delta"]) if "delta" in table else None,
+                next_key=_check_key(str(table.get("next_key", ""))),
+                delta=_parse_delta(table["delta"]) if "delta" in table else None,
             )
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise BundleError(f"{name}: its manifest is damaged ({error}); copy or build the bundle again.") from error
 
 
-def _key(text: str) -> str:
+def _parse_entry(table: Mapping[str, Any]) -> FileEntry:
+    return FileEntry(int(table["size"]), str(table["sha256"]))
+
+
+def _check_key(text: str) -> str:
     if not PUBLIC_KEY.fullmatch(text):
         raise ValueError(f"next_key {text[:80]!r}")
     return text
 
 
-def _delta(table: Mapping[str, Any]) -> Delta:
-    base, digest, sha256 = (_digest(str(table[key])) for key in ("base", "digest", "sha256"))
+def _parse_delta(table: Mapping[str, Any]) -> Delta:
+    base, digest, sha256 = (_check_digest(str(table[key])) for key in ("base", "digest", "sha256"))
     return Delta(base, digest, int(table["size"]), sha256)
 
 
-def _digest(text: str) -> str:
+def _check_digest(text: str) -> str:
     if not DIGEST.fullmatch(text):
         raise ValueError(f"digest {text[:80]!r}")
     return text
 
 
-def _member(name: str) -> str:
+def _check_member_name(name: str) -> str:
     if not MEMBER_NAME.fullmatch(name):
         raise ValueError(f"member name {name!r}")
     return name

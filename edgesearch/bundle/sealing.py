@@ -1,7 +1,8 @@
-"""Bytes at rest that are known to be what was written; with a key, nobody without it can read or make them.
+"""Seal bytes at rest, so that reading proves that they are what was written.
 
-Without a key each is preceded by a hash, against decay. With one it is XChaCha20-Poly1305 (RFC 8439 with the nonces of
-draft-irtf-cfrg-xchacha, by libsodium). Either way what is sealed in one place does not open in another.
+Without a key a hash precedes the content, against decay. With a key it is XChaCha20-Poly1305 (RFC 8439 with the nonces
+of draft-irtf-cfrg-xchacha, by libsodium), and only holders of the key can read or make content. Either way, content
+sealed for one context does not open in another.
 """
 
 import hashlib
@@ -14,16 +15,19 @@ from ..errors import DeviceError
 from . import signing
 
 Key: TypeAlias = bytes | Callable[[], bytes]  # of 32 bytes
-KEY_FILE = "EDGESEARCH_KEY_FILE"  # in the environment
+KEY_FILE = "EDGESEARCH_KEY_FILE"  # environment variables
 KEY = "EDGESEARCH_KEY"
 HASH_BYTES = 16
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 24, 16
 
 
 def resolve_key(key: Key | None) -> bytes | None:
-    """A key as it is given, else that of the environment: `EDGESEARCH_KEY`, in hex, or the file `EDGESEARCH_KEY_FILE`.
+    """Return the given key, else that of the environment: `EDGESEARCH_KEY` in hex, or the file `EDGESEARCH_KEY_FILE`.
 
-    Raises:  DeviceError, SignatureError: it is none.
+    Returns: 32 bytes; `None` if there is no key.
+    Raises:
+        DeviceError: The key is not 32 bytes.
+        SignatureError: The file is not a device key.
     """
     if callable(key):
         key = key()
@@ -35,29 +39,29 @@ def resolve_key(key: Key | None) -> bytes | None:
     if key is None and (path := os.environ.get(KEY_FILE)):
         key = bytes.fromhex(signing.read_secret(Path(path)))
     if key is not None and len(key) != KEY_BYTES:
-        raise DeviceError(f"the key of the device: {len(key)} bytes, where {KEY_BYTES} are expected.")
+        raise DeviceError(f"the device key: has {len(key)} bytes, expected {KEY_BYTES}; give the key as it was made.")
     return key
 
 
 class Seal:
-    """Seals and opens; context: the place of the content, as it must be again when it is opened."""
+    """Seals and opens content; the context (where the content is kept) must be the same for both."""
 
     def __init__(self, key: bytes | None = None):
-        """key: 32 bytes; None: the content stays readable."""
+        """Use a key of 32 bytes; `None` leaves the content readable."""
         self._key = key
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether the content can be read with a key alone."""
+        """Whether reading the content needs a key."""
         return self._key is not None
 
     @property
     def overhead(self) -> int:
-        """Bytes by which what is sealed is longer."""
+        """Bytes by which sealing lengthens the content."""
         return HASH_BYTES if self._key is None else NONCE_BYTES + TAG_BYTES
 
     def close(self, content: bytes, context: str) -> bytes:
-        """What to keep of the content."""
+        """Seal content."""
         if self._key is None:
             return _hash(content, context) + content
         from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt as encrypt
@@ -67,7 +71,7 @@ class Seal:
         return nonce + encrypt(content, context.encode(), nonce, self._key)
 
     def open(self, sealed: bytes, context: str) -> bytes:
-        """The content; raises ValueError: it is not what was sealed there, or with this key."""
+        """Return the content; raise ValueError if it was not sealed for this context with this key."""
         if self._key is None:
             content = sealed[HASH_BYTES:]
             if sealed[:HASH_BYTES] != _hash(content, context):
@@ -82,7 +86,7 @@ class Seal:
             raise ValueError("it is not what was written, or the key is another") from error
 
     def name(self, text: str) -> bytes:
-        """What a text is looked up by: itself, or what tells nothing of it without the key."""
+        """Return the bytes to look a text up by: the text itself, or with a key a hash that reveals nothing of it."""
         if self._key is None:
             return text.encode()
         return hashlib.blake2b(text.encode(), key=self._key, digest_size=32, person=b"edgesearch name").digest()

@@ -23,14 +23,14 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from .._util.files import try_lock, private, replacing, sync_folder
+from .._util.files import private, replacing, sync_folder, try_lock
 from .._util.hashing import digest_of
 from ..bundle import signing
 from ..bundle.bundle_file import Bundle
-from ..bundle.content import Sealed, Sealer, portions
+from ..bundle.content import SealedFile, SealedFileWriter, read_portions
 from ..bundle.delta import rebuild
 from ..bundle.manifest import DIGEST, Delta, Manifest
-from ..bundle.sealing import KEY_FILE, Key, Seal, key_bytes
+from ..bundle.sealing import KEY_FILE, Key, Seal, resolve_key
 from ..embedding import run_settings as settings
 from ..embedding.run_settings import Environment, Settings
 from ..errors import BundleError, DeviceError, EdgeSearchError, SignatureError
@@ -106,7 +106,7 @@ class Slots:
             if state and state.encrypted:
                 raise DeviceError(f"{self.folder / ENCRYPTED}: is gone; restore it, or make a new device folder.")
             return Seal()
-        key = key_bytes(self._key)
+        key = resolve_key(self._key)
         if key is None:
             raise DeviceError(f"{self.folder}: is encrypted; give its key (--key-file, or {KEY_FILE}).")
         seal = Seal(key)
@@ -123,7 +123,7 @@ class Slots:
                 return
             if self._state() is not None:
                 raise DeviceError(f"{self.folder}: is in use without encryption; give the name of a new folder.")
-            key = key_bytes(self._key)
+            key = resolve_key(self._key)
             if key is None:
                 raise DeviceError(f"{self.folder}: to encrypt it a key is needed (--key-file, or {KEY_FILE}).")
             self._write(ENCRYPTED, Seal(key).close(b"", ENCRYPTED))
@@ -222,7 +222,7 @@ class Slots:
     def _bundle(self, state: State, slot: str, trusted: Collection[str] = (), whole: bool = True) -> Bundle:
         path = self._path(slot, state.installed[slot])
         seal = self.seal  # its errors are not the bundle's
-        unseal = (lambda file: Sealed(file, seal, state.installed[slot])) if seal.keyed else None
+        unseal = (lambda file: SealedFile(file, seal, state.installed[slot])) if seal.is_encrypted else None
         bundle = Bundle(path, trusted, whole, unseal=unseal)
         if bundle.digest != state.installed[slot]:
             bundle.close()
@@ -294,11 +294,11 @@ class Slots:
             base = stack.enter_context(contextlib.closing(self._base(bundle, delta, before))) if delta else None
             file = stack.enter_context(replacing(path, private))  # a damaged one may be mapped by who runs it
             size = delta.size if delta else bundle.content.size
-            write = Sealer(file, size, self.seal, digest).write if self.seal.keyed else file.write
+            write = SealedFileWriter(file, size, self.seal, digest).write if self.seal.is_encrypted else file.write
             if base:
                 rebuild(bundle, base, write)
             else:
-                for portion in portions(bundle.content, 0, size):  # what was verified, not what has its name by now
+                for portion in read_portions(bundle.content, 0, size):  # what was verified, not what has its name by now
                     write(portion)
         for folder in (path.parent.parent, self.folder):
             sync_folder(folder)

@@ -73,23 +73,23 @@ def test_members_are_verified_piece_by_piece(tmp_path: Path, monkeypatch: pytest
     bundle_file.write(tmp_path / "x.edge", tmp_path / "stage", DESCRIBED)
     data = bytearray((tmp_path / "x.edge").read_bytes())
     opened = Bundle(tmp_path / "x.edge", whole=False)
-    assert bytes(opened.part("a.bin").read(0, 200_000)) == bytes(opened.member("a.bin"))
-    data[opened.places["a.bin"].start + 150_000] ^= 1
-    data[opened.places["b.bin"].start] ^= 1
+    assert bytes(opened.open_member("a.bin").read(0, 200_000)) == bytes(opened.member("a.bin"))
+    data[opened.locations["a.bin"].start + 150_000] ^= 1
+    data[opened.locations["b.bin"].start] ^= 1
     (tmp_path / "y.edge").write_bytes(data)
     with pytest.raises(BundleError, match=r"a\.bin is not what the manifest promises"):
         Bundle(tmp_path / "y.edge")
     damaged = Bundle(tmp_path / "y.edge", whole=False)
-    assert damaged.part("a.bin").read(0, 131_072) == opened.part("a.bin").read(0, 131_072)
+    assert damaged.open_member("a.bin").read(0, 131_072) == opened.open_member("a.bin").read(0, 131_072)
     for name, start in (("a.bin", 140_000), ("b.bin", 0)):
         with pytest.raises(BundleError, match="is not what the manifest promises"):
-            damaged.part(name).read(start, start + 1)
+            damaged.open_member(name).read(start, start + 1)
     with pytest.raises(BundleError, match="is not what the manifest promises"):
         damaged.member("b.bin")
 
 
 def test_unpacked_copies_do_not_stay(written: Path) -> None:
-    with Bundle(written).unpacked("index/b.bin") as copy:
+    with Bundle(written).unpack_member("index/b.bin") as copy:
         assert copy.read_bytes() == b"b" * 100
     assert not copy.parent.exists()
 
@@ -97,7 +97,7 @@ def test_unpacked_copies_do_not_stay(written: Path) -> None:
 def test_every_flipped_byte_is_found(written: Path) -> None:
     data = bytearray(written.read_bytes())
     opened = Bundle(written)
-    places = opened.places
+    places = opened.locations
     opened.close()
     content = {i for place in places.values() for i in range(place.start, place.stop)}
     for i in sorted(content):

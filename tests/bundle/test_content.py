@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from edgesearch import BundleError
-from edgesearch.bundle.content import PIECE, Mapped, Part, Reader, Sealed, Sealer, piece_hashes
+from edgesearch.bundle.content import (
+    PIECE,
+    MappedFile,
+    VerifiedRange,
+    ContentFile,
+    SealedFile,
+    SealedFileWriter,
+    hash_pieces,
+)
 from edgesearch.bundle.sealing import Seal
 
 SIZES = (1, 100, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7)
@@ -18,15 +26,15 @@ def data_of(size: int) -> bytes:
     return (bytes(range(251)) * (size // 251 + 1))[:size]
 
 
-def mapped(path: Path, data: bytes) -> Mapped:
+def mapped(path: Path, data: bytes) -> MappedFile:
     path.write_bytes(data)
     with open(path, "rb") as file:
-        return Mapped(file)
+        return MappedFile(file)
 
 
 def sealed(path: Path, data: bytes, seal: Seal) -> bytes:
     with open(path, "wb") as target:
-        sealer = Sealer(target, len(data), seal, "name")
+        sealer = SealedFileWriter(target, len(data), seal, "name")
         for start in range(0, len(data), 9999):
             sealer.write(data[start : start + 9999])
     return path.read_bytes()
@@ -36,7 +44,7 @@ def sealed(path: Path, data: bytes, seal: Seal) -> bytes:
 @pytest.mark.parametrize("seal", SEALS)
 def test_any_part_of_a_sealed_file_is_read(tmp_path: Path, size: int, seal: Seal) -> None:
     data = data_of(size)
-    one = Sealed(mapped(tmp_path / "x", sealed(tmp_path / "x", data, seal)), seal, "name")
+    one = SealedFile(mapped(tmp_path / "x", sealed(tmp_path / "x", data, seal)), seal, "name")
     assert one.size == size
     for start in (0, 1, size // 2, PIECE - 1, PIECE, size):
         for stop in (start, start + 1, start + PIECE, size, size + 9):
@@ -49,7 +57,7 @@ def test_a_sealed_file_that_is_damaged_or_another_is_not_read(tmp_path: Path, se
     good = sealed(tmp_path / "x", data, seal)
 
     def read(bad: bytes, name: str = "name") -> None:
-        one = Sealed(mapped(tmp_path / "y", bad), seal, name)
+        one = SealedFile(mapped(tmp_path / "y", bad), seal, name)
         one.read(0, one.size)
 
     read(good)
@@ -66,8 +74,8 @@ def test_a_sealed_file_that_is_damaged_or_another_is_not_read(tmp_path: Path, se
 
 def test_no_byte_outside_a_part_is_read(tmp_path: Path) -> None:
     whole = mapped(tmp_path / "x", data_of(3 * PIECE))
-    hashes = memoryview(piece_hashes(whole.read(PIECE, 2 * PIECE)))
-    for part in (Part(whole, slice(PIECE, 2 * PIECE), one, "x: pictures") for one in (None, hashes)):
+    hashes = memoryview(hash_pieces(whole.read(PIECE, 2 * PIECE)))
+    for part in (VerifiedRange(whole, slice(PIECE, 2 * PIECE), one, "x: pictures") for one in (None, hashes)):
         assert bytes(part.read(0, PIECE)) == bytes(whole.read(PIECE, 2 * PIECE))
         for start, stop in ((-1, 5), (5, 4), (0, PIECE + 1), (10**12, 10**12 + 1)):
             with pytest.raises(BundleError, match="x: pictures: bytes"):
@@ -76,10 +84,10 @@ def test_no_byte_outside_a_part_is_read(tmp_path: Path) -> None:
 
 def test_pieces_are_checked_when_they_are_read(tmp_path: Path) -> None:
     data = bytearray(data_of(3 * PIECE + 7))
-    hashes = memoryview(piece_hashes(memoryview(bytes(data))))
+    hashes = memoryview(hash_pieces(memoryview(bytes(data))))
     data[2 * PIECE + 10] ^= 1
     whole = mapped(tmp_path / "x", bytes(100) + data)
-    part = Part(whole, slice(100, 100 + len(data)), hashes, "x: pictures")
+    part = VerifiedRange(whole, slice(100, 100 + len(data)), hashes, "x: pictures")
     assert bytes(part.read(0, 2 * PIECE)) == data[: 2 * PIECE]
     assert bytes(part.read(3 * PIECE, len(data))) == data[3 * PIECE :]
     for start, stop in ((2 * PIECE, 2 * PIECE + 1), (0, len(data)), (2 * PIECE - 1, 2 * PIECE + 1)):
@@ -92,6 +100,6 @@ def test_a_content_is_a_file_to_libraries(tmp_path: Path, seal: Seal) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("a", data_of(PIECE))
     data = (tmp_path / "x.zip").read_bytes()
-    one = Sealed(mapped(tmp_path / "y", sealed(tmp_path / "y", data, seal)), seal, "name")
-    with zipfile.ZipFile(io.BufferedReader(Reader(one))) as archive:
+    one = SealedFile(mapped(tmp_path / "y", sealed(tmp_path / "y", data, seal)), seal, "name")
+    with zipfile.ZipFile(io.BufferedReader(ContentFile(one))) as archive:
         assert archive.read("a") == data_of(PIECE)

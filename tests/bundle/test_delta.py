@@ -19,7 +19,9 @@ import edgesearch
 from edgesearch import BundleError, DeviceError, EdgeSearchError, SignatureError
 from edgesearch.bundle import bundle_file, container
 from edgesearch.bundle.bundle_file import SIGNATURE_FILE, Bundle
-from edgesearch.bundle.delta import BATCH, CHUNK, COPIES, LITERALS, STEP, WINDOW, Copy, _matches, rebuild
+from edgesearch.bundle.delta import rebuild
+from edgesearch.bundle.delta_format import BATCH, CHUNK, COPIES, LITERALS, STEP
+from edgesearch.bundle.delta_matching import WINDOW, Copy, find_copies
 from edgesearch.commands.cli import main
 
 from ..conftest import TINY_MODEL
@@ -303,7 +305,7 @@ def test_neither_bundle_is_at_risk(edges: list[Path], make: Make, tmp_path: Path
         edgesearch.delta(edges[0], edges[0], tmp_path / "x.delta")
     with pytest.raises(BundleError, match="folder that exists"):
         edgesearch.delta(edges[0], edges[1], tmp_path / "none" / "x.delta")
-    with pytest.raises(BundleError, match="no bundle itself"):
+    with pytest.raises(BundleError, match="not a bundle"):
         edgesearch.delta(edges[0], make(0, 1), tmp_path / "x.delta")
     with pytest.raises(SignatureError):
         edgesearch.delta(edges[0], edges[1], tmp_path / "x.delta", edges[0])
@@ -315,7 +317,7 @@ def test_what_would_not_be_identical_is_never_written(
     edges: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = sys.modules["edgesearch.bundle.delta"]  # the package has the function of that name
-    monkeypatch.setattr(module, "_matches", lambda old, new: [Copy(0, 0, WINDOW)] if len(new) > WINDOW else [])
+    monkeypatch.setattr(module, "find_copies", lambda old, new: [Copy(0, 0, WINDOW)] if len(new) > WINDOW else [])
     with pytest.raises(BundleError, match="sha256"):
         edgesearch.delta(edges[0], edges[1], tmp_path / "x.delta")
     assert not list(tmp_path.iterdir())
@@ -337,7 +339,7 @@ def test_the_command_says_what_is_saved(edges: list[Path], tmp_path: Path, capsy
 def made_of(old: np.ndarray, new: np.ndarray) -> int:
     """Bytes that are copied; they are what they are said to be, in order and apart."""
     end = total = 0
-    for copy in _matches(old, new):
+    for copy in find_copies(old, new):
         assert copy.start >= end
         assert copy.size >= WINDOW
         taken, source = new[copy.start : copy.start + copy.size], old[copy.source : copy.source + copy.size]

@@ -7,13 +7,13 @@ import pytest
 
 from edgesearch import SignatureError
 from edgesearch.bundle import signing
-from edgesearch.bundle.signing import keygen, read_public, read_trusted, sign, signer, trusted_text
+from edgesearch.bundle.signing import keygen, read_public, read_trusted, sign, trusted_text, verify_signature
 
 
 def test_what_was_signed_names_its_signer(tmp_path: Path) -> None:
     private, public = keygen(tmp_path / "shop")
     assert (private.name, public.name) == ("shop.key", "shop.pub")
-    assert signer(b"manifest", sign(b"manifest", private), "x") == read_public(public)
+    assert verify_signature(b"manifest", sign(b"manifest", private), "x") == read_public(public)
     if os.name == "posix":
         assert private.stat().st_mode & 0o777 == 0o600
 
@@ -22,20 +22,20 @@ def test_any_other_byte_is_refused(tmp_path: Path) -> None:
     private, _ = keygen(tmp_path / "shop")
     signature = sign(b"manifest", private)
     with pytest.raises(SignatureError, match="not of its manifest"):
-        signer(b"manifesT", signature, "x")
+        verify_signature(b"manifesT", signature, "x")
     for i in range(len(signature) - 1):
         changed = signature[:i] + bytes([signature[i] ^ 1]) + signature[i + 1 :]
         with pytest.raises(SignatureError):
-            signer(b"manifest", changed, "x")
+            verify_signature(b"manifest", changed, "x")
     for size in range(len(signature) - 1):
         with pytest.raises(SignatureError):
-            signer(b"manifest", signature[:size], "x")
+            verify_signature(b"manifest", signature[:size], "x")
 
 
 def test_a_signature_of_another_kind_of_text_is_none_of_a_manifest(tmp_path: Path) -> None:
     private, _ = keygen(tmp_path / "shop")
     with pytest.raises(SignatureError):
-        signer(signing.CONTEXT + b"m", sign(b"m", private), "x")
+        verify_signature(signing.CONTEXT + b"m", sign(b"m", private), "x")
 
 
 def test_keys_are_never_overwritten(tmp_path: Path) -> None:
