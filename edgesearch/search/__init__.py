@@ -1,4 +1,5 @@
 """Answer a photo: find candidates, verify them, decide, explain.
 
-It imports every package below it, and knows no device. Begin with `pipeline.py`, which holds a photo's way to its answer.
+It may import every package below it, and knows nothing of devices. Begin with `pipeline.py`: a photo's journey from
+pixels to an answer.
 """

@@ -89,7 +89,8 @@ def _decide_unnamed(labels: Sequence[Label], seen: Match | None) -> tuple[Decisi
     codes = ", ".join(read.values())
     return (
         "ambiguous",
-        f"the label says {codes}, which no product here has; the photo looks like {_list([seen])}, whose barcode is {own[0]}",
+        f"the label says {codes}, which no product here has; the photo looks like {_list([seen])}, whose barcode is "
+        f"{own[0]}",
     )
 
 

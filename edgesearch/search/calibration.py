@@ -1,15 +1,15 @@
-"""Calibration: what evidence is worth in one catalogue, learned from photos whose product is known.
+"""Calibration: learn what evidence is worth in one catalogue from photos whose product is known.
 
-Where no photos are given the catalogue's own pictures are asked, each left out in turn. Each is asked twice: of the
-catalogue, and of the catalogue without its product, as an unknown product. The model of `decision` is fitted by
-Newton's method; what photos of groceries taught counts as much as a few questions, so that a small catalogue is not
-fitted to chance.
+Without photos the catalogue's own pictures serve, each left out in turn. Every picture gives two questions: one to the
+whole catalogue, and one to the catalogue without the picture's product, which makes the product unknown. Newton's
+method fits the model of `decision`. A prior learned from grocery photos counts as much as a few questions, so that a
+small catalogue is not fitted to chance.
 
-Where most products have one picture, none can be left out. Views made of it are asked, but they flatter: of 40
-products of groceries they find .99, photos .67, and fitted to them 92% of the photos were called unknown. So nothing
-is learned from them; they tell the error rates alone.
+If most products have one picture, none can be left out. Views made of the picture are used instead, but they flatter:
+of 40 grocery products they find 0.99, photos find 0.67, and a model fitted to the views called 92% of the photos
+unknown. So the views only measure the error rates; nothing is learned from them.
 
-Q questions, P products.
+Q questions, P products, R rows.
 """
 
 import functools
@@ -27,26 +27,29 @@ from ..images import image
 from ..images.augmented_views import cut_out, draw_shelf_view
 from ..local_features.descriptors import look
 from . import pipeline
-from .decision import LEAST_LEAD, ONE_PICTURE, SEVERAL_PICTURES, Calibration, crowd, in_terms
+from .decision import LEAST_LEAD, ONE_PICTURE, SEVERAL_PICTURES, Calibration, crowding, standardize
 from .gallery import Gallery, OverlayRows
 from .open_bundle import OpenBundle
 
 FALSE_ACCEPTS = 0.05
 MATCH_PRECISION = 0.9  # share of first matches that are right, among those that are called a match
-ASKED = 200  # of the catalogue's pictures, at most
-FEWEST = 20  # questions from which something is learned
-PRIOR_QUESTIONS = 6  # as much as so many counts what is known before
-ROUNDS = 50
+MOST_PICTURES = 200  # of the catalogue
+FEWEST = 20  # questions needed to learn anything
+PRIOR_QUESTIONS = 6  # how many questions the prior counts for
+MOST_STEPS = 50  # of Newton's method
 NONE = -1
-# Of one picture a product, the least probability accepted by share of unknown products then accepted.
+# With one picture a product: the lowest accepted probability, by the share of unknown products it accepts.
 ACCEPT_AT = {0.01: 0.84, 0.02: 0.81, 0.05: 0.75, 0.1: 0.67, 0.2: 0.57}
 
 
 @dataclass(frozen=True)
 class Question:
-    """What was found for a photo: evidence (P, 3) float64; right: the place of its product in it, `NONE` if none.
+    """What was found for a photo whose product is known.
 
-    Attributes: known: its product is in the catalogue, found or not.
+    Attributes:
+        evidence: (P, 3) float64.
+        right: Position of the photo's product in it, `NONE` if it is missing.
+        known: Whether the catalogue has the product, found or not.
     """
 
     evidence: np.ndarray
@@ -55,10 +58,13 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A photo: its pixels when they are wanted, and its product's number, None of an unknown one.
+class CalibrationPhoto:
+    """A photo whose product is known.
 
-    Attributes: row: of the picture that it is, left out while it is asked; None of other photos.
+    Attributes:
+        pixels: Returns (H, W, 3) uint8; it is called when they are needed.
+        product: Number of its product, None if the catalogue lacks the product.
+        row: Row of the picture that it shows, left out of the search; None for photos that are no picture.
     """
 
     pixels: Callable[[], np.ndarray]
@@ -75,153 +81,174 @@ def calibrate(
 ) -> Calibration:
     """Calibrate a catalogue.
 
-    Args:    pictures: their places, by row; photos: (photo, SKU) to learn from instead, an empty SKU: not in the
-             catalogue; false_accepts: share of photos of unknown products to accept.
-    Raises:  CatalogError: a SKU is not in the catalogue; ImageError: a photo cannot be read.
+    Args:
+        base: Holds the catalogue.
+        pictures: Sources of the pictures, by row.
+        photos: Photos to learn from instead, each with its SKU; an empty SKU marks a product the catalogue lacks.
+        false_accepts: Share of photos of unknown products to accept.
+        seed: Chooses pictures and views.
+    Raises:
+        CatalogError: The catalogue lacks a SKU.
+        ImageError: A photo cannot be read.
     """
-    shown = questions(base, pictures, photos, seed)
+    asked = calibration_photos(base, pictures, photos, seed)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        asked = [question for pair in pool.map(lambda one: ask(base, one), shown) for question in pair]
-    left_out = _several(base).mean() > 1 / 2
-    before = beforehand(SEVERAL_PICTURES if left_out else ONE_PICTURE, false_accepts)
-    if len(asked) >= FEWEST and (photos or left_out):
-        return measured(fitted(asked, before), asked, false_accepts)
-    return measured(before, asked, None)
+        questions = [question for pair in pool.map(lambda photo: ask(base, photo), asked) for question in pair]
+    left_out = _has_several_pictures(base).mean() > 1 / 2
+    prior = prior_calibration(SEVERAL_PICTURES if left_out else ONE_PICTURE, false_accepts)
+    if len(questions) >= FEWEST and (photos or left_out):
+        return set_thresholds(fit_weights(questions, prior), questions, false_accepts)
+    return set_thresholds(prior, questions, None)
 
 
-def beforehand(known: Calibration, false_accepts: float) -> Calibration:
-    """What is known before anything is asked, with the threshold for that share; of several pictures as of one."""
+def prior_calibration(known: Calibration, false_accepts: float) -> Calibration:
+    """Return what is known before any question, with the threshold moved to a share of false accepts.
+
+    The threshold moves by as much as with one picture a product, where it was measured.
+    """
     stated, accept = np.interp([FALSE_ACCEPTS, false_accepts], [*ACCEPT_AT], [*ACCEPT_AT.values()])
     return replace(known, accept=float(known.accept + accept - stated))
 
 
-def ask(base: OpenBundle, shown: Shown) -> list[Question]:
-    """Ask the catalogue, and where it has the product the catalogue without it too."""
-    pixels = shown.pixels()
-    embedding, (part,) = base.embedder.embed_and_locate([pixels])
-    asked = [([] if shown.row is None else [shown.row], shown.product is not None)]
-    if shown.product is not None:
-        asked.append((base.catalog.rows_of([shown.product]).tolist(), False))
+def ask(base: OpenBundle, photo: CalibrationPhoto) -> list[Question]:
+    """Search the catalogue for a photo, and again without the photo's product if the catalogue has it."""
+    pixels = photo.pixels()
+    embedding, (crop,) = base.embedder.embed_and_locate([pixels])
+    searches = [([] if photo.row is None else [photo.row], photo.product is not None)]
+    if photo.product is not None:
+        searches.append((base.catalog.rows_of([photo.product]).tolist(), False))
     questions = []
-    for rows, known in asked:
-        gallery = Gallery(base, 0, OverlayRows(hidden={"": rows} if rows else {}), {})
-        found, evidence = pipeline.find_candidates(gallery, embedding, functools.partial(look, pixels, part))
-        products = [gallery.owner(one.row) for one in found[: len(evidence)]]
-        right = products.index(shown.product) if known and shown.product in products else NONE
+    for hidden, known in searches:
+        gallery = Gallery(base, 0, OverlayRows(hidden={"": hidden} if hidden else {}), {})
+        candidates, evidence = pipeline.find_candidates(gallery, embedding, functools.partial(look, pixels, crop))
+        products = [gallery.owner(candidate.row) for candidate in candidates[: len(evidence)]]
+        right = products.index(photo.product) if known and photo.product in products else NONE
         questions.append(Question(evidence, right, known))
     base.release_pages()
     return questions
 
 
-def fitted(asked: Sequence[Question], before: Calibration) -> Calibration:
-    """The most likely weights; before: what they are likely to be.
+def fit_weights(questions: Sequence[Question], prior: Calibration) -> Calibration:
+    """Return the most likely weights given the answers and a prior.
 
-    From a product that was not found nothing is learned: what speaks for it is not there.
+    Questions whose product was not found teach nothing, for the evidence lacks it.
     """
-    prior = before.weights()
-    weights, choices = prior, [_choice(one) for one in asked if not one.known or one.right != NONE]
+    weights = expected = prior.weights()
+    choices = [_as_choice(question) for question in questions if not question.known or question.right != NONE]
     strength = PRIOR_QUESTIONS / max(1, len(choices))
-    loss, slope, bend = _loss(weights, choices, prior, strength)
-    for _ in range(ROUNDS):
-        step, share = np.linalg.solve(bend, slope), 1.0
-        while (tried := _loss(weights - share * step, choices, prior, strength))[0] > loss and share > 1e-4:
+    loss, gradient, hessian = _loss(weights, choices, expected, strength)
+    for _ in range(MOST_STEPS):
+        step, share = np.linalg.solve(hessian, gradient), 1.0
+        while (tried := _loss(weights - share * step, choices, expected, strength))[0] > loss and share > 1e-4:
             share /= 2
         if tried[0] >= loss - 1e-9:
             break
-        weights, (loss, slope, bend) = weights - share * step, tried
-    return Calibration.of(weights, before)
+        weights, (loss, gradient, hessian) = weights - share * step, tried
+    return Calibration.of(weights, prior)
 
 
-def measured(found: Calibration, asked: Sequence[Question], false_accepts: float | None) -> Calibration:
-    """With the error rates, and where the share of unknown products to accept is given, thresholds that keep it."""
-    given = [found.probabilities(question.evidence) for question in asked]
-    inside, is_known = np.array([one.sum() for one in given]), np.array([question.known for question in asked])
-    known, strangers = inside[is_known], np.sort(inside[~is_known])
-    if false_accepts is not None and len(strangers) >= FEWEST:
-        place = min(len(strangers) - 1, int(np.ceil(len(strangers) * (1 - false_accepts))))
-        found = replace(found, accept=float(np.nextafter(strangers[place], 1)))
-        pairs = zip(given, asked, strict=True)
-        accepted = [(one, to.right) for one, to in pairs if to.known and one.sum() >= found.accept]
+def set_thresholds(fitted: Calibration, questions: Sequence[Question], false_accepts: float | None) -> Calibration:
+    """Return a calibration with its measured error rates, and with thresholds that keep a share of false accepts.
+
+    Args:
+        fitted: Holds the weights.
+        questions: What to measure with.
+        false_accepts: Share of unknown products to accept; None keeps the thresholds.
+    """
+    given = [fitted.probabilities(question.evidence) for question in questions]
+    totals, is_known = np.array([p.sum() for p in given]), np.array([question.known for question in questions])
+    known, unknown = totals[is_known], np.sort(totals[~is_known])
+    if false_accepts is not None and len(unknown) >= FEWEST:
+        rank = min(len(unknown) - 1, int(np.ceil(len(unknown) * (1 - false_accepts))))
+        fitted = replace(fitted, accept=float(np.nextafter(unknown[rank], 1)))
+        pairs = zip(given, questions, strict=True)
+        accepted = [(p, question.right) for p, question in pairs if question.known and p.sum() >= fitted.accept]
         if len(accepted) >= FEWEST:
-            shares = np.array([one.max() / one.sum() for one, _ in accepted])
-            found = replace(found, lead=_lead(shares, np.array([one.argmax() == to for one, to in accepted])))
+            shares = np.array([p.max() / p.sum() for p, _ in accepted])
+            fitted = replace(fitted, lead=_fit_lead(shares, np.array([p.argmax() == right for p, right in accepted])))
     return replace(
-        found,
-        false_accept_rate=float((strangers >= found.accept).mean()) if len(strangers) else 0.0,
-        false_reject_rate=float((known < found.accept).mean()) if len(known) else 0.0,
-        questions=len(asked),
+        fitted,
+        false_accept_rate=float((unknown >= fitted.accept).mean()) if len(unknown) else 0.0,
+        false_reject_rate=float((known < fitted.accept).mean()) if len(known) else 0.0,
+        questions=len(questions),
     )
 
 
-def questions(
+def calibration_photos(
     base: OpenBundle, pictures: Sequence[str], photos: Sequence[tuple[Path, str]] = (), seed: int = 0
-) -> Iterator[Shown]:
-    """What is asked of a catalogue: the photos, where some are given, or pictures of its own; as `calibrate`."""
-    return given(base, photos) if photos else _own(base, pictures, np.random.default_rng(seed))
+) -> Iterator[CalibrationPhoto]:
+    """Yield the given photos, or else pictures of the catalogue; arguments as for `calibrate`."""
+    return labelled_photos(base, photos) if photos else _own_pictures(base, pictures, np.random.default_rng(seed))
 
 
-def given(base: OpenBundle, photos: Sequence[tuple[Path, str]]) -> Iterator[Shown]:
-    """As photos are given, with their SKUs; raises CatalogError: one of those is not in the catalogue."""
-    entered = base.catalog.find_skus({sku for _, sku in photos if sku})
-    check_queries(photos, entered, "the catalogue")
+def labelled_photos(base: OpenBundle, photos: Sequence[tuple[Path, str]]) -> Iterator[CalibrationPhoto]:
+    """Yield photos that come with their SKUs. Raise CatalogError if the catalogue lacks one."""
+    stored = base.catalog.find_skus({sku for _, sku in photos if sku})
+    check_queries(photos, stored, "the catalogue")
     for path, sku in photos:
-        yield Shown(lambda path=path: base.embedder.read(path), entered[sku].number if sku else None)  # type: ignore[misc]
+        yield CalibrationPhoto(functools.partial(base.embedder.read, path), stored[sku].number if sku else None)
 
 
-def _own(base: OpenBundle, pictures: Sequence[str], rng: np.random.Generator) -> Iterator[Shown]:
-    """Some of the catalogue's pictures, each to be left out where most products have several.
+def _own_pictures(base: OpenBundle, pictures: Sequence[str], rng: np.random.Generator) -> Iterator[CalibrationPhoto]:
+    """Yield some of the catalogue's pictures, each to be left out if most products have several.
 
-    Of one on a plain background a view is asked: clean pictures are more alike than a photo is to one.
+    A picture on a plain background becomes a view: clean pictures are more alike than a photo is to one of them.
     """
-    several = _several(base)
+    several = _has_several_pictures(base)
     left_out = several.mean() > 1 / 2
     rows = np.flatnonzero(several) if left_out else np.arange(len(pictures))
-    for row, own_seed in zip(rng.permutation(rows)[:ASKED].tolist(), rng.integers(1 << 32, size=ASKED), strict=False):
+    chosen = rng.permutation(rows)[:MOST_PICTURES].tolist()
+    for row, own_seed in zip(chosen, rng.integers(1 << 32, size=MOST_PICTURES), strict=False):
 
         def pixels(row: int = row, own_seed: int = int(own_seed)) -> np.ndarray:
             picture = sources.read_picture(pictures[row], base.embedder.read)
             product = cut_out(picture)
-            if left_out and product.getchannel("A").getextrema()[0] == 255:  # a photo, as those that are asked
+            if left_out and product.getchannel("A").getextrema()[0] == 255:  # a photo already: no plain background
                 return picture
             return draw_shelf_view(product, image.WORKING_SIDE, np.random.default_rng(own_seed))
 
-        yield Shown(pixels, base.catalog.owner(row), row if left_out else None)
+        yield CalibrationPhoto(pixels, base.catalog.owner(row), row if left_out else None)
 
 
-def _several(base: OpenBundle) -> np.ndarray:
-    """(N,) bool: the row's product has several pictures."""
+def _has_several_pictures(base: OpenBundle) -> np.ndarray:
+    """Return whether each row's product has several pictures: (R,) bool."""
     owners = base.catalog.owners
     return np.asarray(np.bincount(owners)[owners] > 1)
 
 
-def _choice(question: Question) -> tuple[np.ndarray, int]:
-    """What each choice has of each weight, (P + 1, 5), none of the products last; and which was right."""
-    terms = in_terms(question.evidence)
+def _as_choice(question: Question) -> tuple[np.ndarray, int]:
+    """Return the terms of each choice, (P + 1, 5) with "none of the products" last, and which is right."""
+    terms = standardize(question.evidence)
     choices = np.zeros((len(terms) + 1, 5))
-    choices[:-1, :3], choices[-1, 3:] = terms, (1, crowd(terms))
+    choices[:-1, :3], choices[-1, 3:] = terms, (1, crowding(terms))
     return choices, question.right
 
 
 def _loss(
     weights: np.ndarray, choices: Sequence[tuple[np.ndarray, int]], prior: np.ndarray, strength: float
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """Mean negative log likelihood with the prior, its gradient (5,) and its Hessian (5, 5)."""
-    away = weights - prior
-    loss, slope, bend = strength / 2 * away @ away, strength * away, strength * np.eye(len(weights))
+    """Return the mean negative log likelihood with the prior, its gradient (5,) and its Hessian (5, 5)."""
+    off = weights - prior
+    loss, gradient, hessian = strength / 2 * off @ off, strength * off, strength * np.eye(len(weights))
     for terms, right in choices:
-        worth = terms @ weights
-        shares = np.exp(worth - worth.max())
+        utilities = terms @ weights
+        shares = np.exp(utilities - utilities.max())
         shares /= shares.sum()
         mean = shares @ terms
         loss -= np.log(max(shares[right], 1e-300)) / len(choices)
-        slope = slope + (mean - terms[right]) / len(choices)
-        bend = bend + ((terms.T * shares) @ terms - np.outer(mean, mean)) / len(choices)
-    return float(loss), slope, bend
+        gradient = gradient + (mean - terms[right]) / len(choices)
+        hessian = hessian + ((terms.T * shares) @ terms - np.outer(mean, mean)) / len(choices)
+    return float(loss), gradient, hessian
 
 
-def _lead(shares: np.ndarray, right: np.ndarray) -> float:
-    """The least share of the first product from which on `MATCH_PRECISION` of them are right."""
+def _fit_lead(shares: np.ndarray, right: np.ndarray) -> float:
+    """Return the lowest share of the first product from which `MATCH_PRECISION` of the first products are right.
+
+    Args:
+        shares: (Q,) float64, share of the first product among all probabilities.
+        right: (Q,) bool, whether it is the photo's product.
+    """
     order = np.argsort(-shares, kind="stable")
     precision = np.cumsum(right[order]) / np.arange(1, len(shares) + 1)
-    sure = np.flatnonzero(precision >= MATCH_PRECISION)
-    return max(LEAST_LEAD, float(shares[order][sure[-1]])) if len(sure) else 1.0
+    precise = np.flatnonzero(precision >= MATCH_PRECISION)
+    return max(LEAST_LEAD, float(shares[order][precise[-1]])) if len(precise) else 1.0

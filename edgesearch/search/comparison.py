@@ -1,7 +1,9 @@
-"""Is it really this product? A photo laid onto the product's own pictures, and what differs there.
+"""Judge whether a photo shows a given product: align the photo to the product's own pictures and measure differences.
 
-Thresholds were chosen on drawn products of seed 31 (`tools/bench compare --seed 31`); what they then miss and report
-wrongly on others is what `tools/bench compare` prints.
+The thresholds were chosen on drawn products of seed 31 (`tools/bench compare --seed 31`); `tools/bench compare` prints
+what they miss and report wrongly on other products.
+
+H, W a photo's height and width in px, h, w those of the frame in which both pictures are compared.
 """
 
 import functools
@@ -22,23 +24,35 @@ from ..local_features.descriptors import LocalFeatures, look
 from . import pipeline, scoring
 from .comparison_result import Comparison, Region, Verdict
 from .gallery import Gallery
+from .pipeline import Observation
 
-PRINT_OFF, COLOUR_OFF = 0.3, 0.15  # from where windows differ, besides by the median
-SURE = {"print": 30.0, "colour": 3.0}  # px: how much of it is told as damage
-DOUBT = 0.17  # of that: more cannot be told from it
-RIVAL_SHARE = 0.5  # of the difference: what lies as much nearer on a rival's picture is the rival
+PRINT_OFF, COLOUR_OFF = 0.3, 0.15  # difference of a window above the median from which it counts
+SURE = {"print": 30.0, "colour": 3.0}  # px: difference of a region from which it is reported as damage
+DOUBT = 0.17  # of that: with less a region is ignored
+RIVAL_SHARE = 0.5  # of the difference: if a rival's picture leaves less, the photo shows the rival
 MOST_BLURRED = 0.25  # median difference of the windows
 LEAST_PLACES = 8  # keypoints that must agree before a map is believed
-LEAST_SCALE = 0.4  # px of the photo for one of the frame; less is too far away
-LEAST_COMPARED = 0.02  # of the reference picture
-MOSTLY = 0.35  # of what was compared: where so much differs it is another product
-TRIED = 2  # reference pictures that the photo is laid onto
-MOST_PICTURES = 64  # of the product, the nearest, that are looked at
-SHOWN = 5  # products of the search that is asked besides
+LEAST_SCALE = 0.4  # px of the photo for one of the frame; with less the product is too far away
+LEAST_COMPARED = 0.02  # share of the reference picture
+MOSTLY = 0.35  # share of what was compared: if more differs, it is another product
+MOST_ALIGNED = 2  # reference pictures that the photo is aligned to
+MOST_PICTURES = 64  # of the product, the nearest, that are compared
+SEARCHED = 5  # products of the search for rivals
+DETAILS = {"print": "printed details", "colour": "colour"}  # by kind of difference
 
 
-class _Aligned(NamedTuple):
-    """A photo on one reference picture; clean: that shows the product alone, on a plain background."""
+class _Alignment(NamedTuple):
+    """A photo aligned to one reference picture.
+
+    Attributes:
+        match: The product as that picture matches it.
+        points: Number of keypoints that agree.
+        pair: Both pictures in one frame.
+        inside: (h, w) bool, what was compared.
+        unlike: (h, w) float32, how much printed details differ.
+        colours: (h, w) float32, how much colours differ.
+        clean: Whether the picture shows the product alone, on a plain background.
+    """
 
     match: Match
     points: int
@@ -49,84 +63,111 @@ class _Aligned(NamedTuple):
     clean: bool
 
 
+Align = Callable[[Match], _Alignment | None]
+
+
 def compare(gallery: Gallery, picture: Callable[[Match], bytes], photo: Photo, sku: str) -> Comparison:
     """Compare a photo with one product.
 
-    Args:    picture: of a match, encoded.
-    Raises:  CatalogError: no such product, or it has no picture; ImageError: a picture cannot be read.
+    Args:
+        gallery: Holds the product.
+        picture: Returns the encoded picture of a match.
+        photo: As for `Store.search`.
+        sku: Of the product.
+    Raises:
+        CatalogError: The product is unknown or has no picture.
+        ImageError: A picture cannot be read.
     """
-    base = gallery.base
-    rows = gallery.rows_of(sku)
+    base, rows = gallery.base, gallery.rows_of(sku)
     if not rows:
         raise CatalogError(f"{sku}: no product with pictures has this SKU; see the SKUs that `search` prints.")
-    observation = pipeline.observe(gallery, photo, SHOWN)
-    answer = pipeline.answer_observations(gallery, [observation], SHOWN)
-    name, pixels, seen = observation.name, observation.pixels, look(observation.pixels, observation.crop)
-    near = sorted(scoring.compare_rows(gallery, rows, observation.embedding), key=lambda one: -one.cosine)[
-        :MOST_PICTURES
-    ]
-    score, own = near[0].cosine, _own_scores(gallery, [one.row for one in near])
-    near = sorted(scoring.match_local_features(gallery, near, seen), key=lambda one: -one.evidence.weight)[:TRIED]
-    matches = gallery.matches([replace(one, size=pixels.shape[:2]) for one in near])
+    observation = pipeline.observe(gallery, photo, SEARCHED)
+    answer = pipeline.answer_observations(gallery, [observation], SEARCHED)
+    features = look(observation.pixels, observation.crop)
+    matches, score, own = _match_pictures(gallery, rows, observation, features)
 
     def read(match: Match) -> np.ndarray | None:
-        is_there = match.row < 0 or base.kept(match.row) is not None
-        return base.embedder.read(picture(match)) if is_there else None
+        is_kept = match.row < 0 or base.stored_picture(match.row) is not None
+        return base.embedder.read(picture(match)) if is_kept else None
 
-    lay = functools.partial(_laid, pixels, seen, read)
-    best = max((one for one in map(lay, matches) if one), key=lambda one: one.points, default=None)
+    align = functools.partial(_align, observation.pixels, features, read)
+    best = max((one for one in map(align, matches) if one), key=lambda one: one.points, default=None)
     base.release_pages()
-    rival = _rival(answer, sku) or (_nearer(best, answer, sku, lay) if best else None)
-    if best is None:
-        lacking = all(read(match) is None for match in matches)
-        verdict, why = _by_score(score, own, rival, lacking)
-        return Comparison(name, matches[0], verdict, why, score, own, rival, 0, 0.0, (), None, None, None)
-    regions = _regions(best)
-    verdict, why = _judged(best, regions, rival)
+    rival = _find_rival(answer, sku) or (_find_nearer_rival(best, answer, sku, align) if best else None)
+    if best is not None:
+        return _compare_aligned(observation.name, best, answer, sku, score, own, rival)
+    lacks_picture = all(read(match) is None for match in matches)
+    verdict, why = _judge_by_score(score, own, rival, lacks_picture)
+    return Comparison(observation.name, matches[0], verdict, why, score, own, rival, 0, 0.0, (), None, None, None)
+
+
+def _match_pictures(
+    gallery: Gallery, rows: Sequence[int], observation: Observation, features: LocalFeatures
+) -> tuple[tuple[Match, ...], float, tuple[float, float] | None]:
+    """Return the product's pictures whose local features agree most, its score, and its own pictures' scores."""
+    candidates = scoring.compare_rows(gallery, rows, observation.embedding)
+    near = sorted(candidates, key=lambda candidate: -candidate.cosine)[:MOST_PICTURES]
+    own = _own_scores(gallery, [candidate.row for candidate in near])
+    verified = scoring.match_local_features(gallery, near, features)
+    agreeing = sorted(verified, key=lambda candidate: -candidate.evidence.weight)[:MOST_ALIGNED]
+    size = observation.pixels.shape[:2]
+    matches = gallery.matches([replace(candidate, size=size) for candidate in agreeing])
+    return matches, near[0].cosine, own
+
+
+def _compare_aligned(
+    name: str,
+    best: _Alignment,
+    answer: Answer,
+    sku: str,
+    score: float,
+    own: tuple[float, float] | None,
+    rival: Match | None,
+) -> Comparison:
+    regions = _find_regions(best)
+    verdict, why = _judge_alignment(best, regions, rival)
     first = answer.matches[0] if answer.matches else best.match
     if verdict == "same" and first.sku != sku:
-        verdict, why = (
-            "cannot tell",
-            f"it looks as much like {first.sku} {first.name}; take it again, straight and near.",
-        )
+        verdict = "cannot tell"
+        why = f"it looks as much like {first.sku} {first.name}; take another photo, straight and from close up."
     points, compared = best.points, float(best.inside.mean())
-    shown = best.pair, best.inside, _shown(best)
-    return Comparison(name, best.match, verdict, why, score, own, rival, points, compared, regions, *shown)
+    maps = best.pair, best.inside, _difference_map(best)
+    return Comparison(name, best.match, verdict, why, score, own, rival, points, compared, regions, *maps)
 
 
-def _laid(
-    pixels: np.ndarray, seen: LocalFeatures, read: Callable[[Match], np.ndarray | None], match: Match
-) -> _Aligned | None:
-    """None: too little print agrees, or no picture is kept."""
+def _align(
+    pixels: np.ndarray, features: LocalFeatures, read: Callable[[Match], np.ndarray | None], match: Match
+) -> _Alignment | None:
+    """Align a photo to the picture of a match; return None if too few local features agree or no picture is kept."""
     reference = read(match)
     if reference is None:
         return None
-    found, keypoints = alignment.agreement(seen, look(reference))
+    found, keypoints = alignment.agreement(features, look(reference))
     if found.places < LEAST_PLACES:
         return None
     pair = alignment.laid(pixels, reference, found.affine)
     inside = alignment.shared(pair, keypoints)
     clean = bool((product_mask(reference) < 128).any())
-    return _Aligned(match, found.places, pair, inside, *alignment.differences(pair, inside), clean)
+    return _Alignment(match, found.places, pair, inside, *alignment.differences(pair, inside), clean)
 
 
-def _regions(one: _Aligned) -> tuple[Region, ...]:
-    """Where the two differ by more than the whole of them does, in print or in colour."""
-    kinds = (("print", one.unlike, PRINT_OFF), ("colour", one.colours, COLOUR_OFF))
-    over = {kind: _over(off, level, one.inside) for kind, off, level in kinds}
-    found: list[Region] = []
-    for part in crops.connected_parts((over["print"] > 0) | (over["colour"] > 0)):
-        strengths = {kind: float(more[part].sum()) / SURE[kind] for kind, more in over.items()}
-        said = [kind for kind, strength in strengths.items() if strength >= DOUBT]
-        if said:
-            found.append(Region(" and ".join(said), _box(part), max(strengths.values())))
-    return tuple(sorted(found, key=lambda region: -region.strength))
+def _find_regions(aligned: _Alignment) -> tuple[Region, ...]:
+    """Return where the two pictures differ by more than they do as a whole, the strongest region first."""
+    kinds = (("print", aligned.unlike, PRINT_OFF), ("colour", aligned.colours, COLOUR_OFF))
+    excess = {kind: _excess(difference, level, aligned.inside) for kind, difference, level in kinds}
+    regions: list[Region] = []
+    for part in crops.connected_parts((excess["print"] > 0) | (excess["colour"] > 0)):
+        strengths = {kind: float(more[part].sum()) / SURE[kind] for kind, more in excess.items()}
+        strong = [kind for kind, strength in strengths.items() if strength >= DOUBT]
+        if strong:
+            regions.append(Region(" and ".join(strong), _box(part), max(strengths.values())))
+    return tuple(sorted(regions, key=lambda region: -region.strength))
 
 
-def _over(off: np.ndarray, level: float, inside: np.ndarray) -> np.ndarray:
-    """(h, w) float32: by how much each place differs more than `level` and than most do."""
-    usual = float(np.median(off[inside])) if inside.any() else 0.0
-    return np.asarray((off - level - usual).clip(0) * inside, np.float32)
+def _excess(difference: np.ndarray, level: float, inside: np.ndarray) -> np.ndarray:
+    """Return by how much each pixel differs more than `level` and the median: (h, w) float32."""
+    usual = float(np.median(difference[inside])) if inside.any() else 0.0
+    return np.asarray((difference - level - usual).clip(0) * inside, np.float32)
 
 
 def _box(part: np.ndarray) -> tuple[float, float, float, float]:
@@ -138,61 +179,71 @@ def _box(part: np.ndarray) -> tuple[float, float, float, float]:
     )  # fmt: skip
 
 
-def _judged(one: _Aligned, regions: Sequence[Region], rival: Match | None) -> tuple[Verdict, str]:
-    """The verdict on a photo that lies on a picture, and why."""
-    if one.pair.scale < LEAST_SCALE:
-        return "cannot tell", "the product is too small in the photo; take it nearer."
-    if one.inside.mean() < LEAST_COMPARED:
-        return "cannot tell", "too little of the picture's print is in the photo; show the same side, straight."
+def _judge_alignment(aligned: _Alignment, regions: Sequence[Region], rival: Match | None) -> tuple[Verdict, str]:
+    """Return the verdict on an aligned photo, and the reason."""
+    if aligned.pair.scale < LEAST_SCALE:
+        return "cannot tell", "the product is too small in the photo; go closer."
+    if aligned.inside.mean() < LEAST_COMPARED:
+        return "cannot tell", "the photo shows too little of what the picture shows; show the same side, straight."
     if rival:
-        return "different", f"it looks rather like {rival.sku} {rival.name}."
-    if np.median(one.unlike[one.inside]) > MOST_BLURRED:
-        return "cannot tell", "the photo is too blurred, or taken from another side; take it again, straight and still."
-    off = float((one.unlike[one.inside] > PRINT_OFF + MOST_BLURRED).mean())
-    if off > MOSTLY:
-        return "different", f"{off:.0%} of what was compared is printed otherwise."
+        return "different", f"it looks more like {rival.sku} {rival.name}."
+    if np.median(aligned.unlike[aligned.inside]) > MOST_BLURRED:
+        return "cannot tell", "the photo is too blurred, or shows another side; take another one, straight and still."
+    share = float((aligned.unlike[aligned.inside] > PRINT_OFF + MOST_BLURRED).mean())
+    if share > MOSTLY:
+        return "different", f"printed details differ in {share:.0%} of what was compared."
+    return _judge_regions(aligned, regions)
+
+
+def _judge_regions(aligned: _Alignment, regions: Sequence[Region]) -> tuple[Verdict, str]:
+    """Return the verdict on a photo that agrees with the picture as a whole, and the reason."""
     sure = [region for region in regions if region.strength >= 1]
-    if sure and not one.clean:  # of sound groceries, compared with photos of shops, a third would be called damaged
-        return "cannot tell", f"it differs from {one.match.image}, but that is a photo, no clean picture; look there."
+    # Without the second condition a third of sound groceries would be called damaged, compared with photos of shops.
+    if sure and not aligned.clean:
+        return "cannot tell", f"it differs from {aligned.match.image}, which has no plain background; check there."
     if sure:
-        kinds = " and ".join(dict.fromkeys(kind for region in sure for kind in region.kind.split(" and ")))
-        return "damaged or altered", f"its {kinds} differs in {len(sure)} place{'s' * (len(sure) > 1)}."
+        places = f"{len(sure)} place{'s' * (len(sure) > 1)}"
+        return "damaged or altered", f"{_list_details(sure)} differ in {places}."
     if regions:
-        return "cannot tell", f"its {regions[0].kind} differs a little in one place; look there, or take it again."
-    return "same", f"what is printed agrees wherever it was compared, {one.inside.mean():.0%} of the picture."
+        return "cannot tell", f"{_list_details(regions[:1])} differ a little in one place; check there, or try again."
+    return "same", f"printed details agree wherever they were compared, {aligned.inside.mean():.0%} of the picture."
 
 
-def _by_score(score: float, own: tuple[float, float] | None, rival: Match | None, lacking: bool) -> tuple[Verdict, str]:
-    """The verdict where no print agrees: the network's alone; lacking: there is no picture of the product."""
+def _list_details(regions: Sequence[Region]) -> str:
+    kinds = dict.fromkeys(kind for region in regions for kind in region.kind.split(" and "))
+    return " and ".join(DETAILS[kind] for kind in kinds)
+
+
+def _judge_by_score(
+    score: float, own: tuple[float, float] | None, rival: Match | None, lacks_picture: bool
+) -> tuple[Verdict, str]:
+    """Return the verdict and the reason if the photo cannot be aligned: only the network's score is left."""
     if rival:
-        return "different", f"it looks rather like {rival.sku} {rival.name}."
-    low = f", its own pictures {own[0]:.2f} or more" if own else ""
-    reason = "no picture of it is kept here" if lacking else "too little print agrees"
-    return (
-        "cannot tell",
-        f"{reason} to lay the photo onto{' a picture' * (not lacking)}; its score is {score:.2f}{low}.",
-    )
+        return "different", f"it looks more like {rival.sku} {rival.name}."
+    low = f", its own pictures score {own[0]:.2f} or more" if own else ""
+    reason = "no picture of it is kept here" if lacks_picture else "too few printed details agree"
+    return "cannot tell", f"{reason} to align the photo; its score is {score:.2f}{low}."
 
 
-def _rival(answer: Answer, sku: str) -> Match | None:
-    """Another product that a search found for sure."""
+def _find_rival(answer: Answer, sku: str) -> Match | None:
+    """Return another product if the search found it with certainty."""
     first = answer.matches[0] if answer.matches else None
     return first if first and first.sku != sku and answer.decision == "match" else None
 
 
-def _nearer(own: _Aligned, answer: Answer, sku: str, lay: Callable[[Match], _Aligned | None]) -> Match | None:
-    """Another product on whose picture the photo lies far better, where it does not lie well on its own."""
-    off = sum(region.strength for region in _regions(own))
-    others = [match for match in answer.matches if match.sku != sku and match.points][:TRIED] if off >= 1 else []
-    for other in filter(None, map(lay, others)):
+def _find_nearer_rival(own: _Alignment, answer: Answer, sku: str, align: Align) -> Match | None:
+    """Return another product whose picture the photo fits far better, if it does not fit its own well."""
+    off = sum(region.strength for region in _find_regions(own))
+    others = [match for match in answer.matches if match.sku != sku and match.points][:MOST_ALIGNED] if off >= 1 else []
+    for other in filter(None, map(align, others)):
         enough = other.points >= own.points and other.inside.mean() >= LEAST_COMPARED
-        if enough and sum(region.strength for region in _regions(other)) < RIVAL_SHARE * off:
+        if enough and sum(region.strength for region in _find_regions(other)) < RIVAL_SHARE * off:
             return other.match
     return None
 
 
 def _own_scores(gallery: Gallery, rows: Sequence[int]) -> tuple[float, float] | None:
-    """What the product's own pictures score, each with the nearest other; None of a single one."""
+    """Return the lowest and highest cosine of each picture with the nearest other; None for a single picture."""
     if len(rows) < 2:
         return None
     vectors = gallery.vectors(np.array(rows))
@@ -202,7 +253,7 @@ def _own_scores(gallery: Gallery, rows: Sequence[int]) -> tuple[float, float] | 
     return float(nearest.min()), float(nearest.max())
 
 
-def _shown(one: _Aligned) -> np.ndarray:
-    """(h, w) float32, 0 to 1: what differs, print and colour, where it was compared."""
-    kinds = ((one.unlike, PRINT_OFF), (one.colours, COLOUR_OFF))
-    return np.max([_over(off, level, one.inside) / level for off, level in kinds], 0).clip(0, 1)
+def _difference_map(aligned: _Alignment) -> np.ndarray:
+    """Return how much printed details or colours differ where they were compared: (h, w) float32, 0 to 1."""
+    kinds = ((aligned.unlike, PRINT_OFF), (aligned.colours, COLOUR_OFF))
+    return np.max([_excess(difference, level, aligned.inside) / level for difference, level in kinds], 0).clip(0, 1)

@@ -1,16 +1,19 @@
 """Match, ambiguous or unknown: the one place where evidence becomes a probability, and a probability a decision.
 
-A conditional logit (McFadden, Conditional logit analysis of qualitative choice behavior, 1974): the photo shows one of
-the products that were found, or none of the catalogue's, and each of these has a worth:
+The model is a conditional logit (McFadden, Conditional logit analysis of qualitative choice behavior, 1974). The photo
+shows one of the products that were found, or none of the catalogue. Each choice has a utility:
 
-    of a product    nearest * cosine of its nearest picture + mean * cosine of the mean of its pictures
-                    + printed * share of the print that agrees
-    of none         unknown + crowd * mean of the best products' cosines
+    a product    nearest * cosine of its nearest picture + mean * cosine of the mean of its pictures
+                 + printed * share of local features that agree
+    none         unknown + crowd * mean of the best products' cosines
 
-The exponentials of the products' worths over the sum of all is the probability that it is one of the catalogue's: where
-the whole catalogue is near, nearness says less. Which of them it is, is a softmax of their scores, the mean of both
-cosines, each raised by the print: as choices of the logit, whose print weighs little since it told little of groceries,
-drawn twins that differ in print alone fell from 0.88 to 0.61 (recall@1). P products, best first.
+The products' exponentiated utilities over those of all choices is the probability that the photo shows a product of the
+catalogue: if the whole catalogue is near, nearness says less. A softmax of the products' scores says which one. A score
+is the mean of both cosines, each raised by the local features. The logit itself would weigh local features too little,
+for they say little about groceries: with it, drawn twins that differ only in what is printed fell from 0.88 to 0.61
+(recall@1).
+
+P products, best first.
 """
 
 import math
@@ -22,20 +25,27 @@ import numpy as np
 from ..answer import Decision
 
 CONSIDERED = 20  # products
-SHARPNESS = 25.0  # of scores; ECE of the first match 0.02 on the photos below, at 15 and 40 0.04 to 0.07
-LEAST_LEAD = 0.51  # of two products that are alike neither has more than a half
-CROWD = 5  # best products whose cosines tell how near the catalogue is as a whole
-MIDDLE, SPREAD = 0.6, 0.1  # cosines are counted from the one in units of the other
+SHARPNESS = 25.0  # of the softmax; calibration error (ECE) of the first match 0.02, with 15 and 40 0.04 to 0.07
+LEAST_LEAD = 0.51  # two products that look the same have a half each
+CROWD = 5  # best products whose cosines measure how near the whole catalogue is
+MIDDLE, SPREAD = 0.6, 0.1  # cosines are standardized with these
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What evidence is worth, and when to accept, for one catalogue.
+    """What evidence is worth in one catalogue, and when to accept.
 
-    Attributes: nearest, mean, printed, unknown, crowd: of the model; accept: the open-set threshold, the lowest
-                accepted probability that the product is in the catalogue; lead: the share of it that the first product
-                must have, below which a match is called ambiguous; false_accept_rate, false_reject_rate: measured with
-                this threshold; questions: on so many photos, or pictures that were left out in turn; 0: not measured.
+    Attributes:
+        nearest: Weight of the cosine of a product's nearest picture.
+        mean: Weight of the cosine of the mean of its pictures.
+        printed: Weight of the share of local features that agree.
+        unknown: Utility of "none of the catalogue".
+        crowd: What that utility gains with the mean cosine of the best products.
+        accept: Open-set threshold: the lowest accepted probability that the catalogue has the product.
+        lead: Share of that probability which the first product needs; below it a match is ambiguous.
+        false_accept_rate: Share of unknown products that were accepted with this threshold.
+        false_reject_rate: Share of known products that were rejected with it.
+        questions: Number of photos, or pictures left out in turn, that were measured; 0 if none were.
     """
 
     nearest: float
@@ -51,42 +61,44 @@ class Calibration:
 
     @classmethod
     def of(cls, weights: np.ndarray, before: "Calibration") -> "Calibration":
-        """weights: (5,) float64, of the model; before: whose thresholds are kept."""
+        """Make a calibration of the model's weights, (5,) float64, with the thresholds of another one."""
         return cls(*map(float, weights), accept=before.accept, lead=before.lead)  # type: ignore[misc, arg-type]
 
     def weights(self) -> np.ndarray:
-        """Those of the model: (5,) float64."""
+        """Return the weights of the model: (5,) float64."""
         return np.array([self.nearest, self.mean, self.printed, self.unknown, self.crowd])
 
     def probabilities(self, evidence: np.ndarray) -> np.ndarray:
-        """How likely the photo shows each product.
+        """Return how likely the photo shows each product.
 
-        Args:    evidence: (P, 3), as `Gallery.evidence` gives it.
-        Returns: (P,) float64; what lacks to a sum of 1 is that it shows none of them.
+        Args:
+            evidence: (P, 3) float64, as `scoring.collect_evidence` returns it.
+        Returns:
+            (P,) float64; the rest to 1 is the probability that the photo shows none of them.
         """
-        worth, none = worths(evidence, self.weights())
-        highest = max([none, *worth])
-        inside = np.exp(worth - highest).sum()
+        products, none = utilities(evidence, self.weights())
+        highest = max([none, *products])
+        inside = np.exp(products - highest).sum()
         cosines, printed = np.asarray(evidence, np.float64)[:, :2], np.asarray(evidence, np.float64)[:, 2:]
         scores = (cosines + (1 - cosines) * printed).mean(1)
         shares = np.exp(SHARPNESS * (scores - scores.max(initial=-np.inf)))
         return np.asarray(inside / (inside + np.exp(none - highest)) * shares / max(shares.sum(), 1.0))
 
     def decide(self, probabilities: np.ndarray) -> Decision:
-        """Judge the products; probabilities: as above."""
+        """Return the decision for (P,) float64 probabilities, as `probabilities` returns them."""
         known = probabilities.sum()
         if not len(probabilities) or known < self.accept:
             return "unknown"
         return "match" if probabilities.max() >= self.lead * known else "ambiguous"
 
     def to_dict(self) -> dict[str, float]:
-        """JSON-able form, read back by `from_dict`."""
+        """Return a JSON-able form, which `from_dict` reads."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> "Calibration":
-        """Raises KeyError, TypeError, ValueError or OverflowError on no `to_dict`, of this version or the first."""
-        if "threshold" in table:  # of cosines
+        """Read a `to_dict` of this version or the first; raise KeyError, TypeError, ValueError or OverflowError."""
+        if "threshold" in table:  # the first format, which had a threshold of cosines
             return ONE_PICTURE
         read = {name: float(table[name]) for name in cls.__dataclass_fields__}
         for name, value in read.items():
@@ -95,23 +107,28 @@ class Calibration:
         return cls(**(read | {"questions": int(read["questions"])}))  # type: ignore[arg-type]
 
 
-def worths(evidence: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """The worth of each product, (P,) float64, and of none of them; evidence: (P, 3); weights: (5,)."""
-    terms = in_terms(evidence)
-    return terms @ weights[:3], float(weights[3] + weights[4] * crowd(terms))
+def utilities(evidence: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the utility of each product, (P,) float64, and of none of them.
+
+    Args:
+        evidence: (P, 3) float64.
+        weights: (5,) float64.
+    """
+    terms = standardize(evidence)
+    return terms @ weights[:3], float(weights[3] + weights[4] * crowding(terms))
 
 
-def in_terms(evidence: np.ndarray) -> np.ndarray:
-    """Evidence as the model has it: (P, 3) float64."""
+def standardize(evidence: np.ndarray) -> np.ndarray:
+    """Return (P, 3) float64 evidence as the model takes it: cosines less `MIDDLE`, in units of `SPREAD`."""
     return (np.asarray(evidence, np.float64) - (MIDDLE, MIDDLE, 0)) / (SPREAD, SPREAD, 1)
 
 
-def crowd(terms: np.ndarray) -> float:
-    """How near the best products are together; where there are fewer, as if the others were neither near nor far."""
+def crowding(terms: np.ndarray) -> float:
+    """Return how near the best products are together, from (P, 3) terms; missing products count as `MIDDLE`."""
     return float(np.sort(terms[:, 0])[-CROWD:].sum()) / CROWD
 
 
-# Learned from 528 photos of 40 products of groceries on which the network was trained too, asked of one catalogue
-# picture and of five photos a product (`tools/bench answers --learn`).
+# Learned from 528 photos of 40 grocery products, which the network was trained on too: against one catalogue picture a
+# product, and against five photos a product (`tools/bench answers --learn`).
 ONE_PICTURE = Calibration(1.01, 1.01, 2.96, 1.45, 1.35, accept=0.75, lead=LEAST_LEAD)
 SEVERAL_PICTURES = Calibration(1.35, 1.35, 4.41, 3.53, 1.86, accept=0.78, lead=0.54)

@@ -1,4 +1,4 @@
-"""A camera's frames: the last ones of one scene are looked at together, so that a shaken one does not decide."""
+"""Answer the frames of a camera: the last frames of one scene together, so that one blurred frame does not decide."""
 
 import collections
 import threading
@@ -12,41 +12,51 @@ from .pipeline import Observation
 from .stage_timer import StageTimer
 
 FRAMES = 5
-SCENE = 0.5  # cosine of two frames; less alike, another thing is shown
+SCENE = 0.5  # cosine of two frames; below it the scene has changed
 
 
 class Stream:
     """The last frames of a scene. Safe to share between threads."""
 
     def __init__(self, gallery: Callable[[], Gallery], frames: int, k: int, fast: bool):
-        """gallery: what is asked by now; frames: that answer together, at least 1; k, fast: as `Store.search`."""
+        """Start without frames.
+
+        Args:
+            gallery: Returns what to search now.
+            frames: How many frames answer together, at least 1.
+            k: As for `Store.search`.
+            fast: As for `Store.search`.
+        Raises:
+            ValueError: frames or k is below 1.
+        """
         if frames < 1 or k < 1:
             raise ValueError(f"frames is {frames} and k is {k}; expected at least 1.")
-        self._gallery, self._k, self._fast = gallery, k, fast
-        self._asked: Gallery | None = None
-        self._seen: collections.deque[Observation] = collections.deque(maxlen=frames)
+        self._current_gallery, self._k, self._fast = gallery, k, fast
+        self._searched: Gallery | None = None
+        self._observations: collections.deque[Observation] = collections.deque(maxlen=frames)
         self._lock = threading.Lock()
 
     def add(self, frame: Photo) -> Answer:
-        """One more frame, and the answer of the last ones, with what this one took; errors as of `Store.search`."""
+        """Add a frame and answer the last ones; `elapsed_ms` covers this frame. Raise as `Store.search` does."""
         with self._lock:
-            gallery = self._gallery()
-            timer = StageTimer()
-            seen = pipeline.observe(gallery, frame, self._k, self._fast, None, timer)
-            if self._asked is not gallery or not self._is_one_scene(seen):
-                self._seen.clear()
-            self._asked = gallery
-            self._seen.append(seen)
-            return pipeline.answer_observations(gallery, self._seen, self._k, timer=timer)
+            gallery, timer = self._current_gallery(), StageTimer()
+            observation = pipeline.observe(gallery, frame, self._k, self._fast, None, timer)
+            if self._searched is not gallery or not self._is_same_scene(observation):
+                self._observations.clear()
+            self._searched = gallery
+            self._observations.append(observation)
+            return pipeline.answer_observations(gallery, self._observations, self._k, timer=timer)
 
     def __len__(self) -> int:
-        """How many frames answer by now."""
-        return len(self._seen)
+        """Return how many frames answer together now."""
+        return len(self._observations)
 
     def clear(self) -> None:
-        """Begin anew: something else is shown."""
+        """Forget the frames."""
         with self._lock:
-            self._seen.clear()
+            self._observations.clear()
 
-    def _is_one_scene(self, seen: Observation) -> bool:
-        return not self._seen or float((self._seen[-1].embedding @ seen.embedding.T).item()) >= SCENE
+    def _is_same_scene(self, observation: Observation) -> bool:
+        if not self._observations:
+            return True
+        return float((self._observations[-1].embedding @ observation.embedding.T).item()) >= SCENE

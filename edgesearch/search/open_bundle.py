@@ -1,4 +1,4 @@
-"""What a bundle holds, opened: network, index, print, catalogue, pictures. Nothing here ever changes it."""
+"""Open a bundle for searching: network, index, local features, catalogue, words and pictures. Nothing changes it."""
 
 import functools
 import os
@@ -33,40 +33,55 @@ from .decision import Calibration
 
 T = TypeVar("T")
 
-# Where the parts lie inside a bundle.
+# Names of the parts inside a bundle.
 MODEL, INDEX, CATALOG, PICTURES = "model/", "index/", "catalog.sqlite", "pictures.bin"
 
 
 class Reference(NamedTuple):
-    """A reference picture as photos are compared with it; coded: its print, None where the base knows none."""
+    """What photos are compared with in one reference picture.
+
+    Attributes:
+        embedding: (D,) float32, unit length.
+        features: Its local features; None if the bundle has none.
+    """
 
     embedding: np.ndarray
     features: PackedFeatures | None
 
     def to_bytes(self) -> bytes:
-        """Little-endian: the embedding, then the print if there is one."""
+        """Return the embedding, little-endian, then the local features if there are any."""
         return self.embedding.astype("<f4").tobytes() + (self.features.to_bytes() if self.features else b"")
 
     @classmethod
     def from_bytes(cls, data: bytes, dim: int) -> "Reference":
-        """dim: D; raises ValueError: not what `to_bytes` gives."""
+        """Read what `to_bytes` returned; `dim` is D. Raise ValueError for anything else."""
         embedding, features = np.frombuffer(data[: 4 * dim], "<f4"), data[4 * dim :]
         if embedding.shape != (dim,):
-            raise ValueError(f"an embedding of {len(embedding)} dimensions, where {dim} are expected")
+            raise ValueError(f"an embedding of {len(embedding)} dimensions; expected {dim}")
         return cls(embedding, PackedFeatures.from_bytes(features) if features else None)
 
 
 class OpenBundle:
-    """The parts of a bundle. Safe to share between threads."""
+    """The opened parts of a bundle. Safe to share between threads.
+
+    Attributes:
+        bundle: The file.
+        settings: How the network runs.
+        index: Embeddings of the reference pictures.
+        local: Their local features; None if the bundle has none.
+        calibration: Turns evidence into a decision.
+        catalog: Products and pictures.
+        embedder: The network.
+    """
 
     def __init__(self, bundle: Bundle, settings: Settings = DEFAULT):
-        """Raises EdgeSearchError: the parts do not belong together, or one of them is damaged."""
+        """Open all parts. Raise EdgeSearchError if one is damaged, or they do not belong together."""
         self.bundle, self.settings = bundle, settings
         with ThreadPoolExecutor(1) as pool:
-            embedder = pool.submit(_embedder, bundle, settings)  # takes as long as all the rest
+            embedder = pool.submit(_open_embedder, bundle, settings)  # takes as long as all other parts together
             self.index = open_index(bundle)
             self.local = LocalIndex.open(bundle.open_member(LOCAL_FILE)) if LOCAL_FILE in bundle else None
-            self.calibration = _calibration(bundle)
+            self.calibration = _read_calibration(bundle)
             self._pictures = bundle.open_member(PICTURES)
             self.catalog = open_catalog(bundle)
             self.embedder = embedder.result()
@@ -75,44 +90,44 @@ class OpenBundle:
         except BundleError:
             self.catalog.close()
             raise
-        self.release_pages()  # verifying has read them
+        self.release_pages()  # verification read them
 
     def picture(self, row: int) -> bytes:
-        """The small JPEG or WebP of a row of the index; a blank one where none is kept of its product."""
-        return self.kept(row) or image.blank_picture()
+        """Return the small JPEG or WebP of a row; a blank picture if the bundle keeps none of its product."""
+        return self.stored_picture(row) or image.blank_picture()
 
-    def kept(self, row: int) -> bytes | None:
-        """The same; None where none is kept. Where that of the row is not, it is the product's first that is."""
-        ((_, place),) = self.catalog.find([row])
-        if not place.size:
-            all_places = self.catalog.find(self.catalog.rows_of([self.catalog.owner(row)]).tolist())
-            place = next((one for _, one in all_places if one.size), place)
-        return bytes(self._pictures.read(place.start, place.start + place.size)) if place.size else None
+    def stored_picture(self, row: int) -> bytes | None:
+        """Return a row's picture, or else the first that the bundle keeps of its product; None if it keeps none."""
+        ((_, picture),) = self.catalog.find([row])
+        if not picture.size:
+            of_product = self.catalog.find(self.catalog.rows_of([self.catalog.owner(row)]).tolist())
+            picture = next((other for _, other in of_product if other.size), picture)
+        return bytes(self._pictures.read(picture.start, picture.start + picture.size)) if picture.size else None
 
     @functools.cached_property
     def words(self) -> WordIndex:
-        """The words of the catalogue; of a bundle that brings none they are made, in memory. Raises QueryError."""
-        found = open_words(self.bundle, self.catalog)
-        if len(found.lengths) != len(self.catalog):
+        """The word index, built in memory if the bundle has none. Raises QueryError, BundleError."""
+        words = open_words(self.bundle, self.catalog)
+        if len(words.lengths) != len(self.catalog):
             raise BundleError(
-                f"{self.bundle.path}: its words are of {len(found.lengths)} products, its catalogue of "
+                f"{self.bundle.path}: its word index covers {len(words.lengths)} products, its catalogue "
                 f"{len(self.catalog)}; build the bundle again."
             )
-        return found
+        return words
 
     @property
     def space(self) -> str:
-        """What a `reference` must have in common with those here: network, preprocessing and codebook, as a hash."""
+        """Hash of network, preprocessing and codebook: a `Reference` can be compared only in the same space."""
         return space_of(self.bundle.manifest)
 
-    def reference(self, picture: bytes) -> Reference:
-        """What is seen in a reference picture that is taught here, an encoded picture; raises ImageError."""
+    def make_reference(self, picture: bytes) -> Reference:
+        """Return what photos are compared with in an encoded picture; raise ImageError if it cannot be read."""
         pixels = self.embedder.read(picture)
         rows, _ = self.embedder.embed_references([pixels])
         return Reference(rows[0], self.local.codebook.encode(steady(pixels, KEPT)) if self.local else None)
 
     def self_test(self) -> None:
-        """Ask the golden queries; raises BundleError where this device answers otherwise than the one that built it."""
+        """Ask the golden queries; raise BundleError if this device answers differently from the one that built it."""
         try:
             golden = GoldenQueries.read(self.bundle.member(GOLDEN_FILE))
             golden.check(self.embedder, self.index, self.picture, self.settings.as_built)
@@ -120,27 +135,27 @@ class OpenBundle:
             raise BundleError(f"{self.bundle.path}: {error}") from error
 
     def release_pages(self) -> None:
-        """Take out of memory what the last searches read of large files."""
+        """Release the memory of pages that the last searches read from large files."""
         self.index.release_pages()
         if self.local is not None:
             self.local.release_pages()
 
     def close(self) -> None:
-        """Close the catalogue and the file."""
+        """Close the catalogue, the words and the file."""
         self.catalog.close()
         if "words" in vars(self):
             self.words.close()
         self.bundle.close()
 
     def _check_parts(self) -> None:
-        """Fail closed where parts do not belong together: scores of two embedding spaces are nonsense."""
-        path, found = self.bundle.path, bindings(self.embedder, self.index, self.local)
-        for part, digest in found.items():
+        """Raise BundleError if parts do not belong together: scores across embedding spaces mean nothing."""
+        path = self.bundle.path
+        for part, digest in binding_hashes(self.embedder, self.index, self.local).items():
             if self.bundle.manifest.hashes.get(part) != digest:
                 raise BundleError(f"{path}: its {part} is not the one it was built with; build the bundle again.")
         if self.local is not None and len(self.local) != len(self.index):
             raise BundleError(
-                f"{path}: its local features are of {len(self.local)} pictures, its index of {len(self.index)}; build "
+                f"{path}: it has local features of {len(self.local)} pictures and an index of {len(self.index)}; build "
                 "the bundle again."
             )
         if self.index.space != self.embedder.space or len(self.index) != self.catalog.rows:
@@ -151,15 +166,15 @@ class OpenBundle:
 
 
 def open_index(bundle: Bundle) -> CompactIndex:
-    """The index of a bundle, read where it lies; raises BundleError."""
+    """Map the index of a bundle; raise BundleError if the bundle lacks it, IndexFileError if it is damaged."""
     router = bundle.member(INDEX + ROUTER_FILE) if INDEX + ROUTER_FILE in bundle else None
     return CompactIndex.open(bundle.open_member(INDEX + ARRAYS_FILE), router)
 
 
 def open_catalog(bundle: Bundle) -> Catalog:
-    """The catalogue of a bundle."""
+    """Open the catalogue of a bundle; raise BundleError or CatalogError if that fails."""
     if CATALOG in bundle or packed_catalog.FILE not in bundle:
-        return _opened(bundle, CATALOG, Catalog)
+        return _open_member(bundle, CATALOG, Catalog)
     packed = bundle.member(packed_catalog.FILE)
     if _is_kept_in_memory(bundle):
         return Catalog(packed_catalog.unpack_to_bytes(packed))
@@ -169,20 +184,20 @@ def open_catalog(bundle: Bundle) -> Catalog:
             return Catalog(Path(folder) / CATALOG)
     except (OSError, sqlite3.Error) as error:
         raise BundleError(
-            f"{bundle.path}: {packed_catalog.FILE} cannot be unpacked ({error}); free some space, or name another folder in "
-            "TMPDIR."
+            f"{bundle.path}: {packed_catalog.FILE} cannot be unpacked ({error}); free some space, or set TMPDIR to "
+            "another folder."
         ) from error
 
 
 def open_words(bundle: Bundle, catalog: Catalog) -> WordIndex:
-    """The index of words of a bundle; made of its catalogue where it has none."""
+    """Open the word index of a bundle; build it from the catalogue if the bundle has none."""
     if WORDS_FILE not in bundle:
         return WordIndex(None, catalog.products)
-    return _opened(bundle, WORDS_FILE, lambda file: WordIndex(file, catalog.products))
+    return _open_member(bundle, WORDS_FILE, lambda file: WordIndex(file, catalog.products))
 
 
-def _opened(bundle: Bundle, name: str, read: Callable[[Path | bytes], T]) -> T:
-    """A member for SQLite: a copy without a name; in memory where that cannot be, and of a sealed one."""
+def _open_member(bundle: Bundle, name: str, read: Callable[[Path | bytes], T]) -> T:
+    """Give SQLite a member to read: an unlinked copy, or bytes if the bundle is sealed or the system cannot unlink."""
     if _is_kept_in_memory(bundle):
         return read(bundle.copy_member(name))
     with bundle.unpack_member(name) as path:
@@ -193,8 +208,8 @@ def _is_kept_in_memory(bundle: Bundle) -> bool:
     return bundle.sealed or os.name == "nt"
 
 
-def bindings(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) -> dict[str, str]:
-    """The hashes by which a manifest binds model, preprocessing, codebooks and index to each other."""
+def binding_hashes(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) -> dict[str, str]:
+    """Return the hashes by which a manifest binds model, preprocessing, codebooks and index to each other."""
     rotation, codebook = index.blocks.rotation, index.blocks.codebook
     return {
         **({} if local is None else {"local": local.space}),
@@ -206,16 +221,16 @@ def bindings(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) 
 
 
 def space_of(manifest: Manifest) -> str:
-    """The `space` of a bundle."""
+    """Return the `OpenBundle.space` of a bundle from its manifest."""
     return digest_of([manifest.hashes["index"], manifest.hashes.get("local", "")])
 
 
-def place(bundle: Bundle) -> Environment:
-    """Return what settings of a bundle hold for: its network, on this device; raises ModelError: no onnxruntime."""
+def run_environment(bundle: Bundle) -> Environment:
+    """Return what settings of a bundle hold for: its network on this device. Raise ModelError without onnxruntime."""
     return Environment(bundle.manifest.hashes.get("model", ""), version(), processor())
 
 
-def _embedder(bundle: Bundle, settings: Settings) -> Embedder:
+def _open_embedder(bundle: Bundle, settings: Settings) -> Embedder:
     config = ModelConfig.parse(bundle.copy_member(MODEL + CONFIG_FILE), f"{bundle.path}: {MODEL}{CONFIG_FILE}")
     if len(config.files) != 1:
         raise BundleError(f"{bundle.path}: its model names {len(config.files)} networks, expected one; build it again.")
@@ -224,7 +239,7 @@ def _embedder(bundle: Bundle, settings: Settings) -> Embedder:
     return Embedder(config, network, settings.threads, settings.kernels == FLOAT)
 
 
-def _calibration(bundle: Bundle) -> Calibration:
+def _read_calibration(bundle: Bundle) -> Calibration:
     try:
         return Calibration.from_dict(dict(bundle.manifest.calibration))
     except (KeyError, TypeError, ValueError, OverflowError) as error:

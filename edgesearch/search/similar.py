@@ -1,14 +1,17 @@
-"""Alternatives to a product: what looks like it, among those that are wanted, and not all the same.
+"""Find alternatives to a product: products that look like it, satisfy the conditions, and are not all the same.
 
-How alike two products are: of each picture of the one the highest cosine with a picture of the other, in the mean, and
-that both ways. Of groceries photographed in shops (41 products, 5 photos each drawn 20 times) it puts those of the same
-kind first with a mAP of 0.590, where the cosine of the means has 0.547, the best pair 0.571 and one photo each 0.501.
+The likeness of two products: for each picture of one, take the highest cosine with a picture of the other; average
+these, in both directions. With groceries photographed in shops (41 products, 5 photos each, drawn 20 times) likeness
+ranks products of the same kind first with a mAP of 0.590; the cosine of the means reaches 0.547, the best pair 0.571
+and one photo each 0.501.
 
-Of the nearest products those are chosen one after the other that are near it and far from those already chosen: maximal
-marginal relevance (Carbonell and Goldstein, SIGIR 1998). A choice weighs `RELEVANCE` of the first against the rest of
-the second. Of 240 drawn products (`tools/bench personal`) five alternatives then have a likeness of 0.683 instead of
-0.726 among each other, the most alike two 0.800 instead of 0.863, and 0.760 instead of 0.768 to the product. They are
-shown nearest first.
+Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) then picks, one after another, products that are near
+the product and far from those already picked; `RELEVANCE` weighs the first against the second. With 240 drawn products
+(`tools/bench personal`) it lowers the likeness among five alternatives from 0.726 to 0.683, that of the closest two
+from 0.863 to 0.800, and the likeness to the product only from 0.768 to 0.760. The alternatives are returned nearest
+first.
+
+P products, R rows, D dimensions.
 """
 
 from collections import Counter
@@ -26,13 +29,13 @@ from .gallery import Gallery
 from .preference import Preference
 from .scoring import ROWS_PER_RESULT
 
-RELEVANCE = 0.7  # of 1; 1 is the nearest, however alike
-POOL = 4  # products to choose each of the k from
-PICTURES = 32  # of a product that are looked at
+RELEVANCE = 0.7  # 1 returns the nearest, however similar they are to each other
+POOL = 4  # products to pick each of the k from
+MOST_PICTURES = 32  # compared of a product
 
 
-class Compared(NamedTuple):
-    """What alternatives are compared by, as `Product` has it."""
+class ComparedDetails(NamedTuple):
+    """The details by which conditions compare products; names as in `Product`."""
 
     price: float | None
     currency: str | None
@@ -41,27 +44,30 @@ class Compared(NamedTuple):
     stock: int | None
 
     @classmethod
-    def of(cls, product: Product) -> "Compared":
-        """Of a product."""
+    def of(cls, product: Product) -> "ComparedDetails":
+        """Return the details of a product."""
         return cls(*(getattr(product, name) for name in cls._fields))
 
 
-Condition = Callable[[Compared, Compared], bool]  # of an alternative, and the product itself
+Condition = Callable[[ComparedDetails, ComparedDetails], bool]  # takes an alternative, then the product
 _CONDITIONS: Mapping[str, Condition] = {
-    "cheaper": lambda one, than: _priced_alike(one, than) and (one.price or 0.0) < (than.price or 0.0),
-    "other_brand": lambda one, than: _word(one.brand) not in ("", _word(than.brand)),
-    "same_category": lambda one, than: _word(one.category) == _word(than.category),
+    "cheaper": lambda one, than: _have_same_currency(one, than) and (one.price or 0.0) < (than.price or 0.0),
+    "other_brand": lambda one, than: _normalize(one.brand) not in ("", _normalize(than.brand)),
+    "same_category": lambda one, than: _normalize(one.category) == _normalize(than.category),
     "in_stock": lambda one, _: (one.stock or 0) > 0,
 }
-_NEEDED = {"cheaper": "price", "other_brand": "brand", "same_category": "category"}  # of the product itself
+_NEEDED = {"cheaper": "price", "other_brand": "brand", "same_category": "category"}  # details the product must have
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which alternatives to a product are wanted. What the catalogue does not say of one is not taken for granted.
+class AlternativeFilter:
+    """Conditions for alternatives to a product. An alternative that lacks a detail does not satisfy its condition.
 
-    Attributes: cheaper: it has a price, in the product's currency, and a lower one; other_brand: it has a brand, and
-                another; same_category: it has the product's; in_stock: it is known that there is one at least.
+    Attributes:
+        cheaper: It has a lower price, in the product's currency.
+        other_brand: It has a different brand.
+        same_category: It has the product's category.
+        in_stock: At least one is known to be in stock.
     """
 
     cheaper: bool = False
@@ -70,127 +76,163 @@ class Wanted:
     in_stock: bool = False
 
     def conditions(self, product: Product) -> dict[str, Condition]:
-        """Those that are set, by name; raises CatalogError: the product lacks what one compares."""
-        asked = {name: condition for name, condition in _CONDITIONS.items() if getattr(self, name)}
-        for name in asked:
+        """Return the conditions that are set, by name; raise CatalogError if the product lacks a detail they compare."""
+        conditions = {name: condition for name, condition in _CONDITIONS.items() if getattr(self, name)}
+        for name in conditions:
             detail = _NEEDED.get(name)
             if detail and getattr(product, detail) is None:
                 raise CatalogError(
-                    f"{product.sku}: has no {detail}, so no product is {_named(name)}; leave that out, or give it a "
-                    f"{detail}."
+                    f"{product.sku}: has no {detail}, so no product is {_condition_name(name)}; leave that out, or give "
+                    f"it a {detail}."
                 )
-        return asked
+        return conditions
 
 
-def similar(
-    gallery: Gallery, sku: str, k: int, wanted: Wanted, preference: Preference | None, relevance: float = RELEVANCE
+def find_similar(
+    gallery: Gallery,
+    sku: str,
+    k: int,
+    wanted: AlternativeFilter,
+    preference: Preference | None,
+    relevance: float = RELEVANCE,
 ) -> tuple[Match, ...]:
-    """At most k alternatives to a product, best first; fewer only where no more are wanted ones.
+    """Return k alternatives to a product, nearest first; fewer only if no more satisfy the conditions.
 
-    Args:    taste: moves the order a little; None: it does not; relevance: as `diverse` has it.
-    Raises:  CatalogError: no product of that SKU is shown, it lacks what a condition compares, or no other satisfies
-             them all.
+    Args:
+        gallery: Where to look.
+        sku: Of the product.
+        k: Number of alternatives.
+        wanted: Conditions.
+        preference: Moves the order a little; None leaves it.
+        relevance: As for `choose_diverse`.
+    Raises:
+        CatalogError: The product is not shown or lacks a detail that a condition compares, or no other product
+            satisfies all conditions.
     """
-    known = gallery.find_product(sku)
-    if known is None:
+    found = gallery.find_product(sku)
+    if found is None:
         raise CatalogError(f"{sku}: no product of that SKU is here; check it, or enrol the product.")
     owners = gallery.owners()
-    own = _pictures(owners, known[0])
-    near = _near(gallery, _wanted(gallery, owners, known, wanted)[owners], own, owners, k * POOL)
-    pictures = [own, *(_pictures(owners, owners[row]) for row in near)]
-    vectors, counts = gallery.vectors(np.concatenate(pictures)), np.array([len(rows) for rows in pictures])
-    matches = gallery.matches(
-        [Candidate(*one) for one in zip(near, alike(0, vectors, counts)[1:].tolist(), strict=True)]
-    )
+    own = _last_rows(owners, found[0])
+    near = _nearest_products(gallery, _admit(gallery, owners, found, wanted)[owners], own, owners, k * POOL)
+    rows = [own, *(_last_rows(owners, owners[row]) for row in near)]
+    vectors, counts = gallery.vectors(np.concatenate(rows)), np.array([len(one) for one in rows])
+    likeness = product_likeness(0, vectors, counts)[1:].tolist()
+    matches = gallery.matches([Candidate(row, score) for row, score in zip(near, likeness, strict=True)])
     scores = np.array([match.score + (preference.lift(match.product) if preference else 0.0) for match in matches])
-    chosen = diverse(scores, lambda place: alike(place + 1, vectors, counts)[1:], k, relevance)
-    return tuple(matches[place] for place in sorted(chosen, key=lambda place: -scores[place]))
+    chosen = choose_diverse(scores, lambda i: product_likeness(i + 1, vectors, counts)[1:], k, relevance)
+    return tuple(matches[i] for i in sorted(chosen, key=lambda i: -scores[i]))
 
 
-def alike(place: int, vectors: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """How alike one product is to each of P; of all with all there would be too many where very many are asked for.
+def product_likeness(number: int, vectors: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the likeness of one product to each of P: one row only, for P x P would be too many.
 
-    Args:    place: of the one; vectors: (R, D) float32, unit rows of the pictures of all, product after product;
-             counts: (P,) int, how many each has, at least 1.
-    Returns: (P,) float32.
+    Args:
+        number: Position of the product among the P.
+        vectors: (R, D) float32, unit rows of all pictures, product after product.
+        counts: (P,) int, pictures of each product, at least 1.
+    Returns:
+        (P,) float32.
     """
     starts = np.cumsum(counts) - counts
-    cosines = vectors[starts[place] :][: counts[place]] @ vectors.T
+    cosines = vectors[starts[number] :][: counts[number]] @ vectors.T
     there = np.maximum.reduceat(cosines, starts, axis=1).mean(axis=0)
     back = np.add.reduceat(cosines.max(axis=0), starts) / counts.astype(np.float32)
     return np.asarray((there + back) / 2)
 
 
-def diverse(
+def choose_diverse(
     scores: np.ndarray, likeness: Callable[[int], np.ndarray], k: int, relevance: float = RELEVANCE
 ) -> list[int]:
-    """Choose k of some products by maximal marginal relevance.
+    """Choose k of P products by maximal marginal relevance.
 
-    Args:    scores: (P,) float; likeness: gives (P,) of the product at a place, as `alike`; relevance: share of the
-             score.
-    Returns: their places in the order they were chosen, the highest score first; all of them where P < k.
+    Args:
+        scores: (P,) float.
+        likeness: Takes the position of a product and returns its likeness to each, (P,) float.
+        k: Number of products.
+        relevance: Weight of the score; the likeness to those already chosen has the rest to 1.
+    Returns:
+        Positions in the order they were chosen, the highest score first; all of them if P < k.
     """
     chosen: list[int] = []
     worth, nearest = relevance * scores, np.full(len(scores), -1.0)
     for _ in range(min(k, len(scores))):
-        place = int(np.argmax(worth - (1 - relevance) * nearest))
-        chosen.append(place)
-        nearest = np.maximum(nearest, likeness(place))
-        worth[place] = -np.inf
+        best = int(np.argmax(worth - (1 - relevance) * nearest))
+        chosen.append(best)
+        nearest = np.maximum(nearest, likeness(best))
+        worth[best] = -np.inf
     return chosen
 
 
-def _wanted(gallery: Gallery, owners: np.ndarray, known: tuple[int, Product], wanted: Wanted) -> np.ndarray:
-    """Whether each product is wanted, by its number, and last, for -1, that what is not shown is not.
+def _admit(gallery: Gallery, owners: np.ndarray, found: tuple[int, Product], wanted: AlternativeFilter) -> np.ndarray:
+    """Return whether each product may be an alternative: (P + 1,) bool by number.
 
-    Args:    known: the product they are alternatives to, with its number.
+    The last element stands for number -1, the owner of rows that are not shown.
+
+    Args:
+        gallery: Where to look.
+        owners: (R,) int32, the product of each row.
+        found: The product, with its number.
+        wanted: Conditions.
     """
-    number, product = known
-    conditions, than = wanted.conditions(product), Compared.of(product)
+    number, product = found
+    conditions, than = wanted.conditions(product), ComparedDetails.of(product)
     admitted = np.zeros(max(owners.max(initial=0), len(gallery.base.catalog)) + 2, bool)
     admitted[owners] = True
     admitted[[number, -1]] = False
     satisfied: Counter[tuple[bool, ...]] = Counter()
-    for other, cells in gallery.details(Compared._fields) if conditions else ():
+    for other, cells in gallery.details(ComparedDetails._fields) if conditions else ():
         if admitted[other]:
-            one = Compared(*cells)
+            one = ComparedDetails(*cells)
             which = tuple(condition(one, than) for condition in conditions.values())
             satisfied[which] += 1
             admitted[other] = all(which)
     if not admitted.any():
-        raise CatalogError(_nothing(product.sku, [*conditions], satisfied))
+        raise CatalogError(_explain_none(product.sku, [*conditions], satisfied))
     return admitted
 
 
-def _nothing(sku: str, asked: list[str], satisfied: Counter[tuple[bool, ...]]) -> str:
-    """Which condition leaves nothing, and what would do.
+def _explain_none(sku: str, names: list[str], satisfied: Counter[tuple[bool, ...]]) -> str:
+    """Return which conditions leave no alternative, and which to leave out.
 
-    Args:    satisfied: how many of the other products satisfy which of the conditions.
+    Args:
+        sku: Of the product.
+        names: Of the conditions.
+        satisfied: Number of products by which conditions they satisfy.
     """
     total = satisfied.total()
     if not total:
         return f"{sku}: is the only product that is shown here; there is none to compare it with."
-    alone = [sum(count for which, count in satisfied.items() if which[place]) for place in range(len(asked))]
+    alone = [sum(count for which, count in satisfied.items() if which[i]) for i in range(len(names))]
     without = [
-        sum(count for which, count in satisfied.items() if all(which[:place] + which[place + 1 :]))
-        for place in range(len(asked))
+        sum(count for which, count in satisfied.items() if all(which[:i] + which[i + 1 :])) for i in range(len(names))
     ]
-    place = int(np.argmax(without))
-    best = f'leave out "{_named(asked[place])}", and {without[place]} are left'
-    if not without[place]:
-        best = "leave out more than one of them"
-    counts = ", ".join(f"{_named(name)}: {count}" for name, count in zip(asked, alone, strict=True))
-    return f"{sku}: none of the {total} other products satisfies all that is asked ({counts}); {best}."
+    best = int(np.argmax(without))
+    advice = f'leave out "{_condition_name(names[best])}", and {without[best]} are left'
+    if not without[best]:
+        advice = "leave out more than one of them"
+    counts = ", ".join(f"{_condition_name(name)}: {count}" for name, count in zip(names, alone, strict=True))
+    return f"{sku}: none of the {total} other products satisfies all conditions ({counts}); {advice}."
 
 
-def _near(gallery: Gallery, mask: np.ndarray, own: np.ndarray, owners: np.ndarray, products: int) -> list[int]:
-    """Rows of the mask that are nearest to some rows, nearest first: one of each product, so many or all there are."""
-    index, first, asked = gallery.base.index, len(gallery.base.index), products * ROWS_PER_RESULT
+def _nearest_products(
+    gallery: Gallery, mask: np.ndarray, own: np.ndarray, owners: np.ndarray, products: int
+) -> list[int]:
+    """Return the nearest row of each of the nearest products, nearest first.
+
+    Args:
+        gallery: Where to look.
+        mask: (R,) bool, rows of products that may be alternatives.
+        own: Rows of the product itself.
+        owners: (R,) int32, the product of each row.
+        products: How many are wanted; fewer come back only if there are fewer.
+    """
+    index, first, asked = gallery.base.index, gallery.first_taught, products * ROWS_PER_RESULT
     allowed, vectors = index.allow(mask[:first]), gallery.vectors(own)
     rows = np.flatnonzero(mask)
     while asked < allowed.count:
         hits = np.unique(index.search(vectors, asked, allowed=allowed).rows)
-        found = np.concatenate([hits[hits >= 0], rows[rows >= first]])  # and all that is taught
+        found = np.concatenate([hits[hits >= 0], rows[rows >= first]])  # and every taught picture
         if len(np.unique(owners[found])) >= products:
             rows = found
             break
@@ -201,19 +243,19 @@ def _near(gallery: Gallery, mask: np.ndarray, own: np.ndarray, owners: np.ndarra
     return rows[np.sort(best)[:products]].tolist()
 
 
-def _pictures(owners: np.ndarray, number: int) -> np.ndarray:
-    """(R,) int: the rows of a product, the last `PICTURES`, so that what was taught is among them."""
-    return np.flatnonzero(owners == number)[-PICTURES:]
+def _last_rows(owners: np.ndarray, number: int) -> np.ndarray:
+    """Return the last `MOST_PICTURES` rows of a product, which include what was taught: (R,) int."""
+    return np.flatnonzero(owners == number)[-MOST_PICTURES:]
 
 
-def _priced_alike(one: Compared, other: Compared) -> bool:
+def _have_same_currency(one: ComparedDetails, other: ComparedDetails) -> bool:
     priced = one.price is not None and other.price is not None
-    return priced and _word(one.currency) == _word(other.currency)
+    return priced and _normalize(one.currency) == _normalize(other.currency)
 
 
-def _word(text: str | None) -> str:
+def _normalize(text: str | None) -> str:
     return (text or "").strip().casefold()
 
 
-def _named(condition: str) -> str:
+def _condition_name(condition: str) -> str:
     return condition.replace("_", " ")

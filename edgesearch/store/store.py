@@ -29,12 +29,12 @@ from ..search import pipeline
 from ..search.candidate import Candidate
 from ..search.comparison import compare
 from ..search.comparison_result import Comparison
-from ..search.explanation import explained
+from ..search.explanation import draw_explanation
 from ..search.frame_stream import FRAMES, Stream
 from ..search.gallery import Gallery
 from ..search.open_bundle import OpenBundle
 from ..search.preference import Preference
-from ..search.similar import Wanted, similar
+from ..search.similar import AlternativeFilter, find_similar
 from ..text import colour_words, text_query
 from ..text.product_table import facets
 from .store_session import StoreSession
@@ -171,7 +171,7 @@ class Store:
         if k < 1:
             raise ValueError(f"k is {k}; expected at least 1.")
         gallery, preference = self._now(), self._taste()
-        matches = similar(gallery, sku, k, Wanted(cheaper, other_brand, same_category, in_stock), preference)
+        matches = find_similar(gallery, sku, k, AlternativeFilter(cheaper, other_brand, same_category, in_stock), preference)
         gallery.base.release_pages()
         return matches
 
@@ -250,7 +250,7 @@ class Store:
             raise CatalogError(f"{sku}: {len(photos)} photos; give 1 to {MOST_PHOTOS} of them.")
         overlay, base, given = self._taught(), self.base, product.check_details(sku, details)
         pictures = [image.thumbnail(image.read(photo, TAUGHT_SIDE), TAUGHT_SIDE) for photo in photos]
-        seen = [(picture, base.reference(picture).to_bytes()) for picture in pictures]
+        seen = [(picture, base.make_reference(picture).to_bytes()) for picture in pictures]
         answer, known = self.search(pictures[0], k=1), _known(base, sku)
         coloured = (
             given
@@ -320,10 +320,10 @@ class Store:
         if not answer.matches:
             raise ValueError("the answer has no match to explain.")
         best, said = answer.matches[0], answer.understood
-        is_kept = best.row < 0 or self.base.kept(best.row) is not None
+        is_kept = best.row < 0 or self.base.stored_picture(best.row) is not None
         reference = self.picture(best) if is_kept else self.base.index.vectors(np.array([best.row]))[0]
         removed = text_query.describe_exclusions(self._now().table, said.where) if said else []
-        return explained(self.base.embedder, photo, answer, reference, removed, kind, words)
+        return draw_explanation(self.base.embedder, photo, answer, reference, removed, kind, words)
 
     def compare(self, photo: Photo, sku: str) -> Comparison:
         """Is it really this product, or damaged, or another?

@@ -17,7 +17,7 @@ from ..device.slots import Slots, open_bundle
 from ..embedding.run_settings import DEFAULT, Settings
 from ..errors import DeviceError
 from ..search.gallery import Gallery, OverlayRows
-from ..search.open_bundle import OpenBundle, place
+from ..search.open_bundle import OpenBundle, run_environment
 
 
 @dataclass
@@ -166,7 +166,7 @@ def _settings(path: Path, threads: int | None, given: Settings | None, bundle: B
     was tried when it was installed is safe, until `doctor` has measured it. Raises DeviceError: the choice is damaged.
     """
     kept = None if given else Slots(path).settings()
-    chosen = given or (kept[0] if kept and kept[1] == place(bundle) else DEFAULT)
+    chosen = given or (kept[0] if kept and kept[1] == run_environment(bundle) else DEFAULT)
     return chosen if threads is None else replace(chosen, threads=threads)
 
 

@@ -19,7 +19,7 @@ from edgesearch.catalog.product import Product
 from edgesearch.commands.cli import main
 from edgesearch.device import profile
 from edgesearch.search import preference
-from edgesearch.search.preference import BOUND, PHOTO_BOUND, Preference, Said, traits_of
+from edgesearch.search.preference import BOUND, PHOTO_BOUND, Preference, Reaction, traits_of
 
 from ..conftest import TINY_MODEL
 
@@ -46,7 +46,7 @@ def store(device: Path) -> Store:
 
 def liking(brand: str, picks: int = 8) -> Preference:
     """Of somebody who picks one brand and passes over another."""
-    return Preference.of([Said(True, "A", {"brand": brand}, [("B", {"brand": "other"})])] * picks)
+    return Preference.of([Reaction(True, "A", {"brand": brand}, [("B", {"brand": "other"})])] * picks)
 
 
 def shown(*pairs: tuple[str, float]) -> list[Match]:
@@ -116,7 +116,7 @@ def test_only_matches_within_the_bound_change_places() -> None:
     for _ in range(300):
         scores = np.exp(-np.sort(rng.uniform(0, 4 * PHOTO_BOUND, 8)))
         matches = shown(*((brands[rng.integers(3)], float(score)) for score in scores))
-        ranked = liking("liked", 100).ranked(matches)
+        ranked = liking("liked", 100).rerank(matches)
         assert ranked[0] == matches[0]
         for place, match in enumerate(ranked):
             passed = [np.log(one.probability / match.probability) for one in ranked[place + 1 :]]
@@ -125,9 +125,9 @@ def test_only_matches_within_the_bound_change_places() -> None:
 
 def test_what_is_liked_comes_before_what_is_passed_over() -> None:
     matches = shown(("none", 0.9), ("other", 0.8), ("none", 0.799), ("liked", 0.798), ("liked", 0.3))
-    assert [match.row for match in liking("liked").ranked(matches)] == [0, 3, 2, 1, 4]
-    assert liking("liked").ranked(matches[:1]) == tuple(matches[:1])
-    assert liking("liked").ranked([]) == ()
+    assert [match.row for match in liking("liked").rerank(matches)] == [0, 3, 2, 1, 4]
+    assert liking("liked").rerank(matches[:1]) == tuple(matches[:1])
+    assert liking("liked").rerank([]) == ()
     assert 0 < liking("liked").lift(matches[3].product) <= BOUND / 2
     assert -BOUND / 2 <= liking("liked").lift(matches[1].product) < 0
     assert Preference().lift(matches[3].product) == 0
@@ -135,18 +135,18 @@ def test_what_is_liked_comes_before_what_is_passed_over() -> None:
 
 def test_what_lies_back_counts_less_and_is_forgotten_when_another_taste_follows() -> None:
     liked, other = (
-        [Said(True, "A", {"brand": name}, [("B", {"brand": rest})])] for name, rest in (("a", "b"), ("b", "a"))
+        [Reaction(True, "A", {"brand": name}, [("B", {"brand": rest})])] for name, rest in (("a", "b"), ("b", "a"))
     )
     product = Product("A", "x", brand="A")
     lifts = [Preference.of(other * count + liked * 10).lift(product) for count in (0, 5, 20, 60)]
     assert lifts == sorted(lifts, reverse=True)
     assert lifts[0] > 0 > lifts[-1]
-    once = Preference.of([Said(False, "C", {})] * round(preference.HALF_LIFE) + liked).weights[("brand", "a")]
+    once = Preference.of([Reaction(False, "C", {})] * round(preference.HALF_LIFE) + liked).weights[("brand", "a")]
     assert once.picked == pytest.approx(0.5)
 
 
 def test_what_was_passed_over_for_one_product_counts_once_together() -> None:
-    said = Said(True, "A", {"brand": "a"}, [("B", {"brand": "b"}), ("C", {"brand": "b"}), ("D", {"brand": "d"})])
+    said = Reaction(True, "A", {"brand": "a"}, [("B", {"brand": "b"}), ("C", {"brand": "b"}), ("D", {"brand": "d"})])
     weights = Preference.of([said]).weights
     assert sum(weight.passed for weight in weights.values()) == pytest.approx(1)
     assert weights[("brand", "b")].passed == pytest.approx(2 / 3)
@@ -164,7 +164,7 @@ def test_traits_are_what_the_catalogue_says() -> None:
 def test_each_colour_of_a_product_is_a_trait() -> None:
     red, blue, both = (Product("A", "x", attributes=((name, said),)) for name, said in (
         ("colour", "red, white"), ("Color", "Blue/white"), ("颜色", "红色、蓝")))  # fmt: skip
-    preference = Preference.of([Said(True, "A", traits_of(red), [("B", traits_of(blue))])] * 4)
+    preference = Preference.of([Reaction(True, "A", traits_of(red), [("B", traits_of(blue))])] * 4)
     assert {value: weight.log_odds > 0 for (_, value), weight in preference.weights.items() if weight.log_odds} == {
         "red": True,
         "blue": False,

@@ -9,8 +9,8 @@ import pytest
 import edgesearch
 from edgesearch import CatalogError, ImageError
 from edgesearch.commands.cli import main
-from edgesearch.search.calibration import NONE, Question, beforehand, fitted, measured
-from edgesearch.search.decision import ONE_PICTURE, SEVERAL_PICTURES, Calibration, in_terms, worths
+from edgesearch.search.calibration import NONE, Question, fit_weights, prior_calibration, set_thresholds
+from edgesearch.search.decision import ONE_PICTURE, SEVERAL_PICTURES, Calibration, standardize, utilities
 
 from ..conftest import TINY_MODEL
 
@@ -22,28 +22,29 @@ def drawn(count: int, seed: int) -> list[Question]:
     rng, questions = np.random.default_rng(seed), []
     for _ in range(count):
         evidence = np.column_stack([rng.normal(0.6, 0.12, (20, 2)), rng.uniform(0, 1, 20) ** 4])
-        worth, none = worths(evidence, TRUE.weights())
-        shares = np.exp([*worth, none])
+        products, none = utilities(evidence, TRUE.weights())
+        shares = np.exp([*products, none])
         choice = int(rng.choice(21, p=shares / shares.sum()))
         questions.append(Question(evidence, NONE if choice == 20 else choice, choice != 20))
     return questions
 
 
 def test_the_weights_that_made_the_answers_are_found() -> None:
-    found = fitted(drawn(4000, 0), ONE_PICTURE)
+    found = fit_weights(drawn(4000, 0), ONE_PICTURE)
     assert found.weights()[:3] == pytest.approx(TRUE.weights()[:3], abs=0.2)
 
 
 def test_few_questions_change_little() -> None:
     few, many = (
-        np.abs(fitted(drawn(count, 1), SEVERAL_PICTURES).weights() - SEVERAL_PICTURES.weights()) for count in (1, 1000)
+        np.abs(fit_weights(drawn(count, 1), SEVERAL_PICTURES).weights() - SEVERAL_PICTURES.weights())
+        for count in (1, 1000)
     )
     assert few.max() < 0.5 < many.max()
 
 
 def test_the_threshold_keeps_the_false_accepts_that_were_asked_for() -> None:
     for share in (0.02, 0.05, 0.3):
-        found = measured(TRUE, drawn(2000, 2), share)
+        found = set_thresholds(TRUE, drawn(2000, 2), share)
         assert found.false_accept_rate == pytest.approx(share, abs=0.01)
         asked = drawn(4000, 3)  # others
         strangers = [TRUE.probabilities(one.evidence).sum() >= found.accept for one in asked if one.right == NONE]
@@ -51,13 +52,13 @@ def test_the_threshold_keeps_the_false_accepts_that_were_asked_for() -> None:
 
 
 def test_fewer_false_accepts_cost_more_false_rejects() -> None:
-    strict, lax = (measured(TRUE, drawn(2000, 2), share) for share in (0.01, 0.2))
+    strict, lax = (set_thresholds(TRUE, drawn(2000, 2), share) for share in (0.01, 0.2))
     assert strict.accept > lax.accept
     assert strict.false_reject_rate > lax.false_reject_rate
 
 
 def test_probabilities_mean_what_they_say() -> None:
-    found, asked = fitted(drawn(2000, 4), ONE_PICTURE), drawn(4000, 5)
+    found, asked = fit_weights(drawn(2000, 4), ONE_PICTURE), drawn(4000, 5)
     likely = np.array([found.probabilities(one.evidence).sum() for one in asked])
     right = np.array([one.right != NONE for one in asked])
     for some in np.array_split(np.argsort(likely), 4):
@@ -65,34 +66,36 @@ def test_probabilities_mean_what_they_say() -> None:
 
 
 def test_one_question_alone_is_no_threshold() -> None:
-    found = measured(replace(TRUE, accept=0.4), drawn(1, 0), 0.05)
+    found = set_thresholds(replace(TRUE, accept=0.4), drawn(1, 0), 0.05)
     assert found.accept == 0.4
 
 
 def test_a_product_that_was_not_found_counts_as_refused_and_teaches_nothing() -> None:
     asked, lost = drawn(400, 6), Question(np.full((20, 3), (0.3, 0.3, 0.0)), NONE, True)
-    before, after = measured(TRUE, asked, 0.05), measured(TRUE, [*asked, *[lost] * 100], 0.05)
+    before, after = set_thresholds(TRUE, asked, 0.05), set_thresholds(TRUE, [*asked, *[lost] * 100], 0.05)
     assert after.accept == before.accept
     assert after.false_accept_rate == before.false_accept_rate
     assert after.false_reject_rate > before.false_reject_rate
-    assert fitted([*asked, lost], TRUE) == fitted(asked, TRUE)
+    assert fit_weights([*asked, lost], TRUE) == fit_weights(asked, TRUE)
 
 
 def test_photos_of_unknown_products_alone_leave_matches() -> None:
     strangers = [one for one in drawn(400, 7) if not one.known]
-    found = measured(TRUE, strangers, 0.05)
+    found = set_thresholds(TRUE, strangers, 0.05)
     assert found.accept != TRUE.accept
     assert found.lead == TRUE.lead
 
 
 def test_too_few_questions_still_keep_to_the_share_that_was_asked_for() -> None:
-    assert beforehand(SEVERAL_PICTURES, 0.05) == SEVERAL_PICTURES
-    strict, lax = (measured(beforehand(SEVERAL_PICTURES, share), drawn(5, 0), share) for share in (0.01, 0.2))
+    assert prior_calibration(SEVERAL_PICTURES, 0.05) == SEVERAL_PICTURES
+    strict, lax = (
+        set_thresholds(prior_calibration(SEVERAL_PICTURES, share), drawn(5, 0), share) for share in (0.01, 0.2)
+    )
     assert lax.accept < SEVERAL_PICTURES.accept < strict.accept < 1
 
 
 def test_terms_are_in_units_of_the_spread() -> None:
-    assert in_terms(np.array([[0.7, 0.5, 0.2]])) == pytest.approx(np.array([[1, -1, 0.2]]))
+    assert standardize(np.array([[0.7, 0.5, 0.2]])) == pytest.approx(np.array([[1, -1, 0.2]]))
 
 
 def test_a_catalogue_of_several_pictures_learns_from_them(shop: Path, tmp_path: Path) -> None:

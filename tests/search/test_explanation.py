@@ -23,7 +23,7 @@ def test_what_two_pictures_share_is_what_is_shown(shop: Path) -> None:
     product = image.read(shop / "pictures" / "P000001.jpg", 224)
     scene = np.full((320, 640, 3), 128, np.uint8)
     scene[48:272, 16:240] = Image.fromarray(product).resize((224, 224))
-    heat, part = explanation.regions(embedder, scene, embedder.embed([product])[0])
+    heat, part = explanation.occlusion_map(embedder, scene, embedder.embed([product])[0])
     assert (heat.shape, float(heat.max()), float(heat.min())) == ((explanation.CELLS,) * 2, 1.0, 0.0)
     assert part.side == 640
     assert heat[:, :4].sum() > 4 * heat[:, 4:].sum()
@@ -32,17 +32,17 @@ def test_what_two_pictures_share_is_what_is_shown(shop: Path) -> None:
 def test_a_picture_like_nothing_has_no_regions() -> None:
     embedder = Embedder.open(default_model())
     flat = np.full((64, 64, 3), 90, np.uint8)
-    heat, _ = explanation.regions(embedder, flat, -embedder.embed([flat])[0])
+    heat, _ = explanation.occlusion_map(embedder, flat, -embedder.embed([flat])[0])
     assert np.isfinite(heat).all()
 
 
 def test_the_words_say_how_likely_it_is_and_why() -> None:
     first = Match(Product("A", "杯子 Cup"), 0.9, "a.jpg", 0, points=7, probability=0.7)
     second = Match(Product("B", "Jug"), 0.65, "b.jpg", 1, probability=0.12)
-    said = "\n".join(explanation.words(Answer("x", "match", (first, second), {})))
+    said = "\n".join(explanation.describe_match(Answer("x", "match", (first, second), {})))
     assert "70% likely, 12% B Jug; score 0.900" in said
-    assert "a.jpg; 7 points of the print agree" in said
-    assert "likely, " not in "\n".join(explanation.words(Answer("x", "match", (second,), {})))
+    assert "a.jpg; 7 local features agree" in said
+    assert "likely, " not in "\n".join(explanation.describe_match(Answer("x", "match", (second,), {})))
 
 
 @pytest.mark.parametrize(

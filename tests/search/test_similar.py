@@ -18,7 +18,13 @@ from edgesearch.catalog.sqlite_catalog import Picture
 from edgesearch.commands.cli import main
 from edgesearch.index.compact_index import CompactIndex
 from edgesearch.search.gallery import Gallery
-from edgesearch.search.similar import Compared, Wanted, _near, alike, diverse
+from edgesearch.search.similar import (
+    AlternativeFilter,
+    ComparedDetails,
+    _nearest_products,
+    choose_diverse,
+    product_likeness,
+)
 
 from ..conftest import TINY_MODEL
 
@@ -140,10 +146,10 @@ def test_the_nearest_comes_first_and_twins_give_way() -> None:
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     scores = np.array([0.9, 0.6, 0.58, 0.56, *[0.89] * 5])
     likeness = (centres @ centres.T).__getitem__
-    assert diverse(scores, likeness, 4, relevance=1.0) == [0, 4, 5, 6]
-    assert set(diverse(scores, likeness, 4)) == {0, 1, 2, 3}
-    assert diverse(scores, likeness, 4)[0] == 0
-    assert sorted(diverse(scores, likeness, 99)) == list(range(9))
+    assert choose_diverse(scores, likeness, 4, relevance=1.0) == [0, 4, 5, 6]
+    assert set(choose_diverse(scores, likeness, 4)) == {0, 1, 2, 3}
+    assert choose_diverse(scores, likeness, 4)[0] == 0
+    assert sorted(choose_diverse(scores, likeness, 99)) == list(range(9))
 
 
 def test_vectors_of_rows_are_those_that_were_put_in() -> None:
@@ -166,7 +172,7 @@ def test_how_alike_products_are_is_the_plain_loop() -> None:
         for j, other in enumerate(products):
             there = np.mean([max(row @ column for column in other) for row in one])
             back = np.mean([max(row @ column for column in one) for row in other])
-            assert alike(i, vectors, counts)[j] == pytest.approx((there + back) / 2, abs=1e-6)
+            assert product_likeness(i, vectors, counts)[j] == pytest.approx((there + back) / 2, abs=1e-6)
 
 
 def test_a_product_with_very_many_pictures_and_a_filter_leave_as_many_as_are_wanted() -> None:
@@ -176,12 +182,14 @@ def test_a_product_with_very_many_pictures_and_a_filter_leave_as_many_as_are_wan
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     index, taught = CompactIndex.build(x, "space"), np.array([[-1, 0, 0, 0, 0, 0, 0, 0]], np.float32)
     base = SimpleNamespace(index=index)
-    gallery = cast(Gallery, SimpleNamespace(base=base, vectors=lambda rows: np.concatenate([x, taught])[rows]))
+    gallery = cast(
+        Gallery, SimpleNamespace(base=base, first_taught=len(x), vectors=lambda rows: np.concatenate([x, taught])[rows])
+    )
     owners = np.concatenate([np.zeros(400, np.int32), np.arange(1, 7902, dtype=np.int32)])
     cosines = np.concatenate([x, taught]) @ x[0]
     for one_of in (1, 3, 500, 4000):
         mask = (owners % one_of == 0) & (np.arange(len(owners)) > 0)
-        found = _near(gallery, mask, np.array([0]), owners, 20)
+        found = _nearest_products(gallery, mask, np.array([0]), owners, 20)
         assert mask[found].all()
         assert owners[found[0]] == 0
         assert len(set(owners[found].tolist())) == len(found) == min(20, len(np.unique(owners[mask])))
@@ -189,20 +197,22 @@ def test_a_product_with_very_many_pictures_and_a_filter_leave_as_many_as_are_wan
         others = np.flatnonzero(mask & (owners > 0))
         nearest = others[np.argsort(-cosines[others])][: len(found) - 1]
         assert len(set(nearest.tolist()) & set(found)) >= 0.9 * len(nearest)  # as exact as the index is
-    assert _near(gallery, owners == 7901, np.array([0]), owners, 20) == [8300]  # though nothing of the index is left
+    assert _nearest_products(gallery, owners == 7901, np.array([0]), owners, 20) == [
+        8300
+    ]  # though nothing of the index is left
 
 
 def test_what_is_not_known_satisfies_nothing() -> None:
     full, free = Product("B", "b", 1.0, "EUR", "Mugs", "Alm", stock=1), Product("C", "c", 0.0, "EUR")
-    conditions = Wanted(True, True, True, True).conditions(full)
+    conditions = AlternativeFilter(True, True, True, True).conditions(full)
 
     def satisfied(one: Product) -> list[str]:
-        return [name for name, test in conditions.items() if test(Compared.of(one), Compared.of(full))]
+        return [name for name, test in conditions.items() if test(ComparedDetails.of(one), ComparedDetails.of(full))]
 
     assert satisfied(Product("A", "a")) == []
     assert satisfied(full) == ["same_category", "in_stock"]
     assert satisfied(free) == ["cheaper"]
-    assert Wanted().conditions(Product("A", "a")) == {}
+    assert AlternativeFilter().conditions(Product("A", "a")) == {}
 
 
 def test_a_catalogue_with_a_wrong_kind_is_damaged(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def learn(data: Path, references: int, folder: Path, seed: int) -> Figures:
             rest = [path for path in train[one.number] if path not in _references(train[one.number], references or 5)]
             asked += [(path, one.sku) for path in [*others.get(one.number, []), *rest[::3]][:LEARNED_PER_PRODUCT]]
     with edgesearch.open(_built(data, folder / "odd", references, seed, odd=True)) as store:
-        shown = list(calibration.given(store.base, asked))
+        shown = list(calibration.labelled_photos(store.base, asked))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             pairs = pool.map(lambda one: calibration.ask(store.base, one), shown)
             questions = [
@@ -91,11 +91,11 @@ def learn(data: Path, references: int, folder: Path, seed: int) -> Figures:
     none = replace(ONE_PICTURE, nearest=0.0, mean=0.0, printed=0.0, unknown=0.0, crowd=0.0)
     found = none
     for _ in range(ROUNDS):  # each starts from the one before, so that nothing draws it towards none any more
-        found = calibration.fitted(questions, found)
+        found = calibration.fit_weights(questions, found)
     strict = {
-        f"accept at {share}": calibration.measured(found, questions, share).accept for share in calibration.ACCEPT_AT
+        f"accept at {share}": calibration.set_thresholds(found, questions, share).accept for share in calibration.ACCEPT_AT
     }
-    return calibration.measured(found, questions, STATED).to_dict() | strict
+    return calibration.set_thresholds(found, questions, STATED).to_dict() | strict
 
 
 def _open_set(store: Store, asked: Asked) -> Figures:

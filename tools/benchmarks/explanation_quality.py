@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from edgesearch.embedding.embedder import Embedder, default_model
 from edgesearch.images import crops, image
-from edgesearch.search.explanation import CELLS, regions
+from edgesearch.search.explanation import CELLS, occlusion_map
 
 from .context import SEED, Found, add_data, require_photos
 from .protocols import split
@@ -57,7 +57,7 @@ def measure(embedder: Embedder, pairs: Sequence[tuple[np.ndarray, np.ndarray]], 
         seen = embedder.config.preprocessing(photo, crops.whole_crop(photo.shape[:2]))
         orders = [rng.random((CELLS, CELLS)) for _ in range(ORDERS)]
         curves = [_curves(embedder, seen, order, other) for order in orders]
-        heats = [regions(embedder, photo, other)[0], _response(embedder, seen)]
+        heats = [occlusion_map(embedder, photo, other)[0], _response(embedder, seen)]
         scores.append([*(_curves(embedder, seen, heat, other) for heat in heats), np.mean(curves, 0)])
     found = np.array(scores)  # (pairs, maps, deletion and insertion)
     names = [f"{name} {score}" for name in MAPS for score in ("deletion", "insertion")]

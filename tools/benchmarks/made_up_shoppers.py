@@ -151,7 +151,7 @@ def _replay(store: Store, shopper: Shopper, asked: Sequence[Asked], rng: np.rand
     assert preference is not None
     store.profile.erase()
     assert [_shown(store, sku) for sku in judged[:3]] == before[:3]  # nothing is left of him
-    ranked = [(preference.ranked(matches), sku) for matches, sku in asked]
+    ranked = [(preference.rerank(matches), sku) for matches, sku in asked]
     moved = [before != after for (before, _), (after, _) in zip(asked, ranked, strict=True)]
     return {
         f"nDCG@{K} without": float(np.mean([shopper.ndcg(*one) for one in zip(before, pools, strict=True)])),
