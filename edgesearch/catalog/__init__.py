@@ -1,4 +1,5 @@
-"""Read catalogues as people have them, and keep products in one SQLite file.
+"""Read catalogues from tables, folders and archives, and store products in one SQLite file.
 
-It imports `images`. Begin with `loader.py` for tables, folders and archives, and with `sqlite_catalog.py` for the file in a bundle.
+It imports `images`. Begin with `loader.py`, which reads what people write, and with `sqlite_catalog.py`, the file in a
+bundle.
 """

@@ -1,4 +1,4 @@
-"""What is in a folder or an archive: the names of its files, with "/", and their places."""
+"""List the files in a folder or an archive: names with "/", and the source (`sources`) of each."""
 
 import atexit
 import gzip
@@ -19,27 +19,28 @@ from . import sources
 
 GZIPPED = (".tar.gz", ".tgz")
 ARCHIVES = (".zip", ".tar", *GZIPPED)
-MAX_GROWTH = 100  # times: pictures hardly shrink, so what grows more than that is no archive of pictures
-_SURROGATE = re.compile("[\ud800-\udfff]")  # a byte of a name that is no text
+MAX_GROWTH = 100  # unpacked size / packed size; pictures hardly compress, so more than this is no archive of pictures
+_SURROGATE = re.compile("[\ud800-\udfff]")  # stands for a byte that is not UTF-8
 _unpacked_paths: dict[tuple[str, int, int], str] = {}
 
 
 def is_archive(source: str) -> bool:
-    """It is one by its name."""
+    """Return whether a file is an archive, judged by its name."""
     return source.lower().endswith(ARCHIVES)
 
 
 def is_folder(source: str) -> bool:
-    """It is a folder, of this machine or any file system; raises CatalogError: nobody can tell."""
+    """Return whether a path or URL names a folder; raise CatalogError if its file system cannot be asked."""
     return sources.list_folder(source) is not None if sources.is_url(source) else os.path.isdir(source)
 
 
 def list_files(source: str) -> dict[str, str]:
-    """The places of all files by name, in the order of their names; hidden ones are left out.
+    """Return the source of every file in a folder or archive by file name, sorted by name; omit hidden files.
 
-    A .tar.gz is unpacked first, into a temporary file that stays until this process ends.
+    Unpack a .tar.gz to a temporary file that stays until this process ends.
 
-    Raises:  CatalogError: an archive cannot be read, is encrypted, or names files outside of it; a name is no UTF-8.
+    Raises:  CatalogError: an archive is unreadable, is encrypted or has a member that leads out of it; or a name is
+             not UTF-8.
     """
     if not is_archive(source):
         found = sources.list_folder(source) or {} if sources.is_url(source) else _list_local(source)
@@ -47,17 +48,17 @@ def list_files(source: str) -> dict[str, str]:
         found = _list_zip(source)
     else:
         found = _list_tar(_unpack_gzip(source) if source.lower().endswith(GZIPPED) else source, source)
-    shown = {name: place for name, place in found.items() if not _is_hidden(name)}
-    for name in shown:
+    visible = {name: location for name, location in found.items() if not _is_hidden(name)}
+    for name in visible:
         if _SURROGATE.search(name):
-            raise CatalogError(f"{source}: the name {name!r} is not UTF-8; rename it.")
-    return dict(sorted(shown.items()))
+            raise CatalogError(f"{source}: the file name {name!r} is not UTF-8; rename the file.")
+    return dict(sorted(visible.items()))
 
 
 def list_folders(source: str) -> set[str]:
-    """The names of those at the top of a folder of this machine, but for hidden ones."""
-    with os.scandir(source) as found:
-        return {one.name.strip() for one in found if one.is_dir() and not _is_hidden(one.name)}
+    """Return the names of the folders directly in a local folder; omit hidden ones."""
+    with os.scandir(source) as entries:
+        return {entry.name.strip() for entry in entries if entry.is_dir() and not _is_hidden(entry.name)}
 
 
 def _is_hidden(name: str) -> bool:
@@ -86,7 +87,10 @@ def _list_zip(archive: str) -> dict[str, str]:
             if info.flag_bits & 1:
                 raise CatalogError(f"{archive}: {info.filename} is encrypted; pack the pictures without a password.")
             if info.compress_type not in (sources.STORED, sources.DEFLATED):
-                raise CatalogError(f"{archive}: {info.filename} is packed in an unusual way; pack it as a plain zip.")
+                raise CatalogError(
+                    f"{archive}: {info.filename} uses zip compression method {info.compress_type}; pack it again with "
+                    "the usual method (deflate)."
+                )
             name = _member_name(archive, info.filename)
             found[name] = sources.member_source("zip", info.header_offset, info.compress_size, archive, name, info.CRC)
     return found
@@ -97,16 +101,16 @@ def _read_zip_directory(archive: str, file: BinaryIO) -> list[zipfile.ZipInfo]:
         with zipfile.ZipFile(file) as opened:
             return opened.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
-        raise CatalogError(f"{archive}: damaged, or no zip ({error}); pack it again.") from error
+        raise CatalogError(f"{archive}: damaged, or no zip file ({error}); pack it again.") from error
 
 
 def _list_tar(archive: str, name: str) -> dict[str, str]:
-    """name: of what it was unpacked from."""
+    """List a tar file; name: of the archive that it was unpacked from, for error messages."""
     found: dict[str, str] = {}
     with sources.open_source(archive) as file:
         for info in _iterate_tar(name, file):
-            if info.islnk() and (place := found.get(_member_name(name, info.linkname))):  # the same under another name
-                found[_member_name(name, info.name)] = place
+            if info.islnk() and (target := found.get(_member_name(name, info.linkname))):
+                found[_member_name(name, info.name)] = target  # a hard link: the same content under another name
             if info.isreg() and not info.issparse():
                 inner = _member_name(name, info.name)
                 found[inner] = sources.member_source("tar", info.offset_data, info.size, archive, inner)
@@ -118,25 +122,27 @@ def _iterate_tar(archive: str, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
     try:
         with tarfile.open(fileobj=file, mode="r:") as opened:
             while (info := opened.next()) is not None:
-                opened.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+                opened.members.clear()  # type: ignore[attr-defined]  # tarfile would keep all of them in memory
                 yield info
             file.seek(opened.offset)
-            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # at damage it ends as if all were read
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile stops silently at damage
                 raise CatalogError(f"{archive}: damaged or cut off at byte {opened.offset:,}; copy it again.")
     except (tarfile.TarError, ValueError, EOFError) as error:
-        raise CatalogError(f"{archive}: damaged, or no tar ({error}); pack it again.") from error
+        raise CatalogError(f"{archive}: damaged, or no tar file ({error}); pack it again.") from error
 
 
 def _member_name(archive: str, name: str) -> str:
-    """A member's name as it is used; raises CatalogError: it leads out of the archive."""
+    """Return the normalized name of an archive's member; raise CatalogError if it leads out of the archive."""
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     if ".." in parts or name.startswith("/") or "\0" in name or not parts:
-        raise CatalogError(f"{archive}: {name!r} leads out of it; pack the pictures with plain names.")
+        raise CatalogError(
+            f"{archive}: the member name {name!r} leads out of the archive; pack the pictures with relative names."
+        )
     return "/".join(parts)
 
 
 def _unpack_gzip(archive: str) -> str:
-    """The path of its content, unpacked once."""
+    """Unpack a .tar.gz, once per process, and return the path of the tar file."""
     state = (archive, 0, 0) if sources.is_url(archive) else _file_state(archive)
     if state not in _unpacked_paths:
         folder = tempfile.mkdtemp(prefix="edgesearch-unpacked-")
@@ -144,8 +150,8 @@ def _unpack_gzip(archive: str) -> str:
         path = os.path.join(folder, f"{Path(archive).name.partition('.')[0]}.tar")
         with sources.open_source(archive) as packed:
             try:
-                with open(path, "wb") as whole:
-                    _decompress(archive, packed, whole)
+                with open(path, "wb") as target:
+                    _decompress(archive, packed, target)
             except (CatalogError, OSError):
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
@@ -161,23 +167,25 @@ def _file_state(archive: str) -> tuple[str, int, int]:
     return os.path.realpath(archive), found.st_size, found.st_mtime_ns
 
 
-def _decompress(archive: str, packed: BinaryIO, whole: BinaryIO) -> None:
-    most = packed.seek(0, os.SEEK_END) * MAX_GROWTH + image.MAX_BYTES
+def _decompress(archive: str, packed: BinaryIO, target: BinaryIO) -> None:
+    limit = packed.seek(0, os.SEEK_END) * MAX_GROWTH + image.MAX_BYTES
     packed.seek(0)
     try:
         with gzip.open(packed) as content:
             while part := content.read(1 << 20):
-                if whole.tell() + len(part) > most:
-                    raise CatalogError(f"{archive}: unpacks to over {MAX_GROWTH} times its size; pack pictures alone.")
-                _write(archive, part, whole)
+                if target.tell() + len(part) > limit:
+                    raise CatalogError(
+                        f"{archive}: unpacks to over {MAX_GROWTH} times its size; pack only pictures and a table."
+                    )
+                _write(archive, part, target)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise CatalogError(f"{archive}: damaged or cut off ({error}); copy it again.") from error
 
 
-def _write(archive: str, part: bytes, whole: BinaryIO) -> None:
+def _write(archive: str, part: bytes, target: BinaryIO) -> None:
     try:
-        whole.write(part)
+        target.write(part)
     except OSError as error:
         raise CatalogError(
-            f"{archive}: cannot be unpacked to {whole.name} ({error.strerror}); make room there, or set TMPDIR."
+            f"{archive}: cannot be unpacked to {target.name} ({error.strerror}); free some space there, or set TMPDIR."
         ) from error

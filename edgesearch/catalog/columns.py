@@ -1,4 +1,4 @@
-"""Which column of a table is which: by its name, or as its user says."""
+"""Decide which column of a table holds what: by its name, or as the user maps it."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from ..errors import CatalogError
 
-REPEATABLE = "images"  # the one that several columns may hold
-SEPARATOR = "+"  # their names in a mapping
-# What else the columns are called, for the advice of an error; nothing is taken for a column because of it.
+REPEATABLE = "images"  # the only name that several columns may share
+SEPARATOR = "+"  # between the names of these columns in a mapping
+# Common other names of the columns. They only fill the `--map` that an error proposes; no column is chosen by them.
 _ALIASES = {
     "sku": "sku artnr artikelnr artikelnummer article articleno item itemno itemnumber itemcode "
     "code id productid productcode number nummer ref reference référence referencia código codice handle variantsku",
@@ -23,16 +23,18 @@ _ALIASES = {
 
 @dataclass(frozen=True)
 class Columns:
-    """What the cells of a row are called; "" is not read.
+    """The columns of a table.
 
-    Attributes: ignored: columns that would have been read, had the mapping not named others.
+    Attributes:
+        names: the name of each column, in the table's order; "" for columns that are not read.
+        ignored: columns that would have been read if the mapping did not name others in their place.
     """
 
     names: tuple[str, ...]
     ignored: tuple[str, ...] = ()
 
     def cells(self, row: Sequence[str]) -> dict[str, str]:
-        """A row's cells by the names of their columns."""
+        """Return the cells of a row by column name; join the cells of columns that share a name with ";"."""
         cells: dict[str, str] = {}
         for name, cell in zip(self.names, row, strict=False):
             if name:
@@ -41,10 +43,10 @@ class Columns:
 
 
 def count_wanted(header: Sequence[str], wanted: Iterable[str], mapping: Mapping[str, str]) -> int:
-    """How many of the columns that are wanted a header has, after the mapping."""
+    """Return how many of the wanted columns, renamed by the mapping, a header has."""
     folded = set(map(_fold, header))
-    asked = [mapping.get(name, name) for name in wanted]
-    return sum(_fold(name) in folded or all(_fold(one) in folded for one in name.split(SEPARATOR)) for name in asked)
+    mapped = [mapping.get(name, name) for name in wanted]
+    return sum(_fold(name) in folded or all(_fold(part) in folded for part in name.split(SEPARATOR)) for name in mapped)
 
 
 def find(
@@ -52,38 +54,46 @@ def find(
 ) -> Columns:
     """Name the columns of a table.
 
-    Args:    known: columns found whatever the case and spaces of their names; others keep theirs; mapping: what a
-             column is to be called, and what it is called in the file; for `SEVERAL`, several with "+" between.
-    Raises:  CatalogError: a required column, or one that the mapping names, is missing, or there twice.
+    Args:
+        header: the names in the table's first row.
+        required: the names that must be present.
+        known: the names that are found whatever their case and spaces; all other columns keep their names.
+        mapping: our name for a column -> its name in the file; for `REPEATABLE`, several joined by "+".
+        where: the table and line, for error messages.
+    Raises:
+        CatalogError: a required or mapped column is missing or ambiguous.
     """
     names = [""] * len(header)
     for name, theirs in mapping.items():
-        for place in _find_mapped(header, name, theirs, where):
-            if names[place]:
-                raise CatalogError(f"{where}: --map gives its column {header[place]!r} two names; give it one.")
-            names[place] = name
+        for position in _find_mapped(header, name, theirs, where):
+            if names[position]:
+                raise CatalogError(
+                    f"{where}: --map gives the column {header[position]!r} two names, {names[position]} and {name}; "
+                    "give it one."
+                )
+            names[position] = name
     ignored = []
-    for place, theirs in enumerate(header):
-        if names[place] or not theirs:
+    for position, theirs in enumerate(header):
+        if names[position] or not theirs:
             continue
         name = theirs if theirs in known else next((one for one in known if _is_same(one, theirs, header)), theirs)
         if name in mapping:
             ignored.append(theirs)
         else:
-            names[place] = name
+            names[position] = name
     _check_names(names, header, required, mapping, where)
     return Columns(tuple(names), tuple(ignored))
 
 
 def parse_mapping(texts: Iterable[str]) -> dict[str, str]:
-    """A mapping as people write it: "sku=ArtNr,name=Bezeichnung"; raises CatalogError: it is none."""
+    """Parse `--map` values such as "sku=ArtNr,name=Bezeichnung"; raise CatalogError if one is malformed."""
     mapping: dict[str, str] = {}
     for pair in (pair for text in texts for pair in re.split(r",(?=[^,=]+=)", text)):
         name, equals, theirs = (part.strip() for part in pair.partition("="))
         if not equals or not name or not theirs:
             raise CatalogError(f"--map {pair!r}: expected NAME=COLUMN, such as sku=ArtNr.")
         if name in mapping and name != REPEATABLE:
-            raise CatalogError(f"--map {pair!r}: {name} is {mapping[name]!r} already; give it one column.")
+            raise CatalogError(f"--map {pair!r}: {name} is already mapped to {mapping[name]!r}; map it to one column.")
         mapping[name] = f"{mapping[name]}{SEPARATOR}{theirs}" if name in mapping else theirs
     return mapping
 
@@ -91,15 +101,17 @@ def parse_mapping(texts: Iterable[str]) -> dict[str, str]:
 def _find_mapped(header: Sequence[str], name: str, theirs: str, where: str) -> list[int]:
     folded = list(map(_fold, header))
     several = name == REPEATABLE and _fold(theirs) not in folded
-    places = []
-    for one in theirs.split(SEPARATOR) if several else [theirs]:
-        found = [i for i, column in enumerate(header) if column == one.strip()]
-        found = found or [i for i, column in enumerate(folded) if column == _fold(one)]
+    positions = []
+    for part in theirs.split(SEPARATOR) if several else [theirs]:
+        found = [i for i, column in enumerate(header) if column == part.strip()]
+        found = found or [i for i, column in enumerate(folded) if column == _fold(part)]
         if len(found) != 1:
-            what = "is not there" if not found else f"is there {len(found)} times"
-            raise CatalogError(f"{where}: the column {one.strip()!r} of --map {what}; its columns are {_list_columns(header)}.")
-        places += found
-    return places
+            problem = "is not in the header" if not found else f"is in the header {len(found)} times"
+            raise CatalogError(
+                f"{where}: the column {part.strip()!r} of --map {problem}; the columns are {_list_columns(header)}."
+            )
+        positions += found
+    return positions
 
 
 def _check_names(
@@ -107,28 +119,28 @@ def _check_names(
 ) -> None:
     missing = [name for name in required if name not in names]
     if missing:
-        there = f"its columns are {_list_columns(header)}" if any(header) else "it has none"
+        present = f"its columns are {_list_columns(header)}" if any(header) else "it has no columns"
         expected = f"expected at least {','.join(required)}, each once"
         pairs = ",".join(f"{name}={_suggest(name, header) or 'COLUMN'}" for name in missing)
-        advice = (
-            "" if set(required) - _ALIASES.keys() else f"; say which are which with --map {pairs}"
-        )  # lists of queries
-        raise CatalogError(f"{where}: its header has no column {', '.join(missing)}; {there}; {expected}{advice}.")
+        # Lists of queries take no --map.
+        advice = "" if set(required) - _ALIASES.keys() else f"; name the columns with --map {pairs}"
+        raise CatalogError(f"{where}: the header has no column {', '.join(missing)}; {present}; {expected}{advice}.")
     named = [name for name in names if name and not (name == REPEATABLE and name in mapping)]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
         raise CatalogError(
-            f"{where}: its header has a column twice: {twice[0]}; expected at least {','.join(required)}, each once."
+            f"{where}: the header has the column {twice[0]} twice; expected at least {','.join(required)}, each once."
         )
 
 
 def _suggest(name: str, header: Sequence[str]) -> str:
-    usual = [re.sub(r"\W", "", one) for one in _ALIASES.get(name, "").split()]
-    return next((theirs for theirs in header if re.sub(r"[\W_]", "", theirs).casefold() in usual), "")
+    """Return the header's column that probably holds `name`, or ""."""
+    aliases = [re.sub(r"\W", "", alias) for alias in _ALIASES.get(name, "").split()]
+    return next((theirs for theirs in header if re.sub(r"[\W_]", "", theirs).casefold() in aliases), "")
 
 
 def _is_same(known: str, theirs: str, header: Sequence[str]) -> bool:
-    """A known column whose name is written in another way; where it is also written in its own, that is it."""
+    """Return whether a column is a known one in other case or spacing; a column spelled exactly so takes precedence."""
     return _fold(theirs) == known and known not in header
 
 

@@ -1,4 +1,4 @@
-"""Catalogues as people have them: a table in CSV, Parquet or .xlsx, a folder of pictures, or an archive of one."""
+"""Load catalogues: a table in CSV, Parquet or .xlsx, a folder of pictures, or an archive of either."""
 
 import io
 import itertools
@@ -20,19 +20,29 @@ from .row_parser import Resolve, RowParser
 from .tabular import Number, Row
 
 TABLES = (".csv", ".tsv", *tabular.PARQUET_SUFFIXES, *tabular.SPREADSHEET_SUFFIXES)
-SAMPLE_ROWS = 1000  # rows, in which numbers are looked at before any is read
+SAMPLE_ROWS = 1000  # searched for the decimal sign before any row is parsed
 
 
 @dataclass
 class SourceCatalog:
-    """What a catalogue says.
+    """A catalogue as its owner wrote it.
 
-    Attributes: entries: its products, in its order; notes: in a sentence each, how it was read where that was not
-                plain, and what in it may not be as its owner thinks.
+    Attributes:
+        entries: the products, in the catalogue's order.
+        notes: sentences on how edgesearch read whatever was not plain, and on what the owner may not have meant.
     """
 
     entries: list[Entry]
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The parameters of `read` that describe a table."""
+
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    encoding: str | None = None
+    decimal: str = ""
 
 
 def read(
@@ -41,155 +51,159 @@ def read(
     encoding: str | None = None,
     decimal: str = "",
 ) -> SourceCatalog:
-    """Read a catalogue: header, `sku,name,images` and what `OPTIONAL` names; other columns become attributes.
+    """Read a catalogue with a header: `sku,name,images`, any of `OPTIONAL`, and other columns as attributes.
 
-    A product may have its pictures in one row, separated by ";" or line breaks, or a row for each; its other cells
-    then agree. Names of pictures are relative to the catalogue. Nothing is said here about whether they exist. In a
-    folder or archive without a table each folder is a product.
+    A product has its pictures in one row, separated by ";" or line breaks, or repeats its row for each picture.
+    Picture names are relative to the catalogue; whether they exist is not checked here. In a folder or archive
+    without a table, each folder is a product.
 
-    Args:    source: path or URL; mapping: what a column is to be called here, and what it is called there; encoding:
-             of a text, "" to see it in it; decimal: the sign in its numbers, "." or ",", "" to see it in them.
-    Raises:  CatalogError: names the line, what was found and what was expected.
+    Args:
+        source: path or URL.
+        mapping: our name for a column -> its name in the file.
+        encoding: of a text file; None or "" to detect it.
+        decimal: the decimal sign, "." or ","; "" to detect it.
+    Raises:
+        CatalogError: the catalogue cannot be read; the message names the line, what was found and what was expected.
     """
-    source, mapping = os.fspath(source), mapping or {}
-    named_as_table = sources.is_url(source) and source.lower().endswith(TABLES)  # any page on the web may list files
+    source, options = os.fspath(source), _Options(mapping or {}, encoding, decimal)
+    named_as_table = sources.is_url(source) and source.lower().endswith(TABLES)  # any web page may list files
     if archives.is_archive(source) or (not named_as_table and archives.is_folder(source)):
-        return _read_folder_or_archive(source, mapping, encoding, decimal)
-    base = sources.base_folder(source)
-    with sources.open_source(source) as file:
-        return _read_table(file, source, lambda name: sources.resolve(base, name), mapping, encoding, decimal)
+        return _read_folder_or_archive(source, options)
+    return _read_table_file(source, options)
 
 
 def read_queries(path: Path) -> list[tuple[Path, str]]:
-    """Read `image,sku` rows: (photo, SKU); an empty SKU: a product of no catalogue. Raises CatalogError."""
+    """Read a list of queries with the columns `image,sku`.
+
+    Returns: (photo, SKU) per row; an empty SKU means a product that is not in the catalogue.
+    Raises:  CatalogError: the list cannot be read, or is empty.
+    """
     queries = []
     with sources.open_source(str(path)) as file:
-        _, found, rows = _open_table(file, str(path), ("image", "sku"), ("image", "sku"), {}, None)
+        _, found, rows = _open_table(file, str(path), ("image", "sku"), ("image", "sku"), _Options())
         for line, row in rows:
             if not any(row):
                 continue
             query = _name_cells(line, row, found, str(path))
             if not query["image"]:
-                raise CatalogError(f"{path}, line {line}: no image; name a picture, or take the line out.")
+                raise CatalogError(f"{path}, line {line}: empty image; name a photo, or remove the line.")
             queries.append((path.parent / query["image"], query["sku"]))
     if not queries:
         raise CatalogError(f"{path}: no queries below the header; add at least one.")
     return queries
 
 
-def _read_table(
-    file: BinaryIO, where: str, resolve: Resolve, mapping: Mapping[str, str], encoding: str | None, decimal: str
-) -> SourceCatalog:
-    table, found, rows = _open_table(file, where, REQUIRED, (*REQUIRED, *OPTIONAL), mapping, encoding)
+def _read_table_file(source: str, options: _Options) -> SourceCatalog:
+    base = sources.base_folder(source)
+    with sources.open_source(source) as file:
+        return _read_table(file, source, lambda name: sources.resolve(base, name), options)
+
+
+def _read_table(file: BinaryIO, where: str, resolve: Resolve, options: _Options) -> SourceCatalog:
+    table, found, rows = _open_table(file, where, REQUIRED, (*REQUIRED, *OPTIONAL), options)
     sample = list(itertools.islice(rows, SAMPLE_ROWS))
-    decimal = decimal or _detect_decimal(sample, found, where)
-    how = [*table.how, *(['"," in numbers'] if decimal == numerals.COMMA else [])]
-    reading = RowParser(where, resolve, decimal, plain=not table.how)
-    _read_rows(itertools.chain(sample, rows), found, reading, where)
-    entries = reading.entries()
+    decimal = options.decimal or _detect_decimal(sample, found, where)
+    parser = RowParser(where, resolve, decimal, plain=not table.detected)
+    _parse_rows(itertools.chain(sample, rows), found, parser, where)
+    entries = parser.entries()
     if not entries:
         raise CatalogError(f"{where}: no products below the header; add at least one.")
-    notes = [f"{where}: read as {', '.join(how)}; {_describe_first(entries)}"] if how else []
+    detected = [*table.detected, *(['"," in numbers'] if decimal == numerals.COMMA else [])]
+    notes = [f"{where}: read as {', '.join(detected)}; {_describe_first(entries)}"] if detected else []
     notes += [f"{where}: the column {name} is not read, --map names another for it" for name in found.ignored]
-    return SourceCatalog(entries, notes + reading.notes())
+    return SourceCatalog(entries, notes + parser.notes())
 
 
 def _open_table(
-    file: BinaryIO,
-    where: str,
-    required: Sequence[str],
-    known: Sequence[str],
-    mapping: Mapping[str, str],
-    encoding: str | None,
+    file: BinaryIO, where: str, required: Sequence[str], known: Sequence[str], options: _Options
 ) -> tuple[tabular.TableRows, Columns, Iterator[Row]]:
-    """A table, its columns, and the rows below its header."""
-    table = tabular.read(file, where, encoding, lambda header: columns.count_wanted(header, required, mapping))
+    """Return a table, its columns, and the rows below its header."""
+    mapping = options.mapping
+    table = tabular.read(file, where, options.encoding, lambda row: columns.count_wanted(row, required, mapping))
     rows = iter(table.rows)
     line, header = next(((line, row) for line, row in rows if any(row)), (1, []))
     return table, columns.find(header, required, known, mapping, f"{where}, line {line}"), rows
 
 
-def _read_rows(rows: Iterable[Row], found: Columns, reading: RowParser, where: str) -> None:
-    """Blank rows are passed over; raises CatalogError: what is wrong with the first rows that cannot be read."""
-    wrong: list[str] = []
+def _parse_rows(rows: Iterable[Row], found: Columns, parser: RowParser, where: str) -> None:
+    """Parse all rows that are not blank; raise one CatalogError that lists the first bad rows."""
+    reasons: list[str] = []
     count = 0
     for line, row in rows:
         if any(row):
             try:
-                reading.add(line, _name_cells(line, row, found, where))
+                parser.add(line, _name_cells(line, row, found, where))
             except CatalogError as error:
                 count += 1
-                wrong += [str(error)] if count <= REASONS_SHOWN else []
+                reasons += [str(error)] if count <= REASONS_SHOWN else []
     if count == 1:
-        raise CatalogError(wrong[0])
-    if wrong:
-        reasons = several([one.removeprefix(f"{where}, ") for one in wrong], count)
-        raise CatalogError(f"{where}: {count} of its rows cannot be read ({reasons}); mend them.")
+        raise CatalogError(reasons[0])
+    if reasons:
+        listed = several([reason.removeprefix(f"{where}, ") for reason in reasons], count)
+        raise CatalogError(f"{where}: {count} of its rows cannot be read ({listed}); correct them.")
 
 
 def _name_cells(line: int, row: Sequence[str], found: Columns, where: str) -> dict[str, str]:
-    """The cells of a row by their columns; empty ones beyond the header's are passed over."""
+    """Return a row's cells by column name; ignore empty cells beyond the header."""
     width = len(found.names)
     if len(row) < width or any(row[width:]):
-        advice = "add the missing ones" if len(row) < width else "put a cell with commas in quotes"
-        raise CatalogError(f"{where}, line {line}: {len(row)} cells, its header has {width}; {advice}.")
+        advice = "add the missing ones" if len(row) < width else "put quotes around a cell that holds commas"
+        raise CatalogError(f"{where}, line {line}: {len(row)} cells, but the header has {width}; {advice}.")
     return found.cells(row)
 
 
 def _detect_decimal(sample: Sequence[Row], found: Columns, where: str) -> str:
-    """The decimal sign that prices show; "" where none does. Raises CatalogError: one shows this, another that."""
+    """Return the decimal sign that the prices prove, or ""; raise CatalogError if they prove both."""
     if "price" not in found.names:
         return ""
-    place = found.names.index("price")
-    shown = numerals.find_decimal_signs(
-        row[place] for _, row in sample if len(row) > place and not isinstance(row[place], Number)
+    position = found.names.index("price")
+    signs = numerals.find_decimal_signs(
+        row[position] for _, row in sample if len(row) > position and not isinstance(row[position], Number)
     )
-    if len(shown) > 1:
-        one, other = shown.values()
+    if len(signs) > 1:
+        one, other = signs.values()
         raise CatalogError(
-            f"{where}: its prices have different decimal signs ({one!r}, {other!r}); write them in one way."
+            f"{where}: the prices {one!r} and {other!r} have different decimal signs; write all prices with one sign."
         )
-    return next(iter(shown), "")
+    return next(iter(signs), "")
 
 
 def _describe_first(entries: Sequence[Entry]) -> str:
-    """What a person checks the reading by."""
+    """Describe the first product, by which a person can check how the file was read."""
     product, images = entries[0].product, entries[0].images
     price = "" if product.price is None else f", {product.price:g} {product.currency or ''}".rstrip()
     pictures = f"{len(images)} picture{'s' if len(images) > 1 else ''}"
     return f"first product {product.sku} {product.name!r}{price}, {pictures}"
 
 
-def _read_folder_or_archive(source: str, mapping: Mapping[str, str], encoding: str | None, decimal: str) -> SourceCatalog:
-    """A folder or an archive: its table, where it has one; or folders of pictures."""
+def _read_folder_or_archive(source: str, options: _Options) -> SourceCatalog:
+    """Read the table in a folder or archive; without one, read its folders of pictures."""
     files = archives.list_files(source)
     root = _common_folder(files) if archives.is_archive(source) else ""
     name = _find_table(source, [name for name in files if "/" not in name.removeprefix(root)])
     if not name:
-        if mapping or encoding or decimal:
+        if options.mapping or options.encoding or options.decimal:
             raise CatalogError(
-                f"{source}: a folder of pictures has no columns; leave out --map, --encoding, --decimal."
+                f"{source}: a folder of pictures has no columns; leave out --map, --encoding and --decimal."
             )
         return _read_picture_folders(source, files)
-    if not archives.is_archive(source):
-        catalogue = read(sources.resolve(source.rstrip("/"), name), mapping, encoding, decimal)
+    if archives.is_archive(source):
+        catalog = _read_table_in_archive(source, files, name, options)
     else:
-        catalogue = _read_table_in_archive(source, files, name, mapping, encoding, decimal)
-    catalogue.notes.insert(0, f"{source}: read {name} in it")
-    return catalogue
+        catalog = _read_table_file(sources.resolve(source.rstrip("/"), name), options)
+    catalog.notes.insert(0, f"{source}: read {name} in it")
+    return catalog
 
 
-def _read_table_in_archive(
-    source: str, files: Mapping[str, str], table: str, mapping: Mapping[str, str], encoding: str | None, decimal: str
-) -> SourceCatalog:
-    """A table in an archive, which names pictures in that archive."""
+def _read_table_in_archive(source: str, files: Mapping[str, str], table: str, options: _Options) -> SourceCatalog:
+    """Read a table in an archive; it names pictures in the same archive."""
 
     def resolve(name: str) -> str:
         if sources.is_url(name):
             return sources.check_remote_url(name, source)
         inside = posixpath.normpath(posixpath.join(posixpath.dirname(table), name))
         if posixpath.isabs(inside) or inside.partition("/")[0] == "..":
-            raise ValueError("it leads out of the archive; pack the pictures with it")
+            raise ValueError("it leads out of the archive; pack the pictures into the archive")
         return files.get(inside) or sources.member_source("not", 0, 0, source, inside)
 
     try:
@@ -198,35 +212,37 @@ def _read_table_in_archive(
         raise CatalogError(str(error)) from error
     where = sources.format_source(files[table])
     if len(content) > image.MAX_BYTES:
-        raise CatalogError(f"{where}: over {image.MAX_BYTES:,} bytes; unpack the archive, and give the table itself.")
-    return _read_table(io.BytesIO(content), where, resolve, mapping, encoding, decimal)
+        raise CatalogError(
+            f"{where}: larger than {image.MAX_BYTES:,} bytes, the limit in an archive; unpack the archive and give "
+            "the table itself."
+        )
+    return _read_table(io.BytesIO(content), where, resolve, options)
 
 
 def _common_folder(names: Iterable[str]) -> str:
-    """The folder, with its "/", that everything is in; "" where there is none."""
+    """Return the one folder that holds all names, with its "/", or ""."""
     first = {name.partition("/")[0] if "/" in name else "" for name in names}
     return f"{first.pop()}/" if len(first) == 1 and first != {""} else ""
 
 
 def _find_table(source: str, names: Sequence[str]) -> str:
-    """The catalogue among them; "" where there is no table. Raises CatalogError: it is not clear which."""
+    """Return the name of the catalogue's table, or ""; raise CatalogError if several tables could be it."""
     tables = [name for name in names if name.lower().endswith(TABLES)]
     called = [name for name in tables if re.fullmatch(r"catalog(ue)?", Path(name).stem.lower())]
     if len(tables) > 1 and len(called) != 1:
         raise CatalogError(
-            f"{source}: several tables in it ({', '.join(tables[:5])}); give one of them, or call one catalogue.csv."
+            f"{source}: several tables in it ({', '.join(tables[:5])}); give one of them, or name one catalogue.csv."
         )
     return (called or tables or [""])[0]
 
 
 def _read_picture_folders(source: str, files: Mapping[str, str]) -> SourceCatalog:
-    """Each folder is a product, and each picture that is in none."""
+    """Read a product from each folder of pictures, and from each picture that is in no folder."""
     pictures = [name for name in files if name.lower().endswith(SUFFIXES)]
-    others = [Path(name) for name in files.keys() - set(pictures)]
+    skipped = describe_skipped(sorted(Path(name) for name in files.keys() - set(pictures)))
     if not pictures:
-        found = describe_skipped(sorted(others))
         raise CatalogError(
-            f"{source}: no pictures in it{f', {found}' if found else ''}; expected a folder of pictures for each "
+            f"{source}: no pictures in it{f', {skipped}' if skipped else ''}; expected a folder of pictures for each "
             "product, or a table."
         )
     root = _wrapping_folder(source, pictures) if archives.is_archive(source) else ""
@@ -236,22 +252,22 @@ def _read_picture_folders(source: str, files: Mapping[str, str]) -> SourceCatalo
         images.setdefault((folder if inside else Path(folder).stem).strip(), []).append((name, files[name]))
     entries = [Entry(Product(sku, sku), tuple(named)) for sku, named in images.items()]
     notes = [f"{source}: a product for each folder or picture, {len(entries)}; {_describe_first(entries)}"]
-    notes += [f"{source}: {describe_skipped(sorted(others))}"] if others else []
+    notes += [f"{source}: {skipped}"] if skipped else []
     if empty := sorted(_product_folders(source, root, files) - images.keys()):
-        shown = ", ".join(empty[:MAX_NAMES]) + ", ..." * (len(empty) > MAX_NAMES)
-        notes.append(f"{source}: folders without pictures ({len(empty)}) are no products: {shown}")
+        listed = ", ".join(empty[:MAX_NAMES]) + ", ..." * (len(empty) > MAX_NAMES)
+        notes.append(f"{source}: folders without pictures ({len(empty)}) are no products: {listed}")
     return SourceCatalog(entries, notes)
 
 
 def _product_folders(source: str, root: str, files: Iterable[str]) -> set[str]:
-    """Those that would be products."""
+    """Return the names of the folders that would be products if they held pictures."""
     inside = (name.removeprefix(root).partition("/") for name in files if name.startswith(root))
     named = {folder.strip() for folder, slash, _ in inside if slash}
     return named if archives.is_archive(source) or sources.is_url(source) else named | archives.list_folders(source)
 
 
 def _wrapping_folder(archive: str, pictures: Sequence[str]) -> str:
-    """The folder around all that an archive of a folder has: it holds folders itself, or is called as the archive."""
+    """Return the folder that wraps an archive's content, or "": it holds folders, or has the archive's name."""
     root = _common_folder(pictures)
     holds_folders = any("/" in name.removeprefix(root) for name in pictures)
     return root if holds_folders or root == f"{Path(archive).name.partition('.')[0]}/" else ""

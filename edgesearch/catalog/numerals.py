@@ -1,13 +1,13 @@
-"""Numbers as people and spreadsheets write them: "1.234,50 €", "$4.50", "1 234,5", "5,-"."""
+"""Parse numbers as people and spreadsheets write them: "1.234,50 €", "$4.50", "1 234,5", "5,-"."""
 
 import re
 from collections.abc import Iterable
 
 POINT, COMMA = ".", ","
-MAX_CHARACTERS = 40  # letters of a price
+MAX_CHARACTERS = 40  # of a price
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₩": "KRW", "zł": "PLN", "kč": "CZK", "fr.": "CHF", "sfr.": "CHF"}
 _CURRENCY = r"[A-Z]{3}|[A-Z]{0,3}\$|[€£¥₹₩₺₴₫฿₽]|zł|Kč|kr\.?|S?Fr\.|Ft|lei"
-_SPACES = r"\s'\u2019"  # between thousands
+_SPACES = r"\s'\u2019"  # thousands separators that are never decimal signs
 _PRICE = re.compile(
     rf"(?P<before>{_CURRENCY})?\s*(?P<number>\d[\d.,{_SPACES}]*?)\s*(?:[.,][-\u2013\u2014]+)?\s*(?P<after>{_CURRENCY})?"
 )
@@ -16,9 +16,12 @@ _GROUPED = re.compile(rf"\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?=[.,]|$)")
 
 
 def parse_price(cell: str, decimal: str) -> tuple[str, str]:
-    """A price's number, with a point and nothing else, and its currency ("" where it has none).
+    """Split a price into its number and currency.
 
-    What is no price comes back as it is. decimal: "." or ",", "" where the file does not tell.
+    Args:    cell: the price as written.
+             decimal: the decimal sign of the file, "." or ","; "" if unknown.
+    Returns: the number with a decimal point and no separators, and the currency or "". A cell that is no price comes
+             back unchanged.
     """
     if decimal != COMMA and _PLAIN.fullmatch(cell):
         return cell, ""
@@ -31,9 +34,9 @@ def parse_price(cell: str, decimal: str) -> tuple[str, str]:
 
 
 def parse_number(text: str, decimal: str) -> str | None:
-    """It with a point and no separators of thousands; None: it is no number that has this decimal sign.
+    """Return a number with a decimal point and no thousands separators; None if it does not fit the decimal sign.
 
-    decimal: "" where the file does not tell; then a number must tell by itself, but "1.234" has a point.
+    decimal: "" if the file's sign is unknown; the number's own form then decides, and "1.234" counts as 1.234.
     """
     text = _join_groups(text)
     decimal = decimal or decimal_sign(text) or POINT
@@ -45,7 +48,7 @@ def parse_number(text: str, decimal: str) -> str | None:
 
 
 def decimal_sign(text: str) -> str:
-    """The decimal sign that a number shows to be one: "." or ",", "" where it may be either or has none."""
+    """Return the decimal sign that a number's form proves: "." or ","; "" if it has none or could be either."""
     joined = _join_groups(text)
     signs = re.findall(r"[.,]", joined)
     if not signs:
@@ -60,27 +63,27 @@ def decimal_sign(text: str) -> str:
 
 
 def is_ambiguous(cell: str) -> bool:
-    """A price such as "1,234", which is one number with a decimal comma and another without."""
+    """Return whether a price such as "1,234" is one number with a decimal comma and another with a decimal point."""
     found = _match_price(cell)
     return bool(found and re.search(r"[.,]", _join_groups(found["number"])) and not decimal_sign(found["number"]))
 
 
 def find_decimal_signs(cells: Iterable[str]) -> dict[str, str]:
-    """For each decimal sign that any of these prices shows to be one, the first that does."""
-    shown: dict[str, str] = {}
+    """Return each decimal sign that some price proves, with the first price that proves it."""
+    proofs: dict[str, str] = {}
     for cell in cells:
         found = _match_price(cell)
         if found and (sign := decimal_sign(found["number"])):
-            shown.setdefault(sign, cell)
-    return shown
+            proofs.setdefault(sign, cell)
+    return proofs
 
 
 def _match_price(cell: str) -> re.Match[str] | None:
-    """The parts of a price; in a long text they would be sought for minutes."""
+    """Match the parts of a price; skip long texts, on which the pattern would backtrack for minutes."""
     return _PRICE.fullmatch(cell) if len(cell) <= MAX_CHARACTERS else None
 
 
 def _join_groups(text: str) -> str:
-    """Without spaces and apostrophes between thousands."""
+    """Remove spaces and apostrophes between groups of thousands."""
     found = _GROUPED.match(text)
     return re.sub(f"[{_SPACES}]", "", found[0]) + text[found.end() :] if found else text

@@ -11,12 +11,12 @@ from typing import Any
 
 from ..errors import CatalogError
 
-CELL_CHARACTERS_SHOWN = 40  # letters of a wrong cell
+CELL_CHARACTERS_SHOWN = 40  # of a wrong cell, in an error message
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One product as the catalogue describes it; `attributes` are the columns this package gives no meaning to."""
+    """A product as the catalogue describes it; `attributes` holds the columns that have no field here."""
 
     sku: str
     name: str
@@ -40,14 +40,14 @@ _KNOWN = frozenset(REQUIRED + OPTIONAL)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A product and its pictures before they are read: each as the catalogue names it, and its place (`places`)."""
+    """A product and its pictures before they are read: (name in the catalogue, source as in `sources`) for each."""
 
     product: Product
     images: tuple[tuple[str, str], ...]
 
 
 def check_queries(queries: Iterable[tuple[Path, str]], known: Collection[str], where: object) -> None:
-    """Raises CatalogError: the SKU of one is not among those known; where: they are."""
+    """Raise CatalogError if a query names a SKU that is not known; where: what the known SKUs are in."""
     strange = sorted({sku for _, sku in queries if sku}.difference(known))
     if strange:
         skus = "SKU of the queries is" if len(strange) == 1 else "SKUs of the queries are"
@@ -58,7 +58,7 @@ def check_queries(queries: Iterable[tuple[Path, str]], known: Collection[str], w
 
 
 def parse_product(row: Mapping[str, str], where: str) -> Product:
-    """The product that stripped cells describe, by their columns' names; raises CatalogError, which says where."""
+    """Parse a product from stripped cells by column name; raise CatalogError, which begins with `where`."""
     if not row["sku"] or not row["name"]:
         raise CatalogError(
             f"{where}: empty {'sku' if not row['sku'] else 'name'}; every product needs a sku and a name."
@@ -76,30 +76,33 @@ def parse_product(row: Mapping[str, str], where: str) -> Product:
 
 
 def details_of(product: Product) -> dict[str, Any]:
-    """Everything known of a product but its SKU, by name; what is empty is left out."""
+    """Return all details of a product by name, except its SKU; omit empty ones."""
     table = {name: getattr(product, name) for name in COLUMNS[1:]} | dict(product.attributes)
     return {name: value for name, value in table.items() if value is not None}
 
 
 def product_of(sku: str, details: Mapping[str, Any]) -> Product:
-    """The product of which `details_of` gives these details; None is empty too."""
+    """Return the product with these details, the inverse of `details_of`; None counts as empty."""
     columns: dict[str, Any] = {name: details.get(name) for name in COLUMNS[1:]}
     others = {name: value for name, value in details.items() if name not in columns and value is not None}
     return Product(sku, **columns, attributes=tuple(others.items()))
 
 
 def check_details(sku: str, details: Mapping[str, object]) -> dict[str, Any]:
-    """Details as somebody gives them, text or numbers, as they are kept; None or "" empties one.
+    """Check details that a user gives, as text or numbers, and return them as they are stored.
 
-    Raises:  CatalogError: a detail, or the SKU, is none.
+    Args:    details: by name; None or "" empties a detail.
+    Raises:  CatalogError: the SKU, or the name or value of a detail, is not valid.
     """
     cells = {name: "" if value is None else str(value).strip() for name, value in details.items()}
     names = [sku, *cells]
-    odd = [name for name in names if name in ("", "sku", "images") or name != name.strip() or not name.isprintable()]
-    odd += [name for name, value in details.items() if not isinstance(value, (str, Number, NoneType))]
-    odd += [cell for cell in cells.values() if cell != cell.encode(errors="replace").decode()]
-    if odd:
-        raise CatalogError(f"{odd[0]!r}: not a SKU or a detail of a product; give it as text.")
+    invalid = [
+        name for name in names if name in ("", "sku", "images") or name != name.strip() or not name.isprintable()
+    ]
+    invalid += [name for name, value in details.items() if not isinstance(value, (str, Number, NoneType))]
+    invalid += [cell for cell in cells.values() if cell != cell.encode(errors="replace").decode()]
+    if invalid:
+        raise CatalogError(f"{invalid[0]!r}: not a SKU or a detail of a product; give it as text.")
     product = parse_product({"name": "-", **cells, "sku": sku}, sku)
     return dict.fromkeys(cells) | {name: value for name, value in details_of(product).items() if name in cells}
 
@@ -111,12 +114,15 @@ def _parse_price(cell: str, where: str) -> float | None:
         price = math.nan
     if not 0 <= price < math.inf:
         raise CatalogError(
-            f"{where}: price is {cell[:CELL_CHARACTERS_SHOWN]!r}; expected a number such as 2.50, 0 or more, or an empty cell."
+            f"{where}: price is {cell[:CELL_CHARACTERS_SHOWN]!r}; expected a number such as 2.50, 0 or more, or an "
+            "empty cell."
         )
     return price if cell else None
 
 
 def _parse_stock(cell: str, where: str) -> int | None:
     if cell and not re.fullmatch(r"[+-]?\d{1,15}", cell):
-        raise CatalogError(f"{where}: stock is {cell[:CELL_CHARACTERS_SHOWN]!r}; expected a whole number, or an empty cell.")
+        raise CatalogError(
+            f"{where}: stock is {cell[:CELL_CHARACTERS_SHOWN]!r}; expected a whole number, or an empty cell."
+        )
     return int(cell) if cell else None

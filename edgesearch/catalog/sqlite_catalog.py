@@ -1,4 +1,4 @@
-"""Products and their reference pictures, kept in one SQLite file."""
+"""Store products and their reference pictures in one SQLite file."""
 
 import json
 import sqlite3
@@ -14,7 +14,7 @@ from ..errors import CatalogError
 from .product import COLUMNS, Product
 
 FORMAT = 1
-BATCH_PRODUCTS = 1024  # products read at once
+BATCH_PRODUCTS = 1024  # read at once
 SCHEMA = f"""
 PRAGMA user_version = {FORMAT};
 CREATE TABLE product (
@@ -30,9 +30,12 @@ CREATE TABLE picture (
 
 @dataclass(frozen=True)
 class Picture:
-    """One reference picture: `row` of the index, `start` and `size` in bytes of its copy in the bundle's pictures.
+    """A reference picture.
 
-    Its size is 0 where none is kept.
+    Attributes:
+        row: its row in the index.
+        source: its name in the catalogue that was built.
+        start, size: bytes; where its copy is in the bundle's pictures. The size is 0 if the bundle has no copy.
     """
 
     row: int
@@ -43,7 +46,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class StoredProduct:
-    """A product as a catalogue file has it: its number, the rows of its pictures, and their sources."""
+    """A product in a catalogue file: its number, and the index rows and sources of its pictures."""
 
     number: int
     product: Product
@@ -51,12 +54,12 @@ class StoredProduct:
     sources: list[str]
 
 
-_TYPES = {"price": float, "stock": int, "start": int, "size": int}  # the others are text
+_TYPES = {"price": float, "stock": int, "start": int, "size": int}  # of columns that are not text
 _REQUIRED = ("sku", "name", "source", "start", "size")
 
 
 def write(path: Path, products: Iterable[tuple[Product, Sequence[Picture]]]) -> None:
-    """Write a catalogue file; products keep their order and get the numbers 0, 1, 2, ..."""
+    """Write a catalogue file; the products keep their order and get the numbers 0, 1, 2, ..."""
     connection = sqlite3.connect(path)
     try:
         with connection:
@@ -73,12 +76,12 @@ def write(path: Path, products: Iterable[tuple[Product, Sequence[Picture]]]) -> 
         connection.close()
 
 
-def set_picture_offsets(path: Path, places: Iterable[tuple[int, int]]) -> None:
-    """Say of a written catalogue file where the pictures lie now: start and size of each row, in their order."""
+def set_picture_offsets(path: Path, offsets: Iterable[tuple[int, int]]) -> None:
+    """Change where a catalogue file says the pictures are: (start, size) of each row, in the order of the rows."""
     connection = sqlite3.connect(path)
     try:
         with connection:
-            rows = ((start, size, row) for row, (start, size) in enumerate(places))
+            rows = ((start, size, row) for row, (start, size) in enumerate(offsets))
             connection.executemany("UPDATE picture SET start = ?, size = ? WHERE row = ?", rows)
         connection.execute("VACUUM")
     finally:
@@ -86,56 +89,60 @@ def set_picture_offsets(path: Path, places: Iterable[tuple[int, int]]) -> None:
 
 
 class Catalog:
-    """A catalogue file, read only. Safe to share between threads."""
+    """A catalogue file, read only. Safe to share between threads.
+
+    N pictures, one row of the index each.
+    """
 
     def __init__(self, file: Path | bytes):
-        """
+        """Open a catalogue file.
+
         Args:    file: its path, or its content, which is then kept in memory.
-        Raises:  CatalogError: no catalogue of this format.
+        Raises:  CatalogError: not a readable catalogue of this format.
         """
         self._name = "catalogue" if isinstance(file, bytes) else file.name
-        self._file = SqliteReader(file, self._damaged)
+        self._file = SqliteReader(file, self._damaged_error)
         self._query = self._file.query
         try:
-            self._owner = self._checked()
+            self._owners = self._read_owners()
             self._count = self._query("SELECT count(*) FROM product")[0][0]
         except CatalogError:
             self.close()
             raise
 
     def __len__(self) -> int:
-        """Number of products."""
+        """Return the number of products."""
         return int(self._count)
 
     @property
     def rows(self) -> int:
         """Number of reference pictures."""
-        return len(self._owner)
+        return len(self._owners)
 
     @property
     def owners(self) -> np.ndarray:
-        """(N,) int32: the number of each row's product."""
-        return self._owner
+        """(N,) int32: the product number of each row."""
+        return self._owners
 
     def owner(self, row: int) -> int:
-        """The number of the product that a row of the index shows."""
-        return int(self._owner[row])
+        """Return the number of the product that an index row belongs to."""
+        return int(self._owners[row])
 
     def rows_of(self, products: Sequence[int]) -> np.ndarray:
-        """The rows of these products, by their numbers: (R,) int64."""
-        asked = np.zeros(len(self), bool)
-        asked[list(products)] = True
-        return np.flatnonzero(asked[self._owner])
+        """Return the index rows of products, given by number: (R,) int64, ascending."""
+        selected = np.zeros(len(self), bool)
+        selected[list(products)] = True
+        return np.flatnonzero(selected[self._owners])
 
     def picture_offsets(self) -> list[tuple[int, int]]:
-        """Where each row's picture lies: start and size."""
+        """Return (start, size) in bytes of each row's picture; raise CatalogError if they are damaged."""
         found = self._query("SELECT start, size FROM picture ORDER BY row")
-        if not all(isinstance(number, int) for place in found for number in place):
-            raise self._damaged("its pictures lie nowhere")
+        if not all(isinstance(number, int) for offset in found for number in offset):
+            raise self._damaged_error("its picture offsets are not whole numbers")
         return [(start, size) for start, size in found]
 
     def find(self, rows: Sequence[int]) -> list[tuple[Product, Picture]]:
-        """The product and the picture of each row, in the order asked."""
+        """Return the product and picture of each row, in the given order; raise CatalogError if they are damaged."""
         columns = ", ".join(COLUMNS)
         found = self._query(
             f"SELECT row, source, start, size, {columns}, attributes FROM picture JOIN product ON product = number "
@@ -148,124 +155,134 @@ class Catalog:
                 pairs[row] = _load_product(cells, attributes), _load_picture(row, source, start, size)
             return [pairs[row] for row in rows]
         except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise self._damaged(error) from error
+            raise self._damaged_error(error) from error
 
     def find_skus(self, skus: Iterable[str]) -> dict[str, StoredProduct]:
-        """What is here of these SKUs, by SKU; those that are not here are left out."""
+        """Return products by SKU; omit unknown SKUs. Raise CatalogError if a product is damaged."""
         columns = ", ".join(COLUMNS)
         found = self._query(
             f"SELECT number, {columns}, attributes, row, source FROM product JOIN picture ON product = number "
             "WHERE sku IN (SELECT value FROM json_each(?)) ORDER BY row",
             json.dumps(list(skus)),
         )
-        entered: dict[str, StoredProduct] = {}
+        products: dict[str, StoredProduct] = {}
         try:
             for number, *cells, attributes, row, source in found:
-                one = entered.setdefault(cells[0], StoredProduct(number, _load_product(cells, attributes), [], []))
-                one.rows.append(row)
-                one.sources.append(source)
-            return entered
+                stored = products.setdefault(cells[0], StoredProduct(number, _load_product(cells, attributes), [], []))
+                stored.rows.append(row)
+                stored.sources.append(source)
+            return products
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise self._damaged(error) from error
+            raise self._damaged_error(error) from error
 
     def details(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """Details of all products, by number, read in portions; names: of `Product`, but its attributes."""
-        for number, cells in enumerate(self._portions(", ".join(names))):
+        """Yield the number and some details of every product, read in batches.
+
+        Args:    names: fields of `Product`, except `attributes`.
+        Raises:  CatalogError: a detail is damaged.
+        """
+        for number, cells in enumerate(self._read_batches(", ".join(names))):
             try:
                 _check_types(dict(zip(names, cells, strict=True)))
             except TypeError as error:
-                raise self._damaged(error) from error
+                raise self._damaged_error(error) from error
             yield number, cells
 
     def products(self) -> Iterator[Product]:
-        """All products, by number, read in portions."""
-        for *cells, attributes in self._portions(f"{', '.join(COLUMNS)}, attributes"):
+        """Yield all products by number, read in batches; raise CatalogError if one is damaged."""
+        for *cells, attributes in self._read_batches(f"{', '.join(COLUMNS)}, attributes"):
             try:
                 yield _load_product(cells, attributes)
             except (ValueError, TypeError, AttributeError, RecursionError) as error:
-                raise self._damaged(error) from error
+                raise self._damaged_error(error) from error
 
-    def _portions(self, columns: str) -> Iterator[tuple[Any, ...]]:
+    def _read_batches(self, columns: str) -> Iterator[tuple[Any, ...]]:
         sql = f"SELECT {columns} FROM product WHERE number BETWEEN ? AND ? ORDER BY number"
         for first in range(0, self._count, BATCH_PRODUCTS):
             yield from self._query(sql, first, first + BATCH_PRODUCTS - 1)
 
     def columns(self) -> list[str]:
-        """The columns in which any product says something: those of `Product`, then attributes."""
-        (said,) = self._query(f"SELECT {', '.join(f'max({name} IS NOT NULL)' for name in COLUMNS)} FROM product")
-        own = self._query("SELECT DISTINCT key FROM product, json_each(attributes)")
-        names = [name for name, any_said in zip(COLUMNS, said, strict=True) if any_said]
-        return [*names, *(str(name) for (name,) in own if name not in names)]
+        """Return the names of the columns that any product fills: fields of `Product`, then attributes."""
+        (filled,) = self._query(f"SELECT {', '.join(f'max({name} IS NOT NULL)' for name in COLUMNS)} FROM product")
+        attributes = self._query("SELECT DISTINCT key FROM product, json_each(attributes)")
+        names = [name for name, is_filled in zip(COLUMNS, filled, strict=True) if is_filled]
+        return [*names, *(str(name) for (name,) in attributes if name not in names)]
 
     def column(self, name: str) -> list[Any]:
-        """What each product says in a column, by number; None where it says nothing."""
+        """Return every product's value in a column, by number; None where it is empty.
+
+        Raises:  CatalogError: a value is damaged.
+        """
         if name in COLUMNS:
             found = self._query(f"SELECT {name} FROM product ORDER BY number")
         else:
-            one = "(SELECT value FROM json_each(attributes) WHERE key = ?)"
-            found = self._query(f"SELECT {one} FROM product ORDER BY number", name)
+            attribute = "(SELECT value FROM json_each(attributes) WHERE key = ?)"
+            found = self._query(f"SELECT {attribute} FROM product ORDER BY number", name)
         values = [value for (value,) in found]
-        kind = _TYPES.get(name, str) if name in COLUMNS else str
-        wrong = [value for value in values if value is not None and not isinstance(value, kind)]
+        expected = _TYPES.get(name, str) if name in COLUMNS else str
+        wrong = [value for value in values if value is not None and not isinstance(value, expected)]
         if wrong:
-            raise self._damaged(f"{name} is {wrong[0]!r}")
+            raise self._damaged_error(f"{name} is {wrong[0]!r}")
         return values
 
     def skus(self) -> set[str]:
-        """All SKUs."""
+        """Return all SKUs."""
         return {sku for (sku,) in self._query("SELECT sku FROM product")}
 
     def skus_with_barcodes(self, codes: Iterable[str]) -> list[str]:
-        """The SKUs of the products that have one of these barcodes, written so."""
+        """Return the SKUs of products that have one of these barcodes in exactly this spelling."""
         written = "';' || replace(replace(barcode, ' ', ''), '-', '') || ';'"
         sql = f"SELECT DISTINCT sku FROM product, json_each(?) WHERE instr({written}, ';' || value || ';')"
         return [sku for (sku,) in self._query(sql, json.dumps(list(codes)))]
 
     def has_barcodes(self) -> bool:
-        """There is a product with a barcode."""
+        """Return whether any product has a barcode."""
         return bool(self._query("SELECT EXISTS (SELECT 1 FROM product WHERE barcode IS NOT NULL)")[0][0])
 
-    def _checked(self) -> np.ndarray:
-        """(N,) int32: the product of each row, where the file is as it should be."""
+    def _read_owners(self) -> np.ndarray:
+        """Check the file and return the product number of each row: (N,) int32."""
         ((found,),) = self._query("PRAGMA user_version")
         if found != FORMAT:
             raise CatalogError(
                 f"{self._name}: catalogue format {found}; this version reads {FORMAT}, upgrade edgesearch."
             )
         ((lowest, highest),) = self._query("SELECT (SELECT min(row) FROM picture), (SELECT max(row) FROM picture)")
-        # As one text: to hand over 100,000 rows one after the other takes twice as long, and 8 MB more.
+        # As one text: fetching 100,000 rows one by one takes twice as long, and 8 MB more.
         ((text,),) = self._query("SELECT group_concat(product) FROM (SELECT product FROM picture ORDER BY row)")
         try:
-            owner = np.fromstring(text or "", np.int32, sep=",")
+            owners = np.fromstring(text or "", np.int32, sep=",")
         except (ValueError, TypeError, DeprecationWarning) as error:
-            raise self._damaged(error) from error
-        if (lowest, highest) != (0, len(owner) - 1):
-            raise self._damaged(f"its picture rows are not 0 to {len(owner) - 1}")
-        return owner
+            raise self._damaged_error(error) from error
+        if (lowest, highest) != (0, len(owners) - 1):
+            raise self._damaged_error(f"its picture rows are not 0 to {len(owners) - 1}")
+        return owners
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _damaged(self, what: object) -> CatalogError:
+    def _damaged_error(self, what: object) -> CatalogError:
         return CatalogError(f"{self._name}: not a readable catalogue ({what}); build the bundle again.")
 
 
 def _load_product(cells: Sequence[Any], attributes: str) -> Product:
-    """cells: in the order of `COLUMNS`; raises TypeError or ValueError: not what `write` stores."""
+    """Return a product from its cells, in the order of `COLUMNS`, and its attributes as JSON.
+
+    Raises:  TypeError, ValueError: not what `write` stores.
+    """
     named = dict(zip(COLUMNS, cells, strict=True))
     _check_types(named)
     return Product(**named, attributes=tuple(json.loads(attributes).items()))
 
 
 def _load_picture(row: int, source: str, start: int, size: int) -> Picture:
-    """Raises TypeError: not what `write` stores."""
+    """Return a picture; raise TypeError if a value is not what `write` stores."""
     _check_types({"source": source, "start": start, "size": size})
     return Picture(row, source, start, size)
 
 
 def _check_types(named: Mapping[str, object]) -> None:
-    """SQLite itself keeps no type."""
+    """Raise TypeError if a value has the wrong type, since SQLite itself does not enforce types."""
     for name, value in named.items():
         if not isinstance(value, _TYPES.get(name, str)) and (value is not None or name in _REQUIRED):
             raise TypeError(f"{name} is {value!r}")

@@ -1,4 +1,4 @@
-"""The cells of tables in text, Parquet and spreadsheet files, row after row."""
+"""Read the cells of tables in text, Parquet and spreadsheet files, row by row."""
 
 import csv
 import datetime
@@ -17,32 +17,39 @@ from ..errors import CatalogError
 from . import text_encoding
 
 DELIMITERS = ",;\t|"
-SAMPLE_CHARACTERS, SAMPLE_ROWS = 1 << 16, 50
-MAX_UNPACKED_BYTES = 2_000_000_000  # bytes, of a spreadsheet
+SAMPLE_CHARACTERS, SAMPLE_ROWS = 1 << 16, 50  # searched for the delimiter
+MAX_UNPACKED_BYTES = 2_000_000_000  # of a spreadsheet
 SPREADSHEET_SUFFIXES, PARQUET_SUFFIXES = (".xlsx", ".xlsm"), (".parquet", ".pq")
 Row = tuple[int, list[str]]
 
 
 class Number(str):
-    """A cell that its file holds as a number: a point in it is its decimal sign, whatever texts beside it have."""
+    """A cell that the file stores as a number: its decimal sign is a point, whatever the text cells use."""
 
 
 @dataclass(frozen=True)
 class TableRows:
-    """A table's rows, the header first: line or number of the row, and its cells, stripped.
+    """The rows of a table.
 
-    Attributes: how: what was detected, one phrase each; none for plain UTF-8 with commas.
+    Attributes:
+        rows: (line or row number, stripped cells) per row, the header first.
+        detected: a phrase for each format detail that was detected; empty for UTF-8 with commas.
     """
 
     rows: Iterator[Row]
-    how: tuple[str, ...]
+    detected: tuple[str, ...]
 
 
-def read(file: BinaryIO, where: str, encoding: str | None, fits: Callable[[Sequence[str]], int]) -> TableRows:
-    """Read a table of any kind, chosen by the name of its file.
+def read(file: BinaryIO, where: str, encoding: str | None, count_wanted: Callable[[Sequence[str]], int]) -> TableRows:
+    """Open a table of the kind that its file name says.
 
-    Args:    file: stays open while the rows are read; fits: how many of the wanted columns a header has.
-    Raises:  CatalogError: it is no such file, or an extra is needed for it.
+    Args:
+        file: must stay open while the rows are read.
+        where: the name of the file.
+        encoding: of a text file; None or "" to detect it.
+        count_wanted: returns how many of the wanted columns a header has.
+    Raises:
+        CatalogError: the file is damaged or of a kind that is not supported, or reading it needs an extra.
     """
     name = where.lower()
     if name.endswith(PARQUET_SUFFIXES):
@@ -50,30 +57,33 @@ def read(file: BinaryIO, where: str, encoding: str | None, fits: Callable[[Seque
     if name.endswith(SPREADSHEET_SUFFIXES):
         return _open_sheet(file, where)
     if name.endswith((".xls", ".ods", ".numbers")):
-        raise CatalogError(f"{where}: spreadsheets of this kind are not read; save it as .xlsx or CSV.")
-    return _open_text(file, where, encoding, fits)
+        raise CatalogError(f"{where}: spreadsheets of this kind are not supported; save it as .xlsx or CSV.")
+    return _open_text(file, where, encoding, count_wanted)
 
 
-def _open_text(file: BinaryIO, where: str, encoding: str | None, fits: Callable[[Sequence[str]], int]) -> TableRows:
-    name, seen = text_encoding.detect_encoding(file, where, encoding)
-    how = [] if not seen and name in ("utf-8", text_encoding.UTF_8) else [f"{name} ({seen!r})" if seen else name]
+def _open_text(
+    file: BinaryIO, where: str, encoding: str | None, count_wanted: Callable[[Sequence[str]], int]
+) -> TableRows:
+    name, sample = text_encoding.detect_encoding(file, where, encoding)
+    is_plain = not sample and name in ("utf-8", text_encoding.UTF_8)
+    detected = [] if is_plain else [f"{name} ({sample!r})" if sample else name]
     file.seek(0)
     text = io.TextIOWrapper(file, name, newline="")
     head = text.read(SAMPLE_CHARACTERS)
-    said = re.match(r'sep=([^\r\n"])\r?\n', head)
-    start = said.end() if said else 0
-    delimiter = said[1] if said else _detect_delimiter(head, fits)
+    declared = re.match(r'sep=([^\r\n"])\r?\n', head)  # how spreadsheets declare the delimiter
+    start = declared.end() if declared else 0
+    delimiter = declared[1] if declared else _detect_delimiter(head, count_wanted)
     if delimiter != ",":
-        how.append({"\t": "tabs"}.get(delimiter, repr(delimiter)) + " between cells")
+        detected.append({"\t": "tabs"}.get(delimiter, repr(delimiter)) + " between cells")
     text.seek(0)
     text.read(start)
-    return TableRows(_read_csv_rows(text, where, delimiter, 1 if said else 0), tuple(how))
+    return TableRows(_read_csv_rows(text, where, delimiter, 1 if declared else 0), tuple(detected))
 
 
-def _detect_delimiter(head: str, fits: Callable[[Sequence[str]], int]) -> str:
-    """The one with which the header has most of the wanted columns, and the rows below it as many cells."""
+def _detect_delimiter(head: str, count_wanted: Callable[[Sequence[str]], int]) -> str:
+    """Return the delimiter that gives the header most of the wanted columns and all rows the same number of cells."""
 
-    def worth(delimiter: str) -> tuple[int, bool, int]:
+    def rank(delimiter: str) -> tuple[int, bool, int]:
         lines = head.splitlines(keepends=True)
         reader = csv.reader(lines[:-1] or lines, delimiter=delimiter)
         try:
@@ -81,9 +91,9 @@ def _detect_delimiter(head: str, fits: Callable[[Sequence[str]], int]) -> str:
         except csv.Error:
             rows = []
         header = rows[0] if rows else []
-        return fits(header), len(header) > 1 and len({len(row) for row in rows}) == 1, len(header)
+        return count_wanted(header), len(header) > 1 and len({len(row) for row in rows}) == 1, len(header)
 
-    return max(DELIMITERS, key=worth)  # of equals the first, the comma
+    return max(DELIMITERS, key=rank)  # the first of equals: the comma
 
 
 def _read_csv_rows(text: io.TextIOWrapper, where: str, delimiter: str, lines_before: int) -> Iterator[Row]:
@@ -94,11 +104,11 @@ def _read_csv_rows(text: io.TextIOWrapper, where: str, delimiter: str, lines_bef
             line = reader.line_num + lines_before
             yield line, [cell.strip() for cell in row]
             line += 1
-    except csv.Error as error:  # a quote that is never closed begins there, and is noticed anywhere
+    except csv.Error as error:  # an unclosed quote starts on this line, wherever the reader notices it
         raise CatalogError(f"{where}, line {line}: not a well-formed CSV ({error}); check its quotes.") from error
     finally:
         if not text.closed:
-            text.detach()  # its file is not its own to close
+            text.detach()  # the caller closes the file
 
 
 def _read_parquet_rows(file: BinaryIO, where: str) -> Iterator[Row]:
@@ -118,12 +128,15 @@ def _read_parquet_rows(file: BinaryIO, where: str) -> Iterator[Row]:
 
 
 def _open_sheet(file: BinaryIO, where: str) -> TableRows:
-    """The first sheet of a workbook; where it has several, that is told."""
+    """Open the first sheet of a workbook."""
     openpyxl = _import_library("openpyxl", where)
     try:
         with zipfile.ZipFile(file) as members:
-            if sum(info.file_size for info in members.infolist()) > MAX_UNPACKED_BYTES:
-                raise CatalogError(f"{where}: over {MAX_UNPACKED_BYTES:,} bytes unpacked; save it as CSV.")
+            size = sum(info.file_size for info in members.infolist())
+        if size > MAX_UNPACKED_BYTES:
+            raise CatalogError(
+                f"{where}: {size:,} bytes unpacked, over the limit of {MAX_UNPACKED_BYTES:,}; save it as CSV."
+            )
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
         sheets = book.worksheets
         first = sheets[0]
@@ -131,8 +144,8 @@ def _open_sheet(file: BinaryIO, where: str) -> TableRows:
         raise
     except Exception as error:  # openpyxl raises nearly anything on damaged files
         raise CatalogError(f"{where}: damaged, or no .xlsx file ({error}); save it again, or as CSV.") from error
-    how = (f"its first sheet {first.title!r} of {len(sheets)}",) if len(sheets) > 1 else ()
-    return TableRows(_read_sheet_rows(first, where), how)
+    detected = (f"its first sheet {first.title!r} of {len(sheets)}",) if len(sheets) > 1 else ()
+    return TableRows(_read_sheet_rows(first, where), detected)
 
 
 def _read_sheet_rows(sheet: Any, where: str) -> Iterator[Row]:
@@ -148,21 +161,21 @@ def _read_sheet_rows(sheet: Any, where: str) -> Iterator[Row]:
 
 
 def _format_cell(value: object, where: str, number: int) -> str:
-    """A cell as a CSV would have it; lists of texts are joined as pictures are."""
+    """Return a cell as a CSV would hold it; join lists of texts like pictures."""
     if value is None:
         return ""
     if isinstance(value, float):
-        if value != value:
+        if value != value:  # NaN
             return ""
         return Number(int(value) if value.is_integer() and abs(value) < 1e15 else repr(value))
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         return Number(value)
     if isinstance(value, list):
-        return ";".join(_format_cell(one, where, number) for one in value)
+        return ";".join(_format_cell(part, where, number) for part in value)
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
         return value.date().isoformat()
     if isinstance(value, (bytes, dict)):
-        raise CatalogError(f"{where}, row {number}: a cell holds {type(value).__name__}; expected texts and numbers.")
+        raise CatalogError(f"{where}, row {number}: a cell holds {type(value).__name__}; expected text or a number.")
     return str(value).strip()
 
 
@@ -171,5 +184,5 @@ def _import_library(name: str, where: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise CatalogError(
-            f"{where}: {name.partition('.')[0]} is needed to read it; pip install edgesearch[tables], or give a CSV."
+            f"{where}: reading it needs {name.partition('.')[0]}; pip install edgesearch[tables], or give a CSV."
         ) from error

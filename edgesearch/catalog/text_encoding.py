@@ -1,4 +1,4 @@
-"""What encoding a text file has: said by its first bytes, by its user, or seen in it, and then told."""
+"""Find the encoding of a text file: from its first bytes, from the user, or from the text itself."""
 
 import codecs
 import re
@@ -6,30 +6,36 @@ from typing import BinaryIO
 
 from ..errors import CatalogError
 
-UTF_8 = "utf-8-sig"  # with its mark or without
+UTF_8 = "utf-8-sig"  # UTF-8 with or without its byte order mark
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: UTF_8}
-_BYTE_ORDER_MARKS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # after UTF-32, which begins alike
-_OTHER_ENCODINGS = ("cp1250", "cp1251", "cp1253", "cp1254", "cp850", "mac_roman", "shift_jis", "gb18030", "big5", "euc_kr")
-CHUNK_BYTES = 1 << 20  # bytes decoded at once
+# After UTF-32, whose little-endian mark begins with that of UTF-16.
+_BYTE_ORDER_MARKS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_OTHER_ENCODINGS = (
+    "cp1250", "cp1251", "cp1253", "cp1254", "cp850", "mac_roman", "shift_jis", "gb18030", "big5", "euc_kr",
+)  # fmt: skip
+CHUNK_BYTES = 1 << 20  # decoded at once
 HEAD_BYTES = 1 << 12
-SAMPLE_CHARACTERS = 30  # characters
-# What Windows' Western code page is used for; the rest of it is what other encodings look like when read as it.
+SAMPLE_CHARACTERS = 30
+# Currencies, quotation marks, dashes and fractions: the signs of Windows' Western code page that people use. The rest
+# of its signs appear when text of another encoding is read as cp1252.
 _WESTERN_SIGNS = bytes.fromhex(
     "80 82 84 85 89 8b 91 92 93 94 95 96 97 99 9b a0 a1 a2 a3 a5 a7 a9 aa ab ad ae b0 b1 b2 b3 b5 b7 b9 "
     "ba bb bc bd be bf d7 f7"
-).decode("cp1252")  # currencies, quotation marks, dashes, fractions
+).decode("cp1252")
 _NON_ASCII = re.compile(r"[^\x00-\x7f]+")
-# Letters of DOS, old Macs and Central Europe where a Western text has none: K\u201ese, caf\u201a, \u00bfó\u00b3ty.
+# DOS, old Mac and Central European letters where a Western text has none: K\u201ese, caf\u201a, \u00bfó\u00b3ty.
 _MISREAD = re.compile(
     r"[a-z][\u201e\u201a\u0160\u017d\u0178\u00bf\u00b9\u00a7]|[a-z]\u201d[a-z]|[A-Za-z]\u00b3[a-z]|\u0192"
 )
 
 
 def detect_encoding(file: BinaryIO, where: str, given: str | None) -> tuple[str, str]:
-    """The encoding of a file, all of which can be decoded with it; and how its text then begins, where it was seen in
-    it, "" where the file or its user says it.
+    """Find an encoding that can decode a whole file.
 
-    Raises:  CatalogError: it cannot be decoded, is no text, or may be of several encodings.
+    Args:    where: the name of the file, for error messages.
+             given: the encoding that the user names, or None.
+    Returns: the encoding, and a sample of the decoded text if the encoding was guessed, else "".
+    Raises:  CatalogError: the file cannot be decoded, is no text, or could have several encodings.
     """
     head = _read_head(file)
     if given:
@@ -46,7 +52,7 @@ def detect_encoding(file: BinaryIO, where: str, given: str | None) -> tuple[str,
     if not name and b"\0" in head:
         raise _not_text_error(where, head[: head.index(b"\0")].count(b"\n") + 1)
     if name:
-        _require_decodable(file, where, name, f"not {name}, as it seemed; give --encoding")
+        _require_decodable(file, where, name, f"not {name}, which its first bytes look like; give --encoding")
         return name, _sample(file, name, 0)
     wrong = _find_undecodable(file, where, "utf-8")
     if wrong is None:
@@ -60,30 +66,35 @@ def _read_head(file: BinaryIO) -> bytes:
 
 
 def _resolve_encoding(given: str, where: str) -> str:
+    """Return Python's name of an encoding; raise CatalogError if it is no text encoding."""
     try:
         found = codecs.lookup(given)
-        "".encode(given)  # LookupError of what is no text, base64 for instance
+        "".encode(given)  # raises LookupError for bytes-to-bytes codecs such as base64
         codecs.getincrementaldecoder(given)
-        b"\xff".decode(given, "ignore")  # which domain names cannot
+        b"\xff".decode(given, "ignore")  # raises for idna, the codec of domain names
     except (LookupError, ValueError) as error:
         raise CatalogError(f"{where}: {given!r} is no encoding; give one such as utf-8, cp1252 or utf-16.") from error
     return UTF_8 if found.name == "utf-8" else found.name
 
 
 def _detect_utf16(head: bytes) -> str:
-    """UTF-16 without its mark: of Western text every other byte is 0."""
+    """Recognize UTF-16 without its mark, where every other byte of Western text is 0; return its name or ""."""
     zeros = [head[start::2].count(0) * 3 > len(head) // 2 for start in (0, 1)]
     return {(True, False): "utf-16-be", (False, True): "utf-16-le"}.get((zeros[0], zeros[1]), "")
 
 
-def _require_decodable(file: BinaryIO, where: str, encoding: str, why: str) -> None:
+def _require_decodable(file: BinaryIO, where: str, encoding: str, message: str) -> None:
     wrong = _find_undecodable(file, where, encoding)
     if wrong:
-        raise CatalogError(f"{where}, line {wrong[0]}: {why}.")
+        raise CatalogError(f"{where}, line {wrong[0]}: {message}.")
 
 
 def _find_undecodable(file: BinaryIO, where: str, encoding: str) -> tuple[int, int] | None:
-    """The line, and the byte's position in the file, that cannot be decoded; raises CatalogError: no text at all."""
+    """Find the first byte that cannot be decoded.
+
+    Returns: its line and its position in the file; None if the whole file can be decoded.
+    Raises:  CatalogError: the file holds zero bytes, so it is no text.
+    """
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
     file.seek(0)
@@ -108,32 +119,35 @@ def _not_text_error(where: str, line: int) -> CatalogError:
 
 
 def _detect_single_byte(file: BinaryIO, where: str, line: int, start: int) -> tuple[str, str]:
-    """Windows' Western code page, where its text looks like that; start: of the first byte that is not UTF-8."""
+    """Return cp1252, Windows' Western code page, if the text fits it; otherwise raise CatalogError.
+
+    line, start: of the first byte that is not UTF-8.
+    """
     if _find_undecodable(file, where, "cp1252") is None and _is_western(file):
         return "cp1252", _sample(file, "cp1252", start)
-    read = {name: _sample(file, name, start) for name in ("cp1252", *_OTHER_ENCODINGS)}
-    as_read = "; ".join(f"{name}: {text!r}" for name, text in read.items() if text and "\ufffd" not in text)
+    samples = {name: _sample(file, name, start) for name in ("cp1252", *_OTHER_ENCODINGS)}
+    listed = "; ".join(f"{name}: {text!r}" for name, text in samples.items() if text and "\ufffd" not in text)
     raise CatalogError(
-        f"{where}, line {line}: not UTF-8, and which encoding it is cannot be told; save it as UTF-8, or "
-        f"give --encoding with the one that reads right ({as_read})."
+        f"{where}, line {line}: not UTF-8, and its encoding is not clear; save it as UTF-8, or give --encoding with "
+        f"the one that reads correctly ({listed})."
     )
 
 
 def _is_western(file: BinaryIO) -> bool:
-    """Of the stretches beyond ASCII nearly all are short, of letters and usual signs, and where these stand in text."""
+    """Return whether nearly all stretches beyond ASCII are short, made of letters and common signs, and in place."""
     file.seek(0)
     stretches = odd = 0
     while part := file.read(CHUNK_BYTES):
         text = part.decode("cp1252")
         found = _NON_ASCII.findall(text)
         stretches += len(found)
-        odd += sum(len(one) > 2 or any(not c.isalpha() and c not in _WESTERN_SIGNS for c in one) for one in found)
+        odd += sum(len(run) > 2 or any(not c.isalpha() and c not in _WESTERN_SIGNS for c in run) for run in found)
         odd += len(_MISREAD.findall(text))
     return odd * 20 <= stretches
 
 
 def _sample(file: BinaryIO, encoding: str, start: int) -> str:
-    """The line around a byte, shortened."""
+    """Return a part of the line around a byte."""
     first = max(0, start - HEAD_BYTES)
     file.seek(first)
     around = file.read(2 * HEAD_BYTES)

@@ -197,7 +197,7 @@ def test_the_command(market: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert [one["kind"] for one in json.loads(printed.out)["findings"]] == ["unreadable"]
     assert "read catalogue.csv in it" in printed.err
     assert main(["check", str(market), "--map", "name=Titel"]) == 1
-    assert "the column 'Titel' of --map is not there" in capsys.readouterr().err
+    assert "the column 'Titel' of --map is not in the header" in capsys.readouterr().err
 
 
 def test_what_cannot_be_is_said_before_anything_is_looked_at(market: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A catalogue that is packed and unpacked, and what is not one."""
+"""Packing and unpacking catalogues, and refusing damaged ones."""
 
 import json
 import lzma
@@ -14,7 +14,7 @@ from edgesearch.catalog.sqlite_catalog import Catalog, Picture
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Of more products than a line holds; the third has two pictures, the others one."""
+    """Return a catalogue file of more products than a line holds; the third has two pictures, the others one."""
     products = [
         Product(f"S{n}", f"Jug {n} — 罐", n / 4 if n % 3 else None, stock=n, attributes=(("a", f"b{n}"),))
         for n in range(5000)
@@ -25,7 +25,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "made.sqlite"
 
 
-def test_it_comes_back_as_it_was(file: Path, tmp_path: Path) -> None:
+def test_a_packed_catalogue_round_trips(file: Path, tmp_path: Path) -> None:
     packed = packed_catalog.pack(file)
     assert packed == packed_catalog.pack(file)
     assert len(packed) < file.stat().st_size / 8
@@ -63,19 +63,19 @@ PRODUCT = ["product", *[[one] for one in (0, "S", "Jug", *[None] * 8, "{}")]]
         xz([*PRODUCT[:2], [None], *PRODUCT[3:]]),
     ],
 )  # fmt: skip
-def test_what_is_none_is_refused(data: bytes) -> None:
+def test_damaged_packed_catalogues_are_refused(data: bytes) -> None:
     with pytest.raises(CatalogError, match="not a readable catalogue") as caught:
         packed_catalog.unpack_to_bytes(data)
     assert "\n" not in str(caught.value)
 
 
-def test_little_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_file_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed_catalog, "MAX_LINE_BYTES", 1 << 20)
     with pytest.raises(CatalogError, match="too much"):
         packed_catalog.unpack_to_bytes(lzma.compress(bytes(1 << 23)))
 
 
-def test_what_is_long_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_descriptions_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     products = [Product(f"S{n}", "Jug", description="long " * 200) for n in range(200)]
     sqlite_catalog.write(
         tmp_path / "made.sqlite", ((one, [Picture(n, "a.jpg", 0, 0)]) for n, one in enumerate(products))
@@ -83,13 +83,15 @@ def test_what_is_long_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(packed_catalog, "BATCH_CHARACTERS", 5000)
     monkeypatch.setattr(packed_catalog, "MAX_LINE_BYTES", 10_000)
     monkeypatch.setattr(packed_catalog, "STEP_BYTES", 1000)
-    assert [*Catalog(packed_catalog.unpack_to_bytes(packed_catalog.pack(tmp_path / "made.sqlite"))).products()] == products
+    assert [
+        *Catalog(packed_catalog.unpack_to_bytes(packed_catalog.pack(tmp_path / "made.sqlite"))).products()
+    ] == products
     monkeypatch.setattr(packed_catalog, "MAX_LINE_BYTES", 1000)
-    with pytest.raises(CatalogError, match="too much is said of the products"):
+    with pytest.raises(CatalogError, match="the product texts are too long to pack"):
         packed_catalog.pack(tmp_path / "made.sqlite")
 
 
-def test_where_places_change_the_rest_stays(file: Path) -> None:
+def test_setting_picture_offsets_changes_nothing_else(file: Path) -> None:
     before = Catalog(file)
     sqlite_catalog.set_picture_offsets(file, ((row, 0 if row % 2 else 5) for row in range(before.rows)))
     after = Catalog(file)

@@ -1,4 +1,4 @@
-"""Pictures read from wherever a catalogue says they are."""
+"""Reading pictures from archives, URLs and local paths."""
 
 import errno
 import io
@@ -35,7 +35,7 @@ FILES = {
 
 
 def packed(folder: Path, kind: str, files: dict[str, bytes] = FILES, name: str = "shop") -> Path:
-    """An archive of these files; kind: "zip", "stored.zip", "tar" or "tar.gz"."""
+    """Return an archive of these files; kind: "zip", "stored.zip", "tar" or "tar.gz"."""
     path = folder / f"{name}.{kind}"
     if kind.endswith("zip"):
         method = zipfile.ZIP_STORED if kind == "stored.zip" else zipfile.ZIP_DEFLATED
@@ -53,14 +53,14 @@ def packed(folder: Path, kind: str, files: dict[str, bytes] = FILES, name: str =
 
 @pytest.mark.parametrize("kind", ["zip", "stored.zip", "tar", "tar.gz"])
 def test_an_archive_of_folders_is_a_catalogue(tmp_path: Path, kind: str) -> None:
-    folder = tmp_path / "50% off!"  # both signs are escaped in a place
+    folder = tmp_path / "50% off!"  # both signs are escaped in a source
     folder.mkdir()
     read = loader.read(packed(folder, kind))
     assert [(one.product.sku, len(one.images)) for one in read.entries] == [("Sale!", 1), ("mug", 2), ("solo", 1)]
     for entry in read.entries:
-        for name, place in entry.images:
-            assert sources.read_bytes(place) == FILES[name]
-            assert sources.format_source(place).endswith(f"!/{name}")
+        for name, source in entry.images:
+            assert sources.read_bytes(source) == FILES[name]
+            assert sources.format_source(source).endswith(f"!/{name}")
     assert "3; first product Sale! 'Sale!', 1 picture" in read.notes[0]
 
 
@@ -73,15 +73,15 @@ def test_a_table_in_an_archive_names_its_pictures(tmp_path: Path, kind: str) -> 
     files = {name.replace("/in/", "/"): data for name, data in files.items()} | {"shop/pics/b.png": picture("green")}
     files["shop/catalogue.csv"] = table.replace(b"../top", b"pics/b")
     mug, none = loader.read(packed(tmp_path, kind, files)).entries
-    assert [sources.read_bytes(place) for _, place in mug.images] == [picture(), picture("green")]
+    assert [sources.read_bytes(source) for _, source in mug.images] == [picture(), picture("green")]
     with pytest.raises(ImageError, match=r"shop/gone\.png: not in the archive"):
         sources.read_bytes(none.images[0][1])
 
 
 @pytest.mark.parametrize("name", ["../out.png", "/etc/out.png", "..\\out.png"])
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_names_that_lead_out_are_refused(tmp_path: Path, kind: str, name: str) -> None:
-    with pytest.raises(CatalogError, match="leads out of it"):
+def test_names_that_lead_out_of_the_archive_are_refused(tmp_path: Path, kind: str, name: str) -> None:
+    with pytest.raises(CatalogError, match="leads out of the archive"):
         loader.read(packed(tmp_path, kind, {name: picture(), "a.png": picture()}))
     cell = name.replace("\\", "/")
     table = f"sku,name,images\nA,Cup,{cell}\n".encode()
@@ -100,7 +100,7 @@ def test_links_and_devices_in_a_tar_are_no_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
-def test_what_is_no_whole_archive_is_refused(tmp_path: Path, kind: str) -> None:
+def test_damaged_and_empty_archives_are_refused(tmp_path: Path, kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, 5000, np.uint8).tobytes()
     whole = packed(tmp_path, kind, {f"{n}.png": noise for n in range(4)}).read_bytes()
     path = tmp_path / f"cut.{kind}"
@@ -131,47 +131,47 @@ def test_a_zip_member_without_a_name_is_refused(tmp_path: Path) -> None:
     name = data.index(b"PK\1\2") + 46
     data[name] = 0  # the name ends there
     path.write_bytes(data)
-    with pytest.raises(CatalogError, match="leads out of it"):
+    with pytest.raises(CatalogError, match="leads out of the archive"):
         loader.read(path)
 
 
 @pytest.mark.parametrize("kind", ["zip", "stored.zip", "tar"])
-def test_an_archive_that_changes_after_it_was_read_is_noticed(tmp_path: Path, kind: str) -> None:
+def test_an_archive_that_changes_later_is_an_error(tmp_path: Path, kind: str) -> None:
     path = packed(tmp_path, kind, {"a.png": picture() * 50})
-    place = loader.read(path).entries[0].images[0][1]
+    source = loader.read(path).entries[0].images[0][1]
     data = path.read_bytes()
     path.write_bytes(data[: 600 if kind == "tar" else 100])
     with pytest.raises(ImageError, match=r"a\.png: .*archive"):
-        sources.read_bytes(place)
+        sources.read_bytes(source)
     path.write_bytes(b"x" * len(data))
     if kind != "tar":
         with pytest.raises(ImageError, match="has changed or is damaged"):
-            sources.read_bytes(place)
+            sources.read_bytes(source)
     path.unlink()
     with pytest.raises(ImageError, match="no such file"):
-        sources.read_bytes(place)
+        sources.read_bytes(source)
 
 
-def test_a_member_that_unpacks_to_very_much_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_member_that_unpacks_to_too_much_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = packed(tmp_path, "zip", {"a.png": bytes(100_000)})
-    place = loader.read(path).entries[0].images[0][1]
+    source = loader.read(path).entries[0].images[0][1]
     monkeypatch.setattr(image, "MAX_BYTES", 1000)
-    assert len(sources.read_bytes(place)) == 1001
+    assert len(sources.read_bytes(source)) == 1001
     with pytest.raises(ImageError, match=r"a\.png: .*at most 1,000 are read"):
-        sources.read_picture(place, image.read)
+        sources.read_picture(source, image.read)
     monkeypatch.setattr(archives, "MAX_GROWTH", 2)
     with pytest.raises(CatalogError, match="unpacks to over 2 times its size"):
         loader.read(packed(tmp_path, "tar.gz", {"a.png": bytes(100_000)}))
 
 
-def test_errors_name_the_place(tmp_path: Path) -> None:
-    place = loader.read(packed(tmp_path, "zip", {"a.png": picture()[:50]})).entries[0].images[0][1]
-    for where, says in ((place, r"shop\.zip!/a\.png: "), (str(tmp_path / "none.png"), r"none\.png: no such file")):
+def test_errors_name_the_source(tmp_path: Path) -> None:
+    source = loader.read(packed(tmp_path, "zip", {"a.png": picture()[:50]})).entries[0].images[0][1]
+    for where, says in ((source, r"shop\.zip!/a\.png: "), (str(tmp_path / "none.png"), r"none\.png: no such file")):
         with pytest.raises(ImageError, match=says):
             sources.read_picture(where, image.read)
 
 
-def test_a_local_name_that_looks_like_a_member_is_a_local_name() -> None:
+def test_a_local_file_named_like_a_member_is_read_as_a_file() -> None:
     name = "zip:0+5+0:a.zip!/b.png"
     assert sources.format_source(sources.resolve("", name)) == f"./{name}"
 
@@ -185,7 +185,7 @@ def test_urls_are_read_by_fsspec(tmp_path: Path) -> None:
     memory.pipe("/folder/mug/a.png", picture())
     memory.pipe("/shop.zip", packed(tmp_path, "zip").read_bytes())
     (entry,) = loader.read("memory://shop/c.csv").entries
-    assert [sources.read_bytes(place) for _, place in entry.images] == [FILES["mug/a.png"], FILES["mug/b.png"]]
+    assert [sources.read_bytes(source) for _, source in entry.images] == [FILES["mug/a.png"], FILES["mug/b.png"]]
     (mug,) = loader.read("memory://folder").entries
     assert (mug.product.sku, sources.read_bytes(mug.images[0][1])) == ("mug", picture())
     assert sum(len(one.images) for one in loader.read("memory://shop.zip").entries) == 4
@@ -206,7 +206,7 @@ def test_urls_are_read_by_fsspec(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_an_archive_names_no_files_of_this_machine(tmp_path: Path, kind: str) -> None:
+def test_an_archive_cannot_name_local_files(tmp_path: Path, kind: str) -> None:
     (tmp_path / "secret.png").write_bytes(picture())
     for name, says in ((f"file://{tmp_path}/secret.png", "file of this machine"), ("https://shop.example/a.png", "")):
         files = {"catalogue.csv": f"sku,name,images\nA,Cup,{name}\n".encode(), "a.png": picture()}
@@ -217,21 +217,21 @@ def test_an_archive_names_no_files_of_this_machine(tmp_path: Path, kind: str) ->
             assert loader.read(packed(tmp_path, kind, files)).entries[0].images == ((name, name),)
 
 
-def test_a_wrong_bit_in_a_stored_member_is_noticed(tmp_path: Path) -> None:
+def test_a_flipped_bit_in_a_stored_member_is_an_error(tmp_path: Path) -> None:
     path = packed(tmp_path, "stored.zip", {"a.bmp": picture()})
-    place = loader.read(path).entries[0].images[0][1]
+    source = loader.read(path).entries[0].images[0][1]
     data = bytearray(path.read_bytes())
     data[data.index(b"IDAT") + 9] ^= 1
     path.write_bytes(data)
     with pytest.raises(ImageError, match=r"a\.bmp: damaged"):
-        sources.read_bytes(place)
+        sources.read_bytes(source)
 
 
-def test_positions_that_cannot_be_are_errors_of_the_picture(tmp_path: Path) -> None:
+def test_impossible_positions_are_errors_of_the_picture(tmp_path: Path) -> None:
     path = packed(tmp_path, "zip", {"a.png": picture()})
-    for place in (sources.member_source("zip", 1 << 63, 9, str(path), "a.png"), "nul\0.png"):
+    for source in (sources.member_source("zip", 1 << 63, 9, str(path), "a.png"), "nul\0.png"):
         with pytest.raises(ImageError, match=r"\.png: cannot be read"):
-            sources.read_bytes(place)
+            sources.read_bytes(source)
 
 
 def test_hard_links_in_a_tar_are_the_same_picture(tmp_path: Path) -> None:
@@ -248,19 +248,19 @@ def test_hard_links_in_a_tar_are_the_same_picture(tmp_path: Path) -> None:
     assert sources.read_bytes(other.images[0][1]) == picture()
 
 
-def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "mug").mkdir()
     (tmp_path / "mug" / "a.png").write_bytes(picture())
     try:
         os.mkdir(os.fsencode(tmp_path) + b"/bad\xff")
     except OSError:
-        pytest.skip("names are text here")
+        pytest.skip("this file system has no such names")
     (tmp_path / "bad\udcff" / "a.png").write_bytes(picture())
-    with pytest.raises(CatalogError, match=r"the name 'bad\\udcff/a.png' is not UTF-8; rename it"):
+    with pytest.raises(CatalogError, match=r"the file name 'bad\\udcff/a.png' is not UTF-8; rename"):
         loader.read(tmp_path)
 
 
-def test_hidden_folders_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hidden_folders_are_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("mug/a.png", ".Trashes/b.png"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(picture())
@@ -271,7 +271,7 @@ def test_hidden_folders_are_left_alone(tmp_path: Path, monkeypatch: pytest.Monke
     assert not any("Trashes" in path for path in listed)
 
 
-def test_no_room_to_unpack_is_no_fault_of_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_not_blamed_on_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive, room = packed(tmp_path, "tar.gz"), tmp_path / "room"
     room.mkdir()
     monkeypatch.setattr(archives.tempfile, "mkdtemp", lambda prefix: str(room))
@@ -281,12 +281,12 @@ def test_no_room_to_unpack_is_no_fault_of_the_archive(tmp_path: Path, monkeypatc
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(archives, "open", lambda path, mode: Full(path, mode), raising=False)
-    with pytest.raises(CatalogError, match=r"cannot be unpacked to .*shop\.tar \(No space left on device\); make room"):
+    with pytest.raises(CatalogError, match=r"cannot be unpacked to .*shop\.tar \(No space left on device\); free some"):
         loader.read(archive)
     assert not room.exists()
 
 
-def test_pictures_on_the_web(tmp_path: Path) -> None:
+def test_pictures_are_read_over_http(tmp_path: Path) -> None:
     pytest.importorskip("aiohttp", reason="aiohttp is not installed")
     (tmp_path / "a.png").write_bytes(picture())
     serve = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
@@ -297,11 +297,11 @@ def test_pictures_on_the_web(tmp_path: Path) -> None:
         with pytest.raises(ImageError, match=r"b\.png: no such file"):
             sources.read_bytes(f"{url}/b.png")
         server.shutdown()
-    with pytest.raises(ImageError, match=r"a\.png: cannot be read \(.*check that its machine answers"):
+    with pytest.raises(ImageError, match=r"a\.png: cannot be read \(.*check that the server answers"):
         sources.read_bytes(f"{url}/a.png")
 
 
-def test_what_a_file_system_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_file_system_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     fsspec = pytest.importorskip("fsspec")
 
     def lacking(url: str) -> None:
@@ -312,7 +312,7 @@ def test_what_a_file_system_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         sources.read_bytes("s3://bucket/a.png")
 
 
-def test_without_fsspec_a_url_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_without_fsspec_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(CatalogError, match=r"pip install edgesearch\[urls\]"):
         loader.read("s3://bucket/c.csv")

@@ -1,4 +1,4 @@
-"""Products in one SQLite file."""
+"""Storing products in one SQLite file."""
 
 import sqlite3
 from contextlib import closing
@@ -12,7 +12,7 @@ from edgesearch.catalog.product import Product
 from edgesearch.catalog.sqlite_catalog import Catalog, Picture
 
 
-def test_products_survive_the_file(tmp_path: Path) -> None:
+def test_products_round_trip(tmp_path: Path) -> None:
     products = [
         (
             Product("A", "Tasse 'grün'; DROP TABLE product", 2.5, attributes=(("size", "L"),)),
@@ -54,7 +54,7 @@ def test_a_foreign_or_newer_file_is_refused(tmp_path: Path) -> None:
         "UPDATE picture SET product = 7",
     ],
 )
-def test_what_no_catalogue_holds_is_an_error(tmp_path: Path, change: str) -> None:
+def test_damaged_values_are_errors(tmp_path: Path, change: str) -> None:
     path = tmp_path / "catalog.sqlite"
     sqlite_catalog.write(path, [(Product("A", "Cup", 2.5), [Picture(0, "a.jpg", 0, 9)])])
     with closing(sqlite3.connect(path)) as connection, connection:
