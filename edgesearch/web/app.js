@@ -1,17 +1,17 @@
-// The page: which view is shown, what they share, and what happens around them.
+// The page: it shows one view at a time and holds what the views share.
 
 import * as api from "./api.js";
 import { Camera, fromFile } from "./camera.js";
 import { Covers } from "./cover.js";
 import { h } from "./dom.js";
-import { feel } from "./feel.js";
-import { LANGUAGES, choose, speak, t } from "./i18n.js";
+import { beep } from "./beep.js";
+import { LANGUAGES, chooseLanguage, loadLanguage, t } from "./i18n.js";
 import { Idle } from "./idle.js";
 import { onPower } from "./power.js";
-import { dress, pref, prefer } from "./prefs.js";
-import { bar } from "./bar.js";
-import { linked, listen } from "./around.js";
-import { Stage } from "./stage.js";
+import { applyTheme, pref, setPref } from "./prefs.js";
+import { drawToolbar } from "./toolbar.js";
+import { readAddress, listen } from "./events.js";
+import { FrozenPhoto } from "./frozen.js";
 import { answer } from "./answer.js";
 import { count } from "./count.js";
 import { find } from "./find.js";
@@ -19,21 +19,21 @@ import { menu } from "./menu.js";
 import { product } from "./product.js";
 import { staff } from "./staff.js";
 import { teach } from "./teach.js";
-import { words } from "./words.js";
+import { textSearch } from "./text_search.js";
 
-const VIEWS = { find, answer, words, product, count, teach, staff, menu };
+const VIEWS = { find, answer, words: textSearch, product, count, teach, staff, menu };
 const $ = (id) => document.getElementById(id);
 
 class App {
   constructor() {
     this.camera = new Camera($("video"), $("finder"));
-    this.stage = new Stage($("frozen"));
+    this.frozen = new FrozenPhoto($("frozen"));
     this.health = {};
     this.me = { role: "customer", needs_pin: false };
     this.facets = {};
-    this.filter = ""; // a where expression that the camera honours too
-    this.asked = { text: "", filter: {} }; // what stands on the page of words
-    this.answered = null; // {answer, photo} as last found
+    this.filter = ""; // a where expression that also applies to camera searches
+    this.asked = { text: "", filter: {} }; // the state of the text search
+    this.answered = null; // the last {answer, photo}
     this.saving = false; // the battery is low
     this.shown = null;
     this.covers = new Covers(this);
@@ -43,16 +43,16 @@ class App {
     return !this.me.needs_pin || ["staff", "manager"].includes(this.me.role);
   }
 
-  /** Show a view; params: what it is told; replace: do not go back to the one that is shown now. */
+  /** Open a view with its params; replace: drop the current view from the history. */
   go(name, params = {}, replace = false) {
     const link = `#${name}${params.sku ? `/${encodeURIComponent(params.sku)}` : ""}`;
     const { pathname, search } = location;
-    history[replace ? "replaceState" : "pushState"]({ name, params: kept(params), depth: (history.state?.depth ?? 0) + !replace }, "",
+    history[replace ? "replaceState" : "pushState"]({ name, params: serializable(params), depth: (history.state?.depth ?? 0) + !replace }, "",
       pathname + search + link);
     this.show(name, params);
   }
 
-  /** Back to where one came from. */
+  /** Return to the previous view. */
   back() {
     if (history.state?.depth > 0) history.back();
     else this.go("find", {}, true);
@@ -64,11 +64,11 @@ class App {
     this.shown = null;
     document.querySelectorAll("dialog[open]").forEach((open) => open.close());
     const view = VIEWS[wanted](this, params);
-    if (!view) return this.go("find", {}, true); // it has nothing to show, after a reload for instance
+    if (!view) return this.go("find", {}, true); // for instance, an answer view after a reload
     this.shown = { name: wanted, params, view };
     document.body.dataset.view = wanted;
     this.layout(view.layout);
-    bar(this, wanted);
+    drawToolbar(this, wanted);
     $("view").replaceChildren(view.element);
     $("view").scrollTop = 0;
     const heading = view.element.querySelector("h1");
@@ -81,12 +81,12 @@ class App {
     return undefined;
   }
 
-  /** full: the camera everywhere; split: beside or above what is shown; page: no camera. */
+  /** full: the camera fills the page; split: camera beside or above the view; page: no camera. */
   layout(layout) {
     document.body.dataset.layout = layout;
   }
 
-  /** The same view again: another language, other rights. */
+  /** Draw the view again, for instance in another language. */
   refresh() {
     if (this.shown) this.show(this.shown.name, this.shown.params);
   }
@@ -95,19 +95,19 @@ class App {
     return this.health.catalogue?.name || t("app.name");
   }
 
-  async speak(code, remember = true) {
-    if (remember) prefer("lang", code);
-    await speak(code);
+  async setLanguage(code, remember = true) {
+    if (remember) setPref("lang", code);
+    await loadLanguage(code);
     this.refresh();
   }
 
-  /** Tell a screen reader. */
+  /** Announce a text to screen readers. */
   say(text) {
     $("live").textContent = "";
     requestAnimationFrame(() => { $("live").textContent = text; });
   }
 
-  /** A short message; act: {words, run} offers to do something about it. */
+  /** Show a short message; act: {words, run} adds a button. */
   toast(text, act = null, ms = 5000) {
     const shown = h("div", { class: "toast" }, h("p", {}, text),
       act && h("button", { type: "button", class: "plain-button", onclick: () => { shown.remove(); act.run(); } }, act.words));
@@ -115,10 +115,10 @@ class App {
     setTimeout(() => shown.remove(), act ? ms * 2 : ms);
   }
 
-  /** What went wrong, in words for people; what the server says besides to those who can do something about it. */
+  /** Report an error; staff also see the message of the server. */
   failed(error) {
-    if (error instanceof api.GoneError || error.name === "AbortError") return; // a cover says so
-    feel("bad");
+    if (error instanceof api.GoneError || error.name === "AbortError") return; // a cover screen reports it
+    beep("bad");
     if (!(error instanceof api.ApiError)) console.error(error);
     if (error.status === 401 || error.status === 403) return this.needStaff(t("staff.need"));
     const words = { busy: "trouble.busy", ImageError: "trouble.photo" }[error.kind];
@@ -126,46 +126,46 @@ class App {
       ? t("trouble.told", { message: error.message }) : t("trouble.odd"));
   }
 
-  /** Staff log in, and come back to where they were. */
+  /** Ask for a log-in, then return to this view. */
   needStaff(why = "") {
     this.go("staff", { why, then: { name: this.shown?.name, params: this.shown?.params } });
   }
 
-  /** Search one photo with all the server can, freeze it on the screen, and show the answer. */
-  async look(photo, { quietly = false, replace = false } = {}) {
-    await this.stage.freeze(photo);
+  /** Freeze a photo on the screen, search it with full accuracy, and show the answer. */
+  async searchPhoto(photo, { quietly = false, replace = false } = {}) {
+    await this.frozen.show(photo);
     const busy = setTimeout(() => { document.body.dataset.busy = "yes"; }, 120);
     try {
       const found = await api.search(photo, { k: 6, where: this.filter });
       if (quietly && found.decision === "unknown") return found;
       this.answered = { answer: found, photo };
-      feel({ match: "good", ambiguous: "ask", unknown: "ask" }[found.decision]);
+      beep({ match: "good", ambiguous: "ask", unknown: "ask" }[found.decision]);
       this.go("answer", {}, replace);
       return found;
     } finally {
       clearTimeout(busy);
       delete document.body.dataset.busy;
-      if (this.shown?.name !== "answer") this.stage.thaw();
+      if (this.shown?.name !== "answer") this.frozen.hide();
     }
   }
 
-  /** A photo from the gallery, dropped, or pasted. */
-  async given(file) {
+  /** Search a photo that was chosen, dropped or pasted. */
+  async searchFile(file) {
     this.covers.close("attract");
     try {
-      await this.look(await fromFile(file));
+      await this.searchPhoto(await fromFile(file));
     } catch (error) {
       this.failed(error);
     }
   }
 
-  /** What a scanner typed. */
+  /** Handle a barcode from a scanner. */
   async scanned(code) {
     this.covers.close("attract");
     if (this.shown?.view.scanned) return this.shown.view.scanned(code);
     try {
       const { matches } = await api.get("search", { where: api.is("barcode", code), k: 1 });
-      feel("good");
+      beep("good");
       return this.go("product", { sku: matches[0].sku, match: matches[0] });
     } catch (error) {
       if (error.kind === "QueryError") return this.toast(t("trouble.nocode", { code }));
@@ -173,19 +173,19 @@ class App {
     }
   }
 
-  /** As it was when the shop opened: for the next person at a kiosk. */
-  async anew() {
+  /** Return to the initial state, for the next person at a kiosk. */
+  async reset() {
     if (this.me.needs_pin && this.isStaff) await api.post("logout", {}).catch(() => {});
     this.asked = { text: "", filter: {} };
     this.filter = "";
     this.answered = null;
-    await this.meet().catch(() => {});
-    if (pref("kiosk")) await speak(choose(pref("lang")));
+    await this.connect().catch(() => {});
+    if (pref("kiosk")) await loadLanguage(chooseLanguage(pref("lang")));
     this.go("find", {}, true);
   }
 
-  /** Ask the server who we are and what it has; raises where there is no catalogue. */
-  async meet() {
+  /** Ask the server for its state and our role; return whether it has products. */
+  async connect() {
     [this.health, this.me] = await Promise.all([api.get("health"), api.get("me")]);
     for (const code of this.health.languages ?? []) LANGUAGES[code] ??= new Intl.DisplayNames([code], { type: "language" }).of(code);
     this.facets = this.health.catalogue ? await api.get("facets").catch(() => ({})) : {};
@@ -193,30 +193,30 @@ class App {
   }
 }
 
-/** What a browser keeps of params: what can be read back after a reload. */
-const kept = (params) => JSON.parse(JSON.stringify(params, (key, value) => (value instanceof Blob ? undefined : value)));
+/** Return the params that the history can keep over a reload: all but photos. */
+const serializable = (params) => JSON.parse(JSON.stringify(params, (key, value) => (value instanceof Blob ? undefined : value)));
 
 const app = new App();
 
 async function begin() {
-  dress();
+  applyTheme();
   listen(app);
-  const words = speak(choose(pref("lang")));
-  const there = app.meet().catch((error) => error); // at the same time
+  const words = loadLanguage(chooseLanguage(pref("lang")));
+  const connecting = app.connect().catch((error) => error); // runs while the language loads
   await words;
-  const met = await there;
-  if (!history.state) history.replaceState({ ...linked(), depth: 0 }, "");
+  const connected = await connecting;
+  if (!history.state) history.replaceState({ ...readAddress(), depth: 0 }, "");
   new Idle(app).begin();
   const { state } = history;
-  if (app.me.role === null) app.show("staff", { why: t("staff.need"), then: state }); // here everybody logs in
+  if (app.me.role === null) app.show("staff", { why: t("staff.need"), then: state }); // everybody must log in here
   else app.show(state.name, state.params);
-  if (met !== true && !(met instanceof api.GoneError)) app.covers.noCatalogue();
-  else if (pref("kiosk") && met === true) app.covers.attract();
+  if (connected !== true && !(connected instanceof api.GoneError)) app.covers.noCatalogue();
+  else if (pref("kiosk") && connected === true) app.covers.attract();
   onPower((low) => {
     app.saving = low;
     if (low) app.toast(t("trouble.saving"), null, 8000);
   });
-  if (met === true) navigator.serviceWorker?.register("sw.js").catch(() => {}); // not over plain http: then it is no app
+  if (connected === true) navigator.serviceWorker?.register("sw.js").catch(() => {}); // fails over plain http
   document.body.dataset.ready = "yes";
 }
 

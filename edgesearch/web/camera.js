@@ -1,15 +1,15 @@
-// The camera: opened, watched, and its frames cut out as they are seen in the frame on the screen.
+// The camera: it opens, reports troubles, and crops frames to the viewfinder on the screen.
 
-const SIGNATURE = 32; // px a side of the small grey picture by which two frames are compared
-const FRAME_SIDE = 288; // px; the network sees 224
-const MARGIN = 0.12; // of the viewfinder's side: what is around it is looked at too
+const SIGNATURE = 32; // px per side of the grey pictures that compare frames
+const FRAME_SIDE = 288; // px; the network takes 224
+const MARGIN = 0.12; // share of the viewfinder's side that is added around it
 const TROUBLES = {
   NotAllowedError: "denied", SecurityError: "denied", NotFoundError: "missing", OverconstrainedError: "missing",
   NotReadableError: "taken", AbortError: "taken",
 };
 
 export class Camera extends EventTarget {
-  /** video: where it is shown; finder: the frame on the screen. Events: "trouble" after it was lost, "devices". */
+  /** video: element that shows it; finder: the viewfinder. Events: "trouble" when it is lost, "devices". */
   constructor(video, finder) {
     super();
     Object.assign(this, { video, finder, stream: null, trouble: null, starting: null });
@@ -20,12 +20,12 @@ export class Camera extends EventTarget {
     navigator.mediaDevices?.addEventListener?.("devicechange", () => this.dispatchEvent(new Event("devices")));
   }
 
-  /** May it be opened without asking the person? */
+  /** Return the permission: granted, denied or prompt. */
   async allowed() {
     try {
       return (await navigator.permissions.query({ name: "camera" })).state;
     } catch {
-      return "prompt"; // a browser that does not tell
+      return "prompt"; // this browser does not say
     }
   }
 
@@ -33,7 +33,7 @@ export class Camera extends EventTarget {
     return this.stream !== null && this.video.videoWidth > 0;
   }
 
-  /** Open it; returns "" or what is wrong: denied, missing, taken, insecure. */
+  /** Open it; return "" or the trouble: denied, missing, taken, insecure. */
   async start(id = null) {
     if (this.running) return "";
     this.starting ??= this.#open(id).finally(() => { this.starting = null; });
@@ -65,21 +65,21 @@ export class Camera extends EventTarget {
     this.dispatchEvent(new Event("trouble"));
   }
 
-  /** Close it; its light goes out. */
+  /** Close it, so that its light goes out. */
   stop() {
     this.stream?.getTracks().forEach((track) => track.stop());
     this.stream = null;
     this.video.srcObject = null;
   }
 
-  /** What of the video is in and around the frame on the screen, in its pixels. */
+  /** Return [x, y, width, height] of the viewfinder with its margin, in pixels of the video. */
   region() {
-    const [seen, frame] = [this.video.getBoundingClientRect(), this.finder.getBoundingClientRect()];
+    const [shown, frame] = [this.video.getBoundingClientRect(), this.finder.getBoundingClientRect()];
     const { videoWidth: width, videoHeight: height } = this.video;
-    const scale = Math.max(seen.width / width, seen.height / height) || 1; // object-fit: cover
+    const scale = Math.max(shown.width / width, shown.height / height) || 1; // object-fit: cover
     const clamp = (value, most) => Math.max(0, Math.min(most, value));
-    const across = (x) => (x - seen.left - (seen.width - width * scale) / 2) / scale;
-    const down = (y) => (y - seen.top - (seen.height - height * scale) / 2) / scale;
+    const across = (x) => (x - shown.left - (shown.width - width * scale) / 2) / scale;
+    const down = (y) => (y - shown.top - (shown.height - height * scale) / 2) / scale;
     const margin = MARGIN * frame.width;
     let [left, right] = [across(frame.left - margin), across(frame.right + margin)];
     if (this.video.classList.contains("mirrored")) [left, right] = [width - right, width - left];
@@ -89,12 +89,12 @@ export class Camera extends EventTarget {
     return empty ? [0, 0, width, height] : [left, top, right - left, bottom - top];
   }
 
-  /** A JPEG of what is in the frame; side: px of its longer side at most. */
+  /** Return a JPEG of the viewfinder; side: px of its longer side at most. */
   async photo(side, quality = 0.85) {
     return jpeg(this.#grab(side), quality);
   }
 
-  /** A JPEG of what `signature` saw, at once: `toBlob` waits until the browser is idle, which takes longer than a millisecond of coding. */
+  /** Return the frame of `signature` as a JPEG, at once: `toBlob` would wait until the browser is idle. */
   frame(quality = 0.8) {
     const [, coded] = this.canvas.toDataURL("image/jpeg", quality).split(",");
     return new Blob([Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0))], { type: "image/jpeg" });
@@ -110,7 +110,7 @@ export class Camera extends EventTarget {
     return this.canvas;
   }
 
-  /** Take a frame, px of its longer side at most: a small grey picture of it, to compare with `difference`. */
+  /** Take a frame and return a small grey picture of it for `difference`; side: px of the longer side at most. */
   signature(side = FRAME_SIDE) {
     this.grey.drawImage(this.#grab(side), 0, 0, SIGNATURE, SIGNATURE);
     const { data } = this.grey.getImageData(0, 0, SIGNATURE, SIGNATURE);
@@ -119,14 +119,14 @@ export class Camera extends EventTarget {
     return grey;
   }
 
-  /** Cameras to choose from. */
+  /** Return the cameras of the device. */
   async list() {
     const found = await navigator.mediaDevices?.enumerateDevices?.() ?? [];
     return found.filter((device) => device.kind === "videoinput" && device.deviceId);
   }
 }
 
-/** Mean difference of two signatures, of 255; light that changes evenly makes none. */
+/** Return the mean difference of two signatures, 0 to 255; an even change of light adds none. */
 export function difference(one, other) {
   if (!one || !other) return 255;
   let shift = 0;
@@ -141,7 +141,7 @@ const jpeg = (canvas, quality) => new Promise((resolve, reject) => {
   canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the frame is empty"))), "image/jpeg", quality);
 });
 
-/** A photo from a file, upright and no larger than it needs to be; what the browser cannot read goes as it is. */
+/** Return the photo in a file, upright and at most `side` px; a file the browser cannot read stays as it is. */
 export async function fromFile(file, side = 1280) {
   try {
     const picture = await createImageBitmap(file, { imageOrientation: "from-image" });

@@ -1,17 +1,17 @@
-// What lies over everything: the attract screen, and troubles of the whole page, each calm and with something to do.
+// Screens that cover the whole page: the attract screen of a kiosk, and troubles with what to do about them.
 
 import * as api from "./api.js";
 import { difference } from "./camera.js";
 import { button, h, icon } from "./dom.js";
-import { LANGUAGES, spoken, t } from "./i18n.js";
+import { LANGUAGES, currentLanguage, t } from "./i18n.js";
 import { pref } from "./prefs.js";
 
 const RETRY_MS = [1000, 2000, 4000, 8000];
 const PICTURES = 12;
-const COMES = 16; // of 255: somebody holds something in front of the camera
+const ARRIVAL = 16; // difference of 255 that shows a person in front of the camera
 
-/** A calm screen: a drawing, what is the matter, what to do, buttons for it. */
-export function calm(drawing, key, given, ...buttons) {
+/** Return a screen with a drawing, the trouble, what to do, and buttons. */
+export function noticeScreen(drawing, key, given, ...buttons) {
   return h("section", { class: "calm" }, h("div", { class: "calm-drawing" }, icon(drawing)),
     h("h1", {}, t(`trouble.${key}`)), h("p", { class: "lead" }, t(`trouble.${key}.help`, given)),
     buttons.length > 0 && h("div", { class: "calm-buttons" }, buttons));
@@ -37,7 +37,7 @@ export class Covers {
     }
   }
 
-  /** Take a cover away, if it is the one that is shown. */
+  /** Remove a cover if it is shown. */
   close(name = this.shown) {
     if (!this.shown || this.shown !== name) return;
     clearTimeout(this.timer);
@@ -47,64 +47,64 @@ export class Covers {
     for (const id of ["stage", "bar", "view"]) document.getElementById(id).inert = false;
   }
 
-  /** The server does not answer: ask it again and again. */
+  /** The server does not respond: retry until it does. */
   gone() {
     if (this.shown === "gone") return;
     this.tries = 0;
-    this.#open("gone", calm("cloud", "gone", {}, button("primary", "undo", t("trouble.retry"), () => this.#again())),
+    this.#open("gone", noticeScreen("cloud", "gone", {}, button("primary", "undo", t("trouble.retry"), () => this.#retry())),
       h("p", { class: "quiet waiting" }, t("trouble.again")));
-    this.#later();
+    this.#retryLater();
   }
 
-  /** It answers again. */
+  /** The server responds again. */
   back() {
     if (this.shown !== "gone") return;
     this.close();
-    this.app.meet().then((there) => { if (there) this.app.refresh(); else this.noCatalogue(); }).catch(() => {});
+    this.app.connect().then((ready) => { if (ready) this.app.refresh(); else this.noCatalogue(); }).catch(() => {});
   }
 
-  #later() {
+  #retryLater() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.#again(), RETRY_MS[Math.min(this.tries++, RETRY_MS.length - 1)]);
+    this.timer = setTimeout(() => this.#retry(), RETRY_MS[Math.min(this.tries++, RETRY_MS.length - 1)]);
   }
 
-  async #again() {
+  async #retry() {
     try {
       await api.get("health");
     } catch {
-      if (this.shown === "gone") this.#later();
+      if (this.shown === "gone") this.#retryLater();
     }
   }
 
-  /** There is nothing to search in. */
+  /** The server has no products: check again every 5 s. */
   noCatalogue() {
-    this.#open("catalogue", calm("box", "catalogue", {}, button("primary", "undo", t("trouble.retry"), () => this.#look())));
+    this.#open("catalogue", noticeScreen("box", "catalogue", {}, button("primary", "undo", t("trouble.retry"), () => this.#checkCatalogue())));
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.#look(), 5000);
+    this.timer = setTimeout(() => this.#checkCatalogue(), 5000);
   }
 
-  async #look() {
-    const there = await this.app.meet().catch(() => false);
+  async #checkCatalogue() {
+    const ready = await this.app.connect().catch(() => false);
     if (this.shown !== "catalogue") return;
-    if (!there) return this.noCatalogue();
+    if (!ready) return this.noCatalogue();
     this.close();
     this.app.refresh();
   }
 
-  /** The camera is off until somebody comes back. */
+  /** Switch the camera off until somebody returns. */
   rest() {
     this.app.camera.stop();
-    this.#open("rest", calm("moon", "resting", {}, button("primary", "camera", t("trouble.resting.do"), () => {
+    this.#open("rest", noticeScreen("moon", "resting", {}, button("primary", "camera", t("trouble.resting.do"), () => {
       this.close("rest");
       this.app.refresh();
     })));
   }
 
-  /** A kiosk that waits: the shop's pictures, one sentence, and its languages; anything begins. */
+  /** Show an idle kiosk's screen: pictures of products, one sentence, the languages; any touch begins. */
   async attract() {
     const begin = async (code) => {
       this.close("attract");
-      if (code && code !== spoken()) await this.app.speak(code, false);
+      if (code && code !== currentLanguage()) await this.app.setLanguage(code, false);
       else this.app.refresh();
     };
     const mosaic = h("div", { class: "mosaic", "aria-hidden": "true" });
@@ -117,7 +117,7 @@ export class Covers {
           h("button", { type: "button", class: "button primary big", lang: code, onclick: () => begin(code) }, name))),
         h("p", { class: "quiet" }, t("attract.start"), " · ", t("attract.private"))));
     this.#open("attract", screen);
-    this.#wake();
+    this.#wakeOnMotion();
     for (const address of await this.#pictures()) {
       mosaic.append(h("img", { src: address, alt: "", loading: "eager", decoding: "async" }));
     }
@@ -132,22 +132,22 @@ export class Covers {
     return rounds.flat().filter(Boolean).slice(0, PICTURES);
   }
 
-  /** Something is held in front of the camera: begin. */
-  async #wake() {
+  /** Begin when something moves in front of the camera. */
+  async #wakeOnMotion() {
     const { camera } = this.app;
     if (pref("kiosk") && (await camera.allowed()) === "granted") await camera.start(pref("camera"));
     let before = null;
-    const look = () => {
+    const check = () => {
       if (this.shown !== "attract") return;
       const now = camera.running ? camera.signature() : null;
-      if (now && before && difference(before, now) > COMES) {
+      if (now && before && difference(before, now) > ARRIVAL) {
         this.close("attract");
         this.app.refresh();
         return;
       }
       before = now ?? before;
-      this.timer = setTimeout(look, 400);
+      this.timer = setTimeout(check, 400);
     };
-    look();
+    check();
   }
 }

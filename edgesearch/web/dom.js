@@ -1,8 +1,8 @@
-// Elements, and nothing else: views are made of `h`, icons of the sprite in index.html.
+// Elements: views use `h`, icons come from the sprite in index.html.
 
 const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "muted", "htmlFor", "textContent"]);
 
-/** Make an element. given: listeners by "on...", properties, attributes (null and false are left out). */
+/** Make an element. given: "on..." listeners, properties, attributes (null and false are skipped). */
 export function h(tag, given = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(given)) {
@@ -16,7 +16,7 @@ export function h(tag, given = {}, ...children) {
   return element;
 }
 
-/** One of the drawings in index.html; it says nothing to a screen reader, the words beside it do. */
+/** Return a drawing of index.html, hidden from screen readers, which read the words beside it. */
 export function icon(name) {
   const drawing = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
@@ -27,19 +27,19 @@ export function icon(name) {
   return drawing;
 }
 
-/** A button with an icon before its words. */
+/** Return a button with an icon before its words. */
 export function button(kind, drawing, words, onclick, given = {}) {
   return h("button", { type: "button", class: `button ${kind}`, onclick, ...given },
     drawing && icon(drawing), h("span", {}, words));
 }
 
-/** A round button whose words are for screen readers, and a hint on hovering. */
+/** Return a round button; its words are for screen readers and the tooltip. */
 export function round(kind, drawing, words, onclick, given = {}) {
   return h("button", { type: "button", class: `round ${kind}`, "aria-label": words, title: words, onclick, ...given },
     icon(drawing));
 }
 
-/** A field with its label above it. */
+/** Return an input with its label above it. */
 export function field(label, input, hint = null) {
   if (!input.id) input.id = `f${++fields}`;
   return h("div", { class: "field" }, h("label", { htmlFor: input.id }, label), input,
@@ -48,7 +48,7 @@ export function field(label, input, hint = null) {
 
 let fields = 0;
 
-/** Open a native dialog: it holds the focus, closes with Escape, and is gone afterwards. */
+/** Open a native dialog, which traps the focus, closes with Escape and then removes itself. */
 export function dialog(title, close, ...children) {
   const id = `d${++fields}`;
   const element = h("dialog", { class: "dialog", "aria-labelledby": id },

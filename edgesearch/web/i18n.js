@@ -1,21 +1,21 @@
-// Words: one JSON file a language, English for whatever a file lacks.
+// Texts: one JSON file per language, and English for whatever it lacks.
 
 const fallback = {};
 const words = {};
 let language = "en";
 let plural = new Intl.PluralRules("en");
 
-/** Languages of this page by their own names; the server's list is taken over where it gives one. */
+/** Languages of this page by their own names; the app adds those that the server lists. */
 export const LANGUAGES = { en: "English", zh: "中文" };
 
-/** The first language that is wanted and there. */
-export function choose(wanted) {
+/** Return the first wanted language that exists. */
+export function chooseLanguage(wanted) {
   const codes = [wanted, ...navigator.languages].filter(Boolean).map((code) => code.toLowerCase().split("-")[0]);
   return codes.find((code) => code in LANGUAGES) ?? "en";
 }
 
-/** Take a language; raises where its file cannot be had. */
-export async function speak(code) {
+/** Switch to a language; throws if its file cannot be read. */
+export async function loadLanguage(code) {
   const [english, own] = await Promise.all(["en", code].map(file));
   for (const [into, from] of [[fallback, english], [words, own]]) {
     for (const key of Object.keys(into)) delete into[key];
@@ -36,10 +36,10 @@ async function file(code) {
   return files.get(code);
 }
 
-/** The language that is spoken. */
-export const spoken = () => language;
+/** Return the code of the language in use. */
+export const currentLanguage = () => language;
 
-/** Words for a key; {name} is filled in; with a count n, "key.one" or as the language has it comes before "key". */
+/** Return the text of a key, {name} filled in; with a number n, its plural form such as "key.one". */
 export function t(key, given = {}) {
   const exact = "n" in given ? `${key}.${plural.select(given.n)}` : key;
   const text = words[exact] ?? words[key] ?? words[`${key}.other`] ?? fallback[exact] ?? fallback[key]
@@ -47,15 +47,15 @@ export function t(key, given = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => given[name] ?? whole);
 }
 
-/** Is there such a key? */
+/** Return whether a key exists. */
 export const has = (key) => key in words || key in fallback;
 
-/** An amount of money as it is written here; "" where there is none. */
+/** Format an amount of money; "" for none. */
 export function money(amount, currency) {
   if (amount === null || amount === undefined) return "";
   try {
     return new Intl.NumberFormat(language, { style: "currency", currency }).format(amount);
-  } catch { // a currency that is no code of three letters
+  } catch { // the currency is not a code of three letters
     return `${new Intl.NumberFormat(language, { minimumFractionDigits: 2 }).format(amount)} ${currency ?? ""}`.trim();
   }
 }

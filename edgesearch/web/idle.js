@@ -1,10 +1,10 @@
-// Nobody there: a kiosk asks, and begins anew; anything else lets its camera rest.
+// Nobody there: a kiosk asks and then starts over; other devices switch the camera off.
 
 import { button, dialog, h } from "./dom.js";
 import { t } from "./i18n.js";
 import { pref } from "./prefs.js";
 
-const ASK_S = 20; // before a kiosk begins anew: time enough to say that one is there
+const ASK_S = 20; // a kiosk asks so long before it starts over
 const ACTS = ["pointerdown", "keydown", "wheel", "touchmove", "input"];
 
 export class Idle {
@@ -18,14 +18,14 @@ export class Idle {
     setInterval(() => this.#check(), 1000);
   }
 
-  /** Somebody is there. */
+  /** Note that somebody is there. */
   here() {
     this.at = performance.now();
   }
 
   #check() {
     if (this.app.covers.shown) return this.here();
-    if (this.app.watcher && performance.now() - this.app.watcher.movedAt < 2000) this.here(); // a product is being shown
+    if (this.app.live && performance.now() - this.app.live.movedAt < 2000) this.here(); // somebody is showing a product
     const idleS = (performance.now() - this.at) / 1000;
     const limit = pref("kiosk");
     if (limit) return this.#kiosk(limit - idleS);
@@ -34,9 +34,9 @@ export class Idle {
   }
 
   #kiosk(leftS) {
-    if (this.app.shown?.name === "find" && leftS <= 0) return this.#anew();
-    if (this.app.shown?.name === "find") return undefined; // nothing is lost there
-    if (leftS <= 0) return this.#anew();
+    if (this.app.shown?.name === "find" && leftS <= 0) return this.#startOver();
+    if (this.app.shown?.name === "find") return undefined; // nothing would be lost there
+    if (leftS <= 0) return this.#startOver();
     if (leftS <= Math.min(ASK_S, pref("kiosk") / 2)) this.#ask(Math.ceil(leftS));
     else this.asking?.close();
     return undefined;
@@ -53,10 +53,10 @@ export class Idle {
     this.asking.words.textContent = t("idle.help", { n: leftS });
   }
 
-  async #anew() {
+  async #startOver() {
     this.here();
     this.asking?.close();
-    await this.app.anew();
+    await this.app.reset();
     this.app.covers.attract();
   }
 

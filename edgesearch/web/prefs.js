@@ -1,37 +1,37 @@
-// What this device remembers of how the page is to be; nothing of what was shown or asked.
+// Settings of the page on this device; they contain nothing about photos or searches.
 
 const KEY = "edgesearch";
-const asked = new URLSearchParams(location.search);
+const query = new URLSearchParams(location.search);
 
 function read() {
   try {
     return JSON.parse(localStorage.getItem(KEY)) ?? {};
   } catch {
-    return {}; // storage may be forbidden: then nothing is remembered
+    return {}; // storage may be forbidden; then settings last until a reload
   }
 }
 
 const DEFAULTS = { lang: null, theme: "auto", text: "normal", sound: true, kiosk: 0, rest: 120, camera: null, count: null };
 const values = { ...DEFAULTS, ...read() };
-if (asked.has("lang")) values.lang = asked.get("lang");
-if (asked.has("theme")) values.theme = asked.get("theme");
-if (asked.has("kiosk")) values.kiosk = Math.min(3600, Number(asked.get("kiosk")) || 60); // seconds; ?kiosk alone: 60
-if (asked.has("rest")) values.rest = Math.max(5, Number(asked.get("rest")) || 120); // seconds until the camera rests
+if (query.has("lang")) values.lang = query.get("lang");
+if (query.has("theme")) values.theme = query.get("theme");
+if (query.has("kiosk")) values.kiosk = Math.min(3600, Number(query.get("kiosk")) || 60); // seconds; ?kiosk alone: 60
+if (query.has("rest")) values.rest = Math.max(5, Number(query.get("rest")) || 120); // seconds until the camera rests
 
-/** A preference by its name. */
+/** Return a setting. */
 export const pref = (name) => values[name];
 
-/** Change one, and keep it. */
-export function prefer(name, value) {
+/** Change a setting and store it. */
+export function setPref(name, value) {
   values[name] = value;
   try {
     localStorage.setItem(KEY, JSON.stringify(values));
   } catch { /* as above */ }
-  dress();
+  applyTheme();
 }
 
-/** Theme and size of the letters, where the style sheet looks for them. */
-export function dress() {
+/** Set the theme and text size that the style sheet reads. */
+export function applyTheme() {
   const root = document.documentElement;
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = values.theme === "auto" ? (dark ? "dark" : "bright") : values.theme;
@@ -40,5 +40,5 @@ export function dress() {
   document.querySelector('meta[name="theme-color"]').content = colour;
 }
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", dress);
-dress();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
+applyTheme();

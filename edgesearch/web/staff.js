@@ -1,21 +1,21 @@
-// Staff log in with a PIN, on keys that a glove can hit.
+// The log-in of staff: a PIN, on keys large enough for gloves.
 
 import * as api from "./api.js";
 import { button, h, icon, round } from "./dom.js";
-import { feel } from "./feel.js";
+import { beep } from "./beep.js";
 import { t } from "./i18n.js";
 
 const MOST = 12;
 
-/** why: a sentence on what it is needed for; then: the view to go to afterwards. */
+/** why: a sentence that says what needs the log-in; then: the view to open afterwards. */
 export function staff(app, { why = "", then = null }) {
   let pin = "";
   const dots = h("output", { class: "dots" });
-  const told = h("p", { class: "told", role: "alert" });
+  const message = h("p", { class: "told", role: "alert" });
   const press = (digit) => { if (pin.length < MOST) pin += digit; show(); };
   function show() {
     dots.replaceChildren(...Array.from(pin, () => h("i")), h("span", { class: "quiet-visually" }, t("staff.digits", { n: pin.length })));
-    told.textContent = "";
+    message.textContent = "";
   }
   async function enter() {
     if (!pin) return;
@@ -27,9 +27,9 @@ export function staff(app, { why = "", then = null }) {
     } catch (error) {
       pin = "";
       show();
-      feel("bad");
+      beep("bad");
       if (error instanceof api.GoneError) return;
-      told.textContent = t(error.afterS ? "staff.locked" : "staff.wrong");
+      message.textContent = t(error.afterS ? "staff.locked" : "staff.wrong");
     }
   }
   const key = (digit) => h("button", { type: "button", class: "key", onclick: () => press(digit) }, digit);
@@ -41,12 +41,12 @@ export function staff(app, { why = "", then = null }) {
   const pad = h("div", { class: "pad" }, ["1", "2", "3", "4", "5", "6", "7", "8", "9"].map(key),
     round("key plain", "erase", t("staff.delete"), () => { pin = pin.slice(0, -1); show(); }), key("0"),
     round("key primary", "next", t("staff.in"), enter));
-  const out = () => api.post("logout", {}).catch(() => {}).then(() => app.meet()).then(() => app.go("find", {}, true)).catch(() => {});
+  const out = () => api.post("logout", {}).catch(() => {}).then(() => app.connect()).then(() => app.go("find", {}, true)).catch(() => {});
   const inside = app.me.needs_pin && app.isStaff;
   const element = h("section", { class: "page staff" }, h("h1", {}, t(inside ? "staff.title" : "staff.pin")),
     why && h("p", { class: "lead" }, icon("lock"), why),
     inside ? [h("p", { class: "lead" }, t("staff.hello", { name: app.me.name || app.me.role })), button("primary", "person", t("staff.out"), out)]
-      : [dots, told, pad]);
+      : [dots, message, pad]);
   show();
   return {
     element, layout: "page",

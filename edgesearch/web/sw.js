@@ -1,13 +1,13 @@
-// The shell without a network: taken from the server while it answers, from the cache when it does not.
-// What was asked and what was answered is never kept.
+// Serve the files of the page from the server, and from a cache while the server does not respond.
+// Searches and answers are never cached.
 
 const CACHE = "edgesearch-shell";
 const SHELL = [
-  "./", "style.css", "views.css", "app.js", "answer.js", "api.js", "around.js", "bar.js", "camera.js", "count.js", "cover.js", "dom.js", "feel.js", "find.js",
-  "i18n.js", "idle.js", "menu.js", "power.js", "prefs.js", "product.js", "staff.js", "stage.js", "teach.js", "watch.js", "wedge.js", "words.js",
+  "./", "style.css", "views.css", "app.js", "answer.js", "api.js", "beep.js", "camera.js", "count.js", "cover.js", "dom.js", "events.js", "find.js", "frozen.js",
+  "i18n.js", "idle.js", "live.js", "menu.js", "power.js", "prefs.js", "product.js", "staff.js", "teach.js", "text_search.js", "toolbar.js", "wedge.js",
   "i18n/en.json", "i18n/zh.json", "manifest.webmanifest", "icons/icon.svg", "icons/icon-192.png", "icons/icon-512.png",
 ];
-const PATIENCE_MS = 3000;
+const TIMEOUT_MS = 3000;
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(SHELL)).then(() => self.skipWaiting()));
@@ -25,7 +25,7 @@ self.addEventListener("fetch", (event) => {
 async function shell(request) {
   const cache = await caches.open(CACHE);
   try {
-    const response = await fetch(request, { cache: "no-cache", signal: AbortSignal.timeout(PATIENCE_MS) });
+    const response = await fetch(request, { cache: "no-cache", signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (response.ok) await cache.put(request.mode === "navigate" ? "./" : request, response.clone());
     return response;
   } catch (error) {

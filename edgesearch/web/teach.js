@@ -1,28 +1,28 @@
-// Teaching in three taps: "None of these", a name, "Teach it"; everything else is there for whoever wants it.
+// Teaching in three taps: "None of these", a name, "Teach it"; more details are optional.
 
 import * as api from "./api.js";
 import { button, field, h, icon, round } from "./dom.js";
-import { feel } from "./feel.js";
-import { opened } from "./find.js";
+import { beep } from "./beep.js";
+import { openCamera } from "./find.js";
 import { t } from "./i18n.js";
-import { small } from "./product.js";
+import { productTile } from "./product.js";
 
 const MOST_PHOTOS = 5;
-const SIDE = 960; // px, as what is taught is kept
+const SIDE = 960; // px; the store keeps taught photos at this size
 const MORE = { sku: "text", category: "text", brand: "text", location: "text", stock: "number", barcode: "text" };
 const LABELS = { sku: "teach.sku", category: "teach.category", brand: "teach.brand", location: "teach.place", stock: "teach.stock", barcode: "teach.barcode" };
 const LISTS = { category: "categories", brand: "brands" };
 
-/** A number for what has none: short, and later than all before. */
-const numbered = () => `T-${Math.floor(Date.now() / 1000).toString(36).toUpperCase()}`;
+/** Return a SKU for a product without one: short, and in order of time. */
+const newSku = () => `T-${Math.floor(Date.now() / 1000).toString(36).toUpperCase()}`;
 
-/** What is known before anybody types: of the photo's barcode, and of products like it. */
-function known({ barcodes = [], guesses = {} } = {}) {
+/** Return the details that a barcode and similar products suggest. */
+function suggestDetails({ barcodes = [], guesses = {} } = {}) {
   const code = barcodes.find((label) => !label.skus.length)?.text ?? "";
-  return { sku: code || numbered(), barcode: code, category: guesses.category?.value ?? "", brand: guesses.brand?.value ?? "" };
+  return { sku: code || newSku(), barcode: code, category: guesses.category?.value ?? "", brand: guesses.brand?.value ?? "" };
 }
 
-/** photo, answer: what was shown and not found; sku, name: more pictures of a product that is known. */
+/** photo, answer: an unknown product; sku, name: a known product that gets more pictures. */
 export function teach(app, { photo = null, answer = null, sku = null, name = null }) {
   if (!app.isStaff) {
     queueMicrotask(() => app.go("staff", { why: t("staff.need"), then: { name: "teach", params: { photo, answer, sku, name } } }, true));
@@ -31,9 +31,9 @@ export function teach(app, { photo = null, answer = null, sku = null, name = nul
   const photos = photo ? [photo] : [];
   const element = h("section", { class: "answer teach" });
   const strip = h("ul", { class: "strip" });
-  const add = button("", "camera", t("teach.photo"), take);
+  const add = button("", "camera", t("teach.photo"), takePhoto);
   const content = h("div", { class: "teach-content" });
-  const before = known(answer ?? {});
+  const before = suggestDetails(answer ?? {});
   const inputs = { name: h("input", { type: "text", required: true, maxlength: "200", autocomplete: "off", autofocus: Boolean(photo) }),
     price: h("input", { type: "number", min: "0", step: "0.01", inputmode: "decimal" }) };
   for (const [key, type] of Object.entries(MORE)) {
@@ -43,18 +43,18 @@ export function teach(app, { photo = null, answer = null, sku = null, name = nul
 
   function redraw() {
     addresses.forEach((address) => URL.revokeObjectURL(address));
-    addresses = photos.map((one) => URL.createObjectURL(one));
+    addresses = photos.map((taken) => URL.createObjectURL(taken));
     strip.replaceChildren(...addresses.map((address, number) => h("li", {}, h("img", { src: address, alt: t("answer.shown") }),
       round("small", "close", t("teach.drop", { n: number + 1 }), () => { photos.splice(number, 1); redraw(); }))));
     add.disabled = photos.length >= MOST_PHOTOS;
   }
 
-  async function take() {
-    app.stage.thaw();
-    if (!app.camera.running && !await opened(app, element, () => app.refresh())) return;
+  async function takePhoto() {
+    app.frozen.hide();
+    if (!app.camera.running && !await openCamera(app, element, () => app.refresh())) return;
     if (!app.camera.running) return;
     photos.push(await app.camera.photo(SIDE, 0.9));
-    feel("good");
+    beep("good");
     redraw();
   }
 
@@ -64,7 +64,7 @@ export function teach(app, { photo = null, answer = null, sku = null, name = nul
     if (press) press.disabled = true;
     document.body.dataset.busy = "yes";
     try {
-      done(await api.ask("POST", "products", { body: api.form(details, photos) }));
+      showDone(await api.ask("POST", "products", { body: api.form(details, photos) }));
     } catch (error) {
       app.failed(error);
     } finally {
@@ -74,27 +74,27 @@ export function teach(app, { photo = null, answer = null, sku = null, name = nul
     return undefined;
   }
 
-  function fresh() {
+  function newProductForm() {
     const lists = Object.entries(LISTS).map(([key, list]) => h("datalist", { id: `list-${key}` }, (app.facets[list] ?? []).map((value) => h("option", { value }))));
     return h("form", { onsubmit: (event) => {
       event.preventDefault();
       const details = Object.fromEntries(Object.entries(inputs).map(([key, input]) => [key, input.value.trim()]));
       if (details.price !== "") details.currency = app.facets.currency ?? "";
-      save({ ...details, sku: details.sku || numbered() });
+      save({ ...details, sku: details.sku || newSku() });
     } },
     field(t("teach.name"), inputs.name), field(t("teach.price", { currency: app.facets.currency ?? "" }).replace(/[（(][)）]/, ""), inputs.price),
     h("details", {}, h("summary", {}, t("teach.more")), h("div", { class: "fields" }, Object.keys(MORE).map((key) => field(t(LABELS[key]), inputs[key])))),
     lists, h("button", { type: "submit", class: "button primary wide big" }, icon("teach"), h("span", {}, t("teach.save"))));
   }
 
-  function one() {
+  function knownProducts() {
     const choices = sku ? [{ sku, name }] : answer?.matches ?? [];
     return h("div", {}, h("p", { class: "lead" }, t("teach.which")),
-      h("ul", { class: "tiles" }, choices.map((match) => small(match, () => save({ sku: match.sku })))));
+      h("ul", { class: "tiles" }, choices.map((match) => productTile(match, () => save({ sku: match.sku })))));
   }
 
-  function done({ product, like }) {
-    feel("good");
+  function showDone({ product, like }) {
+    beep("good");
     app.say(t("teach.done", { name: product.name }));
     const undo = () => api.post("undo", {}).then(() => { app.toast(t("product.undone")); app.go("find", {}, true); }, (error) => app.failed(error));
     const title = h("h1", { tabindex: "-1" }, t("teach.done", { name: product.name }));
@@ -106,21 +106,21 @@ export function teach(app, { photo = null, answer = null, sku = null, name = nul
     title.focus();
   }
 
-  function choose(which) {
-    tabs.replaceChildren(...["new", "known"].map((key) => h("button", { type: "button", class: "chip", "aria-pressed": String(key === which), onclick: () => choose(key) }, t(`teach.${key}`))));
-    content.replaceChildren(which === "new" ? fresh() : one());
+  function chooseTab(which) {
+    tabs.replaceChildren(...["new", "known"].map((key) => h("button", { type: "button", class: "chip", "aria-pressed": String(key === which), onclick: () => chooseTab(key) }, t(`teach.${key}`))));
+    content.replaceChildren(which === "new" ? newProductForm() : knownProducts());
   }
   const tabs = h("div", { class: "chips" });
   const closed = !app.health.can_teach;
   element.append(h("div", { class: "answer-body" }, h("h1", {}, t("teach.title")), closed ? h("p", { class: "lead" }, t("teach.readonly")) : [
     h("div", { class: "shots" }, strip, add), h("p", { class: "quiet" }, t("teach.help")), answer?.matches?.length && !sku ? tabs : "", content]));
-  choose(sku ? "known" : "new");
+  chooseTab(sku ? "known" : "new");
   redraw();
   return {
     element, layout: closed ? "page" : "split",
     async enter() {
-      app.stage.thaw();
-      if (!closed && !photo) await opened(app, element, () => app.refresh());
+      app.frozen.hide();
+      if (!closed && !photo) await openCamera(app, element, () => app.refresh());
       else if (!closed && (await app.camera.allowed()) === "granted") app.camera.start();
     },
     leave() { addresses.forEach((address) => URL.revokeObjectURL(address)); },

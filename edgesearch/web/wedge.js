@@ -1,9 +1,9 @@
-// A barcode scanner that types: digits faster than fingers, and Enter.
+// A barcode scanner that acts as a keyboard: fast keys, then Enter.
 
 const GAP_MS = 90;
 const SHORTEST = 4;
 
-/** Tell each code that a scanner types; while somebody writes in a field it is theirs. */
+/** Call tell(code) for each scanned code; keys typed into a field are left alone. */
 export function onScan(tell) {
   let code = "";
   let last = 0;
@@ -13,7 +13,7 @@ export function onScan(tell) {
     last = event.timeStamp;
     if (event.key.length === 1 && /[\w-]/.test(event.key)) code += event.key;
     else if (event.key === "Enter" && code.length >= SHORTEST) {
-      event.preventDefault(); // not a press of the button that has the focus
+      event.preventDefault(); // do not press the focused button
       event.stopPropagation();
       tell(code);
       code = "";

@@ -1,4 +1,4 @@
-"""What the tests of the page share: a shop that is served, and real browsers with a camera that shows photos."""
+"""Fixtures of the page's tests: a served shop, and browsers whose camera shows photos."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,60 +10,61 @@ import edgesearch
 pytest.importorskip("playwright", reason="playwright is not installed (extra `dev`)")
 pytest.importorskip("fastapi", reason="the extra `server` is not installed")
 
-from browsing.chromium import PORTRAIT, browser, chromium, film, serving
-from browsing.page_scenes import Visit, visit
+from browsing.chromium import PORTRAIT, find_chromium, open_browser, serve_device, write_film
+from browsing.visitor import Visitor, new_visitor
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
-needs_chromium = pytest.mark.skipif(chromium() is None, reason="no Chromium is here (Debian: chromium)")
+needs_chromium = pytest.mark.skipif(find_chromium() is None, reason="no Chromium is here (Debian: chromium)")
 
 
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
-    """Of a module: while it runs no other event loop can."""
+    """Yield Playwright for one module; no other event loop can run meanwhile."""
     with sync_playwright() as started:
         yield started
 
 
 @pytest.fixture
 def device(shop_edge: Path, tmp_path: Path) -> Path:
-    """A device folder of one test, which may teach it."""
+    """Return a device folder that the test may change."""
     edgesearch.install(shop_edge, tmp_path / "device")
     return tmp_path / "device"
 
 
 @pytest.fixture(scope="module")
 def address(shop_edge: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a shop is served that no test changes."""
+    """Yield the address of a shop that no test changes."""
     folder = tmp_path_factory.mktemp("served") / "device"
     edgesearch.install(shop_edge, folder)
-    with serving(folder) as at:
+    with serve_device(folder) as at:
         yield at
 
 
 @pytest.fixture(scope="module")
 def known(shop: Path) -> Path:
-    """A photo of a product of the shop."""
+    """Return a photo of a product of the shop."""
     return shop / "photos" / "P000001-1.jpg"
 
 
 @pytest.fixture(scope="module")
 def strange(shop: Path) -> Path:
-    """A photo of a product that it does not have."""
+    """Return a photo of a product that the shop does not have."""
     rows = (shop / "queries.csv").read_text(encoding="utf-8").split()
     return shop / next(row for row in rows if row.endswith(",")).rstrip(",")
 
 
 @pytest.fixture(scope="module")
 def shows_known(playwright: Playwright, known: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Its camera sees a product of the shop."""
-    with browser(playwright, film([known], tmp_path_factory.mktemp("film") / "known.mjpeg", PORTRAIT)) as opened:
-        yield opened
+    """Yield a browser whose camera shows a product of the shop."""
+    filmed = write_film([known], tmp_path_factory.mktemp("film") / "known.mjpeg", PORTRAIT)
+    with open_browser(playwright, filmed) as browser:
+        yield browser
 
 
 @pytest.fixture
-def customer(shows_known: Browser, address: str, known: Path) -> Iterator[Visit]:
-    """Somebody with a phone."""
-    came = visit(shows_known, address, known, **PHONE)
+def customer(shows_known: Browser, address: str, known: Path) -> Iterator[Visitor]:
+    """Yield a visit of the page on a phone."""
+    came = new_visitor(shows_known, address, known, **PHONE)
     yield came
     came.page.context.close()

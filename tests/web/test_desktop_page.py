@@ -1,4 +1,4 @@
-"""What the page of desktop programs says, and the examples of other languages."""
+"""docs/desktop.md and the examples in other languages run as written."""
 
 import os
 import re
@@ -20,7 +20,7 @@ API = ROOT / "examples" / "api"
 
 @pytest.fixture
 def folder(tiny_edge: Path, shop: Path, tmp_path: Path) -> Path:
-    """A device folder and two photos, as the page has them."""
+    """Return a folder with the device and photos that the page uses."""
     edgesearch.install(tiny_edge, tmp_path / "device")
     for name, photo in (("photo.jpg", "P000001-1.jpg"), ("other.jpg", "P000002-1.jpg")):
         shutil.copy(shop / "photos" / photo, tmp_path / name)
@@ -29,7 +29,7 @@ def folder(tiny_edge: Path, shop: Path, tmp_path: Path) -> Path:
 
 @contextmanager
 def served(device: Path) -> Iterator[str]:
-    """Where a server of its own process answers."""
+    """Yield the URL of a server in a process of its own."""
     pytest.importorskip("fastapi", reason="the extra `server` is not installed")
     command = [sys.executable, "-m", "edgesearch", "serve", str(device), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
@@ -42,7 +42,7 @@ def served(device: Path) -> Iterator[str]:
             process.terminate()
 
 
-def test_the_code_of_the_page_runs(
+def test_code_of_the_page_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = (ROOT / "docs" / "desktop.md").read_text(encoding="utf-8")
@@ -54,11 +54,11 @@ def test_the_code_of_the_page_runs(
     for block in blocks:
         exec(compile(block, "desktop.md", "exec"), names)
     said = capsys.readouterr().out.splitlines()
-    assert said == ["what was asked took longer than the 0.001 s it had; ask again, or give more.", "2"]
+    assert said == ["the call took longer than its 0.001 s; repeat it, or allow more time.", "2"]
     assert len(names["answers"]) == 2  # type: ignore[arg-type]
 
 
-def test_java_asks_the_api(folder: Path) -> None:
+def test_java_example_searches(folder: Path) -> None:
     if not shutil.which("java"):
         pytest.skip("java is absent")
     with edgesearch.open(folder / "device") as store:
@@ -82,7 +82,7 @@ def test_java_asks_the_api(folder: Path) -> None:
     assert done.returncode == 1
 
 
-def test_curl_asks_the_api(folder: Path) -> None:
+def test_curl_example_searches(folder: Path) -> None:
     if not shutil.which("curl"):
         pytest.skip("curl is absent")
     (line,) = re.findall(r"^    (curl .*)$", (API / "README.md").read_text(encoding="utf-8"), re.M)

@@ -1,12 +1,15 @@
+"""The page: its files, and its behaviour in a real browser."""
+
 import json
 import re
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing.chromium import PORTRAIT, browser, film, serving
-from browsing.page_scenes import FAIL_CAMERA, SCENES, Visit, visit
-from browsing.random_actions import survives
+from browsing.chromium import PORTRAIT, open_browser, serve_device, write_film
+from browsing.page_scenes import FAIL_CAMERA, SCENES
+from browsing.random_actions import act_at_random
+from browsing.visitor import Visitor, new_visitor
 from playwright.sync_api import Browser, Page, Playwright
 
 import edgesearch
@@ -22,13 +25,13 @@ from .browser import shows_known as shows_known
 from .browser import strange as strange
 
 WEB = Path(edgesearch.__file__).parent / "web"
-DOCUMENTATION = {"docs.css"}  # the server's page, not a part of this one
+DOCUMENTATION = {"docs.css"}  # belongs to /v1/docs, not to this page
 LARGEST_KB, LONGEST_LINES = 150, 250
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
 def shell() -> dict[str, Path]:
-    """The files of the page, by their addresses."""
+    """Return the files of the page by their paths."""
     files = {path.relative_to(WEB).as_posix(): path for path in WEB.rglob("*") if path.is_file()}
     return {name: path for name, path in files.items() if name not in DOCUMENTATION}
 
@@ -46,24 +49,24 @@ def test_page_is_small() -> None:
             assert len(path.read_text(encoding="utf-8").splitlines()) < LONGEST_LINES, name
 
 
-def test_everything_of_the_page_is_kept_for_offline() -> None:
+def test_service_worker_caches_every_file() -> None:
     kept = re.search(r"SHELL = \[(.*?)\]", (WEB / "sw.js").read_text(encoding="utf-8"), re.S)
     assert kept
     names = set(re.findall(r'"([^"]+)"', kept[1]))
     assert names == set(shell()) - {"sw.js", "index.html"} | {"./"}
 
 
-def test_page_names_no_other_place_and_nothing_inline() -> None:
+def test_page_has_no_foreign_addresses_and_no_inline_code() -> None:
     for name, path in shell().items():
         if not name.endswith(".png"):
             text = path.read_text(encoding="utf-8")
             assert set(re.findall(r"\w+://[^\"'\s`<]+", text)) <= {"http://www.w3.org/2000/svg"}, name
-            assert not re.search(r"(?:src|href|url\()\s*=?\s*[\"']?/", text), f"{name}: an address that is not relative"
+            assert not re.search(r"(?:src|href|url\()\s*=?\s*[\"']?/", text), f"{name}: not a relative address"
     page = (WEB / "index.html").read_text(encoding="utf-8")
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*src=)", page)
 
 
-def test_languages_say_the_same() -> None:
+def test_all_languages_have_the_same_keys_and_placeholders() -> None:
     english = words("en")
     for path in (WEB / "i18n").glob("*.json"):
         own = words(path.stem)
@@ -73,7 +76,7 @@ def test_languages_say_the_same() -> None:
             assert set(re.findall(r"\{\w+\}", text)) <= set(re.findall(r"\{\w+\}", named)) | {"{n}"}, key
 
 
-def test_every_word_that_is_said_is_there() -> None:
+def test_every_text_that_the_code_uses_exists() -> None:
     english = words("en")
     code = "".join(path.read_text(encoding="utf-8") for name, path in shell().items() if name.endswith(".js"))
     for key in re.findall(r"\bt\(\"([\w.]+)\"", code):
@@ -88,53 +91,53 @@ def test_manifest_installs_the_page() -> None:
 
 
 @needs_chromium
-def test_product_held_still_is_answered_and_nobody_else_is_asked(customer: Visit) -> None:
+def test_product_held_still_is_answered_without_foreign_requests(customer: Visitor) -> None:
     asked: list[str] = []
     customer.page.on("request", lambda request: asked.append(request.url))
     customer.open()
-    customer.sees(".product .price")
+    customer.wait_for(".product .price")
     assert customer.page.inner_text(".verdict h1") in (words("en")["answer.match"], words("en")["answer.ambiguous"])
     with_name = customer.page.inner_text(".product .name")
-    customer.until(f"document.querySelector('#live').textContent.includes({json.dumps(with_name)})")
+    customer.wait_until(f"document.querySelector('#live').textContent.includes({json.dumps(with_name)})")
     customer.press(".answer-foot .button")
-    customer.sees(".shutter")
+    customer.wait_for(".shutter")
     assert all(url.startswith((customer.address, "blob:", "data:")) for url in asked)
 
 
 @needs_chromium
 def test_product_is_taught_and_found_again(playwright: Playwright, device: Path, strange: Path, tmp_path: Path) -> None:
-    filmed = film([strange], tmp_path / "strange.mjpeg", PORTRAIT)
-    with serving(device) as address, browser(playwright, filmed) as opened:
-        staff = visit(opened, address, strange, **PHONE)
-        staff.decided("unknown")
+    filmed = write_film([strange], tmp_path / "strange.mjpeg", PORTRAIT)
+    with serve_device(device) as address, open_browser(playwright, filmed) as opened:
+        staff = new_visitor(opened, address, strange, **PHONE)
+        staff.force_decision("unknown")
         staff.open()
-        staff.sees(".shutter")
-        staff.until("document.querySelector('#video').videoWidth > 0")
+        staff.wait_for(".shutter")
+        staff.wait_until("document.querySelector('#video').videoWidth > 0")
         staff.press(".shutter")
-        staff.sees(".verdict.unknown")
+        staff.wait_for(".verdict.unknown")
         staff.press(".answer-body .button.primary")  # one
-        staff.sees(".teach form")
+        staff.wait_for(".teach form")
         staff.page.keyboard.type("Harbour biscuits")  # the name has the focus
         staff.press(".teach [type=submit]")  # two
-        staff.sees(".teach .verdict.match")
-        again = visit(opened, address, strange, **PHONE)
+        staff.wait_for(".teach .verdict.match")
+        again = new_visitor(opened, address, strange, **PHONE)
         again.open()
-        again.sees(".verdict.match")
+        again.wait_for(".verdict.match")
         assert again.page.inner_text(".product .name") == "Harbour biscuits"
 
 
 @needs_chromium
-def test_page_reloads_without_a_server_and_goes_on_with_it(shows_known: Browser, device: Path, known: Path) -> None:
-    with serving(device) as address:
-        customer = visit(shows_known, address, known, **PHONE)
+def test_page_reloads_without_a_server_and_recovers_with_it(shows_known: Browser, device: Path, known: Path) -> None:
+    with serve_device(device) as address:
+        customer = new_visitor(shows_known, address, known, **PHONE)
         customer.open("words")
-        customer.until("navigator.serviceWorker.ready.then((one) => one.active.state === 'activated')")
-        customer.until("caches.open('edgesearch-shell').then((cache) => cache.match('app.js')).then(Boolean)")
+        customer.wait_until("navigator.serviceWorker.ready.then((one) => one.active.state === 'activated')")
+        customer.wait_until("caches.open('edgesearch-shell').then((cache) => cache.match('app.js')).then(Boolean)")
     customer.page.reload()
-    customer.sees("[data-cover=gone]")
-    with serving(device, int(address.rstrip("/").rsplit(":")[-1])):
+    customer.wait_for("[data-cover=gone]")
+    with serve_device(device, int(address.rstrip("/").rsplit(":")[-1])):
         customer.page.wait_for_selector("#cover", state="hidden", timeout=20_000)
-        customer.sees(".results .chip")
+        customer.wait_for(".results .chip")
     customer.page.context.close()
 
 
@@ -142,33 +145,33 @@ def test_page_reloads_without_a_server_and_goes_on_with_it(shows_known: Browser,
 def test_without_the_camera_a_photo_from_the_gallery_is_answered(
     playwright: Playwright, address: str, known: Path, tmp_path: Path
 ) -> None:
-    with browser(playwright, film([known], tmp_path / "known.mjpeg"), denied=True) as opened:
-        customer = Visit(opened.new_context(**PHONE).new_page(), address, known)
+    with open_browser(playwright, write_film([known], tmp_path / "known.mjpeg"), denied=True) as opened:
+        customer = Visitor(opened.new_context(**PHONE).new_page(), address, known)
         customer.open()
-        customer.sees(".calm")
+        customer.wait_for(".calm")
         customer.press(".calm .button.primary")  # use the camera
-        customer.until(f"document.querySelector('h1').textContent === {json.dumps(words('en')['trouble.denied'])}")
+        customer.wait_until(f"document.querySelector('h1').textContent === {json.dumps(words('en')['trouble.denied'])}")
         customer.page.set_input_files("input[type=file]", known)
-        customer.sees(".product .price, .choices .tile")
+        customer.wait_for(".product .price, .choices .tile")
 
 
 @needs_chromium
-def test_camera_that_is_unplugged_goes_on_when_it_is_back(customer: Visit) -> None:
-    customer.told("v1/frames", decision="unknown")
+def test_unplugged_camera_continues_when_it_is_plugged_in(customer: Visitor) -> None:
+    customer.override_answer("v1/frames", decision="unknown")
     customer.open()
-    customer.until("document.querySelector('#video').videoWidth > 0")
+    customer.wait_until("document.querySelector('#video').videoWidth > 0")
     customer.page.evaluate(f"window.plugged = navigator.mediaDevices.getUserMedia; {FAIL_CAMERA % 'NotFoundError'} 0")
     customer.page.evaluate("video.srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
-    customer.until(f"document.querySelector('h1').textContent === {json.dumps(words('en')['trouble.missing'])}")
+    customer.wait_until(f"document.querySelector('h1').textContent === {json.dumps(words('en')['trouble.missing'])}")
     customer.page.evaluate("navigator.mediaDevices.getUserMedia = window.plugged; 0")
     customer.page.evaluate("navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
-    customer.sees(".shutter")
-    customer.until("document.querySelector('#video').videoWidth > 0")
+    customer.wait_for(".shutter")
+    customer.wait_until("document.querySelector('#video').videoWidth > 0")
 
 
 @needs_chromium
 @pytest.mark.parametrize("scene", SCENES)
-def test_screen_has_no_accessibility_violation(customer: Visit, scene: str) -> None:
+def test_screen_has_no_accessibility_violation(customer: Visitor, scene: str) -> None:
     customer.page.emulate_media(reduced_motion="reduce")
     SCENES[scene](customer)
     for theme in ("dark", "bright"):
@@ -178,114 +181,114 @@ def test_screen_has_no_accessibility_violation(customer: Visit, scene: str) -> N
     across = customer.page.evaluate(
         "document.querySelector('#view').scrollWidth - document.querySelector('#view').clientWidth"
     )
-    assert across <= 0  # nothing is to be moved sideways
+    assert across <= 0  # the page never scrolls sideways
 
 
 @needs_chromium
-def test_kiosk_begins_anew_when_nobody_is_there(customer: Visit) -> None:
-    customer.told("v1/frames", decision="unknown")
+def test_kiosk_starts_over_when_nobody_is_there(customer: Visitor) -> None:
+    customer.override_answer("v1/frames", decision="unknown")
     customer.query = "kiosk=4&lang=en&theme=dark"
     customer.open()
-    customer.sees(".attract")
+    customer.wait_for(".attract")
     customer.press(".attract .button >> text=中文")
-    customer.until("document.documentElement.lang === 'zh-Hans'")
-    customer.sees(".shutter")
+    customer.wait_until("document.documentElement.lang === 'zh-Hans'")
+    customer.wait_for(".shutter")
     customer.press(".press >> nth=-1")
     customer.page.fill("#words", "mug")
-    customer.sees("dialog[open]")  # asks first
-    customer.sees(".attract")
+    customer.wait_for("dialog[open]")  # asks first
+    customer.wait_for(".attract")
     assert customer.page.get_attribute("html", "lang") == "en"
     customer.page.keyboard.press("Tab")
     customer.page.keyboard.press("Enter")
-    customer.sees(".shutter")
+    customer.wait_for(".shutter")
     customer.press(".press >> nth=-1")
     assert customer.page.input_value("#words") == ""
 
 
 @needs_chromium
-def test_busy_server_is_asked_again(customer: Visit) -> None:
+def test_page_retries_on_a_busy_server(customer: Visitor) -> None:
     error = {"error": {"kind": "BusyError", "message": "20 requests wait already; ask again in a second."}}
     customer.page.route(
         "**/v1/search*", lambda route: route.fulfill(status=429, headers={"Retry-After": "1"}, json=error), times=1
     )
     customer.open("words")
     customer.press(".results .chip")
-    customer.sees(".toast")
-    customer.sees(".results .tile")
+    customer.wait_for(".toast")
+    customer.wait_for(".results .tile")
 
 
 @needs_chromium
-def test_scanner_that_types_shows_the_product(customer: Visit, shop: Path) -> None:
+def test_scanner_that_types_shows_the_product(customer: Visitor, shop: Path) -> None:
     row = (shop / "catalogue.csv").read_text(encoding="utf-8").splitlines()[1]
     sku, code = row.split(",")[0], row.split(",")[-1]
     customer.open("menu")
     typed = "(key) => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }))"
     customer.page.evaluate(f"{json.dumps([*code, 'Enter'])}.forEach({typed})")
-    customer.sees(".details")
+    customer.wait_for(".details")
     assert sku in customer.page.inner_text(".details")
 
 
 @needs_chromium
 @pytest.mark.parametrize(("share", "words_of"), [(0.6, "answer.ambiguous"), (0.4, "answer.unknown")])
-def test_what_is_rather_here_than_not_is_asked_for(customer: Visit, share: float, words_of: str) -> None:
-    customer.decided("unknown", known=share, flaw="")
+def test_probably_known_product_shows_a_choice(customer: Visitor, share: float, words_of: str) -> None:
+    customer.force_decision("unknown", known=share, flaw="")
     customer.open()
-    customer.sees(".shutter")
-    customer.until("document.querySelector('#video').videoWidth > 0")
+    customer.wait_for(".shutter")
+    customer.wait_until("document.querySelector('#video').videoWidth > 0")
     customer.press(".shutter")
-    customer.sees(".verdict")
+    customer.wait_for(".verdict")
     assert customer.page.inner_text(".verdict h1") == words("en")[words_of]
 
 
 @needs_chromium
 def test_pieces_are_counted_by_the_server(shows_known: Browser, device: Path, known: Path) -> None:
-    with serving(device) as address:
-        worker = visit(shows_known, address, known, **PHONE)
+    with serve_device(device) as address:
+        worker = new_visitor(shows_known, address, known, **PHONE)
         worker.open("count")
         worker.page.fill("form.begin input", "Gang 7")
         worker.press("form.begin [type=submit]")
-        worker.until("document.querySelector('#video').videoWidth > 0")
+        worker.wait_until("document.querySelector('#video').videoWidth > 0")
         worker.press(".stepper .round >> nth=1")
         worker.press(".count-press")
-        worker.sees(".counted, .count-choices")
+        worker.wait_for(".counted, .count-choices")
         if worker.page.locator(".count-choices").count():  # not sure of it: say so
             worker.press(".count-choices .act")
-        worker.sees(".counted")
+        worker.wait_for(".counted")
         assert worker.page.inner_text(".counted-n") == "2"
         worker.press(".count-controls .row .button >> nth=0")
-        worker.until("!document.querySelector('.counted')")
+        worker.wait_until("!document.querySelector('.counted')")
         worker.page.context.close()
     with edgesearch.open(device) as store, Count(store, device / "counts" / "Gang 7.csv") as count:
         assert not count.counts and count.to_review[0].times == 2
 
 
 @needs_chromium
-def test_counting_works_with_one_key_and_says_how_many(customer: Visit) -> None:
+def test_counting_works_with_one_key_and_sends_the_number(customer: Visitor) -> None:
     asked: list[str] = []
     customer.page.on("request", lambda request: asked.append(request.url) if "/photos" in request.url else None)
     SCENES["counted"](customer)
     assert customer.page.inner_text(".counted-n") == "12"
     customer.press(".stepper .round >> nth=1")
     customer.page.keyboard.press(" ")
-    customer.until("document.querySelector('.times').textContent.includes('1')")
+    customer.wait_until("document.querySelector('.times').textContent.includes('1')")
     assert [url.rpartition("?")[2] for url in asked] == ["times=1", "times=2"]
 
 
 @needs_chromium
 @pytest.mark.parametrize("width, height", [(320, 568), (568, 320), (844, 390), (3840, 2160)])
-def test_what_is_to_be_pressed_is_on_the_screen(customer: Visit, width: int, height: int) -> None:
+def test_controls_are_within_the_screen(customer: Visitor, width: int, height: int) -> None:
     customer.page.set_viewport_size({"width": width, "height": height})
     SCENES["counted"](customer)
     _all_within(customer.page, ".count-press")
     SCENES["match"](customer)
     _all_within(customer.page, ".answer-foot .button")
     customer.press(".answer-foot .button")
-    customer.sees(".shutter")
+    customer.wait_for(".shutter")
     _all_within(customer.page, ".shutter, .press, #bar button")
 
 
 def _all_within(page: Page, selector: str) -> None:
-    """All are on the screen, and large enough to be hit."""
+    """Check that all elements are on the screen and at least 44 px wide and high."""
     for box in [one.bounding_box() for one in page.locator(selector).all()]:
         assert box
         size = page.viewport_size or {}
@@ -294,9 +297,9 @@ def _all_within(page: Page, selector: str) -> None:
 
 
 @needs_chromium
-def test_page_survives_whoever_presses_anything(shows_known: Browser, device: Path, known: Path) -> None:
-    with serving(device) as address:
-        monkey = visit(shows_known, address, known, **PHONE)
+def test_page_survives_random_actions(shows_known: Browser, device: Path, known: Path) -> None:
+    with serve_device(device) as address:
+        monkey = new_visitor(shows_known, address, known, **PHONE)
         monkey.open()
-        assert survives(monkey.page, known, actions=60, seed=0) == []
+        assert act_at_random(monkey.page, known, actions=60, seed=0) == []
         monkey.page.context.close()

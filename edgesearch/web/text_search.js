@@ -1,14 +1,14 @@
-// Search by words, with filters; and what was understood, to be changed.
+// Search by words and filters; the page shows how it understood the words, ready to edit.
 
 import * as api from "./api.js";
 import { button, h, icon } from "./dom.js";
 import { money, t } from "./i18n.js";
-import { small } from "./product.js";
+import { productTile } from "./product.js";
 
 const MOST = 24;
 const CHOICES = { category: ["words.kind", "categories"], brand: ["words.brand", "brands"], colour: ["words.colour", "colours"] };
 
-/** Filters as a where expression. */
+/** Return the filters as a where expression. */
 function where(filter) {
   const parts = Object.keys(CHOICES).filter((name) => filter[name]).map((name) => api.is(name, filter[name]));
   if (filter.price !== undefined) parts.push(`price<=${filter.price}`);
@@ -16,13 +16,13 @@ function where(filter) {
   return parts.join(" and ");
 }
 
-/** The filters as fields; told of each change. */
-function filters(app, changed) {
+/** Return a field for each filter; onChange: is called after each change. */
+function filterFields(app, onChange) {
   const { asked, facets } = app;
   const set = (name, value) => {
     if (value === "" || value === false || value === undefined) delete asked.filter[name];
     else asked.filter[name] = value;
-    changed();
+    onChange();
   };
   const choices = Object.entries(CHOICES).filter(([, [, list]]) => facets[list]?.length > 1).map(([name, [label, list]]) =>
     h("label", { class: "choice" }, h("span", {}, t(label)), h("select", { onchange: (event) => set(name, event.target.value) },
@@ -33,11 +33,11 @@ function filters(app, changed) {
     const most = Math.ceil(high);
     const words = (value) => (value >= most ? t("words.price.any") : t("words.price", { price: money(value, facets.currency) }));
     const value = asked.filter.price ?? most;
-    const said = h("span", {}, words(value));
+    const label = h("span", {}, words(value));
     const slide = h("input", { type: "range", min: Math.floor(low), max: most, step: most > 20 ? 1 : 0.5, value: String(value), "aria-valuetext": words(value),
-      oninput: () => { said.textContent = words(Number(slide.value)); slide.setAttribute("aria-valuetext", said.textContent); },
+      oninput: () => { label.textContent = words(Number(slide.value)); slide.setAttribute("aria-valuetext", label.textContent); },
       onchange: () => set("price", Number(slide.value) >= most ? undefined : Number(slide.value)) });
-    choices.push(h("label", { class: "choice" }, said, slide));
+    choices.push(h("label", { class: "choice" }, label, slide));
   }
   if (facets.has_stock) {
     choices.push(h("label", { class: "choice check" }, h("input", { type: "checkbox", checked: Boolean(asked.filter.stock), onchange: (event) => set("stock", event.target.checked) }),
@@ -46,7 +46,7 @@ function filters(app, changed) {
   return choices;
 }
 
-export function words(app, { lost = false } = {}) {
+export function textSearch(app, { lost = false } = {}) {
   const { asked } = app;
   const input = h("input", { type: "search", id: "words", value: asked.text, placeholder: t("words.place"), enterkeyhint: "search", maxlength: "300", autocomplete: "off" });
   const results = h("div", { class: "results" });
@@ -62,10 +62,10 @@ export function words(app, { lost = false } = {}) {
     box, results, tail);
 
   function redraw() {
-    chosen.replaceChildren(...filters(app, () => { app.filter = app.filter && where(asked.filter); tails(); run(); }));
-    tails();
+    chosen.replaceChildren(...filterFields(app, () => { app.filter = app.filter && where(asked.filter); drawTail(); run(); }));
+    drawTail();
   }
-  function tails() {
+  function drawTail() {
     const filtered = Object.keys(asked.filter).length;
     number.textContent = filtered ? `· ${filtered}` : "";
     tail.replaceChildren(...[
@@ -76,51 +76,51 @@ export function words(app, { lost = false } = {}) {
     ].filter(Boolean));
   }
 
-  let turn = 0;
+  let lastRun = 0;
   async function run() {
-    const mine = ++turn;
+    const mine = ++lastRun;
     asked.text = input.value.trim();
     const filter = where(asked.filter);
-    if (!asked.text && !filter) return browse();
+    if (!asked.text && !filter) return showCategories();
     results.setAttribute("aria-busy", "true");
     try {
       const found = await api.get("search", { text: asked.text, where: filter, k: MOST });
-      if (mine === turn) show(found);
+      if (mine === lastRun) show(found);
     } catch (error) {
-      if (mine !== turn) return undefined;
+      if (mine !== lastRun) return undefined;
       if (error.kind !== "QueryError") return app.failed(error);
-      nothing(error.message);
+      showNothing(error.message);
     } finally {
       results.removeAttribute("aria-busy");
     }
     return undefined;
   }
 
-  function nothing(told) {
-    results.replaceChildren(h("p", { class: "lead" }, t("words.none")), app.isStaff ? h("p", { class: "quiet" }, told) : "");
+  function showNothing(reason) {
+    results.replaceChildren(h("p", { class: "lead" }, t("words.none")), app.isStaff ? h("p", { class: "quiet" }, reason) : "");
     app.say(t("words.none"));
   }
 
   function show({ matches, understood }) {
-    if (!matches.length) return nothing("");
-    const said = t("words.found", { n: matches.length });
+    if (!matches.length) return showNothing("");
+    const found = t("words.found", { n: matches.length });
     results.replaceChildren(
-      asked.text && understood?.where ? h("p", { class: "understood" }, `${t("words.understood")}: `, h("button", { type: "button", class: "chip on", onclick: () => correct(understood) },
+      asked.text && understood?.where ? h("p", { class: "understood" }, `${t("words.understood")}: `, h("button", { type: "button", class: "chip on", onclick: () => editQuery(understood) },
         [understood.words, understood.where].filter(Boolean).join(" · "), icon("edit"))) : "",
-      h("p", { class: "quiet" }, said, matches.length === MOST ? ` · ${t("words.most", { n: MOST })}` : ""),
-      h("ul", { class: "tiles grid" }, matches.map((match) => small(match, () => app.go("product", { sku: match.sku, match })))));
-    app.say(said);
+      h("p", { class: "quiet" }, found, matches.length === MOST ? ` · ${t("words.most", { n: MOST })}` : ""),
+      h("ul", { class: "tiles grid" }, matches.map((match) => productTile(match, () => app.go("product", { sku: match.sku, match })))));
+    app.say(found);
     return undefined;
   }
 
-  /** What was understood goes into the field, in the language of filters, to be changed. */
-  function correct(understood) {
+  /** Put the filters that the words were understood as into the search field. */
+  function editQuery(understood) {
     input.value = [understood.words, understood.where].filter(Boolean).join(" ");
     input.focus();
   }
 
-  /** Nothing is asked: the kinds there are. */
-  function browse() {
+  /** Offer the categories while no query is given. */
+  function showCategories() {
     const kinds = app.facets.categories ?? [];
     results.replaceChildren(kinds.length ? h("section", {}, h("h2", {}, t("words.browse")), h("div", { class: "chips" }, kinds.map((kind) =>
       h("button", { type: "button", class: "chip", onclick: () => { asked.filter = { category: kind }; redraw(); run(); } }, kind)))) : "");

@@ -1,22 +1,22 @@
-// Watching: frames go to the server while something moves in front of the camera; held still, a full search decides.
+// Live search: frames go to the server at once; when the product is held still, a full search decides.
 
 import * as api from "./api.js";
 import { difference } from "./camera.js";
 
-const KEPT = 256; // measures, at most
-const FRAME = "frame to answer"; // in the browser's own tools, and those that measure the page
+const MOST_MEASURES = 256;
+const FRAME = "frame to answer"; // name in the browser's tools
 const TICK_MS = 90;
 const SAVING_MS = 450; // between frames when the battery is low
-const MOVING = 7; // of 255, from tick to tick
-const CHANGED = 14; // of 255: another scene than before
+const MOVING = 7; // difference of 255 between ticks
+const CHANGED = 14; // difference of 255 that makes another scene
 const STILL_MS = 420;
-const SURE_FRAMES = 2; // that vote before a full search is worth its time
-const SCENERY_MS = 4000; // what stays unknown so long is the room
+const SURE_FRAMES = 2; // known frames in a row before a full search
+const SCENERY_MS = 4000; // a scene unknown for so long is the background
 
-export class Watcher {
-  /** app: camera, saving and filter; seen(answer, still): a frame's answer; settled(): a full search is due. */
-  constructor(app, seen, settled) {
-    Object.assign(this, { app, seen, settled, stream: "", timer: 0, abort: null });
+export class LiveSearch {
+  /** onFrame(answer, still): a frame's answer arrived; onSettled(): a full search is due. */
+  constructor(app, onFrame, onSettled) {
+    Object.assign(this, { app, onFrame, onSettled, stream: "", timer: 0, abort: null });
     this.last = this.decided = this.scenery = null;
     this.movedAt = this.newAt = performance.now();
     this.voted = this.frames = 0;
@@ -36,8 +36,8 @@ export class Watcher {
     this.abort = null;
   }
 
-  /** This scene was decided; only another one is looked at. */
-  decide() {
+  /** Ignore this scene from now on, because it has an answer. */
+  markDecided() {
     this.decided = this.last;
   }
 
@@ -45,7 +45,7 @@ export class Watcher {
     const { signal } = this.abort;
     let wait = this.app.saving ? SAVING_MS : TICK_MS;
     try {
-      if (this.app.camera.running && !document.hidden) await this.#look(signal);
+      if (this.app.camera.running && !document.hidden) await this.#checkFrame(signal);
     } catch (error) {
       if (signal.aborted) return;
       if (error.kind === "busy") wait = api.waitMs(error);
@@ -56,38 +56,38 @@ export class Watcher {
     }
   }
 
-  async #look(signal) {
+  async #checkFrame(signal) {
     const now = performance.now();
     const before = this.last;
-    this.last = this.app.camera.signature(); // takes the frame, which is sent if it is worth it
+    this.last = this.app.camera.signature(); // also takes the frame that #sendFrame sends
     if (difference(before, this.last) > MOVING) this.movedAt = now;
     const still = now - this.movedAt >= STILL_MS;
     if (this.decided && difference(this.decided, this.last) < CHANGED) return;
-    if (this.decided || !before) this.#another(now);
-    if (this.scenery && difference(this.scenery, this.last) < CHANGED) return this.seen(null, still);
-    if (this.app.filter) { // frames do not know of filters: a full search decides alone
-      if (still) await this.settled();
+    if (this.decided || !before) this.#startScene(now);
+    if (this.scenery && difference(this.scenery, this.last) < CHANGED) return this.onFrame(null, still);
+    if (this.app.filter) { // frames ignore filters, so only a full search can decide
+      if (still) await this.onSettled();
       return undefined;
     }
-    const answer = await this.#frame(now, signal);
+    const answer = await this.#sendFrame(now, signal);
     if (signal.aborted) return undefined;
     const known = answer.decision !== "unknown";
     this.voted = known ? this.voted + 1 : 0;
-    this.seen(answer, still);
-    if (still && known && this.voted >= SURE_FRAMES) await this.settled();
+    this.onFrame(answer, still);
+    if (still && known && this.voted >= SURE_FRAMES) await this.onSettled();
     else if (still && !known && now - Math.max(this.movedAt, this.newAt) > SCENERY_MS) this.scenery = this.last;
     return undefined;
   }
 
-  async #frame(start, signal) {
-    if (++this.frames % KEPT === 0) performance.clearMeasures(FRAME);
+  async #sendFrame(start, signal) {
+    if (++this.frames % MOST_MEASURES === 0) performance.clearMeasures(FRAME);
     const photo = this.app.camera.frame();
     const answer = await api.frame(photo, { stream: this.stream, k: 3, fast: true }, signal);
     performance.measure(FRAME, { start });
     return answer;
   }
 
-  #another(now) {
+  #startScene(now) {
     this.decided = null;
     this.voted = 0;
     this.newAt = now;

@@ -1,26 +1,26 @@
-// What happens around the page: addresses, files that are dropped, scanners that type, a server that comes and goes.
+// Events from outside the views: history, dropped files, barcode scanners, connection to the server.
 
 import * as api from "./api.js";
 import { t } from "./i18n.js";
 import { onScan } from "./wedge.js";
 
-/** What the address says is wanted. */
-export function linked() {
+/** Return the view and params that the address names. */
+export function readAddress() {
   const [name, sku] = location.hash.slice(1).split("/");
   try {
     return { name: name || "find", params: sku ? { sku: decodeURIComponent(sku) } : {} };
   } catch {
-    return { name: "find", params: {} }; // not an address of ours
+    return { name: "find", params: {} }; // a malformed address
   }
 }
 
-/** Tell the app of all of it. */
+/** Pass all these events to the app. */
 export function listen(app) {
   addEventListener("popstate", ({ state }) => {
-    const { name, params } = state ?? linked();
+    const { name, params } = state ?? readAddress();
     app.show(name, params);
   });
-  const take = (files) => { if (files?.[0]?.type.startsWith("image/")) app.given(files[0]); };
+  const take = (files) => { if (files?.[0]?.type.startsWith("image/")) app.searchFile(files[0]); };
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => { event.preventDefault(); take(event.dataTransfer?.files); });
   addEventListener("paste", (event) => take(event.clipboardData?.files));
