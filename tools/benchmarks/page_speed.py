@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from browsing.chromium import PORTRAIT, browser, film
-from browsing.page_scenes import visit
+from browsing.chromium import PORTRAIT, open_browser, write_film
+from browsing.visitor import new_visitor
 from demo_shop import write_catalogue
 from playwright.sync_api import Page, sync_playwright
 
@@ -36,24 +36,24 @@ def measure(folder: Path, seed: int) -> dict[str, float]:
     """Milliseconds and kilobytes of a drawn shop's page; folder: where the shop is made."""
     photos = made_shop(folder, seed)
     with _apart(folder / "device") as address, sync_playwright() as playwright:
-        moving = film(photos, folder / "moving.mjpeg", PORTRAIT, FRAMES_SHOWN)
-        with browser(playwright, moving) as opened:
+        moving = write_film(photos, folder / "moving.mjpeg", PORTRAIT, FRAMES_SHOWN)
+        with open_browser(playwright, moving) as opened:
             starts = []
             for _ in range(STARTS):  # each a new person, who has nothing of the page yet
-                person = visit(opened, address, photos[0], viewport=PHONE)
+                person = new_visitor(opened, address, photos[0], viewport=PHONE)
                 person.open("words")
-                person.sees(".results .chip")
+                person.wait_for(".results .chip")
                 usable = person.page.evaluate(USABLE)
                 starts.append((person.page.evaluate(PAINTED), usable))
                 person.page.context.close()
-            person = visit(opened, address, photos[0], viewport=PHONE)
-            person.decided("unknown")
+            person = new_visitor(opened, address, photos[0], viewport=PHONE)
+            person.force_decision("unknown")
             person.open()
             frames = _frames(person.page)
             person.page.context.close()
-        with browser(playwright, film(photos[:1], folder / "still.mjpeg", PORTRAIT)) as opened:
-            person = visit(opened, address, photos[0], viewport=PHONE)
-            person.told("v1/frames", decision="unknown")
+        with open_browser(playwright, write_film(photos[:1], folder / "still.mjpeg", PORTRAIT)) as opened:
+            person = new_visitor(opened, address, photos[0], viewport=PHONE)
+            person.override_answer("v1/frames", decision="unknown")
             person.open()
             pressed = [_pressed(person.page) for _ in range(PRESSES)]
     painted, usable = np.array(starts).T

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from browsing.chromium import PORTRAIT, browser, film, serving
-from browsing.page_scenes import visit
-from browsing.random_actions import survives
+from browsing.chromium import PORTRAIT, open_browser, serve_device, write_film
+from browsing.random_actions import act_at_random
+from browsing.visitor import new_visitor
 from playwright.sync_api import sync_playwright
 
 from .context import SEED, Found
@@ -17,15 +17,15 @@ MOVED_ON = 60  # frames a photo is shown: long enough to be answered
 def measure(actions: int, folder: Path, seed: int) -> Found:
     """Do so many things at random; returns how often something went wrong, and what was said then."""
     photos = made_shop(folder, seed)
-    moving = film(photos, folder / "moving.mjpeg", PORTRAIT, MOVED_ON)
+    moving = write_film(photos, folder / "moving.mjpeg", PORTRAIT, MOVED_ON)
     with (
-        serving(folder / "device") as address,
+        serve_device(folder / "device") as address,
         sync_playwright() as playwright,
-        browser(playwright, moving) as opened,
+        open_browser(playwright, moving) as opened,
     ):
-        person = visit(opened, address, photos[0], viewport=PHONE)
+        person = new_visitor(opened, address, photos[0], viewport=PHONE)
         person.open(query="&kiosk=30")
-        wrong = survives(person.page, photos[0], actions, seed)
+        wrong = act_at_random(person.page, photos[0], actions, seed)
     return {"wrong": len(wrong), "said": wrong}
 
 

@@ -1,4 +1,4 @@
-"""A real Chromium with a camera that shows photos: for tests of the page, screenshots and figures."""
+"""Run a real Chromium with a camera that shows photos: for tests of the page, screenshots and benchmarks."""
 
 import contextlib
 import os
@@ -17,68 +17,77 @@ import edgesearch
 from edgesearch.server.app import create_app
 from edgesearch.server.state import ServerState
 
-LANDSCAPE, PORTRAIT = (1280, 960), (960, 1280)  # of a camera; that of a phone turns with it
-FRAMES = 10  # of a photo; a file of one would be played too fast to be told from a broken camera
-SHARE = 0.62  # of the shorter side of the camera's picture that the photo takes
+LANDSCAPE, PORTRAIT = (1280, 960), (960, 1280)  # px of a camera's picture; a phone's turns with the phone
+FRAMES = 10  # a photo; Chromium plays a file of one frame so fast that the page takes the camera for broken
+SHARE = 0.62  # of the shorter side of the camera's picture that a photo fills
 OPTIONS = [
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-domain-reliability", "--no-default-browser-check",
 ]  # fmt: skip
 
 
-def chromium() -> str | None:
-    """The path of a Chromium on this machine, None where there is none."""
+def find_chromium() -> str | None:
+    """Return the path of a Chromium on this machine; None if there is none."""
     given = os.environ.get("CHROMIUM")
     return given or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-def film(photos: Sequence[Path], path: Path, size: tuple[int, int] = LANDSCAPE, frames: int = FRAMES) -> Path:
-    """What the camera shows: each photo for so many frames, in front of itself out of focus; then again from the first.
+def write_film(photos: Sequence[Path], path: Path, size: tuple[int, int] = LANDSCAPE, frames: int = FRAMES) -> Path:
+    """Write the film that the camera shows: each photo in turn, in front of its own blurred copy.
 
-    Args:    path: .mjpeg to write, JPEGs one after the other; size: px, width and height; frames: 30 a second.
+    Args:
+        path:   .mjpeg file to write, JPEGs one after the other; Chromium repeats it.
+        size:   width and height in px.
+        frames: number of frames for each photo, of 30 a second.
     """
     with path.open("wb") as file:
         for photo in photos:
-            with Image.open(photo) as opened:
-                picture = opened.convert("RGB")
-            room = picture.resize((64, 64)).filter(ImageFilter.GaussianBlur(6)).resize(size, Image.Resampling.BICUBIC)
+            with Image.open(photo) as file_image:
+                picture = file_image.convert("RGB")
+            blurred = picture.resize((64, 64)).filter(ImageFilter.GaussianBlur(6))
+            frame = blurred.resize(size, Image.Resampling.BICUBIC)
             side = round(SHARE * min(size))
             scale = side / min(picture.size)
-            shown = picture.resize((round(picture.width * scale), round(picture.height * scale)))
-            room.paste(shown, ((size[0] - shown.width) // 2, (size[1] - shown.height) // 2 - round(0.04 * size[1])))
+            scaled = picture.resize((round(picture.width * scale), round(picture.height * scale)))
+            left, top = (size[0] - scaled.width) // 2, (size[1] - scaled.height) // 2 - round(0.04 * size[1])
+            frame.paste(scaled, (left, top))
             for _ in range(frames):
-                room.save(file, "JPEG", quality=90)
+                frame.save(file, "JPEG", quality=90)
     return path
 
 
-def launch(playwright: Playwright, filmed: Path | None, *, denied: bool = False) -> Browser:
-    """Start it; filmed: what its camera shows, None: no camera is there; denied: it may not be used.
+def launch(playwright: Playwright, film: Path | None, *, denied: bool = False) -> Browser:
+    """Start Chromium.
 
-    Raises FileNotFoundError: no Chromium is here.
+    Args:
+        film:   the film that its camera shows; None: there is no camera.
+        denied: refuse the page the use of the camera.
+
+    Raises: FileNotFoundError: there is no Chromium on this machine.
     """
-    path = chromium()
+    path = find_chromium()
     if path is None:
-        raise FileNotFoundError("no Chromium is here; install Debian's chromium, or name one in CHROMIUM.")
+        raise FileNotFoundError("no Chromium found; install Debian's chromium, or set CHROMIUM to the path of one.")
     options = [*OPTIONS, *(["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else [])]
-    if filmed is not None:
-        options += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={filmed}"]
+    if film is not None:
+        options += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
     options.append("--deny-permission-prompts" if denied else "--use-fake-ui-for-media-stream")
     return playwright.chromium.launch(executable_path=path, args=options)
 
 
 @contextlib.contextmanager
-def browser(playwright: Playwright, filmed: Path | None, *, denied: bool = False) -> Iterator[Browser]:
-    """As `launch`, closed afterwards."""
-    started = launch(playwright, filmed, denied=denied)
+def open_browser(playwright: Playwright, film: Path | None, *, denied: bool = False) -> Iterator[Browser]:
+    """Start Chromium as `launch` does, and close it at the end."""
+    browser = launch(playwright, film, denied=denied)
     try:
-        yield started
+        yield browser
     finally:
-        started.close()
+        browser.close()
 
 
 @contextlib.contextmanager
-def serving(device: Path, port: int = 0) -> Iterator[str]:
-    """The address at which `edgesearch serve` answers, in this process; port: 0 for any that is free."""
+def serve_device(device: Path, port: int = 0) -> Iterator[str]:
+    """Serve a device folder from this process; yield its address. Port 0 takes any free port."""
     state = ServerState(edgesearch.open(device), device)
     with socket.create_server(("127.0.0.1", port)) as listening:
         config = uvicorn.Config(create_app(state), log_level="error", timeout_graceful_shutdown=1)

@@ -1,4 +1,4 @@
-"""Somebody who presses anything: what a kiosk must survive."""
+"""Act at random on the page, as any visitor of a kiosk may."""
 
 import random
 from collections.abc import Callable
@@ -43,14 +43,16 @@ BROKEN = """() => {
 }"""
 
 
-def survives(page: Page, photo: Path, actions: int, seed: int) -> list[str]:
-    """Do so many things at random; returns what went wrong, a line each.
+def act_at_random(page: Page, photo: Path, actions: int, seed: int) -> list[str]:
+    """Do `actions` things at random; return a line for each thing that went wrong.
 
-    Args:    page: as it is when somebody comes; photo: that may be chosen from the gallery.
+    Args:
+        page:  the page as a visitor finds it.
+        photo: may be chosen from the gallery.
     """
-    chance, wrong = random.Random(seed), []  # noqa: S311  # not for secrets
+    chance, failures = random.Random(seed), []  # noqa: S311  # not for secrets
     home = page.url
-    page.on("pageerror", lambda error: wrong.append(f"an error of the page: {error}"))
+    page.on("pageerror", lambda error: failures.append(f"an error of the page: {error}"))
     page.on("dialog", lambda dialog: dialog.dismiss())
     acts: list[tuple[int, Callable[[], object]]] = [
         (60, lambda: _press(page, chance)),
@@ -65,25 +67,25 @@ def survives(page: Page, photo: Path, actions: int, seed: int) -> list[str]:
         (1, lambda: page.reload()),
     ]
     for number in range(actions):
-        (act,) = chance.choices([one for _, one in acts], [weight for weight, _ in acts])
+        (act,) = chance.choices([act for _, act in acts], [weight for weight, _ in acts])
         try:
             act()
             page.wait_for_timeout(chance.choice([0, 20, 120]))
-            if page.url == NOWHERE:  # before the page there was nothing to go back to, which a kiosk has not
+            if page.url == NOWHERE:  # the page before the first one, which a kiosk does not have
                 page.goto(home)
                 page.wait_for_timeout(1500)
             if page.evaluate(BROKEN):
                 page.wait_for_timeout(1500)  # a reload takes a moment
                 if page.evaluate(BROKEN):
-                    wrong.append(f"after {number + 1} actions: an error screen at {page.url}")
+                    failures.append(f"after {number + 1} actions: an error screen at {page.url}")
                     page.reload()
         except Error as error:
             if "Execution context was destroyed" not in error.message and "Timeout" not in error.message:
-                wrong.append(f"after {number + 1} actions: {error.message}")
-    return wrong
+                failures.append(f"after {number + 1} actions: {error.message}")
+    return failures
 
 
 def _press(page: Page, chance: random.Random) -> None:
-    places = page.evaluate(PRESSABLE)
-    if places:
-        page.mouse.click(*chance.choice(places))
+    points = page.evaluate(PRESSABLE)
+    if points:
+        page.mouse.click(*chance.choice(points))
