@@ -30,7 +30,9 @@ from .errors import (
 from .search.comparison_result import Comparison
 from .search.decision import Calibration
 from .store.async_store import AsyncStore
-from .store.store import Enrolment, Store, open
+from .store.opening import open
+from .store.store import Store
+from .store.teaching import Enrolment
 from .version import __version__ as __version__
 
 __all__ = [

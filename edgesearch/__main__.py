@@ -1,4 +1,4 @@
-"""`python -m edgesearch` is the command `edgesearch`."""
+"""Run the command `edgesearch` as `python -m edgesearch`."""
 
 import sys
 

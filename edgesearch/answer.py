@@ -1,4 +1,4 @@
-"""What a search says."""
+"""The result of a search."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,14 +14,17 @@ Decision = Literal["match", "ambiguous", "unknown"]
 class Match:
     """One product that was found.
 
-    Attributes: score: cosine of the photo and its nearest reference image, raised where the print of one agrees;
-                image: the one whose print agrees, or the nearest, as the catalogue names it; row: its number, for
-                `Store.picture`, of a taught one below 0; base: digest of the bundle that was asked; points: places of
-                its print that agree with the photo, 0 where there are none or it was not compared; outline: where the
-                print is in the photo, four corners (x, y) in shares of its width and height, none without points;
-                mirrored: it is the photo's mirror image whose print agrees; probability: that the photo shows this
-                product; words: the share of the words asked that is said of it, weighted, and the score where no photo
-                was asked; None where no words were.
+    Attributes:
+        product: Its details.
+        score: Cosine of the photo and the product's nearest reference image, raised where local features agree.
+        image: Source of the reference image whose local features agree most, or of the nearest one.
+        row: Number of that image, for `Store.picture`; below 0 for a taught one.
+        base: Digest of the bundle that was searched.
+        points: Number of local features that agree with the photo; 0 if too few do, or they were not compared.
+        outline: Where they lie in the photo: four corners (x, y), shares of its width and height; none without points.
+        mirrored: Whether they agree with the mirror image of the photo.
+        probability: How likely the photo shows this product.
+        words: Weighted share of the words that describe it, also the score without a photo; None without words.
     """
 
     product: Product
@@ -47,11 +50,11 @@ class Match:
 
     @property
     def price(self) -> float | None:
-        """The product's price, in its currency."""
+        """The product's price, in its currency; None if it is unknown."""
         return self.product.price
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form: the product's details, score, image and what agrees."""
+        """Return a JSON-able form: the product's details, score, image and what agrees."""
         details = {one.name: getattr(self.product, one.name) for one in fields(Product) if one.name != "attributes"}
         found = {"sku": self.sku, "name": self.name, "score": round(self.score, 4), "image": self.image}
         found |= {"points": self.points, "outline": [[round(x, 4), round(y, 4)] for x, y in self.outline]}
@@ -65,7 +68,10 @@ class Match:
 class Label:
     """A barcode in the photo.
 
-    Attributes: text: as it was read; format: "EAN-13" for instance; skus: of the products that it belongs to.
+    Attributes:
+        text: Its content.
+        format: Its kind, such as "EAN-13".
+        skus: SKUs of the products that carry it.
     """
 
     text: str
@@ -75,7 +81,12 @@ class Label:
 
 @dataclass(frozen=True)
 class Guess:
-    """What a product seems to be, as those like it are; share: of their votes."""
+    """A likely detail of an unknown product.
+
+    Attributes:
+        value: What most of the products like it have.
+        share: Their share of the votes.
+    """
 
     value: str
     share: float
@@ -83,10 +94,12 @@ class Guess:
 
 @dataclass(frozen=True)
 class Understood:
-    """What was asked in words, as it was understood; `where` and `words` may be changed and asked again.
+    """An interpretation of the words that were asked; `where` and `words` may be changed and searched again.
 
-    Attributes: where: the filter, as `Store.search` takes it, "" for none; words: those that were searched; notes: what
-                was read otherwise, or not used, and why.
+    Attributes:
+        where: The filter, as `Store.search` takes it; "" for none.
+        words: The words that were searched.
+        notes: What was corrected or ignored, and why.
     """
 
     where: str
@@ -96,13 +109,19 @@ class Understood:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one question found.
+    """The result of one search.
 
-    Attributes: photo: its name, "" where there was none; matches: best first, kept even when the decision is "unknown";
-                elapsed_ms: by stage; known: probability that the photo shows a product of the catalogue; barcodes: that
-                were read in it, a product that one names being the first match; conflict: where they and the look
-                disagree, what each says; understood: what was asked in words, None where nothing was; of what is no
-                match besides, flaw: of the photo, guesses: its category and brand, where products like it have some.
+    Attributes:
+        photo: Its name; "" without a photo.
+        decision: "match", "ambiguous" or "unknown".
+        matches: Best first; kept even if the decision is "unknown".
+        elapsed_ms: Milliseconds by stage, and their `total`.
+        known: Probability that the photo shows a product of the catalogue.
+        barcodes: Barcodes in the photo; a product that one of them names is the first match.
+        conflict: What barcodes and appearance each say, if they disagree.
+        understood: How words were understood; None without words.
+        flaw: What is wrong with the photo, if the answer is no match.
+        guesses: Likely category and brand, if the answer is no match.
     """
 
     photo: str
@@ -118,21 +137,21 @@ class Answer:
 
     @property
     def advice(self) -> str:
-        """What to do about the photo, in words; "" where it is good enough."""
+        """Advice for a better photo, one sentence; "" if it is good enough."""
         return ADVICE[self.flaw]
 
     @property
     def probability(self) -> float:
-        """That the photo shows the first match."""
+        """Probability that the photo shows the first match."""
         return self.matches[0].probability if self.matches else 0.0
 
     @property
     def by_barcode(self) -> bool:
-        """It is a match because a barcode says so."""
+        """True if it is a match because a barcode names the product."""
         return self.decision == "match" and any(label.skus == (self.matches[0].sku,) for label in self.barcodes)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form, as `edgesearch search --json` prints it."""
+        """Return a JSON-able form, the output of `edgesearch search --json`."""
         table = {
             "photo": self.photo,
             "decision": self.decision,

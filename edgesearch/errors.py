@@ -1,4 +1,4 @@
-"""The tree of exceptions: whatever this package raises on purpose is an `EdgeSearchError`."""
+"""Define the exceptions: everything that this package raises on purpose is an `EdgeSearchError`."""
 
 from collections.abc import Sequence
 
@@ -6,65 +6,65 @@ REASONS_SHOWN = 5
 
 
 class EdgeSearchError(Exception):
-    """Base of all errors here; its text is one sentence that names the thing and says what to do."""
+    """Base of all errors here. The message is one sentence that names the thing and says what to do."""
 
     def __str__(self) -> str:
-        return " ".join(super().__str__().splitlines())  # what was found in a damaged file may have several
+        return " ".join(super().__str__().splitlines())  # the content of a damaged file may span lines
 
 
 class ImageError(EdgeSearchError):
-    """A picture that cannot be read, or is outside the limits."""
+    """A picture cannot be read, or exceeds the limits."""
 
 
 class ModelError(EdgeSearchError):
-    """A model folder that is incomplete, damaged, or not what its config says."""
+    """A model folder is incomplete, damaged, or does not match its config."""
 
 
 class CatalogError(EdgeSearchError):
-    """A catalogue or a list of queries that cannot be used as written."""
+    """A catalogue or a list of queries cannot be used as written."""
 
 
 class IndexFileError(EdgeSearchError):
-    """Index data that is damaged, or does not belong to its model."""
+    """Index data is damaged, or does not belong to its model."""
 
 
 class BundleError(EdgeSearchError):
-    """A bundle that is damaged, incomplete or foreign."""
+    """A bundle is damaged, incomplete or foreign."""
 
 
 class SignatureError(BundleError):
-    """A bundle that nobody trusted has signed, or a key that is none."""
+    """A bundle is not signed by a trusted key, or a key is invalid."""
 
 
 class CountError(EdgeSearchError):
-    """Photos that cannot be counted or sorted, or a count that cannot be gone on with."""
+    """Photos cannot be counted or sorted, or a count cannot be continued."""
 
 
 class DeviceError(EdgeSearchError):
-    """A device folder that cannot be used, or that refuses what is asked of it."""
+    """A device folder cannot be used, or refuses an operation."""
 
 
 class ReportError(EdgeSearchError):
-    """A report that cannot be written where it is wanted."""
+    """A report cannot be written to its path."""
 
 
 class QueryError(EdgeSearchError):
-    """A question that cannot be asked as written, or that no product can answer: says what would work."""
+    """A query is not understood, or no product can answer it; the message says what would work."""
 
 
 class StoppedError(EdgeSearchError):
-    """What was told to stop before it had an answer, or had no more time."""
+    """A call was stopped, or ran out of time, before it had an answer."""
 
 
 class BusyError(EdgeSearchError):
-    """Too much is asked already."""
+    """Too many calls wait already."""
 
 
 class ScanError(EdgeSearchError):
-    """A camera, folder, trigger or hook of `scan` that cannot be used."""
+    """A camera, folder, trigger or hook of `scan` cannot be used."""
 
 
 def several(reasons: Sequence[str], count: int) -> str:
-    """The first of many reasons in one sentence; count: how many there are, of which not all need be given."""
+    """Join the first of many reasons into one sentence; `count` is their number, of which `reasons` may hold a part."""
     first = [reason.removesuffix(".") for reason in reasons[:REASONS_SHOWN]]
     return "; ".join(first) + (f"; and {count - len(first)} more" if count > len(first) else "")

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from ..search.comparison_result import LIMITS, Comparison
-from ..store.store import open as open_store
+from ..store.opening import open as open_store
 from .arguments import STORE, Adder
 from .output import picture_kind, write_picture
 

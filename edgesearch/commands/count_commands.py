@@ -10,7 +10,7 @@ from ..counting import photo_sorting
 from ..counting.count_journal import CountEntry
 from ..counting.photo_count import Count, Progress
 from ..images import photo_files
-from ..store.store import open as open_store
+from ..store.opening import open as open_store
 from .arguments import BARCODES, FAST, STORE, Adder, name_and_value
 from .output import print_note
 
@@ -70,7 +70,7 @@ def _count(options: argparse.Namespace) -> None:
             as_json = json.dumps(progress.entry.to_dict(), ensure_ascii=False)
             print(as_json if options.json else _format_progress(progress), flush=True)
 
-    blas.on_one_thread()
+    blas.use_one_thread()
     with open_store(options.store) as store:
         count = Count(store, options.output, options.fast, options.barcodes, options.all)
         with count:
@@ -110,7 +110,7 @@ def _sort(options: argparse.Namespace) -> None:
     unreadable: list[str] = []
     if options.output:
         photo_sorting.check_output(options.photos, options.output)
-    blas.on_one_thread()
+    blas.use_one_thread()
     found, others = photo_files.find_photos(options.photos)
     with open_store(options.store) as store:
         for photo in photo_sorting.assign_groups(store, found, options.by, options.fast, options.barcodes):

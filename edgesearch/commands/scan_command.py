@@ -21,7 +21,7 @@ from ..capture.watched_folder import PathStream, WatchedFolder
 from ..capture.wedge import Wedge
 from ..counting.photo_count import Count
 from ..counting.scan_count import ScanCount, describe_totals
-from ..store.store import open as open_store
+from ..store.opening import open as open_store
 from .arguments import FAST, STORE, Adder, positive_int, positive_seconds
 from .output import print_note
 
@@ -88,7 +88,7 @@ def _scan(options: argparse.Namespace) -> int:
         options.refuse("give --camera, --program, --watch, --paths or --wedge")
     if options.paths and options.wedge == STDIN:
         options.refuse("--paths and --wedge both read stdin; name the wedge's device")
-    blas.on_one_thread()
+    blas.use_one_thread()
     inbox, notify, notifier = Inbox(), Notices(print_note), Notifier()
     source = _open_source(options, inbox)
     wedge = Wedge(STDIN_FD if options.wedge == STDIN else options.wedge, inbox) if options.wedge else None
@@ -106,8 +106,8 @@ def _scan(options: argparse.Namespace) -> int:
         if wedge:
             wedge.start()
             stack.callback(wedge.stop)
-        stack.callback(notifier.tell, STOPPING="1")
-        notifier.tell(READY="1")
+        stack.callback(notifier.notify, STOPPING="1")
+        notifier.notify(READY="1")
         while _has_source_left(scanner.run(inbox, notifier.beat), options):
             pass
         if count:

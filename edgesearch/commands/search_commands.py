@@ -15,7 +15,7 @@ from ..device.slots import Slots, open_bundle
 from ..errors import EdgeSearchError, QueryError
 from ..evaluation import evaluate
 from ..store.store import MOST_TOGETHER
-from ..store.store import open as open_store
+from ..store.opening import open as open_store
 from .arguments import BARCODES, FAST, STORE, Adder, positive_int
 from .output import PICTURES, ProgressBar, picture_kind, print_note, print_table, report_error, write_picture
 
@@ -207,7 +207,7 @@ def _describe_device(store: Path) -> dict[str, Any]:
     """Return what a device folder holds besides its bundle; nothing for a file."""
     if not store.is_dir():
         return {}
-    taught = maintenance.taught(store)
+    taught = maintenance.overlay_snapshot(store)
     return {"encrypted": Slots(store).encrypted, "taught products": len(taught.changes), "log lines": taught.version}
 
 

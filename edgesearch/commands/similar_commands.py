@@ -7,7 +7,7 @@ from pathlib import Path
 from ..answer import Match
 from ..device import maintenance
 from ..errors import CatalogError, DeviceError
-from ..store.store import open as open_store
+from ..store.opening import open as open_store
 from .arguments import STORE, Adder, positive_int
 from .output import print_note
 
@@ -77,14 +77,14 @@ def _format_match(rank: int, match: Match) -> str:
 
 
 def _switch(options: argparse.Namespace) -> None:
-    with maintenance.profile(options.device) as profile:
+    with maintenance.open_profile(options.device) as profile:
         profile.switch(options.on)
     effect = "picks and dismissals adjust rankings from now on" if options.on else "it records and adjusts nothing"
     print(f"{options.device}: the profile is {'on' if options.on else 'off'}; {effect}.")
 
 
 def _show(options: argparse.Namespace) -> None:
-    with maintenance.profile(options.device) as profile:
+    with maintenance.open_profile(options.device) as profile:
         table = profile.to_dict()
     if options.json:
         print(json.dumps(table, ensure_ascii=False))
@@ -98,13 +98,13 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    with maintenance.profile(options.device) as profile:
+    with maintenance.open_profile(options.device) as profile:
         count = profile.export(options.output)
     print(f"{options.output}: {count} picks and dismissals, and the preferences they show.")
 
 
 def _erase(options: argparse.Namespace) -> None:
-    with maintenance.profile(options.device) as profile:
+    with maintenance.open_profile(options.device) as profile:
         profile.erase()
     print(f"{options.device}: the profile is erased and off.")
 

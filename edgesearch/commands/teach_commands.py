@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog.product import OPTIONAL, details_of
-from ..store.store import open as open_store
+from ..store.opening import open as open_store
 from .arguments import WHO, Adder, name_and_value
 from .output import print_note
 

@@ -1,4 +1,4 @@
-"""What an answer that is no match adds: a fault of the photo, and the likely category and brand."""
+"""Add to an answer that is no match: a fault of the photo, and the likely category and brand."""
 
 import math
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ class BarcodeIndex:
 
     @cached_property
     def has_any(self) -> bool:
-        """Whether any product has a barcode."""
+        """True if any product has a barcode."""
         return any(product.barcode for product in self._taught.values()) or self._catalog.has_barcodes()
 
     def find(self, code: Barcode) -> Label:

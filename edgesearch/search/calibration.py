@@ -25,7 +25,7 @@ from ..catalog import sources
 from ..catalog.product import check_queries
 from ..images import image
 from ..images.augmented_views import cut_out, draw_shelf_view
-from ..local_features.descriptors import look
+from ..local_features.descriptors import extract_query_features
 from . import pipeline
 from .decision import LEAST_LEAD, ONE_PICTURE, SEVERAL_PICTURES, Calibration, crowding, standardize
 from .gallery import Gallery, OverlayRows
@@ -44,7 +44,7 @@ ACCEPT_AT = {0.01: 0.84, 0.02: 0.81, 0.05: 0.75, 0.1: 0.67, 0.2: 0.57}
 
 @dataclass(frozen=True)
 class Question:
-    """What was found for a photo whose product is known.
+    """The candidates found for a photo whose product is known.
 
     Attributes:
         evidence: (P, 3) float64.
@@ -120,7 +120,9 @@ def ask(base: OpenBundle, photo: CalibrationPhoto) -> list[Question]:
     questions = []
     for hidden, known in searches:
         gallery = Gallery(base, 0, OverlayRows(hidden={"": hidden} if hidden else {}), {})
-        candidates, evidence = pipeline.find_candidates(gallery, embedding, functools.partial(look, pixels, crop))
+        candidates, evidence = pipeline.find_candidates(
+            gallery, embedding, functools.partial(extract_query_features, pixels, crop)
+        )
         products = [gallery.owner(candidate.row) for candidate in candidates[: len(evidence)]]
         right = products.index(photo.product) if known and photo.product in products else NONE
         questions.append(Question(evidence, right, known))

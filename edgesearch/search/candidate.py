@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..local_features.local_index import NOTHING, Evidence
+from ..local_features.local_index import NO_EVIDENCE, Evidence
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Candidate:
 
     row: int
     cosine: float
-    evidence: Evidence = NOTHING
+    evidence: Evidence = NO_EVIDENCE
     probability: float = 0.0
     size: tuple[int, ...] = (1, 1)
 

@@ -1,7 +1,7 @@
 """Judge whether a photo shows a given product: align the photo to the product's own pictures and measure differences.
 
-The thresholds were chosen on drawn products of seed 31 (`tools/bench compare --seed 31`); `tools/bench compare` prints
-what they miss and report wrongly on other products.
+The thresholds were chosen on drawn products of seed 31 (`tools/bench compare --seed 31`); `tools/bench compare`
+measures what they miss and report wrongly on other products.
 
 H, W a photo's height and width in px, h, w those of the frame in which both pictures are compared.
 """
@@ -19,8 +19,8 @@ from ..images import crops
 from ..images.augmented_views import product_mask
 from ..images.image import Photo
 from ..local_features import alignment
-from ..local_features.alignment import Laid
-from ..local_features.descriptors import LocalFeatures, look
+from ..local_features.alignment import AlignedPair
+from ..local_features.descriptors import LocalFeatures, extract_query_features
 from . import pipeline, scoring
 from .comparison_result import Comparison, Region, Verdict
 from .gallery import Gallery
@@ -56,7 +56,7 @@ class _Alignment(NamedTuple):
 
     match: Match
     points: int
-    pair: Laid
+    pair: AlignedPair
     inside: np.ndarray
     unlike: np.ndarray
     colours: np.ndarray
@@ -83,7 +83,7 @@ def compare(gallery: Gallery, picture: Callable[[Match], bytes], photo: Photo, s
         raise CatalogError(f"{sku}: no product with pictures has this SKU; see the SKUs that `search` prints.")
     observation = pipeline.observe(gallery, photo, SEARCHED)
     answer = pipeline.answer_observations(gallery, [observation], SEARCHED)
-    features = look(observation.pixels, observation.crop)
+    features = extract_query_features(observation.pixels, observation.crop)
     matches, score, own = _match_pictures(gallery, rows, observation, features)
 
     def read(match: Match) -> np.ndarray | None:
@@ -142,13 +142,13 @@ def _align(
     reference = read(match)
     if reference is None:
         return None
-    found, keypoints = alignment.agreement(features, look(reference))
-    if found.places < LEAST_PLACES:
+    found, keypoints = alignment.match_features(features, extract_query_features(reference))
+    if found.inliers < LEAST_PLACES:
         return None
-    pair = alignment.laid(pixels, reference, found.affine)
-    inside = alignment.shared(pair, keypoints)
+    pair = alignment.align(pixels, reference, found.affine)
+    inside = alignment.find_shared_area(pair, keypoints)
     clean = bool((product_mask(reference) < 128).any())
-    return _Alignment(match, found.places, pair, inside, *alignment.differences(pair, inside), clean)
+    return _Alignment(match, found.inliers, pair, inside, *alignment.measure_differences(pair, inside), clean)
 
 
 def _find_regions(aligned: _Alignment) -> tuple[Region, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..answer import Match
 from ..images import drawing
-from ..local_features.alignment import Laid, laid
+from ..local_features.alignment import AlignedPair, align
 
 Verdict = Literal["same", "different", "damaged or altered", "cannot tell"]
 LIMITS = (
@@ -38,7 +38,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether a photo shows a product.
+    """The verdict on whether a photo shows a product, and the evidence.
 
     Attributes:
         photo: Its name.
@@ -66,12 +66,12 @@ class Comparison:
     points: int
     compared: float
     regions: tuple[Region, ...]
-    pair: Laid | None
+    pair: AlignedPair | None
     inside: np.ndarray | None
     difference: np.ndarray | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-able form, as `edgesearch compare --json` prints it."""
+        """Return a JSON-able form, the output of `edgesearch compare --json`."""
         regions = [
             vars(r) | {"box": [round(n, 4) for n in r.box], "strength": round(r.strength, 2)} for r in self.regions
         ]
@@ -102,8 +102,8 @@ class Comparison:
         panels, legend = [("catalogue picture", reference), ("photo", photo)], []
         if self.pair is not None and self.inside is not None and self.difference is not None:
             boxes = [region.box for region in self.regions]
-            large = laid(photo, reference, self.pair.affine, drawing.MAX_HEIGHT)
-            shown = np.where(large.seen[..., None], large.photo.round(), 255).clip(0, 255).astype(np.uint8)
+            large = align(photo, reference, self.pair.affine, drawing.MAX_HEIGHT)
+            shown = np.where(large.visible[..., None], large.photo.round(), 255).clip(0, 255).astype(np.uint8)
             panels = [
                 ("catalogue picture", drawing.draw_boxes(reference, boxes)),
                 ("photo, aligned to it", drawing.draw_boxes(shown, boxes)),

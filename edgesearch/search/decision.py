@@ -26,14 +26,14 @@ from ..answer import Decision
 
 CONSIDERED = 20  # products
 SHARPNESS = 25.0  # of the softmax; calibration error (ECE) of the first match 0.02, with 15 and 40 0.04 to 0.07
-LEAST_LEAD = 0.51  # two products that look the same have a half each
+LEAST_LEAD = 0.51  # two identical products have a half each
 CROWD = 5  # best products whose cosines measure how near the whole catalogue is
 MIDDLE, SPREAD = 0.6, 0.1  # cosines are standardized with these
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What evidence is worth in one catalogue, and when to accept.
+    """The weights of evidence in one catalogue, and the thresholds of acceptance.
 
     Attributes:
         nearest: Weight of the cosine of a product's nearest picture.

@@ -17,7 +17,7 @@ import numpy as np
 from ..answer import Match
 from ..catalog.product import Product
 from ..catalog.sqlite_catalog import Picture
-from ..index.compact_index import Allowed
+from ..index.compact_index import RowFilter
 from ..local_features.local_index import LocalIndex
 from ..text.full_text import WordSearch
 from ..text.product_table import ProductTable
@@ -28,7 +28,7 @@ from .open_bundle import OpenBundle, Reference
 
 @dataclass
 class OverlayRows:
-    """What a device's overlay changes in a catalogue.
+    """The changes that a device's overlay makes to a catalogue.
 
     Attributes:
         products: Products that are new or changed, by number.
@@ -57,7 +57,7 @@ class TaughtRows:
 
 
 class Gallery:
-    """Everything that photos are compared with at one moment. Safe to share between threads.
+    """The pictures and products that photos are compared with at one moment. Safe to share between threads.
 
     Attributes:
         base: The bundle.
@@ -81,7 +81,7 @@ class Gallery:
         if overlay_rows.hidden:
             self.visible = np.ones(len(base.index), bool)
             self.visible[[row for rows in overlay_rows.hidden.values() for row in rows]] = False
-        self.allowed: Allowed | None = None if self.visible is None else base.index.allow(self.visible)
+        self.allowed: RowFilter | None = None if self.visible is None else base.index.make_filter(self.visible)
         changed = {product.sku: product for product in overlay_rows.products.values()}
         self.barcodes = BarcodeIndex(base.catalog, changed, overlay_rows.hidden)
 
@@ -104,7 +104,7 @@ class Gallery:
         """
         restricted, owners = copy.copy(self), self.base.catalog.owners
         restricted.visible = allowed[owners]
-        restricted.allowed = self.base.index.allow(restricted.visible)
+        restricted.allowed = self.base.index.make_filter(restricted.visible)
         restricted.base_products = int(allowed[: len(self.base.catalog)].sum())
         visible = np.array([allowed[number] for *_, number in self._overlay.pictures], bool)
         restricted.taught = replace(self.taught, visible=visible)
@@ -175,7 +175,7 @@ class Gallery:
         """
         is_stored = rows < self.first_taught
         vectors = np.empty((len(rows), self.base.index.dim), np.float32)
-        vectors[is_stored] = self.base.index.vectors(rows[is_stored])
+        vectors[is_stored] = self.base.index.read_vectors(rows[is_stored])
         vectors[~is_stored] = self.taught.embeddings[rows[~is_stored] - self.first_taught]
         return vectors
 

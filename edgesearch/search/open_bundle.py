@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from .._util.hashing import digest_of, sha256
+from .._util.hashing import hash_json, sha256
 from ..bundle.bundle_file import Bundle
 from ..bundle.golden_queries import FILE as GOLDEN_FILE
 from ..bundle.golden_queries import GoldenQueries
@@ -24,7 +24,7 @@ from ..embedding.runtime import version
 from ..errors import BundleError, EdgeSearchError
 from ..images import image
 from ..index.compact_index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
-from ..local_features.descriptors import KEPT, PackedFeatures, steady
+from ..local_features.descriptors import DEFAULT_FEATURES, PackedFeatures, extract_stable_features
 from ..local_features.local_index import FILE as LOCAL_FILE
 from ..local_features.local_index import LocalIndex
 from ..text.full_text import FILE as WORDS_FILE
@@ -38,7 +38,7 @@ MODEL, INDEX, CATALOG, PICTURES = "model/", "index/", "catalog.sqlite", "picture
 
 
 class Reference(NamedTuple):
-    """What photos are compared with in one reference picture.
+    """A reference picture as photos are compared with it.
 
     Attributes:
         embedding: (D,) float32, unit length.
@@ -124,7 +124,10 @@ class OpenBundle:
         """Return what photos are compared with in an encoded picture; raise ImageError if it cannot be read."""
         pixels = self.embedder.read(picture)
         rows, _ = self.embedder.embed_references([pixels])
-        return Reference(rows[0], self.local.codebook.encode(steady(pixels, KEPT)) if self.local else None)
+        return Reference(
+            rows[0],
+            self.local.codebook.encode(extract_stable_features(pixels, DEFAULT_FEATURES)) if self.local else None,
+        )
 
     def self_test(self) -> None:
         """Ask the golden queries; raise BundleError if this device answers differently from the one that built it."""
@@ -222,7 +225,7 @@ def binding_hashes(embedder: Embedder, index: CompactIndex, local: LocalIndex | 
 
 def space_of(manifest: Manifest) -> str:
     """Return the `OpenBundle.space` of a bundle from its manifest."""
-    return digest_of([manifest.hashes["index"], manifest.hashes.get("local", "")])
+    return hash_json([manifest.hashes["index"], manifest.hashes.get("local", "")])
 
 
 def run_environment(bundle: Bundle) -> Environment:

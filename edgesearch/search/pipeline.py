@@ -1,4 +1,4 @@
-"""From a photo, or words, or both, to an answer; read it from top to bottom.
+"""Turn a photo, or words, or both, into an answer; read this module from top to bottom.
 
 `search_photos` observes each photo (read, embed, find candidates, verify them, collect evidence), then judges what all
 photos show (probabilities, decision) and describes it (product details, barcodes, advice). Each stage is timed.
@@ -22,7 +22,7 @@ from ..images import barcode
 from ..images.barcode import Barcode
 from ..images.crops import Crop
 from ..images.image import Photo
-from ..local_features.descriptors import LocalFeatures, look
+from ..local_features.descriptors import LocalFeatures, extract_query_features
 from ..text import text_query
 from ..text.text_query import Query
 from . import scoring
@@ -37,7 +37,7 @@ from .stage_timer import StageTimer
 
 @dataclass(frozen=True)
 class Observation:
-    """What one photo shows.
+    """One photo, and the products that it may show.
 
     Attributes:
         name: The photo's name.
@@ -92,14 +92,14 @@ def observe(
         pixels, codes = read_photo(gallery, photo, barcodes)
     with timer.stage("embed"):
         embedding, (crop,) = gallery.base.embedder.embed_and_locate([pixels], fast)
-    extract = None if fast else functools.partial(look, pixels, crop)
+    extract = None if fast else functools.partial(extract_query_features, pixels, crop)
     candidates, evidence = find_candidates(gallery, embedding, extract, k, timer)
     candidates = [replace(candidate, size=pixels.shape[:2]) for candidate in candidates]
     return Observation(_name_of(photo), pixels, crop, codes, embedding, candidates, evidence)
 
 
 def read_photo(gallery: Gallery, photo: Photo, barcodes: bool | None) -> tuple[np.ndarray, tuple[Barcode, ...]]:
-    """Return a photo's pixels as `Embedder.read` gives them, and its barcodes.
+    """Return a photo's pixels, (H, W, 3) uint8 as `Embedder.read` gives them, and its barcodes.
 
     Args:
         gallery: What is searched.
@@ -251,7 +251,7 @@ def warm_up(gallery: Gallery, fast: bool, words: bool) -> None:
     nearest = scoring.find_nearest(gallery, embedding, CONSIDERED)
     if gallery.base.local is not None and not fast:
         with timer.stage("local_features"):
-            nearest = scoring.verify(gallery, nearest, look(pixels, crop), embedding)
+            nearest = scoring.verify(gallery, nearest, extract_query_features(pixels, crop), embedding)
     candidates = list(scoring.best_by_product(gallery, nearest).values())[:CONSIDERED]
     scoring.collect_evidence(gallery, candidates, embedding)
     (match, *_) = gallery.matches(candidates)

@@ -52,7 +52,7 @@ class Reaction:
 
 @dataclass(frozen=True)
 class Weight:
-    """How often products with a trait were picked and passed over; older reactions count less."""
+    """Counts of products with a trait that were picked and passed over; older reactions count less."""
 
     picked: float = 0.0
     passed: float = 0.0
@@ -65,7 +65,7 @@ class Weight:
 
 @dataclass(frozen=True)
 class Preference:
-    """What reactions taught.
+    """The weights of traits, learned from reactions.
 
     Attributes:
         weights: By kind of trait and its value.

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..index.compact_index import Hits
 from ..local_features.descriptors import LocalFeatures
-from ..local_features.local_index import NOTHING, Evidence
+from ..local_features.local_index import NO_EVIDENCE, Evidence
 from .candidate import Candidate
 from .gallery import Gallery
 
@@ -94,7 +94,7 @@ def compare_rows(gallery: Gallery, rows: Sequence[int], embedding: np.ndarray) -
     if stored:
         mask = np.zeros(len(index), bool)
         mask[stored] = True
-        found += _candidates(index.search(embedding, len(stored), allowed=index.allow(mask)))
+        found += _candidates(index.search(embedding, len(stored), allowed=index.make_filter(mask)))
     return found
 
 
@@ -107,7 +107,7 @@ def match_local_features(gallery: Gallery, candidates: Sequence[Candidate], feat
         rows = [candidate.row for candidate in candidates if start <= candidate.row < stop]
         if local and rows:
             evidence |= zip(rows, local.verify(features, [row - start for row in rows]), strict=True)
-    return [replace(candidate, evidence=evidence.get(candidate.row, NOTHING)) for candidate in candidates]
+    return [replace(candidate, evidence=evidence.get(candidate.row, NO_EVIDENCE)) for candidate in candidates]
 
 
 def nearest_pictures(
@@ -164,9 +164,9 @@ def _rows_by_visual_words(gallery: Gallery, features: LocalFeatures) -> list[int
     """Return the rows that share most visual words with a photo."""
     rows: list[int] = []
     if gallery.base.local:
-        rows += gallery.base.local.candidates(features, BY_VISUAL_WORDS, gallery.visible).tolist()
+        rows += gallery.base.local.find_candidates(features, BY_VISUAL_WORDS, gallery.visible).tolist()
     if gallery.taught.local:
-        taught = gallery.taught.local.candidates(features, BY_VISUAL_WORDS, gallery.taught.visible)
+        taught = gallery.taught.local.find_candidates(features, BY_VISUAL_WORDS, gallery.taught.visible)
         rows += (taught + gallery.first_taught).tolist()
     return rows
 

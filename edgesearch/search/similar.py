@@ -76,14 +76,14 @@ class AlternativeFilter:
     in_stock: bool = False
 
     def conditions(self, product: Product) -> dict[str, Condition]:
-        """Return the conditions that are set, by name; raise CatalogError if the product lacks a detail they compare."""
+        """Return the conditions that are set, by name; raise CatalogError if the product lacks what they compare."""
         conditions = {name: condition for name, condition in _CONDITIONS.items() if getattr(self, name)}
         for name in conditions:
             detail = _NEEDED.get(name)
             if detail and getattr(product, detail) is None:
                 raise CatalogError(
-                    f"{product.sku}: has no {detail}, so no product is {_condition_name(name)}; leave that out, or give "
-                    f"it a {detail}."
+                    f"{product.sku}: has no {detail}, so no product is {_condition_name(name)}; leave that out, or "
+                    f"give it a {detail}."
                 )
         return conditions
 
@@ -228,7 +228,7 @@ def _nearest_products(
         products: How many are wanted; fewer come back only if there are fewer.
     """
     index, first, asked = gallery.base.index, gallery.first_taught, products * ROWS_PER_RESULT
-    allowed, vectors = index.allow(mask[:first]), gallery.vectors(own)
+    allowed, vectors = index.make_filter(mask[:first]), gallery.vectors(own)
     rows = np.flatnonzero(mask)
     while asked < allowed.count:
         hits = np.unique(index.search(vectors, asked, allowed=allowed).rows)

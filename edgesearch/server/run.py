@@ -10,7 +10,7 @@ import uvicorn
 
 from .._util import blas
 from ..errors import DeviceError
-from ..store.store import open as open_store
+from ..store.opening import open as open_store
 from .app import create_app
 from .state import ServerState
 
@@ -41,7 +41,7 @@ def serve(
         EdgeSearchError: the store cannot be opened.
         DeviceError: the address or the certificate cannot be used.
     """
-    blas.on_one_thread()
+    blas.use_one_thread()
     chain, key = certificate or (None, None)
     with _open_socket(host, port) as listening, open_store(store) as opened:
         state = ServerState(opened, store, _is_local(host), access)

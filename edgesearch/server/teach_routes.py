@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request
 
 from ..errors import CatalogError
-from ..store.store import MOST_PHOTOS
+from ..store.teaching import MOST_PHOTOS
 from . import request_data
 from .count_registry import MissingError
 from .request_data import Staff, State

@@ -28,7 +28,7 @@ class RequestWorkers:
     @property
     def capacity(self) -> int:
         """Number of requests that may run or wait."""
-        return self._workers.places
+        return self._workers.capacity
 
     @property
     def waiting(self) -> int:

@@ -1,4 +1,5 @@
 """Offer the objects that users hold: `Store` and `AsyncStore`.
 
-It imports `search` and `device`. Begin with `store.py`.
+It may import `search`, `device` and all packages below them. Begin with `store.py`; `store_session.py` holds what is
+open.
 """

@@ -1,6 +1,6 @@
-"""A store for asyncio: what is awaited runs in a few threads, and stops there when nobody waits for it any more.
+"""A store for asyncio: its calls run in a few threads, and stop when nobody waits for them any more.
 
-asyncio is imported by who uses this: to import it takes a tenth of what edgesearch takes.
+Functions import asyncio when they need it: the import takes a tenth as long as that of edgesearch.
 """
 
 import contextlib
@@ -17,8 +17,8 @@ from ..bundle.sealing import Key
 from ..errors import BusyError
 from ..images.image import Photo
 from ..search.frame_stream import Stream
+from .opening import open as open_store
 from .store import Store
-from .store import open as open_store
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,49 +29,57 @@ T = TypeVar("T")
 
 
 class Workers:
-    """A few threads for what is awaited in one event loop: as many run at once, so many wait, and no more."""
+    """A few threads that run the work of one event loop; a limited number of calls may wait for their turn.
+
+    Attributes:
+        capacity: Number of calls that may run or wait.
+    """
 
     def __init__(self, threads: int | None = None, most_waiting: int = MOST_WAITING):
-        """
-        Args:    threads: that run at once, None for as many as there are cores, 4 at most; most_waiting: for their
-                 turn; who comes then is refused at once.
-        Raises:  ValueError: fewer than one thread, or than none waiting.
+        """Start the threads.
+
+        Args:
+            threads: Number of threads; None takes one a core, 4 at most.
+            most_waiting: Number of calls that may wait; further ones are refused at once.
+        Raises:
+            ValueError: threads is below 1, or most_waiting below 0.
         """
         import asyncio
 
         threads = min(4, os.cpu_count() or 1) if threads is None else threads
         if threads < 1 or most_waiting < 0:
             raise ValueError(f"workers is {threads} and most_waiting {most_waiting}; expected at least 1 and 0.")
-        self._threads, self.places = threads, threads + most_waiting
+        self._threads, self.capacity = threads, threads + most_waiting
         self._pool = ThreadPoolExecutor(threads, "edgesearch")
-        self._turn, self._asked = asyncio.Semaphore(threads), 0
+        self._turn, self._pending = asyncio.Semaphore(threads), 0
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn."""
-        return max(0, self._asked - self._threads)
+        """Number of calls that wait for their turn."""
+        return max(0, self._pending - self._threads)
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What a function returns, called in a thread; where it asks a store, it may be stopped as that may be.
+        """Call a function in a thread and return its result; cancelling stops a search inside it at its next stage.
 
-        Raises:  BusyError: too many wait already; and what it raises.
+        Raises:
+            BusyError: Too many calls wait already.
+            Exception: Whatever the function raises.
         """
         import asyncio
 
-        if self._asked >= self.places:
+        if self._pending >= self.capacity:
             raise BusyError(
-                f"{self.places - self._threads} questions wait already for {self._threads} to be answered; ask again "
-                "later."
+                f"{self.capacity - self._threads} calls wait already for {self._threads} that run; ask again later."
             )
         loop, stop = asyncio.get_running_loop(), Stop()
-        self._asked += 1
+        self._pending += 1
         try:
             await self._turn.acquire()
         except BaseException:
-            self._asked -= 1
+            self._pending -= 1
             raise
-        running = self._pool.submit(_stopped_by, stop, work)
-        running.add_done_callback(lambda _: _soon(loop, self._done))
+        running = self._pool.submit(_run_until_stopped, stop, work)
+        running.add_done_callback(lambda _: _call_soon(loop, self._release))
         try:
             return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
@@ -79,19 +87,19 @@ class Workers:
             raise
 
     def close(self) -> None:
-        """Wait for what runs."""
+        """Wait for the calls that run, and end the threads."""
         self._pool.shutdown()
 
-    def _done(self) -> None:
-        """Not before the thread is free, which may be after nobody waits for it any more."""
-        self._asked -= 1
+    def _release(self) -> None:
+        """Give the turn to the next call, once the thread is free: possibly after its caller stopped waiting."""
+        self._pending -= 1
         self._turn.release()
 
 
 def _awaitable(
     method: Callable[Concatenate[Store, P], T],
 ) -> Callable[Concatenate["AsyncStore", P], Coroutine[Any, Any, T]]:
-    """A method of a store, as one to be awaited."""
+    """Return a method of a store as a coroutine function."""
 
     @functools.wraps(method)
     async def call(self: "AsyncStore", /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -101,15 +109,16 @@ def _awaitable(
 
 
 class AsyncStore:
-    """A store whose methods are awaited, in one event loop; what each does and raises is said of `Store`.
+    """A store whose methods are awaited in one event loop; `Store` documents each of them.
 
     async with await edgesearch.AsyncStore.open("device/") as store:
         answer = await asyncio.wait_for(store.search("photo.jpg"), timeout=0.5)
 
-    As many as there are workers run at once, the others wait for their turn. One that is cancelled, or timed out, stops
-    at its next stage, and gives its worker to the next then.
+    As many calls run at once as there are workers; the others wait for their turn. A call that is cancelled or times
+    out stops at its next stage, and then frees its worker.
 
-    Attributes: store: whose methods may be called as well, and hold up the loop.
+    Attributes:
+        store: The store itself; calling its methods directly blocks the loop.
     """
 
     search = _awaitable(Store.search)
@@ -131,7 +140,7 @@ class AsyncStore:
     compare = _awaitable(Store.compare)
 
     def __init__(self, store: Store, workers: int | None = None, most_waiting: int = MOST_WAITING):
-        """store: is closed with this; workers, most_waiting: as `Workers` has them."""
+        """Wrap a store, which `close` closes too; workers and most_waiting are as for `Workers`."""
         self.store, self._workers = store, Workers(workers, most_waiting)
 
     @classmethod
@@ -146,7 +155,7 @@ class AsyncStore:
         workers: int | None = None,
         most_waiting: int = MOST_WAITING,
     ) -> "AsyncStore":
-        """As `edgesearch.open`, which reads and verifies much, in a thread; workers, most_waiting: as `AsyncStore`."""
+        """Open a store in a thread, for that may take a while; arguments as for `edgesearch.open` and `Workers`."""
         import asyncio
 
         store = await asyncio.to_thread(open_store, path, threads, trust, key, warm=warm)
@@ -154,19 +163,19 @@ class AsyncStore:
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn."""
+        """Number of calls that wait for their turn."""
         return self._workers.waiting
 
     def stream(self, *args: Any, **kwargs: Any) -> "AsyncStream":
-        """As `Store.stream`, of frames to be awaited."""
+        """Return a stream whose frames are awaited; arguments as for `Store.stream`."""
         return AsyncStream(self, self.store.stream(*args, **kwargs))
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What a function returns that asks the store; as `Workers.run`."""
+        """Call a function that uses the store, and return its result; as `Workers.run`."""
         return await self._workers.run(work)
 
     async def close(self) -> None:
-        """Wait for what runs, and close the store."""
+        """Wait for the calls that run, and close the store."""
         import asyncio
 
         await asyncio.to_thread(self._workers.close)
@@ -180,27 +189,27 @@ class AsyncStore:
 
 
 class AsyncStream:
-    """A camera's frames, each to be awaited; as `Stream`."""
+    """A camera's frames, each to be awaited; see `Stream`."""
 
     def __init__(self, store: AsyncStore, stream: Stream):
-        """stream: of that store."""
+        """Wrap a stream of the store."""
         self._store, self._stream = store, stream
 
     async def add(self, frame: Photo) -> Answer:
-        """As `Stream.add`."""
+        """Add a frame and answer the last ones; see `Stream.add`."""
         return await self._store.run(functools.partial(self._stream.add, frame))
 
     def clear(self) -> None:
-        """As `Stream.clear`."""
+        """Forget the frames; see `Stream.clear`."""
         self._stream.clear()
 
 
-def _stopped_by(stop: Stop, work: Callable[[], T]) -> T:
+def _run_until_stopped(stop: Stop, work: Callable[[], T]) -> T:
     with stop:
         stop.check()
         return work()
 
 
-def _soon(loop: "asyncio.AbstractEventLoop", act: Callable[[], None]) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop was closed, and nobody waits
+def _call_soon(loop: "asyncio.AbstractEventLoop", act: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
         loop.call_soon_threadsafe(act)

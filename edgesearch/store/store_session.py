@@ -1,4 +1,4 @@
-"""What a process has opened of a store. A process that is forked from it opens its own when it first asks."""
+"""Hold what a process has opened of a store; a process forked from it opens its own when it first needs it."""
 
 import functools
 import os
@@ -19,10 +19,20 @@ from ..errors import DeviceError
 from ..search.gallery import Gallery, OverlayRows
 from ..search.open_bundle import OpenBundle, run_environment
 
+PickleArguments = tuple[str, int | None, tuple[str, ...], Settings | None]
+
 
 @dataclass
-class Parts:
-    """As it is open; state: of the path, when it was opened; gallery: as it was last merged."""
+class OpenParts:
+    """The open parts of a store.
+
+    Attributes:
+        base: The bundle.
+        state: Which bundle lay at the path when it was opened.
+        overlay: What the device was taught; None for a file.
+        profile: What was liked on the device; None for a file.
+        gallery: The bundle merged with the overlay, as of the last search.
+    """
 
     base: OpenBundle
     state: object
@@ -32,7 +42,7 @@ class Parts:
 
 
 class StoreSession:
-    """A file or a device folder, open. Safe to share between threads, and with forked processes."""
+    """An open file or device folder. Safe to share between threads, and with forked processes."""
 
     def __init__(
         self,
@@ -43,67 +53,66 @@ class StoreSession:
         settings: Settings | None,
         later: bool = False,
     ):
-        """As `Store` has them; later: it is opened when it is first asked."""
+        """Open a store, or if `later` is set, open it at the first use; the other arguments are as for `Store`."""
         self.path, self._key = path, key
-        self._again = os.path.abspath(path), threads, tuple(trusted), settings
-        self._settings = functools.partial(_settings, path, threads, settings)
-        self._base = functools.partial(_base, path, trusted, key, self._settings)
-        self._lock, self._closed, self._is_fresh = threading.RLock(), False, True
-        self._parts: Parts | None = None if later else self._open()
-        forks.watch(self)
+        self._arguments = os.path.abspath(path), threads, tuple(trusted), settings
+        self._settings = functools.partial(_choose_settings, path, threads, settings)
+        self._open_base = functools.partial(_open_base, path, trusted, key, self._settings)
+        self._lock, self._closed, self._is_stale = threading.RLock(), False, False
+        self._parts: OpenParts | None = None if later else self._open()
+        forks.forget_after_fork(self)
 
     @property
-    def parts(self) -> Parts:
-        """Raises EdgeSearchError: they are opened only now, and cannot be, or the store was closed before."""
-        if self._parts is None or not self._is_fresh:
+    def parts(self) -> OpenParts:
+        """The open parts, opened if need be. Raises EdgeSearchError: that fails, or the store was closed."""
+        if self._parts is None or self._is_stale:
             with self._lock:
                 if self._parts is None:
                     self._check_open()
                     self._parts = self._open()
-                elif not self._is_fresh:
+                elif self._is_stale:
                     self._reopen(self._parts)
-                self._is_fresh = True
+                self._is_stale = False
                 return self._parts
         return self._parts
 
-    def refresh(self) -> None:
-        """See what runs by now when it is next asked."""
-        self._is_fresh = False
+    def mark_stale(self) -> None:
+        """Reopen at the next use if another bundle runs by then."""
+        self._is_stale = True
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """True once the store was closed."""
         return self._closed
 
-    def now(self) -> Gallery:
-        """The base with all that is taught by now; raises DeviceError: it was closed, or cannot be read."""
+    def gallery(self) -> Gallery:
+        """Return the bundle with everything taught so far; raise DeviceError if it was closed or cannot be read."""
         self._check_open()
         parts = self.parts
         gallery, version = parts.gallery, parts.overlay.version() if parts.overlay else 0
         if (gallery.base, gallery.version) != (parts.base, version):
-            with self._lock:  # one thread merges, the others find it done
+            with self._lock:  # one thread merges, the others find the result
                 gallery = parts.gallery
                 if (gallery.base, gallery.version) != (parts.base, version):
-                    gallery = (
-                        merge_overlay(parts.base, parts.overlay, gallery) if parts.overlay else _untaught(parts.base)
-                    )
+                    overlay = parts.overlay
+                    gallery = merge_overlay(parts.base, overlay, gallery) if overlay else _plain_gallery(parts.base)
                     parts.gallery = gallery
         return gallery
 
     def reopen(self) -> bool:
-        """As `Store.reopen`."""
+        """Switch to what runs now, and return whether it is another bundle; as `Store.reopen`."""
         self._check_open()
         return self._reopen(self.parts)
 
-    def again(self) -> tuple[str, int | None, tuple[str, ...], Settings | None, str | None]:
-        """What another process needs to open the same; raises DeviceError: it cannot be told."""
+    def pickle_arguments(self) -> PickleArguments:
+        """Return what another process needs to open the same store; raise DeviceError if it was closed or has a key."""
         self._check_open()
         if self._key is not None:
             raise DeviceError(
                 f"{self.path}: its key is not put into a pickle; open the store in the other process, or name the key "
                 "in EDGESEARCH_KEY_FILE for both."
             )
-        return self._again
+        return self._arguments
 
     def close(self) -> None:
         """Close what this process has opened."""
@@ -116,27 +125,27 @@ class StoreSession:
                 self._parts.profile.close()
 
     def forget(self) -> None:
-        """As `forks.Holder`."""
+        """Drop, in a forked process, what its parent has opened; as `forks.Holder`."""
         if self._parts is not None:
-            forks.leave(self._parts)
+            forks.leak(self._parts)
         self._parts, self._lock = None, threading.RLock()
 
-    def _open(self) -> Parts:
-        state, base = self._state(), self._base()
+    def _open(self) -> OpenParts:
+        state, base = self._state(), self._open_base()
         seal = Slots(self.path, self._key).seal if os.path.isdir(self.path) else None
         overlay, profile = (Overlay(self.path, seal), Profile(self.path, seal)) if seal else (None, None)
-        return Parts(base, state, overlay, profile, _untaught(base))
+        return OpenParts(base, state, overlay, profile, _plain_gallery(base))
 
-    def _reopen(self, parts: Parts) -> bool:
+    def _reopen(self, parts: OpenParts) -> bool:
         state = self._state()
         if (state, self._settings(parts.base.bundle)) == (parts.state, parts.base.settings):
             return False
-        before, parts.base = parts.base, self._base()  # the old one goes with the last search that uses it
+        before, parts.base = parts.base, self._open_base()  # the old one is freed after the last search that uses it
         parts.state = state
         return before.bundle.digest != parts.base.bundle.digest
 
     def _state(self) -> object:
-        """Which bundle is there, without opening it; None: nothing that could be opened."""
+        """Return which bundle lies at the path, without opening it; None if there is nothing to open."""
         if os.path.isdir(self.path):
             return Slots(self.path).running()
         try:
@@ -150,7 +159,9 @@ class StoreSession:
             raise DeviceError(f"{self.path}: the store was closed; open it again.")
 
 
-def _base(path: Path, trusted: Collection[str], key: Key | None, settings: "functools.partial[Settings]") -> OpenBundle:
+def _open_base(
+    path: Path, trusted: Collection[str], key: Key | None, settings: "functools.partial[Settings]"
+) -> OpenBundle:
     bundle = open_bundle(path, trusted, key)
     try:
         return OpenBundle(bundle, settings(bundle))
@@ -159,16 +170,17 @@ def _base(path: Path, trusted: Collection[str], key: Key | None, settings: "func
         raise
 
 
-def _settings(path: Path, threads: int | None, given: Settings | None, bundle: Bundle) -> Settings:
-    """As given, else as `doctor` chose for what a device folder runs; else, and of a file, as everywhere.
+def _choose_settings(path: Path, threads: int | None, given: Settings | None, bundle: Bundle) -> Settings:
+    """Return the given settings, or else those that `doctor` chose for this bundle's network, or else the default.
 
-    Of another network neither the times are known nor whether float kernels answer its golden queries: to run it as it
-    was tried when it was installed is safe, until `doctor` has measured it. Raises DeviceError: the choice is damaged.
+    For another network neither the speed is known, nor whether float kernels answer its golden queries. The settings
+    that passed the self-test at installation are safe until `doctor` has measured again. Raise DeviceError if the
+    choice is damaged.
     """
     kept = None if given else Slots(path).settings()
     chosen = given or (kept[0] if kept and kept[1] == run_environment(bundle) else DEFAULT)
     return chosen if threads is None else replace(chosen, threads=threads)
 
 
-def _untaught(base: OpenBundle) -> Gallery:
+def _plain_gallery(base: OpenBundle) -> Gallery:
     return Gallery(base, 0, OverlayRows(), {})

@@ -18,13 +18,13 @@ def test_a_stop_stops_what_is_inside_it(store: Store, photo: Path) -> None:
     with Stop() as stop:
         expected = store.search(photo).matches
         stop.set()
-        with pytest.raises(StoppedError, match="told to stop"):
+        with pytest.raises(StoppedError, match="call was stopped"):
             store.search(photo)
     assert store.search(photo).matches == expected
 
 
 def test_a_stop_has_its_time(store: Store, photo: Path) -> None:
-    with Stop(after_s=0), pytest.raises(StoppedError, match="longer than the 0 s"):
+    with Stop(after_s=0), pytest.raises(StoppedError, match="longer than its 0 s"):
         store.search(photo)
     with Stop(after_s=0), Stop(), pytest.raises(StoppedError):  # that around it counts too
         store.search(photo)
@@ -153,7 +153,7 @@ def test_one_that_waits_for_its_turn_can_be_cancelled(store: Store, photo: Path)
             assert awaited.waiting == 1
             second.cancel()
             first.cancel()
-            results = await asyncio.assemble(first, second, return_exceptions=True)
+            results = await asyncio.gather(first, second, return_exceptions=True)
             assert [type(one) for one in results] == [asyncio.CancelledError] * 2
             assert (await awaited.search(photo)).matches
             assert awaited.waiting == 0
@@ -165,11 +165,11 @@ def test_too_many_are_refused(store: Store, photo: Path) -> None:
     async def ask() -> None:
         async with AsyncStore(store, workers=2, most_waiting=3) as awaited:
             asked = [awaited.search(photo) for _ in range(9)]
-            results = await asyncio.assemble(*asked, return_exceptions=True)
+            results = await asyncio.gather(*asked, return_exceptions=True)
             refused = [one for one in results if isinstance(one, BusyError)]
             assert len(refused) == 4
-            assert "3 questions wait already for 2" in str(refused[0])
-            assert len(await asyncio.assemble(*[awaited.search(photo) for _ in range(5)])) == 5
+            assert "3 calls wait already for 2" in str(refused[0])
+            assert len(await asyncio.gather(*[awaited.search(photo) for _ in range(5)])) == 5
 
     asyncio.run(ask())
     with pytest.raises(ValueError, match="workers is 0"):

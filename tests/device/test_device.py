@@ -145,10 +145,8 @@ def test_what_is_taught_hides_no_product_of_the_base(
     with edgesearch.open(tmp_path / "device") as store:
         for number, photo in enumerate(strange):
             store.enrol(f"NEW{number}", [photo], name="Far away")
-        gallery = store._now()
-        found = scoring.best_by_product(
-            gallery, scoring.find_nearest(gallery, store.embed([known[0].images[0][1]]), 2)
-        )
+        gallery = store._gallery()
+        found = scoring.best_by_product(gallery, scoring.find_nearest(gallery, store.embed([known[0].images[0][1]]), 2))
     assert {0, 1} <= set(found)
 
 
@@ -324,7 +322,7 @@ def test_what_devices_learned_comes_back_with_the_catalogue(
     assert first_of(store, strange[0]) == "NEW"
     assert store.base.index.size == len(products) + 1
     edgesearch.install(build(3, merge=[tmp_path / "taught"]), device)
-    assert not store.overlay.taught().changes  # type: ignore[union-attr]  # both bundles say it all
+    assert not store.overlay.snapshot().changes  # type: ignore[union-attr]  # both bundles say it all
     assert [event.detail["skus"] for event in edgesearch.log(device) if event.what == "fold"][-1]
 
 
@@ -465,16 +463,16 @@ def test_threads_and_processes_that_write_at_once_do_not_break_the_file(device: 
     code = """if True:
         import sys, threading
         from pathlib import Path
-        from edgesearch.changes import Change
-        from edgesearch.overlay import Overlay
-        from edgesearch.sealing import Seal
+        from edgesearch.device.changes import Change
+        from edgesearch.device.overlay import Overlay
+        from edgesearch.bundle.sealing import Seal
 
         def write(name):
             kept = Overlay(Path(sys.argv[1]), Seal())
             for price in range(25):
                 one = Overlay(Path(sys.argv[1]), Seal())
                 one.change("edit", name, lambda before: Change(details={"price": price}))
-                assert kept.taught().changes[name].details["price"] == price
+                assert kept.snapshot().changes[name].details["price"] == price
                 one.close()
 
         threads = [threading.Thread(target=write, args=(f"{sys.argv[2]}-{number}",)) for number in range(3)]

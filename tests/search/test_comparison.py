@@ -16,7 +16,7 @@ from edgesearch import CatalogError, ImageError, Store
 from edgesearch.commands.cli import main
 from edgesearch.embedding.embedder import Embedder
 from edgesearch.local_features import alignment
-from edgesearch.local_features.descriptors import look
+from edgesearch.local_features.descriptors import extract_query_features
 
 FIRST, SECOND, THIRD = make_twins(31, 0)[:3]  # differ in one word
 
@@ -149,11 +149,11 @@ def test_the_command_answers_and_draws(folder: Path, tmp_path: Path, capsys: pyt
 def test_a_photo_is_laid_where_the_picture_is() -> None:
     picture = np.asarray(catalogue_picture(FIRST, 640, 560).resize((224, 224)))
     turned = np.asarray(Image.fromarray(picture).resize((400, 400)).rotate(20, fillcolor=(245, 245, 245)))
-    found, keypoints = alignment.agreement(look(turned), look(picture))
-    pair = alignment.laid(turned, picture, found.affine)
-    inside = alignment.shared(pair, keypoints)
-    off, colours = alignment.differences(pair, inside)
-    assert found.places > 50
+    found, keypoints = alignment.match_features(extract_query_features(turned), extract_query_features(picture))
+    pair = alignment.align(turned, picture, found.affine)
+    inside = alignment.find_shared_area(pair, keypoints)
+    off, colours = alignment.measure_differences(pair, inside)
+    assert found.inliers > 50
     assert inside.mean() > 0.15
     assert float(off[inside].max()) < 0.3
     assert float(colours[inside].max()) < 0.1

@@ -77,7 +77,7 @@ def test_words_stay_on_the_page() -> None:
 
 def test_a_filter_says_what_it_leaves_out(tiny_edge: Path) -> None:
     with edgesearch.open(tiny_edge) as store:
-        table = store._now().table
+        table = store._gallery().table
         total = len(store.skus())
         first = sorted(store.skus())[0]
         said = text_query.describe_exclusions(table, f"sku={first} and price>0")

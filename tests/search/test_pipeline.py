@@ -56,7 +56,7 @@ def test_the_order_of_photos_changes_nothing(store: Store, photos: list[Path]) -
 
 
 def test_products_that_no_photo_considers_follow_by_their_best_score(store: Store, photos: list[Path]) -> None:
-    gallery = store._now()
+    gallery = store._gallery()
     seen = [pipeline.observe(gallery, photo, 8, fast=True) for photo in photos[:3]]
     answer = pipeline.answer_observations(gallery, [replace(one, evidence=one.evidence[:1]) for one in seen], 8)
     rest = [match for match in answer.matches if match.probability == 0]

@@ -158,9 +158,9 @@ def test_vectors_of_rows_are_those_that_were_put_in() -> None:
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     index = CompactIndex.build(x, "space")
     rows = np.array([8299, 0, 17, 17])
-    np.testing.assert_allclose(index.vectors(rows), x[rows], atol=0.01)  # int8
+    np.testing.assert_allclose(index.read_vectors(rows), x[rows], atol=0.01)  # int8
     assert index.cells > 1
-    assert index.vectors(rows[:0]).shape == (0, 8)
+    assert index.read_vectors(rows[:0]).shape == (0, 8)
 
 
 def test_how_alike_products_are_is_the_plain_loop() -> None:

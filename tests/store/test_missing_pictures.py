@@ -34,7 +34,7 @@ def lean(shop_edge: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / "stage" / name).write_bytes(whole.copy_member(name))
     stage = folder / "stage"
     index = CompactIndex.open(whole.member(INDEX + ARRAYS_FILE))
-    index.coded(index.vectors(np.arange(len(index)))).write(stage / INDEX)
+    index.drop_vectors(index.read_vectors(np.arange(len(index)))).write(stage / INDEX)
     known = Catalog(stage / CATALOG)
     ((_, place),) = known.find([KEPT])
     picture = image.to_webp((stage / PICTURES).read_bytes()[place.start :][: place.size], 96, 60)
@@ -85,9 +85,9 @@ def test_it_says_that_a_photo_has_nothing_to_be_laid_onto(lean: Path, shop: Path
 
 def test_another_picture_of_the_product_stands_for_it(lean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = OpenBundle(Bundle(lean))
-    assert base.kept(0) is None
+    assert base.stored_picture(0) is None
     monkeypatch.setattr(base.catalog, "rows_of", lambda products: np.array([0, KEPT]))
-    assert base.kept(0) == base.kept(KEPT)
+    assert base.stored_picture(0) == base.stored_picture(KEPT)
     base.close()
 
 

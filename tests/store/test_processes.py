@@ -60,7 +60,7 @@ import edgesearch, os, sys, threading
 store = edgesearch.open(sys.argv[1])
 held, go_on = threading.Event(), threading.Event()
 def hold():
-    with store._opened._lock, store.overlay._file._lock:
+    with store._session._lock, store.overlay._file._lock:
         held.set(); go_on.wait()
 thread = threading.Thread(target=hold); thread.start(); held.wait()
 pid = os.fork()
@@ -149,7 +149,7 @@ def test_it_is_warm_before_the_first_search(device: Path, photo: Path) -> None:
     with edgesearch.open(device) as store:
         end = store.warm_up(words=True)
         assert end.result(60) is None
-        assert "words" in vars(store._now())
+        assert "words" in vars(store._gallery())
         assert store.search(photo).matches
     with edgesearch.open(device, warm=True) as store:
         store.close()  # in the middle of it, or before

@@ -417,7 +417,7 @@ def test_words_find_what_was_taught_and_not_what_was_removed(shop: Path, device:
         first = store.search(strange, k=1, where="brand=Adidas or price>100").matches
         assert [match.sku for match in first] == ["NEW"]
         assert "NEW" not in [match.sku for match in store.search(strange, k=8, where="brand!=Adidas").matches]
-        others = store._now().restrict_to(store._now().table.matching(Condition("brand", "!=", ("Adidas",))))
+        others = store._gallery().restrict_to(store._gallery().table.matching(Condition("brand", "!=", ("Adidas",))))
         assert others.rows_of("NEW") == []  # for which a barcode asks
         store.edit("NEW", name="Balloon")
         assert store.search(text="balloon").matches[0].sku == "NEW"

@@ -9,71 +9,73 @@ from pathlib import Path
 from unittest import mock
 
 import edgesearch
-from edgesearch._util.array_file import Whole
+from edgesearch._util.array_file import MemorySource
 from edgesearch.bundle.bundle_file import Bundle
 from edgesearch.errors import EdgeSearchError
 from edgesearch.store.store import Store
 
-from .campaign import SAME, SENTENCE, Campaign, Sample, sentence
+from .campaign import REPORTED, SAME, Campaign, Sample, classify
 from .fault_targets import Shop
-from .file_damage import Damage, flips, lengths
+from .file_damage import Damage, bit_flips, truncations
 
-Bit = tuple[str, int, int]  # member of a bundle, byte, bit
+MemberBit = tuple[str, int, int]  # member of a bundle, byte, bit
 
 
 def campaigns(shop: Shop, sample: Sample) -> list[Campaign]:
     """All of them."""
     bundle = Path(shutil.copy(shop.bundles[-1], shop.folder / "damaged.edge"))
-    files = sorted(path for path in shop.device(2).rglob("*") if path.is_file())
+    files = sorted(path for path in shop.copy_device(2).rglob("*") if path.is_file())
     # They are chosen now, while the files are sound.
-    bits = [[*islice(flips(paths, sample.rng), sample.flips)] for paths in ([bundle], files)]
-    cuts = [sample.of([*lengths(paths, sample.rng)]) for paths in ([bundle], files)]
-    ask_bundle = partial(_bundle, shop, shop.answers(shop.bundles[-1]))
-    ask_device = partial(_device, shop, shop.answers(shop.devices[2]), shop.answers(shop.bundles[2]))
+    bits = [[*islice(bit_flips(paths, sample.rng), sample.flips)] for paths in ([bundle], files)]
+    cuts = [sample.pick([*truncations(paths, sample.rng)]) for paths in ([bundle], files)]
+    try_bundle = partial(_try_bundle, shop, shop.describe_answers(shop.bundles[-1]))
+    try_device = partial(
+        _try_device, shop, shop.describe_answers(shop.devices[2]), shop.describe_answers(shop.bundles[2])
+    )
     return [
-        Campaign("bundle: bit flips", lambda: bits[0], ask_bundle),
-        Campaign("bundle: cut off or gone", lambda: cuts[0], ask_bundle),
-        Campaign("device: bit flips", lambda: bits[1], ask_device),
-        Campaign("device: cut off or gone", lambda: cuts[1], ask_device),
-        Campaign("behind the hashes: bit flips", lambda: _bits(shop, sample), partial(_behind_the_hashes, shop)),
+        Campaign("bundle: bit flips", lambda: bits[0], try_bundle),
+        Campaign("bundle: cut off or gone", lambda: cuts[0], try_bundle),
+        Campaign("device: bit flips", lambda: bits[1], try_device),
+        Campaign("device: cut off or gone", lambda: cuts[1], try_device),
+        Campaign("behind the hashes: bit flips", lambda: _choose_bits(shop, sample), partial(_try_unverified, shop)),
     ]
 
 
-def _bundle(shop: Shop, expected: str, fault: Damage) -> str:
+def _try_bundle(shop: Shop, expected: str, fault: Damage) -> str:
     """A damaged bundle answers as before, or a sentence says that it is damaged."""
     shutil.copy(shop.bundles[-1], fault.path)
     fault.inflict()
-    return sentence(lambda: shop.answers(fault.path), expected)
+    return classify(lambda: shop.describe_answers(fault.path), expected)
 
 
-def _device(shop: Shop, expected: str, then: str, fault: Damage) -> str:
+def _try_device(shop: Shop, expected: str, then: str, fault: Damage) -> str:
     """So does a damaged device folder; the shop's next bundle may be installed there, and nobody else's."""
-    following, device = shop.bundles[2], shop.device(2)
+    following, device = shop.bundles[2], shop.copy_device(2)
     fault.inflict()
-    endings = {sentence(lambda: shop.answers(device), expected)}
+    results = {classify(lambda: shop.describe_answers(device), expected)}
     for bundle, what in ((shop.bundles[0], "an older bundle"), (shop.foreign, "a foreign bundle")):
         with contextlib.suppress(EdgeSearchError):
             edgesearch.install(bundle, device)
             return f"{what} was installed"
-    endings.add(sentence(lambda: edgesearch.install(following, device) and shop.answers(device), then))
-    wrong = endings - {SAME, SENTENCE}
-    return wrong.pop() if wrong else SENTENCE if SENTENCE in endings else SAME
+    results.add(classify(lambda: edgesearch.install(following, device) and shop.describe_answers(device), then))
+    wrong = results - {SAME, REPORTED}
+    return wrong.pop() if wrong else REPORTED if REPORTED in results else SAME
 
 
-def _bits(shop: Shop, sample: Sample) -> list[Bit]:
+def _choose_bits(shop: Shop, sample: Sample) -> list[MemberBit]:
     with contextlib.closing(Bundle(shop.bundles[-1])) as bundle:
         sizes = {name: entry.size for name, entry in bundle.manifest.files.items()}
     names = islice(itertools.cycle(sizes), sample.flips)
     return [(name, int(sample.rng.integers(sizes[name])), int(sample.rng.integers(8))) for name in names]
 
 
-def _behind_the_hashes(shop: Shop, bit: Bit) -> str:
+def _try_unverified(shop: Shop, bit: MemberBit) -> str:
     """A wrong bit that no hash has found: any answer will do, and a sentence."""
     whole = Bundle(shop.bundles[-1])
-    return sentence(lambda: _used(_Unhashed(whole, *bit), shop), None)
+    return classify(lambda: _use_everything(_UnverifiedBundle(whole, *bit), shop), None)
 
 
-class _Unhashed(Bundle):
+class _UnverifiedBundle(Bundle):
     """An open bundle with a wrong bit."""
 
     def __init__(self, whole: Bundle, name: str, place: int, bit: int):
@@ -84,16 +86,16 @@ class _Unhashed(Bundle):
         self._verified = {*whole.manifest.files}
 
 
-class _InMemory(Whole):
+class _InMemory(MemorySource):
     """As a file."""
 
     def close(self) -> None:
         """Nothing to close."""
 
 
-def _used(bundle: Bundle, shop: Shop) -> None:
+def _use_everything(bundle: Bundle, shop: Shop) -> None:
     """Whatever a store can do with a bundle."""
-    with mock.patch("edgesearch.store.store.open_bundle", return_value=bundle), Store(bundle.path) as store:
+    with mock.patch("edgesearch.store.store_session.open_bundle", return_value=bundle), Store(bundle.path) as store:
         for photo in shop.photos:
             store.explain(photo, store.search(photo, k=3))
         store.self_test()

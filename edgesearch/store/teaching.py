@@ -1,0 +1,105 @@
+"""Teach a device products: turn enrolments, edits and removals into changes of its overlay."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..answer import Answer, Match
+from ..catalog import product
+from ..catalog.product import Product
+from ..device import changes
+from ..device.changes import Change
+from ..device.overlay import Event, Overlay
+from ..errors import CatalogError
+from ..images import image
+from ..images.image import Photo
+from ..search.open_bundle import OpenBundle
+from ..text import colour_words
+
+MOST_PHOTOS = 5  # of one enrolment
+TAUGHT_SIDE = 960  # px; longer side of a taught picture at most
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """The result of an enrolment.
+
+    Attributes:
+        product: The product as it is shown from now on.
+        pictures: How many of its reference pictures were taught here.
+        like: Another product that its first photo was taken for, None if there was none.
+    """
+
+    product: Product
+    pictures: int
+    like: Match | None
+
+
+def enrol(
+    overlay: Overlay,
+    base: OpenBundle,
+    search: Callable[[bytes], Answer],
+    sku: str,
+    photos: Sequence[Photo],
+    details: Mapping[str, object],
+    who: str | None,
+) -> Enrolment:
+    """Enrol a product, or more pictures of it; as `Store.enrol`.
+
+    Args:
+        overlay: To change.
+        base: What the device runs.
+        search: Answers an encoded picture, before the change.
+        sku: Of the product.
+        photos: 1 to `MOST_PHOTOS`.
+        details: Of the product, by name.
+        who: For the log.
+    Raises:
+        ImageError: A photo cannot be read.
+        CatalogError: There are too many photos, a detail is wrong, or a new product has no name.
+        DeviceError: The overlay cannot be changed.
+    """
+    if not 1 <= len(photos) <= MOST_PHOTOS:
+        raise CatalogError(f"{sku}: {len(photos)} photos; give 1 to {MOST_PHOTOS} of them.")
+    given = product.check_details(sku, details)
+    pictures = [image.thumbnail(image.read(photo, TAUGHT_SIDE), TAUGHT_SIDE) for photo in photos]
+    references = [(picture, base.make_reference(picture).to_bytes()) for picture in pictures]
+    answer, known = search(pictures[0]), _find_product(base, sku)
+    pixels = [] if known else [image.read(picture) for picture in pictures]
+    coloured = given if known else colour_words.add_colours_to_details(given, pixels)
+
+    def revise(before: Change | None) -> Change:
+        is_new = before is None or before.removed
+        return changes.enrol(sku, before, known, coloured if is_new else given)
+
+    change = _change_after(overlay.change("enrol", sku, revise, who, references, base.space))
+    like = [match for match in answer.matches if answer.decision != "unknown" and match.sku != sku]
+    return Enrolment(_apply(change, sku, known), len(change.pictures), like[0] if like else None)
+
+
+def edit(overlay: Overlay, base: OpenBundle, sku: str, details: Mapping[str, object], who: str | None) -> Product:
+    """Change details of a product and return it; as `Store.edit`. Raise CatalogError or DeviceError."""
+    given, known = product.check_details(sku, details), _find_product(base, sku)
+    revise = functools.partial(changes.edit, sku, base=known, details=given)
+    return _apply(_change_after(overlay.change("edit", sku, revise, who)), sku, known)
+
+
+def remove(overlay: Overlay, base: OpenBundle, sku: str, who: str | None) -> None:
+    """Hide a product; as `Store.remove`. Raise CatalogError or DeviceError."""
+    revise = functools.partial(changes.remove, sku, base=_find_product(base, sku))
+    overlay.change("remove", sku, revise, who)
+
+
+def _find_product(base: OpenBundle, sku: str) -> Product | None:
+    stored = base.catalog.find_skus([sku]).get(sku)
+    return stored.product if stored else None
+
+
+def _change_after(event: Event) -> Change:
+    return Change.from_dict(event.detail["after"])
+
+
+def _apply(change: Change, sku: str, known: Product | None) -> Product:
+    changed = change.apply(sku, known)
+    assert changed is not None  # by the rules of `changes`
+    return changed
