@@ -1,4 +1,4 @@
-"""Make a model, step by step:
+"""Make a model step by step:
 
 PYTHONPATH=tools python -m demo_shop.make_pictures build/drawn --products 1600 --unknown 0 --photos 3 --seed 7
 python -m export train export/recipes/mobilenet_v2.toml --data DATA --drawn build/drawn \\
@@ -8,14 +8,16 @@ python -m export quantize artifacts/mobilenet_v2_v4 --data DATA
 python -m export verify artifacts/mobilenet_v2_v4 --data DATA
 tools/bench accuracy --json >accuracy.json && python -m export card artifacts/mobilenet_v2_v4 accuracy.json
 
-Other backbones have recipes of their own; `compare` prints what each weighs, takes and loses. `codebook` makes
-artifacts/local_features_v1, by which features of the print are kept.
+Other backbones have their own recipes; `compare` prints size, latency and int8 loss of each. `codebook` writes
+artifacts/local_features_v1, which encodes local features.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from tqdm import tqdm
@@ -27,7 +29,9 @@ from .training_pictures import Source, drawn_sources, training_sources
 
 PARITY_PICTURES = 32
 CODEBOOK_PICTURES = 600
-COMPARED_PICTURES = 256  # to calibrate on
+COMPARED_PICTURES = 256  # calibrate each compared backbone
+
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main() -> int:
@@ -66,19 +70,19 @@ def _quantize(options: argparse.Namespace) -> None:
     from .verify import HeldBack, verify
 
     sources = list(training_sources(options.data))
-    how = Quantization.read(options.recipe)
-    calibration = model_folder.inputs([s.path for s in _sample(sources, how.pictures, how.seed)])
-    quantize(options.folder, calibration, how)
-    found = verify(options.folder, HeldBack.of(sources))
-    facts = {"calibrated": how.pictures, "float_convolutions": how.float_convolutions, **found}
-    model_folder.note(options.folder, {"int8": facts})
+    settings = Quantization.read(options.recipe)
+    calibration = model_folder.inputs([s.path for s in _sample(sources, settings.pictures, settings.seed)])
+    quantize(options.folder, calibration, settings)
+    found = verify(options.folder, HeldBack.from_sources(sources))
+    facts = {"calibrated": settings.pictures, "float_convolutions": settings.float_convolutions, **found}
+    model_folder.add_provenance(options.folder, {"int8": facts})
     print(json.dumps(found))
 
 
 def _verify(options: argparse.Namespace) -> None:
     from .verify import HeldBack, verify
 
-    print(json.dumps(verify(options.folder, HeldBack.of(list(training_sources(options.data))))))
+    print(json.dumps(verify(options.folder, HeldBack.from_sources(list(training_sources(options.data))))))
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -87,7 +91,7 @@ def _compare(options: argparse.Namespace) -> None:
 
     sources = list(training_sources(options.data))
     calibration = model_folder.inputs([s.path for s in _sample(sources, COMPARED_PICTURES, seed=0)])
-    rows = compare(options.weights, calibration, HeldBack.of(sources))
+    rows = compare(options.weights, calibration, HeldBack.from_sources(sources))
     print(table(list(tqdm(rows, desc="compare", unit="backbone", disable=None))))
 
 
@@ -111,7 +115,7 @@ def _card(options: argparse.Namespace) -> None:
 
 
 def _sample(sources: list[Source], count: int, seed: int) -> list[Source]:
-    """Training pictures to calibrate on, drawn evenly from all of them but the bare surfaces."""
+    """Choose training pictures to calibrate on, uniformly from all except the bare surfaces."""
     usable = [s for s in sources if not s.held_out and s.group != "background"]
     chosen = np.random.default_rng(seed).choice(len(usable), count, replace=False)
     return [usable[i] for i in np.sort(chosen)]
@@ -122,50 +126,61 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    recipe = Path(__file__).parent / "recipes" / "mobilenet_v2.toml"
+    _add_training(verbs)
+    _add_quantization(verbs)
+    _add_others(verbs)
+    return parser
 
-    added = verbs.add_parser("train", help="train an embedder; continues where a run was stopped")
+
+def _add_training(verbs: Verbs) -> None:
+    added = _add_verb(verbs, "train", _train, "train a network, or continue a stopped run")
     added.add_argument("recipe", type=Path)
     added.add_argument("--data", type=Path, required=True, help="folder of training pictures")
     added.add_argument("--drawn", type=Path, help="folder made by `demo_shop.make_pictures`")
     added.add_argument("--weights", type=Path, help="pretrained weights (default: what torchvision publishes)")
-    added.add_argument("--run", type=Path, required=True, help="folder of checkpoints and results")
-    added.set_defaults(verb=_train)
+    added.add_argument("--run", type=Path, required=True, help="folder for checkpoints and results")
 
-    added = verbs.add_parser("to_onnx", help="write a model folder with the float network, checked against torch")
+    added = _add_verb(
+        verbs, "to_onnx", _to_onnx, "write a model folder with the float network, and check it against torch"
+    )
     added.add_argument("folder", type=Path)
     added.add_argument("--data", type=Path, required=True)
     added.add_argument("--run", type=Path, required=True)
-    added.set_defaults(verb=_to_onnx)
 
-    added = verbs.add_parser("quantize", help="add the int8 network; fails where it is too far from float")
+
+def _add_quantization(verbs: Verbs) -> None:
+    recipe = Path(__file__).parent / "recipes" / "mobilenet_v2.toml"
+    added = _add_verb(verbs, "quantize", _quantize, "add the int8 network; fails if it differs too much from float")
     added.add_argument("folder", type=Path)
     added.add_argument("--data", type=Path, required=True)
     added.add_argument("--recipe", type=Path, default=recipe)
-    added.set_defaults(verb=_quantize)
 
-    added = verbs.add_parser("verify", help="measure int8 against float again")
+    added = _add_verb(verbs, "verify", _verify, "compare int8 with float again")
     added.add_argument("folder", type=Path)
     added.add_argument("--data", type=Path, required=True)
-    added.set_defaults(verb=_verify)
 
-    added = verbs.add_parser("compare", help="print what each backbone weighs, takes and loses by int8")
+    added = _add_verb(verbs, "compare", _compare, "print size, latency and int8 loss of each backbone")
     added.add_argument("--data", type=Path, required=True)
     added.add_argument("--weights", type=Path, help="folder of checkpoints (default: what torchvision publishes)")
-    added.set_defaults(verb=_compare)
 
-    added = verbs.add_parser("codebook", help="learn how features of the print are coded")
+
+def _add_others(verbs: Verbs) -> None:
+    added = _add_verb(verbs, "codebook", _codebook, "learn the codebook of local features")
     added.add_argument("folder", type=Path)
     added.add_argument("--data", type=Path, required=True)
     added.add_argument("--drawn", type=Path, required=True, help="folder made by `demo_shop.make_pictures`")
-    added.set_defaults(verb=_codebook)
 
-    added = verbs.add_parser("card", help="write MODEL_CARD.md from the config and measured figures")
+    added = _add_verb(verbs, "card", _card, "write MODEL_CARD.md from the config and measured figures")
     added.add_argument("folder", type=Path)
-    added.add_argument("accuracy", type=Path, help="what `tools/bench accuracy --json` printed")
+    added.add_argument("accuracy", type=Path, help="output of `tools/bench accuracy --json`")
     added.add_argument("--runs", type=Path, nargs="*", default=[], help="runs with more and more groceries, to compare")
-    added.set_defaults(verb=_card)
-    return parser
+
+
+def _add_verb(verbs: Verbs, name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+    """Add a verb that calls `run` with its options."""
+    added = verbs.add_parser(name, help=text)
+    added.set_defaults(verb=run)
+    return added
 
 
 if __name__ == "__main__":

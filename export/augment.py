@@ -1,7 +1,8 @@
-"""Views of training pictures, a whole batch at a time: a product as a shelf photo shows it, or as a catalogue does.
+"""Draw views of training pictures in batches: a product as a shelf photo or a catalogue shows it.
 
-One warp per view carries crop, scale, rotation, squeeze and perspective; transparent parts show a background. Light,
-blur, low resolution, noise and occlusion follow. Everything is drawn from one torch generator, so a seed fixes it.
+One warp per view applies crop, scale, rotation, squeeze and perspective; transparent parts show a background. Then
+follow light, blur, low resolution, noise and occlusion. All random numbers come from one torch generator, so a seed
+reproduces them.
 
 B views, S side of the packed pictures, T side of the network's input.
 """
@@ -16,15 +17,21 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Strength:
-    """Ranges of one kind of view; a pair is uniform between its ends."""
+    """Ranges of one kind of view; a pair is uniform between its ends.
 
-    scale: tuple[
-        float, float
-    ]  # of the picture's longer side to the view's, for cut-outs; crop's side to the picture's, else
+    Attributes:
+        scale: of a cut-out its longer side to the view's; of a photo the crop's side to the picture's.
+        rotation_deg: largest rotation to either side.
+        perspective: largest perspective coefficient.
+        light: strength of all changes of light.
+        degrade: probability of blur, and of low resolution.
+    """
+
+    scale: tuple[float, float]
     rotation_deg: float
     perspective: float
     light: float
-    degrade: float  # probability of blur, and of low resolution
+    degrade: float
 
 
 SHELF = Strength(scale=(0.35, 1.15), rotation_deg=25, perspective=0.25, light=0.25, degrade=0.35)
@@ -38,11 +45,11 @@ class Augmenter:
         self.generator = torch.Generator().manual_seed(seed)
 
     def uniform(self, count: int, low: float, high: float) -> Tensor:
-        """(count,) float32, uniform."""
+        """Return (count,) float32, uniform between `low` and `high`."""
         return torch.rand(count, generator=self.generator) * (high - low) + low
 
     def chance(self, count: int, probability: float) -> Tensor:
-        """(count,) bool."""
+        """Return (count,) bool, True with the given probability."""
         return torch.rand(count, generator=self.generator) < probability
 
     def views(
@@ -50,10 +57,15 @@ class Augmenter:
     ) -> Tensor:
         """Draw one view of each picture.
 
-        Args:    pixels: (B, 4, S, S) uint8, premultiplied RGBA; aspect: (B,) float32, width / height;
-                 cut_out: (B,) bool, has transparent surroundings; shelf: (B,) bool, draw a shelf photo, else a
-                 catalogue view on white; background: (B, 4, S, S) uint8, what shows behind a shelf view; side: T.
-        Returns: (B, 3, T, T) float32 in [-1, 1].
+        Args:
+            pixels: (B, 4, S, S) uint8, premultiplied RGBA.
+            aspect: (B,) float32, width / height.
+            cut_out: (B,) bool, True for pictures with transparent surroundings.
+            shelf: (B,) bool, True for a shelf photo, False for a catalogue view on white.
+            background: (B, 4, S, S) uint8, shown behind a shelf view.
+            side: T.
+        Returns:
+            (B, 3, T, T) float32 in [-1, 1].
         """
         scene = self._scene(background, side)
         scene = torch.where(shelf.view(-1, 1, 1, 1), scene, self.uniform(len(scene), 0.9, 1.0).view(-1, 1, 1, 1))
@@ -66,7 +78,7 @@ class Augmenter:
         return (view.clamp(0, 1) * 2 - 1).contiguous(memory_format=torch.channels_last)
 
     def _scene(self, background: Tensor, side: int) -> Tensor:
-        """Backgrounds seen from nearer or farther, mirrored at their edges: (B, 3, T, T) in [0, 1]."""
+        """Zoom and rotate backgrounds, mirrored at their edges; returns (B, 3, T, T) in [0, 1]."""
         count = len(background)
         zoom = self.uniform(count, 0.3, 1.2)
         angle = self.uniform(count, -math.pi, math.pi)
@@ -78,7 +90,7 @@ class Augmenter:
         return _sample(background[:, :3, ::2, ::2], grid, padding_mode="reflection")
 
     def _warp(self, pixels: Tensor, aspect: Tensor, cut_out: Tensor, shelf: Tensor, side: int) -> Tensor:
-        """Sample (B, 4, S, S) uint8 into (B, 4, T, T) through a random homography each."""
+        """Sample (B, 4, S, S) uint8 into (B, 4, T, T) through one random homography each."""
         count = len(pixels)
         rotation, perspective, scale = (torch.empty(count) for _ in range(3))
         for kind, rows in ((SHELF, shelf), (CATALOGUE, ~shelf)):
@@ -86,11 +98,11 @@ class Augmenter:
             rotation[rows] = self.uniform(n, -kind.rotation_deg, kind.rotation_deg) * math.pi / 180
             perspective[rows] = kind.perspective
             scale[rows] = self.uniform(n, *kind.scale)
-        # From view to picture: a cut-out of scale s fills s of the view; of a photo, a crop of side s fills the view.
+        # From view to picture: a cut-out of scale s fills s of the view; a crop of side s of a photo fills the view.
         reach = torch.where(cut_out, 1 / scale, scale.clamp(0.4, 1.0))
         stretch = torch.exp(self.uniform(count, -0.15, 0.15))
         longer = torch.maximum(aspect, torch.ones_like(aspect))
-        wide, high = aspect / longer, 1 / longer  # the picture's extent, its longer side being 1
+        wide, high = aspect / longer, 1 / longer  # the picture's extent if its longer side is 1
         unit = torch.where(cut_out, torch.ones_like(wide), torch.minimum(wide, high))
         homography = torch.eye(3).repeat(count, 1, 1)
         homography[:, 0, 0] = unit * reach * stretch / wide * rotation.cos()
@@ -98,12 +110,12 @@ class Augmenter:
         homography[:, 1, 0] = unit * reach / stretch / high * rotation.sin()
         homography[:, 1, 1] = unit * reach / stretch / high * rotation.cos()
         for axis, extent in ((0, wide), (1, high)):
-            room = torch.where(
+            slack = torch.where(
                 cut_out,
                 (1 / scale - extent).clamp(min=0.1) / extent,
                 (1 - unit * reach / extent).clamp(min=0),
             )
-            homography[:, axis, 2] = self.uniform(count, -1, 1) * room * torch.where(shelf, 0.7, 0.3)
+            homography[:, axis, 2] = self.uniform(count, -1, 1) * slack * torch.where(shelf, 0.7, 0.3)
             homography[:, 2, axis] = self.uniform(count, -1, 1) * perspective
         return _sample(pixels, _project(homography, side), padding_mode="zeros")
 
@@ -120,7 +132,7 @@ class Augmenter:
         return torch.where(hidden, scene.roll(1, 0), view)
 
     def _light(self, view: Tensor, shelf: Tensor) -> Tensor:
-        """Exposure, contrast, saturation, colour cast, and a light that falls off across the picture."""
+        """Change exposure, contrast, saturation and colour cast, and let the light fall off across the picture."""
         count, _, side, _ = view.shape
         strength = torch.where(shelf, SHELF.light, CATALOGUE.light).view(-1, 1, 1, 1)
 
@@ -137,7 +149,7 @@ class Augmenter:
         return view * (1 + slope[:, :1] * ruler.view(1, 1, 1, -1) + slope[:, 1:] * ruler.view(1, 1, -1, 1))
 
     def _degrade(self, view: Tensor, shelf: Tensor) -> Tensor:
-        """Motion or defocus blur, few pixels, and sensor noise, each for a part of the views."""
+        """Add motion or defocus blur and low resolution to some of the views, and sensor noise to all."""
         count, _, side, _ = view.shape
         chance = torch.where(shelf, SHELF.degrade, CATALOGUE.degrade)
         blurred = torch.rand(count, generator=self.generator) < chance
@@ -170,12 +182,12 @@ class Augmenter:
 
 
 def _sample(pixels: Tensor, grid: Tensor, padding_mode: str) -> Tensor:
-    """(B, C, S, S) uint8 at (B, T, T, 2) -> (B, C, T, T) float32 in [0, 1]."""
+    """Sample (B, C, S, S) uint8 at the grid (B, T, T, 2); returns (B, C, T, T) float32 in [0, 1]."""
     return F.grid_sample(pixels.float(), grid, padding_mode=padding_mode, align_corners=False).mul_(1 / 255)
 
 
 def _project(homography: Tensor, side: int) -> Tensor:
-    """(B, 3, 3), view to picture, both in [-1, 1] -> (B, T, T, 2) sampling grid."""
+    """Return the sampling grid, (B, T, T, 2), of (B, 3, 3) homographies from view to picture, both in [-1, 1]."""
     ruler = (torch.arange(side) + 0.5) / side * 2 - 1
     y, x = torch.meshgrid(ruler, ruler, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)], -1).view(-1, 3) @ homography.mT
@@ -184,10 +196,16 @@ def _project(homography: Tensor, side: int) -> Tensor:
 
 
 def plain_views(pixels: Tensor, aspect: Tensor, cut_out: Tensor, side: int, background: Tensor | None = None) -> Tensor:
-    """The undisturbed pictures as a device sees them: the middle of a photo, a cut-out whole on white.
+    """Return pictures without augmentation, as a device sees them: the middle of a photo, a whole cut-out on white.
 
-    Args:    as `Augmenter.views`; with a background, a cut-out lies on it and is smaller.
-    Returns: (B, 3, T, T) float32 in [-1, 1].
+    Args:
+        pixels: (B, 4, S, S) uint8, premultiplied RGBA.
+        aspect: (B,) float32, width / height.
+        cut_out: (B,) bool, True for pictures with transparent surroundings.
+        side: T.
+        background: (B, 4, S, S) uint8, shown behind cut-outs, which are then smaller; None for white.
+    Returns:
+        (B, 3, T, T) float32 in [-1, 1].
     """
     longer = aspect.clamp(min=1)
     wide, high = aspect / longer, 1 / longer

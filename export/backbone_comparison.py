@@ -1,4 +1,7 @@
-"""The family's table: what each backbone weighs, how long it takes, and what int8 costs it."""
+"""Compare the backbones: size, latency, and accuracy lost by int8.
+
+N pictures, S input side in px, C feature channels.
+"""
 
 import statistics
 import tempfile
@@ -27,10 +30,15 @@ ROUNDS = 30
 
 @dataclass(frozen=True)
 class Row:
-    """One backbone; the recalls are None where there are no pretrained weights.
+    """Figures of one backbone.
 
-    Attributes: size_mb, latency_ms, recall: of float and int8; cosine: of the two, mean over the held-back pictures;
-                note: what to bring where weights are missing.
+    Attributes:
+        backbone: its name.
+        size_mb: file sizes of float and int8.
+        latency_ms: median latencies of float and int8.
+        cosine: mean cosine between float and int8 embeddings of the held-back pictures.
+        recall: recall@1 of float and int8; None without pretrained weights.
+        note: which weights are missing, and how to get them.
     """
 
     backbone: str
@@ -42,18 +50,20 @@ class Row:
 
 
 def compare(weights: Path | None, calibration: np.ndarray, held_back: HeldBack) -> Iterator[Row]:
-    """Export and quantize every backbone, untrained but for a projection by PCA, and measure it on one thread.
+    """Export, quantize and measure every backbone on one thread, with a projection by PCA instead of training.
 
-    Args:    weights: folder of checkpoints under torchvision's names, or of `<backbone>*.npz`; calibration:
-             (N, 3, S, S) float32.
+    Args:
+        weights: folder of checkpoints under torchvision's names, or of `<backbone>*.npz`; None to fetch them.
+        calibration: (N, 3, S, S) float32, inputs to calibrate int8 on.
+        held_back: pictures to measure on.
     """
     for name in BACKBONES:
         with tempfile.TemporaryDirectory() as temporary:
-            yield _row(RECIPES / f"{name}.toml", weights, Path(temporary), calibration, held_back)
+            yield _measure_row(RECIPES / f"{name}.toml", weights, Path(temporary), calibration, held_back)
 
 
 def table(rows: list[Row]) -> str:
-    """Markdown."""
+    """Format the rows as a Markdown table."""
     lines = ["| backbone | MB float | int8 | ms float | int8 | cosine | recall@1 float | int8 |", "|---" * 8 + "|"]
     for row in rows:
         recall = [f"{value:.3f}" for value in row.recall] if row.recall else ["-", "-"]
@@ -62,27 +72,27 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines + [f"\n{row.note}" for row in rows if row.note])
 
 
-def axes(features: torch.Tensor, dim: int) -> int:
-    """How many principal axes of the features hold more than noise, at most `dim`; features: (N, C) float32.
+def count_axes(features: torch.Tensor, dim: int) -> int:
+    """Return how many principal axes of features, (N, C) float32, hold more than noise, at most `dim`.
 
-    The last axes of few pictures are noise, and those beyond the rank are rounding, which half-whitening blows up:
+    With few pictures the last axes are noise. Axes beyond the rank are rounding errors, which half-whitening amplifies:
     MobileNetV3 small with random weights has features of rank 96; int8 has a cosine of 0.95 to float on 96 axes, and of
     0.13 on 128.
     """
     return min(dim, len(features) // 2, int(torch.linalg.matrix_rank(features - features.mean(0))))
 
 
-def _row(recipe: Path, weights: Path | None, folder: Path, calibration: np.ndarray, held_back: HeldBack) -> Row:
+def _measure_row(recipe: Path, weights: Path | None, folder: Path, calibration: np.ndarray, held_back: HeldBack) -> Row:
     wanted, note = Recipe.read(recipe), ""
     start: Weights | None = None
     try:
-        start = pretrained(wanted.backbone, wanted.convention, _file(wanted.backbone, weights))
+        start = pretrained(wanted.backbone, wanted.convention, _find_weights(wanted.backbone, weights))
     except ModelError as error:
         note = f"Random weights: {error}"
     torch.manual_seed(wanted.seed)
     model = build_network(wanted.backbone, wanted.dim, wanted.convention, start)
-    features = _pooled(model, calibration)
-    model.start_from(*half_whitening(features, axes(features, wanted.dim)))
+    features = _pool_features(model, calibration)
+    model.start_from(*half_whitening(features, count_axes(features, wanted.dim)))
     to_onnx(model, folder / model_folder.FP32_FILE, calibration.shape[-1])
     model_folder.write_config(folder, wanted.backbone, wanted.dim, {})
     quantize(folder, calibration, Quantization.read(recipe))
@@ -98,15 +108,15 @@ def _row(recipe: Path, weights: Path | None, folder: Path, calibration: np.ndarr
     )
 
 
-def _file(backbone: str, weights: Path | None) -> Path | None:
-    """The backbone's weights in the folder, if there are any; their names begin with the backbone's."""
+def _find_weights(backbone: str, weights: Path | None) -> Path | None:
+    """Return the file in the folder whose name begins with the backbone's, or None."""
     found = sorted(weights.glob(f"{backbone}[-_.]*")) if weights else []
     return found[0] if found else None
 
 
 @torch.inference_mode()
-def _pooled(model: EmbeddingNetwork, inputs: np.ndarray) -> torch.Tensor:
-    """(N, C) float32."""
+def _pool_features(model: EmbeddingNetwork, inputs: np.ndarray) -> torch.Tensor:
+    """Return pooled feature maps, (N, C) float32, of inputs, (N, 3, S, S) float32."""
     parts = np.array_split(inputs, len(inputs))
     return torch.cat([model.maps(torch.from_numpy(part)).mean((2, 3)) for part in parts])
 
@@ -117,7 +127,7 @@ def _megabytes(*files: Path) -> tuple[float, float]:
 
 
 def _latencies(networks: list[Embedder], inputs: np.ndarray) -> tuple[float, float]:
-    """Median milliseconds of each for one picture, taken in turns."""
+    """Return median milliseconds for one picture of float and int8, measured in turns."""
     spent: list[list[float]] = [[], []]
     for _ in range(ROUNDS):
         for times, network in zip(spent, networks, strict=True):

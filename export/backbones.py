@@ -1,6 +1,6 @@
-"""Backbones and the embedder built on them.
+"""Build embedding networks on pretrained backbones.
 
-B batch, C feature channels, D embedding dimensions.
+B batch, C feature channels, D embedding dimensions, K principal axes, N pictures.
 """
 
 from collections import OrderedDict
@@ -20,7 +20,12 @@ CONVENTIONS = ("tensorflow", "torchvision")
 
 @dataclass(frozen=True)
 class Backbone:
-    """What is taken of torchvision's network: its children up to the pooling, and the channels C they end in."""
+    """Part of torchvision's network that is used.
+
+    Attributes:
+        channels: channels of its last feature maps, C.
+        parts: names of its children up to the pooling.
+    """
 
     channels: int
     parts: tuple[str, ...] = ("features",)
@@ -37,7 +42,7 @@ BACKBONES = {
 
 
 class EmbeddingNetwork(nn.Module):
-    """Backbone, global average pooling, projection and L2 norm: picture in, unit embedding out."""
+    """Map pictures to unit embeddings: backbone, global average pooling, projection and L2 norm."""
 
     def __init__(self, backbone: str, convention: str, features: nn.Module, channels: int, dim: int):
         super().__init__()
@@ -48,32 +53,41 @@ class EmbeddingNetwork(nn.Module):
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, axes: Tensor) -> None:
-        """Let the projection begin as PCA; mean: (C,), axes: (C, K), the first of which are taken, up to D."""
+        """Initialize the projection as PCA.
+
+        Args:
+            mean: (C,) float32.
+            axes: (C, K) float32; the first D are used.
+        """
         first = axes[:, : self.projection.out_features]
-        # Lost in the L2 norm, but steps of AdamW are absolute.
+        # The L2 norm removes this factor, but the steps of AdamW are absolute.
         first = first * (self.projection.out_features**0.5 / first.norm())
         self.projection.weight.zero_()
         self.projection.weight[: first.shape[1]] = first.T
         self.projection.bias.copy_(-self.projection.weight @ mean)
 
     def maps(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) float32 in [-1, 1] -> (B, C, h, w), the backbone's last feature maps."""
+        """Return the backbone's last feature maps: (B, 3, H, W) float32 in [-1, 1] -> (B, C, h, w)."""
         maps: Tensor = self.features(self.prepare(x))
         return maps
 
     def head(self, maps: Tensor) -> Tensor:
-        """(B, C, h, w) float32 feature maps -> (B, D) float32, rows of unit length."""
+        """Embed feature maps: (B, C, h, w) float32 -> (B, D) float32, rows of unit length."""
         projected = self.projection(maps.mean((2, 3)))
         return projected / projected.norm(dim=1, keepdim=True).clamp_min(1e-12)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) float32 in [-1, 1] -> (B, D) float32, rows of unit length, and (B, h, w), response by place."""
+        """Embed pictures, (B, 3, H, W) float32 in [-1, 1].
+
+        Returns:
+            (B, D) float32, rows of unit length, and the response of each position, (B, h, w) float32.
+        """
         maps = self.maps(x)
         return self.head(maps), maps.sum(1)
 
 
 class Standardize(nn.Module):
-    """From [-1, 1] to the mean and deviation of ImageNet, in which torchvision's weights were trained."""
+    """Convert from [-1, 1] to the standardized ImageNet range with which torchvision's weights were trained."""
 
     scale: Tensor
     offset: Tensor
@@ -85,30 +99,36 @@ class Standardize(nn.Module):
         self.register_buffer("offset", ((0.5 - mean) / deviation).view(3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) float32 -> the same."""
+        """Convert pixels: (B, 3, H, W) float32 -> (B, 3, H, W) float32."""
         return x * self.scale + self.offset
 
 
 class Mean(nn.Module):
-    """Global average pooling; the exporter writes torch's own as a dozen nodes where the batch is free."""
+    """Global average pooling; with a free batch size the exporter writes torch's own as a dozen nodes."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, 1, 1)."""
+        """Average feature maps: (B, C, h, w) -> (B, C, 1, 1)."""
         return x.mean((2, 3), keepdim=True)
 
 
-def build_network(name: str, dim: int, convention: str = "torchvision", weights: Weights | None = None) -> EmbeddingNetwork:
-    """Build an embedder on backbone `name`, batch norm folded into the convolutions.
+def build_network(
+    name: str, dim: int, convention: str = "torchvision", weights: Weights | None = None
+) -> EmbeddingNetwork:
+    """Build an embedding network, with batch norm folded into the convolutions.
 
-    Folding fixes the batch statistics, so fine-tuning is the same function in training and in use, and faster.
+    Folding fixes the batch statistics: the network computes the same in training and in use, and trains faster.
 
-    Args:    convention: whose padding and input range the weights were trained with; weights: None for random ones
-             (tests).
-    Raises:  ModelError: unknown backbone or convention, or weights that do not belong to it.
+    Args:
+        name: a key of `BACKBONES`.
+        dim: D.
+        convention: one of `CONVENTIONS`, the padding and input range that the weights were trained with.
+        weights: pretrained weights; None for random ones, in tests.
+    Raises:
+        ModelError: the backbone or convention is unknown, or the weights do not belong to it.
     """
     if name not in BACKBONES or convention not in CONVENTIONS:
         raise ModelError(
-            f"backbone {name!r} in {convention!r} convention is unknown; choose one of {', '.join(BACKBONES)}, and "
+            f"backbone {name!r} with convention {convention!r} is unknown; choose one of {', '.join(BACKBONES)} and "
             f"one of {', '.join(CONVENTIONS)}."
         )
     backbone = BACKBONES[name]
@@ -126,13 +146,16 @@ def build_network(name: str, dim: int, convention: str = "torchvision", weights:
 
 
 def half_whitening(features: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Mean and principal axes of features, each axis divided by the square root of its standard deviation.
+    """Return mean and principal axes of features, each axis divided by the square root of its standard deviation.
 
-    Between PCA, where a few directions drown the others, and whitening, where noise counts as much as products (Jegou
-    and Chum, ECCV 2012, whiten fully).
+    This lies between PCA, where a few directions outweigh the others, and full whitening (Jegou and Chum, ECCV 2012),
+    where noise counts as much as products.
 
-    Args:    features: (N, C) float32; count: of axes, K, at most N and C.
-    Returns: (C,) and (C, K) float32.
+    Args:
+        features: (N, C) float32.
+        count: number of axes, K, at most N and C.
+    Returns:
+        Mean, (C,) float32, and axes, (C, K) float32.
     """
     mean = features.mean(0)
     _, spread, axes = torch.pca_lowrank(features - mean, q=count, center=False, niter=6)
@@ -142,7 +165,7 @@ def half_whitening(features: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def pad_same(module: nn.Module) -> None:
     """Give every 3x3 stride-2 convolution TensorFlow's "SAME" padding: one pixel right and bottom.
 
-    Weights published from TensorFlow were trained so; torchvision's symmetric padding is another function.
+    Weights published from TensorFlow were trained with it; torchvision's symmetric padding gives another result.
     """
     for name, child in list(module.named_children()):
         if isinstance(child, nn.Conv2d) and child.stride == (2, 2) and child.kernel_size == (3, 3):
@@ -153,7 +176,7 @@ def pad_same(module: nn.Module) -> None:
 
 
 def pool_by_mean(module: nn.Module) -> None:
-    """Replace every pooling over the whole picture (squeeze-and-excitation has one), in place."""
+    """Replace every global pooling, including that of squeeze-and-excitation, by `Mean`, in place."""
     for name, child in list(module.named_children()):
         if isinstance(child, nn.AdaptiveAvgPool2d):
             setattr(module, name, Mean())
@@ -162,7 +185,7 @@ def pool_by_mean(module: nn.Module) -> None:
 
 
 def fold_batch_norm(module: nn.Module) -> None:
-    """Replace every convolution + batch norm by one convolution, in place."""
+    """Replace every convolution followed by batch norm by one convolution, in place."""
     before: tuple[str, nn.Module] | None = None
     for name, child in list(module.named_children()):
         if isinstance(child, nn.BatchNorm2d) and before is not None:
@@ -181,12 +204,12 @@ def _load(network: nn.Module, weights: Weights, name: str) -> None:
     except RuntimeError as error:  # an array of another shape
         detail = str(error).splitlines()[-1].strip()
         raise ModelError(
-            f"{weights.source}: no weights of {name} ({detail}); give others, or mend the recipe."
+            f"{weights.source}: no weights of {name} ({detail}); give others, or correct the recipe."
         ) from error
-    without = ("classifier.", "fc.")  # the classifier is not used
-    missing = [key for key in missing if not key.startswith(without) and not key.endswith("num_batches_tracked")]
+    classifier = ("classifier.", "fc.")  # not used
+    missing = [key for key in missing if not key.startswith(classifier) and not key.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise ModelError(
             f"{weights.source}: no weights of {name} (missing {missing[:3]}, unknown {list(unexpected)[:3]}); give "
-            "others, or mend the recipe."
+            "others, or correct the recipe."
         )

@@ -1,4 +1,4 @@
-"""The codebook of local features: how descriptors of any print become codes and words."""
+"""Learn the codebook with which descriptors of local features become codes and visual words."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +14,14 @@ DESCRIPTORS = 40_000
 
 
 def codebook(pictures: Sequence[Path], seed: int) -> Codebook:
-    """Learn it from the strongest features of these pictures."""
+    """Learn a codebook from the strongest local features of some pictures.
+
+    Args:
+        pictures: paths of the pictures.
+        seed: seed of the sample of descriptors.
+    """
     found = [
-        prints.look(image.read(path, image.WORKING_SIDE), most=prints.KEPT).descriptors
+        prints.extract_query_features(image.read(path, image.WORKING_SIDE), limit=prints.DEFAULT_FEATURES).descriptors
         for path in tqdm(pictures, desc="codebook", unit="picture", disable=None)
     ]
     descriptors = np.concatenate(found)

@@ -1,4 +1,4 @@
-"""The model folder that export writes and devices read: its config, its files, its card."""
+"""Write and read the model folder that devices use: config, ONNX files and card."""
 
 import json
 from pathlib import Path
@@ -16,11 +16,11 @@ PREPROCESSING = {
     "crop": 224,
     "scale": 1 / 127.5,
     "offset": -1.0,
-}  # as the pretrained weights expect
+}  # the input range that the pretrained weights expect
 
 
 def write_config(folder: Path, backbone: str, dim: int, provenance: dict[str, Any]) -> None:
-    """Write a config that names the float file alone."""
+    """Write a config that names only the float file."""
     _write(
         folder,
         {
@@ -36,13 +36,13 @@ def write_config(folder: Path, backbone: str, dim: int, provenance: dict[str, An
 
 
 def add_int8(folder: Path) -> None:
-    """Name the int8 file in the config too."""
+    """Add the int8 file to the config."""
     table = read(folder)
     table["files"] = {"int8": _entry(folder / INT8_FILE), "fp32": table["files"]["fp32"]}
     _write(folder, table)
 
 
-def note(folder: Path, facts: dict[str, Any]) -> None:
+def add_provenance(folder: Path, facts: dict[str, Any]) -> None:
     """Add facts to the config's provenance."""
     table = read(folder)
     table["provenance"] |= facts
@@ -50,20 +50,20 @@ def note(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The config as it stands."""
+    """Return the content of the config."""
     table: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     return table
 
 
 def inputs(paths: list[Path]) -> np.ndarray:
-    """Pictures as a device feeds them: (N, 3, S, S) float32."""
+    """Read N pictures as the network's input, as a device does; returns (N, 3, S, S) float32."""
     preprocessing = Preprocessing(**PREPROCESSING)  # type: ignore[arg-type]
     pictures = (image.read(path, preprocessing.decoded_side) for path in paths)
     return np.stack([preprocessing(picture, preprocessing.centre_crop(picture.shape[:2])) for picture in pictures])
 
 
 def embed(folder: Path, precision: str, batch: np.ndarray) -> np.ndarray:
-    """Embed with the runtime itself: (N, 3, S, S) -> (N, D) float32."""
+    """Embed inputs with onnxruntime, as a device does: (N, 3, S, S) float32 -> (N, D) float32."""
     embedder = Embedder.open(folder, precision, threads=2)
     return np.concatenate([embedder.run(batch[i : i + 16])[0] for i in range(0, len(batch), 16)])
 

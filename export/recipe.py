@@ -1,4 +1,4 @@
-"""What a recipe file says: how a model is trained, and how it is quantized."""
+"""Read recipe files, which tell how a model is trained and quantized."""
 
 import tomllib
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from edgesearch.errors import ModelError
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe file, read key by key; its meaning is in the file's comments."""
+    """Settings of a training run; comments in `recipes/mobilenet_v2.toml` explain each."""
 
     backbone: str
     convention: str
@@ -35,8 +35,8 @@ class Recipe:
 
     @classmethod
     def read(cls, path: Path) -> "Recipe":
-        """Raises ModelError: no such file, not TOML, or a key is missing or unknown."""
-        table = _tables(path)
+        """Read a recipe file; raise ModelError if it is no TOML file or a key is missing or unknown."""
+        table = _read_tables(path)
         flat = {key: value for key, value in table.items() if not isinstance(value, dict)}
         try:
             return cls(**flat, **table["batches"], **table["loss"], **table["optimizer"])
@@ -47,10 +47,11 @@ class Recipe:
 
     @property
     def total_steps(self) -> int:
+        """Steps of the whole run."""
         return sum(number for number, _ in self.steps)
 
     def side_at(self, step: int) -> int:
-        """View side in px at a step."""
+        """Return the side of the views in px at a step."""
         for number, side in self.steps:
             if step < number:
                 return side
@@ -60,9 +61,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Quantization:
-    """The section [quantize] of a recipe.
+    """Settings of quantization, the section [quantize] of a recipe.
 
-    Attributes: pictures: to calibrate on; float_convolutions: how many of the first stay float.
+    Attributes:
+        pictures: number of pictures to calibrate on.
+        seed: seed of their choice.
+        float_convolutions: number of first convolutions that stay float.
     """
 
     pictures: int
@@ -71,25 +75,27 @@ class Quantization:
 
     @classmethod
     def read(cls, path: Path) -> "Quantization":
-        """Raises ModelError: no such file, not TOML, or a key is missing or unknown."""
+        """Read the section; raise ModelError if the file is no TOML or a key is missing or unknown."""
         try:
-            return cls(**_tables(path)["quantize"])
+            return cls(**_read_tables(path)["quantize"])
         except (KeyError, TypeError) as error:
-            raise ModelError(f"{path}: no section [quantize] to use ({error}).") from error
+            raise ModelError(
+                f"{path}: [quantize] is missing or wrong ({error}); start from export/recipes/mobilenet_v2.toml."
+            ) from error
 
 
-def _tables(path: Path) -> dict[str, Any]:
-    """A recipe's tables; what it does not say itself, the recipe that it `extends` says."""
-    table = _toml(path)
+def _read_tables(path: Path) -> dict[str, Any]:
+    """Read a recipe's tables; keys that it lacks come from the recipe that it `extends`."""
+    table = _read_toml(path)
     if "extends" not in table:
         return table
-    merged = _toml(path.parent / str(table.pop("extends")))
+    merged = _read_toml(path.parent / str(table.pop("extends")))
     for key, value in table.items():
         merged[key] = merged[key] | value if isinstance(value, dict) and key in merged else value
     return merged
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,4 +1,7 @@
-"""A trained embedder becomes one ONNX file: picture in, unit embedding out."""
+"""Export a trained embedding network to one ONNX file: picture in, unit embedding out.
+
+B batch, N pictures, S input side in px.
+"""
 
 import pickle
 from pathlib import Path
@@ -16,15 +19,21 @@ from . import model_folder
 from .backbones import EmbeddingNetwork, build_network
 
 OPSET = 18
-INPUT, OUTPUT = "picture", "embedding"  # and edgesearch.embedder.RESPONSE
-PARITY = 1e-4  # largest difference of any component, torch against onnxruntime
+INPUT, OUTPUT = "picture", "embedding"  # the second output is RESPONSE
+PARITY = 1e-4  # largest difference of a component between torch and onnxruntime
 
 
 def export(run: Path, folder: Path, inputs: np.ndarray) -> float:
-    """Write a new model folder from the weights of a training run; returns the largest difference to torch.
+    """Write a new model folder from the weights of a training run, and compare it with torch.
 
-    Args:    inputs: (N, 3, S, S) float32, pictures on which torch and onnxruntime are compared.
-    Raises:  ModelError: no weights, or the two disagree.
+    Args:
+        run: folder of the training run.
+        folder: the model folder.
+        inputs: (N, 3, S, S) float32, inputs of the comparison.
+    Returns:
+        The largest difference of a component between torch and onnxruntime.
+    Raises:
+        ModelError: the run has no weights, or torch and onnxruntime disagree.
     """
     model, provenance = load(run / "weights.pt")
     folder.mkdir(parents=True, exist_ok=True)
@@ -36,25 +45,25 @@ def export(run: Path, folder: Path, inputs: np.ndarray) -> float:
     difference = float(np.abs(found - expected).max())
     if difference > PARITY:
         raise ModelError(f"{folder}: ONNX and torch differ by {difference:.1e}; at most {PARITY:.0e} is allowed.")
-    model_folder.note(folder, {"parity": difference})
+    model_folder.add_provenance(folder, {"parity": difference})
     return difference
 
 
 def load(weights: Path) -> tuple[EmbeddingNetwork, dict[str, Any]]:
-    """The embedder that `train` saved, and how it was made; raises ModelError."""
+    """Load the network that `train` saved, and its provenance; raise ModelError if the file holds none."""
     try:
-        kept = torch.load(weights, weights_only=True)
-        provenance = kept["provenance"]
+        saved = torch.load(weights, weights_only=True)
+        provenance = saved["provenance"]
         recipe = provenance["recipe"]
         model = build_network(recipe["backbone"], recipe["dim"], recipe["convention"])
-        model.load_state_dict(kept["state"])
+        model.load_state_dict(saved["state"])
     except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
         raise ModelError(f"{weights}: not weights saved by `train` ({error}); train first.") from error
     return model.eval(), provenance
 
 
 def to_onnx(model: EmbeddingNetwork, path: Path, side: int) -> None:
-    """Write `model` for inputs of (B, 3, side, side) float32, B free."""
+    """Write a network for inputs (B, 3, S, S) float32 with a free batch size; side: S."""
     example = torch.zeros(2, 3, side, side)
     batch = {0: torch.export.Dim("batch", min=1, max=4096)}
     program = torch.onnx.export(
@@ -71,7 +80,7 @@ def to_onnx(model: EmbeddingNetwork, path: Path, side: int) -> None:
     network = program.model_proto
     fold_padding(network)
     del network.metadata_props[:]
-    for node in network.graph.node:  # the exporter's notes on each node name files of this machine
+    for node in network.graph.node:  # the exporter notes file names of this machine on each node
         del node.metadata_props[:]
         node.doc_string = ""
     for value in network.graph.value_info:
@@ -81,16 +90,16 @@ def to_onnx(model: EmbeddingNetwork, path: Path, side: int) -> None:
 
 
 def fold_padding(network: onnx.ModelProto) -> None:
-    """Move every zero padding in front of a convolution into the convolution's own `pads`, in place.
+    """Move every zero padding before a convolution into the convolution's own `pads`, in place.
 
-    Between the two, the quantizer would put a quantization of its own.
+    Otherwise the quantizer would insert a quantization between the two.
     """
     graph = network.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for pad in [node for node in graph.node if node.op_type == "Pad"]:
         users = [node for node in graph.node if pad.output[0] in node.input]
         if len(users) == 1 and users[0].op_type == "Conv":
-            amounts = numpy_helper.to_array(constants[pad.input[1]])  # (2 * 4,): begin of N, C, H, W, then end
+            amounts = numpy_helper.to_array(constants[pad.input[1]])  # (2 * 4,): before N, C, H, W, then after them
             (convolution,) = users
             added = np.array([amounts[2], amounts[3], amounts[6], amounts[7]])
             (pads,) = [a for a in convolution.attribute if a.name == "pads"]

@@ -1,8 +1,8 @@
 """Import torchvision beside a CPU-only torch.
 
 The registry's torchvision wheel is compiled against a CUDA build of torch. Beside a CPU build its C++ detection
-operators do not load, and `import torchvision` fails where it attaches shape functions to them. The networks need
-none of those operators: declaring the two schemas first is enough (torch 2.13.0, torchvision 0.28.0).
+operators do not load, and `import torchvision` fails when it attaches shape functions to them. The networks need none
+of these operators, so it is enough to declare their two schemas first (torch 2.13.0, torchvision 0.28.0).
 """
 
 import torch

@@ -1,10 +1,12 @@
-"""Train an embedder: metric learning from pretrained weights, by one recipe file.
+"""Train an embedding network by metric learning from pretrained weights, as one recipe file says.
 
-Two views of each product are pulled together and all other products of the batch pushed away (supervised contrastive
-loss, Khosla et al. 2020, arXiv 2004.11362; a picture without a known product is its own product). Fine-tuning on few
-kinds of products makes a network forget the others, so the cosines between different products are also held near
+A supervised contrastive loss (Khosla et al. 2020, arXiv 2004.11362) pulls two views of each product together and pushes
+all other products of the batch away; a picture without a known product is its own product. Fine-tuning on few kinds of
+products makes a network forget the others. A second loss therefore holds the cosines between different products near
 those of the frozen pretrained backbone on the clean pictures (relational distillation, Park et al. 2019, arXiv
 1904.05068, in the row-wise KL form).
+
+B batch, D embedding dimensions, C feature channels, N pictures.
 """
 
 import json
@@ -28,7 +30,7 @@ from .recipe import Recipe
 from .training_pictures import SIDE, Pictures
 from .weights import pretrained
 
-CHUNK = 16  # views drawn together: their planes stay in the processor's cache
+CHUNK = 16  # views drawn at a time, so that their planes fit the processor's cache
 CHECKPOINT_EVERY = 100
 TEACHER_DIM = 256
 BFLOAT16 = torch.backends.cpu.get_cpu_capability() == "AVX512"  # emulated elsewhere, ten times slower than float32
@@ -36,7 +38,7 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class Sampler:
-    """Draws the products of a step, and two pictures of each."""
+    """Draw the products of a step, and two pictures of each."""
 
     def __init__(self, pictures: Pictures, recipe: Recipe, seed: int):
         self.catalogue_probability = recipe.catalogue_probability
@@ -57,27 +59,35 @@ class Sampler:
         self.surfaces = np.flatnonzero(pictures.group == "background")
 
     def pairs(self, count: int) -> np.ndarray:
-        """(count, 2) int64 rows; both of a row show one product, which no other row shows unless its group runs out."""
+        """Draw pairs of pictures of one product, (count, 2) int64 row numbers.
+
+        No product comes twice, unless its group has too few.
+        """
         numbers = self.rng.multinomial(count, np.array(self.weights) / sum(self.weights))
         chosen = [
             group[i]
             for group, number in zip(self.groups, numbers, strict=True)
             for i in self.rng.choice(len(group), number, replace=number > len(group))
         ]
-        return np.stack([self._two(rows) for rows in chosen])
+        return np.stack([self._draw_pair(rows) for rows in chosen])
 
-    def _two(self, rows: np.ndarray) -> np.ndarray:
-        """Two different pictures where there are two; now and then one of them is a clean catalogue view."""
+    def _draw_pair(self, rows: np.ndarray) -> np.ndarray:
+        """Draw two pictures, different ones if possible; sometimes one of them is a clean catalogue view."""
         clean = rows[self.clean[rows]]
         if len(clean) and len(clean) < len(rows) and self.rng.random() < self.catalogue_probability:
             return np.array([self.rng.choice(clean), self.rng.choice(rows[~self.clean[rows]])])
         return self.rng.choice(rows, 2, replace=len(rows) < 2)
 
-    def behind(self, rows: np.ndarray) -> np.ndarray:
-        """(B,) rows to show behind the products of `rows` (B,): a surface, or a photo of the same step.
+    def backgrounds(self, rows: np.ndarray) -> np.ndarray:
+        """Draw a background for each product: a surface, or a photo of the same step.
 
-        A photo that is in the step as a product of its own must then be told from the product that lies on it, so what
-        lies behind comes to count for nothing.
+        The network must then distinguish such a photo, itself a product of the step, from the product in front of it,
+        and so learns to ignore the background.
+
+        Args:
+            rows: (B,) int64, row numbers of the products' pictures.
+        Returns:
+            (B,) int64, row numbers of the backgrounds.
         """
         photos = rows[~self.cut_out[rows]]
         surfaces = self.rng.choice(self.surfaces, len(rows))
@@ -87,10 +97,14 @@ class Sampler:
 
 
 def contrastive_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Supervised contrastive loss.
+    """Return the supervised contrastive loss.
 
-    Args:    embeddings: (B, D) float32, unit rows; labels: (B,) int64, every one at least twice.
-    Returns: () float32.
+    Args:
+        embeddings: (B, D) float32, unit rows.
+        labels: (B,) int64, each at least twice.
+        temperature: divisor of the cosines.
+    Returns:
+        () float32.
     """
     own = torch.eye(len(labels), dtype=torch.bool)
     positive = (labels[:, None] == labels[None]) & ~own
@@ -102,10 +116,16 @@ def contrastive_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> 
 def relational_loss(
     embeddings: Tensor, teacher: Tensor, labels: Tensor, temperature: float, teacher_temperature: float
 ) -> Tensor:
-    """KL between the rows of the teacher's and the student's cosines, over pairs of different products.
+    """Return the KL divergence between rows of the teacher's and the student's cosines of different products.
 
-    Args:    embeddings: (B, D), teacher: (B, C) float32, unit rows; labels: (B,) int64.
-    Returns: () float32.
+    Args:
+        embeddings: (B, D) float32, unit rows.
+        teacher: (B, C) float32, unit rows.
+        labels: (B,) int64.
+        temperature: divisor of the student's cosines.
+        teacher_temperature: divisor of the teacher's cosines.
+    Returns:
+        () float32.
     """
     same = labels[:, None] == labels[None]
     student = (embeddings @ embeddings.T / temperature).masked_fill(same, -1e4).log_softmax(1)
@@ -114,7 +134,7 @@ def relational_loss(
 
 
 class Trainer:
-    """One training run; its state is a checkpoint in `out`, from which it continues."""
+    """A training run, which continues from its last checkpoint in `out`."""
 
     def __init__(self, recipe: Recipe, pictures: Pictures, weights: Path | None, out: Path):
         torch.manual_seed(recipe.seed)
@@ -143,7 +163,7 @@ class Trainer:
         self.step = 0
 
     def run(self) -> Path:
-        """Train to the end of the recipe, from the last checkpoint if there is one; returns the final weights' file."""
+        """Train to the end of the recipe, from the last checkpoint if there is one; return the file of weights."""
         self._resume()
         sampler = Sampler(self.pictures, self.recipe, self.recipe.seed + self.step)
         augmenter = Augmenter(self.recipe.seed + self.step)
@@ -195,59 +215,61 @@ class Trainer:
         return {"contrast": contrast.item(), "relation": relation.item()}
 
     def _views(self, rows: np.ndarray, sampler: Sampler, augmenter: Augmenter, side: int) -> Tensor:
-        behind = sampler.behind(rows)
+        backgrounds = sampler.backgrounds(rows)
         shelf = augmenter.chance(len(rows), self.recipe.shelf_probability)
         parts = []
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
             pixels = torch.from_numpy(self.pictures.pixels[part])
-            background = torch.from_numpy(self.pictures.pixels[behind[start : start + CHUNK]])
+            background = torch.from_numpy(self.pictures.pixels[backgrounds[start : start + CHUNK]])
             shelves = shelf[start : start + CHUNK]
             parts.append(augmenter.views(pixels, self.aspect[part], self.cut_out[part], shelves, background, side))
         return torch.cat(parts).contiguous(memory_format=torch.channels_last)
 
     def _rate(self, step: int) -> float:
-        """Linear warm-up, then half a cosine down to a hundredth."""
+        """Return the factor of the learning rate: linear warm-up, then half a cosine down to a hundredth."""
         warm = min(1.0, (step + 1) / self.recipe.warmup_steps)
         return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.recipe.total_steps))))
 
     def _average(self, averaged: Tensors, current: Tensors, number: Tensor | int) -> None:
-        """Exponential moving average; a short memory at first, so that the untrained weights are soon forgotten."""
+        """Update the moving average of the weights; its memory is short at first, to forget the untrained ones."""
         decay = min(self.recipe.average_decay, (1 + int(number)) / (10 + int(number)))
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
     @torch.inference_mode()
     def _embed_plain(self, rows: np.ndarray, model: EmbeddingNetwork, surfaces: np.ndarray | None = None) -> Tensor:
-        """(len(rows), D) embeddings of the undisturbed pictures, cut-outs on white or on those surfaces."""
+        """Embed pictures without augmentation, cut-outs on white or on the given surfaces; returns (B, D) float32."""
         return torch.cat([model.head(maps) for maps in self._plain_maps(rows, model, surfaces)])
 
     @torch.inference_mode()
-    def _plain_maps(self, rows: np.ndarray, model: EmbeddingNetwork, surfaces: np.ndarray | None = None) -> Iterator[Tensor]:
+    def _plain_maps(
+        self, rows: np.ndarray, model: EmbeddingNetwork, surfaces: np.ndarray | None = None
+    ) -> Iterator[Tensor]:
         for part in np.array_split(np.arange(len(rows)), max(1, len(rows) // 32)):
             pixels, aspect, cut_out = (a[rows[part]] for a in (self.pictures.pixels, self.aspect, self.cut_out))
-            behind = None if surfaces is None else torch.from_numpy(self.pictures.pixels[surfaces[part]])
-            views = plain_views(torch.from_numpy(pixels), aspect, cut_out, SIDE, behind)
+            background = None if surfaces is None else torch.from_numpy(self.pictures.pixels[surfaces[part]])
+            views = plain_views(torch.from_numpy(pixels), aspect, cut_out, SIDE, background)
             with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
                 maps = model.maps(views)
             yield maps.float()
 
     def _start_from_pca(self) -> Tensor:
-        """Let the projection begin as PCA of every picture; returns the teacher, (N, C) float32 unit rows."""
+        """Initialize the projection as PCA of all pictures; return the teacher, (N, C) float32 unit rows."""
         features = self._features()
         mean, axes = half_whitening(features, min(TEACHER_DIM, *features.shape))
         self.model.start_from(mean, axes)
         return F.normalize((features - mean) @ axes)
 
     def _features(self) -> Tensor:
-        """(N, C) float32: the untrained backbone's pooled feature maps of every picture."""
-        kept = self.out / "features.npy"  # minutes of work, and the same when a stopped run continues
-        if not kept.exists():
+        """Return the untrained backbone's pooled feature maps of all pictures, (N, C) float32."""
+        file = self.out / "features.npy"  # takes minutes, and is the same when a stopped run continues
+        if not file.exists():
             every = np.arange(len(self.pictures.label))
-            np.save(kept, torch.cat([maps.mean((2, 3)) for maps in self._plain_maps(every, self.model)]).numpy())
-        return torch.from_numpy(np.load(kept))
+            np.save(file, torch.cat([maps.mean((2, 3)) for maps in self._plain_maps(every, self.model)]).numpy())
+        return torch.from_numpy(np.load(file))
 
     def validate(self, model: EmbeddingNetwork) -> dict[str, float]:
-        """Recall@1 by protocol; pictures that are asked lie on a surface if they are cut out, all others are plain."""
+        """Return recall@1 of each protocol; cut-out queries lie on a surface, all other pictures are unchanged."""
         protocols = self._protocols()
         gallery = np.unique(np.concatenate([rows for rows, _ in protocols.values()]))
         queries = np.unique(np.concatenate([rows for _, rows in protocols.values()]))
@@ -261,10 +283,10 @@ class Trainer:
         return found
 
     def _protocols(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Like those of the test, on held-out pictures: rows of the gallery, and rows that are asked.
+        """Return the rows of gallery and queries of each protocol, which resemble those of the test.
 
-        A group is found by the clean pictures of all its products, `-unseen` by those of products never trained on,
-        `-5ref` by five photos of each; `+photos` has photos of other things among them.
+        The gallery of a group holds the clean pictures of all its products, that of `-unseen` only of products never
+        trained on, that of `-5ref` five photos of each; `+photos` adds photos of other things.
         """
         pictures, found = self.pictures, {}
         others = np.flatnonzero(np.isin(pictures.group, ("clothing", "packaging")))[::8]
@@ -306,5 +328,5 @@ class Trainer:
 
 
 def _first_of_each(labels: np.ndarray, count: int) -> np.ndarray:
-    """Positions of the first `count` of every label."""
+    """Return the positions, (P,) int64, of the first `count` of every label in (N,) int64."""
     return np.concatenate([np.flatnonzero(labels == label)[:count] for label in np.unique(labels)])

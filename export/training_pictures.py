@@ -1,9 +1,11 @@
-"""Training pictures, packed into one array.
+"""Collect the training pictures and pack them into one array.
 
-Every picture becomes a square of premultiplied RGBA: squeezed to S x S (its aspect ratio is kept beside it), alpha 0
-where a clean background was cut away. Pictures of one product share a label; a picture that belongs to no known
-product is a product of its own. What must never be trained on (groceries with even class id, every third object, every
-`test.txt`) is left out here, in one place.
+Every picture becomes a square of premultiplied RGBA, squeezed to S x S, with alpha 0 where a clean background was cut
+away; its aspect ratio is stored separately. Pictures of one product share a label; a picture of no known product is a
+product of its own. This module alone excludes what must never be trained on: groceries with an even class id, every
+third object, and every `test.txt`.
+
+H height, W width in px; N pictures; S side of a packed picture in px.
 """
 
 import csv
@@ -25,23 +27,34 @@ SIDE = 224
 
 @dataclass(frozen=True)
 class Source:
-    """One picture before packing."""
+    """One picture before packing.
+
+    Attributes:
+        path: its file.
+        group: its origin: "groceries", "objects", "drawn", "clothing", "packaging", "catalogue" or "background".
+        product: pictures of the same product are positives of each other.
+        clean: whether it is a catalogue view, whose plain background is cut away.
+        held_out: whether it is kept for validation: of a product never trained on, or one more photo of another.
+    """
 
     path: Path
-    group: (
-        str  # where it comes from: "groceries", "objects", "drawn", "clothing", "packaging", "catalogue", "background"
-    )
-    product: str  # pictures with one product are positives of each other
-    clean: bool = False  # a catalogue view: its plain background is cut away
-    held_out: bool = False  # kept for validation: of a product never trained on, or one more photo of one that is
+    group: str
+    product: str
+    clean: bool = False
+    held_out: bool = False
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """The packed set; N pictures.
+    """The packed set of N pictures.
 
-    Attributes: pixels (N, 4, S, S) uint8, colour premultiplied by alpha; aspect (N,) float32, width / height before
-                squeezing; label (N,) int64; group (N,) str; clean, held_out (N,) bool.
+    Attributes:
+        pixels: (N, 4, S, S) uint8, colour premultiplied by alpha.
+        aspect: (N,) float32, width / height before squeezing.
+        label: (N,) int64, number of the product.
+        group: (N,) str, as in `Source`.
+        clean: (N,) bool, as in `Source`.
+        held_out: (N,) bool, as in `Source`.
     """
 
     pixels: np.ndarray
@@ -53,17 +66,25 @@ class Pictures:
 
     @cached_property
     def cut_out(self) -> np.ndarray:
-        """(N,) bool: has transparent surroundings."""
+        """(N,) bool: whether the picture has transparent surroundings."""
         return (self.pixels[:, 3] < 128).mean((1, 2)) > 0.01
 
     @cached_property
     def unseen(self) -> np.ndarray:
-        """(N,) bool: no picture of its product is trained on."""
+        """(N,) bool: whether no picture of its product is trained on."""
         return ~np.isin(self.label, self.label[~self.held_out])
 
 
 def pack(data: Path, drawn: Path | None, out: Path) -> Pictures:
-    """Pack shared/data (and a folder made by `demo_shop.make_pictures`) under `out`; reuse what is packed already."""
+    """Pack the training pictures under `out`, or reuse what is packed there.
+
+    Args:
+        data: folder of training pictures.
+        drawn: folder made by `demo_shop.make_pictures`; None for no drawn products.
+        out: folder of the packed arrays.
+    Raises:
+        CatalogError: `data` holds no training pictures.
+    """
     sources = list(training_sources(data)) + (list(drawn_sources(drawn)) if drawn else [])
     listing = [[str(s.path), s.product, s.held_out] for s in sources]
     if (out / "sources.json").exists() and json.loads((out / "sources.json").read_text()) == listing:
@@ -96,7 +117,7 @@ def load(out: Path) -> Pictures:
 
 
 def training_sources(data: Path) -> Iterator[Source]:
-    """All training pictures of shared/data, in a fixed order."""
+    """Yield all training pictures of a data folder in a fixed order; raise CatalogError if there are none."""
     if not (data / "groceries").is_dir():
         raise CatalogError(f"{data}: no training pictures (groceries/ is missing); give the folder with --data.")
     yield from _groceries(data / "groceries")
@@ -113,7 +134,7 @@ def training_sources(data: Path) -> Iterator[Source]:
 
 
 def _groceries(folder: Path) -> Iterator[Source]:
-    """Products with odd class id only; every third of them is held out for validation, and so is all of val.txt."""
+    """Yield products with an odd class id; hold out every third of them, and all of val.txt, for validation."""
     with open(folder / "classes.csv", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             number = int(row["Class ID (int)"])
@@ -129,7 +150,7 @@ def _groceries(folder: Path) -> Iterator[Source]:
 
 
 def _objects(folder: Path) -> Iterator[Source]:
-    """Two of every three objects; of these every fourth is held out for validation, and of the others some photos."""
+    """Yield two of every three objects; hold out every fourth of these, and some photos of the others."""
     names = [p.name for i, p in enumerate(sorted(folder.iterdir())) if p.is_dir() and i % 3 != 2]
     for i, name in enumerate(names):
         for number, path in enumerate(_images(folder / name)):
@@ -139,7 +160,7 @@ def _objects(folder: Path) -> Iterator[Source]:
 
 
 def drawn_sources(folder: Path) -> Iterator[Source]:
-    """Products drawn by `demo_shop.make_pictures`: catalogue pictures and photos under one SKU."""
+    """Yield catalogue pictures and photos of the products that `demo_shop.make_pictures` drew."""
     with open(folder / "catalogue.csv", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             for name in row["images"].split(";"):
@@ -151,7 +172,7 @@ def drawn_sources(folder: Path) -> Iterator[Source]:
 
 
 def rgba(source: Source) -> Image.Image:
-    """Open one picture; of a catalogue view, only the product stays opaque, tightly cropped."""
+    """Open a picture as RGBA; of a catalogue view or object keep only the product opaque, tightly cropped."""
     with Image.open(source.path) as image:
         picture = image.convert("RGBA")
     cut_out = source.clean or source.group == "objects"
@@ -163,7 +184,7 @@ def rgba(source: Source) -> Image.Image:
 
 
 def planes(picture: Image.Image) -> np.ndarray:
-    """RGBA picture (H, W) -> (4, H, W) uint8, colour premultiplied by alpha."""
+    """Convert an RGBA picture to (4, H, W) uint8, colour premultiplied by alpha."""
     pixels = np.asarray(picture).astype(np.uint16)
     pixels[..., :3] = pixels[..., :3] * pixels[..., 3:] // 255
     return pixels.astype(np.uint8).transpose(2, 0, 1)

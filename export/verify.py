@@ -1,4 +1,4 @@
-"""Does int8 find what float finds? Measured on held-back pictures, through the runtime."""
+"""Check on held-back pictures, with onnxruntime, that int8 finds what float finds."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +10,18 @@ from edgesearch.errors import ModelError
 from . import model_folder
 from .training_pictures import Source
 
-GATE_COSINE = 0.97  # mean cosine between int8 and float embeddings, at least
-GATE_RECALL = 0.01  # recall@1 that int8 may lose on the held-back products
+MIN_COSINE = 0.97  # mean cosine between int8 and float embeddings
+MAX_RECALL_LOSS = 0.01  # of recall@1 on the held-back products
 
 
 @dataclass(frozen=True)
 class HeldBack:
-    """Pictures of products that training never saw; N of them.
+    """N pictures of products that are not trained on.
 
-    Attributes: inputs (N, 3, S, S) float32; product, clean (N,): as in `training_pictures.Source`.
+    Attributes:
+        inputs: (N, 3, S, S) float32, the network's inputs.
+        product: (N,) str, as in `training_pictures.Source`.
+        clean: (N,) bool, as in `training_pictures.Source`.
     """
 
     inputs: np.ndarray
@@ -26,8 +29,8 @@ class HeldBack:
     clean: np.ndarray
 
     @classmethod
-    def of(cls, sources: list[Source]) -> "HeldBack":
-        """Every held-out grocery product: catalogue picture and photos."""
+    def from_sources(cls, sources: list[Source]) -> "HeldBack":
+        """Read the catalogue picture and photos of every held-out grocery product."""
         unseen = {s.product for s in sources if s.held_out and s.clean and s.group == "groceries"}
         kept = [s for s in sources if s.product in unseen]
         return cls(
@@ -37,13 +40,13 @@ class HeldBack:
         )
 
     def recall(self, embeddings: np.ndarray) -> float:
-        """Recall@1 of the photos, asked of the catalogue pictures."""
+        """Return recall@1 of the photos among the catalogue pictures; embeddings: (N, D) float32."""
         scores = embeddings[~self.clean] @ embeddings[self.clean].T
         return float((self.product[self.clean][scores.argmax(1)] == self.product[~self.clean]).mean())
 
 
 def measure(folder: Path, held_back: HeldBack) -> dict[str, float]:
-    """Int8 against float: number of held-back pictures, mean cosine between the two, and recall@1 of each."""
+    """Compare int8 with float: number of held-back pictures, mean cosine between the two, and recall@1 of each."""
     exact, coarse = (model_folder.embed(folder, precision, held_back.inputs) for precision in ("fp32", "int8"))
     return {
         "held_back": len(exact),
@@ -54,12 +57,12 @@ def measure(folder: Path, held_back: HeldBack) -> dict[str, float]:
 
 
 def verify(folder: Path, held_back: HeldBack) -> dict[str, float]:
-    """Measure, and raise ModelError where int8 is farther from float than the gate allows."""
+    """Compare int8 with float as `measure` does; raise ModelError if they differ too much."""
     found = measure(folder, held_back)
-    if found["cosine"] < GATE_COSINE or found["recall_fp32"] - found["recall_int8"] > GATE_RECALL:
+    if found["cosine"] < MIN_COSINE or found["recall_fp32"] - found["recall_int8"] > MAX_RECALL_LOSS:
         raise ModelError(
-            f"{folder}: int8 is too far from float: cosine {found['cosine']:.4f} (at least {GATE_COSINE}), recall@1 "
-            f"{found['recall_int8']:.3f} against {found['recall_fp32']:.3f} (at most {GATE_RECALL} less); keep more "
-            "layers float in the recipe."
+            f"{folder}: int8 is too far from float: cosine {found['cosine']:.4f} (at least {MIN_COSINE}), recall@1 "
+            f"{found['recall_int8']:.3f} against {found['recall_fp32']:.3f} (at most {MAX_RECALL_LOSS} less); keep "
+            "more convolutions float in the recipe."
         )
     return found

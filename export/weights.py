@@ -1,4 +1,4 @@
-"""Pretrained weights: from a file, or from torchvision's own publisher where there is a network."""
+"""Read pretrained weights from a file, or fetch those that torchvision publishes."""
 
 import pickle
 import zipfile
@@ -19,7 +19,9 @@ from .torchvision_cpu import torchvision
 class Weights:
     """A checkpoint.
 
-    Attributes: tensors: under torchvision's keys; source: the file's name and hash.
+    Attributes:
+        tensors: weights under torchvision's keys.
+        source: the file's name and hash.
     """
 
     tensors: dict[str, Tensor]
@@ -27,11 +29,15 @@ class Weights:
 
 
 def pretrained(backbone: str, convention: str, file: Path | None = None) -> Weights:
-    """Read weights, or fetch them.
+    """Read pretrained weights, or fetch them.
 
-    Args:    file: a checkpoint in torchvision's format, or `.npz` of arrays under its keys; None: the ones that
-             torchvision publishes, kept where `torch.hub` keeps its downloads.
-    Raises:  ModelError: no such file, it holds no weights, or they cannot be fetched.
+    Args:
+        backbone: name of the backbone.
+        convention: padding and input range that they were trained with.
+        file: checkpoint in torchvision's format, or `.npz` of arrays under its keys; None fetches the weights that
+            torchvision publishes, and keeps them in the folder of `torch.hub`.
+    Raises:
+        ModelError: the file is missing or holds no weights, or the weights cannot be fetched.
     """
     if file is None:
         if convention != "torchvision":
@@ -53,17 +59,17 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
 
 
 def _fetch(backbone: str) -> Path:
-    """The checkpoint of torchvision's best ImageNet weights, downloaded where it is not there yet."""
+    """Download the checkpoint of torchvision's best ImageNet weights if it is missing; return its path."""
     url = torchvision.models.get_model_weights(backbone).DEFAULT.url
     folder = Path(torch.hub.get_dir()) / "checkpoints"
-    kept = folder / url.rsplit("/", 1)[1]
-    if not kept.exists():
-        # The file's name ends in the first characters of its hash, which are compared.
+    file = folder / url.rsplit("/", 1)[1]
+    if not file.exists():
+        # `check_hash` compares the hash with the characters at the end of the file name.
         try:
             torch.hub.load_state_dict_from_url(url, str(folder), check_hash=True, weights_only=True)
         except (OSError, RuntimeError) as error:
             raise ModelError(
-                f"{backbone}: its weights cannot be fetched ({error}); bring {kept.name}, which torchvision publishes "
+                f"{backbone}: its weights cannot be fetched ({error}); bring {file.name}, which torchvision publishes "
                 f"at {url}, and put it into {folder}, or name it with --weights."
             ) from error
-    return kept
+    return file

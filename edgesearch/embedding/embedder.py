@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .._util import stopping
-from .._util.hashing import digest_of, sha256
+from .._util.hashing import hash_json, sha256
 from ..errors import ModelError
 from ..images import augmented_views, crops, image
 from ..images.crops import Crop
@@ -54,7 +54,7 @@ class Preprocessing:
 
     def digest(self) -> str:
         """Return a hash of these settings."""
-        return digest_of(asdict(self))
+        return hash_json(asdict(self))
 
     def centre_crop(self, size: tuple[int, int]) -> Crop:
         """Return the only crop of a fast search in a picture of (H, W) px."""
@@ -154,7 +154,7 @@ class Embedder:
     @property
     def space(self) -> str:
         """Name of the embedding space; vectors of different spaces must not be compared."""
-        return digest_of([self.network_sha256, self.config.preprocessing.digest()])
+        return hash_json([self.network_sha256, self.config.preprocessing.digest()])
 
     @classmethod
     def open(cls, folder: Path, precision: str = "int8", threads: int = 1) -> "Embedder":

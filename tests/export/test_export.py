@@ -181,13 +181,13 @@ def test_what_lies_behind_is_a_surface_or_a_photo_of_the_same_step() -> None:
     pictures.pixels[pictures.clean, 3, :40] = 0
     sampler = Sampler(pictures, replace(Recipe.read(RECIPE), share={"groceries": 0.5, "objects": 0.5}), seed=0)
     rows = sampler.pairs(4).T.reshape(-1)
-    behind = np.concatenate([sampler.behind(rows) for _ in range(20)])
+    behind = np.concatenate([sampler.backgrounds(rows) for _ in range(20)])
     surface = pictures.group[behind] == "background"
     assert 0.3 < surface.mean() < 0.7
     assert np.isin(behind[~surface], rows).all()
     assert not pictures.clean[behind[~surface]].any()
     only_cut_out = np.flatnonzero(pictures.clean)
-    assert (pictures.group[sampler.behind(only_cut_out)] == "background").all()
+    assert (pictures.group[sampler.backgrounds(only_cut_out)] == "background").all()
 
 
 def test_views_have_the_networks_range_and_are_seeded() -> None:
@@ -338,7 +338,7 @@ def test_an_untrained_network_is_not_projected_on_its_rounding() -> None:
     with torch.no_grad():
         features = model.maps(torch.rand(256, 3, 32, 32) + torch.rand(256, 3, 1, 1) - 1).mean((2, 3))
     noise = 0.01 * features.std() * torch.randn_like(features)
-    model.start_from(*half_whitening(features, backbone_comparison.axes(features, 128)))
+    model.start_from(*half_whitening(features, backbone_comparison.count_axes(features, 128)))
     exact, coarse = (F.normalize(model.projection(x).detach(), eps=1e-30) for x in (features, features + noise))
     assert (exact * coarse).sum(1).mean() > 0.99
 
