@@ -165,7 +165,7 @@ def answer_observations(
     with timer.stage("decision"):
         judged, known = judge(gallery, observations)
         decision = gallery.base.calibration.decide(np.array([candidate.probability for candidate in judged]))
-    ranked = _rank_with_words(gallery, judged, query, embedding) if query and query.ranked else judged
+    ranked = _rank_with_words(gallery, judged, query, embedding) if query and query.ranking else judged
     if decision == "match" and ranked[:1] != judged[:1]:
         decision = "ambiguous"  # the words name another product first
     gallery.base.release_pages()
@@ -275,7 +275,7 @@ def _add_word_scores(
     gallery: Gallery, candidates: Sequence[Candidate], matches: Sequence[Match], query: Query | None
 ) -> tuple[Match, ...]:
     """Add to each match how well it fits the words, if any were asked."""
-    if query is None or query.ranked is None:
+    if query is None or query.ranking is None:
         return tuple(matches)
     numbers = [gallery.owner(candidate.row) for candidate in candidates]
     return tuple(replace(match, words=query.score(n)) for match, n in zip(matches, numbers, strict=False))

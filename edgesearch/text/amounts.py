@@ -1,7 +1,7 @@
-"""Bounds of price and stock as people say them: "under 50", "between 3 and 5 euro", "不超过30元", "stock over 3".
+"""Find bounds of price and stock in sentences: "under 50", "between 3 and 5 euro", "不超过30元", "stock over 3".
 
-Texts are folded (`terms.folded`). A number that a unit follows ("under 500 ml") is no price, and neither is one without
-a currency where the words may mean something else ("from 5").
+Texts must be folded (`terms.fold`). A number with a unit ("under 500 ml") is no price. Neither is a number without a
+currency after words that can mean something else ("from 5").
 """
 
 import re
@@ -28,7 +28,7 @@ _CURRENCIES = {
 _CURRENCY = "|".join(_CURRENCIES.values())
 _SPELT = rf"(?:{'|'.join([*_DIGITS, 'hundred'])})(?![a-z])"
 _HAN_DIGITS = "".join([*_HAN, *_HAN_TENS])
-# No part of a longer number or word: not the 1 of 1.000 or 10k, the 三 of 三十, the twenty of "twenty five".
+# Never part of a longer number or word: not the 1 of 1.000 or 10k, the 三 of 三十, the twenty of "twenty five".
 _NUMBER = (
     r"(?<!\d)(?<!\d[.,])(?:"
     r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d{1,2})?)(?:[百千万]|(?![.,]?\d))"
@@ -47,7 +47,7 @@ _LEAD = (
     r"(?:(?:(?P<price>(?:priced?|costs?|costing)(?![a-z])|价格|售价|价钱)|"
     r"(?P<stock>(?<![a-z])(?<!in )(?<!of )stock(?![a-z])|(?<!有)(?:库存|存货)))\s*:?\s*(?:is|of|at|在|为|是)?\s*)?"
 )
-_LEFT = r"(?P<left>\s*(?:(?:pieces|pcs|units)\s+)?(?:in stock|left|available)(?![a-z]))?"  # a bound of the stock
+_LEFT = r"(?P<left>\s*(?:(?:pieces|pcs|units)\s+)?(?:in stock|left|available)(?![a-z]))?"  # then stock is bounded
 _LESS = r"(?:under|below|less than|lower than|fewer than|cheaper than)(?![a-z])"
 _MORE = r"(?:over|above|more than|higher than|greater than)(?![a-z])"
 _NO = (
@@ -75,7 +75,7 @@ def _amount_pattern(n: int) -> str:
 
 
 _ONE, _TWO, _START = _amount_pattern(1), _amount_pattern(2), r"(?<![a-z\d])"
-_BOUNDS = (  # pattern, operators, and that it is a price even where no currency is named
+_BOUNDS = (  # pattern, operators, whether it is a price even without a currency
     (rf"(?<![a-z])between\s+{_ONE}\s*and\s*{_TWO}", (">=", "<="), True),
     (rf"(?:在|介于)?\s*{_ONE}\s*(?:-|~|到|至|和)\s*{_TWO}\s*之间", (">=", "<="), True),
     (
@@ -100,7 +100,14 @@ _BARE = rf"{_START}(?:(?:{_CURRENCY})\s*{_NUMBER}|{_NUMBER}\s*(?:{_CURRENCY}))"
 
 @dataclass(frozen=True)
 class Bound:
-    """A bound in a text: where it stands, its column, operators and numbers, and the currency where it is named."""
+    """A bound in a text.
+
+    Attributes:
+        start, stop: its position in the text.
+        column: "price" or "stock".
+        conditions: (operator, number) each.
+        currency: its code, or None if the text names none.
+    """
 
     start: int
     stop: int
@@ -110,15 +117,15 @@ class Bound:
 
 
 def find_bounds(text: str) -> list[Bound]:
-    """The bounds of price and stock in a folded text."""
+    """Return the bounds of price and stock in a folded text, in its order."""
     found: list[Bound] = []
-    for pattern, operators, sure in _BOUNDS if _has_number(text) else ():  # to compile them takes 100 ms
+    for pattern, operators, sure in _BOUNDS if _has_number(text) else ():  # compiling them takes 100 ms
         for match in re.finditer(rf"{_LEAD}(?P<bound>{pattern})(?!{_UNIT})", text):
-            one = _parse_bound(match, operators)
-            free = all(one.stop <= other.start or other.stop <= one.start for other in found)
-            if free and (sure or one.currency or match["price"] or one.column == "stock"):
-                found.append(one)
-    return sorted(found, key=lambda one: one.start)
+            bound = _parse_bound(match, operators)
+            is_free = all(bound.stop <= other.start or other.stop <= bound.start for other in found)
+            if is_free and (sure or bound.currency or match["price"] or bound.column == "stock"):
+                found.append(bound)
+    return sorted(found, key=lambda bound: bound.start)
 
 
 def _parse_bound(match: re.Match[str], operators: Sequence[str]) -> Bound:
@@ -127,7 +134,7 @@ def _parse_bound(match: re.Match[str], operators: Sequence[str]) -> Bound:
     currency = next((code for code in reversed(named) if code), None)
     numbers = sorted(_parse_number(match[f"number{n}"]) + _parse_tenth(match[f"tenth{n}"]) for n in sides)
     conditions = tuple(zip(operators, numbers, strict=True))
-    if currency or not (match["stock"] or match.groupdict().get("left")):  # "stock over 5 euro" is of both
+    if currency or not (match["stock"] or match.groupdict().get("left")):  # "stock over 5 euro" is a price
         start = match.start("bound") if match["stock"] else match.start()
         stop = match.start("left") if match.groupdict().get("left") else match.end()
         return Bound(start, stop, "price", conditions, currency)
@@ -135,7 +142,7 @@ def _parse_bound(match: re.Match[str], operators: Sequence[str]) -> Bound:
 
 
 def find_doubtful(text: str) -> list[str]:
-    """What looks like a price bound in a folded text and is not taken for one."""
+    """Return the parts of a folded text that resemble a price bound but are not read as one."""
     patterns = (_MEASURE, _BARE) if _has_number(text) else ()
     return [match[0].strip() for pattern in patterns for match in re.finditer(pattern, text)]
 
@@ -144,8 +151,8 @@ def _has_number(text: str) -> bool:
     return re.search(rf"\d|(?<![a-z]){_SPELT}|[{_HAN_DIGITS}]", text) is not None
 
 
-def _currency_code(said: str | None) -> str | None:
-    return next((code for code, words in _CURRENCIES.items() if said and re.fullmatch(words, said)), None)
+def _currency_code(word: str | None) -> str | None:
+    return next((code for code, words in _CURRENCIES.items() if word and re.fullmatch(words, word)), None)
 
 
 def _parse_number(text: str) -> float:
@@ -156,9 +163,9 @@ def _parse_number(text: str) -> float:
     return float(thousands.replace(",", ".")) * times
 
 
-def _parse_tenth(said: str | None) -> float:
-    """The 5 of 3块5."""
-    return (_HAN.get(said[0]) or int(said[0])) / 10 if said else 0.0
+def _parse_tenth(text: str | None) -> float:
+    """Return the tenths after a Chinese amount, such as the 5 of 3块5."""
+    return (_HAN.get(text[0]) or int(text[0])) / 10 if text else 0.0
 
 
 def _parse_english(text: str) -> int:

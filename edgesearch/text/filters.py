@@ -1,12 +1,12 @@
-"""Filter expressions, as `category=Fruit and price<30`: read by hand, within bounds, and written back.
+"""Parse filter expressions such as `category=Fruit and price<30`, within limits, and write them back.
 
     where      = [any] ["order by" column ["desc"]]
     any        = all {"or" all}                       all = one {"and" one}
     one        = "not" one | "(" any ")" | condition
     condition  = column operator value | column ["not"] "in" "(" value {"," value} ")"
-    operator   = "=" "!=" "<" "<=" ">" ">=" "~", which means: contains
+    operator   = "=" "!=" "<" "<=" ">" ">=" "~" (contains)
 
-Columns and values are bare words, or quoted where they hold a keyword or a sign.
+Columns and values are bare words. Quotes are needed around a keyword or a sign.
 """
 
 import re
@@ -30,7 +30,7 @@ KEYWORDS = ("and", "or", "not", "in", "order", "by", "desc")
 
 @dataclass(frozen=True)
 class Condition:
-    """One column compared; values: more than one with the operator "in" alone."""
+    """A comparison of one column; only the operator "in" takes several values."""
 
     column: str
     operator: str
@@ -45,7 +45,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Not:
-    """What does not hold."""
+    """A filter that passes what its part does not pass."""
 
     part: "Filter"
 
@@ -55,7 +55,7 @@ class Not:
 
 @dataclass(frozen=True)
 class All:
-    """What holds together."""
+    """A filter that passes what all its parts pass."""
 
     parts: tuple["Filter", ...]
 
@@ -65,7 +65,7 @@ class All:
 
 @dataclass(frozen=True)
 class Any:
-    """Of which one holds."""
+    """A filter that passes what any of its parts passes."""
 
     parts: tuple["Filter", ...]
 
@@ -78,10 +78,12 @@ Filter = Condition | Not | All | Any
 
 @dataclass(frozen=True)
 class Where:
-    """What is asked for.
+    """A filter expression.
 
-    Attributes: filter: None for every product; order: the column whose smallest values come first, None for the order
-                of the search; descending: whose largest do.
+    Attributes:
+        filter: None for all products.
+        order: the column to sort by; None for the order of the search.
+        descending: the largest values come first.
     """
 
     filter: Filter | None = None
@@ -89,27 +91,27 @@ class Where:
     descending: bool = False
 
     def __str__(self) -> str:
-        """As `parse` reads it."""
+        """Return the expression that `parse` reads back."""
         order = f"order by {quote(self.order)}{' desc' * self.descending}" if self.order else ""
         return " ".join(text for text in (str(self.filter or ""), order) if text)
 
 
 def parse(text: str) -> Where:
-    """Read an expression; raises QueryError: says what was found and what was expected."""
+    """Parse an expression; raise QueryError, which says what was found and what was expected."""
     if len(text) > MAX_CHARACTERS:
-        raise QueryError(f"where: {len(text)} characters; give {MAX_CHARACTERS} at most.")
-    reader = _Parser(text)
-    found = None if reader.keyword("order") else reader.any(0)
+        raise QueryError(f"where: {len(text)} characters; give at most {MAX_CHARACTERS}.")
+    parser = _Parser(text)
+    found = None if parser.is_next("order") else parser.parse_any(0)
     order, descending = None, False
-    if reader.take("order"):
-        reader.expect("by", "`by` and a column after `order`")
-        order, descending = reader.phrase("a column after `order by`"), reader.take("desc")
-    reader.end()
+    if parser.take("order"):
+        parser.expect("by", "`by` and a column after `order`")
+        order, descending = parser.take_phrase("a column after `order by`"), parser.take("desc")
+    parser.expect_end()
     return Where(found, order, descending)
 
 
 def quote(text: str) -> str:
-    """A column or value as it is written in an expression; quoted where it must be."""
+    """Return a column or value as it is written in an expression, in quotes if needed."""
     if all(map(_is_bare, text.split(" "))):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -125,105 +127,108 @@ def _parenthesize(part: Filter) -> str:
 
 
 class _Parser:
-    """The tokens of an expression, read once from left to right."""
+    """A recursive-descent parser that reads the tokens of an expression once, from left to right."""
 
     def __init__(self, text: str):
-        self._text, self._place, self._conditions = text, 0, 0
+        self._text, self._position, self._conditions = text, 0, 0
         self._tokens = _tokenize(text)
 
-    def any(self, depth: int) -> Filter:
-        parts = [self._all(depth)]
+    def parse_any(self, depth: int) -> Filter:
+        parts = [self._parse_all(depth)]
         while self.take("or"):
-            parts.append(self._all(depth))
+            parts.append(self._parse_all(depth))
         return parts[0] if len(parts) == 1 else Any(tuple(parts))
 
-    def _all(self, depth: int) -> Filter:
-        parts = [self._one(depth)]
+    def _parse_all(self, depth: int) -> Filter:
+        parts = [self._parse_one(depth)]
         while self.take("and"):
-            parts.append(self._one(depth))
+            parts.append(self._parse_one(depth))
         return parts[0] if len(parts) == 1 else All(tuple(parts))
 
-    def _one(self, depth: int) -> Filter:
+    def _parse_one(self, depth: int) -> Filter:
         if depth > MAX_DEPTH:
-            raise QueryError(f"where: parentheses and `not` more than {MAX_DEPTH} deep; write it flatter.")
+            raise QueryError(f"where: parentheses and `not` more than {MAX_DEPTH} deep; simplify the filter.")
         if self.take("not"):
-            return Not(self._one(depth + 1))
+            return Not(self._parse_one(depth + 1))
         if self.take("("):
-            inside = self.any(depth + 1)
+            inside = self.parse_any(depth + 1)
             self.expect(")", "`)`")
             return inside
-        return self._condition()
+        return self._parse_condition()
 
-    def _condition(self) -> Filter:
+    def _parse_condition(self) -> Filter:
         self._conditions += 1
         if self._conditions > MAX_CONDITIONS:
             raise QueryError(f"where: more than {MAX_CONDITIONS} conditions; use `in (a, b)` for many values.")
-        column = self.phrase("a column")
+        column = self.take_phrase("a column")
         negated = self.take("not")
-        if negated or self.keyword("in"):
+        if negated or self.is_next("in"):
             self.expect("in", "`in`")
-            found = Condition(column, "in", tuple(self._list()))
+            found = Condition(column, "in", tuple(self._parse_values()))
             return Not(found) if negated else found
-        operator = next((one for one in OPERATORS if self.take(one)), None)
+        operator = next((sign for sign in OPERATORS if self.take(sign)), None)
         if operator is None:
-            raise self.expected(f"one of {' '.join(OPERATORS)} or `in` after {column!r}")
-        return Condition(column, operator, (self.phrase(f"a value after `{column}{operator}`"),))
+            raise self.unexpected(f"one of {' '.join(OPERATORS)} or `in` after {column!r}")
+        return Condition(column, operator, (self.take_phrase(f"a value after `{column}{operator}`"),))
 
-    def _list(self) -> list[str]:
+    def _parse_values(self) -> list[str]:
         self.expect("(", "`(` after `in`")
-        values = [self.phrase("a value")]
+        values = [self.take_phrase("a value")]
         while self.take(","):
-            values.append(self.phrase("a value"))
+            values.append(self.take_phrase("a value"))
         self.expect(")", "`,` or `)`")
         return values
 
-    def phrase(self, what: str) -> str:
-        """One quoted text, or bare words up to the next keyword or sign."""
+    def take_phrase(self, what: str) -> str:
+        """Read one quoted text, or bare words up to the next keyword or sign.
+
+        Raises:  QueryError: neither comes next; what: what was expected, for the message.
+        """
         kind, text = self._next()
         if kind == "quoted":
-            self._place += 1
+            self._position += 1
             return re.sub(r"\\(.)", r"\1", text[1:-1])
         words = []
         while (found := self._next())[0] == "word" and found[1].casefold() not in KEYWORDS:
             words.append(found[1])
-            self._place += 1
+            self._position += 1
         if not words:
-            raise self.expected(what)
+            raise self.unexpected(what)
         return " ".join(words)
 
-    def keyword(self, word: str) -> bool:
+    def is_next(self, word: str) -> bool:
         kind, text = self._next()
         return kind in ("word", "sign") and text.casefold() == word
 
     def take(self, word: str) -> bool:
-        taken = self.keyword(word)
-        self._place += taken
+        taken = self.is_next(word)
+        self._position += taken
         return taken
 
     def expect(self, word: str, what: str) -> None:
         if not self.take(word):
-            raise self.expected(what)
+            raise self.unexpected(what)
 
-    def end(self) -> None:
+    def expect_end(self) -> None:
         if self._next()[0]:
-            raise self.expected("`and`, `or`, or the end")
+            raise self.unexpected("`and`, `or`, or the end")
 
-    def expected(self, what: str) -> QueryError:
+    def unexpected(self, what: str) -> QueryError:
         found = self._next()[1] or "the end"
         return QueryError(f"where {self._text!r}: found {found!r}, expected {what}; {EXAMPLE}.")
 
     def _next(self) -> tuple[str, str]:
-        return self._tokens[self._place] if self._place < len(self._tokens) else ("", "")
+        return self._tokens[self._position] if self._position < len(self._tokens) else ("", "")
 
 
 def _tokenize(text: str) -> Sequence[tuple[str, str]]:
-    """Kind and text of each."""
-    found, place, end = [], 0, len(text.rstrip())
-    while place < end:
-        match = _TOKEN.match(text, place)
+    """Split an expression into tokens: (kind, text) each."""
+    found, position, end = [], 0, len(text.rstrip())
+    while position < end:
+        match = _TOKEN.match(text, position)
         if match is None:
-            raise QueryError(f"where {text!r}: {text[place:].strip()[:20]!r} cannot be read; {EXAMPLE}.")
+            raise QueryError(f"where {text!r}: {text[position:].strip()[:20]!r} cannot be read; {EXAMPLE}.")
         kind = str(match.lastgroup)
         found.append((kind, _SIGNS.get(match[kind], match[kind])))
-        place = match.end()
+        position = match.end()
     return found

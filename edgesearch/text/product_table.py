@@ -1,6 +1,6 @@
-"""All products at one moment, column by column: what filters ask, whoever said it, catalogue or device.
+"""Hold the columns of all products at one moment, catalogue and device changes combined, for filters to ask.
 
-P products, by number: those of the catalogue, then those that a device was taught.
+P products, by number: those of the catalogue, then those that the device added.
 """
 
 import difflib
@@ -23,7 +23,7 @@ from .terms import fold, split_words
 
 NUMBERS = ("price", "stock")
 SUGGESTIONS = 3  # values named in an error
-MAX_COMPARED = 50  # of them, those that share most pairs of letters: to compare 100,000 took half a minute
+MAX_COMPARED = 50  # values with most letter pairs in common, compared exactly: comparing 100,000 took half a minute
 COLUMNS_LISTED = 30
 FACETS = {"categories": "category", "brands": "brand", "colours": "colour"}
 MAX_FACET_VALUES = 100
@@ -38,8 +38,12 @@ _COLUMN_SYNONYMS = {
 
 @dataclass(frozen=True)
 class Column:
-    """Attributes: codes (P,) int32: which of the values each product has; values: distinct, the first is None, for
-    nothing; numbers: as numbers, where all of them are, else None.
+    """A column of V distinct values.
+
+    Attributes:
+        codes: (P,) int32; the position of each product's value in `values`.
+        values: V distinct values; the first is None, for no value.
+        numbers: (V,) float64, the values as numbers, NaN for no value; None if a value is no number.
     """
 
     name: str
@@ -48,58 +52,72 @@ class Column:
     numbers: np.ndarray | None
 
     def matching(self, condition: Condition) -> np.ndarray:
-        """(P,) bool; raises QueryError: a value that is no number where the column holds numbers."""
+        """Return which products meet a condition on this column: (P,) bool.
+
+        Raises:  QueryError: a column of text is compared by size, or a column of numbers with a text.
+        """
         if condition.operator in ("=", "!=", "in", "~") and (self.numbers is None or condition.operator == "~"):
-            held = self._text(condition)
+            matches = self._match_text(condition)
         elif self.numbers is None:
             raise QueryError(
-                f"where {condition}: {self.name} is text, as {quote(str(self._example()))}, and {condition.operator} "
-                "compares numbers; expected one of = != ~ in."
+                f"where {condition}: {self.name} holds text, such as {quote(str(self._example()))}, and "
+                f"{condition.operator} compares numbers; expected one of = != ~ in."
             )
         else:
-            held = self._number(condition, self.numbers)
-        return held[self.codes]
+            matches = self._match_numbers(condition, self.numbers)
+        return matches[self.codes]
 
     @cached_property
     def holds_colours(self) -> bool:
-        """Its values are colours: "red, white" is both, and each has several names."""
+        """True if the values are colours: "red, white" is both, and each has several names."""
         return colour_words.is_colour_column(self.name)
 
     @cached_property
     def folded(self) -> list[str]:
-        """The values as they are compared."""
+        """The values, folded for comparison; "" for no value."""
         return ["" if value is None else fold(str(value)) for value in self.values]
 
-    def _text(self, condition: Condition) -> np.ndarray:
+    def _match_text(self, condition: Condition) -> np.ndarray:
+        """Return which values meet a condition: (V,) bool."""
         if condition.operator == "~":
             wanted = fold(condition.values[0])
-            said = zip(self.folded, self.values, strict=True)
-            return np.array([wanted in one and value is not None for one, value in said])
-        asked = {fold(value).strip() for value in condition.values}
+            pairs = zip(self.folded, self.values, strict=True)
+            return np.array([wanted in text and value is not None for text, value in pairs])
+        accepted = {fold(value).strip() for value in condition.values}
         if self.holds_colours:
-            asked = {colour_words.TERM_OF_WORD.get(one, one) for one in asked}
-            held = np.array([not asked.isdisjoint((one, *colour_words.colour_terms(one))) for one in self.folded])
+            accepted = {colour_words.TERM_OF_WORD.get(text, text) for text in accepted}
+            matches = np.array(
+                [not accepted.isdisjoint((text, *colour_words.colour_terms(text))) for text in self.folded]
+            )
         else:
-            held = np.array([said in asked for said in self.folded])
-        return ~held if condition.operator == "!=" else held
+            matches = np.array([text in accepted for text in self.folded])
+        return ~matches if condition.operator == "!=" else matches
 
-    def _number(self, condition: Condition, numbers: np.ndarray) -> np.ndarray:
-        asked = [_parse_number(condition, value) for value in condition.values]
+    def _match_numbers(self, condition: Condition, numbers: np.ndarray) -> np.ndarray:
+        """Return which values meet a condition: (V,) bool."""
+        wanted = [_parse_number(condition, value) for value in condition.values]
         compare = _COMPARISONS.get(condition.operator, np.equal)
-        held: np.ndarray = np.any([compare(numbers, one) for one in asked], axis=0)
-        return held
+        matches: np.ndarray = np.any([compare(numbers, number) for number in wanted], axis=0)
+        return matches
 
     def _example(self) -> object:
         return next((value for value in self.values if value is not None), "")
 
 
 class ProductTable:
-    """The columns of all products that are shown. Safe to share between threads."""
+    """The columns of all products. Safe to share between threads.
+
+    Attributes:
+        size: P.
+        visible: (P,) bool; the products that searches may return.
+        names: of the columns.
+    """
 
     def __init__(self, catalog: Catalog, changed: Mapping[int, Product], hidden: Collection[int]):
-        """
-        Args:    changed: products of which something else is said than in the catalogue, by number; hidden: numbers of
-                 those that are not shown.
+        """Combine a catalogue with changes.
+
+        Args:    changed: by number, the products that are new or differ from the catalogue.
+                 hidden: numbers of products that searches must not return.
         """
         self._catalog, self._changed = catalog, changed
         self.size = max([len(catalog), *(number + 1 for number in changed)])
@@ -107,116 +125,126 @@ class ProductTable:
         self.visible[: len(catalog)] = True
         self.visible[list(changed)] = True
         self.visible[list(hidden)] = False
-        own = [name for product in changed.values() for name in _columns_of(product)]
-        self.names = tuple(dict.fromkeys([*catalog.columns(), *own]))
+        added = [name for product in changed.values() for name in _details_with_sku(product)]
+        self.names = tuple(dict.fromkeys([*catalog.columns(), *added]))
         self._columns: dict[str, Column] = {}
-        self._spoken: dict[str, list[tuple[str, list[str]]]] = {}
+        self._value_words: dict[str, list[tuple[str, list[str]]]] = {}
 
     def column(self, name: str) -> Column:
-        """A column by the name people give it; raises QueryError: there is none, and which there are."""
+        """Return a column by any of its names; raise QueryError, which lists the columns, if there is none."""
         found = self.find(name)
         if found is None:
             close = difflib.get_close_matches(fold(name), map(fold, self.names), 1)
-            meant = next((f" ({own} is the closest)" for own in self.names if [fold(own)] == close), "")
-            raise QueryError(
-                f"where: no product says its {name}; expected one of {', '.join(self.names[:COLUMNS_LISTED])}{meant}."
-            )
+            closest = next((f" ({own} is the closest)" for own in self.names if [fold(own)] == close), "")
+            listed = ", ".join(self.names[:COLUMNS_LISTED])
+            raise QueryError(f"where: no product has a column {name}; expected one of {listed}{closest}.")
         if found not in self._columns:
-            self._columns[found] = self._read(found)
+            self._columns[found] = self._read_column(found)
         return self._columns[found]
 
     def value_words(self, name: str) -> list[tuple[str, list[str]]]:
-        """The values of a column, each with its words; none where there is no such column."""
+        """Return each value of a column with its words; empty if there is no such column."""
         found = self.find(name)
-        if found is not None and found not in self._spoken:
+        if found is not None and found not in self._value_words:
             column = self.column(found)
             values = [str(value) for value in column.values if value is not None]
-            said = [part for value in values for part in colour_words.split_colours(value)] if column.holds_colours else values
-            self._spoken[found] = [(value, split_words(value)) for value in dict.fromkeys(said)]
-        return self._spoken[found] if found else []
+            if column.holds_colours:
+                values = [colour for value in values for colour in colour_words.split_colours(value)]
+            self._value_words[found] = [(value, split_words(value)) for value in dict.fromkeys(values)]
+        return self._value_words[found] if found else []
 
     def find(self, name: str) -> str | None:
-        """The column that a name means, None where there is none; of those of colours the first stands for all."""
+        """Return the own name of the column that a name means, or None; the first colour column stands for all."""
         if colour_words.is_colour_column(name):
             return next(filter(colour_words.is_colour_column, self.names), None)
         wanted = fold(name).strip()
-        own = {fold(one): one for one in reversed(self.names)}
-        return own.get(wanted) or own.get(_COLUMN_SYNONYMS.get(wanted, wanted))
+        by_folded = {fold(own): own for own in reversed(self.names)}
+        return by_folded.get(wanted) or by_folded.get(_COLUMN_SYNONYMS.get(wanted, wanted))
 
-    def matching(self, asked: Filter) -> np.ndarray:
-        """(P,) bool: the shown products that a filter lets through; raises QueryError: it cannot be asked here."""
-        return self._matching(asked) & self.visible
+    def matching(self, condition: Filter) -> np.ndarray:
+        """Return which visible products pass a filter: (P,) bool.
 
-    def _matching(self, asked: Filter) -> np.ndarray:
-        if isinstance(asked, Condition):
-            return self.column(asked.column).matching(asked)
-        if isinstance(asked, Not):
-            return ~self._matching(asked.part)
-        held = [self._matching(part) for part in asked.parts]
-        return np.all(held, axis=0) if isinstance(asked, All) else np.any(held, axis=0)
+        Raises:  QueryError: a column does not exist, or cannot be compared so.
+        """
+        return self._matching(condition) & self.visible
+
+    def _matching(self, condition: Filter) -> np.ndarray:
+        if isinstance(condition, Condition):
+            return self.column(condition.column).matching(condition)
+        if isinstance(condition, Not):
+            return ~self._matching(condition.part)
+        matches = [self._matching(part) for part in condition.parts]
+        return np.all(matches, axis=0) if isinstance(condition, All) else np.any(matches, axis=0)
 
     def order_by(self, numbers: np.ndarray, name: str, descending: bool) -> np.ndarray:
-        """Numbers of products by what they say in a column, nothing said last; among equals as they were."""
+        """Sort product numbers, (R,) int64, by a column; empty values last, equal values in the given order."""
         column = self.column(name)
         if column.numbers is not None:
             keys = -column.numbers if descending else column.numbers
             return numbers[np.argsort(keys[column.codes[numbers]], kind="stable")]  # NaN is sorted last
-        said = [one for one, value in zip(column.folded, column.values, strict=True) if value is not None]
-        place = {one: n for n, one in enumerate(sorted(set(said), reverse=descending))}
-        places = np.array([len(place), *map(place.__getitem__, said)])  # the first value is None
-        return numbers[np.argsort(places[column.codes[numbers]], kind="stable")]
+        texts = [text for text, value in zip(column.folded, column.values, strict=True) if value is not None]
+        rank = {text: n for n, text in enumerate(sorted(set(texts), reverse=descending))}
+        ranks = np.array([len(rank), *map(rank.__getitem__, texts)])  # the first value is None
+        return numbers[np.argsort(ranks[column.codes[numbers]], kind="stable")]
 
-    def explain_empty(self, asked: Filter) -> QueryError:
-        """Why a filter lets nothing through: the condition that removed everything, and what would work."""
+    def explain_empty(self, condition: Filter) -> QueryError:
+        """Return an error for a filter that nothing passes: which condition removed the last, and what would work.
+
+        Raises:  AssertionError: some product passes, which is a mistake of the caller.
+        """
         left, passed = self.visible, list[Filter]()
-        for part in asked.parts if isinstance(asked, All) else (asked,):
-            alone = self.matching(part)
-            if not (left & alone).any():
-                none = f"none of the {left.sum()} products with {All(tuple(passed))}"
-                if not alone.any():
-                    none, left = "no product", self.visible
-                return QueryError(f"where {asked}: {part} holds for {none}; {self._suggest_instead(part, left)}.")
-            left, passed = left & alone, [*passed, part]
-        raise AssertionError("a filter that lets something through")
+        for part in condition.parts if isinstance(condition, All) else (condition,):
+            matches = self.matching(part)
+            if not (left & matches).any():
+                none, whose = f"none of the {left.sum()} products with {All(tuple(passed))}", "their"
+                if not matches.any():
+                    none, whose, left = "no product", "the products'", self.visible
+                return QueryError(f"where {condition}: {none} matches {part}; {self._suggest(part, left, whose)}.")
+            left, passed = left & matches, [*passed, part]
+        raise AssertionError("a product passes the filter")
 
-    def _suggest_instead(self, part: Filter, left: np.ndarray) -> str:
+    def _suggest(self, part: Filter, left: np.ndarray, whose: str) -> str:
+        """Say what would work in place of a condition; left: (P,) bool, the products that it was asked of."""
         if not isinstance(part, Condition):
-            return "loosen it, or leave it out"
+            return "loosen that condition, or leave it out"
         column = self.column(part.column)
         codes = [code for code in np.unique(column.codes[left]).tolist() if column.values[code] is not None]
         if not codes:
-            return f"none of them says its {column.name}; leave it out"
+            return f"{whose} {column.name} is empty, leave the condition out"
         if column.numbers is not None:
             numbers = column.numbers[codes]
-            return f"their {column.name} is {format_number(numbers.min())} to {format_number(numbers.max())}"
-        said = {column.folded[code]: str(column.values[code]) for code in codes}
-        named = [said[one] for one in _closest_values(fold(part.values[0]), [*said])] or [*said.values()][:SUGGESTIONS]
-        return f"their {column.name} is {'such as ' * (len(said) > len(named))}{', '.join(map(quote, named))}"
+            return f"{whose} {column.name} is {format_number(numbers.min())} to {format_number(numbers.max())}"
+        values = {column.folded[code]: str(column.values[code]) for code in codes}
+        close = [values[text] for text in _closest_values(fold(part.values[0]), [*values])]
+        named = close or [*values.values()][:SUGGESTIONS]
+        few = "such as " * (len(values) > len(named))
+        return f"{whose} {column.name} is {few}{', '.join(map(quote, named))}"
 
-    def _read(self, name: str) -> Column:
+    def _read_column(self, name: str) -> Column:
         values: list[object] = [None]
-        numbered: dict[object, int] = {None: 0}
+        code_of: dict[object, int] = {None: 0}
         codes = [0] * self.size
 
-        def code(value: object) -> int:
-            place = numbered.setdefault(value, len(values))
-            if place == len(values):
+        def encode(value: object) -> int:
+            code = code_of.setdefault(value, len(values))
+            if code == len(values):
                 values.append(value)
-            return place
+            return code
 
-        same = [one for one in self.names if colour_words.is_colour_column(one)] if colour_words.is_colour_column(name) else [name]
-        for one in same:  # a shop says the colour of some products itself
+        is_colour = colour_words.is_colour_column
+        merged = [own for own in self.names if is_colour(own)] if is_colour(name) else [name]
+        for own in merged:  # a shop may fill a colour column of its own for some products
             codes[: len(self._catalog)] = [
-                before or code(value) for before, value in zip(codes, self._catalog.column(one), strict=False)
+                code or encode(value) for code, value in zip(codes, self._catalog.column(own), strict=False)
             ]
         for number, product in self._changed.items():
-            said = _columns_of(product)
-            codes[number] = code(next((said[one] for one in same if one in said), None))
+            details = _details_with_sku(product)
+            codes[number] = encode(next((details[own] for own in merged if own in details), None))
         return Column(name, np.array(codes, np.int32), values, _as_numbers(name, values))
 
 
 def format_number(number: float) -> str:
-    """As people write it, and `where` reads it: every digit, and no ".0"."""
+    """Format a number so that people write it and filters read it: all digits, and no ".0"."""
     return f"{number:.15g}"
 
 
@@ -227,10 +255,10 @@ def _closest_values(wanted: str, values: Sequence[str]) -> list[str]:
 
 
 def facets(table: ProductTable) -> dict[str, Any]:
-    """What there is to choose from among the products that are shown, JSON-able.
+    """Return what users can filter the visible products by, JSON-able.
 
-    Returns: `FACETS`: the values of each, the most frequent first; currency: the most frequent, or None; price: the
-             lowest and the highest, or None; and whether any has a place, or a number in stock.
+    Returns: the values of each of `FACETS`, most frequent first; "currency": the most frequent one, or None; "price":
+             {"low", "high"}, or None; "has_location", "has_stock": whether any product has one.
     """
     values = {name: _frequent_values(table, column) for name, column in FACETS.items()}
     currencies = _frequent_values(table, "currency")
@@ -243,33 +271,34 @@ def facets(table: ProductTable) -> dict[str, Any]:
 
 
 def _frequent_values(table: ProductTable, name: str) -> list[str]:
-    """The values of a column that products shown have, the most frequent first, as many as a page can show."""
+    """Return the values of a column among visible products, most frequent first, at most `MAX_FACET_VALUES`."""
     if table.find(name) is None:
         return []
     column = table.column(name)
-    counts, said = np.bincount(column.codes[table.visible], minlength=len(column.values)), Counter[str]()
+    counts, totals = np.bincount(column.codes[table.visible], minlength=len(column.values)), Counter[str]()
     for value, count in zip(column.values, counts.tolist(), strict=True):
         if value is not None and count:
-            said.update(dict.fromkeys(colour_words.split_colours(str(value)) if column.holds_colours else [str(value)], count))
-    return [value for value, _ in said.most_common(MAX_FACET_VALUES)]
+            parts = colour_words.split_colours(str(value)) if column.holds_colours else [str(value)]
+            totals.update(dict.fromkeys(parts, count))
+    return [value for value, _ in totals.most_common(MAX_FACET_VALUES)]
 
 
 def _range(table: ProductTable, name: str) -> dict[str, float] | None:
     if table.find(name) is None:
         return None
     column = table.column(name)
-    assert column.numbers is not None  # of `NUMBERS`
+    assert column.numbers is not None  # one of `NUMBERS`
     numbers = column.numbers[column.codes[table.visible]]
     numbers = numbers[~np.isnan(numbers)]
     return {"low": float(numbers.min()), "high": float(numbers.max())} if len(numbers) else None
 
 
-def _columns_of(product: Product) -> dict[str, object]:
+def _details_with_sku(product: Product) -> dict[str, object]:
     return {"sku": product.sku} | details_of(product)
 
 
 def _as_numbers(name: str, values: list[object]) -> np.ndarray | None:
-    """The values of a column as (V,) float64, NaN for nothing; None where one is no number."""
+    """Return the values of a column as (V,) float64, NaN for None; or None if one is no number."""
     if name in NUMBERS:
         return np.array([math.nan if value is None else value for value in values], np.float64)
     if name in Product.__dataclass_fields__ or len(values) == 1 or colour_words.is_colour_column(name):

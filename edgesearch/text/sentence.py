@@ -1,9 +1,9 @@
-"""A sentence becomes a filter and words: "red mug under 50", "不超过30元的牛奶", "like this but Adidas, in stock".
+"""Turn a sentence into a filter and words: "red mug under 50", "不超过30元的牛奶", "like this, in stock".
 
-Brands, categories and colours are understood where the catalogue itself has them. A brand or category that may as well
-be part of other products' names (the brand Orange in "orange juice") stays a word, and the notes say so; a colour that
-names have too lets those through besides. All that is not understood stays words. The filter is an expression of
-`where`: whoever asked can read it, change it and give it back.
+Brands, categories and colours are recognized if the catalogue itself has them. A brand or category that may also be
+part of other products' names (the brand Orange in "orange juice") stays a word, and a note says so. A colour that is
+also in names adds these products to those that have the colour. Everything else stays words. The filter is an
+expression that users can read, change and search with.
 """
 
 import re
@@ -39,7 +39,7 @@ _NOT = (
 )
 _HAN_NOT = "(?:不要|除了|不是)"
 _WITHOUT = rf"(?:{_NOT}|{_HAN_NOT}|非)\s*"
-_NEITHER = re.compile(r"\s*(?:,?\s*(?:or|nor|and)\s+|[/、,]?[或和及]|/|、)\s*")  # between two that are not wanted
+_NEITHER = re.compile(r"\s*(?:,?\s*(?:or|nor|and)\s+|[/、,]?[或和及]|/|、)\s*")  # between two unwanted things
 _AFTER_NOT = re.compile(rf"(?:{_NOT}{_LETTER}+\s+n?or\s+|{_HAN_NOT}[^的\W]+)$")
 _UNKNOWN_NEGATION = re.compile(
     rf"{_NOT}(?P<word>{_LETTER}*[^\W\d_{UNSPACED}])(?!{_LETTER})|{_HAN_NOT}[{UNSPACED}]+?(?:的|(?![{UNSPACED}]))"
@@ -59,9 +59,12 @@ _HAN_FILLERS = re.compile(
 
 @dataclass(frozen=True)
 class Sentence:
-    """What a sentence says.
+    """A sentence, interpreted.
 
-    Attributes: where: the filter, as `where.parse` reads it; words: what else; notes: what was left, and why.
+    Attributes:
+        where: the filter, as `filters.parse` reads it.
+        words: all that is no filter.
+        notes: what was ignored or stayed a word, and why.
     """
 
     where: str
@@ -70,28 +73,32 @@ class Sentence:
 
 
 def parse(text: str, table: ProductTable, words: WordSearch, photo: bool) -> Sentence:
-    """Understand a sentence by what a catalogue holds.
+    """Interpret a sentence by the contents of a catalogue.
 
-    Args:    photo: there is one besides, which "like this" may mean.
-    Raises:  QueryError: the sentence is too long, or means a photo that is not there.
+    Args:
+        table: the columns of the products.
+        words: the words of the same products.
+        photo: whether a photo comes with the sentence, which "like this" can mean.
+    Raises:
+        QueryError: the sentence is too long, or means a photo and there is none.
     """
     if len(text) > MAX_CHARACTERS:
-        raise QueryError(f"text: {len(text)} characters; give {MAX_CHARACTERS} at most.")
-    reader = _SentenceParser(fold(text), table, words, photo)
-    if reader.take(_LIKE_THIS) and not photo:
-        raise QueryError(f"text {text!r}: means a photo, and there is none; give one, or leave that out.")
-    order = reader.order()
-    reader.bounds()
-    reader.stock()
-    reader.values()
-    reader.unread()
-    left = reader.left()
-    return Sentence(" ".join([*filter(None, (" and ".join(reader.conditions), order))]), left, tuple(reader.notes))
+        raise QueryError(f"text: {len(text)} characters; give at most {MAX_CHARACTERS}.")
+    parser = _SentenceParser(fold(text), table, words, photo)
+    if parser.take(_LIKE_THIS) and not photo:
+        raise QueryError(f"text {text!r}: means a photo, but there is none; give a photo, or leave that part out.")
+    order = parser.take_order()
+    parser.take_bounds()
+    parser.take_stock()
+    parser.take_values()
+    parser.take_unknown_negations()
+    where = " ".join([*filter(None, (" and ".join(parser.conditions), order))])
+    return Sentence(where, parser.remaining_words(), tuple(parser.notes))
 
 
 @dataclass(frozen=True)
 class _NamedValue:
-    """A value of a column in a sentence."""
+    """A value of a column that a sentence names, at text[start:stop]."""
 
     start: int
     stop: int
@@ -101,9 +108,12 @@ class _NamedValue:
 
 
 class _SentenceParser:
-    """A sentence of which part after part is understood and taken out.
+    """Interprets a sentence part by part, and takes each part out.
 
-    Attributes: rest: what is left of it; conditions: what was understood; notes: what was not, and why.
+    Attributes:
+        rest: the parts that are left.
+        conditions: what the parts taken out mean.
+        notes: what was ignored or stays a word, and why.
     """
 
     def __init__(self, text: str, table: ProductTable, words: WordSearch, photo: bool):
@@ -112,147 +122,163 @@ class _SentenceParser:
         self.notes: list[str] = []
 
     def take(self, pattern: re.Pattern[str]) -> bool:
+        """Take out what matches a pattern; return whether anything did."""
         before, self.rest = self.rest, pattern.sub(" ", self.rest)
         return before != self.rest
 
-    def order(self) -> str:
-        """`order by` the price, where the sentence says so."""
+    def take_order(self) -> str:
+        """Take out words that order by price; return the `order by` expression, or ""."""
         for pattern, order in ((_CHEAPEST, "order by price"), (_DEAREST, "order by price desc")):
-            if self.take(pattern) and self._has("price", order):
+            if self.take(pattern) and self._has_column("price", order):
                 return order
         if self.take(_CHEAPER):
-            self.notes.append("'cheaper' does not say than what, and is not used; use price<N")
+            self.notes.append("'cheaper' is ignored, since it does not say than what; use price<N")
         return ""
 
-    def stock(self) -> None:
+    def take_stock(self) -> None:
+        """Take out "in stock" and "sold out"."""
         for pattern, condition in ((_NO_STOCK, "stock<=0"), (_STOCK, "stock>0")):
-            if self.take(pattern) and self._has("stock", condition):
+            if self.take(pattern) and self._has_column("stock", condition):
                 self.conditions.append(condition)
 
-    def bounds(self) -> None:
+    def take_bounds(self) -> None:
         """Take out the bounds of price and stock."""
         for bound in reversed(amounts.find_bounds(self.rest)):
-            said, self.rest = self.rest[bound.start : bound.stop], self._without(bound.start, bound.stop)
-            if self._has(bound.column, said):
+            text, self.rest = self.rest[bound.start : bound.stop], self._without(bound.start, bound.stop)
+            if self._has_column(bound.column, text):
                 self.conditions += [f"{bound.column}{operator}{format_number(n)}" for operator, n in bound.conditions]
             if bound.column == "price" and self._table.find("price"):
-                self._currency(bound.currency, said)
-        self.notes += [f"{said!r} is not taken for a price bound; use price<N" for said in amounts.find_doubtful(self.rest)]
+                self._add_currency(bound.currency, text)
+        doubtful = amounts.find_doubtful(self.rest)
+        self.notes += [f"{text!r} is not read as a price bound; use price<N" for text in doubtful]
 
-    def values(self) -> None:
-        """Take out brands, categories and colours of which it is sure that they are meant."""
-        taken: dict[str, list[str]] = {}
-        coloured: dict[Filter, None] = {}
-        text, named = self.rest, list(self._named())
-        either = _OR.search(text) is not None
-        for one in reversed(_spread_negation(_without_overlaps(named), text)):
-            doubt = self._doubt(one, text, named)
-            if doubt:
+    def take_values(self) -> None:
+        """Take out the brands, categories and colours that are certainly meant."""
+        wanted: dict[str, list[str]] = {}
+        colours: dict[Filter, None] = {}
+        text, all_named = self.rest, list(self._find_values())
+        for named in reversed(_spread_negation(_without_overlaps(all_named), text)):
+            if doubt := self._doubt(named, text, all_named):
                 self.notes.append(doubt)
                 continue
-            if one.column == colour_words.COLUMN and not one.negated:
-                seen = self._coloured(one.value, text[one.start : one.stop])
-                coloured = {seen: None} | coloured
-                if isinstance(seen, Any) and not self._photo:
-                    continue  # its name may say it, and is then the better answer
-            self.rest = self._without(one.start, one.stop)
-            if one.negated:
-                self.conditions.append(str(Condition(one.column, "!=", (one.value,))))
-            elif one.column != colour_words.COLUMN:
-                taken.setdefault(one.column, []).insert(0, one.value)
-        for column, values in taken.items():
+            if named.column == colour_words.COLUMN and not named.negated:
+                condition = self._colour_condition(named.value, text[named.start : named.stop])
+                colours = {condition: None} | colours
+                if isinstance(condition, Any) and not self._photo:
+                    continue  # a product with the colour in its name is the better answer
+            self.rest = self._without(named.start, named.stop)
+            if named.negated:
+                self.conditions.append(str(Condition(named.column, "!=", (named.value,))))
+            elif named.column != colour_words.COLUMN:
+                wanted.setdefault(named.column, []).insert(0, named.value)
+        for column, values in wanted.items():
             distinct = tuple(dict.fromkeys(values))
             self.conditions.append(str(Condition(column, "in" if len(distinct) > 1 else "=", distinct)))
-        found: list[Filter] = [Any(tuple(coloured))] if either and len(coloured) > 1 else list(coloured)
-        self.conditions += [f"({one})" if isinstance(one, Any) else str(one) for one in found]
+        self._add_colours(list(colours), is_either=_OR.search(text) is not None)
 
-    def unread(self) -> None:
-        """Take out what is not wanted and not understood: as words, it would be found."""
+    def take_unknown_negations(self) -> None:
+        """Take out what is unwanted and not understood, since a word search would find exactly that."""
         for match in reversed([*_UNKNOWN_NEGATION.finditer(self.rest)]):
             word = match["word"]
             if word and self._words.products_with(match[0], "name").any():
-                continue  # "no sugar" is in names here
+                continue  # such as "no sugar", if names here have it
             self.rest = self._without(*match.span())
             use = f"not name~{quote(word) if word else 'WORD'}"
-            self.notes.append(f"{match[0].strip()!r} is not understood, and not used; {use} filters")
+            self.notes.append(f"{match[0].strip()!r} is not understood, so it is ignored; to filter, use {use}")
 
-    def left(self) -> str:
-        """The words that are left, without those that carry nothing."""
-        found = [re.sub(_HAN_FILLERS, "", part) if is_unspaced(part) else part for part in split_words(self.rest)]
-        return " ".join(part for part in found if part and part not in _FILLERS)
+    def remaining_words(self) -> str:
+        """Return the words that are left, without fillers."""
+        words = [re.sub(_HAN_FILLERS, "", word) if is_unspaced(word) else word for word in split_words(self.rest)]
+        return " ".join(word for word in words if word and word not in _FILLERS)
 
-    def _has(self, column: str, said: str) -> bool:
+    def _has_column(self, column: str, text: str) -> bool:
+        """Return whether the catalogue has a column; if not, note that a part of the sentence is ignored."""
         if self._table.find(column):
             return True
-        self.notes.append(f"{said.strip()!r} is not used: no product here says its {column}")
+        self.notes.append(f"{text.strip()!r} is ignored: the catalogue has no column {column}")
         return False
 
-    def _currency(self, named: str | None, said: str) -> None:
+    def _add_currency(self, code: str | None, text: str) -> None:
         if not self._table.find("currency"):
             return
-        here = [str(value) for value in self._table.column("currency").values if value is not None]
-        if named in here and len(here) > 1:
-            self.conditions.append(f"currency={named}")
-        elif (named and named not in here) or len(here) > 1:
-            self.notes.append(f"{said.strip()!r} is compared as it stands with prices in {', '.join(here)}")
+        currencies = [str(value) for value in self._table.column("currency").values if value is not None]
+        if code in currencies and len(currencies) > 1:
+            self.conditions.append(f"currency={code}")
+        elif (code and code not in currencies) or len(currencies) > 1:
+            self.notes.append(
+                f"{text.strip()!r} is compared, without conversion, with prices in {', '.join(currencies)}"
+            )
 
-    def _named(self) -> Iterator[_NamedValue]:
+    def _add_colours(self, colours: list[Filter], is_either: bool) -> None:
+        conditions: list[Filter] = [Any(tuple(colours))] if is_either and len(colours) > 1 else colours
+        self.conditions += [
+            f"({condition})" if isinstance(condition, Any) else str(condition) for condition in conditions
+        ]
+
+    def _find_values(self) -> Iterator[_NamedValue]:
         for column in ("brand", "category"):
             for value, words in self._table.value_words(column):
-                yield from self._at(column, value, words)
+                yield from self._find_value(column, value, words)
         if self._table.find(colour_words.COLUMN):
-            said = ((value, words) for value, words in self._table.value_words(colour_words.COLUMN) if words)
-            known = ((term, [word]) for word, term in colour_words.TERM_OF_WORD.items())
-            for value, words in (*known, *said):
-                yield from self._at(colour_words.COLUMN, value, words)
+            own = ((value, words) for value, words in self._table.value_words(colour_words.COLUMN) if words)
+            common = ((term, [word]) for word, term in colour_words.TERM_OF_WORD.items())
+            for value, words in (*common, *own):
+                yield from self._find_value(colour_words.COLUMN, value, words)
 
-    def _at(self, column: str, value: str, words: list[str]) -> Iterator[_NamedValue]:
-        """Where these words stand in the sentence, one after the other."""
+    def _find_value(self, column: str, value: str, words: list[str]) -> Iterator[_NamedValue]:
+        """Find where the words of a value stand in the sentence, one after the other."""
         if not words or not all(word.rstrip("s") in self.rest for word in words):
             return
-        inner = r"[\W_]*".join(re.escape(word) for word in words[:-1])
+        first = r"[\W_]*".join(re.escape(word) for word in words[:-1])
         last = re.escape(words[-1])
         if words[-1].isascii() and words[-1].isalpha() and len(words[-1]) > 2:
             last = re.escape(words[-1].removesuffix("s")) + "(?:e?s)?"
-        whole = r"[\W_]*".join(filter(None, (inner, last)))
+        whole = r"[\W_]*".join(filter(None, (first, last)))
         pattern = rf"(?<!{_LETTER})(?:{whole})(?!{_LETTER})" if not is_unspaced(words[0]) else whole
         for match in re.finditer(rf"({_WITHOUT})?({pattern})", self.rest):
             yield _NamedValue(match.start(), match.end(), column, value, match[1] is not None)
 
-    def _doubt(self, one: _NamedValue, text: str, all_named: Sequence[_NamedValue]) -> str | None:
-        """Why it is not sure that a value is meant, None where it is; text: the sentence with all values."""
-        said = re.sub(_WITHOUT, "", text[one.start : one.stop])
-        also = {other.column for other in all_named if (other.start, other.stop) == (one.start, one.stop)}
-        use = f"{one.column}!={quote(one.value)} filters"
-        if not one.negated:
-            use = f"it stays a word; {one.column}={quote(one.value)} filters"
-        if len(also) > 1:
-            return f"{said!r} is a {' and a '.join(sorted(also))} here; {use}"
-        before = _AFTER_NOT.search(text[: one.start])
+    def _doubt(self, named: _NamedValue, text: str, all_named: Sequence[_NamedValue]) -> str | None:
+        """Return a note on why a value may not be meant; None if it certainly is.
+
+        text: the sentence with all its values.
+        """
+        words = re.sub(_WITHOUT, "", text[named.start : named.stop])
+        columns = {other.column for other in all_named if (other.start, other.stop) == (named.start, named.stop)}
+        use = f"to filter, use {named.column}{'!=' if named.negated else '='}{quote(named.value)}"
+        if not named.negated:
+            use = f"it stays a word; {use}"
+        if len(columns) > 1:
+            return f"{words!r} is a {' and a '.join(sorted(columns))} here; {use}"
+        before = _AFTER_NOT.search(text[: named.start])
         if before and not any(other.negated and other.start == before.start() for other in all_named):
-            return f"{said!r} comes after {before[0].strip()!r}, which is not understood; {use}"
-        if is_unspaced(said) and len(said) == 1:
-            start = one.stop - 1
-            pairs = (text[max(0, start - 1) : one.stop], text[start : one.stop + 1])
-            part = [pair for pair in pairs if self._is_word(pair)]
-            return f"{said!r} is part of {part[0]!r} in names here; {use}" if part else None
-        filtered = Condition(one.column, "=", (one.value,))
-        if one.column != colour_words.COLUMN and not one.negated and (astray := self._called_otherwise(said, filtered)):
-            return f"{said!r} is in names of products that are not {filtered} ({astray}); {use}"
+            return f"{words!r} comes after {before[0].strip()!r}, which is not understood; {use}"
+        if is_unspaced(words) and len(words) == 1:
+            start = named.stop - 1
+            pairs = (text[max(0, start - 1) : named.stop], text[start : named.stop + 1])
+            in_names = [pair for pair in pairs if self._is_in_names(pair)]
+            return f"{words!r} is part of {in_names[0]!r} in names here; {use}" if in_names else None
+        condition = Condition(named.column, "=", (named.value,))
+        if (
+            named.column != colour_words.COLUMN
+            and not named.negated
+            and (count := self._count_others(words, condition))
+        ):
+            return f"{words!r} is also in the names of {count} products that are not {condition}; {use}"
         return None
 
-    def _coloured(self, colour: str, said: str) -> Filter:
-        """What looks so, and what is called so where that does not all look so."""
-        seen = Condition(colour_words.COLUMN, "=", (colour,))
-        return Any((seen, Condition("name", "~", (said,)))) if self._called_otherwise(said, seen) else seen
+    def _colour_condition(self, colour: str, words: str) -> Filter:
+        """Return a condition on a colour; it also passes names with the colour's words if some lack the colour."""
+        condition = Condition(colour_words.COLUMN, "=", (colour,))
+        return Any((condition, Condition("name", "~", (words,)))) if self._count_others(words, condition) else condition
 
-    def _called_otherwise(self, said: str, filtered: Filter) -> int:
-        """How many products have words in their name and do not pass a filter."""
-        named = self._words.products_with(said, "name") & self._table.visible
-        return int((named & ~self._table.matching(filtered)).sum())
+    def _count_others(self, words: str, condition: Filter) -> int:
+        """Return how many products have words in their name but do not pass a condition."""
+        in_name = self._words.products_with(words, "name") & self._table.visible
+        return int((in_name & ~self._table.matching(condition)).sum())
 
-    def _is_word(self, pair: str) -> bool:
-        """A character and its neighbour are in a name together: the 红 of 红茶 is no colour."""
+    def _is_in_names(self, pair: str) -> bool:
+        """Return whether names have a character together with its neighbour: the 红 of 红茶 is no colour."""
         return len(pair) == 2 and all(map(is_unspaced, pair)) and bool(self._words.products_with(pair, "name").any())
 
     def _without(self, start: int, stop: int) -> str:
@@ -260,19 +286,20 @@ class _SentenceParser:
 
 
 def _without_overlaps(named: Sequence[_NamedValue]) -> list[_NamedValue]:
-    """The values in a sentence that do not overlap, in its order; of those that do, the longest."""
+    """Return values that do not overlap, in the order of the sentence; prefer longer ones."""
     found: list[_NamedValue] = []
-    for one in sorted(named, key=lambda one: (one.start - one.stop, one.column)):
-        if all(one.stop <= other.start or other.stop <= one.start for other in found):
-            found.append(one)
-    return sorted(found, key=lambda one: one.start)
+    for value in sorted(named, key=lambda value: (value.start - value.stop, value.column)):
+        if all(value.stop <= other.start or other.stop <= value.start for other in found):
+            found.append(value)
+    return sorted(found, key=lambda value: value.start)
 
 
 def _spread_negation(named: Sequence[_NamedValue], text: str) -> list[_NamedValue]:
-    """The same; of "not Adidas or Nord" neither is wanted."""
+    """Return the values with negations extended over lists: "not Adidas or Nord" wants neither."""
     found: list[_NamedValue] = []
-    for one in named:
-        if found and found[-1].negated and found[-1].column == one.column:
-            one = replace(one, negated=one.negated or _NEITHER.fullmatch(text[found[-1].stop : one.start]) is not None)
-        found.append(one)
+    for value in named:
+        if found and (last := found[-1]).negated and last.column == value.column:
+            is_listed = _NEITHER.fullmatch(text[last.stop : value.start]) is not None
+            value = replace(value, negated=value.negated or is_listed)
+        found.append(value)
     return found

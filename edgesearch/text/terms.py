@@ -1,8 +1,8 @@
-"""Text as it is compared: folded, and split into the terms that are indexed and asked.
+"""Fold text for comparison, and split it into the terms of the word index.
 
-Case, width, accents and ligatures are folded (Unicode NFKD; Japanese voicing marks stay, they make other syllables).
-Scripts that are written without spaces become overlapping pairs of characters, as Lucene's CJKAnalyzer has them, and
-the last character of a run, so that one character is found by a prefix wherever it stands.
+Folding removes case, width, accents and ligatures (Unicode NFKD). It keeps Japanese voicing marks, which make other
+syllables. Scripts without spaces become overlapping pairs of characters, as in Lucene's CJKAnalyzer. The last character
+of a run is indexed too, so that a prefix search finds a single character wherever it stands.
 """
 
 import re
@@ -13,36 +13,41 @@ UNSPACED = (
 )
 _VOICED = "\u3099\u309a"
 _UNDECOMPOSED = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "\u0131": "i", "æ": "ae", "œ": "oe"})
-# Compiled when they are first used, which takes 10 ms that a search by a photo need not wait for.
+# Patterns, compiled at first use: compiling takes 10 ms, which a search by photo need not wait for.
 _WORD = rf"[{UNSPACED}]+|\d+(?=[^\W\d_{UNSPACED}])|[^\W_{UNSPACED}]+"
 _RUN = rf"[{UNSPACED}]+"
 
 
 def fold(text: str) -> str:
-    """Without case, width and accents; what is folded stays as it is."""
+    """Return a text without case, width and accents; folding it again changes nothing."""
     if text.isascii():
         return text.lower()
-    apart = unicodedata.normalize("NFKD", text)  # first: the parts of a sign may be capitals, as of ℡
-    apart = unicodedata.normalize("NFKD", apart.casefold()).translate(_UNDECOMPOSED)
-    kept = (c for c in apart if c in _VOICED or not unicodedata.category(c).startswith("M"))
+    decomposed = unicodedata.normalize("NFKD", text)  # first, since the parts of a sign such as ℡ may be capitals
+    decomposed = unicodedata.normalize("NFKD", decomposed.casefold()).translate(_UNDECOMPOSED)
+    kept = (c for c in decomposed if c in _VOICED or not unicodedata.category(c).startswith("M"))
     return unicodedata.normalize("NFC", "".join(kept))
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text, folded; a run of an unspaced script is one, and a number before letters stands alone."""
+    """Split a text into folded words.
+
+    A run of a script without spaces is one word. A number directly before letters is a word of its own.
+    """
     return re.findall(_WORD, fold(text))
 
 
 def index_terms(text: str) -> list[str]:
-    """The terms by which a text is found."""
-    return [term for part in split_words(text) for term in (*query_terms(part), *(part[-1:] if is_unspaced(part) else ""))]
+    """Return the terms by which a text is found."""
+    return [
+        term for word in split_words(text) for term in (*query_terms(word), *(word[-1:] if is_unspaced(word) else ""))
+    ]
 
 
-def query_terms(part: str) -> list[str]:
-    """The terms that a part of a question must have, all of them: pairs of an unspaced run; itself otherwise."""
-    return [part[n : n + 2] for n in range(len(part) - 1)] if is_unspaced(part) and len(part) > 1 else [part]
+def query_terms(word: str) -> list[str]:
+    """Return the terms that all must match a word: the character pairs of an unspaced run, else the word itself."""
+    return [word[n : n + 2] for n in range(len(word) - 1)] if is_unspaced(word) and len(word) > 1 else [word]
 
 
-def is_unspaced(part: str) -> bool:
-    """It is of a script that is written without spaces."""
-    return re.match(_RUN, part) is not None
+def is_unspaced(word: str) -> bool:
+    """Return whether a word is of a script that is written without spaces."""
+    return re.match(_RUN, word) is not None

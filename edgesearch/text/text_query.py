@@ -1,10 +1,10 @@
-"""What is asked besides a photo, or without one: words and filters become allowed products and a ranking of them.
+"""Turn words and filters, with or without a photo, into allowed products and their ranking.
 
-Picture and words are fused by the sum of their scores, as Bruch, Gai and Ingber found better than reciprocal ranks (An
-Analysis of Fusion Functions for Hybrid Retrieval, TOIS 2023). On 96 photos of a drawn shop (48 products, seed 1), right
-product first, with the words "kind" / "kind variant" of the product asked: photo alone 0.83, words alone 0.75 / 1.00;
-reciprocal ranks 0.97 / 0.97 (constants 1 to 60), the sum 0.95 / 0.97 with words at 0.3, 0.97 / 0.99 at 0.5, 0.98 / 1.00
-at 1, which is used.
+A photo and words are combined by adding their scores, which Bruch, Gai and Ingber found better than reciprocal ranks
+(An Analysis of Fusion Functions for Hybrid Retrieval, TOIS 2023). On 96 photos of a drawn shop (48 products, seed 1),
+with the words "kind" / "kind variant" of the right product, it came first in these shares: photo alone 0.83, words
+alone 0.75 / 1.00; reciprocal ranks 0.97 / 0.97 (constants 1 to 60); the sum 0.95 / 0.97 with words at 0.3, 0.97 / 0.99
+at 0.5, 0.98 / 1.00 at 1, which is used.
 
 P products, by number.
 """
@@ -20,104 +20,133 @@ from .filters import All, Filter, Where, parse
 from .full_text import Ranking, WordSearch
 from .product_table import ProductTable
 
-MAX_WORD_MATCHES = 20  # products of the words' ranking that are looked at in the light of the photo
+MAX_WORD_MATCHES = 20  # best products by words that are also scored by the photo
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked in words.
+    """A query in words, interpreted.
 
-    Attributes: understood: as it is shown; allowed (P,) bool: what the filter lets through; where: the filter; ranked:
-                what the words found, None where there are none.
+    Attributes:
+        understood: the query as users see it.
+        allowed: (P,) bool; the visible products that pass the filter.
+        where: the filter.
+        ranking: of the products by words; None if the query has no words.
     """
 
     understood: Understood
     allowed: np.ndarray
     where: Where
-    ranked: Ranking | None
+    ranking: Ranking | None
 
     def best(self, table: ProductTable, k: int) -> tuple[list[int], Decision]:
-        """The products that are found without a photo, best first, and what is decided.
+        """Answer a query without a photo.
 
-        Match: one product has all that was asked; ambiguous: several have; unknown: none has all the words.
+        Returns: the numbers of at most k products, best first; and the decision: "match" if one product has everything
+                 that was asked, "ambiguous" if several have, "unknown" if none has all the words.
         """
-        if self.ranked is None:
-            found = whole = np.flatnonzero(self.allowed)
+        if self.ranking is None:
+            found = complete = np.flatnonzero(self.allowed)
         else:
-            found = self.ranked.order(self.allowed)
-            whole = found[self.ranked.complete[found]]
+            found = self.ranking.order(self.allowed)
+            complete = found[self.ranking.complete[found]]
         if self.where.order:
-            found = table.order_by(whole if len(whole) else found, self.where.order, self.where.descending)
-        return found[:k].tolist(), "unknown" if not len(whole) else "match" if len(whole) == 1 else "ambiguous"
+            found = table.order_by(complete if len(complete) else found, self.where.order, self.where.descending)
+        count = len(complete)
+        return found[:k].tolist(), "unknown" if not count else "match" if count == 1 else "ambiguous"
 
     def nearest_by_words(self) -> list[int]:
-        """The allowed products whose words are nearest to those asked, best first; as many as are fused."""
-        return [] if self.ranked is None else self.ranked.order(self.allowed)[:MAX_WORD_MATCHES].tolist()
+        """Return the numbers of the best allowed products by words, best first, at most `MAX_WORD_MATCHES`."""
+        return [] if self.ranking is None else self.ranking.order(self.allowed)[:MAX_WORD_MATCHES].tolist()
 
-    def order_with_photo(self, seen: Mapping[int, float]) -> list[int]:
-        """Products as picture and words order them together, best first; seen: their scores by the photo, by number."""
-        return sorted(seen, key=lambda number: -seen[number] - self.score(number))
+    def order_with_photo(self, photo_scores: Mapping[int, float]) -> list[int]:
+        """Order products, given by number, by the sum of their scores by photo and by words, best first."""
+        return sorted(photo_scores, key=lambda number: -photo_scores[number] - self.score(number))
 
     def score(self, number: int) -> float:
-        """The share of the words that a product has; 1 where only a filter was asked."""
-        return 1.0 if self.ranked is None else float(self.ranked.scores[number])
+        """Return the share of the words that a product has; 1 if the query is only a filter."""
+        return 1.0 if self.ranking is None else float(self.ranking.scores[number])
 
 
-def interpret(table: ProductTable, words: Callable[[], WordSearch], text: str | None, where: str | None, photo: bool) -> Query:
-    """Read what is asked.
+def interpret(
+    table: ProductTable, words: Callable[[], WordSearch], text: str | None, where: str | None, photo: bool
+) -> Query:
+    """Interpret a query.
 
-    Args:    words: of the same products; text: a sentence, or words as they stand where there is a filter; where: a
-             filter as `where.parse` reads it; photo: there is one besides.
-    Raises:  QueryError: it cannot be asked, or no product is left: says which condition removed them all.
+    Args:
+        table: the columns of the products.
+        words: gives the words of the same products; called only if needed.
+        text: a sentence; plain words if there is a filter.
+        where: a filter, as `filters.parse` reads it.
+        photo: whether a photo comes with it.
+    Raises:
+        QueryError: the query is malformed, or no product is left; the message then names the cause.
     """
     notes: tuple[str, ...] = ()
     if where is None and text is not None:
-        from . import sentence  # here: to compile its patterns takes 50 ms, which a photo need not wait for
+        from . import sentence  # here: compiling its patterns takes 50 ms, which a search by photo need not wait for
 
-        said = sentence.parse(text, table, words(), photo)
-        where, text, notes = said.where, said.words, said.notes
-    filtered = parse(where) if where else Where()
-    if filtered.order:
-        table.column(filtered.order)
-        notes += ("the order is not used: with a photo the most alike come first",) if photo else ()
-    allowed = table.visible if filtered.filter is None else table.matching(filtered.filter)
-    if filtered.filter is not None and not allowed.any():
-        raise table.explain_empty(filtered.filter)
-    ranked = words().rank(text) if text else None
-    if ranked:
-        notes += _spelling_notes(ranked)
-        if not photo and not (allowed & (ranked.scores > 0)).any():
-            raise _no_match_error(str(text), table, filtered.filter, ranked.scores > 0, notes)
-    if not (ranked or where or photo):
-        why = f" ({'; '.join(notes)})" if notes else ""
-        raise QueryError(f"text: there is no word to search for in it{why}; give a product's words, or a filter.")
-    return Query(Understood(str(filtered), text or "", notes), allowed, filtered, ranked)
+        parsed = sentence.parse(text, table, words(), photo)
+        where, text, notes = parsed.where, parsed.words, parsed.notes
+    condition = parse(where) if where else Where()
+    if condition.order:
+        table.column(condition.order)
+        notes += ("the order is ignored: with a photo, the most similar products come first",) if photo else ()
+    allowed = table.visible if condition.filter is None else table.matching(condition.filter)
+    if condition.filter is not None and not allowed.any():
+        raise table.explain_empty(condition.filter)
+    ranking = words().rank(text) if text else None
+    if ranking:
+        notes += _spelling_notes(ranking)
+        if not photo and not (allowed & (ranking.scores > 0)).any():
+            raise _no_match_error(str(text), table, condition.filter, ranking.scores > 0, notes)
+    if not (ranking or where or photo):
+        raise QueryError(f"text: no word to search for{_in_parentheses(notes)}; give words of a product, or a filter.")
+    return Query(Understood(str(condition), text or "", notes), allowed, condition, ranking)
 
 
 def describe_exclusions(table: ProductTable, where: str) -> list[str]:
-    """What each condition of a filter takes away of all products, one sentence each; where: as `Understood` has it."""
-    asked = parse(where).filter if where else None
-    parts = asked.parts if isinstance(asked, All) else (asked,) if asked else ()
-    shown = int(table.visible.sum())
-    return [f"{part} leaves out {shown - table.matching(part).sum()} of {shown} products" for part in parts]
+    """Return a sentence for each condition of a filter on how many products it excludes.
+
+    where: as in `Understood.where`.
+    """
+    condition = parse(where).filter if where else None
+    parts = condition.parts if isinstance(condition, All) else (condition,) if condition else ()
+    count = int(table.visible.sum())
+    return [f"{part} leaves out {count - table.matching(part).sum()} of {count} products" for part in parts]
 
 
-def _spelling_notes(ranked: Ranking) -> tuple[str, ...]:
-    read = [f"{word!r} is read as {' or '.join(meant)}" for word, meant in ranked.corrected.items()]
-    return (*read, *(f"no product here says {word!r}, or anything like it" for word in ranked.unknown))
+def _spelling_notes(ranking: Ranking) -> tuple[str, ...]:
+    corrected = [f"{word!r} is read as {' or '.join(read)}" for word, read in ranking.corrected.items()]
+    return (*corrected, *(f"no product here has the word {word!r}, or a similar one" for word in ranking.unknown))
 
 
-def _no_match_error(text: str, table: ProductTable, asked: Filter | None, worded: np.ndarray, notes: Sequence[str]) -> QueryError:
-    """Why words find nothing, and what would; worded (P,) bool: products that have some of them."""
-    said = f" ({'; '.join(notes)})" if notes else ""
-    if asked is None or not (worded & table.visible).any():
-        return QueryError(f"text {text!r}: no product here has any of these words{said}; try other words.")
-    parts = asked.parts if isinstance(asked, All) else (asked,)
-    left = [
-        np.logical_and.reduce([worded & table.visible, *(table.matching(o) for o in parts if o is not p)]) for p in parts
+def _no_match_error(
+    text: str, table: ProductTable, condition: Filter | None, has_words: np.ndarray, notes: Sequence[str]
+) -> QueryError:
+    """Return an error that says why words find nothing, and which query would find something.
+
+    has_words: (P,) bool; the products that have at least one of the words.
+    """
+    has_words = has_words & table.visible
+    if condition is None or not has_words.any():
+        return QueryError(
+            f"text {text!r}: no product here has any of these words{_in_parentheses(notes)}; try other words."
+        )
+    parts = condition.parts if isinstance(condition, All) else (condition,)
+    without_one = [
+        np.logical_and.reduce([has_words, *(table.matching(other) for other in parts if other is not part)])
+        for part in parts
     ]
-    best = int(np.argmax([one.sum() for one in left]))
-    instead = f"without {parts[best]}" if left[best].any() else "without a filter"
-    count = int((left[best] if left[best].any() else worded & table.visible).sum())
-    none = f"none of the {table.matching(asked).sum()} products with {asked} has any of these words"
-    return QueryError(f"text {text!r}: {none}{said}; {instead} {count} {'has' if count == 1 else 'have'}.")
+    best = int(np.argmax([found.sum() for found in without_one]))
+    helps = without_one[best].any()
+    instead = f"without {parts[best]}" if helps else "without a filter"
+    count = int((without_one[best] if helps else has_words).sum())
+    return QueryError(
+        f"text {text!r}: none of the {table.matching(condition).sum()} products with {condition} has any of these words"
+        f"{_in_parentheses(notes)}; {instead} {count} {'has' if count == 1 else 'have'}."
+    )
+
+
+def _in_parentheses(notes: Sequence[str]) -> str:
+    return f" ({'; '.join(notes)})" if notes else ""
