@@ -1,4 +1,4 @@
-"""What a catalogue's own pictures, or photos, teach about when to accept."""
+"""Calibration from a catalogue's own pictures, or from photos."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +17,8 @@ from ..conftest import TINY_MODEL
 TRUE = Calibration(1.5, 0.8, 3.0, 2.0, 1.0, accept=0.7, lead=0.6)
 
 
-def drawn(count: int, seed: int) -> list[Question]:
-    """Questions whose answers follow `TRUE`: made-up evidence, and a choice drawn by its probabilities."""
+def draw_questions(count: int, seed: int) -> list[Question]:
+    """Return questions with random evidence, whose answers are drawn from the probabilities of `TRUE`."""
     rng, questions = np.random.default_rng(seed), []
     for _ in range(count):
         evidence = np.column_stack([rng.normal(0.6, 0.12, (20, 2)), rng.uniform(0, 1, 20) ** 4])
@@ -29,49 +29,49 @@ def drawn(count: int, seed: int) -> list[Question]:
     return questions
 
 
-def test_the_weights_that_made_the_answers_are_found() -> None:
-    found = fit_weights(drawn(4000, 0), ONE_PICTURE)
+def test_fit_recovers_the_weights_behind_the_answers() -> None:
+    found = fit_weights(draw_questions(4000, 0), ONE_PICTURE)
     assert found.weights()[:3] == pytest.approx(TRUE.weights()[:3], abs=0.2)
 
 
-def test_few_questions_change_little() -> None:
+def test_few_questions_change_the_prior_little() -> None:
     few, many = (
-        np.abs(fit_weights(drawn(count, 1), SEVERAL_PICTURES).weights() - SEVERAL_PICTURES.weights())
+        np.abs(fit_weights(draw_questions(count, 1), SEVERAL_PICTURES).weights() - SEVERAL_PICTURES.weights())
         for count in (1, 1000)
     )
     assert few.max() < 0.5 < many.max()
 
 
-def test_the_threshold_keeps_the_false_accepts_that_were_asked_for() -> None:
+def test_threshold_keeps_the_requested_false_accepts() -> None:
     for share in (0.02, 0.05, 0.3):
-        found = set_thresholds(TRUE, drawn(2000, 2), share)
+        found = set_thresholds(TRUE, draw_questions(2000, 2), share)
         assert found.false_accept_rate == pytest.approx(share, abs=0.01)
-        asked = drawn(4000, 3)  # others
+        asked = draw_questions(4000, 3)  # others
         strangers = [TRUE.probabilities(one.evidence).sum() >= found.accept for one in asked if one.right == NONE]
         assert np.mean(strangers) == pytest.approx(share, abs=0.03)
 
 
 def test_fewer_false_accepts_cost_more_false_rejects() -> None:
-    strict, lax = (set_thresholds(TRUE, drawn(2000, 2), share) for share in (0.01, 0.2))
+    strict, lax = (set_thresholds(TRUE, draw_questions(2000, 2), share) for share in (0.01, 0.2))
     assert strict.accept > lax.accept
     assert strict.false_reject_rate > lax.false_reject_rate
 
 
-def test_probabilities_mean_what_they_say() -> None:
-    found, asked = fit_weights(drawn(2000, 4), ONE_PICTURE), drawn(4000, 5)
+def test_probabilities_are_calibrated() -> None:
+    found, asked = fit_weights(draw_questions(2000, 4), ONE_PICTURE), draw_questions(4000, 5)
     likely = np.array([found.probabilities(one.evidence).sum() for one in asked])
     right = np.array([one.right != NONE for one in asked])
     for some in np.array_split(np.argsort(likely), 4):
         assert right[some].mean() == pytest.approx(likely[some].mean(), abs=0.04)
 
 
-def test_one_question_alone_is_no_threshold() -> None:
-    found = set_thresholds(replace(TRUE, accept=0.4), drawn(1, 0), 0.05)
+def test_one_question_sets_no_threshold() -> None:
+    found = set_thresholds(replace(TRUE, accept=0.4), draw_questions(1, 0), 0.05)
     assert found.accept == 0.4
 
 
-def test_a_product_that_was_not_found_counts_as_refused_and_teaches_nothing() -> None:
-    asked, lost = drawn(400, 6), Question(np.full((20, 3), (0.3, 0.3, 0.0)), NONE, True)
+def test_missed_product_counts_as_rejected_and_teaches_nothing() -> None:
+    asked, lost = draw_questions(400, 6), Question(np.full((20, 3), (0.3, 0.3, 0.0)), NONE, True)
     before, after = set_thresholds(TRUE, asked, 0.05), set_thresholds(TRUE, [*asked, *[lost] * 100], 0.05)
     assert after.accept == before.accept
     assert after.false_accept_rate == before.false_accept_rate
@@ -79,26 +79,26 @@ def test_a_product_that_was_not_found_counts_as_refused_and_teaches_nothing() ->
     assert fit_weights([*asked, lost], TRUE) == fit_weights(asked, TRUE)
 
 
-def test_photos_of_unknown_products_alone_leave_matches() -> None:
-    strangers = [one for one in drawn(400, 7) if not one.known]
+def test_photos_of_unknown_products_alone_keep_the_lead() -> None:
+    strangers = [one for one in draw_questions(400, 7) if not one.known]
     found = set_thresholds(TRUE, strangers, 0.05)
     assert found.accept != TRUE.accept
     assert found.lead == TRUE.lead
 
 
-def test_too_few_questions_still_keep_to_the_share_that_was_asked_for() -> None:
+def test_prior_threshold_follows_the_requested_share() -> None:
     assert prior_calibration(SEVERAL_PICTURES, 0.05) == SEVERAL_PICTURES
     strict, lax = (
-        set_thresholds(prior_calibration(SEVERAL_PICTURES, share), drawn(5, 0), share) for share in (0.01, 0.2)
+        set_thresholds(prior_calibration(SEVERAL_PICTURES, share), draw_questions(5, 0), share) for share in (0.01, 0.2)
     )
     assert lax.accept < SEVERAL_PICTURES.accept < strict.accept < 1
 
 
-def test_terms_are_in_units_of_the_spread() -> None:
+def test_standardized_cosines_are_in_units_of_the_spread() -> None:
     assert standardize(np.array([[0.7, 0.5, 0.2]])) == pytest.approx(np.array([[1, -1, 0.2]]))
 
 
-def test_a_catalogue_of_several_pictures_learns_from_them(shop: Path, tmp_path: Path) -> None:
+def test_catalogue_with_several_pictures_learns_from_them(shop: Path, tmp_path: Path) -> None:
     rows = [
         f"P{number % 8},Name,{path}"
         for number, path in enumerate(
@@ -112,7 +112,7 @@ def test_a_catalogue_of_several_pictures_learns_from_them(shop: Path, tmp_path: 
     assert found.weights() != pytest.approx(SEVERAL_PICTURES.weights())
 
 
-def test_a_catalogue_of_one_picture_each_takes_what_is_known(shop: Path, tmp_path: Path) -> None:
+def test_catalogue_with_one_picture_each_keeps_the_prior(shop: Path, tmp_path: Path) -> None:
     made = edgesearch.build(shop / "catalogue.csv", tmp_path / "c.edge", TINY_MODEL, false_accepts=0.2)
     found = Calibration.from_dict(dict(made.manifest.calibration))
     assert (found.weights() == ONE_PICTURE.weights()).all()
@@ -120,7 +120,7 @@ def test_a_catalogue_of_one_picture_each_takes_what_is_known(shop: Path, tmp_pat
     assert found.questions == 16
 
 
-def test_photos_teach_it(shop: Path, tmp_path: Path) -> None:
+def test_build_calibrates_with_given_photos(shop: Path, tmp_path: Path) -> None:
     asked = {"queries": shop / "queries.csv"}
     made = edgesearch.build(shop / "catalogue.csv", tmp_path / "c.edge", TINY_MODEL, **asked)
     found = Calibration.from_dict(dict(made.manifest.calibration))
@@ -132,7 +132,7 @@ def test_photos_teach_it(shop: Path, tmp_path: Path) -> None:
     ("line", "error", "says"),
     [("x.jpg,NONE", CatalogError, "1 SKU of the queries is not in"), ("x.jpg,", ImageError, "x.jpg")],
 )
-def test_photos_that_cannot_be_used_are_an_error(
+def test_unusable_photos_raise(
     shop: Path, tmp_path: Path, line: str, error: type[Exception], says: str
 ) -> None:
     (tmp_path / "q.csv").write_text(f"image,sku\n{line}\n")
@@ -142,7 +142,7 @@ def test_photos_that_cannot_be_used_are_an_error(
 
 
 @pytest.mark.parametrize("share", ["0", "1", "few", "nan", "-0.1"])
-def test_a_share_that_is_none_is_wrong_usage(share: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_share_is_a_usage_error(share: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["build", "c.csv", "-o", "c.edge", "--false-accepts", share])
     assert ended.value.code == 2

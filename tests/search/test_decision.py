@@ -1,4 +1,4 @@
-"""Match, ambiguous, unknown."""
+"""Decisions: match, ambiguous, unknown."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ CROWDED = [(0.75, 0.75, 0.0)] * 20
     ("evidence", "decision"),
     [([], "unknown"), ([FAR, FAR], "unknown"), ([NEAR, FAR], "match"), ([NEAR, NEAR, FAR], "ambiguous")],
 )
-def test_decide(calibration: Calibration, evidence: list[tuple[float, ...]], decision: str) -> None:
+def test_decision_follows_the_evidence(calibration: Calibration, evidence: list[tuple[float, ...]], decision: str) -> None:
     probabilities = calibration.probabilities(np.array(evidence).reshape(-1, 3))
     assert calibration.decide(probabilities) == decision
 
@@ -27,31 +27,31 @@ def test_probabilities_leave_room_for_none_of_the_products() -> None:
     assert likely.sum() < 1
 
 
-def test_each_evidence_makes_a_product_likelier() -> None:
+def test_each_kind_of_evidence_raises_the_probability() -> None:
     base = SEVERAL_PICTURES.probabilities(np.array([(0.6, 0.6, 0.0), FAR]))[0]
     for better in [(0.7, 0.6, 0.0), (0.6, 0.7, 0.0), (0.6, 0.6, 0.3)]:
         assert SEVERAL_PICTURES.probabilities(np.array([better, FAR]))[0] > base
 
 
-def test_print_that_agrees_makes_up_for_a_low_cosine() -> None:
+def test_agreeing_local_features_outweigh_a_low_cosine() -> None:
     likely = ONE_PICTURE.probabilities(np.array([PRINTED, *[FAR] * 5]))
     assert ONE_PICTURE.decide(likely) == "match"
 
 
-def test_nearness_says_less_where_all_is_near() -> None:
+def test_nearness_counts_less_in_a_crowd() -> None:
     alone = ONE_PICTURE.probabilities(np.array([(0.8, 0.8, 0.0), FAR, FAR]))
     among = ONE_PICTURE.probabilities(np.array([(0.8, 0.8, 0.0), *CROWDED]))
     assert ONE_PICTURE.decide(alone) == "match"
     assert among[0] < 0.5
 
 
-def test_evidence_beyond_all_measure_is_no_nan() -> None:
+def test_extreme_evidence_gives_finite_probabilities() -> None:
     for extreme in (1e6, -1e6):
         likely = ONE_PICTURE.probabilities(np.array([(extreme, extreme, 1.0)]))
         assert np.isfinite(likely).all()
 
 
-def test_calibration_survives_json() -> None:
+def test_calibration_round_trips_through_json() -> None:
     assert Calibration.from_dict(ONE_PICTURE.to_dict()) == ONE_PICTURE
     assert Calibration.from_dict({**ONE_PICTURE.to_dict(), "questions": 400.0}).questions == 400
     for wrong in ({"lead": "wide"}, {"accept": float("nan")}, {"nearest": 10**400}, {"mean": None}):
@@ -61,11 +61,11 @@ def test_calibration_survives_json() -> None:
         Calibration.from_dict({})
 
 
-def test_a_calibration_of_the_first_format_is_read() -> None:
+def test_calibration_of_the_first_format_is_read() -> None:
     first = {"threshold": 0.5, "margin": 0.01, "false_accept_rate": 0.1, "false_reject_rate": 0.1}
     assert Calibration.from_dict(first) == ONE_PICTURE
 
 
-def test_one_product_alone_is_no_crowd() -> None:
+def test_single_product_can_match_or_be_unknown() -> None:
     assert ONE_PICTURE.decide(ONE_PICTURE.probabilities(np.array([NEAR]))) == "match"
     assert ONE_PICTURE.decide(ONE_PICTURE.probabilities(np.array([FAR]))) == "unknown"

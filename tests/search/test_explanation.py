@@ -1,4 +1,4 @@
-"""What made two pictures match, and the picture that shows it."""
+"""Occlusion maps, and the sheets that show them."""
 
 import io
 from pathlib import Path
@@ -18,7 +18,7 @@ from edgesearch.search import explanation
 from edgesearch.text import text_query
 
 
-def test_what_two_pictures_share_is_what_is_shown(shop: Path) -> None:
+def test_occlusion_map_highlights_the_shared_part(shop: Path) -> None:
     embedder = Embedder.open(default_model())
     product = image.read(shop / "pictures" / "P000001.jpg", 224)
     scene = np.full((320, 640, 3), 128, np.uint8)
@@ -29,32 +29,32 @@ def test_what_two_pictures_share_is_what_is_shown(shop: Path) -> None:
     assert heat[:, :4].sum() > 4 * heat[:, 4:].sum()
 
 
-def test_a_picture_like_nothing_has_no_regions() -> None:
+def test_occlusion_map_of_a_flat_picture_is_finite() -> None:
     embedder = Embedder.open(default_model())
     flat = np.full((64, 64, 3), 90, np.uint8)
     heat, _ = explanation.occlusion_map(embedder, flat, -embedder.embed([flat])[0])
     assert np.isfinite(heat).all()
 
 
-def test_the_words_say_how_likely_it_is_and_why() -> None:
+def test_description_gives_probability_and_evidence() -> None:
     first = Match(Product("A", "杯子 Cup"), 0.9, "a.jpg", 0, points=7, probability=0.7)
     second = Match(Product("B", "Jug"), 0.65, "b.jpg", 1, probability=0.12)
-    said = "\n".join(explanation.describe_match(Answer("x", "match", (first, second), {})))
-    assert "70% likely, 12% B Jug; score 0.900" in said
-    assert "a.jpg; 7 local features agree" in said
+    text = "\n".join(explanation.describe_match(Answer("x", "match", (first, second), {})))
+    assert "70% likely, 12% B Jug; score 0.900" in text
+    assert "a.jpg; 7 local features agree" in text
     assert "likely, " not in "\n".join(explanation.describe_match(Answer("x", "match", (second,), {})))
 
 
 @pytest.mark.parametrize(
-    "text, shown", [("杯子 Cup 500 g", "Cup 500 g"), ("Crème brûlée", "Creme brulee"), ("杯子", "")]
+    "text, drawable", [("杯子 Cup 500 g", "Cup 500 g"), ("Crème brûlée", "Creme brulee"), ("杯子", "")]
 )
-def test_letters_that_the_font_lacks_are_left_out(text: str, shown: str) -> None:
-    assert drawing.keep_drawable(text) == shown
+def test_letters_missing_from_the_font_are_dropped(text: str, drawable: str) -> None:
+    assert drawing.keep_drawable(text) == drawable
 
 
 @pytest.mark.parametrize("size", [(8, 200), (200, 8), (64, 64)])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_any_shape_is_drawn(size: tuple[int, int], kind: str) -> None:
+def test_pictures_of_any_shape_are_drawn(size: tuple[int, int], kind: str) -> None:
     panel = np.full((*size, 3), 200, np.uint8)
     lit = drawing.highlight(panel, np.eye(8, dtype=np.float32), Crop(0, 0, max(size)), panel[..., 0])
     boxed = drawing.draw_boxes(panel, [(0, 0, 1, 1)])
@@ -66,7 +66,7 @@ def test_any_shape_is_drawn(size: tuple[int, int], kind: str) -> None:
     assert page.width < 4 * drawing.MAX_WIDTH + 200
 
 
-def test_words_stay_on_the_page() -> None:
+def test_long_text_stays_on_the_sheet() -> None:
     page = drawing.draw_sheet(
         [("one", np.full((90, 90, 3), 255, np.uint8))], "unknown", "x" * 150, ["y" * 300], kind="PNG"
     )
@@ -75,20 +75,20 @@ def test_words_stay_on_the_page() -> None:
     assert int(drawn[-drawing.EDGE + 4 :].min()) == 255
 
 
-def test_a_filter_says_what_it_leaves_out(tiny_edge: Path) -> None:
+def test_filter_reports_what_each_condition_excludes(tiny_edge: Path) -> None:
     with edgesearch.open(tiny_edge) as store:
         table = store._gallery().table
         total = len(store.skus())
         first = sorted(store.skus())[0]
-        said = text_query.describe_exclusions(table, f"sku={first} and price>0")
-    assert said == [
+        exclusions = text_query.describe_exclusions(table, f"sku={first} and price>0")
+    assert exclusions == [
         f"sku={first} leaves out {total - 1} of {total} products",
         f"price>0 leaves out 0 of {total} products",
     ]
     assert text_query.describe_exclusions(table, "") == []
 
 
-def test_only_what_matters_stays_colourful() -> None:
+def test_parts_without_influence_turn_pale() -> None:
     picture = np.full((200, 200, 3), (255, 0, 0), np.uint8)
     heat = np.zeros((8, 8), np.float32)
     heat[:4] = 1
@@ -97,7 +97,7 @@ def test_only_what_matters_stays_colourful() -> None:
     assert int(lit[-40, 240].min()) > 160
 
 
-def test_a_plain_background_is_not_what_matched() -> None:
+def test_plain_background_is_not_highlighted() -> None:
     picture, product = np.full((200, 200, 3), 255, np.uint8), np.zeros((200, 200), np.uint8)
     picture[50:150, 50:150], product[50:150, 50:150] = (255, 0, 0), 255
     lit = drawing.highlight(picture, np.ones((8, 8), np.float32), Crop(0, 0, 200), product)
@@ -128,12 +128,12 @@ def test_one_photo_is_explained_in_one_file(
 
 
 @pytest.mark.parametrize("path", ["why.gif", "taken", "taken/why.png"])
-def test_what_cannot_be_drawn_there_is_said(
+def test_unwritable_output_path_is_reported(
     path: str, shop: Path, tiny_edge: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "taken").write_bytes(b"mine")
     assert main(["search", str(tiny_edge), str(shop / "pictures/P000001.jpg"), "--explain", str(tmp_path / path)]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith(f"edgesearch: {tmp_path / path.removesuffix('/why.png')}: ")
-    assert said.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"edgesearch: {tmp_path / path.removesuffix('/why.png')}: ")
+    assert error.count("\n") == 1
     assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("taken", b"mine")]

@@ -1,4 +1,4 @@
-"""Several photos, a camera's frames, and what an unknown product seems to be."""
+"""Searches by several photos and by camera frames, and advice for answers without match."""
 
 import threading
 from collections.abc import Collection, Iterator
@@ -44,7 +44,7 @@ def test_photos_of_one_product_answer_together(store: Store, shop: Path, photos:
     assert len({match.sku for match in answer.matches}) == 5
 
 
-def test_one_photo_in_a_list_is_that_photo(store: Store, photos: list[Path]) -> None:
+def test_list_of_one_photo_answers_as_the_photo(store: Store, photos: list[Path]) -> None:
     for photo in photos:
         assert store.search([photo], k=8).matches == store.search(photo, k=8).matches
 
@@ -55,7 +55,7 @@ def test_the_order_of_photos_changes_nothing(store: Store, photos: list[Path]) -
     assert one.known == pytest.approx(other.known)
 
 
-def test_products_that_no_photo_considers_follow_by_their_best_score(store: Store, photos: list[Path]) -> None:
+def test_products_without_evidence_follow_by_best_score(store: Store, photos: list[Path]) -> None:
     gallery = store._gallery()
     seen = [pipeline.observe(gallery, photo, 8, fast=True) for photo in photos[:3]]
     answer = pipeline.answer_observations(gallery, [replace(one, evidence=one.evidence[:1]) for one in seen], 8)
@@ -72,7 +72,7 @@ def test_products_that_no_photo_considers_follow_by_their_best_score(store: Stor
         assert match.score == max(scores)
 
 
-def test_a_bad_photo_among_several_is_an_error(store: Store, photos: list[Path], tmp_path: Path) -> None:
+def test_bad_photo_or_wrong_number_of_photos_raises(store: Store, photos: list[Path], tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"none")
     with pytest.raises(ImageError, match=r"bad\.jpg"):
         store.search([photos[0], tmp_path / "bad.jpg"])
@@ -82,14 +82,14 @@ def test_a_bad_photo_among_several_is_an_error(store: Store, photos: list[Path],
 
 
 @pytest.mark.parametrize("photos", [[], ["a.jpg"] * 17])
-def test_no_photos_together_or_too_many_are_wrong_usage(photos: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_together_without_photos_or_with_too_many_is_a_usage_error(photos: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["search", "store.edge", *photos, "--together", "--text", "mug"])
     assert ended.value.code == 2
     assert "--together" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_a_filter_holds_for_all_photos(store: Store, photos: list[Path]) -> None:
+def test_filter_applies_to_all_photos(store: Store, photos: list[Path]) -> None:
     answer = store.search(photos[:2], where="price > 1", k=8)
     assert all((match.price or 0) > 1 for match in answer.matches)
 
@@ -104,7 +104,7 @@ def test_frames_of_one_scene_answer_together(store: Store, photos: list[Path]) -
     assert answers[0].matches == alone.matches
 
 
-def test_another_scene_begins_anew(store: Store, photos: list[Path]) -> None:
+def test_new_scene_forgets_earlier_frames(store: Store, photos: list[Path]) -> None:
     stream = store.stream()
     stream.add(photos[0])
     other = np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8)
@@ -115,7 +115,7 @@ def test_another_scene_begins_anew(store: Store, photos: list[Path]) -> None:
         store.stream(frames=0)
 
 
-def test_a_frame_tells_its_own_time(store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elapsed_time_covers_the_last_frame_only(store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     observe = pipeline.observe
 
     def observe_in_5_ms(*arguments: Any) -> Observation:
@@ -130,7 +130,7 @@ def test_a_frame_tells_its_own_time(store: Store, photos: list[Path], monkeypatc
         assert stream.add(photos[0]).elapsed_ms["embed"] == 5.0
 
 
-def test_clearing_waits_for_the_frame_that_is_looked_at(
+def test_clear_waits_for_the_current_frame(
     store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream, answer_observations = store.stream(), pipeline.answer_observations
@@ -147,14 +147,14 @@ def test_clearing_waits_for_the_frame_that_is_looked_at(
     other.join()
 
 
-def test_a_shaken_frame_does_not_decide(store: Store, photos: list[Path]) -> None:
+def test_blurred_frame_does_not_change_the_answer(store: Store, photos: list[Path]) -> None:
     stream, frame = store.stream(), read(photos[0])
     before = stream.add(frame)
     shaken = np.mean([np.roll(frame, by, 1) for by in range(-12, 13)], 0).astype(np.uint8)
     assert stream.add(shaken).matches[0].sku == before.matches[0].sku
 
 
-def test_what_is_no_match_says_what_it_seems_to_be(store: Store, shop: Path) -> None:
+def test_answer_without_match_guesses_category_and_brand(store: Store, shop: Path) -> None:
     for photo in sorted((shop / "photos").glob("*.jpg")):
         answer = store.search(photo)
         if answer.decision == "match":
@@ -164,7 +164,7 @@ def test_what_is_no_match_says_what_it_seems_to_be(store: Store, shop: Path) -> 
             assert all(0 < guess.share <= 1 for guess in answer.guesses.values())
 
 
-def test_a_dark_photo_is_blamed_before_the_catalogue(store: Store, photos: list[Path]) -> None:
+def test_dark_photo_gets_advice(store: Store, photos: list[Path]) -> None:
     dark = (read(photos[0]) * 0.03).astype(np.uint8)
     answer = store.search(dark)
     assert (answer.decision, answer.flaw) == ("unknown", "dark")
@@ -173,7 +173,7 @@ def test_a_dark_photo_is_blamed_before_the_catalogue(store: Store, photos: list[
     assert store.search([dark, photos[0]]).flaw == ""  # one of them is good enough
 
 
-def test_a_guess_is_the_vote_of_the_likely() -> None:
+def test_guess_is_the_vote_of_likely_products() -> None:
     said = [("A", 0.16), ("B", 0.09), ("B", 0.04), (None, 0.01)]
     likely = [Match(Product("x", "x", category=c), 0.5, "", 0, probability=p) for c, p in said]
     assert guess_detail(likely, "category") == Guess("B", pytest.approx(0.5))

@@ -42,7 +42,7 @@ DETAILS = {  # of the eight products of the shop: price, currency, category, bra
 
 @pytest.fixture(scope="module")
 def edge(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shop with those details."""
+    """Build the shop with these details."""
     folder = tmp_path_factory.mktemp("details")
     lines = ["sku,name,images,price,currency,category,brand,stock"]
     lines += [f"{sku},{sku},{shop}/pictures/{sku}.jpg,{','.join(cells)}" for sku, cells in DETAILS.items()]
@@ -61,7 +61,7 @@ def skus(store: Store, sku: str = "P000000", k: int = 20, **conditions: bool) ->
     return {match.sku for match in store.similar(sku, k, **conditions)}
 
 
-def test_all_others_are_alternatives_nearest_first(store: Store) -> None:
+def test_all_other_products_are_alternatives_nearest_first(store: Store) -> None:
     matches = store.similar("P000000", k=20)
     assert {match.sku for match in matches} == DETAILS.keys() - {"P000000"}
     assert [match.score for match in matches] == sorted((match.score for match in matches), reverse=True)
@@ -87,7 +87,7 @@ def test_conditions_are_exact(store: Store, conditions: tuple[str, ...], expecte
     assert skus(store, k=1, **asked) <= {f"P00000{digit}" for digit in expected}
 
 
-def test_what_is_taught_counts(store: Store, shop: Path) -> None:
+def test_taught_changes_affect_alternatives(store: Store, shop: Path) -> None:
     photos = sorted((shop / "photos").glob("P12*.jpg"))
     store.enrol("NEW", [photos[0]], name="Blue mug", price=1, currency="EUR")
     store.remove("P000001")
@@ -102,7 +102,7 @@ def test_what_is_taught_counts(store: Store, shop: Path) -> None:
     assert store.picture(new).startswith(b"\xff\xd8")
 
 
-def test_all_pictures_of_a_product_say_what_it_looks_like(store: Store, shop: Path) -> None:
+def test_likeness_uses_all_pictures_of_a_product(store: Store, shop: Path) -> None:
     before = store.similar("P000000", k=20)
     other = next(match for match in before[2:] if match.sku in ("P000004", "P000005", "P000006", "P000007"))
     store.enrol("P000000", [shop / "pictures" / f"{other.sku}.jpg"])
@@ -124,12 +124,12 @@ def test_all_pictures_of_a_product_say_what_it_looks_like(store: Store, shop: Pa
         ("P000002", ("cheaper", "same_category"), r"cheaper: 0, same category: 0\); leave out more than one"),
     ],
 )
-def test_what_cannot_be_says_why(store: Store, sku: str, conditions: tuple[str, ...], says: str) -> None:
+def test_impossible_condition_explains_why(store: Store, sku: str, conditions: tuple[str, ...], says: str) -> None:
     with pytest.raises(CatalogError, match=says):
         store.similar(sku, **dict.fromkeys(conditions, True))
 
 
-def test_the_only_product_has_no_alternative(shop: Path, tmp_path: Path) -> None:
+def test_only_product_has_no_alternative(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text(f"sku,name,images\nA,Cup,{shop}/pictures/P000000.jpg\n")
     edgesearch.build(tmp_path / "c.csv", tmp_path / "c.edge", TINY_MODEL)
     with edgesearch.open(tmp_path / "c.edge") as store:
@@ -139,7 +139,7 @@ def test_the_only_product_has_no_alternative(shop: Path, tmp_path: Path) -> None
             store.similar("A", k=0)
 
 
-def test_the_nearest_comes_first_and_twins_give_way() -> None:
+def test_diverse_choice_starts_with_the_nearest_and_avoids_twins() -> None:
     rng = np.random.default_rng(0)
     spread = rng.standard_normal((4, 64)).astype(np.float32)
     centres = np.concatenate([spread, spread[:1] + 0.01 * rng.standard_normal((5, 64)).astype(np.float32)])
@@ -152,7 +152,7 @@ def test_the_nearest_comes_first_and_twins_give_way() -> None:
     assert sorted(choose_diverse(scores, likeness, 99)) == list(range(9))
 
 
-def test_vectors_of_rows_are_those_that_were_put_in() -> None:
+def test_index_returns_the_vectors_it_was_built_from() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((8300, 8)).astype(np.float32)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
@@ -163,7 +163,7 @@ def test_vectors_of_rows_are_those_that_were_put_in() -> None:
     assert index.read_vectors(rows[:0]).shape == (0, 8)
 
 
-def test_how_alike_products_are_is_the_plain_loop() -> None:
+def test_product_likeness_equals_the_plain_loop() -> None:
     rng = np.random.default_rng(0)
     products = [rng.standard_normal((count, 8)).astype(np.float32) for count in (1, 3, 2, 5)]
     products = [one / np.linalg.norm(one, axis=1, keepdims=True) for one in products]
@@ -175,7 +175,7 @@ def test_how_alike_products_are_is_the_plain_loop() -> None:
             assert product_likeness(i, vectors, counts)[j] == pytest.approx((there + back) / 2, abs=1e-6)
 
 
-def test_a_product_with_very_many_pictures_and_a_filter_leave_as_many_as_are_wanted() -> None:
+def test_nearest_products_fill_up_despite_filters_and_large_products() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((8300, 8)).astype(np.float32)
     x[:400] = [1, 0, 0, 0, 0, 0, 0, 0] + 0.01 * x[:400]  # of one product, nearer to its first than all others
@@ -202,7 +202,7 @@ def test_a_product_with_very_many_pictures_and_a_filter_leave_as_many_as_are_wan
     ]  # though nothing of the index is left
 
 
-def test_what_is_not_known_satisfies_nothing() -> None:
+def test_missing_detail_satisfies_no_condition() -> None:
     full, free = Product("B", "b", 1.0, "EUR", "Mugs", "Alm", stock=1), Product("C", "c", 0.0, "EUR")
     conditions = AlternativeFilter(True, True, True, True).conditions(full)
 
@@ -215,7 +215,7 @@ def test_what_is_not_known_satisfies_nothing() -> None:
     assert AlternativeFilter().conditions(Product("A", "a")) == {}
 
 
-def test_a_catalogue_with_a_wrong_kind_is_damaged(tmp_path: Path) -> None:
+def test_catalogue_with_a_value_of_wrong_type_raises(tmp_path: Path) -> None:
     path = tmp_path / "catalog.sqlite"
     sqlite_catalog.write(path, [(Product("A", "a", 1.0), [Picture(0, "a.jpg", 0, 1)])])
     with sqlite3.connect(path) as connection:
@@ -225,7 +225,7 @@ def test_a_catalogue_with_a_wrong_kind_is_damaged(tmp_path: Path) -> None:
         list(sqlite_catalog.Catalog(path).details(["brand", "price"]))
 
 
-def test_the_command(edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_similar_command(edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["similar", str(edge), "--sku", "P000000", "--cheaper", "-k", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
@@ -240,7 +240,7 @@ def test_the_command(edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert err.count("\n") == 1
 
 
-def test_the_shipped_model_finds_what_looks_alike(shop: Path, shop_edge: Path) -> None:
+def test_shipped_model_ranks_alternatives_by_likeness(shop: Path, shop_edge: Path) -> None:
     products = [entry.product for entry in read(shop / "catalogue.csv").entries]
     with edgesearch.open(shop_edge) as store:
         for product in products:

@@ -1,4 +1,4 @@
-"""A bundle that keeps few pictures, no int8 vectors, and its catalogue packed: all that reads one works."""
+"""Work with a bundle that keeps one picture, no int8 vectors and a packed catalogue."""
 
 import io
 import shutil
@@ -25,7 +25,7 @@ KEPT = 1  # the row whose picture is kept
 
 @pytest.fixture(scope="module")
 def lean(shop_edge: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shop, of which one picture is kept."""
+    """Build the shop, and keep one picture of it."""
     folder = tmp_path_factory.mktemp("lean")
     whole = Bundle(shop_edge)
     for name in whole.manifest.files:
@@ -50,7 +50,7 @@ def lean(shop_edge: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "lean.edge"
 
 
-def test_pictures_are_those_kept_and_blank_ones(lean: Path) -> None:
+def test_missing_pictures_are_blank(lean: Path) -> None:
     with edgesearch.open(lean) as store:
         named = store.named(["P000000", "P000001"])
         kept, blank = (store.picture(named[sku]) for sku in ("P000001", "P000000"))
@@ -60,7 +60,7 @@ def test_pictures_are_those_kept_and_blank_ones(lean: Path) -> None:
     assert image.read(blank).std() > 5  # something is drawn there
 
 
-def test_it_is_searched_by_photo_words_and_likeness(lean: Path, shop: Path) -> None:
+def test_search_similar_and_explain_work_without_pictures(lean: Path, shop: Path) -> None:
     with edgesearch.open(lean) as store:
         photo = shop / "pictures" / "P000003.jpg"
         answer = store.search(photo)
@@ -75,7 +75,7 @@ def test_it_is_searched_by_photo_words_and_likeness(lean: Path, shop: Path) -> N
         store.warm_up(words=True).result()
 
 
-def test_it_says_that_a_photo_has_nothing_to_be_laid_onto(lean: Path, shop: Path) -> None:
+def test_compare_reports_a_missing_picture(lean: Path, shop: Path) -> None:
     with edgesearch.open(lean) as store:
         found = store.compare(shop / "pictures" / "P000003.jpg", "P000003")
         assert found.verdict == "cannot tell"
@@ -83,7 +83,7 @@ def test_it_says_that_a_photo_has_nothing_to_be_laid_onto(lean: Path, shop: Path
         assert store.compare(shop / "pictures" / "P000001.jpg", "P000001").points >= 8
 
 
-def test_another_picture_of_the_product_stands_for_it(lean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_picture_of_the_product_replaces_a_missing_one(lean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = OpenBundle(Bundle(lean))
     assert base.stored_picture(0) is None
     monkeypatch.setattr(base.catalog, "rows_of", lambda products: np.array([0, KEPT]))
@@ -91,20 +91,20 @@ def test_another_picture_of_the_product_stands_for_it(lean: Path, monkeypatch: p
     base.close()
 
 
-def test_photos_for_doctor_are_made_of_what_is_kept(lean: Path) -> None:
+def test_doctor_makes_its_photos_of_stored_pictures(lean: Path) -> None:
     opened = open_bundle(lean)
     assert {len(doctor.hard_photos(opened)), doctor.PHOTOS} == {doctor.PHOTOS}
     opened.close()
 
 
-def test_a_packed_catalogue_is_read_where_nothing_may_be_written(lean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packed_catalogue_opens_in_memory(lean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgesearch.search.open_bundle._is_kept_in_memory", lambda bundle: True)
     base = OpenBundle(Bundle(lean))
     assert len(base.catalog) == 8
     base.close()
 
 
-def test_the_page_is_given_pictures_as_what_they_are(lean: Path, tmp_path: Path) -> None:
+def test_server_sends_pictures_with_their_media_type(lean: Path, tmp_path: Path) -> None:
     pytest.importorskip("fastapi", reason="the extra `server` is not installed")
     from edgesearch.server.state import Served
 

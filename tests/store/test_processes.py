@@ -1,4 +1,4 @@
-"""A store in other processes: forked, spawned, pickled."""
+"""Stores in other processes: forked, spawned, pickled."""
 
 import multiprocessing
 import os
@@ -24,13 +24,13 @@ def skus(store: Store, photo: Path) -> list[str]:
     return [match.sku for match in store.search(photo).matches]
 
 
-def run(code: str, *arguments: object) -> str:
-    """What a program of its own prints; it must end well within a minute."""
+def run_program(code: str, *arguments: object) -> str:
+    """Run a Python program and return its output; it must succeed within a minute."""
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, *map(str, arguments)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
 
 
-FORKED = """
+FORKING_PROGRAM = """
 import edgesearch, os, sys, threading
 device, photo, threads = sys.argv[1:]
 store = edgesearch.open(device, threads=int(threads))
@@ -51,11 +51,11 @@ print("well")
 
 @needs_fork
 @pytest.mark.parametrize("threads", [1, 4])
-def test_a_forked_process_has_a_store_of_its_own(device: Path, photo: Path, threads: int) -> None:
-    assert run(FORKED, device, photo, threads) == "well\n"
+def test_forked_process_opens_its_own_store(device: Path, photo: Path, threads: int) -> None:
+    assert run_program(FORKING_PROGRAM, device, photo, threads) == "well\n"
 
 
-HELD = """
+LOCKING_PROGRAM = """
 import edgesearch, os, sys, threading
 store = edgesearch.open(sys.argv[1])
 held, go_on = threading.Event(), threading.Event()
@@ -74,12 +74,12 @@ print(status)
 
 
 @needs_fork
-def test_a_fork_while_others_search_does_not_hang(device: Path, photo: Path) -> None:
-    assert run(HELD, device, photo) == "0\n"
+def test_fork_while_locks_are_held_does_not_hang(device: Path, photo: Path) -> None:
+    assert run_program(LOCKING_PROGRAM, device, photo) == "0\n"
 
 
 @needs_fork
-def test_a_forked_process_says_what_it_cannot_open(tiny_edge: Path, photo: Path, tmp_path: Path) -> None:
+def test_forked_process_reports_a_missing_file(tiny_edge: Path, photo: Path, tmp_path: Path) -> None:
     path = shutil.copy(tiny_edge, tmp_path / "gone.edge")
     with edgesearch.open(path) as store, multiprocessing.get_context("fork").Pool(1) as pool:
         Path(path).unlink()
@@ -90,7 +90,7 @@ def test_a_forked_process_says_what_it_cannot_open(tiny_edge: Path, photo: Path,
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-def test_a_pool_of_processes_searches(store: Store, photo: Path, shop: Path, method: str) -> None:
+def test_process_pool_searches(store: Store, photo: Path, shop: Path, method: str) -> None:
     store.enrol("NEW", [photo], name="taught here")
     photos = sorted((shop / "photos").glob("*.jpg"))[:4]
     expected = [store.search(one).matches for one in photos]
@@ -98,7 +98,7 @@ def test_a_pool_of_processes_searches(store: Store, photo: Path, shop: Path, met
         assert [answer.matches for answer in pool.map(store.search, photos, timeout=60)] == expected
 
 
-def test_a_pickle_is_opened_once_in_a_process(store: Store, tiny_edge: Path) -> None:
+def test_pickle_is_opened_once_in_a_process(store: Store, tiny_edge: Path) -> None:
     data = pickle.dumps(store)
     one, other = pickle.loads(data), pickle.loads(data)
     assert one is other
@@ -109,7 +109,7 @@ def test_a_pickle_is_opened_once_in_a_process(store: Store, tiny_edge: Path) -> 
     again.close()
 
 
-def test_a_pickle_runs_what_is_installed_by_now(store: Store, shop: Path, device: Path, tmp_path: Path) -> None:
+def test_pickle_opens_the_installed_bundle(store: Store, shop: Path, device: Path, tmp_path: Path) -> None:
     data = pickle.dumps(store)
     first = pickle.loads(data)
     before = first.bundle.digest
@@ -120,7 +120,7 @@ def test_a_pickle_runs_what_is_installed_by_now(store: Store, shop: Path, device
     first.close()
 
 
-def test_a_file_is_not_opened_again_as_long_as_it_is_the_same(tiny_edge: Path, shop_edge: Path, tmp_path: Path) -> None:
+def test_reopen_keeps_an_unchanged_file_open(tiny_edge: Path, shop_edge: Path, tmp_path: Path) -> None:
     path = Path(shutil.copy(tiny_edge, tmp_path / "shop.edge"))
     with edgesearch.open(path) as store:
         base = store.base
@@ -131,7 +131,7 @@ def test_a_file_is_not_opened_again_as_long_as_it_is_the_same(tiny_edge: Path, s
         assert store.reopen()
 
 
-def test_what_cannot_be_pickled_says_why(store: Store, tiny_edge: Path, tmp_path: Path) -> None:
+def test_store_with_key_or_closed_store_refuses_to_pickle(store: Store, tiny_edge: Path, tmp_path: Path) -> None:
     edgesearch.install(tiny_edge, tmp_path / "sealed", encrypt=True, key=b"k" * 32)
     sealed = edgesearch.open(tmp_path / "sealed", key=b"k" * 32)
     with sealed, pytest.raises(DeviceError, match="its key is not put into a pickle"):
@@ -140,12 +140,12 @@ def test_what_cannot_be_pickled_says_why(store: Store, tiny_edge: Path, tmp_path
         pickle.dumps(sealed)
 
 
-def test_answers_travel_between_processes(store: Store, photo: Path) -> None:
+def test_answers_can_be_pickled(store: Store, photo: Path) -> None:
     answer = store.search(photo, text="mug")
     assert pickle.loads(pickle.dumps(answer)) == answer
 
 
-def test_it_is_warm_before_the_first_search(device: Path, photo: Path) -> None:
+def test_warm_up_loads_the_words_and_stops_with_the_store(device: Path, photo: Path) -> None:
     with edgesearch.open(device) as store:
         end = store.warm_up(words=True)
         assert end.result(60) is None

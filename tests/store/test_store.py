@@ -1,4 +1,4 @@
-"""Search through an open store."""
+"""Searches through an open store."""
 
 import io
 import json
@@ -23,7 +23,7 @@ from ..conftest import TINY_MODEL
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
-def test_the_shipped_model_finds_catalogue_pictures_and_photos(shop: Path, shop_edge: Path) -> None:
+def test_shipped_model_finds_catalogue_pictures_and_photos(shop: Path, shop_edge: Path) -> None:
     with edgesearch.open(shop_edge) as store:
         for entry in read(shop / "catalogue.csv").entries:
             best = store.search(entry.images[0][1]).matches[0]
@@ -35,7 +35,7 @@ def test_the_shipped_model_finds_catalogue_pictures_and_photos(shop: Path, shop_
     assert sum(found) >= len(found) / 2
 
 
-def test_an_answer_says_everything(shop: Path, tiny_edge: Path) -> None:
+def test_answer_has_all_fields(shop: Path, tiny_edge: Path) -> None:
     photo = shop / "pictures" / "P000003.jpg"
     with edgesearch.open(tiny_edge) as store:
         answer = store.search(photo, k=3)
@@ -60,12 +60,12 @@ def test_every_kind_of_photo_gives_the_same_answer(shop: Path, tiny_edge: Path) 
         assert store.search(np.asarray(image)).matches[0].sku == store.search(image).matches[0].sku
 
 
-def test_more_than_there_are_are_all(tiny_edge: Path, shop: Path) -> None:
+def test_large_k_returns_all_products(tiny_edge: Path, shop: Path) -> None:
     with edgesearch.open(tiny_edge) as store:
         assert len({m.sku for m in store.search(shop / "pictures" / "P000000.jpg", k=50).matches}) == 8
 
 
-def test_a_product_with_many_pictures_is_one_match(shop: Path, tmp_path: Path) -> None:
+def test_product_with_many_pictures_is_one_match(shop: Path, tmp_path: Path) -> None:
     lines = ["sku,name,images", *(f"A,Cup,{shop}/photos/{p.name}" for p in (shop / "photos").glob("*.jpg"))]
     lines += [f"B,Jug,{shop}/pictures/P000000.jpg"]
     (tmp_path / "c.csv").write_text("\n".join(lines))
@@ -75,31 +75,31 @@ def test_a_product_with_many_pictures_is_one_match(shop: Path, tmp_path: Path) -
             assert [m.sku for m in store.search(photo, k=2).matches] == ["A", "B"]
 
 
-def test_a_store_is_shared_between_threads(shop: Path, tiny_edge: Path) -> None:
+def test_store_can_be_shared_between_threads(shop: Path, tiny_edge: Path) -> None:
     photos = sorted((shop / "photos").glob("*.jpg")) * 6
     with edgesearch.open(tiny_edge) as store, ThreadPoolExecutor(8) as pool:
         expected = [store.search(photo).matches for photo in photos]
         assert list(pool.map(lambda photo: store.search(photo).matches, photos)) == expected
 
 
-def test_bad_photos_are_image_errors(tiny_edge: Path, tmp_path: Path) -> None:
+def test_bad_photo_raises_image_error(tiny_edge: Path, tmp_path: Path) -> None:
     with edgesearch.open(tiny_edge) as store, pytest.raises(ImageError):
         store.search(tmp_path / "none.jpg")
 
 
-def test_no_files_are_left_even_when_a_process_is_killed(tiny_edge: Path, tmp_path: Path) -> None:
+def test_killed_process_leaves_no_files(tiny_edge: Path, tmp_path: Path) -> None:
     code = f"import edgesearch, os; s = edgesearch.open({str(tiny_edge)!r}); s.skus(); os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False, env=os.environ | {"TMPDIR": str(tmp_path)})
     assert not list(tmp_path.iterdir())
 
 
-def test_fewer_than_one_product_is_refused(tiny_edge: Path, shop: Path) -> None:
+def test_k_below_one_is_refused(tiny_edge: Path, shop: Path) -> None:
     with edgesearch.open(tiny_edge) as store, pytest.raises(ValueError, match="k is 0"):
         store.search(shop / "pictures" / "P000000.jpg", k=0)
 
 
-def restaged(edge: Path, tmp_path: Path, members: dict[str, bytes], **described: object) -> Path:
-    """The same bundle with other members, hashes made right again: what a careless tool would produce."""
+def restage_bundle(edge: Path, tmp_path: Path, members: dict[str, bytes], **described: object) -> Path:
+    """Return the bundle with some members replaced and its hashes corrected, as a careless tool would produce it."""
     opened = bundle_file.Bundle(edge)
     stage = tmp_path / "stage"
     for name in opened.manifest.files:
@@ -111,30 +111,30 @@ def restaged(edge: Path, tmp_path: Path, members: dict[str, bytes], **described:
     return tmp_path / "mixed.edge"
 
 
-def test_parts_of_two_bundles_do_not_mix(tiny_edge: Path, shop_edge: Path, tmp_path: Path) -> None:
+def test_parts_of_two_bundles_are_refused(tiny_edge: Path, shop_edge: Path, tmp_path: Path) -> None:
     other = bundle_file.Bundle(shop_edge)
     config, index = (bytes(other.member(name)) for name in ("model/config.json", "index/index.arrays"))
     for name, content in (("index/index.arrays", index), ("model/config.json", config)):
-        mixed = restaged(tiny_edge, tmp_path, {name: content})
+        mixed = restage_bundle(tiny_edge, tmp_path, {name: content})
         with pytest.raises(EdgeSearchError, match=r"from .* to .* for each picture|its .* is not the one"):
             edgesearch.open(mixed)
 
 
-def test_a_bound_hash_that_differs_is_named(tiny_edge: Path, tmp_path: Path) -> None:
+def test_wrong_binding_hash_is_named(tiny_edge: Path, tmp_path: Path) -> None:
     hashes = bundle_file.Bundle(tiny_edge).manifest.hashes
     for part in ("model", "preprocessing", "codebook", "index"):
-        mixed = restaged(tiny_edge, tmp_path, {}, hashes={**hashes, part: "0" * 64})
+        mixed = restage_bundle(tiny_edge, tmp_path, {}, hashes={**hashes, part: "0" * 64})
         with pytest.raises(BundleError, match=f"its {part} is not the one"):
             edgesearch.open(mixed)
 
 
-def test_a_manifest_without_calibration_is_refused(tiny_edge: Path, tmp_path: Path) -> None:
+def test_manifest_without_calibration_is_refused(tiny_edge: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="calibration"):
-        edgesearch.open(restaged(tiny_edge, tmp_path, {}, calibration={}))
+        edgesearch.open(restage_bundle(tiny_edge, tmp_path, {}, calibration={}))
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.edge")), ids=lambda path: path.name)
-def test_every_released_format_still_opens(path: Path) -> None:
+def test_bundles_of_released_formats_open(path: Path) -> None:
     expected = json.loads(path.with_suffix(".json").read_text())
     with edgesearch.open(path) as store:
         picture = store.picture(store.search(np.full((64, 64, 3), 128, np.uint8)).matches[0])
@@ -143,7 +143,7 @@ def test_every_released_format_still_opens(path: Path) -> None:
     np.testing.assert_allclose([m.score for m in answer.matches], [m["score"] for m in expected], atol=0.01)
 
 
-def test_the_print_of_the_right_product_agrees_and_is_shown(shop: Path, shop_edge: Path) -> None:
+def test_local_features_of_the_right_product_agree(shop: Path, shop_edge: Path) -> None:
     with edgesearch.open(shop_edge) as store:
         picture = shop / "pictures" / "P000000.jpg"
         photo = np.asarray(Image.open(picture).convert("RGB").resize((400, 400)).rotate(10, fillcolor=(90, 90, 90)))
@@ -163,21 +163,21 @@ def test_the_print_of_the_right_product_agrees_and_is_shown(shop: Path, shop_edg
     assert Image.open(io.BytesIO(explained)).width > 400
 
 
-def test_a_damaged_reference_image_is_an_error(shop: Path, tiny_edge: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_reference_image_raises(shop: Path, tiny_edge: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edgesearch.Store, "picture", lambda *_: b"no picture")
     photo = shop / "photos" / "P000000-1.jpg"
     with edgesearch.open(tiny_edge) as store, pytest.raises(ImageError, match="no picture"):
         store.explain(photo, store.search(photo))
 
 
-def test_fast_does_not_look_at_the_print(shop: Path, shop_edge: Path) -> None:
+def test_fast_search_skips_local_features(shop: Path, shop_edge: Path) -> None:
     with edgesearch.open(shop_edge) as store:
         answer = store.search(shop / "photos" / "P000000-1.jpg", fast=True)
     assert "local_features" not in answer.elapsed_ms
     assert all(match.points == 0 for match in answer.matches)
 
 
-def test_a_store_without_local_features_answers_by_the_vector(shop: Path, tmp_path: Path) -> None:
+def test_store_without_local_features_answers_by_embedding(shop: Path, tmp_path: Path) -> None:
     built = edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, local_features=0)
     assert built.manifest.counts["local_features"] == 0
     with edgesearch.open(tmp_path / "x.edge") as store:
