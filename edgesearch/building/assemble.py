@@ -13,7 +13,7 @@ from ..bundle.golden_queries import GoldenQueries
 from ..catalog import sqlite_catalog
 from ..catalog.product import Product
 from ..catalog.sqlite_catalog import Catalog, Picture
-from ..index.cells import Spread
+from ..index.cells import ParallelMap
 from ..index.compact_index import CompactIndex
 from ..local_features.local_index import FILE as LOCAL_FILE
 from ..local_features.local_index import LocalIndex
@@ -47,7 +47,7 @@ def assemble(
     extraction: Extraction,
     folder: Path,
     like: CompactIndex | None,
-    spread: Spread,
+    parallel_map: ParallelMap,
 ) -> StagedBundle:
     """Write all members of a bundle but the network.
 
@@ -57,12 +57,14 @@ def assemble(
         extraction: How they were extracted.
         folder: Empty folder for the members and temporary files.
         like: Index whose quantizer and cells to keep; `None` learns new ones.
-        spread: Maps the parts of the index on workers.
+        parallel_map: Maps the parts of the index on workers.
     """
     stage, spill = new_folder(folder / "stage"), new_folder(folder / "spool")
     embeddings = _write_catalog(products, cache, extraction, stage, spill)
     local = _write_local_features(products, cache, extraction, stage, spill)
-    index = CompactIndex.build(embeddings, extraction.embedder.space, seed=extraction.seed, like=like, spread=spread)
+    index = CompactIndex.build(
+        embeddings, extraction.embedder.space, seed=extraction.seed, like=like, parallel_map=parallel_map
+    )
     index.write(new_folder(stage / INDEX))
     _write_golden_queries(extraction, index, stage)
     return StagedBundle(

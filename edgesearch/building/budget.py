@@ -16,7 +16,7 @@ TOO_LARGE_LISTED = 4  # plans beyond the budget that the report lists, the small
 
 @dataclass(frozen=True)
 class PlanAccuracy:
-    """What a plan found when it was evaluated.
+    """The measured accuracy of a plan.
 
     Attributes:
         recall: Share of the questions whose product came first.
@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def summary(self) -> str:
-        """Its size, and what the evaluation found."""
+        """The size, and the accuracy if it was measured."""
         accuracy = self.accuracy
         confidence = f", confidence {accuracy.confidence:.3f}" if accuracy and accuracy.confidence else ""
         return format_mb(self.size_bytes) + (f", recall@1 {accuracy.recall:.3f}{confidence}" if accuracy else "")
@@ -76,7 +76,7 @@ class Extra:
 
 @dataclass(frozen=True)
 class BudgetReport:
-    """What a build within a budget kept, and what it chose from.
+    """The choices of a build within a budget.
 
     Attributes:
         limit_bytes: The budget.

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
 from .._util import blas
-from .._util.hashing import digest_of, sha256
+from .._util.hashing import hash_json, sha256
 from ..bundle import bundle_file, container, signing
 from ..bundle.manifest import Manifest
 from ..catalog import loader, product
@@ -28,7 +28,7 @@ from ..device import overlay_export
 from ..embedding.embedder import copy_model
 from ..errors import BundleError, CatalogError, several
 from ..images import image
-from ..index.cells import Spread
+from ..index.cells import ParallelMap
 from ..index.compact_index import CompactIndex
 from ..search.calibration import FALSE_ACCEPTS, FEWEST, calibrate, calibration_photos
 from ..search.decision import Calibration
@@ -111,13 +111,13 @@ def build_bundle(
     with (
         open_workspace(output, options.resume, extraction.digest) as (cache, folder),
         blas.one_thread(),
-        ENGINES[options.engine](options.workers) as spread,
+        ENGINES[options.engine](options.workers) as parallel_map,
     ):
-        results = extract_pictures(read.entries, extraction, cache, spread, progress)
+        results = extract_pictures(read.entries, extraction, cache, parallel_map, progress)
         products, skipped = select_usable(read.entries, results)
         _refuse_bad_pictures(catalogue, products, skipped, options.skip_bad)
         photos = read.photos_of(products)
-        staged = assemble(products, cache, extraction, folder, like, spread)
+        staged = assemble(products, cache, extraction, folder, like, parallel_map)
         copy_model(options.model_folder, options.precision, new_folder(staged.folder / MODEL))
         sources = [picture.source for _, pictures in products for picture in pictures]
         staged, report = apply_budget(staged, output, folder, options.limit_bytes, sources, photos)
@@ -170,7 +170,7 @@ def _now() -> datetime.datetime:
 
 
 class CatalogueInput(NamedTuple):
-    """What a build reads before it extracts anything.
+    """The input of a build.
 
     Attributes:
         entries: Products with their pictures, merged with what devices were taught.
@@ -243,7 +243,11 @@ def open_similar_index(path: Path, space: str) -> CompactIndex:
 
 
 def extract_pictures(
-    entries: Sequence[Entry], extraction: Extraction, cache: ExtractionCache, spread: Spread, progress: Progress
+    entries: Sequence[Entry],
+    extraction: Extraction,
+    cache: ExtractionCache,
+    parallel_map: ParallelMap,
+    progress: Progress,
 ) -> list[PictureResult]:
     """Extract features from every picture that the cache lacks, and store them there.
 
@@ -254,7 +258,7 @@ def extract_pictures(
     batches = (sources[first : first + step] for first in range(0, len(sources), step))
     results: list[PictureResult] = []
     progress(0, len(sources))
-    for batch in spread(partial(extraction.extract_batch, cache.keys()), batches):
+    for batch in parallel_map(partial(extraction.extract_batch, cache.keys()), batches):
         cache.add((result.key, result.extract) for result in batch if result.extract)
         results += [result._replace(extract=b"") for result in batch]
         progress(len(results), len(sources))
@@ -347,7 +351,7 @@ def calibrate_staged(
     """
     with staged.open_draft(folder) as draft:
         members = {name: entry.sha256 for name, entry in draft.bundle.manifest.files.items()}
-        digest = digest_of([members, photo_hashes, false_accepts])
+        digest = hash_json([members, photo_hashes, false_accepts])
         learned = cache.calibration(digest, lambda: calibrate(draft, sources, photos, false_accepts).to_dict())
     return Calibration.from_dict(learned)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TypedDict
 
 from ..embedding.embedder import default_model
-from ..index.cells import Spread
-from ..local_features.descriptors import KEPT, MOST_KEPT
+from ..index.cells import ParallelMap
+from ..local_features.descriptors import DEFAULT_FEATURES, MAX_FEATURES
 from ..search.calibration import FALSE_ACCEPTS
 from .budget import budget_bytes
 from .ray_engine import connect_cluster
 from .thread_engine import open_thread_pool
 
-ENGINES: Mapping[str, Callable[[int | None], AbstractContextManager[Spread]]] = {
+ENGINES: Mapping[str, Callable[[int | None], AbstractContextManager[ParallelMap]]] = {
     "local": open_thread_pool,
     "ray": connect_cluster,
 }
@@ -45,7 +45,7 @@ class BuildKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How to build a bundle.
+    """The options of a build.
 
     Attributes:
         model: Model folder; `None` uses the shipped model.
@@ -72,7 +72,7 @@ class BuildOptions:
     model: Path | None = None
     precision: str = "int8"
     skip_bad: bool = False
-    local_features: int = KEPT
+    local_features: int = DEFAULT_FEATURES
     sign: Path | None = None
     next_key: Path | None = None
     sequence: int | None = None
@@ -93,8 +93,8 @@ class BuildOptions:
         """Raise ValueError if a value is outside its limits."""
         if self.engine not in ENGINES:
             raise ValueError(f"engine is {self.engine!r}; expected one of {', '.join(ENGINES)}.")
-        if not 0 <= self.local_features <= MOST_KEPT:
-            raise ValueError(f"local_features is {self.local_features}; expected 0 to {MOST_KEPT}.")
+        if not 0 <= self.local_features <= MAX_FEATURES:
+            raise ValueError(f"local_features is {self.local_features}; expected 0 to {MAX_FEATURES}.")
         if not 0 < self.false_accepts < 1:
             raise ValueError(f"false_accepts is {self.false_accepts}; expected a share above 0 and below 1.")
         if self.budget_mb is not None:

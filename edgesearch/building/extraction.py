@@ -1,4 +1,4 @@
-"""What a build extracts from a picture, on a thread here or in a process on another machine.
+"""Extract features from pictures, on a thread here or in a process on another machine.
 
 Each picture is processed alone on one thread, so that its extract depends on nothing that runs at the same time.
 
@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._util.hashing import digest_of
+from .._util.hashing import hash_json
 from ..catalog import sources
 from ..embedding.embedder import Embedder, ModelConfig, read_model
 from ..embedding.runtime import version
 from ..errors import BundleError, ImageError
 from ..images import colours, image, photo_files
-from ..local_features.descriptors import Codebook, PackedFeatures, default_codebook, steady
+from ..local_features.descriptors import Codebook, PackedFeatures, extract_stable_features, read_default_codebook
 from ..version import __version__
 
 PICTURE_SIDE = 224  # px; of the reference pictures that a bundle keeps for display
@@ -30,7 +30,7 @@ _HEAD = struct.Struct("<4I")  # sizes of embedding, colours and thumbnail in byt
 
 
 class Extract(NamedTuple):
-    """What a build keeps of a picture.
+    """The features of a picture that a build keeps.
 
     Attributes:
         embedding: (D,) float32, unit length.
@@ -67,7 +67,7 @@ class Extract(NamedTuple):
 
 
 class PictureResult(NamedTuple):
-    """What became of a picture.
+    """The outcome of extracting one picture.
 
     Attributes:
         key: sha256 of its file.
@@ -82,7 +82,7 @@ class PictureResult(NamedTuple):
 
 @dataclass(frozen=True)
 class Extraction:
-    """How to extract features from pictures; can be pickled and sent to another process.
+    """Extracts features from pictures; can be pickled and sent to another process.
 
     Attributes:
         config: Configuration of the model.
@@ -107,7 +107,7 @@ class Extraction:
     def digest(self) -> str:
         """A hash of everything that an extract depends on, besides the picture."""
         spaces = [self.embedder.space, self.codebook.digest]
-        return digest_of([*spaces, self.local_features, self.seed, PICTURE_SIDE, self.versions])
+        return hash_json([*spaces, self.local_features, self.seed, PICTURE_SIDE, self.versions])
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -117,7 +117,7 @@ class Extraction:
     @cached_property
     def codebook(self) -> Codebook:
         """The codebook of the local features."""
-        return default_codebook()
+        return read_default_codebook()
 
     def extract_batch(self, cached: frozenset[bytes], batch: Sequence[str]) -> list[PictureResult]:
         """Extract features from pictures, except from those in the cache.
@@ -155,7 +155,7 @@ class Extraction:
             self.embedder.embed_references([pixels], self.seed)[0][0],
             colours.colour_shares(pixels),
             image.thumbnail(pixels, PICTURE_SIDE),
-            self.codebook.encode(steady(pixels, self.local_features)) if self.local_features else None,
+            self.codebook.encode(extract_stable_features(pixels, self.local_features)) if self.local_features else None,
         )
 
     def __getstate__(self) -> dict[str, Any]:

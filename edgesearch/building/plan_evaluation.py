@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..index.compact_index import CompactIndex
-from ..local_features.descriptors import LocalFeatures, look
+from ..local_features.descriptors import LocalFeatures, extract_query_features
 from ..local_features.local_index import LocalIndex
 from ..search.calibration import CalibrationPhoto
 from ..search.gallery import Gallery, OverlayRows
@@ -60,7 +60,7 @@ class PlanEvaluation:
             return None
         pixels = shown.pixels()
         embedding, (part,) = self._base.embedder.embed_and_locate([pixels])
-        return _Question(embedding, look(pixels, part), shown.product, shown.row)
+        return _Question(embedding, extract_query_features(pixels, part), shown.product, shown.row)
 
 
 def _search(base: OpenBundle, question: _Question) -> tuple[bool, float]:

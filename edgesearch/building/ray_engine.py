@@ -16,7 +16,7 @@ import numpy as np
 
 from .._util import blas
 from ..errors import BundleError, EdgeSearchError
-from ..index.cells import Spread
+from ..index.cells import ParallelMap
 
 GROUP_BYTES = 1 << 28  # of pickled parts that this process and the cluster's store hold at once
 CONNECT_TIMEOUT_S = 10
@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
-def connect_cluster(workers: int | None = None) -> Iterator[Spread]:
+def connect_cluster(workers: int | None = None) -> Iterator[ParallelMap]:
     """Yield a function that maps parts on a cluster and returns the results in order.
 
     The cluster is the one that ray is already connected to or that `RAY_ADDRESS` names, else processes on this machine.
@@ -47,7 +47,7 @@ def connect_cluster(workers: int | None = None) -> Iterator[Spread]:
         raise EdgeSearchError(f"--engine ray: the cluster cannot be reached ({error}); check RAY_ADDRESS.") from error
     try:
         with _silence(ray.data.DataContext.get_current()):
-            yield lambda function, parts: _spread(function, parts, count)
+            yield lambda function, parts: _map_parts(function, parts, count)
     finally:
         if starts_here:
             ray.shutdown()
@@ -58,7 +58,7 @@ class _Worker:
 
     def __init__(self, function: Callable[[Any], Any], folder: str):
         """Change to `folder`, which relative paths refer to, if this machine has it."""
-        blas.on_one_thread()
+        blas.use_one_thread()
         self._function = function
         with contextlib.suppress(OSError):
             os.chdir(folder)
@@ -76,7 +76,7 @@ class _Worker:
             return _part_failed(f"{type(error).__name__}: {error}")
 
 
-def _spread(function: Callable[[Part], Result], parts: Iterable[Part], workers: int) -> Iterator[Result]:
+def _map_parts(function: Callable[[Part], Result], parts: Iterable[Part], workers: int) -> Iterator[Result]:
     for group in _group_parts(parts):
         if len(group) == 1:  # workers take seconds to start
             yield function(_unpickle(group[0]))

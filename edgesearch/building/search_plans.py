@@ -46,7 +46,7 @@ class SearchPlans:
         """
         self._embeddings, self._whole, self._seed = embeddings, index, seed
         self._local = local
-        self._pictures = [*local.pictures()] if local else []
+        self._pictures = [*local.read_features()] if local else []
         self._sizes = np.array([features.size for features in self._pictures], np.int64)
         self._words = np.array([len(features.words) for features in self._pictures], np.int64)
         own = 2 * index.code_bytes
@@ -115,7 +115,7 @@ class SearchPlans:
         index = self._whole
         if subquantizers != 2 * index.code_bytes:
             index = CompactIndex.build(self._embeddings, index.space, subquantizers, self._seed)
-        return index, index.coded(self._embeddings, self._seed)
+        return index, index.drop_vectors(self._embeddings, self._seed)
 
     def _truncate_local(self, features: int) -> LocalIndex | None:
         """Return an index of at most so many local features of each picture; `None` for 0."""
@@ -124,4 +124,4 @@ class SearchPlans:
         if features >= self._sizes.max():
             return self._local
         codebook = self._local.codebook
-        return LocalIndex.build(codebook, [picture.first(features, codebook) for picture in self._pictures])
+        return LocalIndex.build(codebook, [picture.truncate(features, codebook) for picture in self._pictures])

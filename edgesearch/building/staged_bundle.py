@@ -63,7 +63,7 @@ class StagedBundle:
             "counts": {
                 "products": self.products,
                 "pictures": len(self.embeddings),
-                "local_features": local.features if local else 0,
+                "local_features": local.feature_count if local else 0,
             },
             "accuracy": {"ann_recall@10": index.recall, "probes": index.probes, "shortlist": index.shortlist},
         }

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from .._util import stopping
-from ..index.cells import Spread
+from ..index.cells import ParallelMap
 
 AHEAD = 2  # parts per thread to submit before the first result is needed
 Part = TypeVar("Part")
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
-def open_thread_pool(workers: int | None = None) -> Iterator[Spread]:
+def open_thread_pool(workers: int | None = None) -> Iterator[ParallelMap]:
     """Yield a function that maps parts on a pool of threads and returns the results in order.
 
     Args:
@@ -30,7 +30,7 @@ def open_thread_pool(workers: int | None = None) -> Iterator[Spread]:
     count = workers or os.cpu_count() or 1
     with ThreadPoolExecutor(count) as pool:
 
-        def spread(function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
+        def parallel_map(function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
             pending: deque[Future[Result]] = deque()
             try:
                 for part in parts:
@@ -44,4 +44,4 @@ def open_thread_pool(workers: int | None = None) -> Iterator[Spread]:
                 for future in pending:
                     future.cancel()
 
-        yield spread
+        yield parallel_map

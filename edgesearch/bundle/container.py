@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .._util.array_file import Source
+from .._util.array_file import ByteSource
 from ..errors import BundleError
 from .content import ContentFile
 
@@ -58,7 +58,7 @@ def size_bytes(members: Mapping[str, int]) -> int:
     return local + directory + _DIRECTORY_END
 
 
-def locate_heads(path: Path, data: Source) -> dict[str, slice]:
+def locate_heads(path: Path, data: ByteSource) -> dict[str, slice]:
     """Return where the first members lie: the manifest, and its signature if there is one.
 
     Args:
@@ -96,7 +96,7 @@ def max_file_bytes(sizes: Sequence[int]) -> int:
     return sum(sizes) + 2 * MOST_BETWEEN * (len(sizes) + 2)
 
 
-def locate_members(path: Path, data: Source, heads: Mapping[str, slice]) -> dict[str, slice]:
+def locate_members(path: Path, data: ByteSource, heads: Mapping[str, slice]) -> dict[str, slice]:
     """Return where the content of each member lies in the file, by name.
 
     Args:
@@ -122,7 +122,7 @@ def locate_members(path: Path, data: Source, heads: Mapping[str, slice]) -> dict
     return locations
 
 
-def _locate_member(data: Source, info: zipfile.ZipInfo) -> slice:
+def _locate_member(data: ByteSource, info: zipfile.ZipInfo) -> slice:
     if not 0 <= info.header_offset < data.size:
         raise ValueError(f"{info.filename} begins outside the file")
     begin = info.header_offset + _LOCAL_HEADER.size

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from .._util.array_file import Source
+from .._util.array_file import ByteSource
 from ..errors import BundleError
 from .sealing import Seal
 
@@ -29,7 +29,7 @@ PIECES_KEPT = 64  # opened pieces of a sealed file to keep in memory: 4 MB
 _HEAD = struct.Struct("<8sQ")
 
 
-class Content(Source, Protocol):
+class Content(ByteSource, Protocol):
     """Bytes of a file that are read in parts; `read` raises ValueError if they differ from what was written."""
 
     def close(self) -> None:
@@ -178,7 +178,7 @@ class VerifiedRange:
             raise BundleError(f"{self._name}: {error}; install the bundle again.") from error
 
 
-def read_portions(content: Source, start: int, stop: int) -> Iterator[memoryview]:
+def read_portions(content: ByteSource, start: int, stop: int) -> Iterator[memoryview]:
     """Yield a range in portions, in bounded memory."""
     for offset in range(start, stop, PORTION):
         yield content.read(offset, min(offset + PORTION, stop))
@@ -192,7 +192,7 @@ def hash_pieces(data: memoryview) -> bytes:
 class ContentFile(io.RawIOBase):
     """A content as a file object, for libraries that read and seek."""
 
-    def __init__(self, content: Source):
+    def __init__(self, content: ByteSource):
         """Start at the first byte."""
         self._content, self._offset = content, 0
 

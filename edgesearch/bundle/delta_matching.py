@@ -4,7 +4,7 @@ As in rsync (Tridgell, Efficient Algorithms for Sorting and Synchronization, 199
 blocks of the old member anywhere in the new one. Here blocks are short, the further apart the larger the member is, and
 every match grows in both directions.
 
-B blocks.
+N bytes, B blocks.
 """
 
 from collections.abc import Iterator
@@ -32,8 +32,8 @@ def find_copies(old: np.ndarray, new: np.ndarray) -> Iterator[Copy]:
     """Yield what of a member can be copied from an older one, in the order of the new member.
 
     Args:
-        old: (bytes,) uint8.
-        new: (bytes,) uint8.
+        old: (N,) uint8.
+        new: (N,) uint8.
     """
     end = _common_prefix(old, new)
     if end >= WINDOW:
@@ -69,7 +69,7 @@ class _Blocks:
 
     @classmethod
     def of(cls, old: np.ndarray) -> "_Blocks":
-        """Hash the blocks of a member, (bytes,) uint8, of at least one block."""
+        """Hash the blocks of a member, (N,) uint8, of at least one block."""
         step = max(LEAST_STEP, -(-len(old) // MOST_BLOCKS))
         windows, many = np.lib.stride_tricks.sliding_window_view(old, WINDOW)[::step], CHUNK // WINDOW
         hashes = np.concatenate([_hash_windows(windows[i : i + many])[:, 0] for i in range(0, len(windows), many)])
@@ -79,7 +79,7 @@ class _Blocks:
         return cls(hashes[order], order * step, maybe)
 
     def find(self, new: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield each offset in (bytes,) uint8 with the hash of a block, and the offsets of those blocks, (n,) int64."""
+        """Yield offsets in `new`, (N,) uint8, whose hash is that of blocks, each with their offsets, (n,) int64."""
         hashes = _hash_windows(new)
         offsets = np.flatnonzero(self.maybe[_first_bits(hashes)])
         first, last = (np.searchsorted(self.hashes, hashes[offsets], side) for side in ("left", "right"))

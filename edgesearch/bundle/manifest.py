@@ -29,7 +29,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Delta:
-    """Which bundle a delta turns into which.
+    """The two bundles of a delta.
 
     Attributes:
         base: Digest of the bundle that it changes.
@@ -46,7 +46,7 @@ class Delta:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a bundle holds.
+    """The contents of a bundle.
 
     Attributes:
         name: Name of the bundle.

@@ -52,7 +52,7 @@ class Seal:
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether reading the content needs a key."""
+        """True if reading the content needs a key."""
         return self._key is not None
 
     @property
@@ -86,7 +86,7 @@ class Seal:
             raise ValueError("it is not what was written, or the key is another") from error
 
     def name(self, text: str) -> bytes:
-        """Return the bytes to look a text up by: the text itself, or with a key a hash that reveals nothing of it."""
+        """Return the bytes under which a text is filed: the text, or with a key a hash that reveals nothing of it."""
         if self._key is None:
             return text.encode()
         return hashlib.blake2b(text.encode(), key=self._key, digest_size=32, person=b"edgesearch name").digest()

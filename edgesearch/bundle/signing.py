@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 from ..errors import SignatureError
@@ -112,7 +113,7 @@ def _write_new(keys: Mapping[Path, tuple[str, bytes]]) -> None:
     try:
         for path, (kind, content) in keys.items():
             mode = 0o644 if kind == PUBLIC else 0o600
-            with open(path, "xb", opener=lambda name, flags, mode=mode: os.open(name, flags, mode)) as file:  # type: ignore[misc]
+            with open(path, "xb", opener=partial(os.open, mode=mode)) as file:
                 written.append(path)
                 file.write(_line(kind, content.hex()).encode())
     except OSError as error:

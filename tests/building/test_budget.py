@@ -1,4 +1,4 @@
-"""A bundle within a budget: what is chosen, that the file fits, and that all of it can be asked."""
+"""A bundle within a budget: the choice, the size of the file, and that every call still works."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 import edgesearch
 from edgesearch import BundleError
 from edgesearch.building import budget
-from edgesearch.building.budget import Extra, Fitted, Measured, Plan, searched, worth_more
+from edgesearch.building.budget import BudgetReport, Extra, Plan, PlanAccuracy, choose_plan, drop_dominated
 from edgesearch.bundle.bundle_file import Bundle
 from edgesearch.catalog import packed_catalog
 from edgesearch.commands import cli
@@ -21,33 +21,34 @@ SEQUENCE = 7
 MB = 1_000_000
 
 
-def plan(code_bytes: int, size_mb: float, recall: float, sure: float = 0.5, rescored: bool = False) -> Plan:
-    return Plan(code_bytes, rescored, 0, int(size_mb * MB), Measured(recall, sure, 200))
+def make_plan(code_bytes: int, size_mb: float, recall: float, confidence: float = 0.5, rescored: bool = False) -> Plan:
+    return Plan(code_bytes, rescored, 0, int(size_mb * MB), PlanAccuracy(recall, confidence, 200))
 
 
-def test_what_finds_most_within_the_budget_is_taken() -> None:
-    plans = [plan(128, 9, 0.9), plan(64, 7, 0.8), plan(32, 6, 0.7), plan(8, 5, 0.5)]
-    assert [searched(plans, int(limit * MB)) for limit in (20, 7, 6.99, 5)] == [*plans[:1], *plans[1:]]
-    assert searched(plans, int(4.9 * MB)) is None
-    assert searched([], MB) is None
-    assert searched([Plan(8, False, 0, 1)], MB) is None  # it was not asked
+def test_the_most_accurate_plan_within_the_budget_is_chosen() -> None:
+    plans = [make_plan(128, 9, 0.9), make_plan(64, 7, 0.8), make_plan(32, 6, 0.7), make_plan(8, 5, 0.5)]
+    assert [choose_plan(plans, int(limit * MB)) for limit in (20, 7, 6.99, 5)] == [*plans[:1], *plans[1:]]
+    assert choose_plan(plans, int(4.9 * MB)) is None
+    assert choose_plan([], MB) is None
+    assert choose_plan([Plan(8, False, 0, 1)], MB) is None  # not evaluated
 
 
-def test_what_chance_cannot_tell_apart_is_decided_by_size_and_then_by_sureness() -> None:
-    large, small, tiny = plan(64, 8, 0.80), plan(32, 6.00, 0.795, 0.499), plan(16, 5.95, 0.79, 0.495)
-    assert searched([large, small, tiny], 9 * MB) == small
-    assert searched([large, plan(32, 6, 0.795, 0.4)], 9 * MB) == large  # far less sure
-    assert searched([large, plan(32, 6, 0.7, 0.9)], 9 * MB) == large  # finds less
-    assert searched([tiny, small, large], 9 * MB) == small  # whatever their order
+def test_equally_accurate_plans_are_decided_by_size_then_by_confidence() -> None:
+    large, small, tiny = make_plan(64, 8, 0.80), make_plan(32, 6.00, 0.795, 0.499), make_plan(16, 5.95, 0.79, 0.495)
+    assert choose_plan([large, small, tiny], 9 * MB) == small
+    assert choose_plan([large, make_plan(32, 6, 0.795, 0.4)], 9 * MB) == large  # far less confident
+    assert choose_plan([large, make_plan(32, 6, 0.7, 0.9)], 9 * MB) == large  # finds less
+    assert choose_plan([tiny, small, large], 9 * MB) == small  # whatever their order
 
 
-def test_only_what_finds_more_than_what_is_smaller_is_worth_its_bytes() -> None:
-    plans = [plan(8, 5, 0.5), plan(16, 6, 0.5), plan(32, 7, 0.7), plan(64, 8, 0.705), plan(128, 9, 0.7, 0.6)]
-    assert worth_more(plans) == [plans[0], plans[2], plans[4]]
+def test_a_plan_no_more_accurate_than_a_smaller_one_is_dropped() -> None:
+    figures = [(8, 5, 0.5), (16, 6, 0.5), (32, 7, 0.7), (64, 8, 0.705), (128, 9, 0.7, 0.6)]
+    plans = [make_plan(*plan) for plan in figures]
+    assert drop_dominated(plans) == [plans[0], plans[2], plans[4]]
 
 
 @pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf")])
-def test_a_budget_that_is_no_size_is_refused(wrong: float, shop: Path, tmp_path: Path) -> None:
+def test_a_budget_must_be_a_positive_number(wrong: float, shop: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="budget_mb is"):
         edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, budget_mb=wrong)
     with pytest.raises(SystemExit) as caught:
@@ -56,15 +57,16 @@ def test_a_budget_that_is_no_size_is_refused(wrong: float, shop: Path, tmp_path:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_table_says_what_was_taken_and_refused() -> None:
-    taken, whole = plan(32, 6, 0.8), plan(32, 30, 0.9, rescored=True)
-    plans = (plan(64, 9, 0.8), taken, plan(8, 5, 0.5))
-    fitted = Fitted(8 * MB, 7 * MB, taken, plans, whole, (Extra("index of words", MB),), (Extra("pictures", 40 * MB),))
-    lines = "\n".join(fitted.lines())
-    for said in ("8.00 MB", "without budget 32 B codes and int8", "taken", "refused", "kept", "left out", "0.800"):
-        assert said in lines
-    assert fitted.card()["recall@1"] == 0.8
-    assert fitted.card()["refused 8 B codes, no print"] == "5.00 MB, recall@1 0.500, sure 0.500"
+def test_the_report_lists_what_was_taken_and_refused() -> None:
+    chosen, whole = make_plan(32, 6, 0.8), make_plan(32, 30, 0.9, rescored=True)
+    plans = (make_plan(64, 9, 0.8), chosen, make_plan(8, 5, 0.5))
+    kept, left_out = (Extra("index of words", MB),), (Extra("pictures", 40 * MB),)
+    report = BudgetReport(8 * MB, 7 * MB, chosen, plans, whole, kept, left_out)
+    lines = "\n".join(report.lines())
+    for text in ("8.00 MB", "without budget 32 B codes and int8", "taken", "refused", "kept", "left out", "0.800"):
+        assert text in lines
+    assert report.card()["recall@1"] == 0.8
+    assert report.card()["refused 8 B codes, no local features"] == "5.00 MB, recall@1 0.500, confidence 0.500"
 
 
 @pytest.fixture(scope="module")
@@ -74,22 +76,22 @@ def whole(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def members(path: Path) -> dict[str, bytes]:
-    one = Bundle(path)
-    return {name: bytes(one.member(name)) for name in one.manifest.files}
+def read_members(path: Path) -> dict[str, bytes]:
+    bundle = Bundle(path)
+    return {name: bytes(bundle.member(name)) for name in bundle.manifest.files}
 
 
-def test_a_budget_larger_than_all_changes_nothing(shop: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_sufficient_budget_changes_nothing(shop: Path, whole: Path, tmp_path: Path) -> None:
     built = edgesearch.build(
         shop / "catalogue.csv", tmp_path / "shop.edge", TINY_MODEL, sequence=SEQUENCE, budget_mb=100
     )
     assert built.fitted is None
-    assert members(tmp_path / "shop.edge") == members(whole)
+    assert read_members(tmp_path / "shop.edge") == read_members(whole)
     assert built.manifest.accuracy == Bundle(whole).manifest.accuracy
 
 
 @pytest.mark.parametrize("share", [0.95, 0.6, 0.3])
-def test_the_file_is_within_its_budget_and_answers(shop: Path, whole: Path, tmp_path: Path, share: float) -> None:
+def test_a_bundle_within_a_budget_answers_everything(shop: Path, whole: Path, tmp_path: Path, share: float) -> None:
     budget_mb = share * whole.stat().st_size / 1e6
     path = tmp_path / "shop.edge"
     built = edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, sequence=SEQUENCE, budget_mb=budget_mb)
@@ -118,10 +120,10 @@ def test_the_same_budget_gives_the_same_file(shop: Path, whole: Path, tmp_path: 
     budget_mb = 0.6 * whole.stat().st_size / 1e6
     for name in ("a.edge", "b.edge"):
         edgesearch.build(shop / "catalogue.csv", tmp_path / name, TINY_MODEL, sequence=SEQUENCE, budget_mb=budget_mb)
-    assert members(tmp_path / "a.edge") == members(tmp_path / "b.edge")
+    assert read_members(tmp_path / "a.edge") == read_members(tmp_path / "b.edge")
 
 
-def test_what_cannot_fit_is_refused_and_says_what_would(shop: Path, tmp_path: Path) -> None:
+def test_too_small_a_budget_names_the_least_sufficient_one(shop: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.edge"
     before = b"PK\3\4" + bytes(26) + b"manifest.json"  # as a bundle begins
     path.write_bytes(before)
@@ -131,22 +133,22 @@ def test_what_cannot_fit_is_refused_and_says_what_would(shop: Path, tmp_path: Pa
     least = float(str(caught.value).split("give --budget-mb ")[1].split(",")[0])
     built = edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, budget_mb=least)
     assert built.size_bytes <= least * 1e6
-    held = members(path)
-    assert packed_catalog.FILE in held
-    assert not {CATALOG, full_text.FILE, "local.arrays"} & set(held)
+    members = read_members(path)
+    assert packed_catalog.FILE in members
+    assert not {CATALOG, full_text.FILE, "local.arrays"} & set(members)
     base = OpenBundle(Bundle(path))
-    assert base.index.is_coded
+    assert base.index.is_codes_only
     base.self_test()
     base.close()
 
 
-def test_what_no_choice_makes_possible_is_refused_before_pictures_are_read(tmp_path: Path) -> None:
+def test_an_impossible_budget_is_refused_before_pictures_are_read(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("sku,name,images\n" + "".join(f"S{n},Jug,none-{n}.jpg\n" for n in range(4000)))
     with pytest.raises(BundleError, match=r"4,000 pictures 0\.05 MB more"):
         edgesearch.build(tmp_path / "c.csv", tmp_path / "c.edge", TINY_MODEL, budget_mb=0.04)
 
 
-def test_a_delta_between_fitted_bundles_is_made_and_applied(shop: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_delta_between_bundles_within_a_budget_applies(shop: Path, whole: Path, tmp_path: Path) -> None:
     budget_mb = 0.6 * whole.stat().st_size / 1e6
     for sequence, name in enumerate(("a.edge", "b.edge"), SEQUENCE):
         edgesearch.build(shop / "catalogue.csv", tmp_path / name, TINY_MODEL, sequence=sequence, budget_mb=budget_mb)
@@ -163,7 +165,7 @@ def test_like_keeps_the_codebook_within_a_budget(shop: Path, whole: Path, tmp_pa
     assert Bundle(path).manifest.hashes["codebook"] == Bundle(whole).manifest.hashes["codebook"]
 
 
-def test_one_picture_of_each_product_may_be_all_that_is_kept(shop: Path, tmp_path: Path) -> None:
+def test_a_budget_may_keep_one_picture_of_each_product(shop: Path, tmp_path: Path) -> None:
     lines = [f"S{n % 2},Jug {n % 2},{shop}/pictures/P00000{n}.jpg" for n in range(8)]
     (tmp_path / "c.csv").write_text("\n".join(["sku,name,images", *lines]))
     whole = edgesearch.build(tmp_path / "c.csv", tmp_path / "w.edge", TINY_MODEL, local_features=0)
@@ -171,12 +173,17 @@ def test_one_picture_of_each_product_may_be_all_that_is_kept(shop: Path, tmp_pat
         tmp_path / "c.csv", tmp_path / "c.edge", TINY_MODEL, local_features=0, budget_mb=whole.size_bytes / 1e6 * 0.8
     )
     assert built.fitted is not None
-    assert np.isfinite(built.fitted.taken.size_bytes)
+    assert np.isfinite(built.fitted.chosen.size_bytes)
     assert any("one a product" in extra.name for extra in built.fitted.left_out + built.fitted.kept)
     with edgesearch.open(tmp_path / "c.edge") as store:
         assert len(store.references("S0")) == 4
         assert all(store.picture(match) for match in store.references("S0"))
 
 
-def test_bytes_are_said_so_that_they_fit() -> None:
-    assert [budget.least_mb(size) for size in (1, 10_000, 4_210_000, 4_210_001)] == ["0.01", "0.01", "4.21", "4.22"]
+def test_sizes_are_rounded_up_to_a_sufficient_budget() -> None:
+    assert [budget.sufficient_mb(size) for size in (1, 10_000, 4_210_000, 4_210_001)] == [
+        "0.01",
+        "0.01",
+        "4.21",
+        "4.22",
+    ]

@@ -1,4 +1,4 @@
-"""From catalogue to bundle, and what goes wrong on the way."""
+"""Building a bundle from a catalogue, and the errors on the way."""
 
 import shutil
 import sqlite3
@@ -18,7 +18,7 @@ from ..conftest import TINY_MODEL
 
 @pytest.fixture
 def spoiled(shop: Path, tmp_path: Path) -> Path:
-    """The shop's catalogue with one picture missing, one cut off, and one that is a text."""
+    """Return a shop with one picture missing, one cut off, and one that is a text."""
     folder = Path(shutil.copytree(shop, tmp_path / "spoiled"))
     (folder / "pictures" / "P000001.jpg").unlink()
     cut = folder / "pictures" / "P000002.jpg"
@@ -27,15 +27,15 @@ def spoiled(shop: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_build_says_what_it_holds(tiny_edge: Path) -> None:
+def test_the_manifest_counts_and_measures_the_build(tiny_edge: Path) -> None:
     manifest = Bundle(tiny_edge).manifest
     assert manifest.counts["products"] == manifest.counts["pictures"] == 8 < manifest.counts["local_features"]
     assert set(manifest.hashes) == {"model", "preprocessing", "codebook", "index", "local"}
     assert manifest.accuracy["ann_recall@10"] >= 0.9
 
 
-def test_bad_pictures_stop_the_build_and_are_all_named(spoiled: Path) -> None:
-    with pytest.raises(CatalogError, match=r"1 of its pictures .*\(P000001: .*no such file\)"):  # seen at once
+def test_bad_pictures_stop_the_build_and_are_all_listed(spoiled: Path) -> None:
+    with pytest.raises(CatalogError, match=r"1 of its pictures .*\(P000001: .*no such file\)"):
         edgesearch.build(spoiled / "catalogue.csv", spoiled / "x.edge", TINY_MODEL)
     (spoiled / "pictures" / "P000001.jpg").touch()
     with pytest.raises(CatalogError, match="3 of its pictures") as caught:
@@ -46,7 +46,7 @@ def test_bad_pictures_stop_the_build_and_are_all_named(spoiled: Path) -> None:
     assert not (spoiled / "x.edge").exists()
 
 
-def test_bad_pictures_are_left_out_when_told_to(spoiled: Path) -> None:
+def test_skip_bad_leaves_out_bad_pictures(spoiled: Path) -> None:
     built = edgesearch.build(spoiled / "catalogue.csv", spoiled / "x.edge", skip_bad=True)
     assert built.left_out == ("P000001", "P000002", "P000003")
     assert len(built.skipped) == 3
@@ -57,7 +57,7 @@ def test_bad_pictures_are_left_out_when_told_to(spoiled: Path) -> None:
     assert {match.sku for match in matches} == {f"P00000{number}" for number in (0, 4, 5, 6, 7)}
 
 
-def test_one_good_picture_among_many_bad_is_enough(shop: Path, tmp_path: Path) -> None:
+def test_one_good_picture_among_many_bad_ones_is_enough(shop: Path, tmp_path: Path) -> None:
     lines = [f"B{i},Jug,none-{i}.jpg" for i in range(900)]
     lines.insert(450, f"A,Cup,{shop}/pictures/P000000.jpg")
     (tmp_path / "c.csv").write_text("\n".join(["sku,name,images", *lines]))
@@ -75,7 +75,7 @@ def test_any_model_file_name_works(shop: Path, tmp_path: Path) -> None:
     edgesearch.open(tmp_path / "x.edge").close()
 
 
-def test_a_full_temporary_folder_is_our_error(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_temporary_folder_is_reported(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
@@ -85,7 +85,7 @@ def test_a_full_temporary_folder_is_our_error(shop: Path, tmp_path: Path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
+def test_a_catalogue_without_a_usable_picture_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("sku,name,images\nA,Cup,none.jpg\n")
     with pytest.raises(CatalogError, match="none of its pictures can be used"):
         edgesearch.build(tmp_path / "c.csv", tmp_path / "c.edge", TINY_MODEL, skip_bad=True)
@@ -100,31 +100,31 @@ def test_one_product_is_enough(shop: Path, tmp_path: Path) -> None:
     assert answer.decision == "match"
 
 
-def test_progress_is_told_to_the_end(shop: Path, tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, progress=lambda *at: seen.append(at))
-    assert seen[-1] == (8, 8)
-    assert seen == sorted(seen)
+def test_progress_is_reported_to_the_end(shop: Path, tmp_path: Path) -> None:
+    reports: list[tuple[int, int]] = []
+    edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, progress=lambda *at: reports.append(at))
+    assert reports[-1] == (8, 8)
+    assert reports == sorted(reports)
 
 
-def test_a_place_that_cannot_be_written_is_named_before_the_work(shop: Path, tmp_path: Path) -> None:
+def test_an_unwritable_output_is_reported_first(shop: Path, tmp_path: Path) -> None:
     for output in (tmp_path / "none" / "x.edge", tmp_path):
         with pytest.raises(BundleError, match="not a file in a folder that exists"):
             edgesearch.build(shop / "catalogue.csv", output, TINY_MODEL)
 
 
-def test_a_bundle_of_another_model_is_no_example(shop: Path, tiny_edge: Path, tmp_path: Path) -> None:
+def test_like_refuses_a_bundle_of_another_model(shop: Path, tiny_edge: Path, tmp_path: Path) -> None:
     edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, local_features=0, like=tiny_edge)
     with pytest.raises(BundleError, match="another model"):
         edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", like=tiny_edge)
 
 
-def test_a_missing_model_is_named(shop: Path, tmp_path: Path) -> None:
+def test_a_missing_model_is_reported(shop: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read"):
         edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", tmp_path / "none")
 
 
-def test_a_stopped_build_leaves_what_was_there(shop: Path, tmp_path: Path) -> None:
+def test_a_stopped_build_leaves_the_old_output(shop: Path, tmp_path: Path) -> None:
     output = tmp_path / "x.edge"
     before = b"PK\3\4" + bytes(26) + b"manifest.json"  # as a bundle begins
     output.write_bytes(before)
@@ -138,7 +138,7 @@ def test_a_stopped_build_leaves_what_was_there(shop: Path, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [output]
 
 
-def test_a_ruler_is_a_product_too(tmp_path: Path) -> None:
+def test_a_very_long_picture_can_be_a_product(tmp_path: Path) -> None:
     Image.new("RGB", (1200, 10), (200, 150, 40)).save(tmp_path / "ruler.png")
     (tmp_path / "c.csv").write_text("sku,name,images\nR,Ruler,ruler.png\n")
     edgesearch.build(tmp_path / "c.csv", tmp_path / "c.edge", TINY_MODEL)

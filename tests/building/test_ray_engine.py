@@ -1,4 +1,4 @@
-"""A build over a local Ray cluster of several processes, against the one of this process alone."""
+"""Building on a local Ray cluster of several processes, compared with building in this process."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from PIL import Image
 import edgesearch
 from edgesearch import BundleError, EdgeSearchError
 from edgesearch.building import ray_engine
-from edgesearch.building.extraction import Extract, Extraction, Taken
+from edgesearch.building.extraction import Extract, Extraction, PictureResult
 
 from ..conftest import TINY_MODEL
 
@@ -22,7 +22,7 @@ PICTURES = 40
 
 @pytest.fixture(scope="module", autouse=True)
 def running() -> Iterator[None]:
-    """One cluster for all tests, as somebody's own program may have one."""
+    """Start one cluster for all tests, as a user's own program may have one."""
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
@@ -39,32 +39,32 @@ def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "c.csv"
 
 
-def built(catalogue: Path, folder: str, **options: object) -> bytes:
+def build(catalogue: Path, folder: str, **options: object) -> bytes:
     output = catalogue.parent / folder / "x.edge"
     output.parent.mkdir(exist_ok=True)
     edgesearch.build(catalogue, output, TINY_MODEL, **options)  # type: ignore[arg-type]
     return output.read_bytes()
 
 
-@pytest.mark.filterwarnings("ignore")  # ray's own
+@pytest.mark.filterwarnings("ignore")  # of ray itself
 @pytest.mark.parametrize("group_bytes", [1 << 28, 200])
 def test_a_cluster_gives_the_same_bytes(drawn: Path, monkeypatch: pytest.MonkeyPatch, group_bytes: int) -> None:
     monkeypatch.setattr(ray_engine, "GROUP_BYTES", group_bytes)
-    assert built(drawn, "many", engine="ray", workers=2) == built(drawn, "one")
-    assert ray.is_initialized()  # it was not ours to end
+    assert build(drawn, "many", engine="ray", workers=2) == build(drawn, "one")
+    assert ray.is_initialized()  # the build did not start it
 
 
-@pytest.mark.filterwarnings("ignore")  # ray's own
+@pytest.mark.filterwarnings("ignore")  # of ray itself
 def test_a_worker_that_dies_changes_no_byte(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = built(drawn, "one")
+    whole = build(drawn, "one")
     died = drawn.parent / "died"
     monkeypatch.setattr(sys.modules["edgesearch.building.build"], "Extraction", _dying(died))
-    assert built(drawn, "many", engine="ray", workers=2) == whole
+    assert build(drawn, "many", engine="ray", workers=2) == whole
     assert died.exists()
 
 
 def _dying(died: Path) -> type[Extraction]:
-    """By value, for the workers know no tests."""
+    """Return a class that ray pickles by value, because the workers cannot import the tests."""
 
     class Once(Extraction):
         def extract(self, picture: bytes) -> Extract:
@@ -78,8 +78,8 @@ def _dying(died: Path) -> type[Extraction]:
     return Once
 
 
-@pytest.mark.filterwarnings("ignore")  # ray's own
-def test_what_a_worker_refuses_is_told(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.filterwarnings("ignore")  # of ray itself
+def test_a_worker_with_other_versions_is_refused(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Older(Extraction):
         @classmethod
         def of(cls, *args: object) -> Extraction:
@@ -88,43 +88,43 @@ def test_what_a_worker_refuses_is_told(drawn: Path, monkeypatch: pytest.MonkeyPa
             return made
 
     monkeypatch.setattr(sys.modules["edgesearch.building.build"], "Extraction", Older)
-    with pytest.raises(BundleError, match="install the same everywhere"):
-        built(drawn, "b", engine="ray", workers=2)
+    with pytest.raises(BundleError, match="install the same versions on every machine"):
+        build(drawn, "b", engine="ray", workers=2)
     assert not (drawn.parent / "b" / "x.edge").exists()
 
 
-@pytest.mark.filterwarnings("ignore")  # ray's own
-def test_what_a_worker_cannot_do_is_told(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.filterwarnings("ignore")  # of ray itself
+def test_an_error_of_a_worker_is_reported(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing(Extraction):
-        def take(self, known: frozenset[bytes], pictures: Sequence[str]) -> list[Taken]:
+        def extract_batch(self, cached: frozenset[bytes], batch: Sequence[str]) -> list[PictureResult]:
             raise ValueError("this is why")
 
     monkeypatch.setattr(sys.modules["edgesearch.building.build"], "Extraction", Failing)
-    with pytest.raises(BundleError, match=r"^--engine ray: a part cannot be done \(ValueError: this is why\)"):
-        built(drawn, "b", engine="ray", workers=2)
+    with pytest.raises(BundleError, match=r"^--engine ray: a worker failed \(ValueError: this is why\)"):
+        build(drawn, "b", engine="ray", workers=2)
 
 
-@pytest.mark.filterwarnings("ignore")  # ray's own
-def test_bad_pictures_are_told_from_a_cluster(drawn: Path) -> None:
+@pytest.mark.filterwarnings("ignore")  # of ray itself
+def test_bad_pictures_are_reported_from_a_cluster(drawn: Path) -> None:
     (drawn.parent / "3.png").write_text("no picture")
     with pytest.raises(edgesearch.CatalogError, match=r"S3: .*3\.png: no picture"):
-        built(drawn, "b", engine="ray", workers=2)
+        build(drawn, "b", engine="ray", workers=2)
 
 
-def test_a_cluster_that_does_not_answer_is_told(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_does_not_answer_is_reported(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     for address in ("127.0.0.1:1", "ray://[::1]:1"):
         monkeypatch.setenv("RAY_ADDRESS", address)
         with pytest.raises(EdgeSearchError, match="no cluster answers at"):
-            built(drawn, "b", engine="ray")
+            build(drawn, "b", engine="ray")
 
 
-def test_without_ray_it_says_what_to_install(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ray_names_the_package_to_install(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(EdgeSearchError, match=r"pip install edgesearch\[ray\]"):
-        built(drawn, "b", engine="ray")
+        build(drawn, "b", engine="ray")
 
 
-def test_an_unknown_engine_is_told(drawn: Path) -> None:
+def test_an_unknown_engine_is_refused(drawn: Path) -> None:
     with pytest.raises(ValueError, match="'spark'; expected one of local, ray"):
-        built(drawn, "b", engine="spark")
+        build(drawn, "b", engine="spark")

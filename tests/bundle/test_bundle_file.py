@@ -1,4 +1,4 @@
-"""The bundle: every damage is one error, and a failed write changes nothing."""
+"""The bundle: any damage raises BundleError, and a failed write changes nothing."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from edgesearch.bundle.bundle_file import MANIFEST_FILE, Bundle
 from edgesearch.bundle.container import ALIGNMENT
 from edgesearch.bundle.manifest import Manifest
 
-DESCRIBED = {
+FIELDS = {
     "name": "test",
     "sequence": 1,
     "created": "2026-01-01T00:00:00+00:00",
@@ -29,19 +29,19 @@ DESCRIBED = {
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Path:
-    """A bundle of three members."""
+def edge(tmp_path: Path) -> Path:
+    """Return a bundle of three members."""
     stage = tmp_path / "stage"
     (stage / "index").mkdir(parents=True)
     (stage / "a.bin").write_bytes(bytes(range(256)) * 5)
     (stage / "empty.bin").write_bytes(b"")
     (stage / "index" / "b.bin").write_bytes(b"b" * 100)
-    bundle_file.write(tmp_path / "x.edge", stage, DESCRIBED)
+    bundle_file.write(tmp_path / "x.edge", stage, FIELDS)
     return tmp_path / "x.edge"
 
 
-def test_members_come_back_aligned(written: Path) -> None:
-    opened = Bundle(written)
+def test_members_round_trip_aligned(edge: Path) -> None:
+    opened = Bundle(edge)
     assert bytes(opened.member("a.bin")) == bytes(range(256)) * 5
     assert bytes(opened.member("index/b.bin")) == b"b" * 100
     assert "empty.bin" in opened and "none" not in opened
@@ -50,27 +50,27 @@ def test_members_come_back_aligned(written: Path) -> None:
     address = np.frombuffer(opened.content.read(0, 1), np.uint8).ctypes.data
     for name in ("a.bin", "index/b.bin"):
         assert (np.frombuffer(opened.member(name), np.uint8).ctypes.data - address) % ALIGNMENT == 0
-    with zipfile.ZipFile(written) as archive:  # an ordinary zip to everybody else, the manifest first
+    with zipfile.ZipFile(edge) as archive:  # an ordinary zip, the manifest first
         assert archive.testzip() is None
         assert archive.namelist()[0] == MANIFEST_FILE
 
 
-def test_opening_copies_no_member(written: Path) -> None:
-    (written.parent / "stage" / "large.bin").write_bytes(bytes(8_000_000))
-    bundle_file.write(written, written.parent / "stage", DESCRIBED)
+def test_opening_copies_no_member(edge: Path) -> None:
+    (edge.parent / "stage" / "large.bin").write_bytes(bytes(8_000_000))
+    bundle_file.write(edge, edge.parent / "stage", FIELDS)
     tracemalloc.start()
-    Bundle(written).close()
+    Bundle(edge).close()
     _, most_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most_bytes < 1_000_000
 
 
 def test_members_are_verified_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle_file, "WHOLE_UP_TO", 40)  # so that the hashes too are longer than that
+    monkeypatch.setattr(bundle_file, "WHOLE_UP_TO", 40)  # so that the piece hashes exceed it too
     (tmp_path / "stage").mkdir()
     for name, size in (("a.bin", 200_000), ("b.bin", 70_000), ("small.bin", 40)):
         (tmp_path / "stage" / name).write_bytes(bytes(range(250)) * (size // 250) + bytes(size % 250))
-    bundle_file.write(tmp_path / "x.edge", tmp_path / "stage", DESCRIBED)
+    bundle_file.write(tmp_path / "x.edge", tmp_path / "stage", FIELDS)
     data = bytearray((tmp_path / "x.edge").read_bytes())
     opened = Bundle(tmp_path / "x.edge", whole=False)
     assert bytes(opened.open_member("a.bin").read(0, 200_000)) == bytes(opened.member("a.bin"))
@@ -88,51 +88,51 @@ def test_members_are_verified_piece_by_piece(tmp_path: Path, monkeypatch: pytest
         damaged.member("b.bin")
 
 
-def test_unpacked_copies_do_not_stay(written: Path) -> None:
-    with Bundle(written).unpack_member("index/b.bin") as copy:
+def test_unpacked_copies_are_removed(edge: Path) -> None:
+    with Bundle(edge).unpack_member("index/b.bin") as copy:
         assert copy.read_bytes() == b"b" * 100
     assert not copy.parent.exists()
 
 
-def test_every_flipped_byte_is_found(written: Path) -> None:
-    data = bytearray(written.read_bytes())
-    opened = Bundle(written)
-    places = opened.locations
+def test_every_flipped_byte_is_detected(edge: Path) -> None:
+    data = bytearray(edge.read_bytes())
+    opened = Bundle(edge)
+    locations = opened.locations
     opened.close()
-    content = {i for place in places.values() for i in range(place.start, place.stop)}
+    content = {i for at in locations.values() for i in range(at.start, at.stop)}
     for i in sorted(content):
         data[i] ^= 0x11
-        written.write_bytes(data)
+        edge.write_bytes(data)
         with pytest.raises(BundleError):
-            Bundle(written).close()
+            Bundle(edge).close()
         data[i] ^= 0x11
 
 
-def test_flips_anywhere_raise_or_change_nothing(written: Path) -> None:
-    data = bytearray(written.read_bytes())
+def test_a_flipped_byte_anywhere_raises_or_changes_nothing(edge: Path) -> None:
+    data = bytearray(edge.read_bytes())
     for i in range(len(data)):
         data[i] ^= 0xFF
-        written.write_bytes(data)
+        edge.write_bytes(data)
         try:
-            opened = Bundle(written)
+            opened = Bundle(edge)
         except BundleError:
             pass
-        else:  # a byte of padding, or of a field that is not used
+        else:  # a byte of padding or of an unused field
             assert bytes(opened.member("a.bin")) == bytes(range(256)) * 5
             opened.close()
         data[i] ^= 0xFF
 
 
-def test_every_truncation_is_found(written: Path) -> None:
-    data = written.read_bytes()
+def test_every_truncation_is_detected(edge: Path) -> None:
+    data = edge.read_bytes()
     for length in range(0, len(data), 7):
-        written.write_bytes(data[:length])
+        edge.write_bytes(data[:length])
         with pytest.raises(BundleError):
-            Bundle(written)
+            Bundle(edge)
 
 
-def rewritten(path: Path, change: Callable[[zipfile.ZipFile, list[tuple[str, bytes]]], None]) -> Path:
-    """The same members through an ordinary zip library, as a foreign tool would write them."""
+def rewrite(path: Path, change: Callable[[zipfile.ZipFile, list[tuple[str, bytes]]], None]) -> Path:
+    """Write the members again with an ordinary zip library, as a foreign tool would."""
     with zipfile.ZipFile(path) as archive:
         members = [(name, archive.read(name)) for name in archive.namelist()]
     with zipfile.ZipFile(path, "w") as archive:
@@ -141,8 +141,8 @@ def rewritten(path: Path, change: Callable[[zipfile.ZipFile, list[tuple[str, byt
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_foreign_zips_are_refused(written: Path) -> None:
-    original = written.read_bytes()
+def test_foreign_zips_are_rejected(edge: Path) -> None:
+    original = edge.read_bytes()
 
     def reordered(archive: zipfile.ZipFile, members: list[tuple[str, bytes]]) -> None:
         for name, content in reversed(members):
@@ -165,70 +165,70 @@ def test_foreign_zips_are_refused(written: Path) -> None:
             archive.writestr(name, content)
 
     for change in (reordered, compressed, doubled, extended, shortened):
-        written.write_bytes(original)
+        edge.write_bytes(original)
         with pytest.raises(BundleError):
-            Bundle(rewritten(written, change))
+            Bundle(rewrite(edge, change))
 
 
-def test_what_is_no_bundle_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_bundle_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "empty.edge").write_bytes(b"")
     (tmp_path / "text.edge").write_text("hello")
-    for name, says in (
+    for name, message in (
         ("none.edge", "cannot be read"),
         ("empty.edge", "empty file"),
         ("text.edge", "not a bundle"),
         ("", "cannot be read"),
     ):
-        with pytest.raises(BundleError, match=says):
+        with pytest.raises(BundleError, match=message):
             Bundle(tmp_path / name)
 
 
-def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_named_pipe_is_rejected_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.edge")
     with pytest.raises(BundleError, match="not a file"):
         Bundle(tmp_path / "pipe.edge")
 
 
-def test_a_newer_manifest_is_named() -> None:
-    data = Manifest(files={}, **DESCRIBED).to_bytes()  # type: ignore[arg-type]
+def test_a_newer_manifest_names_both_formats() -> None:
+    data = Manifest(files={}, **FIELDS).to_bytes()  # type: ignore[arg-type]
     assert Manifest.parse(data, "x").name == "test"
     with pytest.raises(BundleError, match="format 2; this version reads 1"):
         Manifest.parse(data.replace(b'"format": 1', b'"format": 2'), "x")
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"format": 1}', b"\xff", b"[" * 5000, b"null"])
-def test_damaged_manifests_are_errors(data: bytes) -> None:
+def test_damaged_manifests_are_rejected(data: bytes) -> None:
     with pytest.raises(BundleError):
         Manifest.parse(data, "x")
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../b", "a//b", "", "A", "a\\b", "c:/x", ".hidden", "a/."])
 def test_member_names_cannot_leave_the_folder(name: str) -> None:
-    data = Manifest(files={name: manifest.FileEntry(1, "0")}, **DESCRIBED).to_bytes()  # type: ignore[arg-type]
+    data = Manifest(files={name: manifest.FileEntry(1, "0")}, **FIELDS).to_bytes()  # type: ignore[arg-type]
     with pytest.raises(BundleError, match="member name"):
         Manifest.parse(data, "x")
 
 
-def test_a_full_disk_leaves_what_was_there(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = written.read_bytes()
+def test_a_full_disk_leaves_the_old_bundle(edge: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = edge.read_bytes()
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(BundleError, match="No space left"):
-        bundle_file.write(written, written.parent / "stage", {**DESCRIBED, "name": "other"})
-    assert written.read_bytes() == before
-    assert sorted(p.name for p in written.parent.iterdir()) == ["stage", "x.edge"]
+        bundle_file.write(edge, edge.parent / "stage", {**FIELDS, "name": "other"})
+    assert edge.read_bytes() == before
+    assert sorted(p.name for p in edge.parent.iterdir()) == ["stage", "x.edge"]
 
 
-def test_the_same_content_gives_the_same_bytes(written: Path) -> None:
-    bundle_file.write(written.with_name("y.edge"), written.parent / "stage", DESCRIBED)
-    assert written.read_bytes() == written.with_name("y.edge").read_bytes()
+def test_the_same_content_gives_the_same_bytes(edge: Path) -> None:
+    bundle_file.write(edge.with_name("y.edge"), edge.parent / "stage", FIELDS)
+    assert edge.read_bytes() == edge.with_name("y.edge").read_bytes()
 
 
 def test_a_damaged_store_never_answers(tiny_edge: Path, shop: Path, tmp_path: Path) -> None:
-    """Random damage to a whole store: an error or, in unused bytes, the same answer."""
+    """Damage a whole store at random: it raises or, in unused bytes, answers the same."""
     data = tiny_edge.read_bytes()
     photo = next((shop / "photos").glob("*.jpg"))
     with edgesearch.open(tiny_edge) as store:
@@ -237,8 +237,8 @@ def test_a_damaged_store_never_answers(tiny_edge: Path, shop: Path, tmp_path: Pa
     path = tmp_path / "damaged.edge"
     for _ in range(150):
         damaged = bytearray(data)
-        for place in rng.integers(0, len(data), rng.integers(1, 4)):
-            damaged[place] ^= int(rng.integers(1, 256))
+        for offset in rng.integers(0, len(data), rng.integers(1, 4)):
+            damaged[offset] ^= int(rng.integers(1, 256))
         path.write_bytes(damaged)
         try:
             with edgesearch.open(path) as store:
@@ -248,17 +248,17 @@ def test_a_damaged_store_never_answers(tiny_edge: Path, shop: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("signed", [True, False])
-def test_the_size_of_a_bundle_is_known_before(tmp_path: Path, keys: Path, signed: bool) -> None:
+def test_the_size_of_a_bundle_is_predicted(tmp_path: Path, keys: Path, signed: bool) -> None:
     stage = tmp_path / "stage"
     (stage / "model").mkdir(parents=True)
     sizes = {"model/a": 70_001, "b": 3_000_000, "c": 0, "d": 1 << 20, "e": 63}
     for name, size in sizes.items():
         (stage / name).write_bytes(bytes(size))
-    described = {"hashes": {}, "counts": {}, "calibration": {}, "accuracy": {}}
+    empty = {"hashes": {}, "counts": {}, "calibration": {}, "accuracy": {}}
     manifest = bundle_file.write(
         tmp_path / "x.edge",
         stage,
-        {"name": "x", "sequence": 1, "created": "", **described},
+        {"name": "x", "sequence": 1, "created": "", **empty},
         keys / "shop.key" if signed else None,
     )
     head = len(manifest.to_bytes())

@@ -1,4 +1,4 @@
-"""Files that are read in part, as they are or sealed."""
+"""Files that are read in parts, mapped or sealed."""
 
 import io
 import zipfile
@@ -9,11 +9,11 @@ import pytest
 from edgesearch import BundleError
 from edgesearch.bundle.content import (
     PIECE,
-    MappedFile,
-    VerifiedRange,
     ContentFile,
+    MappedFile,
     SealedFile,
     SealedFileWriter,
+    VerifiedRange,
     hash_pieces,
 )
 from edgesearch.bundle.sealing import Seal
@@ -22,43 +22,43 @@ SIZES = (1, 100, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7)
 SEALS = (Seal(), Seal(bytes(32)))
 
 
-def data_of(size: int) -> bytes:
+def make_data(size: int) -> bytes:
     return (bytes(range(251)) * (size // 251 + 1))[:size]
 
 
-def mapped(path: Path, data: bytes) -> MappedFile:
+def map_file(path: Path, data: bytes) -> MappedFile:
     path.write_bytes(data)
     with open(path, "rb") as file:
         return MappedFile(file)
 
 
-def sealed(path: Path, data: bytes, seal: Seal) -> bytes:
+def seal_file(path: Path, data: bytes, seal: Seal) -> bytes:
     with open(path, "wb") as target:
-        sealer = SealedFileWriter(target, len(data), seal, "name")
+        writer = SealedFileWriter(target, len(data), seal, "name")
         for start in range(0, len(data), 9999):
-            sealer.write(data[start : start + 9999])
+            writer.write(data[start : start + 9999])
     return path.read_bytes()
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("seal", SEALS)
-def test_any_part_of_a_sealed_file_is_read(tmp_path: Path, size: int, seal: Seal) -> None:
-    data = data_of(size)
-    one = SealedFile(mapped(tmp_path / "x", sealed(tmp_path / "x", data, seal)), seal, "name")
-    assert one.size == size
+def test_any_range_of_a_sealed_file_can_be_read(tmp_path: Path, size: int, seal: Seal) -> None:
+    data = make_data(size)
+    file = SealedFile(map_file(tmp_path / "x", seal_file(tmp_path / "x", data, seal)), seal, "name")
+    assert file.size == size
     for start in (0, 1, size // 2, PIECE - 1, PIECE, size):
         for stop in (start, start + 1, start + PIECE, size, size + 9):
-            assert bytes(one.read(start, stop)) == data[start:stop]
+            assert bytes(file.read(start, stop)) == data[start:stop]
 
 
 @pytest.mark.parametrize("seal", SEALS)
-def test_a_sealed_file_that_is_damaged_or_another_is_not_read(tmp_path: Path, seal: Seal) -> None:
-    data = data_of(2 * PIECE + 5)
-    good = sealed(tmp_path / "x", data, seal)
+def test_damaged_and_foreign_sealed_files_are_rejected(tmp_path: Path, seal: Seal) -> None:
+    data = make_data(2 * PIECE + 5)
+    good = seal_file(tmp_path / "x", data, seal)
 
     def read(bad: bytes, name: str = "name") -> None:
-        one = SealedFile(mapped(tmp_path / "y", bad), seal, name)
-        one.read(0, one.size)
+        file = SealedFile(map_file(tmp_path / "y", bad), seal, name)
+        file.read(0, file.size)
 
     read(good)
     step = PIECE + seal.overhead
@@ -72,21 +72,21 @@ def test_a_sealed_file_that_is_damaged_or_another_is_not_read(tmp_path: Path, se
         read(good, "another")
 
 
-def test_no_byte_outside_a_part_is_read(tmp_path: Path) -> None:
-    whole = mapped(tmp_path / "x", data_of(3 * PIECE))
+def test_a_range_gives_no_byte_outside_it(tmp_path: Path) -> None:
+    whole = map_file(tmp_path / "x", make_data(3 * PIECE))
     hashes = memoryview(hash_pieces(whole.read(PIECE, 2 * PIECE)))
-    for part in (VerifiedRange(whole, slice(PIECE, 2 * PIECE), one, "x: pictures") for one in (None, hashes)):
+    for part in (VerifiedRange(whole, slice(PIECE, 2 * PIECE), table, "x: pictures") for table in (None, hashes)):
         assert bytes(part.read(0, PIECE)) == bytes(whole.read(PIECE, 2 * PIECE))
         for start, stop in ((-1, 5), (5, 4), (0, PIECE + 1), (10**12, 10**12 + 1)):
             with pytest.raises(BundleError, match="x: pictures: bytes"):
                 part.read(start, stop)
 
 
-def test_pieces_are_checked_when_they_are_read(tmp_path: Path) -> None:
-    data = bytearray(data_of(3 * PIECE + 7))
+def test_pieces_are_verified_when_they_are_read(tmp_path: Path) -> None:
+    data = bytearray(make_data(3 * PIECE + 7))
     hashes = memoryview(hash_pieces(memoryview(bytes(data))))
     data[2 * PIECE + 10] ^= 1
-    whole = mapped(tmp_path / "x", bytes(100) + data)
+    whole = map_file(tmp_path / "x", bytes(100) + data)
     part = VerifiedRange(whole, slice(100, 100 + len(data)), hashes, "x: pictures")
     assert bytes(part.read(0, 2 * PIECE)) == data[: 2 * PIECE]
     assert bytes(part.read(3 * PIECE, len(data))) == data[3 * PIECE :]
@@ -96,10 +96,10 @@ def test_pieces_are_checked_when_they_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seal", SEALS)
-def test_a_content_is_a_file_to_libraries(tmp_path: Path, seal: Seal) -> None:
+def test_libraries_can_read_a_content_as_a_file(tmp_path: Path, seal: Seal) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
-        archive.writestr("a", data_of(PIECE))
+        archive.writestr("a", make_data(PIECE))
     data = (tmp_path / "x.zip").read_bytes()
-    one = SealedFile(mapped(tmp_path / "y", sealed(tmp_path / "y", data, seal)), seal, "name")
-    with zipfile.ZipFile(io.BufferedReader(ContentFile(one))) as archive:
-        assert archive.read("a") == data_of(PIECE)
+    file = SealedFile(map_file(tmp_path / "y", seal_file(tmp_path / "y", data, seal)), seal, "name")
+    with zipfile.ZipFile(io.BufferedReader(ContentFile(file))) as archive:
+        assert archive.read("a") == make_data(PIECE)

@@ -1,4 +1,4 @@
-"""Deltas: what they make is the bundle to the byte, or nothing is made and the old one runs on."""
+"""Deltas: they make the new bundle to the byte, or fail and leave the old one running."""
 
 import csv
 import errno
@@ -32,7 +32,7 @@ Make = Callable[[int, int], Path]
 
 @pytest.fixture(scope="module")
 def edges(shop: Path, keys: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Signed bundles with sequence numbers 0 to 3: seven products, other prices, then eight, then one less."""
+    """Signed bundles with sequence numbers 0 to 3: seven products, other prices, one product more, one fewer."""
     folder = tmp_path_factory.mktemp("edges")
     with open(shop / "catalogue.csv", encoding="utf-8", newline="") as file:
         rows = [{**row, "images": str(shop / row["images"])} for row in csv.DictReader(file)]
@@ -51,27 +51,27 @@ def edges(shop: Path, keys: Path, tmp_path_factory: pytest.TempPathFactory) -> l
 
 @pytest.fixture(scope="module")
 def make(edges: list[Path], keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """The signed delta of two of the bundles."""
+    """Return a function that makes the signed delta between two of the bundles."""
     folder = tmp_path_factory.mktemp("deltas")
 
-    def made(old: int, new: int) -> Path:
+    def make_delta(old: int, new: int) -> Path:
         path = folder / f"{old}-{new}.delta"
         if not path.exists():
             edgesearch.delta(edges[old], edges[new], path, keys / "shop.key")
         return path
 
-    return made
+    return make_delta
 
 
 @pytest.fixture
 def device(edges: list[Path], keys: Path, tmp_path: Path) -> Path:
-    """Where the first bundle runs."""
+    """Return a device folder with the first bundle."""
     edgesearch.install(edges[0], tmp_path / "device", keys / "shop.pub")
     return tmp_path / "device"
 
 
 def installed(device: Path) -> set[bytes]:
-    """What is in the slots."""
+    """Return the contents of the slots."""
     return {path.read_bytes() for path in (device / "slots").glob("*/*")}
 
 
@@ -93,7 +93,7 @@ def test_the_same_bundles_give_the_same_delta(edges: list[Path], make: Make, key
     assert (tmp_path / "again.delta").read_bytes() == make(0, 1).read_bytes()
 
 
-def test_to_apply_it_again_changes_nothing(edges: list[Path], make: Make, device: Path) -> None:
+def test_applying_a_delta_again_changes_nothing(edges: list[Path], make: Make, device: Path) -> None:
     for _ in range(2):
         edgesearch.install(make(0, 1), device)
         assert runs(device) == 1
@@ -103,7 +103,7 @@ def test_to_apply_it_again_changes_nothing(edges: list[Path], make: Make, device
     assert installed(device) == {edges[0].read_bytes(), edges[1].read_bytes()}
 
 
-def test_the_base_may_be_the_bundle_that_does_not_run(edges: list[Path], make: Make, device: Path) -> None:
+def test_the_base_may_be_the_previous_bundle(edges: list[Path], make: Make, device: Path) -> None:
     edgesearch.install(make(0, 1), device)
     edgesearch.install(make(0, 2), device)
     assert runs(device) == 2
@@ -121,28 +121,30 @@ def test_the_base_is_the_same_signed_or_not(edges: list[Path], tmp_path: Path) -
     assert installed(tmp_path / "device") == {edges[0].read_bytes(), edges[1].read_bytes()}
 
 
-def test_only_whom_the_device_trusts_may_change_it(edges: list[Path], keys: Path, tmp_path: Path, device: Path) -> None:
-    for key, says in ((None, "is not signed"), (keys / "foreign.key", "signed by key")):
+def test_a_delta_needs_a_trusted_signature(edges: list[Path], keys: Path, tmp_path: Path, device: Path) -> None:
+    for key, message in ((None, "is not signed"), (keys / "foreign.key", "signed by key")):
         edgesearch.delta(edges[0], edges[1], tmp_path / "x.delta", key)
-        with pytest.raises(SignatureError, match=says):
+        with pytest.raises(SignatureError, match=message):
             edgesearch.install(tmp_path / "x.delta", device)
         assert runs(device) == 0
 
 
-def test_what_it_makes_must_be_signed_too(edges: list[Path], keys: Path, tmp_path: Path, device: Path) -> None:
+def test_the_bundle_it_makes_needs_a_trusted_signature(
+    edges: list[Path], keys: Path, tmp_path: Path, device: Path
+) -> None:
     for key in (None, keys / "foreign.key"):
         other = tmp_path / "other.edge"
-        bundle_file.write(other, unpacked(edges[1], tmp_path / "stage"), described(edges[1]), key)
+        bundle_file.write(other, unpack(edges[1], tmp_path / "stage"), manifest_fields(edges[1]), key)
         edgesearch.delta(edges[0], other, tmp_path / "x.delta", keys / "shop.key")
         with pytest.raises(SignatureError):
             edgesearch.install(tmp_path / "x.delta", device)
         assert (runs(device), installed(device)) == (0, {edges[0].read_bytes()})
 
 
-def test_another_base_is_named(edges: list[Path], make: Make, keys: Path, device: Path, tmp_path: Path) -> None:
+def test_a_wrong_base_is_named(edges: list[Path], make: Make, keys: Path, device: Path, tmp_path: Path) -> None:
     digests = [Bundle(path).digest[:8] for path in edges]
-    says = rf"changes bundle {digests[1]}, and .* \(it has {digests[0]}\); install the full bundle"
-    with pytest.raises(DeviceError, match=says):
+    message = rf"changes bundle {digests[1]}, and .* \(it has {digests[0]}\); install the full bundle"
+    with pytest.raises(DeviceError, match=message):
         edgesearch.install(make(1, 2), device)
     with pytest.raises(DeviceError, match=r"it has none"):
         edgesearch.install(make(1, 2), tmp_path / "new", keys / "shop.pub")
@@ -152,7 +154,7 @@ def test_another_base_is_named(edges: list[Path], make: Make, keys: Path, device
         edgesearch.install(make(0, 1), device)
 
 
-def test_nothing_older_is_made(edges: list[Path], make: Make, device: Path, tmp_path: Path) -> None:
+def test_no_delta_leads_to_an_older_bundle(edges: list[Path], make: Make, device: Path, tmp_path: Path) -> None:
     edgesearch.install(edges[3], device)
     with pytest.raises(DeviceError, match=r"sequence number is 1, and .* has had 3"):
         edgesearch.install(make(0, 1), device)
@@ -160,7 +162,7 @@ def test_nothing_older_is_made(edges: list[Path], make: Make, device: Path, tmp_
         edgesearch.delta(edges[1], edges[0], tmp_path / "x.delta")
 
 
-def test_damage_anywhere_is_found(edges: list[Path], make: Make, device: Path, tmp_path: Path) -> None:
+def test_damage_anywhere_is_detected(edges: list[Path], make: Make, device: Path, tmp_path: Path) -> None:
     data, bad = make(0, 1).read_bytes(), tmp_path / "bad.delta"
     flipped = (data[:i] + bytes([data[i] ^ 4]) + data[i + 1 :] for i in range(0, len(data), 23))
     for damaged in (*flipped, *(data[:i] for i in range(0, len(data), 101))):
@@ -170,15 +172,15 @@ def test_damage_anywhere_is_found(edges: list[Path], make: Make, device: Path, t
         except EdgeSearchError as error:
             assert "\n" not in str(error)
             assert installed(device) == {edges[0].read_bytes()}
-        else:  # padding, or a field of the zip that nobody reads
+        else:  # padding, or an unused field of the zip
             assert installed(device) == {edges[0].read_bytes(), edges[1].read_bytes()}
             shutil.rmtree(device)
             edgesearch.install(edges[0], device)
     assert runs(device) == 0
 
 
-def unpacked(edge: Path, folder: Path) -> Path:
-    """The members of a bundle as files."""
+def unpack(edge: Path, folder: Path) -> Path:
+    """Write the members of a bundle as files."""
     opened = Bundle(edge, delta=True)
     for name in opened.manifest.files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -186,13 +188,13 @@ def unpacked(edge: Path, folder: Path) -> Path:
     return folder
 
 
-def described(edge: Path) -> dict[str, object]:
-    """What `bundle.write` is told of it."""
+def manifest_fields(edge: Path) -> dict[str, object]:
+    """Return the fields that `bundle_file.write` takes."""
     return {key: value for key, value in vars(Bundle(edge, delta=True).manifest).items() if key != "files"}
 
 
 def steps(*rows: tuple[int, int, int]) -> bytes:
-    """The member `copies`."""
+    """Return the member `copies` with these steps."""
     table = np.zeros((BATCH, 3), STEP)
     for i, row in enumerate(rows):
         table[i] = row
@@ -219,13 +221,13 @@ def steps(*rows: tuple[int, int, int]) -> bytes:
         {LITERALS: gzip.compress(bytes(10**6))},
     ],
 )
-def test_lies_are_found_though_they_are_signed(
+def test_signed_deltas_with_wrong_members_are_rejected(
     members: dict[str, bytes], edges: list[Path], make: Make, keys: Path, device: Path, tmp_path: Path
 ) -> None:
-    stage = unpacked(make(0, 1), tmp_path / "stage")
+    stage = unpack(make(0, 1), tmp_path / "stage")
     for name, content in members.items():
         (stage / name).write_bytes(content)
-    bundle_file.write(tmp_path / "x.delta", stage, described(make(0, 1)), keys / "shop.key")
+    bundle_file.write(tmp_path / "x.delta", stage, manifest_fields(make(0, 1)), keys / "shop.key")
     with pytest.raises(BundleError, match="does not make the bundle that it promises"):
         edgesearch.install(tmp_path / "x.delta", device)
     assert (runs(device), installed(device)) == (0, {edges[0].read_bytes()})
@@ -243,29 +245,29 @@ def test_lies_are_found_though_they_are_signed(
         {"base": "\n"},
     ],
 )
-def test_a_lie_about_the_result_is_found(
+def test_a_wrong_description_of_the_result_is_rejected(
     change: dict[str, object], edges: list[Path], make: Make, keys: Path, device: Path, tmp_path: Path
 ) -> None:
-    told = described(make(0, 1))
-    told["delta"] = replace(told["delta"], **change)  # type: ignore[type-var]
-    bundle_file.write(tmp_path / "x.delta", unpacked(make(0, 1), tmp_path / "stage"), told, keys / "shop.key")
+    fields = manifest_fields(make(0, 1))
+    fields["delta"] = replace(fields["delta"], **change)  # type: ignore[type-var]
+    bundle_file.write(tmp_path / "x.delta", unpack(make(0, 1), tmp_path / "stage"), fields, keys / "shop.key")
     with pytest.raises(EdgeSearchError) as caught:
         edgesearch.install(tmp_path / "x.delta", device)
     assert "\n" not in str(caught.value)
     assert (runs(device), installed(device)) == (0, {edges[0].read_bytes()})
 
 
-def test_a_lie_about_its_sequence_number_is_found(
+def test_a_wrong_sequence_number_is_rejected(
     edges: list[Path], make: Make, keys: Path, device: Path, tmp_path: Path
 ) -> None:
-    told = {**described(make(0, 1)), "sequence": 9}
-    bundle_file.write(tmp_path / "x.delta", unpacked(make(0, 1), tmp_path / "stage"), told, keys / "shop.key")
+    fields = {**manifest_fields(make(0, 1)), "sequence": 9}
+    bundle_file.write(tmp_path / "x.delta", unpack(make(0, 1), tmp_path / "stage"), fields, keys / "shop.key")
     with pytest.raises(BundleError, match=r"sequence number is 9, and that of the bundle it makes is 1"):
         edgesearch.install(tmp_path / "x.delta", device)
     assert (runs(device), installed(device)) == (0, {edges[0].read_bytes()})
 
 
-def test_no_more_is_written_than_fits(
+def test_nothing_is_written_without_enough_space(
     edges: list[Path], make: Make, device: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
@@ -275,7 +277,7 @@ def test_no_more_is_written_than_fits(
 
 
 @pytest.mark.parametrize("allowed", range(2))
-def test_a_full_disk_leaves_what_runs(
+def test_a_full_disk_leaves_the_running_bundle(
     edges: list[Path], make: Make, device: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
 ) -> None:
     left = [os.fsync] * allowed
@@ -295,7 +297,7 @@ def test_a_full_disk_leaves_what_runs(
     assert runs(device) == 1
 
 
-def test_neither_bundle_is_at_risk(edges: list[Path], make: Make, tmp_path: Path) -> None:
+def test_making_a_delta_never_changes_the_two_bundles(edges: list[Path], make: Make, tmp_path: Path) -> None:
     before = [path.read_bytes() for path in edges]
     (tmp_path / "link.edge").symlink_to(edges[0])
     for output in (edges[0], edges[1], tmp_path / "link.edge"):
@@ -313,10 +315,10 @@ def test_neither_bundle_is_at_risk(edges: list[Path], make: Make, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["link.edge"]
 
 
-def test_what_would_not_be_identical_is_never_written(
+def test_a_delta_that_does_not_make_the_same_bytes_is_not_written(
     edges: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = sys.modules["edgesearch.bundle.delta"]  # the package has the function of that name
+    module = sys.modules["edgesearch.bundle.delta"]
     monkeypatch.setattr(module, "find_copies", lambda old, new: [Copy(0, 0, WINDOW)] if len(new) > WINDOW else [])
     with pytest.raises(BundleError, match="sha256"):
         edgesearch.delta(edges[0], edges[1], tmp_path / "x.delta")
@@ -324,20 +326,20 @@ def test_what_would_not_be_identical_is_never_written(
 
 
 @pytest.mark.parametrize("command", [["inspect", "{}"], ["verify", "{}"], ["search", "{}", "photo.jpg"]])
-def test_a_delta_is_no_store(command: list[str], make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_delta_is_not_a_store(command: list[str], make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([part.format(make(0, 1)) for part in command]) == 1
     err = capsys.readouterr().err
     assert "a delta from bundle" in err
     assert err.count("\n") == 1
 
 
-def test_the_command_says_what_is_saved(edges: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_both_sizes(edges: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["delta", str(edges[0]), str(edges[1]), "-o", str(tmp_path / "x.delta")]) == 0
     assert f" bytes instead of {edges[1].stat().st_size:,}, for devices that have" in capsys.readouterr().out
 
 
-def made_of(old: np.ndarray, new: np.ndarray) -> int:
-    """Bytes that are copied; they are what they are said to be, in order and apart."""
+def count_copied(old: np.ndarray, new: np.ndarray) -> int:
+    """Return the number of copied bytes; check that copies are right, in order and disjoint. Both are (N,) uint8."""
     end = total = 0
     for copy in find_copies(old, new):
         assert copy.start >= end
@@ -348,34 +350,34 @@ def made_of(old: np.ndarray, new: np.ndarray) -> int:
     return total
 
 
-def test_rows_that_came_went_or_changed_are_all_that_is_not_copied() -> None:
+def test_only_new_and_changed_rows_are_not_copied() -> None:
     rng = np.random.default_rng(0)
     rows = rng.integers(0, 256, (3000, 250), np.uint8)
     words = rng.choice(np.frombuffer(b"cup tea mug jar oil ", "S4"), (3000, 40))
     for old in (rows, words.view(np.uint8)):
         flat, row = old.reshape(-1), old.shape[1]
-        assert made_of(flat, flat) == flat.size
-        assert made_of(flat, np.delete(old, 70, 0).reshape(-1)) == flat.size - row
+        assert count_copied(flat, flat) == flat.size
+        assert count_copied(flat, np.delete(old, 70, 0).reshape(-1)) == flat.size - row
         fresh = rng.integers(0, 256, row, np.uint8)
-        assert made_of(flat, np.insert(old, 70, fresh, 0).reshape(-1)) >= flat.size - 3
+        assert count_copied(flat, np.insert(old, 70, fresh, 0).reshape(-1)) >= flat.size - 3
         prices = old.copy()
         prices[:, -8:] = rng.integers(128, 256, (len(old), 8))
-        assert made_of(flat, prices.reshape(-1)) >= flat.size * (row - 8) / row - 3 * len(old)
+        assert count_copied(flat, prices.reshape(-1)) >= flat.size * (row - 8) / row - 3 * len(old)
 
 
 @pytest.mark.parametrize("sizes", [(0, 0), (0, 100), (100, 0), (WINDOW - 1, 500), (WINDOW, WINDOW), (500, WINDOW + 1)])
-def test_short_members_and_runs_of_one_byte(sizes: tuple[int, int]) -> None:
+def test_short_members_and_runs_of_one_byte_are_handled(sizes: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
     old, new = (rng.integers(0, 256, size, np.uint8) for size in sizes)
-    assert made_of(old, new) == 0
+    assert count_copied(old, new) == 0
     zeros = [np.zeros(size, np.uint8) for size in sizes]
-    assert made_of(*zeros) in (0, zeros[1].size)
+    assert count_copied(*zeros) in (0, zeros[1].size)
 
 
-def test_what_inflates_is_written_in_pieces(edges: list[Path], tmp_path: Path) -> None:
-    stage = unpacked(edges[1], tmp_path / "stage")
+def test_a_large_result_is_written_in_pieces(edges: list[Path], tmp_path: Path) -> None:
+    stage = unpack(edges[1], tmp_path / "stage")
     (stage / "zeros").write_bytes(bytes(5_000_000))
-    bundle_file.write(tmp_path / "new.edge", stage, described(edges[1]))
+    bundle_file.write(tmp_path / "new.edge", stage, manifest_fields(edges[1]))
     edgesearch.delta(edges[0], tmp_path / "new.edge", tmp_path / "x.delta")
     assert (tmp_path / "x.delta").stat().st_size < 20_000
     pieces: list[int] = []

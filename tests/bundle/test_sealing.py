@@ -1,4 +1,4 @@
-"""Contents that are known to be what was written."""
+"""Sealed contents: changed, moved or foreign ones do not open."""
 
 import pytest
 
@@ -9,7 +9,7 @@ KEYS = (None, bytes(range(32)))
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("content", [b"", b"a", bytes(100_000)])
-def test_what_is_sealed_opens_in_its_place_alone(key: bytes | None, content: bytes) -> None:
+def test_sealed_content_opens_in_its_own_context_only(key: bytes | None, content: bytes) -> None:
     seal = Seal(key)
     sealed = seal.close(content, "picture 1")
     assert seal.open(sealed, "picture 1") == content
@@ -18,7 +18,7 @@ def test_what_is_sealed_opens_in_its_place_alone(key: bytes | None, content: byt
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_no_changed_bit_and_no_part_opens(key: bytes | None) -> None:
+def test_changed_or_truncated_content_does_not_open(key: bytes | None) -> None:
     seal = Seal(key)
     sealed = seal.close(b"some content", "here")
     for bit in range(8 * len(sealed)):
@@ -31,12 +31,12 @@ def test_no_changed_bit_and_no_part_opens(key: bytes | None) -> None:
             seal.open(sealed[:length], "here")
 
 
-def test_without_the_key_nothing_can_be_read() -> None:
-    one, other = Seal(bytes(32)), Seal(bytes(31) + b"x")
-    sealed = one.close(b"some content", "here")
+def test_nothing_can_be_read_without_the_key() -> None:
+    seal, other = Seal(bytes(32)), Seal(bytes(31) + b"x")
+    sealed = seal.close(b"some content", "here")
     assert b"content" not in sealed
-    assert sealed != one.close(b"some content", "here")  # nor that two contents are the same
-    assert b"P-9" not in one.name("P-9") and one.name("P-9") == one.name("P-9") != other.name("P-9")
-    for seal in (other, Seal()):
+    assert sealed != seal.close(b"some content", "here")  # equal contents are sealed differently
+    assert b"P-9" not in seal.name("P-9") and seal.name("P-9") == seal.name("P-9") != other.name("P-9")
+    for foreign in (other, Seal()):
         with pytest.raises(ValueError, match="not what was written"):
-            seal.open(sealed, "here")
+            foreign.open(sealed, "here")
