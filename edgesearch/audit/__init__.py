@@ -1,4 +1,4 @@
-"""Find what may be wrong in a catalogue before it is built: duplicates, wrong or unreadable pictures, odd prices.
+"""Find likely mistakes in a catalogue before it is built: duplicates, wrong or unreadable pictures, odd prices.
 
 It imports `catalog`, `embedding`, `index` and `html`. Begin with `checks.py`.
 """

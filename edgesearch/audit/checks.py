@@ -1,4 +1,4 @@
-"""What in a catalogue may be wrong, before anything is built of it."""
+"""Check a catalogue for likely mistakes before anything is built from it."""
 
 import os
 from collections import defaultdict
@@ -14,7 +14,7 @@ from ..catalog.product import Entry
 from ..embedding.embedder import Embedder, default_model
 from ..images import barcode
 from . import suspects
-from .suspects import ExaminedPictures, PictureRef
+from .suspects import ExaminedPictures, NearDuplicate, Outlier, PictureRef
 
 KINDS = {
     "same": "Products with the same picture",
@@ -27,23 +27,23 @@ KINDS = {
     "name": "Products with the same name",
     "price": "Unusual prices",
 }
-SKUS_LISTED = 5  # of many SKUs
-MIN_PRICES = 5  # of a category, from which on one may be unusual
-UNUSUAL_FACTOR = 100.0  # times the median price of its category, or less than that part of it
+SKUS_LISTED = 5
+MIN_PRICES = 5  # in a category; with fewer, none is called unusual
+UNUSUAL_FACTOR = 100.0  # an unusual price is this many times more or less than the median of its category
 
 
 class FindingPicture(NamedTuple):
-    """One that a finding is about: its product's SKU and name, its own name in the catalogue, and its place."""
+    """A picture of a finding: the SKU and name of its product, its name in the catalogue, and its source."""
 
     sku: str
     product: str
     name: str
-    place: str
+    source: str
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What may be wrong, in a sentence; kind: of `KINDS`."""
+    """A likely mistake; kind: one of `KINDS`; says: the mistake in a sentence."""
 
     kind: str
     skus: tuple[str, ...]
@@ -51,17 +51,20 @@ class Finding:
     pictures: tuple[FindingPicture, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
+        """Return a JSON-able form."""
         pictures = [{"sku": one.sku, "product": one.product, "name": one.name} for one in self.pictures]
         return {"kind": self.kind, "skus": list(self.skus), "says": self.says, "pictures": pictures}
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What was looked at and found.
+    """The result of checking a catalogue.
 
-    Attributes: looked_at: products whose pictures were looked at; findings: by kind in the order of `KINDS`, the surest
-                first; notes: how the catalogue was read, and what was not looked at.
+    Attributes:
+        products, pictures: how many the catalogue has.
+        examined: products whose pictures were examined.
+        findings: in the order of `KINDS`, surest first.
+        notes: how the catalogue was read, and what was not checked.
     """
 
     products: int
@@ -71,89 +74,101 @@ class CheckResult:
     notes: tuple[str, ...]
 
     def findings_of(self, kind: str) -> list[Finding]:
-        return [one for one in self.findings if one.kind == kind]
+        """Return the findings of a kind."""
+        return [finding for finding in self.findings if finding.kind == kind]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
+        """Return a JSON-able form."""
         counts = {"products": self.products, "pictures": self.pictures, "looked_at": self.examined}
-        return {**counts, "findings": [one.to_dict() for one in self.findings], "notes": list(self.notes)}
+        return {**counts, "findings": [finding.to_dict() for finding in self.findings], "notes": list(self.notes)}
 
 
 def check(
-    catalogue: SourceCatalog,
+    catalog: SourceCatalog,
     sample: int | None = None,
     model: Path | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CheckResult:
-    """Look for what may be wrong in a catalogue: in what it says, and in its pictures.
+    """Check the texts and pictures of a catalogue for likely mistakes.
 
-    Args:    sample: look at the pictures of so many products alone, chosen by `seed`; None for all; model: model
-             folder, None for the shipped one.
-    Raises:  ModelError: the model cannot be used.
+    Args:
+        sample: examine the pictures of only so many products, chosen by `seed`; None for all.
+        model: model folder; None for the shipped one.
+        progress: called with the numbers of pictures done and in total.
+    Raises:
+        ModelError: the model cannot be used.
     """
-    entries, notes = catalogue.entries, list(catalogue.notes)
+    entries, notes = catalog.entries, list(catalog.notes)
     numbers = np.arange(len(entries))
     if sample is not None and sample < len(entries):
         numbers = np.sort(np.random.default_rng(seed).choice(len(entries), sample, replace=False))
-        notes.append(f"the pictures of {sample:,} of {len(entries):,} products were looked at, chosen by chance")
+        notes.append(f"the pictures of {sample:,} of {len(entries):,} products, chosen at random, were examined")
     embedder = Embedder.open(Path(model or default_model()), threads=os.cpu_count() or 1)
-    looked = suspects.examine_pictures(entries, numbers.tolist(), embedder, progress)
-    findings = [*_find_same_barcode(entries), *_find_same_name(entries), *_find_unusual_prices(entries), *_find_flawed(entries, looked)]
-    findings += _find_same_picture(entries, looked)
-    if len({which.entry for which in looked.which}) > 1:
-        near = suspects.find_neighbours(looked, embedder.space)
-        pairs, left = suspects.find_near_duplicates(entries, looked, near, embedder)
-        if left:
-            notes.append(f"{left:,} more pairs of pictures that look alike were not compared closely")
-        findings += [_near_duplicate(entries, pair) for pair in pairs]
-        told = {which for group in looked.twins for which in group} | {one for pair in pairs for one in pair[:2]}
-        findings += [_outlier(entries, looked, one) for one in suspects.find_outliers(looked, near) if one.one not in told]
+    examined = suspects.examine_pictures(entries, numbers.tolist(), embedder, progress)
+    findings = [*_find_same_barcode(entries), *_find_same_name(entries), *_find_unusual_prices(entries)]
+    findings += [*_find_flawed(entries, examined), *_find_same_picture(entries, examined)]
+    compared, not_compared = _compare_products(entries, examined, embedder)
+    if not_compared:
+        notes.append(f"{not_compared:,} more pairs of similar pictures were not compared closely")
     order = [*KINDS]
-    findings.sort(key=lambda one: order.index(one.kind))
+    findings = sorted(findings + compared, key=lambda finding: order.index(finding.kind))
     pictures = sum(len(entry.images) for entry in entries)
     return CheckResult(len(entries), pictures, len(numbers), tuple(findings), tuple(notes))
 
 
-def _find_same_picture(entries: Sequence[Entry], looked: ExaminedPictures) -> Iterable[Finding]:
-    for group in sorted(looked.twins, key=len, reverse=True):
-        skus = tuple(dict.fromkeys(entries[which.entry].product.sku for which in group))
+def _compare_products(
+    entries: Sequence[Entry], examined: ExaminedPictures, embedder: Embedder
+) -> tuple[list[Finding], int]:
+    """Return near duplicates and outliers, and the number of pairs that were too many to compare."""
+    if len({ref.entry for ref in examined.readable}) < 2:
+        return [], 0
+    near = suspects.find_neighbours(examined, embedder.space)
+    pairs, not_compared = suspects.find_near_duplicates(entries, examined, near, embedder)
+    reported = {ref for group in examined.identical for ref in group} | {ref for pair in pairs for ref in pair[:2]}
+    outliers = [one for one in suspects.find_outliers(examined, near) if one.picture not in reported]
+    findings = [_describe_near_duplicate(entries, pair) for pair in pairs]
+    return findings + [_describe_outlier(entries, examined, outlier) for outlier in outliers], not_compared
+
+
+def _find_same_picture(entries: Sequence[Entry], examined: ExaminedPictures) -> Iterable[Finding]:
+    for group in sorted(examined.identical, key=len, reverse=True):
+        skus = tuple(dict.fromkeys(entries[ref.entry].product.sku for ref in group))
         says = f"{_list_skus(skus)} have the same picture" if len(skus) > 1 else f"{skus[0]} has the same picture twice"
-        yield Finding("same", skus, says, tuple(_picture(entries, which) for which in group))
+        yield Finding("same", skus, says, tuple(_picture(entries, ref) for ref in group))
 
 
-def _near_duplicate(entries: Sequence[Entry], pair: suspects.NearDuplicate) -> Finding:
-    pictures = _picture(entries, pair.one), _picture(entries, pair.other)
-    skus = tuple(one.sku for one in pictures)
-    return Finding(
-        "alike", skus, f"{_list_skus(skus)} have nearly the same picture (correlation {pair.correlation:.3f})", pictures
-    )
+def _describe_near_duplicate(entries: Sequence[Entry], pair: NearDuplicate) -> Finding:
+    pictures = _picture(entries, pair.first), _picture(entries, pair.second)
+    skus = tuple(picture.sku for picture in pictures)
+    says = f"{_list_skus(skus)} have nearly the same picture (correlation {pair.correlation:.3f})"
+    return Finding("alike", skus, says, pictures)
 
 
-def _outlier(entries: Sequence[Entry], looked: ExaminedPictures, stray: suspects.Outlier) -> Finding:
-    one, nearest = _picture(entries, stray.one), _picture(entries, stray.nearest)
-    own = [which for which in looked.which if which.entry == stray.one.entry]
-    sibling = _picture(entries, next(which for which in own if which != stray.one))
+def _describe_outlier(entries: Sequence[Entry], examined: ExaminedPictures, outlier: Outlier) -> Finding:
+    picture, nearest = _picture(entries, outlier.picture), _picture(entries, outlier.nearest)
+    own = [ref for ref in examined.readable if ref.entry == outlier.picture.entry]
+    sibling = _picture(entries, next(ref for ref in own if ref != outlier.picture))
     if len(own) == 2:
-        says = f"the two pictures of {one.sku} are unlike, and {one.name} looks like {nearest.sku}"
+        says = f"the two pictures of {picture.sku} are unlike, and {picture.name} looks like {nearest.sku}"
     else:
-        says = f"{one.name} of {one.sku} looks like {nearest.sku}, not like its others"
-    cosines = f"(cosine {stray.others:.2f} against {stray.own:.2f})"
-    return Finding("unlike", (one.sku,), f"{says} {cosines}", (one, sibling, nearest))
+        says = f"{picture.name} of {picture.sku} looks like {nearest.sku}, not like its others"
+    cosines = f"(cosine {outlier.nearest_cosine:.2f} against {outlier.own_cosine:.2f})"
+    return Finding("unlike", (picture.sku,), f"{says} {cosines}", (picture, sibling, nearest))
 
 
-def _find_flawed(entries: Sequence[Entry], looked: ExaminedPictures) -> Iterable[Finding]:
-    """Pictures that are bad whatever the others are."""
-    flaws = [("unreadable", which, why) for which, why in looked.unreadable]
+def _find_flawed(entries: Sequence[Entry], examined: ExaminedPictures) -> Iterable[Finding]:
+    """Yield the pictures that are bad by themselves: unreadable, small or blank."""
+    flaws = [("unreadable", ref, reason) for ref, reason in examined.unreadable]
     flaws += [
-        ("small", which, f"{side} px; products are found less often below {suspects.SMALL_PX}")
-        for which, side in sorted(looked.small, key=lambda one: one[1])
+        ("small", ref, f"{side} px; products are found less often below {suspects.SMALL_PX}")
+        for ref, side in sorted(examined.small, key=lambda pair: pair[1])
     ]
-    flaws += [("blank", which, "one colour all over") for which in looked.blank]
-    for kind, which, why in flaws:
-        picture = _picture(entries, which)
-        named = "" if kind == "unreadable" else f"{picture.name}: "  # its error names the place
-        yield Finding(kind, (picture.sku,), f"{picture.sku}: {named}{why}", (picture,))
+    flaws += [("blank", ref, "one colour all over") for ref in examined.blank]
+    for kind, ref, reason in flaws:
+        picture = _picture(entries, ref)
+        named = "" if kind == "unreadable" else f"{picture.name}: "  # that error names the source
+        yield Finding(kind, (picture.sku,), f"{picture.sku}: {named}{reason}", (picture,))
 
 
 def _find_same_barcode(entries: Sequence[Entry]) -> Iterable[Finding]:
@@ -178,7 +193,7 @@ def _find_same_name(entries: Sequence[Entry]) -> Iterable[Finding]:
 
 
 def _find_unusual_prices(entries: Sequence[Entry]) -> Iterable[Finding]:
-    """Prices of nothing, and far from those of the same category and currency."""
+    """Yield prices of 0, and prices far from those of the same category and currency."""
     groups: dict[tuple[str | None, str | None], list[int]] = defaultdict(list)
     for number, entry in enumerate(entries):
         product = entry.product
@@ -187,22 +202,22 @@ def _find_unusual_prices(entries: Sequence[Entry]) -> Iterable[Finding]:
         elif product.price == 0:
             yield Finding("price", (product.sku,), f"{product.sku} costs 0")
     for (category, currency), numbers in groups.items():
-        middle = float(np.median([entries[number].product.price or 0.0 for number in numbers]))
+        median = float(np.median([entries[number].product.price or 0.0 for number in numbers]))
         for product in (entries[number].product for number in numbers if len(numbers) >= MIN_PRICES):
-            times = (product.price or 0.0) / middle
-            if times >= UNUSUAL_FACTOR or times <= 1 / UNUSUAL_FACTOR:
-                others = f"the median of {category or 'all without a category'} is {middle:,.2f}"
+            factor = (product.price or 0.0) / median
+            if factor >= UNUSUAL_FACTOR or factor <= 1 / UNUSUAL_FACTOR:
+                others = f"the median of {category or 'all without a category'} is {median:,.2f}"
                 says = f"{product.sku} costs {product.price:,.2f} {currency or ''}".rstrip()
                 yield Finding("price", (product.sku,), f"{says}; {others}")
 
 
-def _picture(entries: Sequence[Entry], which: PictureRef) -> FindingPicture:
-    entry = entries[which.entry]
-    return FindingPicture(entry.product.sku, entry.product.name, *entry.images[which.picture])
+def _picture(entries: Sequence[Entry], ref: PictureRef) -> FindingPicture:
+    entry = entries[ref.entry]
+    return FindingPicture(entry.product.sku, entry.product.name, *entry.images[ref.picture])
 
 
 def _list_skus(skus: Sequence[str]) -> str:
-    """The first of them, and how many more."""
+    """List the first SKUs, and say how many more there are."""
     if len(skus) > SKUS_LISTED:
         return f"{', '.join(skus[:SKUS_LISTED])} and {len(skus) - SKUS_LISTED:,} more"
     return " and ".join([", ".join(skus[:-1]), skus[-1]])

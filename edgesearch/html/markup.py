@@ -1,38 +1,39 @@
-"""HTML and SVG put together so that nothing gets in unescaped: text is escaped unless it was made here."""
+"""Compose HTML and SVG; escape all text that this module did not make."""
 
 import html
 
 
 class Markup(str):
-    """Text that is HTML or SVG already."""
+    """Text that is already HTML or SVG."""
 
     __slots__ = ()
 
 
 def tag(name: str, /, *content: object, **attributes: object) -> Markup:
-    """An element.
+    """Return an element.
 
-    Args:    content: `Markup` as it is, other text escaped, None and "" nothing; attributes: None for none; a trailing
-             "_" of a name goes, as of `class_`, others become "-".
+    Args:
+        content: `Markup` is inserted as it is, other values are escaped, None and "" add nothing.
+        attributes: None omits one. In a name, a trailing "_" is dropped, as in `class_`; other "_" become "-".
     """
-    said = "".join(
+    written = "".join(
         f' {key.removesuffix("_").replace("_", "-")}="{html.escape(_to_text(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    return Markup(f"<{name}{said}>" if name in _VOID else f"<{name}{said}>{join(*content)}</{name}>")
+    return Markup(f"<{name}{written}>" if name in _VOID else f"<{name}{written}>{join(*content)}</{name}>")
 
 
 def join(*content: object) -> Markup:
-    """One after the other; as in `tag`."""
-    return Markup("".join(one if isinstance(one, Markup) else html.escape(_to_text(one)) for one in content))
+    """Concatenate contents, escaped as in `tag`."""
+    return Markup("".join(part if isinstance(part, Markup) else html.escape(_to_text(part)) for part in content))
 
 
 _VOID = ("br", "img", "meta", "wbr")
 
 
 def _to_text(value: object) -> str:
-    """Numbers of a drawing need no more than hundredths of a px."""
+    """Return a value as text; round floats to hundredths, which is fine enough for a px."""
     if value is None:
         return ""
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Pieces of a page: numbers in words, tables, figures, sections."""
+"""Compose the parts of a page: formatted numbers, sections, figures and tables."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,12 +8,12 @@ NONE = "\u2013"
 
 
 def percent(share: float | None) -> str:
-    """With one decimal; a dash where there was nothing to measure."""
+    """Format a share with one decimal; a dash for None."""
     return NONE if share is None else f"{share:.1%}"
 
 
 def number(value: object) -> str:
-    """As people read it: thousands apart, three decimals at most."""
+    """Format a value: separate thousands, at most three decimals, yes or no, a dash for None."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: NONE}[value]
     if isinstance(value, float):
@@ -21,24 +21,24 @@ def number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def pluralize(count: int, one: str) -> str:
-    """Such as "1 photo", or "2 photos"."""
-    return f"{count:,} {one if count == 1 else one + 's'}"
+def pluralize(count: int, noun: str) -> str:
+    """Return a count with its noun: "1 photo", "2 photos"."""
+    return f"{count:,} {noun if count == 1 else noun + 's'}"
 
 
 def section(name: str, title: str, *content: object) -> Markup:
-    """name: to link to."""
+    """Return a section with a heading; name: the id to link to."""
     return tag("section", tag("h2", title, id=name), *content, aria_labelledby=name)
 
 
 def figure(title: str, drawing: Markup, caption: object, table: Markup | None = None) -> Markup:
-    """A chart with what it says in words, and its numbers to unfold."""
+    """Return a chart with a caption in words, and its numbers as a table to unfold."""
     numbers = tag("details", tag("summary", "The numbers"), table) if table else None
     return tag("figure", tag("h3", title), drawing, tag("figcaption", caption), numbers, class_="chart")
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
-    """The first cell of a row names it; a `Markup` cell is a whole cell."""
+    """Return a table; the first cell of each row is its heading, and a `Markup` cell that is a <td> is used whole."""
     heads = [tag("th", text, scope="col") for text in head]
     body = [tag("tr", tag("th", first, scope="row"), *map(_cell, others)) for first, *others in rows]
     inner = tag("table", tag("caption", caption), tag("thead", tag("tr", *heads)), tag("tbody", *body))
@@ -46,7 +46,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
 
 
 def share_cell(share: float | None, kind: str = "right") -> Markup:
-    """A percentage with a bar of that length behind it."""
+    """Return a cell with a percentage and a bar of that length behind it."""
     style = None if share is None else f"--share:{share:.3f}"
     return tag("td", percent(share), class_=f"share {kind}", style=style)
 
@@ -56,5 +56,5 @@ def _cell(content: object) -> Markup:
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Markup:
-    """Names and values."""
+    """Return a list of names and values."""
     return tag("dl", *(join(tag("dt", name), tag("dd", number(value))) for name, value in pairs))

@@ -1,4 +1,4 @@
-"""What may be wrong in a catalogue is found, named and shown."""
+"""Likely mistakes in a catalogue are found, named and shown."""
 
 import csv
 import io
@@ -13,28 +13,27 @@ from PIL import Image
 
 from edgesearch import CatalogError, ReportError
 from edgesearch.audit import check_page, suspects
-from edgesearch.audit.checks import KINDS, CheckResult, _outlier, check
+from edgesearch.audit.checks import KINDS, CheckResult, _describe_outlier, check
 from edgesearch.audit.suspects import PictureRef
 from edgesearch.catalog import loader
 from edgesearch.commands.cli import main
-from edgesearch.html import html_page as pages
+from edgesearch.html import html_page
 
 NASTY = "<script>alert(1)</script>&\"'"
 
 
 @pytest.fixture
 def market(shop: Path, tmp_path: Path) -> Path:
-    """Folder with a catalogue of the shop's products, two photos and the picture of each."""
+    """Return a folder with a catalogue of 8 of the shop's products, a picture and a photo of each."""
     folder = tmp_path / "market"
     folder.mkdir()
     rows = []
     for number in range(8):
         sku = f"P{number:06}"
-        for place, source in enumerate(("pictures/{}.jpg", "photos/{}-1.jpg")):
-            shutil.copy(shop / source.format(sku), folder / f"{sku}-{place}.jpg")
-            rows.append(
-                [sku, f"Product {number}", f"{sku}-{place}.jpg", 3 + number / 10, "Mugs", f"40000000000{number:02}"]
-            )
+        for kind, source in enumerate(("pictures/{}.jpg", "photos/{}-1.jpg")):
+            image = f"{sku}-{kind}.jpg"
+            shutil.copy(shop / source.format(sku), folder / image)
+            rows.append([sku, f"Product {number}", image, 3 + number / 10, "Mugs", f"40000000000{number:02}"])
     write(folder, rows)
     return folder
 
@@ -94,20 +93,20 @@ def test_each_kind_is_found_and_named(market: Path) -> None:
     assert [one.kind for one in found.findings] == sorted((one.kind for one in found.findings), key=[*KINDS].index)
 
 
-def test_one_product_with_a_barcode_written_twice_is_sound(market: Path) -> None:
+def test_a_product_may_repeat_its_own_barcode(market: Path) -> None:
     rows = rows_of(market)
     rows[0][5] = rows[1][5] = "012345678905;12345678905"
     write(market, rows)
     assert checked(market).findings == ()
 
 
-def test_a_stray_is_compared_with_what_can_be_read(market: Path) -> None:
+def test_an_outlier_is_compared_with_readable_pictures(market: Path) -> None:
     shutil.copy(market / "P000001-1.jpg", market / "P000000-9.jpg")
     rows = rows_of(market)
     write(market, [[*rows[0][:2], "gone.jpg", *rows[0][3:]], *rows, [*rows[0][:2], "P000000-9.jpg", *rows[0][3:]]])
-    looked = suspects.ExaminedPictures(which=[PictureRef(0, 1), PictureRef(0, 3), PictureRef(1, 0)])
+    examined = suspects.ExaminedPictures(readable=[PictureRef(0, 1), PictureRef(0, 3), PictureRef(1, 0)])
     entries = loader.read(market / "catalogue.csv").entries
-    found = _outlier(entries, looked, suspects.Outlier(PictureRef(0, 3), PictureRef(1, 0), 0.1, 0.9))
+    found = _describe_outlier(entries, examined, suspects.Outlier(PictureRef(0, 3), PictureRef(1, 0), 0.1, 0.9))
     assert [one.name for one in found.pictures] == ["P000000-9.jpg", "P000000-0.jpg", "P000001-0.jpg"]
     assert found.says.startswith("the two pictures of P000000 are unlike")
 
@@ -126,7 +125,7 @@ def test_a_wrong_picture_is_found_on_real_photos(real_photos: Path, tmp_path: Pa
     )  # fmt: skip
 
 
-def test_pictures_are_the_same_whatever_they_were_saved_as(shop: Path) -> None:
+def test_a_saved_again_and_cropped_picture_correlates(shop: Path) -> None:
     with Image.open(shop / "pictures" / "P000000.jpg") as one, Image.open(shop / "pictures" / "P000001.jpg") as two:
         whole, other = np.asarray(one.convert("RGB")), np.asarray(two.convert("RGB"))
     again = io.BytesIO()
@@ -144,33 +143,35 @@ def test_many_products_with_one_placeholder_are_one_finding(market: Path) -> Non
         shutil.copy(market / "P000000-0.jpg", market / f"P00000{number}-1.jpg")
     found = checked(market)
     assert [one.skus[0] for one in found.findings_of("same")] == ["P000000"]
-    assert found.findings_of("same")[0].says.startswith("P000000, P000001, P000002, P000003, P000004 and 3 more have the same")
+    assert found.findings_of("same")[0].says.startswith(
+        "P000000, P000001, P000002, P000003, P000004 and 3 more have the same"
+    )
     assert kinds(found) == {"same": 1}
 
 
-def test_a_sample_looks_at_few_pictures(market: Path) -> None:
+def test_a_sample_examines_only_some_products(market: Path) -> None:
     (market / "P000004-1.jpg").unlink()
     every = [checked(market, sample=2, seed=seed) for seed in range(12)]
     assert {one.examined for one in every} == {2}
     assert {len(one.findings) for one in every} == {0, 1}
-    assert "the pictures of 2 of 8 products were looked at" in every[0].notes[-1]
+    assert "the pictures of 2 of 8 products, chosen at random, were examined" in every[0].notes[-1]
     assert checked(market, sample=9).examined == 8
 
 
-def test_pairs_beyond_the_limit_are_told(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pairs_beyond_the_limit_are_noted(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suspects, "MAX_COMPARED", 0)
     monkeypatch.setattr(suspects, "MIN_COSINE", -1.0)
-    assert "more pairs of pictures that look alike were not compared closely" in checked(market).notes[-1]
+    assert "more pairs of similar pictures were not compared closely" in checked(market).notes[-1]
 
 
 @pytest.mark.parametrize("pictures", ["none", "one"])
-def test_where_hardly_a_picture_can_be_read_the_rest_is_still_checked(market: Path, pictures: str) -> None:
+def test_catalogues_with_hardly_any_readable_picture_are_checked(market: Path, pictures: str) -> None:
     for path in sorted(market.glob("*.jpg"))[pictures == "one" :]:
         path.unlink()
     assert kinds(checked(market)) == {"unreadable": 16 - (pictures == "one")}
 
 
-def test_the_page_is_whole_and_holds_names_as_text(market: Path) -> None:
+def test_the_page_is_self_contained_and_escapes_names(market: Path) -> None:
     rows = rows_of(market)
     for row in rows[:4]:
         row[0], row[1] = f"{row[0]}{NASTY}", NASTY
@@ -182,10 +183,12 @@ def test_the_page_is_whole_and_holds_names_as_text(market: Path) -> None:
     assert "<script" not in page and page.count("&lt;script&gt;") >= 4
     assert page.count('src="data:image/jpeg;base64,') == 2
     assert "(cannot be shown)" in page and "http" not in page.replace("http-equiv", "")
-    assert pages.POLICY.split(";")[0] in page.replace("&#x27;", "'")
+    assert html_page.POLICY.split(";")[0] in page.replace("&#x27;", "'")
 
 
-def test_the_command(market: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_and_writes_the_findings(
+    market: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (market / "P000004-1.jpg").unlink()
     report = tmp_path / "report.html"
     assert main(["check", str(market / "catalogue.csv"), "-o", str(report)]) == 0
@@ -200,9 +203,9 @@ def test_the_command(market: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "the column 'Titel' of --map is not in the header" in capsys.readouterr().err
 
 
-def test_what_cannot_be_is_said_before_anything_is_looked_at(market: Path, tmp_path: Path) -> None:
+def test_impossible_paths_are_refused_at_once(market: Path, tmp_path: Path) -> None:
     with pytest.raises(ReportError, match=r"written as \.html"):
-        pages.check_path(tmp_path / "report.pdf")
+        html_page.check_path(tmp_path / "report.pdf")
     assert main(["check", str(market), "-o", str(market / "none" / "report.html")]) == 1
     with pytest.raises(CatalogError):
         loader.read(tmp_path / "none.csv")
