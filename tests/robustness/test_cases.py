@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from robustness import readers
+from robustness import reader_inputs, readers
 
 CASES = sorted(path for path in (Path(__file__).parent / "cases").rglob("*") if path.is_file())
 
@@ -15,5 +15,5 @@ def test_found_inputs_are_survived(case: Path) -> None:
 
 @pytest.mark.parametrize("name", readers.READERS)
 def test_sound_inputs_are_read(name: str) -> None:
-    for seed in readers.seeds(name):
+    for seed in reader_inputs.seeds(name):
         readers.attack(name, seed)

@@ -1,1 +1,5 @@
-"""Proof by faults: what is damaged, cut off, killed or refused ends in one sentence, and nothing is lost."""
+"""Prove robustness by faults: after damage, a crash or a refused write, a user sees one sentence and loses nothing.
+
+Four commands stand here: `faults` injects thousands of faults, `fuzz` searches for inputs that break a reader, `soak`
+queries one device folder for hours, `check_kernel` runs the tests of the compiled code with sanitizers.
+"""

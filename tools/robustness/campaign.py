@@ -1,4 +1,4 @@
-"""How faults ended."""
+"""Campaigns of faults, and counts of how they ended."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from tqdm import tqdm
 
 from edgesearch.errors import EdgeSearchError
 
-from .forked_run import TIMEOUT_S, Ending, in_child
+from .forked_run import TIMEOUT_S, ForkResult, run_forked
 
-SAME, SENTENCE = "same", "sentence"  # what a survived fault ends in
+SAME, REPORTED = "same", "sentence"  # the two outcomes of a fault that was survived
 T = TypeVar("T")
 
 
 @dataclass
 class Count:
-    """Figures of one campaign: faults that ended in the same answer, in a sentence of ours, or in anything else."""
+    """Counts of one campaign: faults that ended in the same answer, in one sentence of ours, or otherwise."""
 
     name: str
     same: int = 0
@@ -29,56 +29,60 @@ class Count:
         self.wrong += other.wrong
         return self
 
-    def add(self, fault: object, ending: Ending) -> None:
-        """ending: of a process that says SAME, SENTENCE, or what is wrong."""
-        self.same += ending == Ending(0, SAME)
-        self.sentence += ending == Ending(0, SENTENCE)
-        if ending not in (Ending(0, SAME), Ending(0, SENTENCE)):
-            self.wrong.append(f"{fault}: {'it hung' if ending.status is None else ending.text or ending.status}")
+    def add(self, fault: object, result: ForkResult) -> None:
+        """Count the result of a process that returned SAME, REPORTED, or a description of what is wrong."""
+        self.same += result == ForkResult(0, SAME)
+        self.sentence += result == ForkResult(0, REPORTED)
+        if result not in (ForkResult(0, SAME), ForkResult(0, REPORTED)):
+            self.wrong.append(f"{fault}: {'it hung' if result.status is None else result.text or result.status}")
 
 
 @dataclass(frozen=True)
 class Campaign:
     """Faults of one kind.
 
-    Attributes: faults: lists them; ask: inflicts one and says how it ended, in a process of its own.
+    Attributes:
+        faults:  lists them.
+        inflict: inflicts one, in a process of its own, and returns how it ended.
     """
 
     name: str
     faults: Callable[[], Sequence[Any]]
-    ask: Callable[[Any], str]
+    inflict: Callable[[Any], str]
 
     def run(self) -> Count:
         """Inflict every fault."""
         count = Count(self.name)
         for fault in tqdm(self.faults(), desc=self.name, disable=None, leave=False):
-            # It may wait for children of its own.
-            count.add(fault, in_child(lambda fault=fault: self.ask(fault), 2 * TIMEOUT_S))  # type: ignore[misc]
+            # The child may wait for children of its own.
+            count.add(fault, run_forked(lambda fault=fault: self.inflict(fault), 2 * TIMEOUT_S))  # type: ignore[misc]
         return count
 
 
 @dataclass(frozen=True)
 class Sample:
-    """How many faults are tried.
+    """The number of faults to try.
 
-    Attributes: flips: bits in each campaign of them; share: of faults that can be enumerated.
+    Attributes:
+        flips: bits to flip in each campaign of bit flips.
+        share: share of the faults that can be enumerated.
     """
 
     rng: np.random.Generator
     flips: int
     share: float
 
-    def of(self, faults: Sequence[T]) -> list[T]:
-        """Some of them, in order; one at least."""
+    def pick(self, faults: Sequence[T]) -> list[T]:
+        """Pick a share of the faults, in order, and at least one."""
         chosen = self.rng.random(len(faults)) < self.share
         chosen[self.rng.integers(len(faults))] = True
         return [fault for fault, taken in zip(faults, chosen, strict=True) if taken]
 
 
-def sentence(work: Callable[[], object], expected: object) -> str:
-    """How a question ended: SAME, SENTENCE, or another answer."""
+def classify(work: Callable[[], object], expected: object) -> str:
+    """Do the work; return SAME, REPORTED, or a description of the unexpected answer."""
     try:
         found = work()
     except EdgeSearchError as error:
-        return "an error of two lines" if "\n" in str(error) else SENTENCE
+        return "an error of two lines" if "\n" in str(error) else REPORTED
     return SAME if found == expected else f"another answer: {found!s:.200}"

@@ -1,4 +1,4 @@
-"""Campaigns on files: whatever was damaged of a bundle or a device folder, nobody gets a wrong answer."""
+"""Campaigns on files: whatever part of a bundle or device folder is damaged, nobody gets a wrong answer."""
 
 import contextlib
 import itertools
@@ -22,10 +22,10 @@ MemberBit = tuple[str, int, int]  # member of a bundle, byte, bit
 
 
 def campaigns(shop: Shop, sample: Sample) -> list[Campaign]:
-    """All of them."""
+    """Return all campaigns on files."""
     bundle = Path(shutil.copy(shop.bundles[-1], shop.folder / "damaged.edge"))
     files = sorted(path for path in shop.copy_device(2).rglob("*") if path.is_file())
-    # They are chosen now, while the files are sound.
+    # Choose the faults now, while the files are sound.
     bits = [[*islice(bit_flips(paths, sample.rng), sample.flips)] for paths in ([bundle], files)]
     cuts = [sample.pick([*truncations(paths, sample.rng)]) for paths in ([bundle], files)]
     try_bundle = partial(_try_bundle, shop, shop.describe_answers(shop.bundles[-1]))
@@ -42,14 +42,14 @@ def campaigns(shop: Shop, sample: Sample) -> list[Campaign]:
 
 
 def _try_bundle(shop: Shop, expected: str, fault: Damage) -> str:
-    """A damaged bundle answers as before, or a sentence says that it is damaged."""
+    """Damage a bundle and open it; it must answer as before or report the damage in one sentence."""
     shutil.copy(shop.bundles[-1], fault.path)
     fault.inflict()
     return classify(lambda: shop.describe_answers(fault.path), expected)
 
 
 def _try_device(shop: Shop, expected: str, then: str, fault: Damage) -> str:
-    """So does a damaged device folder; the shop's next bundle may be installed there, and nobody else's."""
+    """Damage a device folder and use it; only the shop's next bundle may be installed there."""
     following, device = shop.bundles[2], shop.copy_device(2)
     fault.inflict()
     results = {classify(lambda: shop.describe_answers(device), expected)}
@@ -70,13 +70,13 @@ def _choose_bits(shop: Shop, sample: Sample) -> list[MemberBit]:
 
 
 def _try_unverified(shop: Shop, bit: MemberBit) -> str:
-    """A wrong bit that no hash has found: any answer will do, and a sentence."""
+    """Flip a bit after verification; any answer is accepted, and a sentence, but no crash."""
     whole = Bundle(shop.bundles[-1])
     return classify(lambda: _use_everything(_UnverifiedBundle(whole, *bit), shop), None)
 
 
 class _UnverifiedBundle(Bundle):
-    """An open bundle with a wrong bit."""
+    """An open bundle with one wrong bit that no hash check has seen."""
 
     def __init__(self, whole: Bundle, name: str, place: int, bit: int):
         vars(self).update(vars(whole))
@@ -87,14 +87,14 @@ class _UnverifiedBundle(Bundle):
 
 
 class _InMemory(MemorySource):
-    """As a file."""
+    """The changed bytes, in place of a file."""
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: no file is open."""
 
 
 def _use_everything(bundle: Bundle, shop: Shop) -> None:
-    """Whatever a store can do with a bundle."""
+    """Do everything that a store can do with a bundle."""
     with mock.patch("edgesearch.store.store_session.open_bundle", return_value=bundle), Store(bundle.path) as store:
         for photo in shop.photos:
             store.explain(photo, store.search(photo, k=3))

@@ -1,5 +1,6 @@
-/* Loaded before everything else (LD_PRELOAD, Linux): the nth time that a process changes or reads something below one
- * folder, by whatever library, it ends without clean-up, as in a power cut, or the call fails as on a broken disk. */
+/* A library to be loaded before all others (LD_PRELOAD, Linux). The nth time that a process changes or reads something
+ * below one folder, through any library, the process ends without clean-up, as in a power cut, or the call fails, as on
+ * a broken disk. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,22 +16,22 @@
 #include <unistd.h>
 
 enum { CHANGE = 1, READ = 2 };                      /* kinds of steps */
-enum { COUNT = 0, KILL = -1, TEAR = -2, CUT = -3 }; /* what happens at the nth; above 0, an errno */
+enum { COUNT = 0, KILL = -1, TEAR = -2, CUT = -3 }; /* what happens at the nth step; above 0, an errno */
 enum { KILLED = 77, MOST_UNSYNCED = 64 };
 
 static char folder[PATH_MAX];
 static int kinds, how, lasting;
 static long steps, nth;
-static char unsynced[MOST_UNSYNCED][PATH_MAX]; /* files whose content a power cut takes */
+static char unsynced[MOST_UNSYNCED][PATH_MAX]; /* files whose content a power cut destroys */
 
-/* From now on, what happens at step `n` of these kinds, counted from 0; `ever_after`: at all later ones too. */
+/* Arm a fault: `what` happens at step `n` of these kinds, counted from 0; with `ever_after`, at all later steps too. */
 void steps_arm(const char *below, int of_kinds, long n, int what, int ever_after) {
     snprintf(folder, sizeof folder, "%s", below);
     kinds = of_kinds, nth = n, how = what, lasting = ever_after, steps = 0;
     memset(unsynced, 0, sizeof unsynced);
 }
 
-/* How many there were; nothing happens any more. */
+/* Disarm the fault; return the number of steps since it was armed. */
 long steps_disarm(void) {
     folder[0] = 0;
     return steps;
@@ -65,7 +66,7 @@ static void end(void) {
     _exit(KILLED);
 }
 
-/* Counts a step; returns whether the call is to fail, with errno set, or does not return at all. */
+/* Count a step; return whether the call must fail, with errno set. Does not return if the process must end. */
 static int fails(const char *path, int kind) {
     if (!(kinds & kind) || !below(path)) return 0;
     const long step = steps++;
@@ -90,7 +91,7 @@ static int fails(const char *path, int kind) {
 OPEN(open)
 OPEN(open64)
 
-/* A write that is torn leaves its first half. */
+/* A torn write leaves its first half. */
 #define WRITE(name, parameters, ...)                                                                \
     ssize_t name parameters {                                                                       \
         char path[PATH_MAX];                                                                        \

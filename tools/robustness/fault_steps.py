@@ -17,10 +17,14 @@ KILLED = 77  # exit status of a process that ended at a step
 
 @dataclass(frozen=True)
 class Step:
-    """A fault.
+    """A fault at one step.
 
-    Attributes: number: of the step, from 0; what: an errno, or KILL: the process ends; TEAR: so, half-way through a
-                write; CUT: so, and what was not synced is lost; lasting: later steps fail too; kinds: which are steps.
+    Attributes:
+        number:  number of the step, from 0.
+        what:    an errno that the call fails with; or KILL: the process ends; TEAR: it ends half-way through a write;
+                 CUT: it ends and everything that was not synced is lost; COUNT: nothing happens.
+        lasting: later steps fail too.
+        kinds:   what counts as a step: CHANGES, READS or both.
     """
 
     number: int
@@ -29,8 +33,8 @@ class Step:
     kinds: int = CHANGES
 
 
-def load(folder: Path) -> None:
-    """Start this program again with `fault_steps.c` loaded, compiled in `folder`; does nothing where it is."""
+def restart_with_library(folder: Path) -> None:
+    """Restart this program with `fault_steps.c` loaded, compiled in `folder`; return if it is loaded already."""
     if _library() is not None:
         return
     built = folder / "steps.so"
@@ -42,7 +46,7 @@ def load(folder: Path) -> None:
 
 @contextlib.contextmanager
 def armed(folder: Path, step: Step) -> Iterator[None]:
-    """A fault for what this process does below a folder meanwhile."""
+    """Inject the fault into what this process does below a folder meanwhile."""
     library = _library()
     assert library is not None
     library.steps_arm(os.fsencode(folder), step.kinds, ctypes.c_long(step.number), step.what, step.lasting)
@@ -52,8 +56,8 @@ def armed(folder: Path, step: Step) -> Iterator[None]:
         library.steps_disarm()
 
 
-def counted() -> int:
-    """How many steps there were since a fault was armed."""
+def count_steps() -> int:
+    """Disarm the fault; return the number of steps since it was armed."""
     library = _library()
     assert library is not None
     return int(library.steps_disarm())

@@ -1,4 +1,4 @@
-"""What the faults are injected into: a small drawn shop, bundles of it, and device folders that run them."""
+"""The targets of the faults: a small drawn shop, bundles of it, and device folders that run them."""
 
 import contextlib
 import os
@@ -22,68 +22,75 @@ from edgesearch.device.slots import TRUSTED, Slots
 TINY_MODEL = Path(__file__).parents[2] / "tests" / "data" / "tiny_model"
 WHOLE, KEY, FOREIGN = "whole.edge", "shop", "foreign"
 BUNDLES = 4
-FEATURES = 32  # of the print of a picture: so that the second eye is asked, and quickly
+FEATURES = 32  # local features of a picture: few, so that they are used but cost little time
 
 
 @dataclass(frozen=True)
 class Shop:
     """Bundles of one catalogue that differ in their sequence number, and device folders that trust the shop.
 
-    Attributes: bundles: 1, 2, 3, ..., signed by the shop; turning: the last of them, which brings the key of `foreign`;
-                delta: from the second to the third; devices: by how many bundles were installed there, and behind these
-                one that was taught, and an encrypted one that was.
+    Attributes:
+        bundles:    with the sequence numbers 1, 2, 3, ..., signed by the shop.
+        key_change: like the last of them; announces the key of `foreign` as the next one.
+        foreign:    signed by somebody else.
+        delta:      from the second bundle to the third.
+        devices:    device folders with 0, 1 and 2 installed bundles; then one on which products were enrolled, edited
+                    and removed, and an encrypted one like it.
     """
 
     folder: Path
     photos: tuple[Path, ...]
     bundles: tuple[Path, ...]
-    turning: Path
+    key_change: Path
     foreign: Path
     public: Path
     delta: Path
     devices: tuple[Path, ...]
 
-    def device(self, installed: int) -> Path:
-        """A copy of a device folder, always at the same place."""
+    def copy_device(self, installed: int) -> Path:
+        """Copy a device folder, always to the same path."""
         copy = self.folder / "device"
         shutil.rmtree(copy, ignore_errors=True)
         return Path(shutil.copytree(self.devices[installed], copy))
 
-    def answers(self, store: Path) -> str:
-        """All that a user can see of a store."""
+    def describe_answers(self, store: Path) -> str:
+        """Return everything that a user can see of a store, as text."""
         with edgesearch.open(store) as opened:
             answers = [opened.search(photo, k=3) for photo in self.photos]
             pictures = [sha256(opened.picture(answer.matches[0])) for answer in answers]
             seen = [(answer.decision, answer.matches) for answer in answers]
             return repr((opened.bundle.manifest.sequence, seen, pictures))
 
-    def state(self, device: Path) -> "State":
-        """All that must not be lost of a device folder; raises EdgeSearchError where it cannot be used."""
-        found = Slots(device)._state()
+    def device_state(self, device: Path) -> "State":
+        """Return everything in a device folder that must not be lost.
+
+        Raises: EdgeSearchError: the folder cannot be used.
+        """
+        found = Slots(device)._read_state()
         if found is None:
             return State("nothing is installed", frozenset())
         behind: tuple[int, ...] = ()
-        if found.other in found.installed:
-            with contextlib.closing(Slots(device)._bundle(found, found.other)) as bundle:
+        if found.other_slot in found.installed:
+            with contextlib.closing(Slots(device)._open_bundle(found, found.other_slot)) as bundle:
                 behind = (bundle.manifest.sequence,)
         trusted = signing.read_trusted(device / TRUSTED)
-        return State(repr((self.answers(device), behind, found.highest)), frozenset(trusted))
+        return State(repr((self.describe_answers(device), behind, found.highest)), frozenset(trusted))
 
 
 class State(NamedTuple):
-    """What a device answers and would go back to, and the keys that it trusts."""
+    """The answers of a device, the bundle it could roll back to (in `seen`), and the keys it trusts."""
 
     seen: str
     trusted: frozenset[str]
 
 
-def make(folder: Path, model: Path = TINY_MODEL) -> Shop:
-    """Draw the shop and build it once; the other bundles hold the same under another number or signature."""
+def make_shop(folder: Path, model: Path = TINY_MODEL) -> Shop:
+    """Draw the shop and build it once; the other bundles have the same content under another number or signature."""
     write_catalogue(folder, products=8, unknown=2, photos=1, seed=0)
     _, public = edgesearch.keygen(folder / KEY)
     _, foreign = edgesearch.keygen(folder / FOREIGN)
     edgesearch.build(folder / "catalogue.csv", folder / WHOLE, model, local_features=FEATURES)
-    numbered = [again(folder, folder / f"{number}.edge", number) for number in range(1, BUNDLES + 1)]
+    numbered = [rewrite_bundle(folder, folder / f"{number}.edge", number) for number in range(1, BUNDLES + 1)]
     devices = [_device(folder / f"device{number}", numbered[:number], public) for number in range(3)]
     photos = tuple(sorted((folder / "photos").glob("*.jpg")))
     os.environ[sealing.KEY] = bytes(sealing.KEY_BYTES).hex()
@@ -95,8 +102,8 @@ def make(folder: Path, model: Path = TINY_MODEL) -> Shop:
         folder,
         (photos[0], photos[-1]),
         tuple(numbered),
-        again(folder, folder / "turning.edge", BUNDLES, next_key=signing.read_public(foreign)),
-        again(folder, folder / "foreign.edge", 1_000_000, FOREIGN),
+        rewrite_bundle(folder, folder / "turning.edge", BUNDLES, next_key=signing.read_public(foreign)),
+        rewrite_bundle(folder, folder / "foreign.edge", 1_000_000, FOREIGN),
         public,
         folder / "small.delta",
         tuple(devices),
@@ -104,7 +111,7 @@ def make(folder: Path, model: Path = TINY_MODEL) -> Shop:
 
 
 def teach(device: Path, photo: Path) -> str:
-    """Enrol, edit and remove a product."""
+    """Enrol, edit and remove products."""
     with edgesearch.open(device) as store:
         known = [match.sku for match in store.search(photo, k=3).matches]
         store.enrol("TAUGHT", [photo], name="Taught")
@@ -113,8 +120,8 @@ def teach(device: Path, photo: Path) -> str:
     return "taught"
 
 
-def again(folder: Path, path: Path, sequence: int, key: str = KEY, next_key: str = "") -> Path:
-    """The bundle of the shop in `folder`, at `path` under another number and signature."""
+def rewrite_bundle(folder: Path, path: Path, sequence: int, key: str = KEY, next_key: str = "") -> Path:
+    """Write the bundle of the shop in `folder` to `path`, with another number and signature."""
     whole = folder / WHOLE
     stage = whole.with_suffix("")
     with zipfile.ZipFile(whole) as archive:

@@ -1,4 +1,4 @@
-"""Damage to files: single bits, lengths, and files that are gone."""
+"""Damage files: flip single bits, cut files off, remove them."""
 
 import itertools
 from collections.abc import Iterator
@@ -9,18 +9,20 @@ import numpy as np
 
 from edgesearch.bundle.bundle_file import Bundle
 
-BLOCK = 4096  # bytes; where file systems cut
-ANYWHERE = 20  # lengths that are nothing in particular
+BLOCK = 4096  # bytes; file systems cut files off at multiples of it
+ANYWHERE = 20  # further lengths, chosen at random
 
 
 @dataclass(frozen=True)
 class Damage:
-    """What happens to a file: bit `bit` of byte `place` is flipped, it ends there where `bit` is None, or it is gone
-    where both are.
+    """Damage to one file.
+
+    With both numbers, bit `bit` of byte `offset` is flipped. Without `bit`, the file ends at `offset`. Without either,
+    it is removed.
     """
 
     path: Path
-    place: int | None
+    offset: int | None
     bit: int | None = None
 
     def __str__(self) -> str:
@@ -30,28 +32,30 @@ class Damage:
 
     def inflict(self) -> None:
         """Damage the file."""
-        if self.place is None:
+        if self.offset is None:
             self.path.unlink()
             return
         data = bytearray(self.path.read_bytes())
         if self.bit is None:
-            del data[self.place :]
+            del data[self.offset :]
         else:
-            data[self.place] ^= 1 << self.bit
+            data[self.offset] ^= 1 << self.bit
         self.path.write_bytes(data)
 
 
-def flips(paths: list[Path], rng: np.random.Generator) -> Iterator[Damage]:
-    """Bits without end: of each file in turn, of its parts in turn, so that small ones are not passed over."""
+def bit_flips(paths: list[Path], rng: np.random.Generator) -> Iterator[Damage]:
+    """Yield bit flips without end, from each file and each of its parts in turn, so that no small part is missed."""
     parts = [(path, itertools.cycle(_parts(path))) for path in paths if path.stat().st_size]
-    for path, places in itertools.cycle(parts):
-        part = next(places)
+    for path, offsets in itertools.cycle(parts):
+        part = next(offsets)
         yield Damage(path, int(rng.integers(part.start, part.stop)), int(rng.integers(8)))
 
 
-def lengths(paths: list[Path], rng: np.random.Generator) -> Iterator[Damage]:
-    """Files cut off where a part begins or ends, a byte beside, at every block and anywhere; small ones at every
-    length; and files that are gone.
+def truncations(paths: list[Path], rng: np.random.Generator) -> Iterator[Damage]:
+    """Yield files that are removed or cut off.
+
+    Small files are cut off at every length; others where a part begins or ends, one byte beside that, at every block,
+    and at some random lengths.
     """
     for path in paths:
         yield Damage(path, None)
@@ -65,12 +69,12 @@ def lengths(paths: list[Path], rng: np.random.Generator) -> Iterator[Damage]:
 
 
 def _parts(path: Path) -> list[slice]:
-    """A bundle's members and what is between them; of another file, the whole."""
+    """Return a bundle's members and the gaps between them; for another file, the whole of it."""
     size = path.stat().st_size
     if path.suffix != ".edge":
         return [slice(0, size)]
     opened = Bundle(path)
-    places = opened.locations
+    offsets = opened.locations
     opened.close()
-    ends = sorted({0, size, *(end for place in places.values() for end in (place.start, place.stop))})
+    ends = sorted({0, size, *(end for offset in offsets.values() for end in (offset.start, offset.stop))})
     return [slice(*pair) for pair in itertools.pairwise(ends)]

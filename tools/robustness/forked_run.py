@@ -1,4 +1,4 @@
-"""Work done in forked processes, so that one that dies or hangs is seen, and the next begins as clean."""
+"""Run work in forked processes, so that a crash or a hang is noticed and the next run starts clean."""
 
 import os
 import select
@@ -10,40 +10,42 @@ from dataclasses import dataclass
 
 from edgesearch.errors import EdgeSearchError
 
-TIMEOUT_S = 30.0  # a second on a machine that does nothing else
-REFUSED, RAISED = 3, 4  # exit status of a child
+TIMEOUT_S = 30.0  # the work takes a second on an idle machine
+REFUSED, RAISED = 3, 4  # exit statuses of a child
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a child ended.
+class ForkResult:
+    """The end of a child process.
 
-    Attributes: status: 0 it said `text`; REFUSED: an `EdgeSearchError` that says `text`; RAISED: anything else; what it
-                exited with of itself; below 0 the signal that killed it; None it hung.
+    Attributes:
+        status: 0: the work returned `text`; REFUSED: it raised an `EdgeSearchError` whose message is `text`; RAISED: it
+                raised anything else; negative: the signal that killed the child; None: it hung; otherwise its own exit
+                status.
     """
 
     status: int | None
     text: str = ""
 
 
-def in_child(work: Callable[[], str], timeout_s: float = TIMEOUT_S) -> Ending:
-    """Do a piece of work in a fork of this process."""
+def run_forked(work: Callable[[], str], timeout_s: float = TIMEOUT_S) -> ForkResult:
+    """Do the work in a fork of this process."""
     read, write = os.pipe()
     child = os.fork()
     if not child:
         os.close(read)
-        _work(work, write)
+        _run_and_report(work, write)
     os.close(write)
-    said = _heard(read, time.monotonic() + timeout_s)
+    received = _read_all(read, time.monotonic() + timeout_s)
     os.close(read)
-    if said is None:
+    if received is None:
         os.kill(child, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return Ending(None) if said is None else Ending(status, said)
+    return ForkResult(None) if received is None else ForkResult(status, received)
 
 
-def _work(work: Callable[[], str], write: int) -> None:
-    """Never returns."""
+def _run_and_report(work: Callable[[], str], write: int) -> None:
+    """Do the work, write its outcome to the pipe, and end the process."""
     try:
         status, text = 0, work()
     except EdgeSearchError as error:
@@ -54,12 +56,12 @@ def _work(work: Callable[[], str], write: int) -> None:
     os._exit(status)
 
 
-def _heard(read: int, until: float) -> str | None:
-    """All that is said, None where its end does not come in time."""
-    said = b""
+def _read_all(read: int, until: float) -> str | None:
+    """Read the pipe to its end; return None if the end does not come in time."""
+    received = b""
     while select.select([read], [], [], max(0.0, until - time.monotonic()))[0]:
         part = os.read(read, 1 << 16)
         if not part:
-            return said.decode("utf-8", "replace")
-        said += part
+            return received.decode("utf-8", "replace")
+        received += part
     return None

@@ -1,7 +1,8 @@
-"""`tools/robustness/fuzz`: inputs that reach new places in the readers, by atheris; a finding is kept, and ends the reader's turn.
+"""`tools/robustness/fuzz`: search with atheris for inputs that break a reader; the first finding ends a reader's turn.
 
-A finding is an exception that the reader may not raise, a crash of the compiled loops (built with the sanitizers), ten
-seconds, or a gigabyte. Mend it, and keep its input, small, in tests/robustness/cases/READER/.
+A finding is an exception that the reader may not raise, a crash of the compiled code (built with the sanitizers), a run
+of more than ten seconds, or more than a gigabyte of memory. Fix it, and keep its input, made small, in
+tests/robustness/cases/READER/.
 """
 
 import argparse
@@ -13,14 +14,14 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["edgesearch"]):
-    from . import readers
+    from . import reader_inputs, readers
 
 SLOWEST_S, MOST_MB, MOST_BYTES = 10, 1024, 4096
 CASES = Path(__file__).parents[2] / "tests" / "robustness" / "cases"
 
 
 def main() -> int:
-    """Fuzz some readers, one after the other; returns 1 where there was a finding."""
+    """Fuzz some readers, one after the other; return 1 if there was a finding."""
     options = _parser().parse_args()
     if options.alone:
         _fuzz(options.reader[0], options)
@@ -32,7 +33,10 @@ def main() -> int:
 
 
 def _run(name: str, options: argparse.Namespace) -> tuple[str, int, int, int]:
-    """One reader in a process of its own, for libFuzzer ends the one it runs in."""
+    """Fuzz one reader in a process of its own, because libFuzzer ends the process that it runs in.
+
+    Returns: name, executions, covered edges, findings (0 or 1).
+    """
     command = [sys.executable, "-m", "robustness.fuzz", name, "--alone"]
     command += ["--minutes", str(options.minutes), "--seed", str(options.seed), "--kept", str(options.kept)]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace", check=False)  # noqa: S603  # ours
@@ -48,7 +52,7 @@ def _run(name: str, options: argparse.Namespace) -> tuple[str, int, int, int]:
 def _fuzz(name: str, options: argparse.Namespace) -> None:
     corpus = options.kept / name
     corpus.mkdir(parents=True, exist_ok=True)
-    for i, seed in enumerate(readers.seeds(name)):
+    for i, seed in enumerate(reader_inputs.seeds(name)):
         (corpus / f"seed{i}").write_bytes(seed)
     known = [str(folder) for folder in [CASES / name] if folder.is_dir()]
     limits = {
@@ -66,13 +70,11 @@ def _fuzz(name: str, options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tools/robustness/fuzz", description="Look for inputs that a reader does not survive."
-    )
+    parser = argparse.ArgumentParser(prog="tools/robustness/fuzz", description="Search for inputs that break a reader.")
     parser.add_argument("reader", nargs="*", help=f"(default: all) {', '.join(readers.READERS)}")
     parser.add_argument("--minutes", type=float, default=3, help="for each reader (default: 3)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kept", type=Path, default=Path("build/fuzz"), help="inputs that reach more, and findings")
+    parser.add_argument("--kept", type=Path, default=Path("build/fuzz"), help="folder for the corpus and for findings")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     return parser
 

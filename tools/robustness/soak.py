@@ -1,6 +1,7 @@
-"""`tools/robustness/soak`: threads that ask one device folder for hours, while another process installs and rolls back there.
+"""`tools/robustness/soak`: query one device folder for hours, while another process installs and rolls back bundles.
 
-Every answer must be the one that was given first, every error one that was provoked, and the memory must not grow.
+Every answer must equal the first answer to the same question, every error must have been provoked, and the memory must
+not grow.
 """
 
 import argparse
@@ -27,16 +28,18 @@ from edgesearch.images import image
 from . import fault_targets
 from .fault_targets import Shop
 
-WARM_UP = 0.2  # of the time; memory is compared with what it was then
-REOPENED = 0.02  # of the times
-SHOWN = 5  # failures
+WARM_UP = 0.2  # share of the time after which memory is measured for comparison
+REOPENED = 0.02  # share of the operations before which a thread opens its store again
+SHOWN = 5  # printed failures
 PAUSE_S = 1.0  # between two changes of the device folder
 
 
 class Soak:
-    """What the threads share.
+    """State that the threads share.
 
-    Attributes: queries: answered; failures: what went wrong, in words.
+    Attributes:
+        queries:  number of operations done.
+        failures: a line for each failure.
     """
 
     def __init__(self, shop: Shop, device: Path, seed: int):
@@ -50,7 +53,7 @@ class Soak:
         self._lock = threading.Lock()
 
     def ask(self, number: int) -> None:
-        """The life of one thread: operations at random, on the store of all, or on one that it opens now and then."""
+        """Do random operations until the end, on the shared store or on one that this thread reopens now and then."""
         rng = random.Random(f"{self.seed} {number}")  # noqa: S311  # no secret
         own = edgesearch.open(self.device)
         while not self.ended.is_set():
@@ -66,54 +69,60 @@ class Soak:
                 self.queries += 1
         own.close()
 
-    def compare(self, question: object, answer: object) -> None:
-        """Raises AssertionError where the same question was answered otherwise before."""
+    def check_same(self, question: object, answer: object) -> None:
+        """Compare an answer with the first one to the same question.
+
+        Raises: AssertionError: they differ.
+        """
         with self._lock:
             assert self._first.setdefault(question, answer) == answer, f"{question}: another answer"
 
-    def photo(self, rng: random.Random) -> Path:
-        """One of the shop's."""
+    def pick_photo(self, rng: random.Random) -> Path:
+        """Pick one of the shop's photos."""
         return rng.choice(self.photos)
 
 
-def _seen(answer: Answer) -> object:
-    """What neither another bundle of the same nor what is taught meanwhile may change."""
+def _stable_part(answer: Answer) -> object:
+    """Return the part of an answer that neither a new bundle of the same shop nor enrolled products may change."""
     best = next(match for match in answer.matches if match.row >= 0)
     return best.product, best.score, best.image, best.points
 
 
 def search_file(soak: Soak, store: Store, rng: random.Random) -> None:
-    """As a worker's scanner does."""
-    photo = soak.photo(rng)
-    soak.compare(photo, _seen(store.search(photo, k=20)))
+    """Search a file, as a handheld scanner does."""
+    photo = soak.pick_photo(rng)
+    soak.check_same(photo, _stable_part(store.search(photo, k=20)))
 
 
 def search_pixels(soak: Soak, store: Store, rng: random.Random) -> None:
-    """As a kiosk's camera does."""
-    photo = soak.photo(rng)
-    soak.compare((photo, "fast"), _seen(store.search(image.read(photo), k=20, fast=True)))
+    """Search pixels with `fast`, as a kiosk's camera does."""
+    photo = soak.pick_photo(rng)
+    soak.check_same((photo, "fast"), _stable_part(store.search(image.read(photo), k=20, fast=True)))
 
 
 def explain(soak: Soak, store: Store, rng: random.Random) -> None:
-    """What agrees, and the picture beside it."""
-    photo = soak.photo(rng)
+    """Explain an answer, and read the picture of its first match."""
+    photo = soak.pick_photo(rng)
     answer = store.search(photo.read_bytes(), k=1)
     if answer.matches[0].row < 0:  # just taught
         return
-    soak.compare((photo, "explained"), store.explain(photo, answer))
-    soak.compare((photo, "picture"), store.picture(answer.matches[0]))
+    soak.check_same((photo, "explained"), store.explain(photo, answer))
+    soak.check_same((photo, "picture"), store.picture(answer.matches[0]))
 
 
 def search_damaged(soak: Soak, store: Store, rng: random.Random) -> None:
-    """A photo that was cut off is an error, and only that."""
-    data = soak.photo(rng).read_bytes()
+    """Search a truncated photo, which must raise ImageError.
+
+    Raises: AssertionError: it was answered.
+    """
+    data = soak.pick_photo(rng).read_bytes()
     with contextlib.suppress(edgesearch.ImageError):
         store.search(data[: rng.randrange(len(data) // 2)])
         raise AssertionError("half a photo was answered")
 
 
 def teach(soak: Soak, store: Store, rng: random.Random) -> None:
-    """As staff do: a product that is like no other is enrolled, edited, and removed."""
+    """Enrol a product unlike all others, edit it, and remove it, as staff do."""
     sku, tiles = f"SOAK-{threading.get_ident()}", np.frombuffer(rng.randbytes(6 * 6 * 3), np.uint8).reshape(6, 6, 3)
     store.enrol(sku, [tiles.repeat(40, 0).repeat(40, 1)], name="Tiles")
     assert sku in store.skus()
@@ -122,7 +131,7 @@ def teach(soak: Soak, store: Store, rng: random.Random) -> None:
     assert sku not in store.skus()
 
 
-# What a thread does, each as often as the others.
+# All are equally likely.
 OPERATIONS: tuple[Callable[[Soak, Store, random.Random], None], ...] = (
     search_file,
     search_pixels,
@@ -133,14 +142,14 @@ OPERATIONS: tuple[Callable[[Soak, Store, random.Random], None], ...] = (
 
 
 def main() -> int:
-    """Soak; returns 1 where anything failed or the memory grew."""
+    """Run the threads; return 1 if anything failed or the memory grew."""
     options = _parser().parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        shop = fault_targets.make(Path(folder), options.model)
-        soak = Soak(shop, shop.device(2), options.seed)
+        shop = fault_targets.make_shop(Path(folder), options.model)
+        soak = Soak(shop, shop.copy_device(2), options.seed)
         process = multiprocessing.get_context("spawn")
         changes = process.Value("i", 0)
-        changer = process.Process(target=_change, args=(shop, soak.device, changes), daemon=True)
+        changer = process.Process(target=_change_bundles, args=(shop, soak.device, changes), daemon=True)
         changer.start()
         threads = [threading.Thread(target=soak.ask, args=(number,)) for number in range(options.threads)]
         for thread in threads:
@@ -149,8 +158,8 @@ def main() -> int:
         for thread in threads:
             thread.join()
         soak.store.close()
-        if not changer.is_alive():  # it goes on until it is ended, or fails
-            soak.failures.append("the installations ended")
+        if not changer.is_alive():  # it ends only if it fails
+            soak.failures.append("the process that installs bundles ended")
         changer.terminate()
         changer.join()
     for failure in soak.failures[:SHOWN]:
@@ -159,13 +168,13 @@ def main() -> int:
     return int(bool(soak.failures) or grown_mb > options.most_mb)
 
 
-def _change(shop: Shop, device: Path, changes: "Synchronized[int]") -> None:
-    """The life of the other process: newer and newer bundles, and now and then back."""
+def _change_bundles(shop: Shop, device: Path, changes: "Synchronized[int]") -> None:
+    """Install newer and newer bundles and sometimes roll back, for as long as the parent process lives."""
     soak = multiprocessing.parent_process()
     for number in itertools.count(fault_targets.BUNDLES + 1):
-        if soak is None or not soak.is_alive():  # it was killed
+        if soak is None or not soak.is_alive():
             return
-        edgesearch.install(fault_targets.again(shop.folder, shop.folder / "newer.edge", number), device)
+        edgesearch.install(fault_targets.rewrite_bundle(shop.folder, shop.folder / "newer.edge", number), device)
         time.sleep(PAUSE_S)
         if number % 3 == 0:
             edgesearch.rollback(device)
@@ -174,7 +183,7 @@ def _change(shop: Shop, device: Path, changes: "Synchronized[int]") -> None:
 
 
 def _watch(soak: Soak, changes: "Synchronized[int]", minutes: float) -> float:
-    """Prints a line a minute until the time is over; returns by how many MB the memory grew after the warm-up."""
+    """Print a line a minute until the time is over; return the growth of memory after the warm-up, in MB."""
     print("minute  resident MB    queries  changes  failures", flush=True)
     started, warm_mb = time.monotonic(), 0.0
     while (passed := (time.monotonic() - started) / 60) < minutes:
@@ -190,12 +199,17 @@ def _watch(soak: Soak, changes: "Synchronized[int]", minutes: float) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tools/robustness/soak", description="Ask a device folder for hours, and watch memory."
+        prog="tools/robustness/soak", description="Query a device folder for hours, and watch its memory."
     )
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--model", type=Path, default=default_model(), help="model folder (default: the shipped one)")
-    parser.add_argument("--most-mb", type=float, default=16, help="growth after the first fifth (default: 16)")
+    parser.add_argument(
+        "--most-mb",
+        type=float,
+        default=16,
+        help="largest accepted growth after the first fifth of the time (default: 16)",
+    )
     parser.add_argument("--seed", type=int, default=0)
     return parser
 
