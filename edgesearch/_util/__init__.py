@@ -1,4 +1,5 @@
-"""Provide what any package needs and no library offers: locked files, SQLite files, mapped arrays, threads, stopping.
+"""Provide what several packages need and no library offers: locks, SQLite files, mapped arrays, threads, stopping.
 
-It imports nothing of edgesearch but `errors`. Begin with `files.py`, which replaces files so that a power cut loses nothing.
+It imports nothing of edgesearch but `errors`. Begin with `files.py`, which replaces files so that a power cut loses
+nothing.
 """

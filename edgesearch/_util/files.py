@@ -1,4 +1,4 @@
-"""Files that are written so that a reader, and whoever comes after a power cut, finds the old or the new."""
+"""Write files so that a reader, even after a power cut, finds either the old or the new content."""
 
 import contextlib
 import os
@@ -9,31 +9,31 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def replacing(path: Path, opener: Callable[[str, int], int] | None = None) -> Iterator[BinaryIO]:
-    """A file to write, beside it first, then renamed into place: a reader sees the old or the new.
+    """Open a temporary file beside `path`; on success, sync it and rename it to `path`.
 
-    Where that fails nothing is left beside it.
+    After an error, the temporary file is removed and `path` is unchanged.
     """
-    beside = path.with_name(f".{path.name}.new")
+    temporary = path.with_name(f".{path.name}.new")
     try:
-        with open(beside, "wb", opener=opener) as file:
+        with open(temporary, "wb", opener=opener) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            beside.unlink()
+            temporary.unlink()
         raise
     sync_folder(path.parent)
 
 
-def private(path: str, flags: int) -> int:
-    """Opens a file that nobody else may read."""
+def open_private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read; pass this as the `opener` of `open`."""
     return os.open(path, flags, 0o600)
 
 
 def try_lock(descriptor: int) -> bool:
-    """Hold a file for this process, until it is closed or the process ends, however that ends."""
+    """Lock a file for this process until the file is closed or the process ends; return False if it is locked."""
     try:
         if os.name == "nt":
             import msvcrt
@@ -49,7 +49,7 @@ def try_lock(descriptor: int) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the renaming itself durable; Windows has no such call."""
+    """Make a rename in the folder durable; do nothing on Windows, which has no such call."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

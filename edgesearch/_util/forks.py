@@ -1,7 +1,8 @@
-"""What a process has opened is not for the processes forked from it.
+"""Abandon in a forked process what only its parent may use.
 
-SQLite's locks and onnxruntime's threads stay with the process that made them, and a lock that another thread held at
-that moment is never released in the child. So whoever holds such things forgets them there, and opens its own.
+The locks of SQLite and the threads of onnxruntime belong to the process that made them. A lock that another thread held
+at the moment of the fork is never released in the child. So the owners of such objects abandon them in the child, and
+open their own.
 """
 
 import ctypes
@@ -11,29 +12,32 @@ from typing import Protocol
 
 
 class Holder(Protocol):
-    """Holds what does not survive a fork."""
+    """Owns objects that do not survive a fork."""
 
     def forget(self) -> None:
-        """Called in a forked process before anything else runs there."""
+        """Abandon them; called in a forked process before anything else runs there."""
 
 
 _holders: "weakref.WeakSet[Holder]" = weakref.WeakSet()
 
 
-def watch(holder: Holder) -> None:
-    """Tell it of forks, as long as it lives."""
+def forget_after_fork(holder: Holder) -> None:
+    """Call `holder.forget` in each forked process, as long as the holder exists."""
     _holders.add(holder)
 
 
-def leave(thing: object) -> None:
-    """Never end it, not even at exit: SQLite would close the files of the parent, onnxruntime wait for its threads."""
+def leak(thing: object) -> None:
+    """Never destroy an object, not even at exit.
+
+    SQLite would close the files of the parent, and onnxruntime would wait for the threads of the parent.
+    """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
-def _forget() -> None:
+def _forget_all() -> None:
     for holder in list(_holders):
         holder.forget()
 
 
-if hasattr(os, "register_at_fork"):  # there are no forks on Windows
-    os.register_at_fork(after_in_child=_forget)
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(after_in_child=_forget_all)

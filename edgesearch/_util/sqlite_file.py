@@ -1,7 +1,7 @@
-"""A SQLite file of a device that many threads and processes use at once, and that no fault may break.
+"""A SQLite file that many threads and processes use at once, and that no power cut or killed process damages.
 
-Write-ahead log (sqlite.org/wal.html), synced before a transaction is said to be done. Readers see the last that was
-done and wait for nobody; writers wait for each other.
+It uses a write-ahead log (sqlite.org/wal.html), which is synced before a transaction counts as done. Readers see the
+last complete transaction and wait for nobody; writers wait for each other.
 """
 
 import contextlib
@@ -13,28 +13,26 @@ from pathlib import Path
 
 from ..errors import DeviceError
 
-PATIENCE_S = 60  # a writer waits for the others
+BUSY_TIMEOUT_S = 60  # a writer waits this long for others
 
 
 class DamagedError(Exception):
-    """What is read is not what was written; an error of the device where it leaves `reading` or `writing`."""
+    """Content that differs from what was written; `reading` and `writing` turn it into a DeviceError."""
 
 
-class Database:
-    """The file, which need not be there yet. Safe to share between threads and processes."""
+class SqliteFile:
+    """The file, which need not exist yet. Safe to share between threads and processes."""
 
     def __init__(self, path: Path, schema: Sequence[str], version: int):
-        """
-        Args:    schema: statements that make the file; version: of its format.
-        """
+        """Name the file; `schema` are the statements that create its tables, `version` is the number of its format."""
         self.path, self._schema, self._version = path, schema, version
         self._lock = threading.Lock()
         self._reader: _Reader | None = None
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
-        """One moment of the file; None where nothing is there yet. Raises DeviceError."""
-        with self._lock, self._explained():
+        """Yield a connection that sees one moment of the file, or None if the file is empty; raise DeviceError."""
+        with self._lock, self._translating_errors():
             if self._reader is not None and self._reader.is_stale():
                 self._reader.close()
                 self._reader = None
@@ -46,35 +44,35 @@ class Database:
             connection = self._reader.connection
             connection.execute("BEGIN")
             try:
-                yield connection if self._is_made(connection) else None
+                yield connection if self._has_tables(connection) else None
             finally:
                 connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is done, and kept, or nothing. Raises DeviceError.
+        """Yield a connection in a transaction, which is stored completely or not at all; raise DeviceError.
 
-        A connection of its own keeps no reader waiting.
+        Each writer has its own connection, so that no reader waits.
         """
-        with self._explained():
-            # SQLite gives its files beside it the same permissions. One that is there must not be opened here: to close
-            # it would end the locks that other connections of this process hold.
+        with self._translating_errors():
+            # SQLite gives its -wal and -shm files the permissions of the file. An existing file must not be opened
+            # here: closing it would release the locks of this process's other connections.
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            with contextlib.closing(sqlite3.connect(self.path, PATIENCE_S, isolation_level=None)) as connection:
+            with contextlib.closing(sqlite3.connect(self.path, BUSY_TIMEOUT_S, isolation_level=None)) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
-                if not self._is_made(connection):
-                    self._make(connection)
-                with contextlib.suppress(sqlite3.OperationalError):  # others are making it: another time
+                if not self._has_tables(connection):
+                    self._create_tables(connection)
+                with contextlib.suppress(sqlite3.OperationalError):  # others are creating the file; the next writer can
                     connection.execute("PRAGMA journal_mode = WAL")
                 with _transaction(connection):
                     yield connection
 
     def wipe(self) -> None:
-        """Delete all rows so that no byte of them stays in the file or its log. Raises DeviceError.
+        """Delete all rows so that no byte of them stays in the file or its log; raise DeviceError.
 
-        The contents of rows are overwritten with zeros, then the file is written anew, and the log is cut off. What the
-        file system or the flash keeps of blocks it has given up, only an encrypted folder protects.
+        Rows are overwritten with zeros, the file is written anew, and the log is truncated. Blocks that the file system
+        or the flash has released may keep the old bytes; only an encrypted folder protects those.
         """
         if not os.path.exists(self.path):
             return
@@ -83,33 +81,33 @@ class Database:
             for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
                 database.execute(f'DELETE FROM "{table}"')
         with (
-            self._explained(),
-            contextlib.closing(sqlite3.connect(self.path, PATIENCE_S, isolation_level=None)) as connection,
+            self._translating_errors(),
+            contextlib.closing(sqlite3.connect(self.path, BUSY_TIMEOUT_S, isolation_level=None)) as connection,
         ):
-            self._cut_log(connection)  # zeros over what is now in pages that are given up
+            self._truncate_log(connection)  # writes the zeros over the pages that are released next
             connection.execute("VACUUM")
-            self._cut_log(connection)
-
-    def _cut_log(self, connection: sqlite3.Connection) -> None:
-        ((busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        if busy:
-            raise DeviceError(f"{self.path}: is deleted, but another process still reads it; do it again.")
+            self._truncate_log(connection)
 
     def close(self) -> None:
-        """Close the file; it is opened again where it is read again."""
+        """Close the file; reading it opens it again."""
         with self._lock:
             if self._reader is not None:
                 self._reader.close()
                 self._reader = None
 
-    def _make(self, connection: sqlite3.Connection) -> None:
+    def _truncate_log(self, connection: sqlite3.Connection) -> None:
+        ((busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise DeviceError(f"{self.path}: is deleted, but another process still reads it; do it again.")
+
+    def _create_tables(self, connection: sqlite3.Connection) -> None:
         with _transaction(connection):
-            if not self._is_made(connection):
+            if not self._has_tables(connection):
                 for statement in self._schema:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {self._version}")
 
-    def _is_made(self, connection: sqlite3.Connection) -> bool:
+    def _has_tables(self, connection: sqlite3.Connection) -> bool:
         ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master")
         ((found,),) = connection.execute("PRAGMA user_version")
         if tables and found != self._version:
@@ -117,15 +115,15 @@ class Database:
         return bool(tables)
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """What goes wrong is the disk's, or what is read is not what was written."""
+    def _translating_errors(self) -> Iterator[None]:
+        """Raise DeviceError for errors of the disk, and for damaged content."""
         try:
             yield
         except (sqlite3.OperationalError, OSError) as error:
             raise DeviceError(
                 f"{self.path}: cannot be used ({error}); check its space and permissions, and who else is writing."
             ) from error
-        except (sqlite3.Error, UnicodeDecodeError, DamagedError) as error:  # SQLite quotes what it found
+        except (sqlite3.Error, UnicodeDecodeError, DamagedError) as error:  # SQLite quotes bytes of a damaged file
             raise DeviceError(
                 f"{self.path}: is damaged ({error}); restore it with its -wal and -shm, or move them away to go on "
                 "without what is in it."
@@ -133,30 +131,30 @@ class Database:
 
 
 class _Reader:
-    """A connection to read; where the folder cannot be written and nothing is pending, of the file as it is."""
+    """A connection for reading; if the folder is read-only and no write is pending, it reads the file as immutable."""
 
     def __init__(self, path: Path):
-        self._path, self._fixed = path, False
+        self._path, self._is_immutable = path, False
         try:
-            self.connection = self._connected("mode=rw")
+            self.connection = self._connect("mode=rw")
         except sqlite3.OperationalError:
-            if self._pending():
+            if self._has_pending_writes():
                 raise
-            self._fixed, self.connection = True, self._connected("immutable=1")
+            self._is_immutable, self.connection = True, self._connect("immutable=1")
         self.connection.execute("PRAGMA query_only = 1")
-        self._seen = self._identity()
+        self._opened_identity = self._identity()
 
     def is_stale(self) -> bool:
-        """The file is another by now, or one that is taken for fixed has changed."""
-        return self._identity() != self._seen
+        """Return whether the path names another file by now, or a file read as immutable has changed."""
+        return self._identity() != self._opened_identity
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self.connection.close()
 
-    def _connected(self, mode: str) -> sqlite3.Connection:
+    def _connect(self, mode: str) -> sqlite3.Connection:
         address = f"{self._path.resolve().as_uri()}?{mode}"
-        connection = sqlite3.connect(address, PATIENCE_S, isolation_level=None, check_same_thread=False, uri=True)
+        connection = sqlite3.connect(address, BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=True)
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except BaseException:
@@ -169,10 +167,10 @@ class _Reader:
             found = os.stat(self._path)
         except FileNotFoundError:
             return ()
-        changing = (found.st_size, found.st_mtime_ns, self._pending()) if self._fixed else ()
-        return (found.st_dev, found.st_ino, *changing)
+        state = (found.st_size, found.st_mtime_ns, self._has_pending_writes()) if self._is_immutable else ()
+        return (found.st_dev, found.st_ino, *state)
 
-    def _pending(self) -> bool:
+    def _has_pending_writes(self) -> bool:
         log = self._path.with_name(f"{self._path.name}-wal")
         return log.exists() and log.stat().st_size > 0
 

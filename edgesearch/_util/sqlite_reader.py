@@ -10,26 +10,30 @@ from ..errors import EdgeSearchError
 
 
 class SqliteReader:
-    """The file, or its content, kept in memory. Safe to share between threads."""
+    """The file, or its content in memory. Safe to share between threads."""
 
     def __init__(self, file: Path | bytes | None, damaged: Callable[[object], EdgeSearchError]):
-        """
-        Args:    file: path, or content; None: an empty one in memory; damaged: what to raise where SQLite refuses it,
-                 of its reason.
+        """Open the file.
+
+        Args:
+            file: path, or content; None: an empty database in memory.
+            damaged: returns the error to raise if SQLite refuses the file, from SQLite's reason.
+        Raises:
+            EdgeSearchError: the error that `damaged` returns.
         """
         self._damaged, self._lock = damaged, threading.Lock()
         try:
-            self.connection = _connected(file)
+            self.connection = _connect(file)
         except sqlite3.Error as error:
             raise damaged(error) from error
         weakref.finalize(self, self.connection.close)
 
     def query(self, sql: str, *arguments: object) -> list[tuple]:  # type: ignore[type-arg]
-        """All rows that a statement gives."""
+        """Return all rows of a statement; raise the error of `damaged` if SQLite fails."""
         try:
             with self._lock:
                 return self.connection.execute(sql, arguments).fetchall()
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes what it found
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes bytes of a damaged file
             raise self._damaged(error) from error
 
     def close(self) -> None:
@@ -37,7 +41,7 @@ class SqliteReader:
         self.connection.close()
 
 
-def _connected(file: Path | bytes | None) -> sqlite3.Connection:
+def _connect(file: Path | bytes | None) -> sqlite3.Connection:
     if isinstance(file, Path):
         return sqlite3.connect(file.resolve().as_uri() + "?mode=ro&immutable=1", uri=True, check_same_thread=False)
     connection = sqlite3.connect(":memory:", check_same_thread=False)

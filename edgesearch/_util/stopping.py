@@ -1,6 +1,6 @@
-"""Telling what runs in a thread to stop: between its stages, and in the middle of its network.
+"""Stop work that runs in a thread: between its stages, and in the middle of the network.
 
-Nothing is handed through: what may be stopped asks for the stop of its thread's context, which costs 60 ns where there
+A stop belongs to the context of a thread, so no function passes it on as a parameter. Checking it costs 60 ns if there
 is none.
 """
 
@@ -14,44 +14,47 @@ from ..errors import StoppedError
 
 
 class Stop:
-    """Stops what is called inside it, in the thread that entered it; any thread may `set` it.
+    """Stops the calls made inside it in the thread that entered it; any thread may `set` it.
 
     with edgesearch.Stop(after_s=0.5) as stop:
         answer = store.search("photo.jpg")  # raises StoppedError
 
-    What changes a device is stopped before it has begun to write, or not at all.
+    A call that changes a device is stopped before it begins to write, or not at all.
     """
 
     def __init__(self, after_s: float | None = None):
-        """after_s: from now; a network that runs at that moment ends first. None: when it is set, and at once then."""
+        """Create a stop.
+
+        Args:
+            after_s: time limit from now; a network that runs at that moment ends first. None: stop only when it is set,
+                and then at once.
+        """
         self._after_s = after_s
         self._end = None if after_s is None else time.monotonic() + after_s
-        self._set, self._lock = False, threading.Lock()
+        self._is_set, self._lock = False, threading.Lock()
         self._interrupt: Callable[[], None] | None = None
         self._tokens: list[Token[Stop | None]] = []
         self._outer: Stop | None = None
 
     def set(self) -> None:
-        """Stop it; nothing happens where it has ended."""
+        """Stop the calls inside; do nothing if they have ended."""
         with self._lock:
-            self._set = True
+            self._is_set = True
             if self._interrupt:
                 self._interrupt()
 
     def check(self) -> None:
-        """Raises StoppedError: it is set, or its time is over, or that of a stop around it."""
-        if self._set:
-            raise StoppedError("what was asked was told to stop; ask again.")
+        """Raise StoppedError if this stop or one around it is set, or its time is over."""
+        if self._is_set:
+            raise StoppedError("the call was stopped; make it again.")
         if self._end is not None and time.monotonic() >= self._end:
-            raise StoppedError(
-                f"what was asked took longer than the {self._after_s:g} s it had; ask again, or give more."
-            )
+            raise StoppedError(f"the call took longer than its {self._after_s:g} s; repeat it, or allow more time.")
         if self._outer:
             self._outer.check()
 
     @contextlib.contextmanager
     def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Inside, `interrupt` is called when it is set, and what is raised then is a StoppedError."""
+        """Call `interrupt` when the stop is set, and raise StoppedError for the error that this causes inside."""
         with self._lock:
             self._interrupt = interrupt
         try:
@@ -80,12 +83,12 @@ _current: ContextVar[Stop | None] = ContextVar("edgesearch stop", default=None)
 
 
 def current() -> Stop | None:
-    """That of what is running."""
+    """Return the stop of the running thread's context, or None."""
     return _current.get()
 
 
 def check() -> None:
-    """A place where what is running may be stopped; raises StoppedError."""
+    """Raise StoppedError if the running work is to stop."""
     stop = _current.get()
     if stop is not None:
         stop.check()

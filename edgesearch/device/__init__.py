@@ -1,4 +1,5 @@
-"""Install bundles on a device, keep what it was taught, and export that.
+"""Install bundles on a device, store what staff teach it, and export that.
 
-It imports `bundle` and `search`. Begin with `slots.py` for installation and `overlay.py` for what was taught.
+It imports `bundle`, `search` and the packages below them. Begin with `slots.py` for installation, and with `overlay.py`
+for what the device was taught.
 """

@@ -1,4 +1,4 @@
-"""A device folder as a whole: the bundle it runs, what it was taught, and the log of what was done to it."""
+"""Install a bundle on a device, roll back, read the log, and export what the device was taught."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from ..errors import EdgeSearchError
 from ..search.open_bundle import OpenBundle, open_catalog, space_of
 from . import overlay_export
 from .changes import Change
-from .overlay import Event, Overlay, Taught
+from .overlay import Event, Overlay, OverlaySnapshot
 from .overlay_gallery import merge_overlay
 from .profile import Profile
 from .slots import Check, Slots
@@ -26,66 +26,79 @@ def install(
     encrypt: bool = False,
     key: Key | None = None,
 ) -> Manifest:
-    """Install a bundle, or a delta, in a device folder beside the one that runs there, and switch to it.
+    """Install a bundle, or a delta, on a device and switch to it.
 
-    Verified, copied, verified again, and asked its golden queries first; whatever fails or interrupts that, the old one
-    runs on. A running process goes on with what it has open. What the device was taught stays, by the rules of
-    `changes`; what all its bundles say by then is forgotten.
+    The bundle is verified, copied beside the current one, verified again, and tested with its golden queries. If any
+    step fails or is interrupted, the current bundle stays in use. Running processes keep the bundle they have open.
+    What the device was taught stays, by the rule of `changes`; changes that all installed bundles contain are deleted.
 
-    Args:    device: made where it is absent; trust: public key that a new device trusts from now on; who: for the log,
-             None for the user of this process; encrypt: make a new device an encrypted one; key: of an encrypted one,
-             32 bytes or what returns them, None for that of the environment (`sealing.key_bytes`).
-    Raises:  SignatureError: signed by nobody whom the device trusts; BundleError: damaged, or does not do on this
-             device what it did where it was built; DeviceError: older than what the device has had, a delta of what
-             it has not, another installation is going on, or the folder cannot be changed.
+    Args:
+        bundle: `.edge` file, or a delta of an installed bundle.
+        device: device folder, created if it does not exist.
+        trust: public key that a new device trusts from now on.
+        who: user for the log; None: the user of this process.
+        encrypt: make a new device folder an encrypted one.
+        key: of an encrypted folder: 32 bytes, or a function that returns them; None: from the environment
+            (`sealing.resolve_key`).
+    Raises:
+        SignatureError: no key that the device trusts has signed the bundle.
+        BundleError: the bundle is damaged, or gives other results on this device than where it was built.
+        DeviceError: the bundle is older than one the device has had, it is a delta of a bundle the device lacks,
+            another installation is running, or the folder cannot be changed.
     """
     slots = Slots(Path(device), key)
     if encrypt:
         slots.encrypt()
-    with _logged(slots, "install", who) as check:
-        manifest = slots.install(Path(bundle), trust, check, _had(slots))
-    with contextlib.suppress(EdgeSearchError):  # it runs; what could not be forgotten can be next time
-        _fold(slots)
+    with _check_and_log(slots, "install", who) as check:
+        manifest = slots.install(Path(bundle), trust, check, _highest_sequence(slots))
+    with contextlib.suppress(EdgeSearchError):  # the bundle is installed; the next install can fold
+        _fold_overlay(slots)
     return manifest
 
 
 def rollback(device: str | os.PathLike[str], who: str | None = None, key: Key | None = None) -> Manifest:
-    """Go back to the bundle that ran before the last one; raises BundleError, DeviceError."""
+    """Test the previous bundle, and switch back to it; raise BundleError or DeviceError if that fails."""
     slots = Slots(Path(device), key)
-    with _logged(slots, "rollback", who) as check:
+    with _check_and_log(slots, "rollback", who) as check:
         return slots.roll_back(check)
 
 
 def log(device: str | os.PathLike[str], key: Key | None = None) -> list[Event]:
-    """All that was done to a device, oldest first.
+    """Return the log of a device, oldest line first.
 
-    Raises:  DeviceError: nothing is installed there, or a line of the log is not what was written.
+    Raises:
+        DeviceError: nothing is installed there, or a line was altered.
     """
-    with _installed(device, key) as overlay:
+    with _open_overlay(device, key) as overlay:
         return overlay.events()
 
 
-def taught(device: str | os.PathLike[str], key: Key | None = None) -> Taught:
-    """What a device was taught, by SKU, and how long its log is; raises DeviceError."""
-    with _installed(device, key) as overlay:
-        return overlay.taught()
+def overlay_snapshot(device: str | os.PathLike[str], key: Key | None = None) -> OverlaySnapshot:
+    """Return what a device was taught; raise DeviceError if nothing is installed there."""
+    with _open_overlay(device, key) as overlay:
+        return overlay.snapshot()
 
 
 def export(device: str | os.PathLike[str], folder: str | os.PathLike[str], key: Key | None = None) -> int:
-    """Write what a device was taught into a new folder, for `build` to merge; as `exchange.export` says."""
-    with _installed(device, key) as overlay:
+    """Write what a device was taught into a new folder, for `build` to merge.
+
+    Returns:
+        number of changed products.
+    Raises:
+        DeviceError: nothing is installed there, or the folder exists or cannot be written.
+    """
+    with _open_overlay(device, key) as overlay:
         return overlay_export.export(overlay, Path(folder))
 
 
-def profile(device: str | os.PathLike[str], key: Key | None = None) -> contextlib.closing[Profile]:
-    """What was liked on a device, to be closed; no bundle is opened. Raises DeviceError: nothing is installed there."""
+def open_profile(device: str | os.PathLike[str], key: Key | None = None) -> contextlib.closing[Profile]:
+    """Open the profile of a device without opening its bundle; raise DeviceError if nothing is installed there."""
     slots = Slots(Path(device), key)
     slots.digests()
     return contextlib.closing(Profile(slots.folder, slots.seal))
 
 
-def _installed(device: str | os.PathLike[str], key: Key | None) -> contextlib.closing[Overlay]:
-    """What a device was taught; raises DeviceError: nothing is installed there."""
+def _open_overlay(device: str | os.PathLike[str], key: Key | None) -> contextlib.closing[Overlay]:
     slots = Slots(Path(device), key)
     slots.digests()
     return _overlay(slots)
@@ -96,13 +109,13 @@ def _overlay(slots: Slots) -> contextlib.closing[Overlay]:
 
 
 @contextlib.contextmanager
-def _logged(slots: Slots, what: str, who: str | None) -> Iterator[Check]:
-    """What to check just before a bundle runs, and log: that it will, and where it then does not after all."""
-    logged = False
+def _check_and_log(slots: Slots, what: str, who: str | None) -> Iterator[Check]:
+    """Yield the check to run just before a switch; it logs the switch, and a later error is logged as "failed"."""
+    is_logged = False
 
     def check(bundle: Bundle) -> None:
-        """It answers as it should, and its network has seen all pictures that were taught."""
-        nonlocal logged
+        """Test the bundle's golden queries, compute the references of all taught pictures, and log the switch."""
+        nonlocal is_logged
         base = OpenBundle(bundle)
         try:
             base.self_test()
@@ -111,42 +124,42 @@ def _logged(slots: Slots, what: str, who: str | None) -> Iterator[Check]:
                 manifest = bundle.manifest
                 detail = {"name": manifest.name, "sequence": manifest.sequence, "manifest": bundle.digest}
                 overlay.record(what, detail, who)
-            logged = True
+            is_logged = True
         finally:
             base.catalog.close()
 
     try:
         yield check
     except EdgeSearchError as error:
-        if logged:
+        if is_logged:
             with contextlib.suppress(EdgeSearchError), _overlay(slots) as overlay:
                 overlay.record("failed", {"reason": str(error)}, who)
         raise
 
 
-def _had(slots: Slots) -> int:
-    """The highest sequence number in the log: `current` may be lost."""
-    had = [0]
+def _highest_sequence(slots: Slots) -> int:
+    """Return the highest installed sequence number by the log, since the file `current` may be lost."""
+    sequences = [0]
     with _overlay(slots) as overlay:
         for event in overlay.events():
             if event.what == "install":
-                had.append(event.detail["sequence"])
+                sequences.append(event.detail["sequence"])
             elif event.what == "failed":
-                had.pop()
-    return max(had)
+                sequences.pop()
+    return max(sequences)
 
 
-def _fold(slots: Slots) -> None:
-    """Forget what all bundles of a device say by now."""
+def _fold_overlay(slots: Slots) -> None:
+    """Delete the changes that all installed bundles contain."""
     with contextlib.ExitStack() as stack:
         overlay = stack.enter_context(_overlay(slots))
         catalogs, spaces = [], []
         for slot in slots.digests():
-            bundle = stack.enter_context(contextlib.closing(slots.bundle(slot)))
+            bundle = stack.enter_context(contextlib.closing(slots.open_slot(slot)))
             spaces.append(space_of(bundle.manifest))
             catalogs.append(stack.enter_context(contextlib.closing(open_catalog(bundle))))
 
-        def settled(sku: str, change: Change) -> bool:
-            return all(change.is_settled(sku, one.find_skus([sku]).get(sku)) for one in catalogs)
+        def is_redundant(sku: str, change: Change) -> bool:
+            return all(change.is_redundant(sku, catalog.find_skus([sku]).get(sku)) for catalog in catalogs)
 
-        overlay.fold(settled, spaces)
+        overlay.fold(is_redundant, spaces)

@@ -1,13 +1,13 @@
-"""What a device was taught: one SQLite file beside its bundles, and the log of all that was done to the device.
+"""The overlay: what a device was taught, and the log of everything done to the device, in one SQLite file.
 
-    change     what it was told of a product (`changes`), by SKU
-    picture    reference pictures that it was given
-    reference  what the network of a base sees in a picture, by the space in which that can be compared
-    event      the log: who, when, what; each carries the hash of those before and of all changes after it
+    change     change of each product (`changes`), by SKU
+    picture    reference pictures that staff added
+    reference  what a bundle's network computed from a picture, by the space in which references can be compared
+    event      the log: who, when, what; each line contains a hash of all earlier lines, and of all changes after it
 
-Every change is one transaction (WAL, synced before it is said to be done), with its line of the log. Readers see the
-last one that was done and wait for nobody; writers wait for each other. Nothing is rewritten when a base changes: what
-the two say together is worked out when they are read. Contents are sealed (`sealing`).
+Each change is one transaction together with its line of the log, and is synced before it counts as done. Readers see
+the last complete transaction and wait for nobody; writers wait for each other. Installing another bundle rewrites
+nothing: the overlay is merged with the bundle when both are read. All contents are sealed (`sealing`).
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .._util.sqlite_file import DamagedError, Database
+from .._util.sqlite_file import DamagedError, SqliteFile
 from ..bundle.sealing import Seal
 from ..errors import DeviceError
 from .changes import Change
@@ -37,16 +37,22 @@ _SCHEMA = (
     "CREATE TRIGGER kept BEFORE DELETE ON event BEGIN SELECT raise(ABORT, 'the log is only added to'); END",
     "CREATE TRIGGER unchanged BEFORE UPDATE ON event BEGIN SELECT raise(ABORT, 'the log is only added to'); END",
 )
-TAUGHT = ("enrol", "edit", "remove")  # what `undo` takes back
+UNDOABLE = ("enrol", "edit", "remove")  # kinds of events
 
 
 @dataclass(frozen=True)
 class Event:
     """A line of the log.
 
-    Attributes: time: ISO 8601, UTC, by the device's clock; what: one of `TAUGHT`, "undo", "install", "rollback" or
-                "fold"; detail: what was done, JSON-able; state: hex hash of all that is taught after it; chain: of this
-                and all lines before.
+    Attributes:
+        number: counts from 1.
+        time: ISO 8601, UTC, by the device's clock.
+        who: user.
+        what: one of `UNDOABLE`, "undo", "install", "rollback", "failed" or "fold".
+        sku: of the changed product; "" if there is none.
+        detail: further values, JSON-able.
+        state: hex hash of all changes after the event.
+        chain: hex hash of this line and all earlier ones.
     """
 
     number: int
@@ -59,15 +65,17 @@ class Event:
     chain: str
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
+        """Return a JSON-able form."""
         return dict(vars(self))
 
 
 @dataclass(frozen=True)
-class Taught:
-    """Everything that is taught at one moment.
+class OverlaySnapshot:
+    """The changes of all products at one moment.
 
-    Attributes: version: grows with every line of the log, 0 where there is none; changes: by SKU.
+    Attributes:
+        version: number of the last line of the log; 0: the log is empty.
+        changes: by SKU.
     """
 
     version: int = 0
@@ -75,46 +83,46 @@ class Taught:
 
 
 class Overlay:
-    """The overlay of a device folder, which need not be there yet. Safe to share between threads and processes.
+    """The overlay of a device folder; its file need not exist yet. Safe to share between threads and processes.
 
-    All it does raises DeviceError where the file cannot be read or written, or is not what was written.
+    All methods raise DeviceError if the file cannot be read or written, or is damaged.
     """
 
     def __init__(self, folder: Path, seal: Seal):
         self.path = Path(folder) / FILE
         self._seal = seal
-        self._file = Database(self.path, _SCHEMA, FORMAT)
+        self._file = SqliteFile(self.path, _SCHEMA, FORMAT)
 
     def version(self) -> int:
-        """The number of the last line of the log; so quick that every query may ask."""
+        """Return the number of the last line of the log; this is quick enough for every query."""
         with self._file.reading() as database:
-            return _last(database)[0] if database else 0
+            return _last_line(database)[0] if database else 0
 
-    def taught(self) -> Taught:
-        """Everything that is taught now."""
+    def snapshot(self) -> OverlaySnapshot:
+        """Return all current changes."""
         with self._file.reading() as database:
-            return self._taught(database) if database else Taught()
+            return self._read_snapshot(database) if database else OverlaySnapshot()
 
     def picture(self, number: int) -> bytes:
-        """The JPEG of a picture."""
+        """Return a picture as JPEG; raise DeviceError if it was deleted."""
         with self._file.reading() as database:
             sql = "SELECT content FROM picture WHERE number = ?"
             row = database.execute(sql, (number,)).fetchone() if database else None
             if row is None:
-                raise DeviceError(f"{self.path}: picture {number} is not there any more; search again.")
-            return self._opened(row[0], f"picture {number}")
+                raise DeviceError(f"{self.path}: picture {number} was deleted; search again.")
+            return self._unseal(row[0], f"picture {number}")
 
     def references(self, space: str, pictures: Iterable[int]) -> dict[int, bytes]:
-        """What `keep_references` kept of these pictures, as far as it did."""
+        """Return the references of these pictures in a space, as far as `store_references` stored them."""
         with self._file.reading() as database:
             sql = "SELECT picture, content FROM reference, json_each(?) WHERE space = ? AND picture = value"
             rows = database.execute(sql, (json.dumps(list(pictures)), space)).fetchall() if database else []
-            return {number: self._opened(content, f"reference {number} {space}") for number, content in rows}
+            return {number: self._unseal(content, f"reference {number} {space}") for number, content in rows}
 
-    def keep_references(self, space: str, references: Mapping[int, bytes]) -> None:
-        """Keep what a network sees in pictures; space: in which that can be compared."""
+    def store_references(self, space: str, references: Mapping[int, bytes]) -> None:
+        """Store references by picture; only those of the same space can be compared."""
         with self._file.writing() as database:
-            self._refer(database, space, references)
+            self._write_references(database, space, references)
 
     def change(
         self,
@@ -125,51 +133,58 @@ class Overlay:
         pictures: Sequence[tuple[bytes, bytes]] = (),
         space: str = "",
     ) -> Event:
-        """Change what is known of a product, in one transaction.
+        """Change a product in one transaction, and add a line to the log.
 
-        Args:    what: one of `TAUGHT`; revise: from what the device was told of it to what it is told from now on, None
-                 where it was, or is, told nothing; where it raises nothing is done; who: None for the user of this
-                 process; pictures: to be added, each a JPEG and what is seen in it; space: in which.
+        Args:
+            what: one of `UNDOABLE`.
+            revise: returns the new change from the current one; None stands for no change. If it raises an error,
+                nothing is changed.
+            who: None: the user of this process.
+            pictures: pictures to add, each a JPEG and its reference.
+            space: of the references.
         """
         with self._file.writing() as database:
-            before = self._taught(database).changes.get(sku)
+            before = self._read_snapshot(database).changes.get(sku)
             after = revise(before)
             if after and pictures:
-                added = self._add(database, pictures, space, after.pictures)
+                added = self._add_pictures(database, pictures, space, after.pictures)
                 after = replace(after, pictures={**after.pictures, **added})
-            return self._tell(database, what, sku, (before, after), who)
+            return self._write_change(database, what, sku, before, after, who)
 
     def undo(self, who: str | None = None) -> Event:
-        """Take back the last change that was not yet taken back; raises DeviceError where there is none."""
+        """Take back the last change that was not taken back yet; raise DeviceError if there is none."""
         with self._file.writing() as database:
-            last = self._to_undo(database)
+            last = self._last_undoable(database)
             if last is None:
                 raise DeviceError(
-                    f"{self.path.parent}: nothing was taught since an install forgot what its bundles say; there is "
+                    f"{self.path.parent}: nothing was taught since the last install folded the overlay; there is "
                     "nothing to undo."
                 )
             with _decoding():
                 states = [last.detail[state] for state in ("before", "after")]
                 after, before = (Change.from_dict(state) if state else None for state in states)
-            return self._tell(database, "undo", last.sku, (before, after), who, undoes=last.number)
+            return self._write_change(database, "undo", last.sku, before, after, who, undoes=last.number)
 
     def record(self, what: str, detail: Mapping[str, Any], who: str | None = None) -> Event:
-        """Add a line to the log, of something that changes nothing that is taught."""
+        """Add a line to the log for an event that changes no product."""
         with self._file.writing() as database:
-            return self._log(database, what, "", who, detail)
+            return self._add_event(database, what, "", who, detail)
 
-    def fold(self, settled: Callable[[str, Change], bool], spaces: Collection[str]) -> list[str]:
-        """Forget what the bases say by now, pictures that were taken away, and what is seen in other spaces than these.
+    def fold(self, is_redundant: Callable[[str, Change], bool], spaces: Collection[str]) -> list[str]:
+        """Delete redundant changes, pictures without a change, and references outside the given spaces.
 
-        Args:    settled: whether a change, with its SKU, says nothing any more.
-        Returns: the SKUs of which nothing is kept.
+        Args:
+            is_redundant: returns whether the bundles already contain the change of a SKU.
+            spaces: of the installed bundles.
+        Returns:
+            the SKUs whose changes were deleted.
         """
         with self._file.writing() as database:
-            changes = self._taught(database).changes
-            gone = [sku for sku, change in changes.items() if settled(sku, change)]
-            database.executemany("DELETE FROM change WHERE sku = ?", [(self._seal.name(sku),) for sku in gone])
-            kept = [number for sku in changes.keys() - gone for number in changes[sku].pictures.values()]
-            taken = database.execute(
+            changes = self._read_snapshot(database).changes
+            deleted = [sku for sku, change in changes.items() if is_redundant(sku, change)]
+            database.executemany("DELETE FROM change WHERE sku = ?", [(self._seal.name(sku),) for sku in deleted])
+            kept = [number for sku in changes.keys() - deleted for number in changes[sku].pictures.values()]
+            picture_count = database.execute(
                 "DELETE FROM picture WHERE number NOT IN (SELECT value FROM json_each(?))", (json.dumps(kept),)
             ).rowcount
             database.execute(
@@ -177,115 +192,115 @@ class Overlay:
                 " OR space NOT IN (SELECT value FROM json_each(?))",
                 (json.dumps([*spaces]),),
             )
-            if gone or taken:  # what is gone cannot be brought back by `undo`
-                self._log(database, "fold", "", None, {"skus": gone})
-        return gone
+            if deleted or picture_count:  # `undo` cannot restore what was deleted
+                self._add_event(database, "fold", "", None, {"skus": deleted})
+        return deleted
 
     def events(self) -> list[Event]:
-        """The log, oldest first; raises DeviceError where a line is not what was written, or is missing in between."""
+        """Return the log, oldest line first; raise DeviceError if a line was altered or is missing in between."""
         with self._file.reading() as database:
             sql = "SELECT number, content, chain FROM event ORDER BY number"
             rows = database.execute(sql).fetchall() if database else []
             chain = b""
             with _decoding():
-                for place, (number, content, expected) in enumerate(rows, 1):
-                    chain = _chained(chain, number, content)
-                    if (number, expected) != (place, chain):
-                        raise DamagedError(f"line {place} of its log was changed")
-                return [self._event(*row) for row in rows]
+                for expected_number, (number, content, expected) in enumerate(rows, 1):
+                    chain = _chain_hash(chain, number, content)
+                    if (number, expected) != (expected_number, chain):
+                        raise DamagedError(f"line {expected_number} of its log was changed")
+                return [self._read_event(*row) for row in rows]
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _taught(self, database: sqlite3.Connection) -> Taught:
-        """The last line of the log says the hash of all changes: none can have been lost."""
+    def _read_snapshot(self, database: sqlite3.Connection) -> OverlaySnapshot:
+        """Read all changes; compare them with their hash in the last line of the log, so that none can be lost."""
         rows = database.execute("SELECT sku, content FROM change ORDER BY sku").fetchall()
-        version, _ = _last(database)
+        version, _ = _last_line(database)
         with _decoding():
-            if (self._event_at(database, version).state if version else _hash_of([])) != _hash_of(rows):
+            if (self._event_at(database, version).state if version else _hash_rows([])) != _hash_rows(rows):
                 raise DamagedError("its changes are not those of its log")
-            tables = [self._table(content, f"change {name.hex()}") for name, content in rows]
-            return Taught(version, {table["sku"]: Change.from_dict(table) for table in tables})
+            tables = [self._read_table(content, f"change {name.hex()}") for name, content in rows]
+            return OverlaySnapshot(version, {table["sku"]: Change.from_dict(table) for table in tables})
 
-    def _tell(
+    def _write_change(
         self,
         database: sqlite3.Connection,
         what: str,
         sku: str,
-        states: tuple[Change | None, Change | None],
+        before: Change | None,
+        after: Change | None,
         who: str | None,
         **detail: Any,
     ) -> Event:
-        """states: before and after."""
         name = self._seal.name(sku)
-        before, after = (state.to_dict() if state else None for state in states)
-        if after is None:
+        was, is_now = (change.to_dict() if change else None for change in (before, after))
+        if is_now is None:
             database.execute("DELETE FROM change WHERE sku = ?", (name,))
         else:
-            content = self._seal.close(_json({"sku": sku, **after}), f"change {name.hex()}")
+            content = self._seal.close(_json({"sku": sku, **is_now}), f"change {name.hex()}")
             database.execute("INSERT OR REPLACE INTO change VALUES (?, ?)", (name, content))
-        return self._log(database, what, sku, who, {"before": before, "after": after, **detail})
+        return self._add_event(database, what, sku, who, {"before": was, "after": is_now, **detail})
 
-    def _add(
+    def _add_pictures(
         self, database: sqlite3.Connection, pictures: Sequence[tuple[bytes, bytes]], space: str, known: Collection[str]
     ) -> dict[str, int]:
-        """A picture's number is part of what it is sealed for, so that is asked first."""
+        """Store new pictures with their references; return their numbers by name."""
         added: dict[str, int] = {}
         for jpeg, reference in pictures:
             name = hashlib.sha256(jpeg).hexdigest()[:NAME_DIGITS]
             if name in known or name in added:
                 continue
-            number = database.execute("INSERT INTO picture (content) VALUES (x'')").lastrowid
+            number = database.execute("INSERT INTO picture (content) VALUES (x'')").lastrowid  # the seal contains it
             assert number is not None
             content = self._seal.close(jpeg, f"picture {number}")
             database.execute("UPDATE picture SET content = ? WHERE number = ?", (content, number))
-            self._refer(database, space, {number: reference})
+            self._write_references(database, space, {number: reference})
             added[name] = number
         return added
 
-    def _refer(self, database: sqlite3.Connection, space: str, references: Mapping[int, bytes]) -> None:
+    def _write_references(self, database: sqlite3.Connection, space: str, references: Mapping[int, bytes]) -> None:
         rows = [(n, space, self._seal.close(content, f"reference {n} {space}")) for n, content in references.items()]
         database.executemany("INSERT OR REPLACE INTO reference VALUES (?, ?, ?)", rows)
 
-    def _log(
+    def _add_event(
         self, database: sqlite3.Connection, what: str, sku: str, who: str | None, detail: Mapping[str, Any]
     ) -> Event:
-        last, before = _last(database)
+        last, before = _last_line(database)
         number = last + 1
         time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        state = _hash_of(database.execute("SELECT sku, content FROM change ORDER BY sku").fetchall())
-        user = (who or _user()).encode(errors="replace").decode()
+        state = _hash_rows(database.execute("SELECT sku, content FROM change ORDER BY sku").fetchall())
+        user = (who or _user_name()).encode(errors="replace").decode()
         table = {"time": time, "who": user, "what": what, "sku": sku, "detail": detail, "state": state}
         content = self._seal.close(_json(table), f"event {number}")
-        chain = _chained(before, number, content)
+        chain = _chain_hash(before, number, content)
         database.execute("INSERT INTO event VALUES (?, ?, ?)", (number, content, chain))
-        return self._event(number, content, chain)
+        return self._read_event(number, content, chain)
 
-    def _to_undo(self, database: sqlite3.Connection) -> Event | None:
+    def _last_undoable(self, database: sqlite3.Connection) -> Event | None:
         undone = set()
         for row in database.execute("SELECT number, content, chain FROM event ORDER BY number DESC"):
-            event = self._event(*row)
+            event = self._read_event(*row)
             if event.what == "fold":
                 return None
             if event.what == "undo":
                 undone.add(event.detail.get("undoes"))
-            elif event.what in TAUGHT and event.number not in undone:
+            elif event.what in UNDOABLE and event.number not in undone:
                 return event
         return None
 
     def _event_at(self, database: sqlite3.Connection, number: int) -> Event:
         sql = "SELECT number, content, chain FROM event WHERE number = ?"
-        return self._event(*database.execute(sql, (number,)).fetchone())
+        return self._read_event(*database.execute(sql, (number,)).fetchone())
 
-    def _event(self, number: int, content: bytes, chain: bytes) -> Event:
+    def _read_event(self, number: int, content: bytes, chain: bytes) -> Event:
         with _decoding():
-            return Event(number=number, chain=chain.hex(), **self._table(content, f"event {number}"))
+            return Event(number=number, chain=chain.hex(), **self._read_table(content, f"event {number}"))
 
-    def _table(self, sealed: bytes, context: str) -> dict[str, Any]:
-        return dict(json.loads(self._opened(sealed, context)))
+    def _read_table(self, sealed: bytes, context: str) -> dict[str, Any]:
+        return dict(json.loads(self._unseal(sealed, context)))
 
-    def _opened(self, sealed: bytes, context: str) -> bytes:
+    def _unseal(self, sealed: bytes, context: str) -> bytes:
         try:
             return self._seal.open(sealed, context)
         except (ValueError, TypeError) as error:
@@ -294,14 +309,15 @@ class Overlay:
 
 @contextlib.contextmanager
 def _decoding() -> Iterator[None]:
+    """Raise DamagedError for the errors of decoding foreign content."""
     try:
         yield
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise DamagedError(str(error)) from error
 
 
-def _last(database: sqlite3.Connection) -> tuple[int, bytes]:
-    """Number and chain of the last line of the log."""
+def _last_line(database: sqlite3.Connection) -> tuple[int, bytes]:
+    """Return number and chain hash of the last line of the log."""
     row = database.execute("SELECT number, chain FROM event ORDER BY number DESC LIMIT 1").fetchone()
     number, chain = row or (0, b"")
     if number < 0 or not isinstance(chain, bytes):
@@ -309,11 +325,11 @@ def _last(database: sqlite3.Connection) -> tuple[int, bytes]:
     return number, chain
 
 
-def _chained(before: bytes, number: int, content: bytes) -> bytes:
+def _chain_hash(before: bytes, number: int, content: bytes) -> bytes:
     return hashlib.sha256(before + number.to_bytes(8, "big") + content).digest()
 
 
-def _hash_of(rows: list[tuple[bytes, bytes]]) -> str:
+def _hash_rows(rows: list[tuple[bytes, bytes]]) -> str:
     digest = hashlib.sha256()
     for name, content in rows:
         digest.update(len(name).to_bytes(8, "big") + name + len(content).to_bytes(8, "big") + content)
@@ -324,7 +340,7 @@ def _json(table: Mapping[str, Any]) -> bytes:
     return json.dumps(table, ensure_ascii=False, sort_keys=True).encode()
 
 
-def _user() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a user without a name

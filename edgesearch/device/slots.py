@@ -1,108 +1,61 @@
-"""Two slots: the bundle that a device runs and the one before it, switched by one rename.
+"""A device folder: two slots, for the bundle that runs and the one before it, switched by one rename.
 
-    DEVICE/current                    JSON: which slot runs, what each holds, the highest sequence number seen, and the
-                                      hash of all that
+    DEVICE/current                    JSON (`slot_state`): the slot that runs, the content of each, and a hash of itself
     DEVICE/slots/a/<manifest>.edge    bundles, named by the hash of their manifest
     DEVICE/slots/b/<manifest>.edge
-    DEVICE/trusted.pub                keys whose bundles may be installed; none: any bundle
-    DEVICE/encrypted                  where it is: something sealed with its key, to know it by
-    DEVICE/settings.json              how they run best here, as `doctor` measured it; none: as everywhere
-    DEVICE/lock                       held while something is changed
+    DEVICE/trusted.pub                keys whose bundles may be installed; missing: any bundle
+    DEVICE/encrypted                  in an encrypted folder: text sealed with its key, to recognize the key
+    DEVICE/settings.json              how bundles run best here, as `doctor` measured it; missing: defaults
+    DEVICE/lock                       locked during a change
 
-A new bundle is copied beside what runs, verified there and asked its golden queries; only then `current` names it. So
-whatever interrupts an installation, the device runs what it ran, and a file that `current` does not name is waste.
-From a delta the new bundle is made instead, with the one it changes, and then treated as a copy is.
+A new bundle is copied beside the one that runs, verified there and tested with its golden queries. Only then does
+`current` name it. An interrupted installation therefore leaves the device as it was, and files that `current` does not
+name are garbage. A delta is first rebuilt into the new bundle from the bundle it changes.
 """
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from .._util.files import private, replacing, sync_folder, try_lock
-from .._util.hashing import digest_of
+from .._util.files import open_private, replacing, sync_folder, try_lock
 from ..bundle import signing
 from ..bundle.bundle_file import Bundle
 from ..bundle.content import SealedFile, SealedFileWriter, read_portions
 from ..bundle.delta import rebuild
-from ..bundle.manifest import DIGEST, Delta, Manifest
+from ..bundle.manifest import Delta, Manifest
 from ..bundle.sealing import KEY_FILE, Key, Seal, resolve_key
-from ..embedding import run_settings as settings
+from ..embedding import run_settings
 from ..embedding.run_settings import Environment, Settings
 from ..errors import BundleError, DeviceError, EdgeSearchError, SignatureError
+from .slot_state import SLOT_NAMES, SlotState
 
-FORMAT = 2  # 1 had no hash of itself
 CURRENT, SLOTS, TRUSTED, LOCK, ENCRYPTED = "current", "slots", "trusted.pub", "lock", "encrypted"
-NAMES = ("a", "b")
 MAX_BYTES = 1 << 16  # of `current` and of the settings
-Check = Callable[[Bundle], None]  # raises EdgeSearchError where a bundle does not do on this device what it promises
-
-
-@dataclass(frozen=True)
-class State:
-    """What `current` says.
-
-    Attributes: slot: which runs; highest: sequence number that no bundle to install may be below; installed: hash of
-                the manifest in each slot; trusting: there are keys in `trusted.pub`; encrypted: there is a mark.
-    """
-
-    slot: str
-    highest: int
-    installed: Mapping[str, str] = field(default_factory=dict)
-    trusting: bool = False
-    encrypted: bool = False
-
-    @property
-    def other(self) -> str:
-        """The slot that does not run."""
-        return NAMES[1 - NAMES.index(self.slot)]
-
-    def to_bytes(self) -> bytes:
-        """The file."""
-        table = {"format": FORMAT, **asdict(self)}
-        return json.dumps({**table, "sha256": digest_of(table)}).encode()
-
-    @classmethod
-    def parse(cls, data: bytes, name: str) -> "State":
-        """Raises DeviceError: not such a file."""
-        try:
-            table = json.loads(data)
-            if table["format"] != FORMAT:
-                raise DeviceError(f"{name}: device format {table['format']}; this version reads {FORMAT}, upgrade it.")
-            if table.pop("sha256") != digest_of(table):
-                raise ValueError("its numbers changed")
-            flags = (bool(table[name]) for name in ("trusting", "encrypted"))
-            state = cls(table["slot"], int(table["highest"]), dict(table["installed"]), *flags)
-            odd = [key for key, digest in state.installed.items() if not (key in NAMES and DIGEST.fullmatch(digest))]
-            if odd or state.slot not in state.installed:
-                raise ValueError(f"slots {odd or state.slot!r}")
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise DeviceError(f"{name}: is damaged ({error}); restore it, or make a new device folder.") from error
-        return state
+Check = Callable[[Bundle], None]  # raises EdgeSearchError if a bundle does not work on this device as it promises
 
 
 class Slots:
     """A device folder."""
 
     def __init__(self, folder: Path, key: Key | None = None):
-        """key: of an encrypted one, None for that of the environment (`sealing.key_bytes`)."""
+        """Name a folder, which need not exist; `key` is that of an encrypted one, None: from the environment."""
         self.folder, self._key = Path(folder), key
 
     @property
     def encrypted(self) -> bool:
-        """What it keeps of products and pictures can be read with its key alone."""
+        """True if the folder's key is needed to read its products and pictures."""
         return os.path.exists(self.folder / ENCRYPTED)
 
     @cached_property
     def seal(self) -> Seal:
-        """With which the folder's contents are sealed; raises DeviceError: it is encrypted, with another key."""
+        """Seal of the folder's contents; raises DeviceError if the folder is encrypted with another key."""
         mark = self._read(ENCRYPTED)
         if mark is None:
-            state = self._state()
+            state = self._read_state()
             if state and state.encrypted:
                 raise DeviceError(f"{self.folder / ENCRYPTED}: is gone; restore it, or make a new device folder.")
             return Seal()
@@ -117,11 +70,11 @@ class Slots:
         return seal
 
     def encrypt(self) -> None:
-        """Make the folder an encrypted one, before anything is in it; raises DeviceError."""
-        with self._changing(make=True):
+        """Make an empty folder an encrypted one; raise DeviceError if it is in use, or no key is given."""
+        with self._locked(create=True):
             if self.encrypted:
                 return
-            if self._state() is not None:
+            if self._read_state() is not None:
                 raise DeviceError(f"{self.folder}: is in use without encryption; give the name of a new folder.")
             key = resolve_key(self._key)
             if key is None:
@@ -129,99 +82,120 @@ class Slots:
             self._write(ENCRYPTED, Seal(key).close(b"", ENCRYPTED))
 
     def open(self, trusted: Collection[str] = ()) -> Bundle:
-        """The bundle that runs, verified as it is read: all of it was when it was installed.
+        """Open the bundle that runs. It was verified at installation, so it is verified as it is read.
 
-        Args:    trusted: as `Bundle` has it.
-        Raises:  DeviceError: nothing is installed there; BundleError: it is damaged.
+        Args:
+            trusted: as in `Bundle`.
+        Raises:
+            DeviceError: nothing is installed.
+            BundleError: the bundle is damaged.
         """
-        state = self._installed()
-        return self._bundle(state, state.slot, trusted, whole=False)
+        state = self._require_state()
+        return self._open_bundle(state, state.slot, trusted, whole=False)
 
     def running(self) -> str:
-        """The hash of the manifest that runs; raises DeviceError: nothing is installed."""
-        state = self._installed()
+        """Return the hash of the manifest that runs; raise DeviceError if nothing is installed."""
+        state = self._require_state()
         return state.installed[state.slot]
 
     def digests(self) -> Mapping[str, str]:
-        """The hash of the manifest in each slot; raises DeviceError: nothing is installed."""
-        return self._installed().installed
+        """Return the hash of the manifest in each slot; raise DeviceError if nothing is installed."""
+        return self._require_state().installed
 
-    def bundle(self, slot: str) -> Bundle:
-        """The bundle in a slot, as `open` gives that which runs."""
-        return self._bundle(self._installed(), slot, whole=False)
+    def open_slot(self, slot: str) -> Bundle:
+        """Open the bundle in a slot, as `open` does for the one that runs."""
+        return self._open_bundle(self._require_state(), slot, whole=False)
 
-    def install(self, source: Path, trust: Path | None, check: Check, least: int = 0) -> Manifest:
-        """Verify a bundle, copy it, try it, and run it from now on; `device.install` says the rest.
+    def install(self, source: Path, trust: Path | None, check: Check, least_sequence: int = 0) -> Manifest:
+        """Verify a bundle, copy it, check it, and switch to it, as `maintenance.install` describes.
 
-        Args:    least: sequence number that it may not be below, besides those that the folder has had.
+        Args:
+            least_sequence: least sequence number to accept; the folder's own one counts besides.
+        Raises:
+            SignatureError, BundleError, DeviceError: as `maintenance.install` does.
         """
-        with self._changing(make=True):
-            state = self._state()
-            trusted = self._trusted(state, trust)
-            bundle = Bundle(source, trusted, delta=True)
-            try:
-                manifest = bundle.manifest
-                digest = manifest.delta.digest if manifest.delta else bundle.digest
-                least = max(least, state.highest if state else 0)
-                if manifest.sequence < least:
-                    raise DeviceError(
-                        f"{source}: its sequence number is {manifest.sequence}, and {self.folder} has had {least}; "
-                        "build it again, or go back to the previous one with `rollback`."
-                    )
-                self._sweep(state)
-                before = state or State(NAMES[1], 0)  # of a new device, the first slot is the other one
-                slot = before.slot if before.installed.get(before.slot) == digest else before.other
-                after = State(slot, max(manifest.sequence, before.highest), {**before.installed, slot: digest})
-                if before.installed.get(slot) != digest or not self._sound(after, slot, trusted):
-                    self._fill(after, bundle, before)
-                new = self._try(after, slot, check, trusted)
-                if new.manifest.sequence != manifest.sequence:
-                    raise BundleError(
-                        f"{source}: its sequence number is {manifest.sequence}, and that of the bundle it makes is "
-                        f"{new.manifest.sequence}; install the full bundle."
-                    )
-            except BaseException:
-                self._sweep(state)  # a full disk would stay full
-                raise
-            finally:
-                bundle.close()
-            # Trust is widened before the switch and narrowed after it: in between, either bundle may be installed.
-            kept = trusted[trusted.index(new.signer) :] if new.signer in trusted else []
-            following = new.manifest.next_key
-            if kept and following not in ("", new.signer):  # a device that trusts nobody is given no key
-                kept = [*(key for key in kept if key != following), following]
-            self._trust(list(dict.fromkeys([*trusted, *kept])))
-            self._switch(replace(after, trusting=bool(kept), encrypted=self.encrypted))
-            self._trust(kept)
-            self._sweep(after)
+        with self._locked(create=True):
+            state = self._read_state()
+            trusted = self._accepted_keys(state, trust)
+            with contextlib.closing(Bundle(source, trusted, delta=True)) as bundle:
+                try:
+                    after, new = self._prepare(bundle, state, trusted, check, least_sequence)
+                except BaseException:
+                    self._remove_unused(state)  # otherwise a full disk would stay full
+                    raise
+            self._switch_to(after, new, trusted)
         return new.manifest
 
     def roll_back(self, check: Check) -> Manifest:
-        """Run the bundle that ran before; `device.rollback` says the rest."""
-        with self._changing():
-            state = self._state()
-            if state is None or state.other not in state.installed:
+        """Check the previous bundle, and switch to it; raise DeviceError if there is none."""
+        with self._locked():
+            state = self._read_state()
+            if state is None or state.other_slot not in state.installed:
                 raise DeviceError(f"{self.folder}: there is no previous bundle to go back to; install one.")
-            bundle = self._try(state, state.other, check)
-            self._switch(replace(state, slot=state.other))
+            bundle = self._check_slot(state, state.other_slot, check)
+            self._write_state(replace(state, slot=state.other_slot))
         return bundle.manifest
 
     def settings(self) -> tuple[Settings, Environment] | None:
-        """What `doctor` chose here, and for what; None where it has not run; raises DeviceError."""
-        content = self._read(settings.FILE)
-        return None if content is None else settings.parse(content, str(self.folder / settings.FILE))
+        """Return the settings that `doctor` chose, and the environment they were chosen for; None: `doctor` never ran.
 
-    def settle(self, chosen: Settings, place: Environment) -> None:
-        """Run so from now on, in whatever process opens the folder; raises DeviceError."""
-        with self._changing():
-            self._write(settings.FILE, settings.to_bytes(chosen, place))
+        Raises:
+            DeviceError: the file is damaged.
+        """
+        content = self._read(run_settings.FILE)
+        return None if content is None else run_settings.parse(content, str(self.folder / run_settings.FILE))
+
+    def save_settings(self, settings: Settings, measured_for: Environment) -> None:
+        """Use these settings whenever the folder is opened from now on; raise DeviceError if that fails."""
+        with self._locked():
+            self._write(run_settings.FILE, run_settings.to_bytes(settings, measured_for))
+
+    def _prepare(
+        self, bundle: Bundle, state: SlotState | None, trusted: list[str], check: Check, least_sequence: int
+    ) -> tuple[SlotState, Bundle]:
+        """Write a bundle into the other slot, and check it there; return the state after the switch, and the bundle."""
+        manifest = bundle.manifest
+        digest = manifest.delta.digest if manifest.delta else bundle.digest
+        least = max(least_sequence, state.highest if state else 0)
+        if manifest.sequence < least:
+            raise DeviceError(
+                f"{bundle.path}: its sequence number is {manifest.sequence}, and {self.folder} has had {least}; "
+                "build it again, or go back to the previous one with `rollback`."
+            )
+        self._remove_unused(state)
+        before = state or SlotState(SLOT_NAMES[1], 0)  # a new device uses the first slot
+        slot = before.slot if before.installed.get(before.slot) == digest else before.other_slot
+        after = SlotState(slot, max(manifest.sequence, before.highest), {**before.installed, slot: digest})
+        if before.installed.get(slot) != digest or not self._is_intact(after, slot, trusted):
+            self._write_slot(after, bundle, before)
+        new = self._check_slot(after, slot, check, trusted)
+        if new.manifest.sequence != manifest.sequence:
+            raise BundleError(
+                f"{bundle.path}: its sequence number is {manifest.sequence}, and that of the bundle it makes is "
+                f"{new.manifest.sequence}; install the full bundle."
+            )
+        return after, new
+
+    def _switch_to(self, after: SlotState, new: Bundle, trusted: list[str]) -> None:
+        """Switch to a checked bundle, and update the trusted keys.
+
+        The keys are widened before the switch and narrowed after it, because in between either bundle may be installed.
+        """
+        keys = trusted[trusted.index(new.signer) :] if new.signer in trusted else []
+        next_key = new.manifest.next_key
+        if keys and next_key not in ("", new.signer):  # a device that trusts nobody gets no key
+            keys = [*(key for key in keys if key != next_key), next_key]
+        self._write_trusted(list(dict.fromkeys([*trusted, *keys])))
+        self._write_state(replace(after, trusting=bool(keys), encrypted=self.encrypted))
+        self._write_trusted(keys)
+        self._remove_unused(after)
 
     def _path(self, slot: str, digest: str) -> Path:
         return self.folder / SLOTS / slot / f"{digest}.edge"
 
-    def _bundle(self, state: State, slot: str, trusted: Collection[str] = (), whole: bool = True) -> Bundle:
+    def _open_bundle(self, state: SlotState, slot: str, trusted: Collection[str] = (), whole: bool = True) -> Bundle:
         path = self._path(slot, state.installed[slot])
-        seal = self.seal  # its errors are not the bundle's
+        seal = self.seal  # raises errors of the folder, not of the bundle
         unseal = (lambda file: SealedFile(file, seal, state.installed[slot])) if seal.is_encrypted else None
         bundle = Bundle(path, trusted, whole, unseal=unseal)
         if bundle.digest != state.installed[slot]:
@@ -229,28 +203,28 @@ class Slots:
             raise DeviceError(f"{path}: is not the bundle that was installed there; install it again, or roll back.")
         return bundle
 
-    def _sound(self, state: State, slot: str, trusted: Collection[str]) -> bool:
+    def _is_intact(self, state: SlotState, slot: str, trusted: Collection[str]) -> bool:
         try:
-            self._bundle(state, slot, trusted).close()
+            self._open_bundle(state, slot, trusted).close()
         except EdgeSearchError:
             return False
         return True
 
-    def _try(self, state: State, slot: str, check: Check, trusted: Collection[str] = ()) -> Bundle:
-        """What is in a slot, closed again, when it was tried."""
-        with contextlib.closing(self._bundle(state, slot, trusted)) as bundle:
+    def _check_slot(self, state: SlotState, slot: str, check: Check, trusted: Collection[str] = ()) -> Bundle:
+        """Verify and check the bundle in a slot; return it closed."""
+        with contextlib.closing(self._open_bundle(state, slot, trusted)) as bundle:
             check(bundle)
         return bundle
 
-    def _installed(self) -> State:
-        state = self._state()
+    def _require_state(self) -> SlotState:
+        state = self._read_state()
         if state is None:
             raise DeviceError(f"{self.folder}: no device folder, nothing is installed there; install a bundle first.")
         return state
 
-    def _state(self) -> State | None:
+    def _read_state(self) -> SlotState | None:
         content = self._read(CURRENT)
-        return None if content is None else State.parse(content, str(self.folder / CURRENT))
+        return None if content is None else SlotState.parse(content, str(self.folder / CURRENT))
 
     def _read(self, name: str) -> bytes | None:
         path = self.folder / name
@@ -262,8 +236,8 @@ class Slots:
         except OSError as error:
             raise DeviceError(f"{path}: cannot be read ({error.strerror}); check its permissions.") from error
 
-    def _trusted(self, state: State | None, trust: Path | None) -> list[str]:
-        """The keys that a bundle may be signed by; `trust` gives a new device its first."""
+    def _accepted_keys(self, state: SlotState | None, trust: Path | None) -> list[str]:
+        """Return the keys that may have signed a bundle; `trust` gives a new device its first one."""
         trusted = signing.read_trusted(self.folder / TRUSTED)
         if trust is None:
             if state and state.trusting and not trusted:
@@ -277,73 +251,74 @@ class Slots:
             )
         return trusted or [key]
 
-    def _trust(self, keys: list[str]) -> None:
+    def _write_trusted(self, keys: list[str]) -> None:
         if keys != signing.read_trusted(self.folder / TRUSTED):
             self._write(TRUSTED, signing.trusted_text(keys).encode())
 
-    def _switch(self, state: State) -> None:
+    def _write_state(self, state: SlotState) -> None:
         self._write(CURRENT, state.to_bytes())
 
-    def _fill(self, after: State, bundle: Bundle, before: State) -> None:
-        """Copy the bundle that is to run, or make it, where it is a delta, of one that is there."""
+    def _write_slot(self, after: SlotState, bundle: Bundle, before: SlotState) -> None:
+        """Copy a bundle into its slot, or rebuild it there from a delta and the bundle that the delta changes."""
         digest, delta = after.installed[after.slot], bundle.manifest.delta
         path = self._path(after.slot, digest)
         for folder in (path.parent.parent, path.parent):
             folder.mkdir(mode=0o700, exist_ok=True)
         with contextlib.ExitStack() as stack:
-            base = stack.enter_context(contextlib.closing(self._base(bundle, delta, before))) if delta else None
-            file = stack.enter_context(replacing(path, private))  # a damaged one may be mapped by who runs it
+            base = stack.enter_context(contextlib.closing(self._open_base(bundle, delta, before))) if delta else None
+            file = stack.enter_context(replacing(path, open_private))  # a running process may have a damaged one mapped
             size = delta.size if delta else bundle.content.size
             write = SealedFileWriter(file, size, self.seal, digest).write if self.seal.is_encrypted else file.write
             if base:
                 rebuild(bundle, base, write)
             else:
-                for portion in read_portions(bundle.content, 0, size):  # what was verified, not what has its name by now
+                for portion in read_portions(bundle.content, 0, size):  # the verified bytes; the path may name others
                     write(portion)
         for folder in (path.parent.parent, self.folder):
             sync_folder(folder)
 
-    def _base(self, bundle: Bundle, delta: Delta, state: State) -> Bundle:
-        """The bundle that a delta changes; there is room for what it makes."""
+    def _open_base(self, bundle: Bundle, delta: Delta, state: SlotState) -> Bundle:
+        """Open the bundle that a delta changes; raise DeviceError if it is missing, or the result does not fit."""
         free = shutil.disk_usage(self.folder).free
         if delta.size > free:
             raise DeviceError(f"{self.folder}: {delta.size} bytes are needed and {free} are free; make room there.")
         for slot, digest in state.installed.items():
             if digest == delta.base:
-                with contextlib.suppress(BundleError):  # damaged: as if it were not there
-                    return self._bundle(state, slot)
-        has = " and ".join(digest[:8] for digest in state.installed.values()) or "none"
+                with contextlib.suppress(BundleError):  # a damaged one counts as missing
+                    return self._open_bundle(state, slot)
+        installed = " and ".join(digest[:8] for digest in state.installed.values()) or "none"
         raise DeviceError(
-            f"{bundle.path}: changes bundle {delta.base[:8]}, and {self.folder} has no sound one of it (it has {has}); "
-            "install the full bundle."
+            f"{bundle.path}: changes bundle {delta.base[:8]}, and {self.folder} has no intact one of it (it has "
+            f"{installed}); install the full bundle."
         )
 
     def _write(self, name: str, content: bytes) -> None:
-        with replacing(self.folder / name, private) as file:
+        with replacing(self.folder / name, open_private) as file:
             file.write(content)
 
-    def _sweep(self, state: State | None) -> None:
-        """Remove what an interrupted installation left, and what no slot names any more."""
+    def _remove_unused(self, state: SlotState | None) -> None:
+        """Remove bundles that no slot names, such as those of an interrupted installation."""
         named = {self._path(slot, digest) for slot, digest in state.installed.items()} if state else set()
         for path in (self.folder / SLOTS).glob("*/*"):
             if path not in named:
-                with contextlib.suppress(OSError):  # mapped by a running process, where that forbids it: another time
+                with contextlib.suppress(OSError):  # Windows refuses while a process has it mapped; try the next time
                     path.unlink()
 
     @contextlib.contextmanager
-    def _changing(self, make: bool = False) -> Iterator[None]:
-        """One at a time; what the system refuses is our error, and what ran runs on.
+    def _locked(self, create: bool = False) -> Iterator[None]:
+        """Lock the folder for a change; raise DeviceError if another process changes it, or the system refuses.
 
-        Args:    make: the folder, where there is none.
+        Args:
+            create: create a folder that does not exist.
         """
         try:
-            if make:
+            if create:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             else:
-                self._installed()
-            with open(self.folder / LOCK, "wb", opener=private) as lock:
+                self._require_state()
+            with open(self.folder / LOCK, "wb", opener=open_private) as lock:
                 if not try_lock(lock.fileno()):
-                    raise DeviceError(f"{self.folder}: another installation is going on there; wait for its end.")
+                    raise DeviceError(f"{self.folder}: another installation is running there; wait for its end.")
                 yield
         except OSError as error:
             raise DeviceError(
@@ -352,5 +327,5 @@ class Slots:
 
 
 def open_bundle(path: Path, trusted: Collection[str] = (), key: Key | None = None) -> Bundle:
-    """A `.edge` file, or what a device folder runs, as `Bundle` opens it; raises BundleError, DeviceError."""
+    """Open a `.edge` file, or the bundle that a device folder runs; raise BundleError or DeviceError."""
     return Slots(path, key).open(trusted) if os.path.isdir(path) else Bundle(path, trusted)

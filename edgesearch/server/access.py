@@ -154,7 +154,7 @@ class Access:
     def _write(self, holders: list[Holder]) -> None:
         table = {"format": FORMAT, "holders": [holder.to_dict() for holder in holders]}
         try:
-            with files.replacing(self.path, files.private) as file:
+            with files.replacing(self.path, files.open_private) as file:
                 file.write(json.dumps(table, ensure_ascii=False, indent=1).encode())
         except OSError as error:
             raise DeviceError(f"{self.path}: cannot be written ({error.strerror}); check its permissions.") from error

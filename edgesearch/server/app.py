@@ -43,11 +43,11 @@ def create_app(state: ServerState, names: frozenset[str] = frozenset()) -> FastA
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         notifier = Notifier()
         background = [asyncio.create_task(_follow_installs(state)), asyncio.create_task(_send_beats(notifier))]
-        notifier.tell(READY="1")
+        notifier.notify(READY="1")
         try:
             yield
         finally:
-            notifier.tell(STOPPING="1")
+            notifier.notify(STOPPING="1")
             for task in background:
                 task.cancel()
             await asyncio.to_thread(state.close)

@@ -1,4 +1,4 @@
-"""A device that is taught: what it finds, what it keeps through updates, what it says of itself."""
+"""A device that staff teach: what it finds, what survives updates, and what its log records."""
 
 import json
 import os
@@ -64,9 +64,7 @@ def first_of(store: Store, photo: Path) -> str:
     return store.search(photo, k=1).matches[0].sku
 
 
-def test_what_is_enrolled_is_found_at_once_here_and_by_other_processes(
-    store: Store, device: Path, strange: list[Path]
-) -> None:
+def test_an_enrolled_product_is_found_at_once_by_all_stores(store: Store, device: Path, strange: list[Path]) -> None:
     other = edgesearch.open(device)
     before = first_of(other, strange[0])
     done = store.enrol("NEW", [strange[0]], name="Blue mug", price="4.50", shelf="A7")
@@ -81,7 +79,7 @@ def test_what_is_enrolled_is_found_at_once_here_and_by_other_processes(
     assert store.search(strange[0], k=20).matches[-1].sku != "NEW"  # and the base's are there too
 
 
-def test_more_pictures_of_a_known_product_speak_for_it(store: Store, shop: Path, strange: list[Path]) -> None:
+def test_added_pictures_find_a_known_product(store: Store, shop: Path, strange: list[Path]) -> None:
     sku = read(shop / "catalogue.csv").entries[3].product.sku
     store.enrol(sku, [strange[1]])
     found = store.search(strange[1])
@@ -97,7 +95,7 @@ def test_the_print_of_taught_pictures_is_compared(store: Store, strange: list[Pa
     assert any("local_features" in answer.elapsed_ms and answer.matches[0].points for answer in lead)
 
 
-def test_edits_and_removals_are_never_shown_stale(store: Store, shop: Path) -> None:
+def test_edits_and_removals_take_effect_at_once(store: Store, shop: Path) -> None:
     entry = read(shop / "catalogue.csv").entries[0]
     photo, sku = entry.images[0][1], entry.product.sku
     assert first_of(store, photo) == sku
@@ -109,7 +107,7 @@ def test_edits_and_removals_are_never_shown_stale(store: Store, shop: Path) -> N
     assert sku not in store.skus()
 
 
-def test_changes_are_taken_back_one_after_the_other(store: Store, shop: Path, strange: list[Path]) -> None:
+def test_undo_takes_back_changes_one_by_one(store: Store, shop: Path, strange: list[Path]) -> None:
     entry = read(shop / "catalogue.csv").entries[0]
     photo, sku = entry.images[0][1], entry.product.sku
     store.enrol("NEW", [strange[0]], name="Blue mug")
@@ -129,7 +127,7 @@ def test_changes_are_taken_back_one_after_the_other(store: Store, shop: Path, st
     assert first_of(store, strange[0]) == "NEW"
 
 
-def test_what_is_taught_hides_no_product_of_the_base(
+def test_taught_products_do_not_hide_those_of_the_bundle(
     build: Build, shop: Path, strange: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scoring, "ROWS_PER_RESULT", 1)
@@ -150,7 +148,7 @@ def test_what_is_taught_hides_no_product_of_the_base(
     assert {0, 1} <= set(found)
 
 
-def test_when_all_is_removed_nothing_is_known(store: Store, strange: list[Path]) -> None:
+def test_a_store_without_products_answers_unknown(store: Store, strange: list[Path]) -> None:
     for sku in store.skus():
         store.remove(sku)
     answer = store.search(strange[0])
@@ -176,7 +174,7 @@ def test_when_all_is_removed_nothing_is_known(store: Store, strange: list[Path])
         (lambda store, photo: store.remove("NEW"), CatalogError, "no product of that SKU"),
     ],
 )
-def test_what_cannot_be_taught_changes_nothing(
+def test_a_refused_change_changes_nothing(
     store: Store, device: Path, strange: list[Path], act: Callable[[Store, Path], object], error: type, says: str
 ) -> None:
     with pytest.raises(error, match=says):
@@ -184,12 +182,12 @@ def test_what_cannot_be_taught_changes_nothing(
     assert [event.what for event in edgesearch.log(device)] == ["install"]
 
 
-def test_a_file_cannot_be_taught(first: Path, strange: list[Path]) -> None:
+def test_a_bundle_file_cannot_be_taught(first: Path, strange: list[Path]) -> None:
     with edgesearch.open(first) as store, pytest.raises(DeviceError, match="install it in a device folder"):
         store.enrol("NEW", strange[:1], name="x")
 
 
-def test_a_running_process_goes_on_with_a_new_bundle_when_told(
+def test_a_running_process_reopens_a_new_bundle_on_request(
     build: Build, store: Store, device: Path, shop: Path, strange: list[Path]
 ) -> None:
     store.enrol("NEW", [strange[0]], name="Blue mug")
@@ -216,7 +214,7 @@ def test_a_running_process_goes_on_with_a_new_bundle_when_told(
     assert not failed
 
 
-def test_what_was_taught_outlives_a_base_of_another_network(
+def test_taught_products_survive_a_bundle_with_another_network(
     build: Build, store: Store, device: Path, shop: Path, strange: list[Path], tmp_path: Path
 ) -> None:
     store.enrol("NEW", [strange[0]], name="Blue mug")
@@ -235,7 +233,7 @@ def test_what_was_taught_outlives_a_base_of_another_network(
         assert first_of(back, strange[0]) == "NEW"
 
 
-def test_a_picture_of_another_bundle_is_no_picture_of_this_one(
+def test_a_picture_of_a_match_from_another_bundle_is_refused(
     build: Build, store: Store, device: Path, strange: list[Path]
 ) -> None:
     store.enrol("NEW", [strange[0]], name="Blue mug")
@@ -248,7 +246,7 @@ def test_a_picture_of_another_bundle_is_no_picture_of_this_one(
         store.picture(known)
 
 
-def test_a_removed_product_of_the_device_does_not_come_back_with_the_next_base(
+def test_a_removed_product_does_not_return_with_the_next_bundle(
     build: Build, store: Store, device: Path, strange: list[Path], tmp_path: Path
 ) -> None:
     store.enrol("NEW", [strange[0]], name="Blue mug")
@@ -261,7 +259,7 @@ def test_a_removed_product_of_the_device_does_not_come_back_with_the_next_base(
     assert "NEW" in store.skus()
 
 
-def test_an_overlay_that_is_moved_away_and_back_is_noticed(store: Store, device: Path, strange: list[Path]) -> None:
+def test_a_moved_overlay_file_is_noticed(store: Store, device: Path, strange: list[Path]) -> None:
     before = first_of(store, strange[0])
     store.enrol("NEW", [strange[0]], name="Blue mug")
     assert first_of(store, strange[0]) == "NEW"
@@ -279,7 +277,7 @@ def test_an_overlay_that_is_moved_away_and_back_is_noticed(store: Store, device:
     assert first_of(store, strange[0]) == "NEW"
 
 
-def test_nothing_older_is_installed_where_the_state_is_lost(build: Build, device: Path, first: Path) -> None:
+def test_older_bundles_are_refused_even_without_the_state_file(build: Build, device: Path, first: Path) -> None:
     edgesearch.install(build(3), device)
     (device / "current").unlink()
     with pytest.raises(DeviceError, match="has had 3"):
@@ -287,7 +285,7 @@ def test_nothing_older_is_installed_where_the_state_is_lost(build: Build, device
     assert edgesearch.install(build(3), device).sequence == 3
 
 
-def test_several_processes_may_be_the_first_to_teach(device: Path) -> None:
+def test_several_processes_can_create_the_overlay(device: Path) -> None:
     for path in device.glob(f"{overlay.FILE}*"):
         path.unlink()
     code = "import edgesearch, sys; edgesearch.open(sys.argv[1]).edit('P000000', price=sys.argv[2])"
@@ -296,13 +294,13 @@ def test_several_processes_may_be_the_first_to_teach(device: Path) -> None:
     assert sorted(event.detail["after"]["details"]["price"] for event in edgesearch.log(device)) == [1, 2, 3, 4]
 
 
-def test_a_closed_store_says_so(store: Store, strange: list[Path]) -> None:
+def test_a_closed_store_refuses_searches(store: Store, strange: list[Path]) -> None:
     store.close()
     with pytest.raises(DeviceError, match="was closed"):
         store.search(strange[0])
 
 
-def test_what_devices_learned_comes_back_with_the_catalogue(
+def test_exported_changes_come_back_with_the_catalogue(
     build: Build, store: Store, device: Path, shop: Path, strange: list[Path], tmp_path: Path
 ) -> None:
     products = [entry.product for entry in read(shop / "catalogue.csv").entries]
@@ -322,11 +320,11 @@ def test_what_devices_learned_comes_back_with_the_catalogue(
     assert first_of(store, strange[0]) == "NEW"
     assert store.base.index.size == len(products) + 1
     edgesearch.install(build(3, merge=[tmp_path / "taught"]), device)
-    assert not store.overlay.snapshot().changes  # type: ignore[union-attr]  # both bundles say it all
+    assert not store.overlay.snapshot().changes  # type: ignore[union-attr]  # both bundles contain all changes
     assert [event.detail["skus"] for event in edgesearch.log(device) if event.what == "fold"][-1]
 
 
-def test_what_two_devices_say_of_one_product_is_merged_in_order(
+def test_changes_of_two_devices_are_merged_in_order(
     first: Path, shop: Path, strange: list[Path], tmp_path: Path
 ) -> None:
     products = [entry.product for entry in read(shop / "catalogue.csv").entries]
@@ -344,7 +342,7 @@ def test_what_two_devices_say_of_one_product_is_merged_in_order(
 
 
 @pytest.mark.parametrize("content", NO_EXPORTS)
-def test_what_is_no_export_is_refused(shop: Path, tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_export_is_refused(shop: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "taught.json").write_bytes(content)
     with pytest.raises(CatalogError, match=r"taught\.json"):
         overlay_export.merge(read(shop / "catalogue.csv").entries, [tmp_path])
@@ -356,23 +354,21 @@ def test_what_is_no_export_is_refused(shop: Path, tmp_path: Path, content: bytes
     "wrong",
     [{"details": {"name": {"a": 1}}}, {"details": {}}, {"own": "false"}, {"details": {"name": "x", "price": "dear"}}],
 )
-def test_an_export_with_what_is_no_detail_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
+def test_an_export_with_wrong_details_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
     change = {"sku": "P", "own": True, "removed": False, "details": {"name": "x"}, "was": {}, "pictures": []}
     (tmp_path / "taught.json").write_text(json.dumps({"format": 1, "changes": [{**change, **wrong}]}))
     with pytest.raises(CatalogError):
         overlay_export.merge([], [tmp_path])
 
 
-def test_an_export_names_no_picture_outside_itself(shop: Path, tmp_path: Path) -> None:
+def test_an_export_cannot_name_a_picture_outside_its_folder(shop: Path, tmp_path: Path) -> None:
     change = {"sku": "P", "own": True, "removed": False, "details": {"name": "x"}, "was": {}, "pictures": ["../../x"]}
     (tmp_path / "taught.json").write_text(json.dumps({"format": 1, "changes": [change]}))
     with pytest.raises(CatalogError, match="damaged"):
         overlay_export.merge([], [tmp_path])
 
 
-def test_the_log_says_who_did_what_and_shows_what_was_tampered_with(
-    store: Store, device: Path, strange: list[Path]
-) -> None:
+def test_the_log_records_who_did_what_and_reveals_tampering(store: Store, device: Path, strange: list[Path]) -> None:
     store.enrol("NEW", [strange[0]], who="anna", name="Blue mug")
     store.edit("NEW", who="ben", price=3)
     store.undo()
@@ -390,7 +386,7 @@ def test_the_log_says_who_did_what_and_shows_what_was_tampered_with(
         edgesearch.log(device)
 
 
-def test_what_was_taught_cannot_be_lost_unseen(store: Store, device: Path, strange: list[Path]) -> None:
+def test_lost_changes_are_detected(store: Store, device: Path, strange: list[Path]) -> None:
     store.enrol("NEW", [strange[0]], name="Blue mug")
     store.close()
     with sqlite3.connect(device / overlay.FILE) as database:
@@ -406,7 +402,7 @@ def test_an_overlay_of_a_newer_format_is_refused(device: Path, strange: list[Pat
         store.search(strange[0])
 
 
-def test_writers_queue_and_readers_see_all_or_nothing(device: Path, strange: list[Path]) -> None:
+def test_writers_queue_and_readers_see_complete_transactions(device: Path, strange: list[Path]) -> None:
     store = edgesearch.open(device)
     store.enrol("NEW", [strange[0]], name="Blue mug", price=0)
     stores = [edgesearch.open(device) for _ in range(3)]
@@ -429,9 +425,7 @@ def test_writers_queue_and_readers_see_all_or_nothing(device: Path, strange: lis
     assert len(edgesearch.log(device)) == 2 + 3 * 5
 
 
-def test_a_folder_that_cannot_be_written_is_read(
-    device: Path, strange: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_read_only_folder_can_be_read(device: Path, strange: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     with edgesearch.open(device) as store:
         store.enrol("NEW", [strange[0]], name="Blue mug")
     connect = sqlite3.connect
@@ -446,20 +440,20 @@ def test_a_folder_that_cannot_be_written_is_read(
         assert first_of(store, strange[0]) == "NEW"
 
 
-def test_all_that_is_written_is_private(store: Store, device: Path, strange: list[Path]) -> None:
+def test_files_are_readable_only_by_their_owner(store: Store, device: Path, strange: list[Path]) -> None:
     os.umask(0)
     store.enrol("NEW", [strange[0]], name="Blue mug")
     for path in device.rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_photos_that_are_asked_are_nowhere_kept(store: Store, device: Path, strange: list[Path]) -> None:
+def test_photos_of_searches_are_not_stored(store: Store, device: Path, strange: list[Path]) -> None:
     before = {path: path.read_bytes() for path in device.rglob("*") if path.is_file() and "-shm" not in path.name}
     store.search(np.asarray(image.read(strange[0])))
     assert before == {path: path.read_bytes() for path in before}
 
 
-def test_threads_and_processes_that_write_at_once_do_not_break_the_file(device: Path) -> None:
+def test_concurrent_writers_do_not_damage_the_file(device: Path) -> None:
     code = """if True:
         import sys, threading
         from pathlib import Path

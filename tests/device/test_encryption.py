@@ -1,4 +1,4 @@
-"""An encrypted device folder: with its key all works as without, and without it nothing can be read."""
+"""An encrypted device folder: it works as a plain one with its key, and nothing can be read without it."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def device(edges: list[Path], tmp_path: Path) -> Path:
     return tmp_path / "device"
 
 
-def test_it_answers_as_one_that_is_not(edges: list[Path], device: Path, shop: Path) -> None:
+def test_an_encrypted_folder_answers_as_a_plain_one(edges: list[Path], device: Path, shop: Path) -> None:
     with edgesearch.open(edges[0]) as plain, edgesearch.open(device, key=lambda: KEY) as store:
         for photo in sorted((shop / "photos").glob("*.jpg")):
             mine, its = plain.search(photo), store.search(photo)
@@ -40,7 +40,9 @@ def test_it_answers_as_one_that_is_not(edges: list[Path], device: Path, shop: Pa
             assert plain.picture(mine.matches[0]) == store.picture(its.matches[0])
 
 
-def test_it_is_updated_taught_and_goes_back(edges: list[Path], device: Path, shop: Path, tmp_path: Path) -> None:
+def test_updates_teaching_and_rollback_work_with_the_key(
+    edges: list[Path], device: Path, shop: Path, tmp_path: Path
+) -> None:
     strange = sorted((shop / "photos").glob("P12*.jpg"))[0]
     with edgesearch.open(device, key=KEY) as store:
         store.enrol("NEW-1", [strange], name="Blue mug")
@@ -53,7 +55,7 @@ def test_it_is_updated_taught_and_goes_back(edges: list[Path], device: Path, sho
     assert edgesearch.export(device, tmp_path / "taught", key=KEY) == 1
 
 
-def test_nothing_of_it_can_be_read_in_its_files(device: Path, shop: Path, tmp_path: Path) -> None:
+def test_its_files_contain_no_readable_text(device: Path, shop: Path, tmp_path: Path) -> None:
     strange = sorted((shop / "photos").glob("P12*.jpg"))[0]
     before = set(Path(os.environ.get("TMPDIR", "/tmp")).glob("edgesearch-*"))
     with edgesearch.open(device, key=KEY) as store:
@@ -69,9 +71,9 @@ def test_nothing_of_it_can_be_read_in_its_files(device: Path, shop: Path, tmp_pa
 
 @pytest.mark.parametrize(
     ("key", "says"),
-    [(None, "is encrypted; give its key"), (OTHER, "with another key"), (b"short", "5 bytes, where 32")],
+    [(None, "is encrypted; give its key"), (OTHER, "with another key"), (b"short", "5 bytes, expected 32")],
 )
-def test_without_its_key_it_is_not_opened(
+def test_it_is_not_opened_without_its_key(
     edges: list[Path], device: Path, monkeypatch: pytest.MonkeyPatch, key: bytes | None, says: str
 ) -> None:
     monkeypatch.delenv(sealing.KEY, raising=False)
@@ -107,7 +109,7 @@ def test_the_key_comes_from_the_environment_or_a_file(
     assert main(["--key-file", str(tmp_path / "own.secret"), "inspect", str(device)]) == 0
 
 
-def test_a_folder_in_use_is_not_made_encrypted(edges: list[Path], tmp_path: Path) -> None:
+def test_a_folder_in_use_cannot_be_encrypted(edges: list[Path], tmp_path: Path) -> None:
     edgesearch.install(edges[0], tmp_path / "plain")
     with pytest.raises(DeviceError, match="in use without encryption"):
         edgesearch.install(edges[1], tmp_path / "plain", encrypt=True, key=KEY)
@@ -115,7 +117,7 @@ def test_a_folder_in_use_is_not_made_encrypted(edges: list[Path], tmp_path: Path
         edgesearch.install(edges[0], tmp_path / "new", encrypt=True)
 
 
-def test_damage_is_one_sentence(device: Path, shop: Path, tmp_path: Path) -> None:
+def test_damage_is_reported_in_one_sentence(device: Path, shop: Path, tmp_path: Path) -> None:
     photo = next((shop / "photos").glob("*.jpg"))
     with edgesearch.open(device, key=KEY) as store:
         expected = store.search(photo).matches
@@ -125,7 +127,7 @@ def test_damage_is_one_sentence(device: Path, shop: Path, tmp_path: Path) -> Non
         edge.write_bytes(data[:place] + bytes([data[place] ^ 8]) + data[place + 1 :])
         try:
             with edgesearch.open(device, key=KEY) as store:
-                assert store.search(photo).matches == expected  # a piece that was not needed
+                assert store.search(photo).matches == expected  # the search did not need the damaged piece
         except EdgeSearchError as error:
             assert "\n" not in str(error)
     edge.write_bytes(data[:-1])
@@ -143,7 +145,7 @@ def test_damage_is_one_sentence(device: Path, shop: Path, tmp_path: Path) -> Non
         edgesearch.open(device, key=KEY)
 
 
-def test_it_is_opened_again_and_again_without_leaks(device: Path, edges: list[Path], shop: Path) -> None:
+def test_opening_repeatedly_leaks_no_file_descriptors(device: Path, edges: list[Path], shop: Path) -> None:
     photo = next((shop / "photos").glob("*.jpg"))
     held = []
     for _ in range(6):

@@ -1,4 +1,4 @@
-"""What was liked on a device: kept, shown, written out, erased; and how little it moves."""
+"""The profile of a device: recorded, shown, exported and erased, and how far it moves rankings."""
 
 import errno
 import json
@@ -59,7 +59,7 @@ def bytes_of(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.glob(f"{profile.FILE}*")))
 
 
-def test_it_is_off_until_it_is_switched_on(store: Store, shop: Path, device: Path) -> None:
+def test_the_profile_is_off_until_it_is_switched_on(store: Store, shop: Path, device: Path) -> None:
     photo = shop / "photos" / "P000001-1.jpg"
     before, alike = store.search(photo), store.similar("P000001")
     assert not store.profile.is_on()
@@ -74,14 +74,14 @@ def test_it_is_off_until_it_is_switched_on(store: Store, shop: Path, device: Pat
         assert max((one.score - match.score for one in moved[place + 1 :]), default=0) <= BOUND + 1e-6
     store.profile.switch(False)
     assert not store.feedback(before, before.matches[-1].sku)
-    assert len(store.profile.said()) == 20
+    assert len(store.profile.reactions()) == 20
     assert (store.search(photo).matches, store.search(photo).decision) == (before.matches, before.decision)
     assert store.similar("P000001") == alike
     store.profile.switch(True)
     assert store.similar("P000001") == moved
 
 
-def test_a_device_where_it_is_off_answers_as_the_file(store: Store, edge: Path, shop: Path) -> None:
+def test_a_device_with_the_profile_off_answers_as_the_bundle_file(store: Store, edge: Path, shop: Path) -> None:
     store.profile.switch(True)
     store.feedback([], "P000001")
     store.profile.switch(False)
@@ -110,7 +110,7 @@ def test_the_first_match_of_a_photo_never_moves(store: Store, shop: Path) -> Non
     assert [store.search(photo, k=1).matches for photo in photos] == [answer.matches[:1] for answer in before]
 
 
-def test_only_matches_within_the_bound_change_places() -> None:
+def test_only_matches_within_the_bound_change_order() -> None:
     rng = np.random.default_rng(0)
     brands = ["liked", "other", "none"]
     for _ in range(300):
@@ -123,7 +123,7 @@ def test_only_matches_within_the_bound_change_places() -> None:
             assert max(passed, default=0) <= PHOTO_BOUND + 1e-9
 
 
-def test_what_is_liked_comes_before_what_is_passed_over() -> None:
+def test_picked_traits_rank_before_passed_over_ones() -> None:
     matches = shown(("none", 0.9), ("other", 0.8), ("none", 0.799), ("liked", 0.798), ("liked", 0.3))
     assert [match.row for match in liking("liked").rerank(matches)] == [0, 3, 2, 1, 4]
     assert liking("liked").rerank(matches[:1]) == tuple(matches[:1])
@@ -133,7 +133,7 @@ def test_what_is_liked_comes_before_what_is_passed_over() -> None:
     assert Preference().lift(matches[3].product) == 0
 
 
-def test_what_lies_back_counts_less_and_is_forgotten_when_another_taste_follows() -> None:
+def test_older_reactions_count_less_and_fade_when_the_preference_changes() -> None:
     liked, other = (
         [Reaction(True, "A", {"brand": name}, [("B", {"brand": rest})])] for name, rest in (("a", "b"), ("b", "a"))
     )
@@ -145,14 +145,14 @@ def test_what_lies_back_counts_less_and_is_forgotten_when_another_taste_follows(
     assert once.picked == pytest.approx(0.5)
 
 
-def test_what_was_passed_over_for_one_product_counts_once_together() -> None:
+def test_the_products_passed_over_for_one_pick_count_once_together() -> None:
     said = Reaction(True, "A", {"brand": "a"}, [("B", {"brand": "b"}), ("C", {"brand": "b"}), ("D", {"brand": "d"})])
     weights = Preference.of([said]).weights
     assert sum(weight.passed for weight in weights.values()) == pytest.approx(1)
     assert weights[("brand", "b")].passed == pytest.approx(2 / 3)
 
 
-def test_traits_are_what_the_catalogue_says() -> None:
+def test_traits_come_from_the_catalogue() -> None:
     product = Product("A", "x", 6.5, "EUR", "Mugs ", "Alm", attributes=(("Colour", "Red"), ("shelf", "A7")))
     assert traits_of(product) == {"brand": "alm", "category": "mugs", "colour": "red", "price": "4 to 8 eur"}
     assert traits_of(Product("A", "x")) == {}
@@ -173,13 +173,13 @@ def test_each_colour_of_a_product_is_a_trait() -> None:
     assert preference.lift(both) == pytest.approx(0)
 
 
-def test_what_comes_before_a_pick_is_passed_over(store: Store) -> None:
+def test_products_ranked_before_a_pick_are_passed_over(store: Store) -> None:
     store.profile.switch(True)
     order = ["P000003", "P000001", "P000002"]
     store.feedback(order, "P000001")
     store.feedback(order, "P000005")
     store.feedback([*order, "GONE"], "P000006", picked=False)
-    newest, second, first = store.profile.said()
+    newest, second, first = store.profile.reactions()
     assert [sku for sku, _ in first.passed] == ["P000003"]
     assert [sku for sku, _ in second.passed] == order
     assert (newest.picked, newest.sku, list(newest.passed)) == (False, "P000006", [])
@@ -187,7 +187,7 @@ def test_what_comes_before_a_pick_is_passed_over(store: Store) -> None:
         store.feedback(order, "GONE")
 
 
-def test_what_is_kept_is_shown_and_written_out(store: Store, device: Path, tmp_path: Path) -> None:
+def test_records_are_shown_and_exported(store: Store, device: Path, tmp_path: Path) -> None:
     store.profile.switch(True)
     store.feedback(["P000003"], "P000001")
     table = store.profile.to_dict()
@@ -199,7 +199,7 @@ def test_what_is_kept_is_shown_and_written_out(store: Store, device: Path, tmp_p
     assert store.profile.export(tmp_path / "liked.json") == 1
     assert json.loads((tmp_path / "liked.json").read_text()) == table
     assert os.stat(tmp_path / "liked.json").st_mode & 0o077 == 0
-    with pytest.raises(DeviceError, match="is there already"):
+    with pytest.raises(DeviceError, match="exists already"):
         store.profile.export(tmp_path / "liked.json")
     with pytest.raises(DeviceError, match="cannot be written"):
         store.profile.export(tmp_path / "none" / "liked.json")
@@ -219,7 +219,7 @@ def test_an_export_that_fails_leaves_no_file(store: Store, tmp_path: Path, monke
     assert store.profile.export(tmp_path / "liked.json") == 0
 
 
-def test_what_is_made_of_it_is_made_once_for_each_change(
+def test_the_preference_is_derived_once_for_each_change(
     store: Store, device: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, of = [], Preference.of
@@ -231,7 +231,7 @@ def test_what_is_made_of_it_is_made_once_for_each_change(
             lambda: store.feedback([], "P000002"),
         ):
             change()
-            assert [store.profile.preference() for _ in range(3)] == [of(store.profile.said())] * 3
+            assert [store.profile.preference() for _ in range(3)] == [of(store.profile.reactions())] * 3
         assert len(made) == 3
         other.profile.erase()
         assert store.profile.preference() is None
@@ -239,7 +239,7 @@ def test_what_is_made_of_it_is_made_once_for_each_change(
         assert store.profile.preference() == Preference()
 
 
-def test_it_is_erased_to_the_last_byte_while_others_have_it_open(store: Store, device: Path) -> None:
+def test_erasing_removes_every_byte_while_other_stores_are_open(store: Store, device: Path) -> None:
     other = edgesearch.open(device)
     alike = other.similar("P000001")
     store.profile.switch(True)
@@ -250,59 +250,59 @@ def test_it_is_erased_to_the_last_byte_while_others_have_it_open(store: Store, d
     assert word in bytes_of(device)
     assert b"P000003" in bytes_of(device)
     store.profile.erase()
-    assert (device / profile.FILE).stat().st_size <= 3 * 4096  # nor does its size tell how much it was
+    assert (device / profile.FILE).stat().st_size <= 3 * 4096  # its size reveals nothing either
     for text in (word, b"P000003", b"sku", b"picked"):
         assert text not in bytes_of(device)
     for one in (store, other):
-        assert (one.profile.is_on(), one.profile.said()) == (False, [])
+        assert (one.profile.is_on(), one.profile.reactions()) == (False, [])
     assert other.similar("P000001") == alike
     store.profile.erase()
     other.profile.switch(True)
     assert other.feedback([], "P000001")
-    assert len(store.profile.said()) == 1
+    assert len(store.profile.reactions()) == 1
 
 
-def test_a_reader_that_holds_on_is_said_and_it_can_be_erased_after(
+def test_an_open_reader_is_reported_and_erasing_works_after_it_closes(
     store: Store, device: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.profile.switch(True)
     store.feedback([], "P000003")
-    monkeypatch.setattr(sqlite_file, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT_S", 0.1)
     reader = sqlite3.connect(device / profile.FILE, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM said").fetchall()
     with pytest.raises(DeviceError, match="another process still reads it; do it again"):
         store.profile.erase()
-    assert store.profile.said() == []
+    assert store.profile.reactions() == []
     reader.close()
     store.profile.erase()
     assert b"P000003" not in bytes_of(device)
 
 
-def test_nothing_of_it_can_be_read_in_an_encrypted_folder(edge: Path, tmp_path: Path) -> None:
+def test_the_profile_of_an_encrypted_folder_is_unreadable(edge: Path, tmp_path: Path) -> None:
     device = tmp_path / "device"
     edgesearch.install(edge, device, encrypt=True, key=KEY)
     with edgesearch.open(device, key=KEY) as store:
         store.profile.switch(True)
         store.feedback(["P000003"], "P000001")
-        assert store.profile.said()[0].sku == "P000001"
+        assert store.profile.reactions()[0].sku == "P000001"
         brand = store.similar("P000003", 7)[0].product.brand
         assert brand is not None
         for word in (b"P000003", b"P000001", brand.casefold().encode(), b"picked", b'"on"'):
             assert word not in bytes_of(device)
         store.profile.erase()
-        assert store.profile.said() == []
+        assert store.profile.reactions() == []
 
 
-def test_the_last_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profile, "KEPT", 5)
+def test_only_the_last_records_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profile, "MAX_RECORDS", 5)
     store.profile.switch(True)
     for number in range(9):
         store.feedback([], f"P00000{number % 8}")
-    assert [one.sku for one in store.profile.said()] == ["P000000", "P000007", "P000006", "P000005", "P000004"]
+    assert [one.sku for one in store.profile.reactions()] == ["P000000", "P000007", "P000006", "P000005", "P000004"]
 
 
-def test_threads_and_processes_write_at_once(store: Store, device: Path) -> None:
+def test_threads_and_processes_can_record_at_once(store: Store, device: Path) -> None:
     store.profile.switch(True)
     code = f"import edgesearch; s = edgesearch.open({str(device)!r}); [s.feedback([], 'P000002') for _ in range(10)]"
     with subprocess.Popen([sys.executable, "-c", code]) as process:
@@ -314,11 +314,11 @@ def test_threads_and_processes_write_at_once(store: Store, device: Path) -> None
         for thread in threads:
             thread.join()
     assert process.returncode == 0
-    skus = [one.sku for one in store.profile.said()]
+    skus = [one.sku for one in store.profile.reactions()]
     assert (skus.count("P000001"), skus.count("P000002")) == (30, 10)
 
 
-def test_a_killed_process_leaves_what_it_had_kept(store: Store, device: Path) -> None:
+def test_a_killed_process_loses_no_finished_record(store: Store, device: Path) -> None:
     store.profile.switch(True)
     code = (
         f"import edgesearch; s = edgesearch.open({str(device)!r})\n"
@@ -330,13 +330,13 @@ def test_a_killed_process_leaves_what_it_had_kept(store: Store, device: Path) ->
         process.kill()
         kept += process.stdout.readlines()
     assert kept[0] == b"True\n"
-    assert len(kept) <= len(store.profile.said()) + 1 <= len(kept) + 2
+    assert len(kept) <= len(store.profile.reactions()) + 1 <= len(kept) + 2
     store.profile.erase()
     assert b"P000003" not in bytes_of(device)
-    assert store.profile.said() == []
+    assert store.profile.reactions() == []
 
 
-def test_it_stays_when_another_bundle_is_installed(store: Store, device: Path, shop: Path, tmp_path: Path) -> None:
+def test_the_profile_survives_the_next_bundle(store: Store, device: Path, shop: Path, tmp_path: Path) -> None:
     store.profile.switch(True)
     store.feedback([], "P000001")
     lines = (shop / "catalogue.csv").read_text(encoding="utf-8").splitlines()
@@ -352,20 +352,20 @@ def test_it_stays_when_another_bundle_is_installed(store: Store, device: Path, s
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"{}", bytes(16) + b"{}"])
-def test_damage_is_one_sentence_and_can_be_erased(store: Store, device: Path, content: bytes) -> None:
+def test_damage_is_reported_and_can_be_erased(store: Store, device: Path, content: bytes) -> None:
     store.profile.switch(True)
     store.feedback([], "P000001")
     with sqlite3.connect(device / profile.FILE) as connection:
         connection.execute("UPDATE said SET content = ?", (content,))
     connection.close()
-    for act in (store.profile.said, store.profile.preference, lambda: store.similar("P000001")):
+    for act in (store.profile.reactions, store.profile.preference, lambda: store.similar("P000001")):
         with pytest.raises(DeviceError, match=f"{profile.FILE}: is damaged"):
             act()
     store.profile.erase()
     assert store.similar("P000001")
 
 
-def test_a_file_that_is_none_is_one_sentence(store: Store, device: Path) -> None:
+def test_a_file_that_is_no_database_is_reported(store: Store, device: Path) -> None:
     (device / profile.FILE).write_bytes(b"no database, " * 400)
     for act in (store.profile.is_on, store.profile.erase, lambda: store.similar("P000001")):
         with pytest.raises(DeviceError, match=profile.FILE):
@@ -374,7 +374,7 @@ def test_a_file_that_is_none_is_one_sentence(store: Store, device: Path) -> None
     assert store.similar("P000001")
 
 
-def test_the_commands(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_profile_command(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def run(*arguments: str) -> tuple[int, str, str]:
         status = main(["profile", str(device), *arguments])
         return (status, *capsys.readouterr())
@@ -389,7 +389,7 @@ def test_the_commands(device: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     status, out, err = run("pick", "--sku", "P9")
     assert (status, err) == (1, "edgesearch: P9: no product of that SKU is here; check it.\n")
     status, out, err = run("pick", "--sku", "P000001", "--over", "P000002", "P8", "P9")
-    assert (status, err) == (1, "edgesearch: P8, P9: no product of that SKU is here; check what --over says.\n")
+    assert (status, err) == (1, "edgesearch: P8, P9: no product has this SKU; check --over.\n")
     lines = run("show")[1].splitlines()
     assert lines[0] == "on; 2 picks and dismissals are kept"
     assert any("brand" in line and "picked" in line for line in lines[1:])

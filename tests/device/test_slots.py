@@ -1,4 +1,4 @@
-"""A device folder: what may be installed, what runs, and what it goes back to."""
+"""A device folder: which bundles may be installed, which one runs, and rollback."""
 
 import errno
 import json
@@ -15,7 +15,7 @@ import pytest
 import edgesearch
 from edgesearch import BundleError, DeviceError, EdgeSearchError, SignatureError
 from edgesearch.bundle import bundle_file
-from edgesearch.device import slots
+from edgesearch.device import slot_state, slots
 from edgesearch.embedding.embedder import Embedder
 from edgesearch.index.compact_index import CompactIndex
 
@@ -43,7 +43,7 @@ def runs(device: Path) -> int:
         return store.bundle.manifest.sequence
 
 
-def test_what_is_installed_answers(make: Make, shop: Path, tmp_path: Path) -> None:
+def test_an_installed_bundle_answers_as_its_file(make: Make, shop: Path, tmp_path: Path) -> None:
     source = make(5)
     assert edgesearch.install(source, tmp_path / "device").sequence == 5
     photo = next((shop / "photos").glob("*.jpg"))
@@ -53,7 +53,7 @@ def test_what_is_installed_answers(make: Make, shop: Path, tmp_path: Path) -> No
     assert runs(tmp_path / "device") == 5
 
 
-def test_the_previous_one_is_kept_and_comes_back(make: Make, tmp_path: Path) -> None:
+def test_rollback_returns_to_the_previous_bundle(make: Make, tmp_path: Path) -> None:
     device = tmp_path / "device"
     for sequence in (1, 2, 3):
         edgesearch.install(make(sequence), device)
@@ -64,7 +64,7 @@ def test_the_previous_one_is_kept_and_comes_back(make: Make, tmp_path: Path) -> 
     assert edgesearch.rollback(device).sequence == 3
 
 
-def test_nothing_older_is_installed_even_after_going_back(make: Make, tmp_path: Path) -> None:
+def test_older_bundles_are_refused_even_after_rollback(make: Make, tmp_path: Path) -> None:
     device, bundles = tmp_path / "device", {sequence: make(sequence) for sequence in (1, 2, 3)}
     for sequence in (1, 3):
         edgesearch.install(bundles[sequence], device)
@@ -77,7 +77,7 @@ def test_nothing_older_is_installed_even_after_going_back(make: Make, tmp_path: 
     assert edgesearch.rollback(device).sequence == 1
 
 
-def test_to_install_the_same_again_changes_nothing(make: Make, tmp_path: Path) -> None:
+def test_installing_the_same_bundle_again_changes_nothing(make: Make, tmp_path: Path) -> None:
     device, first, second = tmp_path / "device", make(1), make(2)
     edgesearch.install(first, device)
     edgesearch.install(second, device)
@@ -86,7 +86,7 @@ def test_to_install_the_same_again_changes_nothing(make: Make, tmp_path: Path) -
     assert edgesearch.rollback(device).sequence == 1
 
 
-def test_only_whom_the_device_trusts_may_install(make: Make, keys: Path, tmp_path: Path) -> None:
+def test_bundles_of_untrusted_keys_are_refused(make: Make, keys: Path, tmp_path: Path) -> None:
     device = tmp_path / "device"
     edgesearch.install(make(1, keys / "shop.key"), device, keys / "shop.pub")
     for source, says in ((make(2), "is not signed"), (make(2, keys / "foreign.key"), "signed by key")):
@@ -99,20 +99,20 @@ def test_only_whom_the_device_trusts_may_install(make: Make, keys: Path, tmp_pat
     assert runs(device) == 2
 
 
-def test_the_first_bundle_too_must_be_of_the_key_that_is_trusted(make: Make, keys: Path, tmp_path: Path) -> None:
+def test_the_first_bundle_must_be_signed_by_the_trusted_key(make: Make, keys: Path, tmp_path: Path) -> None:
     with pytest.raises(SignatureError):
         edgesearch.install(make(1, keys / "foreign.key"), tmp_path / "device", keys / "shop.pub")
     with pytest.raises(DeviceError, match="nothing is installed"):
         edgesearch.open(tmp_path / "device")
 
 
-def test_a_bundle_brings_the_next_key_and_the_old_one_goes_with_it(make: Make, keys: Path, tmp_path: Path) -> None:
+def test_a_bundle_introduces_the_next_key_which_replaces_the_old_one(make: Make, keys: Path, tmp_path: Path) -> None:
     device, shop_key, next_key = tmp_path / "device", keys / "shop.key", keys / "next.key"
     edgesearch.install(make(1, shop_key), device, keys / "shop.pub")
     with pytest.raises(SignatureError):
         edgesearch.install(make(2, next_key), device)
     edgesearch.install(make(2, shop_key, keys / "next.pub"), device)
-    edgesearch.install(make(3, shop_key), device)  # not all shops change on one day
+    edgesearch.install(make(3, shop_key), device)  # shops may change keys on different days
     edgesearch.install(make(4, next_key), device)
     with pytest.raises(SignatureError):
         edgesearch.install(make(5, shop_key), device)
@@ -120,7 +120,7 @@ def test_a_bundle_brings_the_next_key_and_the_old_one_goes_with_it(make: Make, k
     assert edgesearch.rollback(device).sequence == 3
 
 
-def test_a_signature_of_another_bundle_is_refused(make: Make, keys: Path, tmp_path: Path) -> None:
+def test_the_signature_of_another_bundle_is_refused(make: Make, keys: Path, tmp_path: Path) -> None:
     signed, other = make(1, keys / "shop.key"), make(2, keys / "shop.key")
     with zipfile.ZipFile(other) as archive:
         signature = archive.read(bundle_file.SIGNATURE_FILE)
@@ -134,7 +134,7 @@ def test_a_signature_of_another_bundle_is_refused(make: Make, keys: Path, tmp_pa
         edgesearch.open(signed)
 
 
-def test_the_signature_covers_the_manifest_and_that_every_member(make: Make, keys: Path, tmp_path: Path) -> None:
+def test_damage_anywhere_is_refused_or_harmless(make: Make, keys: Path, tmp_path: Path) -> None:
     source = make(1, keys / "shop.key")
     data = bytearray(source.read_bytes())
     for i in [*range(40, 4000, 97), *range(4000, len(data), 39973)]:
@@ -150,7 +150,7 @@ def test_the_signature_covers_the_manifest_and_that_every_member(make: Make, key
 
 
 @pytest.mark.parametrize("allowed", range(2))
-def test_a_full_disk_leaves_what_runs(
+def test_a_full_disk_keeps_the_current_bundle(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
 ) -> None:
     device, second = tmp_path / "device", make(2)
@@ -171,33 +171,33 @@ def test_a_full_disk_leaves_what_runs(
     assert runs(device) == 2
 
 
-def test_one_installation_at_a_time(make: Make, tmp_path: Path) -> None:
+def test_installations_do_not_overlap(make: Make, tmp_path: Path) -> None:
     device, first, second = tmp_path / "device", make(1), make(2)
     edgesearch.install(first, device)
-    with slots.Slots(device)._changing(), pytest.raises(DeviceError, match="another installation"):
+    with slots.Slots(device)._locked(), pytest.raises(DeviceError, match="another installation"):
         edgesearch.install(second, device)
     edgesearch.install(second, device)
     assert runs(device) == 2
 
 
-def test_who_has_the_store_open_goes_on(make: Make, shop: Path, tmp_path: Path) -> None:
+def test_an_open_store_keeps_its_bundle(make: Make, shop: Path, tmp_path: Path) -> None:
     device, photo = tmp_path / "device", next((shop / "photos").glob("*.jpg"))
     edgesearch.install(make(1), device)
     with edgesearch.open(device) as store:
         before = store.search(photo).matches
-        for sequence in (2, 3, 4):  # its own file is gone by now
+        for sequence in (2, 3, 4):  # the file that it has open is deleted meanwhile
             edgesearch.install(make(sequence), device)
         assert store.search(photo).matches == before
 
 
-def test_a_bundle_that_answers_otherwise_here_is_not_run(
+def test_a_bundle_that_answers_differently_here_is_refused(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device, second = tmp_path / "device", make(2)
     edgesearch.install(make(1), device)
     embed, search = Embedder.embed, CompactIndex.search
     monkeypatch.setattr(Embedder, "embed", lambda *args: embed(*args)[:, ::-1])
-    with pytest.raises(BundleError, match="sees other things on this device"):
+    with pytest.raises(BundleError, match="computes other embeddings on this device"):
         edgesearch.install(second, device)
     monkeypatch.undo()
     monkeypatch.setattr(CompactIndex, "search", lambda *args: replace(search(*args), rows=np.zeros((8, 1))))
@@ -215,14 +215,14 @@ def test_a_bundle_that_answers_otherwise_here_is_not_run(
         b"{}",
         b'{"format": 1}',
         b'{"format": 2, "slot": "a", "highest": 1, "installed": {"a": "' + b"0" * 64 + b'"}}',
-        slots.State("c", 1, {"c": "0" * 64}).to_bytes(),
-        slots.State("a", 1, {"a": "../../etc/passwd"}).to_bytes(),
-        slots.State("a", 1, {"a": "0" * 64}).to_bytes().replace(b'"highest": 1', b'"highest": 0'),
+        slot_state.SlotState("c", 1, {"c": "0" * 64}).to_bytes(),
+        slot_state.SlotState("a", 1, {"a": "../../etc/passwd"}).to_bytes(),
+        slot_state.SlotState("a", 1, {"a": "0" * 64}).to_bytes().replace(b'"highest": 1', b'"highest": 0'),
         b"[" * 4000,
         b"\xff\xfe",
     ],
 )
-def test_a_damaged_folder_is_an_error(make: Make, tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_state_file_is_reported(make: Make, tmp_path: Path, content: bytes) -> None:
     device = tmp_path / "device"
     edgesearch.install(make(1), device)
     (device / slots.CURRENT).write_bytes(content)
@@ -231,7 +231,7 @@ def test_a_damaged_folder_is_an_error(make: Make, tmp_path: Path, content: bytes
             act(device)
 
 
-def test_a_bundle_that_was_exchanged_in_its_slot_is_refused(make: Make, tmp_path: Path) -> None:
+def test_a_bundle_replaced_in_its_slot_is_refused(make: Make, tmp_path: Path) -> None:
     device = tmp_path / "device"
     edgesearch.install(make(1), device)
     (installed,) = (device / "slots").glob("*/*")
@@ -240,7 +240,7 @@ def test_a_bundle_that_was_exchanged_in_its_slot_is_refused(make: Make, tmp_path
         edgesearch.open(device)
 
 
-def test_what_was_damaged_is_mended_by_installing_it_again(make: Make, tmp_path: Path) -> None:
+def test_installing_again_repairs_a_damaged_slot(make: Make, tmp_path: Path) -> None:
     device, source = tmp_path / "device", make(1)
     edgesearch.install(source, device)
     (installed,) = (device / "slots").glob("*/*")
@@ -252,19 +252,17 @@ def test_what_was_damaged_is_mended_by_installing_it_again(make: Make, tmp_path:
         assert runs(device) == 1
 
 
-def test_a_failed_installation_leaves_nothing_behind(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_installation_leaves_no_files(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device, second = tmp_path / "device", make(2)
     edgesearch.install(make(1), device)
     before = sorted(device.rglob("*"))
     monkeypatch.setattr(Embedder, "embed", lambda self, pictures: np.full((len(pictures), self.config.dim), np.nan))
-    with pytest.raises(BundleError, match="sees other things"):
+    with pytest.raises(BundleError, match="computes other embeddings"):
         edgesearch.install(second, device)
     assert [path for path in sorted(device.rglob("*")) if path.is_file()] == [p for p in before if p.is_file()]
 
 
-def test_a_device_that_trusts_nobody_is_given_no_key(make: Make, keys: Path, shop: Path, tmp_path: Path) -> None:
+def test_a_device_without_keys_gets_no_key(make: Make, keys: Path, shop: Path, tmp_path: Path) -> None:
     device = tmp_path / "device"
     edgesearch.install(make(1, keys / "shop.key", keys / "next.pub"), device)
     edgesearch.install(make(2), device)
@@ -273,7 +271,7 @@ def test_a_device_that_trusts_nobody_is_given_no_key(make: Make, keys: Path, sho
         edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, next_key=keys / "next.pub")
 
 
-def test_keys_can_change_back(make: Make, keys: Path, tmp_path: Path) -> None:
+def test_keys_can_be_changed_back(make: Make, keys: Path, tmp_path: Path) -> None:
     device = tmp_path / "device"
     edgesearch.install(make(1, keys / "shop.key", keys / "next.pub"), device, keys / "shop.pub")
     edgesearch.install(make(2, keys / "next.key", keys / "shop.pub"), device)
@@ -282,7 +280,7 @@ def test_keys_can_change_back(make: Make, keys: Path, tmp_path: Path) -> None:
         edgesearch.install(make(4, keys / "next.key"), device)
 
 
-def test_an_emptied_list_of_keys_is_no_leave_for_anybody(make: Make, keys: Path, tmp_path: Path) -> None:
+def test_an_emptied_list_of_keys_trusts_nobody(make: Make, keys: Path, tmp_path: Path) -> None:
     device = tmp_path / "device"
     edgesearch.install(make(1, keys / "shop.key"), device, keys / "shop.pub")
     (device / slots.TRUSTED).write_bytes(b"")
@@ -290,7 +288,7 @@ def test_an_emptied_list_of_keys_is_no_leave_for_anybody(make: Make, keys: Path,
         edgesearch.install(make(2), device)
 
 
-def test_a_lost_list_of_keys_is_none_either(make: Make, keys: Path, tmp_path: Path) -> None:
+def test_a_lost_list_of_keys_trusts_nobody(make: Make, keys: Path, tmp_path: Path) -> None:
     device = tmp_path / "device"
     edgesearch.install(make(1, keys / "shop.key"), device, keys / "shop.pub")
     (device / slots.TRUSTED).unlink()
@@ -301,7 +299,7 @@ def test_a_lost_list_of_keys_is_none_either(make: Make, keys: Path, tmp_path: Pa
         edgesearch.install(make(3), device)
 
 
-def test_nothing_hides_between_the_members(make: Make, keys: Path, tmp_path: Path) -> None:
+def test_bytes_between_the_members_are_refused(make: Make, keys: Path, tmp_path: Path) -> None:
     source = make(1, keys / "shop.key")
     with zipfile.ZipFile(source, "a") as archive:
         directory = archive.start_dir
@@ -314,7 +312,7 @@ def test_nothing_hides_between_the_members(make: Make, keys: Path, tmp_path: Pat
         edgesearch.install(tmp_path / "padded.edge", tmp_path / "device", keys / "shop.pub")
 
 
-def test_what_is_no_device_folder_is_named(make: Make, tmp_path: Path) -> None:
+def test_a_folder_without_an_installation_is_reported(make: Make, tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="nothing is installed there"):
         edgesearch.open(tmp_path)
     with pytest.raises(DeviceError, match="nothing is installed there"):
