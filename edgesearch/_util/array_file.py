@@ -1,14 +1,14 @@
-"""A file of named arrays that is used where it lies: mapped, not read.
+"""A file of named arrays that is memory-mapped and used in place.
 
-Layout, all numbers little-endian:
+Layout; all numbers are little-endian:
 
     0   8 bytes   magic "ESARRAYS"
     8   uint32    format version, 1
     12  uint32    H, length of the header
     16  H bytes   header, UTF-8 JSON: {"meta": {...}, "arrays": {name: {"dtype", "shape", "offset"}}}
     ..            zeros up to a multiple of 64, where the arrays begin
-    ..            each array at its offset from there, a multiple of 64, in C order; zeros between them and after the
-                  last, so that the file's size is a multiple of 64 too
+    ..            each array in C order, at its offset from there, a multiple of 64; zeros fill the gaps and the end, so
+                  that the file's size is a multiple of 64
 """
 
 import json
@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import IndexFileError
-from .spill_file import portions
+from .spill_file import split_portions
 
 MAGIC = b"ESARRAYS"
 FORMAT = 1
@@ -38,40 +38,47 @@ DTYPES = {
 _PREFIX = struct.Struct("<8sII")
 
 
-class Source(Protocol):
-    """Bytes of which parts are read."""
+class ByteSource(Protocol):
+    """Bytes that are read in parts.
+
+    Attributes: size: in bytes.
+    """
 
     size: int
 
     def read(self, start: int, stop: int) -> memoryview:
-        """Some of them."""
+        """Return the bytes from `start` to before `stop`."""
 
     def release_pages(self, start: int, stop: int) -> None:
-        """They are not needed for a while."""
+        """Free the memory of these bytes, if they can be read again."""
 
 
-class Whole:
-    """Bytes in memory, as a source."""
+class MemorySource:
+    """A byte source in memory."""
 
     def __init__(self, data: memoryview):
         self._data, self.size = data, len(data)
 
     def read(self, start: int, stop: int) -> memoryview:
-        """Some of them; nothing is copied."""
+        """Return a view of the bytes from `start` to before `stop`."""
         return self._data[start:stop]
 
     def release_pages(self, start: int, stop: int) -> None:
-        """They stay."""
+        """Do nothing: the bytes exist only in memory."""
 
 
 @dataclass(frozen=True)
-class Rows:
-    """An array that is read row by row where it is needed.
+class LazyArray:
+    """An array whose rows are read from its source when they are indexed.
 
-    Attributes: source: what it lies in; start: its first byte there.
+    Attributes:
+        source: holds the array.
+        dtype: of the array.
+        shape: of the array; at least one dimension.
+        start: offset of the array in the source, in bytes.
     """
 
-    source: Source
+    source: ByteSource
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     start: int
@@ -80,7 +87,7 @@ class Rows:
         return self.shape[0]
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        """Some rows, one after the other."""
+        """Return consecutive rows: (R, *shape[1:])."""
         first, last, step = rows.indices(len(self))
         assert step == 1
         shape, row = (max(0, last - first), *self.shape[1:]), self.dtype.itemsize * math.prod(self.shape[1:])
@@ -90,43 +97,54 @@ class Rows:
         return np.frombuffer(data, self.dtype).reshape(shape)
 
     def release_pages(self) -> None:
-        """Take them out of this process's memory, where they are a file's; to read them again brings them back."""
+        """Free the memory of a mapped file's rows; reading them again loads them again."""
         self.source.release_pages(self.start, self.start + self.dtype.itemsize * math.prod(self.shape))
 
 
 def write(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
-    """Write arrays (dtypes of `DTYPES`) and a JSON-able `meta`."""
+    """Write a file.
+
+    Args:
+        path: is replaced if it exists.
+        arrays: by name, of any shape (N, ...) and of a dtype in `DTYPES`.
+        meta: JSON-able values.
+    """
     entries, end = {}, 0
     for name, array in arrays.items():
         entries[name] = {"dtype": array.dtype.name, "shape": list(array.shape), "offset": end}
-        end = _aligned(end + array.nbytes)
+        end = _align(end + array.nbytes)
     header = json.dumps({"meta": meta, "arrays": entries}).encode()
-    start = _aligned(_PREFIX.size + len(header))
+    start = _align(_PREFIX.size + len(header))
     with open(path, "wb") as file:
         file.write(_PREFIX.pack(MAGIC, FORMAT, len(header)) + header)
         offset = start
         for array in arrays.values():
             file.seek(offset)
-            for part in portions(array):
+            for part in split_portions(array):
                 file.write(np.ascontiguousarray(part, DTYPES[array.dtype.name]).data)
-            offset += _aligned(array.nbytes)
+            offset += _align(array.nbytes)
         file.truncate(start + end)
 
 
-def read(data: memoryview | Source, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays inside `data`, of bytes in memory as views; nothing is copied.
+def read(data: memoryview | ByteSource, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read all arrays of a file; arrays of bytes in memory are views.
 
-    Args:    name: what to call it in errors.
-    Returns: arrays by name (read-only where `data` is), and the meta given to `write`.
-    Raises:  IndexFileError: not this format, of a newer version, or sizes that do not fit the data.
+    Args:    data: content of the file; name: of the file, for errors.
+    Returns: arrays (N, ...) by name, read-only if `data` is, and the meta passed to `write`.
+    Raises:  IndexFileError: the data have another format or a newer version, or are damaged.
     """
-    rows, meta = find(data, name)
-    return {key: one[:] for key, one in rows.items()}, meta
+    arrays, meta = open_arrays(data, name)
+    return {key: array[:] for key, array in arrays.items()}, meta
 
 
-def find(data: memoryview | Source, name: str) -> tuple[dict[str, Rows], dict[str, Any]]:
-    """As `read`, but no array is read yet."""
-    source = Whole(data) if isinstance(data, memoryview) else data
+def open_arrays(data: memoryview | ByteSource, name: str) -> tuple[dict[str, LazyArray], dict[str, Any]]:
+    """Open a file without reading its arrays.
+
+    Args:    data: content of the file; name: of the file, for errors.
+    Returns: arrays by name, and the meta passed to `write`.
+    Raises:  IndexFileError: the data have another format or a newer version, or are damaged.
+    """
+    source = MemorySource(data) if isinstance(data, memoryview) else data
     prefix = bytes(source.read(0, min(source.size, _PREFIX.size)))
     if len(prefix) < _PREFIX.size or prefix[:8] != MAGIC:
         raise IndexFileError(f"{name}: not an array file (its first bytes are wrong); build the bundle again.")
@@ -135,24 +153,25 @@ def find(data: memoryview | Source, name: str) -> tuple[dict[str, Rows], dict[st
         raise IndexFileError(f"{name}: array format {version}; this version reads {FORMAT}, upgrade edgesearch.")
     try:
         header = json.loads(bytes(source.read(_PREFIX.size, min(source.size, _PREFIX.size + length))))
-        start = _aligned(_PREFIX.size + length)
-        arrays = {key: _rows(source, start, **entry) for key, entry in header["arrays"].items()}
-        ends = [rows.start + rows.dtype.itemsize * math.prod(rows.shape) for rows in arrays.values()]
-        if source.size != _aligned(max(ends, default=start)):
+        start = _align(_PREFIX.size + length)
+        arrays = {key: _locate(source, start, **entry) for key, entry in header["arrays"].items()}
+        ends = [array.start + array.dtype.itemsize * math.prod(array.shape) for array in arrays.values()]
+        if source.size != _align(max(ends, default=start)):
             raise ValueError(f"{source.size} bytes")
         return arrays, dict(header["meta"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IndexFileError(f"{name}: the array file is damaged ({error}); build or copy it again.") from error
 
 
-def _rows(source: Source, begin: int, dtype: str, shape: list[int], offset: int) -> Rows:
+def _locate(source: ByteSource, begin: int, dtype: str, shape: list[int], offset: int) -> LazyArray:
+    """Return an array of a header's entry; raise ValueError if it does not fit the source."""
     if any(not isinstance(n, int) or n < 0 for n in [*shape, offset]) or offset % ALIGNMENT or not shape:
         raise ValueError(f"shape {shape} at {offset}")
-    kind = np.dtype(DTYPES[dtype])
-    if begin + offset + math.prod(shape) * kind.itemsize > source.size:
+    item = np.dtype(DTYPES[dtype])
+    if begin + offset + math.prod(shape) * item.itemsize > source.size:
         raise ValueError(f"{shape} x {dtype} at {offset} in a file of {source.size} bytes")
-    return Rows(source, kind, tuple(shape), begin + offset)
+    return LazyArray(source, item, tuple(shape), begin + offset)
 
 
-def _aligned(offset: int) -> int:
+def _align(offset: int) -> int:
     return -(-offset // ALIGNMENT) * ALIGNMENT

@@ -1,8 +1,9 @@
-"""numpy's matrix products on one thread.
+"""Limit numpy's matrix products to one thread.
 
-Several threads make those of one photo hardly quicker, and then spin for a while, which takes the processors from other
-photos and from the battery: of 20 photos a second that eight clients ask for a minute (`tools/bench serve`) the median
-is answered after 91 ms instead of 2.5 s on two cores. And what they compute may differ with their number.
+Several threads hardly speed up the products of one photo. Afterwards they spin for a while, which costs other photos
+processor time and a device battery. With eight clients asking 20 photos a second for a minute (`tools/bench serve`) on
+two cores, the median answer takes 91 ms with one thread and 2.5 s with several. Also, results may depend on the number
+of threads.
 """
 
 import contextlib
@@ -13,11 +14,11 @@ import threadpoolctl
 
 _lock = threading.Lock()
 _limits: list[threadpoolctl.threadpool_limits] = []
-_users = 0  # of the limits; those of a whole process stay
+_users = 0  # contexts that hold the limit; a limit for the whole process counts for ever
 
 
-def on_one_thread() -> None:
-    """From now on, in the whole process."""
+def use_one_thread() -> None:
+    """Use one thread in this process from now on."""
     global _users
     with _lock:
         _users += 1
@@ -26,9 +27,9 @@ def on_one_thread() -> None:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """In the whole process, until the last of such contexts ends."""
+    """Use one thread in this process until the last such context ends."""
     global _users
-    on_one_thread()
+    use_one_thread()
     try:
         yield
     finally:

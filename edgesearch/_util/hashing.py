@@ -6,10 +6,10 @@ from typing import Any
 
 
 def sha256(data: bytes | memoryview) -> str:
-    """Hex digest."""
+    """Return the SHA-256 of bytes as hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
-def digest_of(value: Any) -> str:
-    """Hex digest of a JSON-able value, the same whatever the order of its keys."""
+def hash_json(value: Any) -> str:
+    """Return the SHA-256 of a JSON-able value as hexadecimal digits; the order of keys does not matter."""
     return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())

@@ -1,4 +1,4 @@
-"""Rows that are gathered one after another: in memory, or in a file where there may be more than memory holds."""
+"""Collect rows in memory, or in a file if there may be more than memory holds."""
 
 import mmap
 from collections.abc import Iterator
@@ -10,18 +10,22 @@ PORTION_BYTES = 1 << 25
 
 
 class SpillFile:
-    """Rows of one shape and dtype, to which more are appended until they are read."""
+    """A growing array of rows that moves to a file when it becomes large."""
 
     def __init__(self, row: tuple[int, ...], dtype: str, path: Path | None = None):
-        """
-        Args:    row: shape of one; path: a new file for those that are too many, None to keep them all in memory.
+        """Make an empty array.
+
+        Args:
+            row: shape of a row.
+            dtype: of the rows.
+            path: of a new file for the rows that memory should not hold; `None` keeps all rows in memory.
         """
         self._row, self._dtype, self._path = row, np.dtype(dtype), path
         self._parts = [np.empty((0, *row), dtype)]
-        self._bytes, self._kept = 0, False
+        self._bytes, self._spilled = 0, False
 
     def append(self, rows: np.ndarray) -> None:
-        """rows: (R, *row) of the dtype."""
+        """Append rows, (R, *row) of the array's dtype."""
         assert rows.shape[1:] == self._row and rows.dtype == self._dtype
         self._parts.append(rows)
         self._bytes += rows.nbytes
@@ -29,8 +33,8 @@ class SpillFile:
             self._flush(self._path)
 
     def rows(self) -> np.ndarray:
-        """All of them, (N, *row), mapped where they lie in a file; nothing is appended any more."""
-        if not self._kept or not self._path:
+        """Return all rows, (N, *row), mapped if they are in a file. Append nothing afterwards."""
+        if not self._spilled or not self._path:
             return np.concatenate(self._parts)
         self._flush(self._path)
         return np.memmap(self._path, self._dtype, "r").reshape(-1, *self._row)
@@ -38,11 +42,11 @@ class SpillFile:
     def _flush(self, path: Path) -> None:
         with open(path, "ab") as file:
             file.write(np.concatenate(self._parts).data)
-        self._parts, self._bytes, self._kept = self._parts[:1], 0, True
+        self._parts, self._bytes, self._spilled = self._parts[:1], 0, True
 
 
-def portions(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Some rows after the other; those of a file leave this process's memory once the next are asked for."""
+def split_portions(rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield consecutive rows of (N, ...), some 32 MB at a time; free the memory of a mapped file's rows after each."""
     rows = np.atleast_1d(rows)
     step = max(1, PORTION_BYTES // max(1, rows[:1].nbytes))
     for first in range(0, len(rows), step):
@@ -51,7 +55,7 @@ def portions(rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def release_pages(rows: np.ndarray) -> None:
-    """Take what was read of a mapped file out of this process's memory; to read it again brings it back."""
+    """Free the memory of a mapped file's rows, (N, ...); reading them again loads them again."""
     base = rows
     while isinstance(base, np.ndarray) and base.base is not None:
         base = base.base

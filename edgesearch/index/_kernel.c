@@ -1,25 +1,19 @@
-/* Search of one compressed index, in one call: table, routing, scan of 4-bit codes, rescoring of int8 rows.
+/* Search a compressed index in one call: make the table, route, scan 4-bit codes, rescore int8 rows.
  *
- * `kernel.py` holds the numpy twin, which is the specification: the steps of a query have the same names there.
- * The scan is the "fast scan" of Andre, Kermarrec, Le Scouarnec (VLDB 2015): a subquantizer's 16 table entries fit one
- * register, so a byte shuffle looks up 16 or 32 codes at once. Entries are below 64, so that four of them add up in a
- * byte before it is widened.
+ * The numpy twin in `kernel.py` is the specification; its steps have the same names.
+ * The scan is the "fast scan" of Andre, Kermarrec, Le Scouarnec (VLDB 2015): the 16 table entries of a subquantizer fit
+ * one register, so one byte shuffle looks up 16 or 32 codes. Entries are below 64, so four of them add up in a byte
+ * before it is widened.
  *
- * Shapes: B queries, k results, N rows in P blocks of 32 (each cell begins a block; rows that fill up have number -1),
- * D dimensions, M subquantizers of 16 codewords, C cells. Arrays are C-contiguous, integers of the machine's order.
+ * Shapes: B queries, k results, N rows in P blocks of 32 (a cell begins with a new block; padding rows have number -1),
+ * D dimensions, M subquantizers of 16 codewords, C cells.
  */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "../_util/arrays.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
-#define AVX2 __attribute__((target("avx2")))
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
@@ -32,25 +26,26 @@ typedef struct {
     const float *rotation;   /* (D, D) */
     const float *codebook;   /* (M, D/M, 16) */
     const int8_t *centers;   /* (C, D) */
-    const uint32_t *starts;  /* (C + 1,): block where each cell begins */
-    const uint8_t *packed;   /* (P, M/2, 32): low four bits a code of subquantizer 2j, high four of 2j + 1 */
-    const int8_t *vectors;   /* (32 P, D), or nothing where none is rescored */
-    const int32_t *rows;     /* (32 P,) */
-    const uint32_t *allowed; /* (P,): one bit a row, lowest first; NULL for all */
+    const uint32_t *starts;  /* (C + 1,): the first block of each cell */
+    const uint8_t *packed;   /* (P, M/2, 32): byte j has codes of subquantizer 2j (low bits) and 2j + 1 (high bits) */
+    const int8_t *vectors;   /* (32 P, D), or empty if nothing is rescored */
+    const int32_t *rows;     /* (32 P,): the caller's row numbers */
+    const uint32_t *allowed; /* (P,): one bit per row, lowest first; NULL allows all */
 } Index;
 
-/* ---- The inner loops: plain, then by byte shuffles. The plain ones are what the others must equal. ---- */
+/* ---- Inner loops: first plain C, then vector instructions, which must give the same results. ---- */
 
-/* Sums of one block: sums[i] = sum over m of levels[m][code of row i]. Returns one bit a row, lowest first: its sum
- * reaches `least`. Where none does, sums may be left unwritten. levels: (M, 16), packed: (M/2, 32). */
+/* sums[i] = sum over m of levels[m][code of row i], for the 32 rows of a block. Return one bit per row, lowest first:
+ * whether its sum is at least `least`. If no bit is set, `sums` may stay unwritten.
+ * levels: (M, 16), packed: (M/2, 32). */
 typedef uint32_t BlockSums(const uint8_t *levels, const uint8_t *packed, int pairs, uint16_t least,
                            uint16_t sums[BLOCK]);
 
-/* dot[0] = row . query, dot[1] = row . row; row: (D,) int8, query: (D,) int16 of at most MAX_QUERY. */
+/* dot[0] = row . query, dot[1] = row . row. row: (D,), query: (D,) of at most MAX_QUERY. */
 typedef void Dot(const int8_t *row, const int16_t *query, int dim, int32_t dot[2]);
 
-/* entries[m][w] = (query . rotation) . codeword w of subquantizer m.
- * query: (D,), rotation: (D, D), codebook: (M, D/M, 16), entries: (M, 16); rotated: room for (D,). */
+/* entries[m][w] = part m of (query . rotation) . codeword w of subquantizer m.
+ * query: (D,), rotation: (D, D), codebook: (M, D/M, 16), entries: (M, 16), rotated: scratch (D,). */
 typedef void Products(const Index *index, const float *query, float *rotated, float *entries);
 
 static inline void products(const Index *index, const float *query, float *restrict rotated, float *restrict entries) {
@@ -96,7 +91,8 @@ static void dot_plain(const int8_t *row, const int16_t *query, int dim, int32_t 
 
 #if defined(__x86_64__)
 
-AVX2 static inline __m256i looked_up_avx2(const uint8_t *levels, const uint8_t *packed) {
+/* Add the table entries of two subquantizers for 32 rows, a byte each. levels: (2, 16), packed: (32,). */
+TARGET_AVX2 static inline __m256i look_up_avx2(const uint8_t *levels, const uint8_t *packed) {
     const __m256i codes = _mm256_loadu_si256((const __m256i *)packed), low = _mm256_set1_epi8(15);
     const __m256i even = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)levels));
     const __m256i odd = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(levels + CODEWORDS)));
@@ -104,14 +100,14 @@ AVX2 static inline __m256i looked_up_avx2(const uint8_t *levels, const uint8_t *
                            _mm256_shuffle_epi8(odd, _mm256_and_si256(_mm256_srli_epi16(codes, 4), low)));
 }
 
-AVX2 static uint32_t block_sums_avx2(const uint8_t *levels, const uint8_t *packed, int pairs, uint16_t least,
+TARGET_AVX2 static uint32_t block_sums_avx2(const uint8_t *levels, const uint8_t *packed, int pairs, uint16_t least,
                                      uint16_t sums[BLOCK]) {
     const __m256i low = _mm256_set1_epi16(255), high = _mm256_set1_epi16((short)0xff00);
     const __m256i bar = _mm256_set1_epi16((short)least);
     __m256i even = _mm256_setzero_si256(), odd = even; /* rows 0, 2, 4, ... and 1, 3, 5, ... */
     for (int j = 0; j < pairs; j += 2, levels += 4 * CODEWORDS, packed += 2 * BLOCK) {
-        __m256i sum = looked_up_avx2(levels, packed);
-        if (j + 1 < pairs) sum = _mm256_add_epi8(sum, looked_up_avx2(levels + 2 * CODEWORDS, packed + BLOCK));
+        __m256i sum = look_up_avx2(levels, packed);
+        if (j + 1 < pairs) sum = _mm256_add_epi8(sum, look_up_avx2(levels + 2 * CODEWORDS, packed + BLOCK));
         even = _mm256_add_epi16(even, _mm256_and_si256(sum, low));
         odd = _mm256_add_epi16(odd, _mm256_srli_epi16(sum, 8));
     }
@@ -125,13 +121,13 @@ AVX2 static uint32_t block_sums_avx2(const uint8_t *levels, const uint8_t *packe
     return reached;
 }
 
-AVX2 static int32_t sum_avx2(__m256i x) {
+TARGET_AVX2 static int32_t sum_avx2(__m256i x) {
     __m128i s = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
     s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
     return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
-AVX2 static void dot_avx2(const int8_t *row, const int16_t *query, int dim, int32_t dot[2]) {
+TARGET_AVX2 static void dot_avx2(const int8_t *row, const int16_t *query, int dim, int32_t dot[2]) {
     __m256i product = _mm256_setzero_si256(), square = product;
     int d = 0;
     for (; d + 16 <= dim; d += 16) {
@@ -143,22 +139,23 @@ AVX2 static void dot_avx2(const int8_t *row, const int16_t *query, int dim, int3
     dot_tail(row, query, d, dim, dot);
 }
 
-/* The plain loops in wider registers; without fused multiply-add, so that the sums are the same. */
-AVX2 static void products_avx2(const Index *index, const float *query, float *rotated, float *entries) {
+/* The plain loops in wider registers. */
+TARGET_AVX2 static void products_avx2(const Index *index, const float *query, float *rotated, float *entries) {
     products(index, query, rotated, entries);
 }
 
-/* The processor has AVX2 and the system keeps its registers. */
+/* Return whether the processor has AVX2 and the system saves its registers. */
 static int has_avx2(void) {
-    unsigned a, b, c, d, kept;
+    unsigned a, b, c, d, saved;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return 0;
-    __asm__("xgetbv" : "=a"(kept), "=d"(d) : "c"(0));
-    return (kept & 6) == 6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2);
+    __asm__("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
+    return (saved & 6) == 6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2);
 }
 
 #elif defined(__aarch64__)
 
-static inline uint8x16_t looked_up_neon(const uint8_t *levels, const uint8_t *packed) {
+/* Add the table entries of two subquantizers for 16 rows, a byte each. levels: (2, 16), packed: (16,). */
+static inline uint8x16_t look_up_neon(const uint8_t *levels, const uint8_t *packed) {
     const uint8x16_t codes = vld1q_u8(packed);
     return vaddq_u8(vqtbl1q_u8(vld1q_u8(levels), vandq_u8(codes, vdupq_n_u8(15))),
                     vqtbl1q_u8(vld1q_u8(levels + CODEWORDS), vshrq_n_u8(codes, 4)));
@@ -166,19 +163,19 @@ static inline uint8x16_t looked_up_neon(const uint8_t *levels, const uint8_t *pa
 
 static uint32_t block_sums_neon(const uint8_t *levels, const uint8_t *packed, int pairs, uint16_t least,
                                 uint16_t sums[BLOCK]) {
-    static const uint16_t places[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+    static const uint16_t bit_of_lane[8] = {1, 2, 4, 8, 16, 32, 64, 128};
     uint32_t reached = 0;
     uint16x8_t total[4] = {vdupq_n_u16(0), vdupq_n_u16(0), vdupq_n_u16(0), vdupq_n_u16(0)};
     for (int j = 0; j < pairs; j += 2, levels += 4 * CODEWORDS, packed += 2 * BLOCK)
         for (int half = 0; half < 2; half++) {
-            uint8x16_t sum = looked_up_neon(levels, packed + 16 * half);
+            uint8x16_t sum = look_up_neon(levels, packed + 16 * half);
             if (j + 1 < pairs)
-                sum = vaddq_u8(sum, looked_up_neon(levels + 2 * CODEWORDS, packed + BLOCK + 16 * half));
+                sum = vaddq_u8(sum, look_up_neon(levels + 2 * CODEWORDS, packed + BLOCK + 16 * half));
             total[2 * half] = vaddw_u8(total[2 * half], vget_low_u8(sum));
             total[2 * half + 1] = vaddw_high_u8(total[2 * half + 1], sum);
         }
     for (int i = 0; i < 4; i++) {
-        const uint16x8_t bits = vandq_u16(vcgeq_u16(total[i], vdupq_n_u16(least)), vld1q_u16(places));
+        const uint16x8_t bits = vandq_u16(vcgeq_u16(total[i], vdupq_n_u16(least)), vld1q_u16(bit_of_lane));
         reached |= (uint32_t)vaddvq_u16(bits) << (8 * i);
         vst1q_u16(sums + 8 * i, total[i]);
     }
@@ -208,8 +205,8 @@ typedef struct {
 
 static const Loops PLAIN = {"plain", products_plain, block_sums_plain, dot_plain};
 
-/* The fastest loops of this processor. */
-static Loops loops_here(void) {
+/* Return the fastest loops that this processor runs. */
+static Loops choose_loops(void) {
 #if defined(__x86_64__)
     if (has_avx2()) return (Loops){"avx2", products_avx2, block_sums_avx2, dot_avx2};
 #elif defined(__aarch64__)
@@ -218,20 +215,20 @@ static Loops loops_here(void) {
     return PLAIN;
 }
 
-static Loops loops; /* set when the module is loaded; `use` changes it for tests */
+static Loops loops; /* chosen when the module is loaded; tests choose others through `use` */
 
-/* ---- The best of many: a buffer of keys, cut down to the best `keep` whenever it is full. ---- */
+/* ---- The best of many: a buffer of keys that is cut to the best `keep` whenever it is full. ---- */
 
-/* A key orders by score, then by lower position: score << 32 | ~position. */
+/* A key is score << 32 | ~position, so that keys order by score, then by lower position. */
 typedef struct {
     uint64_t *keys; /* room for 2 keep + BLOCK */
     int64_t count, keep;
-    uint32_t least; /* no score below it can be among the best any more */
+    uint32_t least; /* scores below it can no longer be among the best */
 } Best;
 
 static uint32_t position_of(uint64_t key) { return ~(uint32_t)key; }
 
-/* Order keys so that the highest `keep` come first (quickselect, Hoare 1961). */
+/* Move the highest `keep` keys to the front, in any order (quickselect, Hoare 1961). keys: (count,). */
 static void select_highest(uint64_t *keys, int64_t count, int64_t keep) {
     int64_t low = 0, high = count - 1;
     while (low < high) {
@@ -252,6 +249,7 @@ static void select_highest(uint64_t *keys, int64_t count, int64_t keep) {
     }
 }
 
+/* Drop all but the best `keep` keys. */
 static void shrink(Best *best) {
     if (best->count <= best->keep) return;
     select_highest(best->keys, best->count, best->keep);
@@ -262,6 +260,7 @@ static void shrink(Best *best) {
     best->least = (uint32_t)(least >> 32);
 }
 
+/* Add a key unless its score is too low. */
 static inline void offer(Best *best, uint32_t score, uint32_t position) {
     if (score < best->least) return;
     best->keys[best->count++] = (uint64_t)score << 32 | (uint32_t)~position;
@@ -273,14 +272,15 @@ static int by_key_descending(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-/* Unsigned integers in the order of the floats. */
-static uint32_t ordered(float x) {
+/* Map a float to an unsigned integer, keeping the order. */
+static uint32_t order_of(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-static float unordered(uint32_t order) {
+/* Undo `order_of`. */
+static float float_of(uint32_t order) {
     const uint32_t bits = order & 0x80000000u ? order & 0x7fffffffu : ~order;
     float x;
     memcpy(&x, &bits, sizeof x);
@@ -289,17 +289,20 @@ static float unordered(uint32_t order) {
 
 /* ---- One query ---- */
 
+/* Memory for one query at a time. */
 typedef struct {
     float *rotated;  /* (D,) */
     float *table;    /* (M, 16) */
     uint8_t *levels; /* (M, 16) */
     int16_t *query;  /* (D,) */
     float query_norm, step, bias;
-    uint32_t *counts, counted; /* (63 M + 1,): rows of each sum; of sums that reach the bar of the shortlist */
+    uint32_t *counts; /* (63 M + 1,): how many rows have each sum */
+    uint32_t counted; /* rows whose sum is at least shortlist.least */
     Best cells, shortlist, found;
 } Scratch;
 
-/* Levels of the products of the query with every codeword: table[m][w] ~ bias / M + step * levels[m][w]. */
+/* Quantize the products of the query with all codewords on one scale, so that
+ * sum over m of product(m, w_m) ~ bias + step * sum over m of levels[m][w_m]. query: (D,), levels: (M, 16). */
 static void make_table(const Index *index, const float *query, Scratch *s) {
     const int m_count = index->subquantizers;
     loops.products(index, query, s->rotated, s->table);
@@ -316,12 +319,12 @@ static void make_table(const Index *index, const float *query, Scratch *s) {
     s->step = widest > 0 ? widest / MAX_LEVEL : 1;
     for (int i = 0; i < m_count * CODEWORDS; i++) {
         const float level = s->table[i] / s->step + 0.5f;
-        s->levels[i] = (uint8_t)(level > 0 ? (level < MAX_LEVEL ? level : MAX_LEVEL) : 0); /* NaN becomes 0 */
+        s->levels[i] = (uint8_t)(level > 0 ? (level < MAX_LEVEL ? level : MAX_LEVEL) : 0); /* NaN gives 0 */
     }
 }
 
-/* The query on a scale that fits int16 products of int8 rows. */
-static void make_query(const float *query, int dim, Scratch *s) {
+/* Quantize the query so that its products with int8 rows add up in an int32. query: (D,). */
+static void quantize_query(const float *query, int dim, Scratch *s) {
     float most = 0;
     for (int d = 0; d < dim; d++)
         if (fabsf(query[d]) > most) most = fabsf(query[d]);
@@ -335,7 +338,7 @@ static void make_query(const float *query, int dim, Scratch *s) {
     s->query_norm = (float)sqrt(square);
 }
 
-/* Cosine of the query with an int8 row. */
+/* Return the cosine of the query with a row; 0 for a row of zeros. row: (D,). */
 static float cosine(const int8_t *row, int dim, const Scratch *s) {
     int32_t dot[2];
     loops.dot(row, s->query, dim, dot);
@@ -343,16 +346,17 @@ static float cosine(const int8_t *row, int dim, const Scratch *s) {
     return norms > 0 ? (float)dot[0] / norms : 0;
 }
 
-/* Names the `probes` cells with the nearest centres, nearest first, as positions of s->cells. */
+/* Put the cells with the nearest centres into s->cells, nearest first. */
 static void route(const Index *index, Scratch *s) {
     s->cells.count = s->cells.least = 0;
     for (int64_t c = 0; c < index->cells; c++)
-        offer(&s->cells, ordered(cosine(index->centers + c * index->dim, index->dim, s)), (uint32_t)c);
+        offer(&s->cells, order_of(cosine(index->centers + c * index->dim, index->dim, s)), (uint32_t)c);
     shrink(&s->cells);
     qsort(s->cells.keys, (size_t)s->cells.count, sizeof(uint64_t), by_key_descending);
 }
 
-/* Offers a row to s->shortlist and raises its bar: at once, by counting sums, and not only when the buffer is full. */
+/* Offer a row to s->shortlist. Count the sums, so that `least` rises with every row and not only when the buffer is
+ * full. */
 static inline void offer_sum(Scratch *s, uint32_t sum, uint32_t position) {
     Best *best = &s->shortlist;
     s->counts[sum]++;
@@ -367,7 +371,7 @@ static inline void offer_sum(Scratch *s, uint32_t sum, uint32_t position) {
     if (sum >= best->least) offer(best, sum, position);
 }
 
-/* Offers every allowed row of the blocks [from, to) to s->shortlist. */
+/* Offer every allowed row of the blocks from `from` to before `to` to s->shortlist. */
 static void scan(const Index *index, int64_t from, int64_t to, Scratch *s) {
     const int pairs = index->subquantizers / 2;
     uint16_t sums[BLOCK];
@@ -383,28 +387,29 @@ static void scan(const Index *index, int64_t from, int64_t to, Scratch *s) {
     }
 }
 
-/* Replaces the shortlist by its best `k` by the cosine of their vectors, in s->found. */
+/* Put the rows of the shortlist into s->found, by the cosines of their vectors. */
 static void rescore(const Index *index, Scratch *s) {
-    enum { AHEAD = 8 };
+    enum { AHEAD = 8, CACHE_LINE = 64 };
     const int dim = index->dim;
     s->found.count = s->found.least = 0;
     for (int64_t i = 0; i < s->shortlist.count; i++) {
         if (i + AHEAD < s->shortlist.count) {
-            const int8_t *next = index->vectors + (size_t)position_of(s->shortlist.keys[i + AHEAD]) * dim;
-            for (int d = 0; d < dim; d += 64) __builtin_prefetch(next + d);
+            const int8_t *next = index->vectors + (int64_t)position_of(s->shortlist.keys[i + AHEAD]) * dim;
+            for (int d = 0; d < dim; d += CACHE_LINE) __builtin_prefetch(next + d);
         }
         const uint32_t position = position_of(s->shortlist.keys[i]);
-        offer(&s->found, ordered(cosine(index->vectors + (size_t)position * dim, dim, s)), position);
+        offer(&s->found, order_of(cosine(index->vectors + (int64_t)position * dim, dim, s)), position);
     }
 }
 
-/* Answers one query: rows[k] and scores[k], best first, -1 and -inf where there are fewer. */
+/* Answer one query: rows and scores of the best k, best first, then -1 and -inf if there are fewer.
+ * query: (D,), routed: (probes,) or NULL, rows: (k,), scores: (k,). */
 static void search_one(const Index *index, const float *query, const uint32_t *routed, int64_t probes, int rescored,
                        int64_t k, Scratch *s, int32_t *rows, float *scores) {
     make_table(index, query, s);
-    make_query(query, index->dim, s);
+    quantize_query(query, index->dim, s);
     s->shortlist.count = s->shortlist.least = s->counted = 0;
-    memset(s->counts, 0, ((size_t)MAX_LEVEL * index->subquantizers + 1) * sizeof *s->counts);
+    memset(s->counts, 0, ((size_t)MAX_LEVEL * (size_t)index->subquantizers + 1) * sizeof *s->counts);
     if (!routed && probes < index->cells) route(index, s);
     for (int64_t p = 0; p < probes; p++) {
         int64_t cell = p;
@@ -427,12 +432,12 @@ static void search_one(const Index *index, const float *query, const uint32_t *r
         }
         const uint32_t score = (uint32_t)(best->keys[i] >> 32);
         rows[i] = index->rows[position_of(best->keys[i])];
-        scores[i] = rescored ? unordered(score) : s->bias + s->step * (float)score;
+        scores[i] = rescored ? float_of(score) : s->bias + s->step * (float)score;
     }
 }
 
-/* The two of `count` rows with the highest sums: the first row, and both sums. Rows are packed as in an index.
- * levels: (M, 16), packed: (P, M/2, 32), allowed: (P,) bits or NULL; 0 is the sum of a row that is not there. */
+/* Find the row with the highest sum, the first of equals, and the two highest sums; a missing row has the sum 0.
+ * levels: (M, 16), packed: (P, M/2, 32), allowed: (P,) bits or NULL. */
 static void two_highest(const uint8_t *levels, const uint8_t *packed, int pairs, int64_t count,
                         const uint32_t *allowed, int32_t *row, uint16_t highest[2]) {
     uint16_t sums[BLOCK];
@@ -453,24 +458,58 @@ static void two_highest(const uint8_t *levels, const uint8_t *packed, int pairs,
     }
 }
 
+/* The postings of some words: those of word i are numbers[first[i]], ..., numbers[last[i] - 1]. */
+typedef struct {
+    const uint16_t *numbers; /* (count,) */
+    int64_t count, words;
+    const int64_t *first, *last; /* (words,) */
+    const float *weights;        /* (words,) */
+} Postings;
+
+/* Return whether every word's range lies inside the postings and every number in it is below `size`. */
+static int postings_fit(const Postings *p, int64_t size) {
+    for (int64_t i = 0; i < p->words; i++) {
+        if (p->first[i] < 0 || p->first[i] > p->last[i] || p->last[i] > p->count) return 0;
+        uint16_t highest = 0;
+        for (int64_t j = p->first[i]; j < p->last[i]; j++)
+            if (p->numbers[j] > highest) highest = p->numbers[j];
+        if (p->first[i] < p->last[i] && highest >= size) return 0;
+    }
+    return 1;
+}
+
+/* scores[number] += weight of the word, for every posting of every word. */
+static void add_votes(const Postings *p, float *scores) {
+    for (int64_t i = 0; i < p->words; i++)
+        for (int64_t j = p->first[i]; j < p->last[i]; j++) scores[p->numbers[j]] += p->weights[i];
+}
+
 /* ---- Python ---- */
 
 enum {
     QUERIES, ROTATION, CODEBOOK, CENTERS, STARTS, PACKED, VECTORS, ROWS, ALLOWED, ROUTED, /* read */
     OUT_ROWS, OUT_SCORES,                                                               /* written */
-    ARRAYS
+    SEARCH_ARRAYS
 };
 
-/* What `search` is asked. */
+static const ArrayType SEARCH_TYPES[SEARCH_ARRAYS] = {
+    {"queries", FLOAT32, READ},  {"rotation", FLOAT32, READ},    {"codebook", FLOAT32, READ},
+    {"centers", INT8, READ},     {"starts", UINT32, READ},       {"packed", UINT8, READ},
+    {"vectors", INT8, READ},     {"rows", INT32, READ},          {"allowed", UINT32, READ},
+    {"routed", UINT32, READ},    {"out_rows", INT32, WRITE},     {"out_scores", FLOAT32, WRITE},
+};
+
+/* The arguments of `search`. */
 typedef struct {
-    Py_buffer arrays[ARRAYS];
+    Py_buffer arrays[SEARCH_ARRAYS];
     int dim, subquantizers, rescored;
     long long probes, shortlist, k;
     int64_t queries;
 } Call;
 
-/* Fills in the index and the number of queries; returns what does not fit, NULL where all fits. */
-static const char *misfit(Call *call, Index *index) {
+/* Fill in the index and the number of queries. Return the name of an argument that does not fit the others, NULL if all
+ * fit. */
+static const char *find_misfit(Call *call, Index *index) {
     const Py_buffer *a = call->arrays;
     const int64_t d = call->dim, m = call->subquantizers, k = call->k, word = 4; /* bytes of a float or an int32 */
     if (d < 1 || d > MAX_DIM || m < 2 || m > MAX_SUBQUANTIZERS || m % 2 || d % m) return "dim, subquantizers";
@@ -479,7 +518,7 @@ static const char *misfit(Call *call, Index *index) {
     if (blocks < 1 || blocks > UINT32_MAX / BLOCK || cells < 1) return "rows, starts";
     if (call->probes < 1 || call->probes > cells) return "probes";
     if (k < 1 || call->shortlist < k || call->shortlist > blocks * BLOCK) return "k, shortlist";
-    const int64_t expected[ARRAYS] = {
+    const int64_t expected[SEARCH_ARRAYS] = {
         [QUERIES] = queries * d * word,     [ROTATION] = d * d * word,
         [CODEBOOK] = CODEWORDS * d * word,  [CENTERS] = cells * d,
         [STARTS] = (cells + 1) * word,      [PACKED] = blocks * BLOCK * m / 2,
@@ -489,10 +528,8 @@ static const char *misfit(Call *call, Index *index) {
         [ROUTED] = a[ROUTED].len ? queries * call->probes * word : 0,
         [OUT_ROWS] = queries * k * word,    [OUT_SCORES] = queries * k * word,
     };
-    static const char *const names[ARRAYS] = {"queries", "rotation", "codebook", "centers", "starts",   "packed",
-                                              "vectors", "rows",     "allowed",  "routed",  "out_rows", "out_scores"};
-    for (int i = 0; i < ARRAYS; i++)
-        if (a[i].len != expected[i]) return names[i];
+    for (int i = 0; i < SEARCH_ARRAYS; i++)
+        if (a[i].len != expected[i]) return SEARCH_TYPES[i].name;
     const uint32_t *starts = a[STARTS].buf, *routed = a[ROUTED].buf;
     if (starts[0] != 0 || starts[cells] != blocks) return "starts";
     for (int64_t c = 0; c < cells; c++)
@@ -508,13 +545,14 @@ static const char *misfit(Call *call, Index *index) {
     return NULL;
 }
 
-static void *take(char **memory, size_t bytes) {
+/* Cut the next bytes from a piece of memory, in whole cache lines. */
+static void *take_bytes(char **memory, size_t bytes) {
     void *part = *memory;
     *memory += (bytes + 63) / 64 * 64;
     return part;
 }
 
-/* Room for the work of one query, in one piece, which is returned; NULL where there is none. */
+/* Allocate the memory for one query in one piece and return it, for `free`; NULL if there is none. */
 static void *make_scratch(const Call *call, Scratch *s) {
     const size_t dim = (size_t)call->dim, entries = (size_t)call->subquantizers * CODEWORDS;
     Best *const lists[] = {&s->cells, &s->shortlist, &s->found};
@@ -525,21 +563,22 @@ static void *make_scratch(const Call *call, Scratch *s) {
     void *whole = malloc(bytes);
     if (!whole) return NULL;
     char *memory = whole;
-    s->rotated = take(&memory, dim * sizeof(float));
-    s->table = take(&memory, entries * sizeof(float));
-    s->levels = take(&memory, entries);
-    s->query = take(&memory, dim * sizeof(int16_t));
-    s->counts = take(&memory, sums);
+    s->rotated = take_bytes(&memory, dim * sizeof(float));
+    s->table = take_bytes(&memory, entries * sizeof(float));
+    s->levels = take_bytes(&memory, entries);
+    s->query = take_bytes(&memory, dim * sizeof(int16_t));
+    s->counts = take_bytes(&memory, sums);
     for (int i = 0; i < 3; i++)
-        *lists[i] = (Best){take(&memory, (2 * (size_t)keeps[i] + BLOCK) * sizeof(uint64_t)), 0, keeps[i], 0};
+        *lists[i] = (Best){take_bytes(&memory, (2 * (size_t)keeps[i] + BLOCK) * sizeof(uint64_t)), 0, keeps[i], 0};
     return whole;
 }
 
-static PyObject *answer(Call *call) {
+/* Answer the queries of a call; return None, or NULL and set the error. */
+static PyObject *answer_call(Call *call) {
     Index index;
     Scratch scratch;
-    const char *wrong = misfit(call, &index);
-    if (wrong) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together: %s", wrong);
+    const char *misfit = find_misfit(call, &index);
+    if (misfit) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together: %s", misfit);
     void *memory = make_scratch(call, &scratch);
     if (!memory) return PyErr_NoMemory();
     const float *queries = call->arrays[QUERIES].buf;
@@ -558,85 +597,107 @@ static PyObject *answer(Call *call) {
 PyDoc_STRVAR(search_doc,
              "search(queries, rotation, codebook, centers, starts, packed, vectors, rows, allowed, routed, out_rows,\n"
              "       out_scores, dim, subquantizers, probes, shortlist, k, rescored)\n\n"
-             "As kernel.search; `allowed` and `routed` may be empty, and `vectors` where not\n"
-             "rescored. Raises ValueError: sizes that do not fit.");
+             "Do what kernel.search does. `allowed` and `routed` may be empty; so may `vectors` if `rescored` is\n"
+             "false. Raise ValueError if types or sizes do not fit.");
 
 static PyObject *search(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *o[SEARCH_ARRAYS];
     Call call;
-    Py_buffer *a = call.arrays;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*y*y*w*w*iiLLLp:search", &a[0], &a[1], &a[2], &a[3], &a[4], &a[5],
-                          &a[6], &a[7], &a[8], &a[9], &a[10], &a[11], &call.dim, &call.subquantizers, &call.probes,
-                          &call.shortlist, &call.k, &call.rescored))
+    if (!PyArg_ParseTuple(args, "OOOOOOOOOOOOiiLLLp:search", &o[0], &o[1], &o[2], &o[3], &o[4], &o[5], &o[6], &o[7],
+                          &o[8], &o[9], &o[10], &o[11], &call.dim, &call.subquantizers, &call.probes, &call.shortlist,
+                          &call.k, &call.rescored))
         return NULL;
-    PyObject *answered = answer(&call);
-    for (int i = 0; i < ARRAYS; i++) PyBuffer_Release(&a[i]);
+    if (!get_arrays(o, SEARCH_TYPES, SEARCH_ARRAYS, call.arrays)) return NULL;
+    PyObject *answered = answer_call(&call);
+    release_arrays(call.arrays, SEARCH_ARRAYS);
     return answered;
 }
 
-/* Lets go of the arrays; None, or the error that they do not fit together. */
-static PyObject *finished(Py_buffer **arrays, int count, int fits) {
-    for (int i = 0; i < count; i++) PyBuffer_Release(arrays[i]);
+/* Release the arrays of a call; return None, or NULL and set ValueError if they do not fit together. */
+static PyObject *finish_call(Py_buffer *arrays, int count, int fits) {
+    release_arrays(arrays, count);
     if (!fits) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together");
     Py_RETURN_NONE;
 }
 
+enum { LEVELS, MATCH_PACKED, MATCH_ALLOWED, MATCH_ROWS, MATCH_SUMS, MATCH_ARRAYS };
+
+static const ArrayType MATCH_TYPES[MATCH_ARRAYS] = {
+    {"levels", UINT8, READ},    {"packed", UINT8, READ},     {"allowed", UINT32, READ},
+    {"out_rows", INT32, WRITE}, {"out_sums", UINT16, WRITE},
+};
+
 PyDoc_STRVAR(match_doc, "match(levels, packed, allowed, out_rows, out_sums, subquantizers, count)\n\n"
-                        "As kernel.match; `allowed` may be empty. Raises ValueError: sizes that do not fit.");
+                        "Do what kernel.match does. `allowed` may be empty. Raise ValueError if types or sizes do not\n"
+                        "fit.");
 
 static PyObject *match(PyObject *Py_UNUSED(module), PyObject *args) {
-    Py_buffer levels, packed, allowed, rows, sums;
+    PyObject *o[MATCH_ARRAYS];
+    Py_buffer a[MATCH_ARRAYS];
     int m;
     long long count;
-    if (!PyArg_ParseTuple(args, "y*y*y*w*w*iL:match", &levels, &packed, &allowed, &rows, &sums, &m, &count)) return NULL;
-    const int64_t queries = rows.len / (int64_t)sizeof(int32_t), blocks = (count + BLOCK - 1) / BLOCK;
-    const int fits = m > 1 && m <= MAX_SUBQUANTIZERS && m % 2 == 0 && levels.len == queries * m * CODEWORDS &&
-                     rows.len == queries * (int64_t)sizeof(int32_t) && sums.len == rows.len && count >= 0 &&
-                     count <= INT32_MAX && packed.len == blocks * BLOCK * m / 2 &&
-                     (!allowed.len || allowed.len == queries * blocks * (int64_t)sizeof(uint32_t));
+    if (!PyArg_ParseTuple(args, "OOOOOiL:match", &o[0], &o[1], &o[2], &o[3], &o[4], &m, &count)) return NULL;
+    if (!get_arrays(o, MATCH_TYPES, MATCH_ARRAYS, a)) return NULL;
+    const int64_t queries = a[MATCH_ROWS].len / (int64_t)sizeof(int32_t), blocks = (count + BLOCK - 1) / BLOCK;
+    const int fits = m > 1 && m <= MAX_SUBQUANTIZERS && m % 2 == 0 && a[LEVELS].len == queries * m * CODEWORDS &&
+                     a[MATCH_SUMS].len == a[MATCH_ROWS].len && count >= 0 && count <= INT32_MAX &&
+                     a[MATCH_PACKED].len == blocks * BLOCK * m / 2 &&
+                     (!a[MATCH_ALLOWED].len || a[MATCH_ALLOWED].len == queries * blocks * (int64_t)sizeof(uint32_t));
     if (fits) {
+        const uint8_t *levels = a[LEVELS].buf;
+        const uint32_t *allowed = a[MATCH_ALLOWED].len ? a[MATCH_ALLOWED].buf : NULL;
+        int32_t *rows = a[MATCH_ROWS].buf;
+        uint16_t *sums = a[MATCH_SUMS].buf;
         Py_BEGIN_ALLOW_THREADS
         for (int64_t q = 0; q < queries; q++)
-            two_highest((uint8_t *)levels.buf + q * m * CODEWORDS, packed.buf, m / 2, count,
-                        allowed.len ? (uint32_t *)allowed.buf + q * blocks : NULL, (int32_t *)rows.buf + q,
-                        (uint16_t *)sums.buf + 2 * q);
+            two_highest(levels + q * m * CODEWORDS, a[MATCH_PACKED].buf, m / 2, count,
+                        allowed ? allowed + q * blocks : NULL, rows + q, sums + 2 * q);
         Py_END_ALLOW_THREADS
     }
-    return finished((Py_buffer *[]){&levels, &packed, &allowed, &rows, &sums}, 5, fits);
+    return finish_call(a, MATCH_ARRAYS, fits);
 }
 
+enum { POSTINGS, FIRST, LAST, WEIGHTS, SCORES, VOTE_ARRAYS };
+
+static const ArrayType VOTE_TYPES[VOTE_ARRAYS] = {
+    {"postings", UINT16, READ}, {"first", INT64, READ},    {"last", INT64, READ},
+    {"weights", FLOAT32, READ}, {"scores", FLOAT32, WRITE},
+};
+
 PyDoc_STRVAR(vote_doc, "vote(postings, first, last, weights, scores)\n\n"
-                       "As kernel.vote. Raises ValueError: sizes or numbers that do not fit.");
+                       "Do what kernel.vote does. Raise ValueError if types, sizes or numbers do not fit; `scores`\n"
+                       "then stay as they were.");
 
 static PyObject *vote(PyObject *Py_UNUSED(module), PyObject *args) {
-    Py_buffer postings, first, last, weights, scores;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*w*:vote", &postings, &first, &last, &weights, &scores)) return NULL;
-    const int64_t words = weights.len / (int64_t)sizeof(float), all = postings.len / (int64_t)sizeof(uint16_t);
-    const int64_t n = scores.len / (int64_t)sizeof(float), size = words * (int64_t)sizeof(int64_t);
-    const uint16_t *numbers = postings.buf;
-    const int64_t *begin = first.buf, *end = last.buf;
-    float *to = scores.buf;
-    int fits = first.len == size && last.len == size;
-    for (int64_t i = 0; i < words && fits; i++) fits = begin[i] >= 0 && begin[i] <= end[i] && end[i] <= all;
+    PyObject *o[VOTE_ARRAYS];
+    Py_buffer a[VOTE_ARRAYS];
+    if (!PyArg_ParseTuple(args, "OOOOO:vote", &o[0], &o[1], &o[2], &o[3], &o[4])) return NULL;
+    if (!get_arrays(o, VOTE_TYPES, VOTE_ARRAYS, a)) return NULL;
+    const Postings postings = {
+        .numbers = a[POSTINGS].buf, .count = a[POSTINGS].len / (int64_t)sizeof(uint16_t),
+        .words = a[WEIGHTS].len / (int64_t)sizeof(float), .first = a[FIRST].buf, .last = a[LAST].buf,
+        .weights = a[WEIGHTS].buf,
+    };
+    const int64_t size = a[SCORES].len / (int64_t)sizeof(float), bytes = postings.words * (int64_t)sizeof(int64_t);
+    int fits = a[FIRST].len == bytes && a[LAST].len == bytes;
     if (fits) {
         Py_BEGIN_ALLOW_THREADS
-        for (int64_t i = 0; i < words && fits; i++) {
-            const float weight = ((float *)weights.buf)[i];
-            for (int64_t j = begin[i]; j < end[i] && fits; j++)
-                if ((fits = numbers[j] < n)) to[numbers[j]] += weight;
-        }
+        fits = postings_fit(&postings, size);
+        if (fits) add_votes(&postings, a[SCORES].buf);
         Py_END_ALLOW_THREADS
     }
-    return finished((Py_buffer *[]){&postings, &first, &last, &weights, &scores}, 5, fits);
+    return finish_call(a, VOTE_ARRAYS, fits);
 }
 
 PyDoc_STRVAR(use_doc, "use(name)\n\n"
-                      "Take the \"plain\" loops, or for \"\" the processor's own; returns the name of those taken.");
+                      "Choose the \"plain\" loops, or for \"\" the processor's fastest. Return the name of the chosen\n"
+                      "loops. Raise ValueError for another name.");
 
 static PyObject *use(PyObject *Py_UNUSED(module), PyObject *args) {
     const char *name;
     if (!PyArg_ParseTuple(args, "s:use", &name)) return NULL;
-    if (*name && strcmp(name, PLAIN.name)) return PyErr_Format(PyExc_ValueError, "no loops of the name %s", name);
-    loops = *name ? PLAIN : loops_here();
+    if (*name && strcmp(name, PLAIN.name)) return PyErr_Format(PyExc_ValueError, "no loops have the name %s", name);
+    loops = *name ? PLAIN : choose_loops();
     return PyUnicode_FromString(loops.name);
 }
 
@@ -651,6 +712,6 @@ static PyMethodDef methods[] = {
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "_kernel", .m_size = 0, .m_methods = methods};
 
 PyMODINIT_FUNC PyInit__kernel(void) {
-    loops = loops_here();
+    loops = choose_loops();
     return PyModuleDef_Init(&definition);
 }

@@ -1,19 +1,19 @@
-"""The compact index: cells of similar rows, 4-bit codes to scan, int8 vectors to rescore. The only user of usearch.
+"""The compact index: cells of similar rows, 4-bit codes to scan, int8 vectors to rescore.
 
-Three tiers. Only what a query needs is touched: cell centres and codes stay in memory, the int8 vectors are read for
-the shortlist alone. Rows are stored cell after cell in blocks of 32, and `kernel` searches them in one call.
+A query touches three tiers. Cell centres and codes stay in memory; int8 vectors are read for the shortlist only. Rows
+are stored cell after cell in blocks of 32, and `kernel` searches them in one call.
 
-The cells to look into are those with the nearest centres. Up to `COMPARED_CELLS` the kernel compares them all; beyond,
-usearch routes. One thread, 128-d, 64 cells wanted: 72 us compared and 85 us by usearch for 2,000 cells, 144 and 91 us
-for 8,000, of which usearch finds 0.976 of the right ones.
+A search scans the cells with the nearest centres. Up to `MAX_COMPARED_CELLS` cells, the kernel compares all centres;
+above that, usearch routes. With one thread, 128 dimensions and 64 cells wanted: 72 us compared and 85 us by usearch for
+2,000 cells, 144 and 91 us for 8,000. usearch finds 0.976 of the right cells.
 
-A large index may do without the third tier (`coded`): the shortlist is then compared with what the codes stand for,
-at unit length, which orders it better than the sums of levels do.
+A large index can do without int8 vectors (`drop_vectors`). The shortlist is then compared with the vectors that the
+codes decode to, at unit length; this orders it better than the sums of levels do.
 
-The file `index.arrays` holds the arrays of `kernel.Blocks` under their names, in the layout of `arrays`; without int8
-vectors its layout has another number.
+The file `index.arrays` holds the arrays of `kernel.Blocks` under their names, in the layout of `array_file`. Without
+int8 vectors, its layout has another number.
 
-N rows, D dimensions, M subquantizers, C cells, B queries, k results. Scores are cosines: higher is closer.
+Shapes: N rows, D dimensions, M subquantizers, C cells, B queries, k results. Scores are cosines: higher is closer.
 """
 
 from __future__ import annotations  # numpy loads its random numbers when an annotation names them
@@ -29,34 +29,36 @@ import numpy as np
 from .._util import array_file
 from ..errors import IndexFileError
 from . import kernel
-from .cells import CHUNK, Spread, blocks_of, centers_of, nearest_scores
-from .kernel import BLOCK, NO_ROW, Blocks, Question
-from .product_quantizer import CODEWORDS, ProductQuantizer
+from .block_checks import find_misfit
+from .cells import CHUNK, ParallelMap, build_blocks, fit_centers, score_nearest
+from .kernel import BLOCK, NO_ROW, Blocks, SearchRequest
+from .product_quantizer import ProductQuantizer
+from .router import build_router, open_router
 
 if TYPE_CHECKING:
     from usearch.index import Index as Graph
 
 ARRAYS_FILE, ROUTER_FILE = "index.arrays", "router.usearch"
-LAYOUT, LAYOUT_CODED = 2, 3  # of the arrays, with int8 vectors and without; 1 had codes without blocks
-ONE_CELL_UP_TO = 8192  # rows; so few are scanned sooner than routed
+LAYOUT, LAYOUT_CODES_ONLY = 2, 3  # with int8 vectors and without; layout 1 had codes without blocks
+ONE_CELL_UP_TO = 8192  # rows; scanning so few is faster than routing
 CELLS_PER_ROOT = 2  # cells to the square root of N
-ROWS_PER_CELL = 256  # at least, on average; a cell's last block is half empty
-COMPARED_CELLS = 4096  # some four million rows
+ROWS_PER_CELL = 256  # smallest average; a cell's last block is half empty
+MAX_COMPARED_CELLS = 4096  # reached at some four million rows
 MAX_SUBQUANTIZERS = 64  # 32 bytes a row
 TRAINING_ROWS = 65_536
 TUNING_ROWS = 256
 SHORTLISTS = (64, 128, 256, 512)
 RECALL_TO_REACH = 0.99
-RECALL_TOLERANCE = 0.002  # below the best there is, where the recall to reach is beyond it
-RESCORING_COST = 4096  # bytes of codes that are scanned while one row is rescored
-RELEASE_ABOVE = 4_000_000  # bytes of vectors; fewer may stay in memory once they were read
+RECALL_TOLERANCE = 0.002  # accepted loss against the best recall, if `RECALL_TO_REACH` is out of reach
+RESCORING_COST = 4096  # bytes of codes that are scanned in the time of rescoring one row
+RELEASE_ABOVE = 4_000_000  # bytes; smaller sets of vectors stay in memory once read
 
 
 @dataclass(frozen=True)
 class Hits:
-    """What a batch of queries found, best first.
+    """The results of a batch of queries, best first.
 
-    Attributes: rows (B, k) int32, -1 where there are fewer than k; scores (B, k) float32.
+    Attributes: rows: (B, k) int32, -1 if there are fewer than k; scores: (B, k) float32.
     """
 
     rows: np.ndarray
@@ -64,10 +66,10 @@ class Hits:
 
 
 @dataclass(frozen=True)
-class Allowed:
-    """Rows that a search may find, ready for the kernel; made by `CompactIndex.allow`.
+class RowFilter:
+    """The rows that a search may return; made by `CompactIndex.make_filter`.
 
-    Attributes: bits: as `kernel.bits` makes them; count: of rows.
+    Attributes: bits: (P,) uint32, from `kernel.pack_bits`; count: allowed rows.
     """
 
     bits: np.ndarray
@@ -76,12 +78,17 @@ class Allowed:
 
 @dataclass(frozen=True)
 class CompactIndex:
-    """Rows of unit vectors, compressed.
+    """An index of compressed unit vectors.
 
-    Attributes: blocks: the stored arrays; size: N; router: usearch graph over the cell centres, None where all are
-                compared; probes: cells looked into; shortlist: rows rescored; recall: ANN recall@10 measured at build,
-                with these settings; space: names the embedding space of the vectors (`Embedder.space`);
-                rows: the vectors in their file, where `release_pages` gives them back; None where they stay.
+    Attributes:
+        blocks: the stored arrays.
+        size: N.
+        router: usearch graph over the cell centres; `None` if all centres are compared.
+        probes: cells scanned per query.
+        shortlist: rows rescored per query.
+        recall: ANN recall@10 of these settings, measured at build.
+        space: name of the embedding space of the vectors (`Embedder.space`).
+        mapped_vectors: the vectors in their file, whose memory `release_pages` frees; `None` if they stay in memory.
     """
 
     blocks: Blocks
@@ -91,7 +98,7 @@ class CompactIndex:
     shortlist: int
     recall: float
     space: str
-    rows: array_file.Rows | None = None
+    mapped_vectors: array_file.LazyArray | None = None
 
     @classmethod
     def build(
@@ -101,15 +108,17 @@ class CompactIndex:
         subquantizers: int | None = None,
         seed: int = 0,
         like: CompactIndex | None = None,
-        spread: Spread = map,
+        parallel_map: ParallelMap = map,
     ) -> CompactIndex:
-        """Compress vectors and choose probes and shortlist, the cheapest that reach ANN recall@10 >= 0.99.
+        """Compress vectors; choose the cheapest probes and shortlist that reach ANN recall@10 >= 0.99.
 
-        Args:    x: (N, D) float32, unit rows, N >= 1, in memory or mapped; row n keeps the number n; space: as the
-                 attribute;
-                 subquantizers: M, even and a divisor of D; None for the most up to D / 2 and 64 (M / 2 bytes a row);
-                 like: of the same space, whose quantizer and cells are kept, so that rows in both are the same bytes;
-                 spread: how the work is spread, which changes nothing of what comes out.
+        Args:
+            x: (N, D) float32, unit rows, N >= 1, in memory or mapped; row n keeps the number n.
+            space: see the attribute.
+            subquantizers: M, even and a divisor of D (M / 2 bytes a row); `None` takes the most up to D / 2 and 64.
+            seed: of the random choices; the same seed and rows give the same index.
+            like: an index of the same space whose quantizer and cells are kept; rows in both then have the same bytes.
+            parallel_map: distributes the work; the result does not depend on it.
         Raises:  ValueError: x is not (N, D) or has no rows.
         """
         if x.ndim != 2 or not len(x):
@@ -119,22 +128,23 @@ class CompactIndex:
         if like:
             quantizer = ProductQuantizer(like.blocks.rotation, like.blocks.codebook.transpose(0, 2, 1))
         else:
-            quantizer = ProductQuantizer.fit(sample, subquantizers or _subquantizers(x.shape[1]), seed)
-        cells = _cell_count(len(x))
+            quantizer = ProductQuantizer.fit(sample, subquantizers or _choose_subquantizers(x.shape[1]), seed)
+        cells = _choose_cell_count(len(x))
         if like and cells <= 2 * like.cells <= 4 * cells:
             centers = like.blocks.centers / np.linalg.norm(
                 like.blocks.centers.astype(np.float32), axis=1, keepdims=True
             )
         else:
-            centers = centers_of(sample, cells, rng)
-        blocks = blocks_of(x, quantizer, centers, spread)
-        router = _graph(centers) if len(centers) > COMPARED_CELLS else None
-        return cls(blocks, len(x), router, 1, SHORTLISTS[0], 0.0, space)._tuned(x, rng, _probes_to_try(len(centers)))
+            centers = fit_centers(sample, cells, rng)
+        blocks = build_blocks(x, quantizer, centers, parallel_map)
+        router = build_router(centers) if len(centers) > MAX_COMPARED_CELLS else None
+        untuned = cls(blocks, len(x), router, 1, SHORTLISTS[0], 0.0, space)
+        return untuned._tune(x, rng, _list_probes(len(centers)))
 
-    def coded(self, x: np.ndarray, seed: int = 0) -> CompactIndex:
-        """The same without int8 vectors; its shortlist is chosen anew. x: (N, D) float32, the rows it was built of."""
+    def drop_vectors(self, x: np.ndarray, seed: int = 0) -> CompactIndex:
+        """Return the index without int8 vectors and with a new shortlist. x: (N, D) float32, its original rows."""
         blocks = replace(self.blocks, vectors=np.empty((0, self.dim), np.int8))
-        return replace(self, blocks=blocks, rows=None)._tuned(x, np.random.default_rng(seed), [self.probes])
+        return replace(self, blocks=blocks, mapped_vectors=None)._tune(x, np.random.default_rng(seed), [self.probes])
 
     def __len__(self) -> int:
         return self.size
@@ -146,12 +156,12 @@ class CompactIndex:
 
     @property
     def code_bytes(self) -> int:
-        """Of a row: M / 2."""
+        """Bytes of codes per row: M / 2."""
         return self.blocks.packed.shape[1]
 
     @property
-    def is_coded(self) -> bool:
-        """It has no int8 vectors."""
+    def is_codes_only(self) -> bool:
+        """Whether the index has no int8 vectors."""
         return not self.blocks.vectors.size
 
     @property
@@ -159,17 +169,24 @@ class CompactIndex:
         """C."""
         return len(self.blocks.centers)
 
-    def allow(self, mask: np.ndarray) -> Allowed:
-        """Prepare a filter; mask: (N,) bool, by the caller's row numbers."""
+    def make_filter(self, mask: np.ndarray) -> RowFilter:
+        """Prepare a filter of rows.
+
+        Args:   mask: (N,) bool, by row number.
+        Raises: ValueError: mask is not (N,).
+        """
         if mask.shape != (self.size,):
             raise ValueError(f"mask has shape {mask.shape}; expected {(self.size,)}.")
-        return Allowed(kernel.bits(mask[self.blocks.rows] & (self.blocks.rows >= 0)), int(mask.sum()))
+        return RowFilter(kernel.pack_bits(mask[self.blocks.rows] & (self.blocks.rows >= 0)), int(mask.sum()))
 
-    def search(self, queries: np.ndarray, k: int, rescored: bool = True, allowed: Allowed | None = None) -> Hits:
+    def search(self, queries: np.ndarray, k: int, rescored: bool = True, allowed: RowFilter | None = None) -> Hits:
         """Find the rows with the highest cosine.
 
-        Args:    queries: (B, D) float32, unit rows; rescored: False gives the scores of the codes alone; allowed: only
-                 these; so few that the shortlist holds them all are compared exactly.
+        Args:
+            queries: (B, D) float32, unit rows.
+            k: results per query.
+            rescored: `False` returns the scores of the codes.
+            allowed: limits the search to some rows; if they all fit the shortlist, the search is exact.
         Raises:  ValueError: queries is not (B, D) or not finite, or k < 1.
         """
         if queries.ndim != 2 or queries.shape[1] != self.dim or k < 1:
@@ -178,204 +195,161 @@ class CompactIndex:
             raise ValueError("queries hold numbers that are not finite.")
         kept = min(k, self.size)
         shortlist = min(max(kept, self.shortlist), len(self.blocks.rows))
-        probes = self._probes(kept, self.size if allowed is None else allowed.count)
+        probes = self._choose_probes(kept, self.size if allowed is None else allowed.count)
         routed = None
         if self.router is not None and probes < self.cells:
             routed = self.router.search(queries, probes, threads=1).keys.reshape(len(queries), -1).astype(np.uint32)
-        decoded = rescored and self.is_coded
-        found = shortlist if decoded else kept
-        asked = Question(
-            queries, found, probes, shortlist, rescored and not decoded, routed, allowed.bits if allowed else None
+        by_codes = rescored and self.is_codes_only
+        request = SearchRequest(
+            queries,
+            shortlist if by_codes else kept,
+            probes,
+            shortlist,
+            rescored and not by_codes,
+            routed,
+            allowed.bits if allowed else None,
         )
-        rows, scores = kernel.search(self.blocks, asked)
-        if decoded:
-            rows, scores = self._compared(queries, rows, kept)
+        rows, scores = kernel.search(self.blocks, request)
+        if by_codes:
+            rows, scores = self._rescore_by_codes(queries, rows, kept)
         if kept < k:
             missing = ((0, 0), (0, k - kept))
             rows = np.pad(rows, missing, constant_values=NO_ROW)
             scores = np.pad(scores, missing, constant_values=-np.inf)
         return Hits(rows, scores)
 
-    def vectors(self, rows: np.ndarray) -> np.ndarray:
-        """The vectors of these rows as they are kept, int8 or codes: (R,) int64 -> (R, D) float32, unit rows."""
-        if self.is_coded:
-            return self._decoded(rows) @ self.blocks.rotation.T
-        return _unit(self.blocks.vectors[self._places[rows]].astype(np.float32))
+    def read_vectors(self, rows: np.ndarray) -> np.ndarray:
+        """Rebuild vectors from int8 or, if there are none, from codes: (R,) int64 -> unit rows (R, D) float32."""
+        if self.is_codes_only:
+            return self._decode_rows(rows) @ self.blocks.rotation.T
+        return _normalize(self.blocks.vectors[self._positions[rows]].astype(np.float32))
 
-    def _decoded(self, rows: np.ndarray) -> np.ndarray:
-        """What the codes of these rows stand for, rotated: (R,) int -> (R, D) float32, unit rows."""
-        places = self._places[rows]
-        pairs = self.blocks.packed[places // BLOCK, :, places % BLOCK]
+    def _decode_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Decode the codes of rows, without undoing the rotation: (R,) int -> unit rows (R, D) float32."""
+        positions = self._positions[rows]
+        pairs = self.blocks.packed[positions // BLOCK, :, positions % BLOCK]
         codes = np.stack([pairs & 15, pairs >> 4], 2).reshape(len(rows), -1)
-        return _unit(ProductQuantizer(None, self.blocks.codebook.transpose(0, 2, 1)).decode(codes))
+        return _normalize(ProductQuantizer(None, self.blocks.codebook.transpose(0, 2, 1)).decode(codes))
 
-    def _compared(self, queries: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The best k of each query's rows, (B, S) int32, by their cosine with what the codes stand for."""
+    def _rescore_by_codes(self, queries: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the best k of each query's rows (B, S) int32, by the cosines of their decoded vectors."""
         scores = np.full(rows.shape, -np.inf, np.float32)
         for query, row, score in zip(queries @ self.blocks.rotation, rows, scores, strict=True):
             for part in np.array_split(np.flatnonzero(row != NO_ROW), -(-len(row) // CHUNK)):
-                score[part] = self._decoded(row[part]) @ query
+                score[part] = self._decode_rows(row[part]) @ query
         best = np.argsort(-scores, 1, kind="stable")[:, :k]
         return np.take_along_axis(rows, best, 1), np.take_along_axis(scores, best, 1)
 
     @cached_property
-    def _places(self) -> np.ndarray:
-        """Where each row lies in the blocks: (N,) int32."""
-        places, filled = np.zeros(self.size, np.int32), np.flatnonzero(self.blocks.rows >= 0)
-        places[self.blocks.rows[filled]] = filled
-        return places
+    def _positions(self) -> np.ndarray:
+        """The position of each row in the blocks: (N,) int32."""
+        positions, filled = np.zeros(self.size, np.int32), np.flatnonzero(self.blocks.rows >= 0)
+        positions[self.blocks.rows[filled]] = filled
+        return positions
 
     def release_pages(self) -> None:
-        """Take out of memory what the last searches read of a large index's vectors; to read it again costs 0.2 ms."""
-        if self.rows:
-            self.rows.release_pages()
+        """Free the memory of vectors that searches read from a large index; reading them again costs 0.2 ms."""
+        if self.mapped_vectors:
+            self.mapped_vectors.release_pages()
 
-    def _probes(self, k: int, allowed: int) -> int:
-        """Cells to look into: more for many results; of few allowed rows, so many that as many are met."""
+    def _choose_probes(self, k: int, allowed: int) -> int:
+        """Return how many cells to scan: more for many results, and more if few rows are allowed."""
         if allowed <= ONE_CELL_UP_TO:
             return self.cells
         return min(self.cells, -(-self.probes * self.size * max(k, self.shortlist) // (allowed * self.shortlist)))
 
-    def _tuned(self, x: np.ndarray, rng: np.random.Generator, probes_to_try: Sequence[int]) -> CompactIndex:
-        """The cheapest probes and shortlist that reach the recall, or nearly the best there is.
+    def _tune(self, x: np.ndarray, rng: np.random.Generator, probes_to_try: Sequence[int]) -> CompactIndex:
+        """Choose the cheapest probes and shortlist that reach the recall, or nearly the best recall there is.
 
-        Measured on rows of the index: each is asked, and must find the nearest of the others.
+        Some rows of the index are the queries; each must find the nearest other rows.
         """
-        asked = np.sort(rng.choice(len(x), min(len(x), TUNING_ROWS), replace=False))
+        queries = np.sort(rng.choice(len(x), min(len(x), TUNING_ROWS), replace=False))
         k = min(10, len(x) - 1)
         if not k:
             return replace(self, recall=1.0)
-        worst = nearest_scores(x, asked, k)[:, -1:] - np.float32(1e-6)
-        tried: list[CompactIndex] = []
+        worst = score_nearest(x, queries, k)[:, -1:] - np.float32(1e-6)
+        trials: list[CompactIndex] = []
         for shortlist in SHORTLISTS:
             for probes in probes_to_try:
-                one = replace(self, probes=probes, shortlist=shortlist)
-                rows = one.search(x[asked], k + 1).rows
-                found = np.einsum("bd,bkd->bk", x[asked], x[rows]) >= worst
-                found &= (rows != asked[:, None]) & (rows != NO_ROW)
-                tried.append(replace(one, recall=float(found.sum(1).clip(max=k).mean() / k)))
-                if tried[-1].recall >= RECALL_TO_REACH:
+                trial = replace(self, probes=probes, shortlist=shortlist)
+                rows = trial.search(x[queries], k + 1).rows
+                found = np.einsum("bd,bkd->bk", x[queries], x[rows]) >= worst
+                found &= (rows != queries[:, None]) & (rows != NO_ROW)
+                trials.append(replace(trial, recall=float(found.sum(1).clip(max=k).mean() / k)))
+                if trials[-1].recall >= RECALL_TO_REACH:
                     break
-        enough = min(RECALL_TO_REACH, max(one.recall for one in tried) - RECALL_TOLERANCE)
-        return min((one for one in tried if one.recall >= enough), key=CompactIndex._cost)
+        enough = min(RECALL_TO_REACH, max(trial.recall for trial in trials) - RECALL_TOLERANCE)
+        return min((trial for trial in trials if trial.recall >= enough), key=CompactIndex._estimate_cost)
 
-    def _cost(self) -> float:
-        """Of a query, in bytes of codes scanned; a row rescored costs as much as many scanned, for it lies anywhere."""
+    def _estimate_cost(self) -> float:
+        """Estimate the cost of a query in bytes of scanned codes; a rescored row counts as `RESCORING_COST` bytes."""
         return self.blocks.packed.nbytes * self.probes / self.cells + RESCORING_COST * self.shortlist
 
     def write(self, folder: Path) -> None:
-        """Write `index.arrays`, and `router.usearch` where there is a router, into `folder`."""
+        """Write `index.arrays` and, if there is a router, `router.usearch` into a folder."""
         meta = {name: getattr(self, name) for name in ("size", "probes", "shortlist", "recall", "space")}
         stored = {field.name: getattr(self.blocks, field.name) for field in fields(Blocks)}
-        if self.is_coded:
+        if self.is_codes_only:
             del stored["vectors"]
-        array_file.write(folder / ARRAYS_FILE, stored, {"layout": LAYOUT_CODED if self.is_coded else LAYOUT, **meta})
+        layout = LAYOUT_CODES_ONLY if self.is_codes_only else LAYOUT
+        array_file.write(folder / ARRAYS_FILE, stored, {"layout": layout, **meta})
         if self.router is not None:
             self.router.save(str(folder / ROUTER_FILE))
 
     @classmethod
-    def open(cls, data: memoryview | array_file.Source, router: memoryview | None = None) -> CompactIndex:
-        """Use an index where it lies. usearch trusts its file: give it verified bytes only.
+    def open(cls, data: memoryview | array_file.ByteSource, router: memoryview | None = None) -> CompactIndex:
+        """Open an index in place. usearch trusts its file, so pass verified bytes only.
 
-        Args:    data: content of `index.arrays`; router: content of `router.usearch`, None where there is none.
-        Raises:  IndexFileError: damaged, of another layout, or parts that do not fit each other.
+        Args:    data: content of `index.arrays`; router: content of `router.usearch`, `None` if there is none.
+        Raises:  IndexFileError: the file is damaged, has another layout, or its parts do not fit together.
         """
-        stored, meta = array_file.find(data, ARRAYS_FILE)
-        if meta.get("layout") not in (LAYOUT, LAYOUT_CODED):
+        stored, meta = array_file.open_arrays(data, ARRAYS_FILE)
+        if meta.get("layout") not in (LAYOUT, LAYOUT_CODES_ONLY):
             raise IndexFileError(
-                f"{ARRAYS_FILE}: index layout {meta.get('layout')}, where {LAYOUT} and {LAYOUT_CODED} are read; build "
-                "the bundle again."
+                f"{ARRAYS_FILE}: found index layout {meta.get('layout')}, expected {LAYOUT} or {LAYOUT_CODES_ONLY}; "
+                "build the bundle again."
             )
         try:
-            blocks = _read_blocks(stored, meta["layout"] == LAYOUT_CODED)
+            blocks = _read_blocks(stored, meta["layout"] == LAYOUT_CODES_ONLY)
             size, probes, shortlist = (int(meta[name]) for name in ("size", "probes", "shortlist"))
-            large = stored["vectors"] if blocks.vectors.nbytes > RELEASE_ABOVE else None
-            index = cls(blocks, size, None, probes, shortlist, float(meta["recall"]), str(meta["space"]), large)
+            mapped = stored["vectors"] if blocks.vectors.nbytes > RELEASE_ABOVE else None
+            index = cls(blocks, size, None, probes, shortlist, float(meta["recall"]), str(meta["space"]), mapped)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise IndexFileError(f"{ARRAYS_FILE}: {error} is missing or wrong; build the bundle again.") from error
-        index._check_shapes()
-        index._check_numbers(router is not None)
-        return index if router is None else replace(index, router=_restore(router, index.dim, index.cells))
-
-    def _check_shapes(self) -> None:
-        d, m, p, c = (
-            len(array) if array.ndim else 0
-            for array in (self.blocks.rotation, self.blocks.codebook, self.blocks.packed, self.blocks.centers)
-        )
-        expected = {
-            "rotation": (np.float32, (d, d)),
-            "codebook": (np.float32, (m // 2 * 2, d // max(m, 1), CODEWORDS)),
-            "centers": (np.int8, (c, d)),
-            "starts": (np.uint32, (c + 1,)),
-            "packed": (np.uint8, (p, m // 2, BLOCK)),
-            "vectors": (np.int8, (0 if self.is_coded else p * BLOCK, d)),
-            "rows": (np.int32, (p * BLOCK,)),
-        }
-        for name, (kind, shape) in expected.items():
-            found = getattr(self.blocks, name)
-            if found.dtype != kind or found.shape != shape or not (found.size or name == "vectors"):
-                raise IndexFileError(
-                    f"{ARRAYS_FILE}: {name} is {found.dtype} {found.shape}; expected {np.dtype(kind)} {shape}, "
-                    "build the bundle again."
-                )
-
-    def _check_numbers(self, routed: bool) -> None:
-        starts, rows = self.blocks.starts, self.blocks.rows
-        whole = starts[0] == 0 and starts[-1] == len(self.blocks.packed) and (starts[1:] >= starts[:-1]).all()
-        numbered = rows.min() >= NO_ROW and rows.max() == self.size - 1 and (rows >= 0).sum() == self.size
-        settled = self.dim % len(self.blocks.codebook) == 0 and 1 <= self.probes <= self.cells and self.shortlist >= 1
-        if not (whole and numbered and settled) or routed != (self.cells > COMPARED_CELLS):
-            raise IndexFileError(f"{ARRAYS_FILE}: cells, rows or router do not fit together; build the bundle again.")
+        misfit = find_misfit(blocks, size, probes, shortlist)
+        if not misfit and (router is None) != (index.cells <= MAX_COMPARED_CELLS):
+            misfit = "the router does not fit the number of cells"
+        if misfit:
+            raise IndexFileError(f"{ARRAYS_FILE}: {misfit}; build the bundle again.")
+        if router is None:
+            return index
+        return replace(index, router=open_router(router, ROUTER_FILE, index.dim, index.cells))
 
 
-def _subquantizers(dim: int) -> int:
-    """The most that are even, divide `dim`, and have two dimensions each; 2 at least."""
+def _choose_subquantizers(dim: int) -> int:
+    """Return the largest even divisor of `dim` up to 64 that leaves two dimensions each; at least 2."""
     return next((m for m in range(min(dim // 2, MAX_SUBQUANTIZERS), 2, -1) if m % 2 == 0 and dim % m == 0), 2)
 
 
-def _cell_count(rows: int) -> int:
-    """As many that comparing centres and scanning cells cost alike, of some blocks each."""
+def _choose_cell_count(rows: int) -> int:
+    """Return the number of cells for which comparing centres and scanning cells of some blocks cost alike."""
     return min(round(CELLS_PER_ROOT * rows**0.5), rows // ROWS_PER_CELL) if rows > ONE_CELL_UP_TO else 1
 
 
-def _read_blocks(stored: Mapping[str, array_file.Rows], coded: bool) -> Blocks:
-    """The blocks of a file; raises KeyError: an array is missing."""
-    read = {field.name: stored[field.name][:] for field in fields(Blocks) if not (coded and field.name == "vectors")}
-    if coded:
-        read["vectors"] = np.empty((0, len(read["rotation"])), np.int8)
-    return Blocks(**read)
+def _read_blocks(stored: Mapping[str, array_file.LazyArray], codes_only: bool) -> Blocks:
+    """Read the blocks of a file; raise KeyError if an array is missing."""
+    names = [field.name for field in fields(Blocks) if not (codes_only and field.name == "vectors")]
+    arrays = {name: stored[name][:] for name in names}
+    if codes_only:
+        arrays["vectors"] = np.empty((0, len(arrays["rotation"])), np.int8)
+    return Blocks(**arrays)
 
 
-def _probes_to_try(limit: int) -> list[int]:
-    """1, 2, 3, 4, 6, 8, 12, ... and last `limit` itself."""
+def _list_probes(limit: int) -> list[int]:
+    """Return 1, 2, 3, 4, 6, 8, 12, ... and `limit` itself."""
     steps = sorted({2**i * j // 2 for i in range(limit.bit_length()) for j in (2, 3)})
     return [step for step in steps if step < limit] + [limit]
 
 
-def _unit(x: np.ndarray) -> np.ndarray:
+def _normalize(x: np.ndarray) -> np.ndarray:
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.float32(1e-12))
-
-
-def _empty(dim: int) -> Graph:
-    from usearch.index import Index  # here: few catalogues have a router, and every process would load it at its start
-
-    return Index(ndim=dim, metric="ip", dtype="f32")
-
-
-def _graph(centers: np.ndarray) -> Graph:
-    graph = _empty(centers.shape[1])
-    graph.add(np.arange(len(centers), dtype=np.uint64), centers, threads=1)
-    return graph
-
-
-def _restore(data: memoryview, dim: int, cells: int) -> Graph:
-    graph = _empty(dim)
-    try:
-        graph.load(bytes(data))
-    except RuntimeError as error:
-        raise IndexFileError(f"{ROUTER_FILE}: {error}; build the bundle again.") from error
-    if len(graph) != cells or graph.ndim != dim:
-        raise IndexFileError(
-            f"{ROUTER_FILE}: {len(graph)} cells of {graph.ndim} dimensions; expected {cells} of {dim}."
-        )
-    return graph

@@ -1,51 +1,52 @@
-/* Pairs of keypoints that agree on one affine map. `geometry.py` holds the numpy twin, which is the specification: the
- * steps have the same names there.
+/* Fit one affine map to pairs of keypoints.
  *
- * Shapes: P pairs; keypoints are (P, 4): x, y, sigma, direction in turns.
+ * The numpy twin in `geometry.py` is the specification; its steps and constants have the same names.
+ *
+ * Shapes: P pairs; a row of keypoints is x, y, sigma and direction in turns. An affine map (2, 3) takes a point of the
+ * reference to the photo.
  */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "../_util/arrays.h"
 
-enum { MOST_PAIRS = 1024, LEAST_PAIRS = 4, TRIED = 3, FITS = 3 };
-static const double TURN = 6.28318530717958648;
-static const double COARSE = 0.15, TOLERANCES[FITS] = {0.08, 0.04, 0.04};
+enum { MAX_PAIRS = 1024, MIN_PAIRS = 4, HYPOTHESES = 3, FITS = 3 };
+static const double RADIANS_PER_TURN = 6.28318530717958648;
+static const double COARSE_TOLERANCE = 0.15, TOLERANCES[FITS] = {0.08, 0.04, 0.04};
 static const double SCALE_TOLERANCE = 1, TURN_TOLERANCE = 0.15;
-static const double LEAST_SCALE = 0.05, MOST_SCALE = 20, MOST_STRETCH = 4;
-static const float CLOSE = 0.004f;
+static const double MIN_SCALE = 0.05, MAX_SCALE = 20, MAX_STRETCH = 4;
+static const float SAME_POSITION = 0.004f;
 
 typedef struct {
-    double x, y, from_x, from_y; /* in the photo, in the reference */
-    double octaves, turns;       /* from the reference to the photo */
-    double real, imaginary;      /* of the pair's own similarity */
+    double x, y, from_x, from_y; /* position in the photo; position in the reference */
+    double octaves, turns;       /* scale and rotation from the reference to the photo */
+    double real, imaginary;      /* the same scale and rotation as a complex factor */
 } Pair;
 
-static double turned(double turns) { return fabs(turns - rint(turns)); }
+/* Return the size of a rotation, 0 to 0.5 turns. */
+static double rotation_size(double turns) { return fabs(turns - rint(turns)); }
 
+/* Return whether the similarity of one pair maps another pair to nearly where it is. */
 static int supports(const Pair *one, const Pair *other) {
     const double x = other->from_x - one->from_x, y = other->from_y - one->from_y;
     const double off_x = one->real * x - one->imaginary * y - (other->x - one->x);
     const double off_y = one->real * y + one->imaginary * x - (other->y - one->y);
-    const double limit = COARSE * COARSE * (one->real * one->real + one->imaginary * one->imaginary);
+    const double square = one->real * one->real + one->imaginary * one->imaginary;
+    const double limit = COARSE_TOLERANCE * COARSE_TOLERANCE * square;
     return off_x * off_x + off_y * off_y < limit && fabs(one->octaves - other->octaves) < SCALE_TOLERANCE &&
-           turned(one->turns - other->turns) < TURN_TOLERANCE;
+           rotation_size(one->turns - other->turns) < TURN_TOLERANCE;
 }
 
-/* Least squares of the pairs that are inside; affine: (2, 3). Returns whether a camera could see it so. */
-static int fit(const Pair *pairs, int count, const uint8_t *inside, double affine[6]) {
+/* Fit a map to the inliers by least squares. Return whether a camera can produce such a map; if not, `affine` is
+ * undefined. pairs: (count,), inlier: (count,), affine: (2, 3). */
+static int fit_least_squares(const Pair *pairs, int count, const uint8_t *inlier, double affine[6]) {
     double n = 0, x = 0, y = 0, xx = 0, xy = 0, yy = 0, to[2] = {0}, x_to[2] = {0}, y_to[2] = {0};
     for (int i = 0; i < count; i++) {
-        if (!inside[i]) continue;
+        if (!inlier[i]) continue;
         const double u = pairs[i].from_x, v = pairs[i].from_y, at[2] = {pairs[i].x, pairs[i].y};
         n++, x += u, y += v, xx += u * u, xy += u * v, yy += v * v;
         for (int k = 0; k < 2; k++) to[k] += at[k], x_to[k] += u * at[k], y_to[k] += v * at[k];
     }
-    if (n < LEAST_PAIRS) return 0;
-    /* inverse of the symmetric matrix (xx xy x; xy yy y; x y n), by cofactors */
+    if (n < MIN_PAIRS) return 0;
+    /* invert the symmetric matrix (xx xy x; xy yy y; x y n) by cofactors */
     const double a = yy * n - y * y, b = x * y - xy * n, c = xy * y - x * yy;
     const double d = xx * n - x * x, e = xy * x - xx * y, f = xx * yy - xy * xy;
     const double determinant = xx * a + xy * b + x * c;
@@ -55,65 +56,69 @@ static int fit(const Pair *pairs, int count, const uint8_t *inside, double affin
         affine[3 * k + 1] = (b * x_to[k] + d * y_to[k] + e * to[k]) / determinant;
         affine[3 * k + 2] = (c * x_to[k] + e * y_to[k] + f * to[k]) / determinant;
     }
-    const double *m = affine, area = m[0] * m[4] - m[1] * m[3]; /* below 0: mirrored */
+    const double *m = affine, area = m[0] * m[4] - m[1] * m[3]; /* negative if it mirrors */
     const double squares = m[0] * m[0] + m[1] * m[1] + m[3] * m[3] + m[4] * m[4];
-    return area > LEAST_SCALE * LEAST_SCALE && area < MOST_SCALE * MOST_SCALE &&
-           squares <= (MOST_STRETCH + 1 / MOST_STRETCH) * area;
+    return area > MIN_SCALE * MIN_SCALE && area < MAX_SCALE * MAX_SCALE &&
+           squares <= (MAX_STRETCH + 1 / MAX_STRETCH) * area;
 }
 
-static void mark_inside(const Pair *pairs, int count, const double *m, double tolerance, uint8_t *inside) {
+/* Mark the pairs that a map m explains within a tolerance. pairs: (count,), m: (2, 3), inlier: (count,). */
+static void find_inliers(const Pair *pairs, int count, const double *m, double tolerance, uint8_t *inlier) {
     const double area = m[0] * m[4] - m[1] * m[3], octaves = log2(area) / 2;
-    const double turns = atan2(m[3] - m[1], m[0] + m[4]) / TURN;
+    const double turns = atan2(m[3] - m[1], m[0] + m[4]) / RADIANS_PER_TURN;
     for (int i = 0; i < count; i++) {
         const Pair *p = &pairs[i];
         const double x = m[0] * p->from_x + m[1] * p->from_y + m[2] - p->x;
         const double y = m[3] * p->from_x + m[4] * p->from_y + m[5] - p->y;
-        inside[i] = x * x + y * y < tolerance * tolerance * area && fabs(p->octaves - octaves) < SCALE_TOLERANCE &&
-                    turned(p->turns - turns) < TURN_TOLERANCE;
+        inlier[i] = x * x + y * y < tolerance * tolerance * area && fabs(p->octaves - octaves) < SCALE_TOLERANCE &&
+                    rotation_size(p->turns - turns) < TURN_TOLERANCE;
     }
 }
 
-/* How many places of the reference are inside, those counted once that are close to one before. */
-static int places(const float *reference, int count, const uint8_t *inside) {
+/* Count the inliers at different positions of the reference: skip those close to an earlier one.
+ * reference: (count, 4), inlier: (count,). */
+static int count_distinct(const float *reference, int count, const uint8_t *inlier) {
     int found = 0;
     for (int i = 0; i < count; i++) {
-        int seen = !inside[i];
-        for (int j = 0; j < i && !seen; j++)
-            seen = inside[j] && fabsf(reference[4 * i] - reference[4 * j]) < CLOSE &&
-                   fabsf(reference[4 * i + 1] - reference[4 * j + 1]) < CLOSE;
-        found += !seen;
+        int skipped = !inlier[i];
+        for (int j = 0; j < i && !skipped; j++)
+            skipped = inlier[j] && fabsf(reference[4 * i] - reference[4 * j]) < SAME_POSITION &&
+                   fabsf(reference[4 * i + 1] - reference[4 * j + 1]) < SAME_POSITION;
+        found += !skipped;
     }
     return found;
 }
 
-/* Returns how many places agree and fills in the map; 0 leaves it as it was. */
-static int agree(const float *photo, const float *reference, int count, Pair *pairs, double best_affine[6]) {
-    uint8_t inside[MOST_PAIRS];
-    int support[MOST_PAIRS], best = 0;
+/* Find the map with the most inliers at different positions. Return their number and write the map; if there is none,
+ * return 0 and leave `best_affine` as it is. photo, reference: (count, 4), pairs: scratch (count,),
+ * best_affine: (2, 3). */
+static int fit_affine(const float *photo, const float *reference, int count, Pair *pairs, double best_affine[6]) {
+    uint8_t inlier[MAX_PAIRS];
+    int support[MAX_PAIRS], best = 0;
     for (int i = 0; i < count; i++) {
         const float *p = photo + 4 * i, *r = reference + 4 * i;
         Pair *pair = &pairs[i];
         *pair = (Pair){.x = p[0], .y = p[1], .from_x = r[0], .from_y = r[1]};
         pair->octaves = log2((double)(p[2] / r[2])), pair->turns = (double)p[3] - (double)r[3];
-        pair->real = exp2(pair->octaves) * cos(TURN * pair->turns);
-        pair->imaginary = exp2(pair->octaves) * sin(TURN * pair->turns);
+        pair->real = exp2(pair->octaves) * cos(RADIANS_PER_TURN * pair->turns);
+        pair->imaginary = exp2(pair->octaves) * sin(RADIANS_PER_TURN * pair->turns);
     }
     for (int i = 0; i < count; i++) {
         support[i] = 0;
         for (int j = 0; j < count; j++) support[i] += supports(&pairs[i], &pairs[j]);
     }
-    for (int attempt = 0; attempt < TRIED && count >= LEAST_PAIRS; attempt++) {
+    for (int attempt = 0; attempt < HYPOTHESES && count >= MIN_PAIRS; attempt++) {
         int first = 0, fits = 0;
         double affine[6];
         for (int i = 1; i < count; i++)
             if (support[i] > support[first]) first = i;
         support[first] = -1;
-        for (int j = 0; j < count; j++) inside[j] = (uint8_t)supports(&pairs[first], &pairs[j]);
-        while (fits < FITS && fit(pairs, count, inside, affine))
-            mark_inside(pairs, count, affine, TOLERANCES[fits++], inside);
+        for (int j = 0; j < count; j++) inlier[j] = (uint8_t)supports(&pairs[first], &pairs[j]);
+        while (fits < FITS && fit_least_squares(pairs, count, inlier, affine))
+            find_inliers(pairs, count, affine, TOLERANCES[fits++], inlier);
         if (fits < FITS) continue;
-        const int found = places(reference, count, inside);
-        if (found >= LEAST_PAIRS && found > best) {
+        const int found = count_distinct(reference, count, inlier);
+        if (found >= MIN_PAIRS && found > best) {
             best = found;
             memcpy(best_affine, affine, sizeof affine);
         }
@@ -121,12 +126,13 @@ static int agree(const float *photo, const float *reference, int count, Pair *pa
     return best;
 }
 
-/* One bit for each place of the reference at which a map shows a keypoint of the photo: bits: (count, words), lowest
- * first. */
-static void explain(const float *photo, int64_t count, const float *reference, int64_t size, const double *m,
-                    double tolerance, uint32_t *bits, int64_t words) {
+/* Set a bit for every photo keypoint and reference keypoint that a map m brings together within a tolerance.
+ * photo: (count, 4), reference: (size, 4), m: (2, 3), bits: (count, words), lowest bit first. */
+static void find_consistent_pairs(const float *photo, int64_t count, const float *reference, int64_t size,
+                                  const double *m, double tolerance, uint32_t *bits, int64_t words) {
     const double area = m[0] * m[4] - m[1] * m[3], octaves = log2(area) / 2, scale = exp2(octaves);
-    const double turns = atan2(m[3] - m[1], m[0] + m[4]) / TURN, least = exp2(-SCALE_TOLERANCE), most = 1 / least;
+    const double turns = atan2(m[3] - m[1], m[0] + m[4]) / RADIANS_PER_TURN;
+    const double least = exp2(-SCALE_TOLERANCE), most = 1 / least;
     memset(bits, 0, (size_t)(count * words) * sizeof *bits);
     for (int64_t j = 0; j < size; j++) {
         const float *r = reference + 4 * j;
@@ -135,7 +141,7 @@ static void explain(const float *photo, int64_t count, const float *reference, i
             const float *p = photo + 4 * i;
             const double off_x = x - p[0], off_y = y - p[1], scaled = p[2] / (r[2] * scale);
             if (off_x * off_x + off_y * off_y < tolerance * tolerance * area && scaled > least && scaled < most &&
-                turned((double)p[3] - (double)r[3] - turns) < TURN_TOLERANCE)
+                rotation_size((double)p[3] - (double)r[3] - turns) < TURN_TOLERANCE)
                 bits[i * words + j / 32] |= (uint32_t)1 << j % 32;
         }
     }
@@ -143,54 +149,67 @@ static void explain(const float *photo, int64_t count, const float *reference, i
 
 /* ---- Python ---- */
 
-PyDoc_STRVAR(agree_doc, "agree(photo, reference, out_affine) -> int\n\n"
-                        "As geometry.agree. Raises ValueError: sizes that do not fit.");
+enum { ROW_BYTES = 4 * sizeof(float), AFFINE_BYTES = 6 * sizeof(double) };
 
-static PyObject *agree_in(PyObject *Py_UNUSED(module), PyObject *args) {
-    Py_buffer photo, reference, affine;
-    if (!PyArg_ParseTuple(args, "y*y*w*:agree", &photo, &reference, &affine)) return NULL;
-    const Py_ssize_t row = 4 * sizeof(float), count = photo.len / row;
-    int found = -1;
-    if (photo.len == reference.len && photo.len == count * row && count <= MOST_PAIRS &&
-        affine.len == 6 * sizeof(double)) {
-        Pair *pairs = malloc(MOST_PAIRS * sizeof *pairs);
+PyDoc_STRVAR(fit_affine_doc, "fit_affine(photo, reference, out_affine) -> int\n\n"
+                             "Do what geometry.fit_affine does. Raise ValueError if types or sizes do not fit.");
+
+static PyObject *fit_affine_call(PyObject *Py_UNUSED(module), PyObject *args) {
+    enum { PHOTO, REFERENCE, OUT_AFFINE, ARRAYS };
+    static const ArrayType types[ARRAYS] = {
+        {"photo", FLOAT32, READ}, {"reference", FLOAT32, READ}, {"out_affine", FLOAT64, WRITE}};
+    PyObject *o[ARRAYS];
+    Py_buffer a[ARRAYS];
+    if (!PyArg_ParseTuple(args, "OOO:fit_affine", &o[0], &o[1], &o[2])) return NULL;
+    if (!get_arrays(o, types, ARRAYS, a)) return NULL;
+    const Py_ssize_t count = a[PHOTO].len / ROW_BYTES;
+    const int fits = a[PHOTO].len == count * ROW_BYTES && a[REFERENCE].len == a[PHOTO].len && count <= MAX_PAIRS &&
+                     a[OUT_AFFINE].len == AFFINE_BYTES;
+    Pair *pairs = fits ? malloc(MAX_PAIRS * sizeof *pairs) : NULL;
+    int found = 0;
+    if (pairs) {
         Py_BEGIN_ALLOW_THREADS
-        found = pairs ? agree(photo.buf, reference.buf, (int)count, pairs, affine.buf) : -2;
+        found = fit_affine(a[PHOTO].buf, a[REFERENCE].buf, (int)count, pairs, a[OUT_AFFINE].buf);
         Py_END_ALLOW_THREADS
-        free(pairs);
     }
-    PyBuffer_Release(&photo);
-    PyBuffer_Release(&reference);
-    PyBuffer_Release(&affine);
-    if (found == -1) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together");
-    return found < 0 ? PyErr_NoMemory() : PyLong_FromLong(found);
+    release_arrays(a, ARRAYS);
+    if (!fits) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together");
+    if (!pairs) return PyErr_NoMemory();
+    free(pairs);
+    return PyLong_FromLong(found);
 }
 
-PyDoc_STRVAR(explain_doc, "explain(photo, reference, affine, tolerance, out_bits)\n\n"
-                          "As geometry.explained. Raises ValueError: sizes that do not fit.");
+PyDoc_STRVAR(find_consistent_pairs_doc,
+             "find_consistent_pairs(photo, reference, affine, tolerance, out_bits)\n\n"
+             "Do what geometry.find_consistent_pairs does. Raise ValueError if types or sizes do not fit.");
 
-static PyObject *explain_in(PyObject *Py_UNUSED(module), PyObject *args) {
-    Py_buffer photo, reference, affine, bits;
+static PyObject *find_consistent_pairs_call(PyObject *Py_UNUSED(module), PyObject *args) {
+    enum { PHOTO, REFERENCE, AFFINE, OUT_BITS, ARRAYS };
+    static const ArrayType types[ARRAYS] = {
+        {"photo", FLOAT32, READ}, {"reference", FLOAT32, READ}, {"affine", FLOAT64, READ}, {"out_bits", UINT32, WRITE}};
+    PyObject *o[ARRAYS];
+    Py_buffer a[ARRAYS];
     double tolerance;
-    if (!PyArg_ParseTuple(args, "y*y*y*dw*:explain", &photo, &reference, &affine, &tolerance, &bits)) return NULL;
-    const int64_t row = 4 * sizeof(float), count = photo.len / row, size = reference.len / row, words = (size + 31) / 32;
-    const double *m = affine.buf;
-    const int fits = photo.len == count * row && reference.len == size * row && affine.len == 6 * sizeof(double) &&
-                     bits.len == count * words * (int64_t)sizeof(uint32_t) && m[0] * m[4] - m[1] * m[3] > 0;
+    if (!PyArg_ParseTuple(args, "OOOdO:find_consistent_pairs", &o[0], &o[1], &o[2], &tolerance, &o[3])) return NULL;
+    if (!get_arrays(o, types, ARRAYS, a)) return NULL;
+    const int64_t count = a[PHOTO].len / ROW_BYTES, size = a[REFERENCE].len / ROW_BYTES, words = (size + 31) / 32;
+    const double *m = a[AFFINE].buf;
+    const int fits = a[PHOTO].len == count * ROW_BYTES && a[REFERENCE].len == size * ROW_BYTES &&
+                     a[AFFINE].len == AFFINE_BYTES && a[OUT_BITS].len == count * words * (int64_t)sizeof(uint32_t) &&
+                     m[0] * m[4] - m[1] * m[3] > 0;
     if (fits) {
         Py_BEGIN_ALLOW_THREADS
-        explain(photo.buf, count, reference.buf, size, m, tolerance, bits.buf, words);
+        find_consistent_pairs(a[PHOTO].buf, count, a[REFERENCE].buf, size, m, tolerance, a[OUT_BITS].buf, words);
         Py_END_ALLOW_THREADS
     }
-    Py_buffer *const all[] = {&photo, &reference, &affine, &bits};
-    for (int i = 0; i < 4; i++) PyBuffer_Release(all[i]);
+    release_arrays(a, ARRAYS);
     if (!fits) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together, or the map mirrors");
     Py_RETURN_NONE;
 }
 
 static PyMethodDef methods[] = {
-    {"agree", agree_in, METH_VARARGS, agree_doc},
-    {"explain", explain_in, METH_VARARGS, explain_doc},
+    {"fit_affine", fit_affine_call, METH_VARARGS, fit_affine_doc},
+    {"find_consistent_pairs", find_consistent_pairs_call, METH_VARARGS, find_consistent_pairs_doc},
     {NULL, NULL, 0, NULL},
 };
 

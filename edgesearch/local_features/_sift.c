@@ -1,58 +1,50 @@
-/* Scale-invariant features of a grey picture: Lowe, Distinctive Image Features from Scale-Invariant Keypoints, IJCV 2004,
- * with descriptors as in Arandjelovic, Zisserman, Three Things Everyone Should Know to Improve Object Retrieval, CVPR 2012.
+/* Detect scale-invariant features in a grey picture: Lowe, Distinctive Image Features from Scale-Invariant Keypoints,
+ * IJCV 2004; descriptors as in Arandjelovic, Zisserman, Three Things Everyone Should Know to Improve Object Retrieval,
+ * CVPR 2012.
  *
- * `sift.py` holds the numpy twin, which is the specification: the steps have the same names there. Unlike Lowe's,
- * gradients are read on a fixed grid around the keypoint, turned and scaled with it, so that the work of a keypoint does
- * not grow with its scale and the weights of the grid are worked out once.
+ * The numpy twin in `sift.py` is the specification; its steps and constants have the same names. Unlike Lowe, this
+ * reads gradients on a fixed grid that is scaled and rotated with the keypoint. So all keypoints cost the same, and the
+ * weights of the grid are computed once.
  *
- * Shapes: H height, W width in px; an octave halves both. Six blurred pictures an octave, float32, 0 to 255.
+ * Shapes: H, W px of a picture; the next octave has half of both. An octave has six blurred pictures, 0 to 255.
  */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "../_util/arrays.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#define AVX2 __attribute__((target("avx2,fma")))
-#endif
-
-/* What is compiled for several kinds of registers has to become part of each. */
+/* Inlined into every function that is compiled for other registers. */
 #define INLINE static inline __attribute__((always_inline))
 #define PI 3.14159265358979f
 
 enum {
     LAYERS = 3,            /* scales of an octave in which keypoints lie */
     BLURS = LAYERS + 3,
-    BORDER = 5,            /* px without keypoints */
+    BORDER = 5,            /* px at the edge without keypoints */
     MIN_SIDE = 16,         /* px of the smallest octave */
     MAX_PIXELS = 1 << 21,
     MAX_OCTAVES = 8,
     MAX_RADIUS = 16,
-    EIGHT = 8,
-    SUMS = 6,              /* vectors of eight */
+    EIGHT = 8,             /* floats in a vector */
+    SUMS = 6,              /* vectors that are summed at a time */
     REFINEMENTS = 5,
-    TURNS = 36,            /* bins of the histogram of gradients from which a keypoint takes its direction */
-    TURN_SIDE = 13,        /* samples a side of its grid */
-    CELLS = 4,             /* a side, of a descriptor */
-    DIRECTIONS = 8,
-    GRID = 20,             /* samples a side of the descriptor's grid */
-    SAMPLES = GRID * GRID, /* of the larger grid */
+    TURNS = 36,            /* bins of the histogram of gradients that gives a keypoint its direction */
+    TURN_SIDE = 13,        /* samples per side of that histogram's grid */
+    CELLS = 4,             /* cells per side of a descriptor */
+    DIRECTIONS = 8,        /* bins of a cell */
+    GRID = 20,             /* samples per side of a descriptor's grid */
+    SAMPLES = GRID * GRID, /* samples of the larger grid */
     DIM = CELLS * CELLS * DIRECTIONS
 };
-static const float SIGMA = 1.6f;        /* px, of an octave's first picture */
-static const float CAMERA_SIGMA = 0.5f; /* px, taken for granted in the photo */
+static const float SIGMA = 1.6f;        /* px, blur of an octave's first picture */
+static const float CAMERA_SIGMA = 0.5f; /* px, blur that every photo is assumed to have */
 static const float CONTRAST = 255 * 0.04f / LAYERS;
-static const float EDGE = 10;           /* of curvatures, at most */
+static const float EDGE = 10;           /* largest ratio of the two curvatures */
 static const float SPACING = 0.75f;     /* of both grids, in sigmas of the keypoint */
 static const float TURN_SIGMA = 1.5f;   /* of the weights of the direction's grid, in sigmas of the keypoint */
-static const float PEAK = 0.8f;         /* a second direction is taken from this share of the highest peak */
-static const float CLIP = 0.2f;
-static const float DESCRIPTOR_SCALE = 512;
+static const float PEAK = 0.8f;         /* share of the highest peak that makes another peak a direction too */
+static const float CLIP = 0.2f;         /* largest share of one value in the length of a descriptor */
+static const float DESCRIPTOR_SCALE = 512; /* of the unit vector that a descriptor stores */
 
-/* Split in two where registers are narrower. */
+/* The compiler splits them in two where registers are narrower. */
 typedef float Floats __attribute__((vector_size(EIGHT * sizeof(float))));
 typedef int32_t Flags __attribute__((vector_size(EIGHT * sizeof(int32_t))));
 
@@ -73,7 +65,7 @@ typedef struct {
 
 /* ---- Scale space ---- */
 
-/* The right half of a Gaussian, its middle first; returns the radius. */
+/* Compute the right half of a Gaussian, its middle first. Return its radius. */
 static int gaussian(float sigma, float half[MAX_RADIUS + 1]) {
     const int radius = (int)ceilf(3 * sigma) < MAX_RADIUS ? (int)ceilf(3 * sigma) : MAX_RADIUS;
     float sum = 0;
@@ -85,14 +77,14 @@ static int gaussian(float sigma, float half[MAX_RADIUS + 1]) {
     return radius;
 }
 
-/* A place beyond the border, mirrored at the outermost pixel. */
+/* Reflect an index outside a picture at the outermost pixel. */
 static inline int mirrored(int i, int size) {
     while (i < 0 || i >= size) i = i < 0 ? -i : 2 * size - 2 - i;
     return i;
 }
 
-/* Sums of pixels that lie as far before as behind: to[x] = half[0] middle[x] + sum of half[i] (before[i][x] + behind[i][x]).
- * So many sums at a time stay in registers, and none waits for another. */
+/* to[x] = half[0] before[0][x] + sum over i > 0 of half[i] (before[i][x] + behind[i][x]).
+ * to: (width,), half: (radius + 1,). The first loop keeps six independent sums in registers; the last one is plain. */
 INLINE void weigh(float *restrict to, int width, const float *half, int radius,
                   const float *const before[MAX_RADIUS + 1], const float *const behind[MAX_RADIUS + 1]) {
     int x = 0;
@@ -116,9 +108,8 @@ INLINE void weigh(float *restrict to, int width, const float *half, int radius,
     }
 }
 
-/* to = from * Gaussian. from, to: (H, W); line: room for W + 2 radius. */
-INLINE void blur(const float *from, float *to, int width, int height, const float *half, int radius,
-                        float *line) {
+/* to = from convolved with a Gaussian. from, to: (H, W), line: scratch (W + 2 radius,). */
+INLINE void blur(const float *from, float *to, int width, int height, const float *half, int radius, float *line) {
     const float *before[MAX_RADIUS + 1], *behind[MAX_RADIUS + 1];
     float *middle = line + radius;
     for (int y = 0; y < height; y++) {
@@ -136,7 +127,7 @@ INLINE void blur(const float *from, float *to, int width, int height, const floa
     }
 }
 
-/* Fills an octave whose first picture is there; line: room for W + 2 MAX_RADIUS. */
+/* Compute an octave from its first picture. line: scratch (W + 2 MAX_RADIUS,). */
 INLINE void blur_octave(Octave *octave, float *line) {
     float half[MAX_RADIUS + 1];
     for (int i = 1; i < BLURS; i++) {
@@ -146,7 +137,7 @@ INLINE void blur_octave(Octave *octave, float *line) {
     }
 }
 
-/* The next octave begins with every second pixel of the picture of twice the first sigma. */
+/* Start the next octave with every second pixel of the picture that has twice the first sigma. */
 static void halve(const Octave *from, Octave *to) {
     for (int y = 0; y < to->height; y++)
         for (int x = 0; x < to->width; x++)
@@ -155,22 +146,24 @@ static void halve(const Octave *from, Octave *to) {
 
 /* ---- Keypoints: extrema of the differences of neighbouring blurs ---- */
 
-/* difference i of an octave at a place */
-static inline float dog(const Octave *o, int i, int64_t place) {
-    return o->blurred[i + 1][place] - o->blurred[i][place];
+/* Return the difference of two neighbouring blurs at an offset into the picture. */
+static inline float dog(const Octave *o, int i, int64_t offset) {
+    return o->blurred[i + 1][offset] - o->blurred[i][offset];
 }
 
-static int is_extremum(const Octave *o, int layer, int64_t place) {
-    const float value = dog(o, layer, place), sign = value > 0 ? 1 : -1;
+/* Return whether no neighbour in the three layers lies beyond this value. */
+static int is_extremum(const Octave *o, int layer, int64_t offset) {
+    const float value = dog(o, layer, offset), sign = value > 0 ? 1 : -1;
     for (int i = -1; i <= 1; i++)
         for (int y = -1; y <= 1; y++)
             for (int x = -1; x <= 1; x++)
-                if (sign * dog(o, layer + i, place + y * o->width + x) > sign * value) return 0;
+                if (sign * dog(o, layer + i, offset + y * o->width + x) > sign * value) return 0;
     return 1;
 }
 
-/* Moves a keypoint to the extremum of the parabola through its neighbours; returns whether it stands. */
-static int refined(const Octave *o, int x, int y, int layer, Point *point) {
+/* Move a keypoint to the extremum of the parabola through its neighbours. Return whether there is a strong, corner-like
+ * one. */
+static int refine(const Octave *o, int x, int y, int layer, Point *point) {
     const int64_t row = o->width;
     for (int step = 0; step < REFINEMENTS; step++) {
         const int64_t p = y * row + x;
@@ -211,6 +204,7 @@ static int refined(const Octave *o, int x, int y, int layer, Point *point) {
     return 0;
 }
 
+/* Append a point; return 0 if there is no memory. */
 static int append(Points *list, Point point) {
     if (list->count == list->room) {
         const int64_t room = 2 * list->room + 256;
@@ -222,8 +216,9 @@ static int append(Points *list, Point point) {
     return 1;
 }
 
-/* Which of eight differences are large and beyond their four neighbours in the layer; above, here, below: lines of it. */
-INLINE void stand_out(const float *above, const float *here, const float *below, Flags *out) {
+/* Flag those of eight differences that are large and beyond their four neighbours in the layer.
+ * above, here, below: (8,) of three rows. */
+INLINE void flag_extrema(const float *above, const float *here, const float *below, Flags *out) {
     Floats v, left, right, a, b;
     memcpy(&v, here, sizeof v), memcpy(&left, here - 1, sizeof left), memcpy(&right, here + 1, sizeof right);
     memcpy(&a, above, sizeof a), memcpy(&b, below, sizeof b);
@@ -231,26 +226,27 @@ INLINE void stand_out(const float *above, const float *here, const float *below,
     *out = highest | ((v < -CONTRAST / 2) & (v <= left) & (v <= right) & (v <= a) & (v <= b));
 }
 
-/* lines: room for 3 (W + 8). Returns 0 where there is no memory. */
+/* Append the keypoints of octave `number`. Return 0 if there is no memory. lines: scratch (3, W + 8). */
 INLINE int find_points(const Octave *o, int number, float *lines, Points *list) {
     const int width = o->width, room = width + EIGHT;
     memset(lines, 0, 3 * (size_t)room * sizeof *lines);
     for (int layer = 1; layer <= LAYERS; layer++)
         for (int y = BORDER - 1; y <= o->height - BORDER; y++) {
             const int64_t row = (int64_t)y * width;
-            float *below = lines + y % 3 * room, *here = lines + (y + 2) % 3 * room, *above = lines + (y + 1) % 3 * room;
+            float *below = lines + y % 3 * room;
+            float *here = lines + (y + 2) % 3 * room, *above = lines + (y + 1) % 3 * room;
             for (int x = 0; x < width; x++) below[x] = dog(o, layer, row + x);
             if (y <= BORDER) continue;
             for (int x = BORDER; x < width - BORDER; x += EIGHT) {
                 Flags flags;
-                stand_out(above + x, here + x, below + x, &flags);
+                flag_extrema(above + x, here + x, below + x, &flags);
                 int64_t pairs[EIGHT / 2];
                 memcpy(pairs, &flags, sizeof pairs);
                 if (!(pairs[0] | pairs[1] | pairs[2] | pairs[3])) continue;
                 for (int i = 0; i < EIGHT && x + i < width - BORDER; i++) {
                     Point point;
                     if (!flags[i] || !is_extremum(o, layer, row - width + x + i)) continue;
-                    if (!refined(o, x + i, y - 1, layer, &point)) continue;
+                    if (!refine(o, x + i, y - 1, layer, &point)) continue;
                     point.octave = number;
                     if (!append(list, point)) return 0;
                 }
@@ -259,6 +255,7 @@ INLINE int find_points(const Octave *o, int number, float *lines, Points *list) 
     return 1;
 }
 
+/* Order points by strength, strongest first; then by octave and position, so that the order is always the same. */
 static int by_strength(const void *a, const void *b) {
     const Point *p = a, *q = b;
     if (p->strength != q->strength) return p->strength > q->strength ? -1 : 1;
@@ -268,7 +265,7 @@ static int by_strength(const void *a, const void *b) {
 
 /* ---- Directions and descriptors ---- */
 
-/* atan2 in turns, 0 to 1, to 2e-6 of one: Abramowitz and Stegun, Handbook of Mathematical Functions, 4.4.49. */
+/* Return atan2 in turns, 0 to 1, within 2e-6: Abramowitz and Stegun, Handbook of Mathematical Functions, 4.4.49. */
 INLINE float turn_of(float y, float x) {
     const float ax = fabsf(x), ay = fabsf(y), most = ax > ay ? ax : ay;
     const float t = (ax > ay ? ay : ax) / (most > 0 ? most : 1), s = t * t;
@@ -279,33 +276,34 @@ INLINE float turn_of(float y, float x) {
     return y < 0 ? 1 - angle : angle;
 }
 
-/* Places around a keypoint, in sigmas of it, and how much their gradients weigh. */
+/* Positions around a keypoint, in sigmas of it, and the weights of their gradients. */
 typedef struct {
     int count;
     float u[SAMPLES], v[SAMPLES], weight[SAMPLES];
 } Grid;
 
-/* Gradients at the pixels nearest to the places of a grid: how long they are, weighed, and where they point to, in turns. */
+/* Gradients at the pixels nearest to the positions of a grid: weighted length, and direction in turns. */
 typedef struct {
     float length[SAMPLES], turn[SAMPLES];
 } Gradients;
 
-/* Three loops, so that two of them work on many places at a time. Beyond the border gradients are 0. */
+/* Read the gradients on a grid rotated by `turn`; outside the picture they are 0.
+ * Three loops, so that the compiler can vectorize two of them. */
 INLINE void read_gradients(const Octave *o, const Point *p, const Grid *grid, float turn, Gradients *read) {
     const float *picture = o->blurred[p->layer];
     const float cosine = cosf(2 * PI * turn) * p->sigma, sine = sinf(2 * PI * turn) * p->sigma;
     const int width = o->width, height = o->height;
-    int place[SAMPLES];
+    int offset[SAMPLES];
     float gx[SAMPLES], gy[SAMPLES];
     for (int i = 0; i < grid->count; i++) {
         const float x = p->x + cosine * grid->u[i] - sine * grid->v[i] + 0.5f;
         const float y = p->y + sine * grid->u[i] + cosine * grid->v[i] + 0.5f;
         const int inside = (x >= 1) & (y >= 1) & (x < (float)(width - 1)) & (y < (float)(height - 1));
-        place[i] = inside ? (int)y * width + (int)x : width + 1;
+        offset[i] = inside ? (int)y * width + (int)x : width + 1;
         read->length[i] = inside ? grid->weight[i] : 0;
     }
     for (int i = 0; i < grid->count; i++) {
-        const float *at = picture + place[i];
+        const float *at = picture + offset[i];
         gx[i] = at[1] - at[-1], gy[i] = at[width] - at[-width];
     }
     for (int i = 0; i < grid->count; i++) {
@@ -314,20 +312,20 @@ INLINE void read_gradients(const Octave *o, const Point *p, const Grid *grid, fl
     }
 }
 
-/* Which two cells of a descriptor a row or column of its grid lies between: the first, and the share of the second. */
+/* The two cells of a descriptor between which a row or column of its grid lies. */
 typedef struct {
-    int cell;
-    float share;
+    int cell;    /* the first */
+    float share; /* of the second */
 } Between;
 
-/* What is the same for all keypoints. */
+/* The grids, the same for all keypoints. */
 typedef struct {
     Grid round, square;
     Between cells[GRID];
 } Grids;
 
 static void make_grids(Grids *grids) {
-    const float half = GRID * SPACING * 0.4f; /* the window without its half cells at the rim, halved */
+    const float half = GRID * SPACING * 0.4f; /* half of the window without the half cells at its rim */
     grids->round.count = 0, grids->square.count = GRID * GRID;
     for (int i = -(TURN_SIDE / 2); i <= TURN_SIDE / 2; i++)
         for (int j = -(TURN_SIDE / 2); j <= TURN_SIDE / 2; j++) {
@@ -349,8 +347,8 @@ static void make_grids(Grids *grids) {
     }
 }
 
-/* Where the gradients around a keypoint point to most, in turns; returns how many such directions, at most TURNS / 2. */
-INLINE int directions(const Octave *o, const Point *p, const Grids *grids, float found[TURNS / 2]) {
+/* Find the main directions of the gradients around a keypoint, in turns. Return their number. */
+INLINE int find_directions(const Octave *o, const Point *p, const Grids *grids, float found[TURNS / 2]) {
     float histogram[TURNS + 1] = {0}, smooth[TURNS], highest = 0;
     Gradients read;
     read_gradients(o, p, &grids->round, 0, &read);
@@ -372,12 +370,12 @@ INLINE int directions(const Octave *o, const Point *p, const Grids *grids, float
     return count;
 }
 
-/* to += from * share, of a cell's histogram. */
+/* to += from * share. */
 INLINE void add(float to[DIRECTIONS], const float from[DIRECTIONS], float share) {
     for (int i = 0; i < DIRECTIONS; i++) to[i] += from[i] * share;
 }
 
-/* descriptor: (4, 4, 8), cells from top to bottom and left to right as the keypoint's direction sees them. */
+/* Compute a descriptor (4, 4, 8): cells from top to bottom and left to right, in the keypoint's own frame. */
 INLINE void describe(const Octave *o, const Point *p, float turn, const Grids *grids, uint8_t descriptor[DIM]) {
     float cells[CELLS + 2][CELLS + 2][DIRECTIONS] = {{{0}}}, values[DIM], squares = 0, sum = 0;
     Gradients read;
@@ -413,12 +411,12 @@ INLINE void describe(const Octave *o, const Point *p, float turn, const Grids *g
     }
 }
 
-/* ---- One picture ---- */
+/* ---- A picture ---- */
 
-/* Room for all octaves and for lines of 3 (W + 8) or W + 2 MAX_RADIUS, in one piece, which is returned; NULL where there is none.
- * The smaller octaves lie in those pictures of the first that nobody reads once its keypoints are found. */
+/* Allocate the octaves and a scratch line of 3 (W + 8) or W + 2 MAX_RADIUS in one piece and return it, for `free`.
+ * Return NULL if there is no octave or no memory. Later octaves reuse pictures of the first that are not read again. */
 static float *make_octaves(int width, int height, Octave octaves[MAX_OCTAVES], int *count, float **line) {
-    static const int order[BLURS] = {1, 2, 3, 0, 4, 5}; /* of an octave's pictures: those that are kept come first */
+    static const int order[BLURS] = {1, 2, 3, 0, 4, 5}; /* of the pictures: those that descriptors read come first */
     size_t first = (size_t)width * (size_t)height, floats = BLURS * first, later = LAYERS * first;
     for (*count = 0; *count < MAX_OCTAVES && width >= MIN_SIDE && height >= MIN_SIDE; (*count)++) {
         octaves[*count].width = width, octaves[*count].height = height;
@@ -437,9 +435,9 @@ static float *make_octaves(int width, int height, Octave octaves[MAX_OCTAVES], i
     return whole;
 }
 
-/* pixels: (H, W); keypoints: (most, 4), px and turns: x, y, sigma, direction; descriptors: (most, 128).
- * The strongest first; returns how many were found, -1 where there is no memory. */
-INLINE int64_t detect(const uint8_t *pixels, int width, int height, int64_t most, float *keypoints,
+/* Detect the strongest features, strongest first. Return their number, or -1 if there is no memory.
+ * pixels: (H, W), keypoints: (limit, 4): x, y, sigma in px and direction in turns, descriptors: (limit, 128). */
+INLINE int64_t detect(const uint8_t *pixels, int width, int height, int64_t limit, float *keypoints,
                       uint8_t *descriptors) {
     Octave octaves[MAX_OCTAVES];
     Points list = {0};
@@ -459,11 +457,11 @@ INLINE int64_t detect(const uint8_t *pixels, int width, int height, int64_t most
         if (!find_points(&octaves[i], i, line, &list)) n = -1;
     }
     if (n == 0 && list.count) qsort(list.points, (size_t)list.count, sizeof *list.points, by_strength);
-    for (int64_t i = 0; i < list.count && n >= 0 && n < most; i++) {
+    for (int64_t i = 0; i < list.count && n >= 0 && n < limit; i++) {
         const Point *p = &list.points[i];
         const Octave *o = &octaves[p->octave];
-        const int turns = directions(o, p, &grids, found);
-        for (int j = 0; j < turns && n < most; j++, n++) {
+        const int turns = find_directions(o, p, &grids, found);
+        for (int j = 0; j < turns && n < limit; j++, n++) {
             const float scale = (float)(1 << p->octave);
             const float row[4] = {p->x * scale, p->y * scale, p->sigma * scale, found[j]};
             memcpy(keypoints + 4 * n, row, sizeof row);
@@ -475,24 +473,24 @@ INLINE int64_t detect(const uint8_t *pixels, int width, int height, int64_t most
     return n;
 }
 
-typedef int64_t Detect(const uint8_t *pixels, int width, int height, int64_t most, float *keypoints,
+typedef int64_t Detect(const uint8_t *pixels, int width, int height, int64_t limit, float *keypoints,
                        uint8_t *descriptors);
 
-static int64_t detect_plain(const uint8_t *pixels, int width, int height, int64_t most, float *keypoints,
+static int64_t detect_plain(const uint8_t *pixels, int width, int height, int64_t limit, float *keypoints,
                             uint8_t *descriptors) {
-    return detect(pixels, width, height, most, keypoints, descriptors);
+    return detect(pixels, width, height, limit, keypoints, descriptors);
 }
 
-#ifdef AVX2
-AVX2 static int64_t detect_avx2(const uint8_t *pixels, int width, int height, int64_t most, float *keypoints,
-                                uint8_t *descriptors) {
-    return detect(pixels, width, height, most, keypoints, descriptors);
+#ifdef TARGET_AVX2_FMA
+TARGET_AVX2_FMA static int64_t detect_avx2(const uint8_t *pixels, int width, int height, int64_t limit,
+                                           float *keypoints, uint8_t *descriptors) {
+    return detect(pixels, width, height, limit, keypoints, descriptors);
 }
 #endif
 
-/* The fastest that this processor runs. */
-static Detect *detect_here(void) {
-#ifdef AVX2
+/* Return the fastest version that this processor runs. */
+static Detect *choose_detect(void) {
+#ifdef TARGET_AVX2_FMA
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return detect_avx2;
 #endif
@@ -502,28 +500,34 @@ static Detect *detect_here(void) {
 /* ---- Python ---- */
 
 PyDoc_STRVAR(detect_doc, "detect(pixels, width, height, out_keypoints, out_descriptors) -> int\n\n"
-                         "As sift.detect; returns how many were found. Raises ValueError: sizes that do not fit.");
+                         "Do what sift.detect does. Return the number of features. Raise ValueError if types or sizes\n"
+                         "do not fit.");
 
-static PyObject *detect_in(PyObject *Py_UNUSED(module), PyObject *args) {
-    Py_buffer pixels, keypoints, descriptors;
+static PyObject *detect_call(PyObject *Py_UNUSED(module), PyObject *args) {
+    enum { PIXELS, OUT_KEYPOINTS, OUT_DESCRIPTORS, ARRAYS };
+    static const ArrayType types[ARRAYS] = {
+        {"pixels", UINT8, READ}, {"out_keypoints", FLOAT32, WRITE}, {"out_descriptors", UINT8, WRITE}};
+    PyObject *o[ARRAYS];
+    Py_buffer a[ARRAYS];
     int width, height;
-    if (!PyArg_ParseTuple(args, "y*iiw*w*:detect", &pixels, &width, &height, &keypoints, &descriptors)) return NULL;
-    const int64_t most = descriptors.len / DIM;
-    int64_t n = -2;
-    if (width > 0 && height > 0 && width <= MAX_PIXELS / height && pixels.len == (int64_t)width * height &&
-        descriptors.len == most * DIM && keypoints.len == most * 4 * (int64_t)sizeof(float)) {
+    if (!PyArg_ParseTuple(args, "OiiOO:detect", &o[0], &width, &height, &o[1], &o[2])) return NULL;
+    if (!get_arrays(o, types, ARRAYS, a)) return NULL;
+    const int64_t limit = a[OUT_DESCRIPTORS].len / DIM;
+    const int fits = width > 0 && height > 0 && width <= MAX_PIXELS / height &&
+                     a[PIXELS].len == (int64_t)width * height && a[OUT_DESCRIPTORS].len == limit * DIM &&
+                     a[OUT_KEYPOINTS].len == limit * 4 * (int64_t)sizeof(float);
+    int64_t n = 0;
+    if (fits) {
         Py_BEGIN_ALLOW_THREADS
-        n = detect_here()(pixels.buf, width, height, most, keypoints.buf, descriptors.buf);
+        n = choose_detect()(a[PIXELS].buf, width, height, limit, a[OUT_KEYPOINTS].buf, a[OUT_DESCRIPTORS].buf);
         Py_END_ALLOW_THREADS
     }
-    PyBuffer_Release(&pixels);
-    PyBuffer_Release(&keypoints);
-    PyBuffer_Release(&descriptors);
-    if (n == -2) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together, or the picture is too large");
+    release_arrays(a, ARRAYS);
+    if (!fits) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together, or the picture is too large");
     return n < 0 ? PyErr_NoMemory() : PyLong_FromLongLong(n);
 }
 
-static PyMethodDef methods[] = {{"detect", detect_in, METH_VARARGS, detect_doc}, {NULL, NULL, 0, NULL}};
+static PyMethodDef methods[] = {{"detect", detect_call, METH_VARARGS, detect_doc}, {NULL, NULL, 0, NULL}};
 
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "_sift", .m_size = 0, .m_methods = methods};
 

@@ -1,16 +1,16 @@
-"""What is printed in a picture: its local features, and how they are kept.
+"""Extract the local features of pictures and pack them for an index.
 
-A picture's local features (`sift.py`) are kept as product-quantized codes with their places, 20 bytes each, and as
-visual words. Of a reference image those are taken that are found again in other views of it; of a photo the strongest.
+A picture's local features (`sift.py`) are stored as product-quantized codes with quantized keypoints, 20 bytes each,
+and as visual words. A reference picture keeps the features that other views of it show too; a photo, the strongest.
 
-Where features come from was measured on 130 photos of drawn twins, recall@1 (embedding alone 0.300), with matching and
-codes as here, of the whole photo: these features at a side of 560 px 0.862, 640 px 0.877, 1120 px 0.915 (four times the
-work of 560); OpenCV's SIFT, which doubles the picture, at 280 px 0.846 and at 560 px 0.931. On 240 photos of groceries
-(0.662) these give 0.692, OpenCV's 0.688, whose wheel takes 150 MB on a device. A head on the network's own maps was not
-tried. On 780 photos of twins, of the object alone: 560 px 0.862, 640 px 0.881.
+The feature detector was chosen by recall@1 on 130 photos of drawn twins (embedding alone: 0.300), of the whole photo,
+with matching and codes as here: these features 0.862 at a side of 560 px, 0.877 at 640 px, 0.915 at 1120 px (four times
+the work of 560); OpenCV's SIFT, which doubles the picture, 0.846 at 280 px and 0.931 at 560 px. On 240 photos of
+groceries (0.662), these features give 0.692 and OpenCV's 0.688, but its wheel takes 150 MB on a device. A head on the
+network's own maps was not tried. On 780 photos of twins, cropped to the object: 0.862 at 560 px, 0.881 at 640 px.
 
-P features of a picture, M = 32 subquantizers of 16 codewords, W words. Places and sigmas are shares of the picture's
-longer side; turns are full circles.
+Shapes: P features of a picture, M = 32 subquantizers of 16 codewords, W words. Positions and sigmas are shares of the
+picture's longer side; turns are full circles.
 """
 
 from dataclasses import dataclass
@@ -34,126 +34,134 @@ from . import sift
 
 CODEBOOK_FILE = "codebook.arrays"
 DEFAULT_CODEBOOK = "local_features_v1"
-KIND = "sift"  # features of another kind would not match these
-SUBQUANTIZERS, HALVES, CODEWORDS_A_HALF = 32, 2, 64
-WORDS = CODEWORDS_A_HALF**HALVES
-KEPT = 256  # features of a reference image, unless told otherwise
-MOST_KEPT = 2048
+KIND = "sift"  # features of another kind would not match
+SUBQUANTIZERS, HALVES, CODEWORDS_PER_HALF = 32, 2, 64
+WORDS = CODEWORDS_PER_HALF**HALVES
+DEFAULT_FEATURES, MAX_FEATURES = 256, 2048  # of a reference picture
 QUERY_FEATURES = 500
-AROUND = 0.2  # the object's square on each side, of its side: what is looked at in a photo
-SIDE = 640  # px; geometric mean of the sides of the picture that is looked at
-VIEWS = (View(0.5, 1.0, 0.0), View(0.35, 1.0, 0.0), View(0.7, 0.7, 0.07), View(0.7, 0.8, -0.1))  # as a shop may show it
-CANDIDATES_PER_KEPT = 4
-LEAST_COSINE = 0.6  # between a feature and itself in another view
-LEAST_SIGMA, SIGMA_STEPS = 1 / 512, 32  # of the first level, levels an octave
+CROP_MARGIN = 0.2  # added on each side of the object's crop, in sides of the crop
+SIDE = 640  # px, geometric mean of the sides of the picture in which features are detected
+VIEWS = (View(0.5, 1.0, 0.0), View(0.35, 1.0, 0.0), View(0.7, 0.7, 0.07), View(0.7, 0.8, -0.1))
+CANDIDATES_PER_FEATURE = 4
+MIN_COSINE = 0.6  # between a feature and itself in another view
+MIN_SIGMA, SIGMA_STEPS = 1 / 512, 32  # of the first level; levels per octave
 CODEBOOK_SHAPES = {
     "codes": (SUBQUANTIZERS, CODEWORDS, sift.DIM // SUBQUANTIZERS),
-    "words": (HALVES, CODEWORDS_A_HALF, sift.DIM // HALVES),
+    "words": (HALVES, CODEWORDS_PER_HALF, sift.DIM // HALVES),
 }
 
 
 class LocalFeatures(NamedTuple):
     """The local features of a picture.
 
-    Attributes: keypoints: (P, 4) float32: x, y, sigma, direction in turns; descriptors: (P, 128) float32, unit rows.
+    Attributes:
+        keypoints: (P, 4) float32: x, y, sigma, direction in turns.
+        descriptors: (P, 128) float32, unit rows.
     """
 
     keypoints: np.ndarray
     descriptors: np.ndarray
 
     def mirrored(self) -> "LocalFeatures":
-        """Those of the mirrored picture, as a camera for selfies shows it; x counts from the right, below 0."""
+        """Return the features of the mirrored picture, as selfie cameras show it; x counts from the right, below 0."""
         x, y, sigma, turn = self.keypoints.T
         cells = self.descriptors.reshape(-1, sift.CELLS, sift.CELLS, sift.DIRECTIONS)
-        # A keypoint's direction is mirrored with it, so what lay on its one side lies on the other.
+        # The keypoint's direction is mirrored too, so what lay on one side of it lies on the other.
         flipped = cells[:, ::-1][..., -np.arange(sift.DIRECTIONS) % sift.DIRECTIONS]
         return LocalFeatures(np.column_stack([-x, y, sigma, (0.5 - turn) % 1]), flipped.reshape(-1, sift.DIM))
 
 
 class PackedFeatures(NamedTuple):
-    """The same as it is kept, filled up to whole blocks of 32.
+    """The local features of a picture as an index stores them, padded to whole blocks of 32.
 
-    Attributes: size: P; packed: (P / 32, M/2, 32) uint8; places: (32 P / 32, 4) uint8; words: (V,) uint16, in order.
+    Attributes:
+        size: P.
+        packed: (P / 32, M/2, 32) uint8, codes of the descriptors, from `kernel.pack_codes`.
+        keypoints: (32 P / 32, 4) uint8, quantized; `dequantize_keypoints` restores them.
+        words: (V,) uint16, the visual words, ascending.
     """
 
     size: int
     packed: np.ndarray
-    places: np.ndarray
+    keypoints: np.ndarray
     words: np.ndarray
 
     def to_bytes(self) -> bytes:
-        """Little-endian: P as uint32, then the arrays one after another."""
-        parts = (self.packed, self.places, self.words.astype("<u2"))
+        """Return P as a little-endian uint32, then the arrays one after another."""
+        parts = (self.packed, self.keypoints, self.words.astype("<u2"))
         return self.size.to_bytes(4, "little") + b"".join(part.tobytes() for part in parts)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "PackedFeatures":
-        """Raises ValueError: not what `to_bytes` gives."""
+        """Read what `to_bytes` wrote; raise ValueError if the bytes are something else."""
         size = int.from_bytes(data[:4], "little")
         rows = -(-size // BLOCK) * BLOCK
         codes = rows * SUBQUANTIZERS // 2
-        packed, places, words = data[4:][:codes], data[4 + codes :][: 4 * rows], data[4 + codes + 4 * rows :]
+        packed, keypoints, words = data[4:][:codes], data[4 + codes :][: 4 * rows], data[4 + codes + 4 * rows :]
         return cls(
             size,
             np.frombuffer(packed, np.uint8).reshape(rows // BLOCK, SUBQUANTIZERS // 2, BLOCK),
-            np.frombuffer(places, np.uint8).reshape(rows, 4),
+            np.frombuffer(keypoints, np.uint8).reshape(rows, 4),
             np.frombuffer(words, "<u2"),
         )
 
-    def first(self, count: int, codebook: "Codebook") -> "PackedFeatures":
-        """With its first features alone; count: a multiple of 32.
-
-        Which of the words they have is worked out from their codes.
-        """
+    def truncate(self, count: int, codebook: "Codebook") -> "PackedFeatures":
+        """Return the first `count` features, a multiple of 32, with the words that are nearest to their codes."""
         if self.size <= count:
             return self
         packed = self.packed[: count // BLOCK]
         pairs = packed.transpose(0, 2, 1).reshape(count, -1)
-        seen = codebook.codes.decode(np.stack([pairs & 15, pairs >> 4], 2).reshape(count, -1))
-        halves = np.divmod(self.words.astype(np.int64), CODEWORDS_A_HALF)
+        decoded = codebook.codes.decode(np.stack([pairs & 15, pairs >> 4], 2).reshape(count, -1))
+        halves = np.divmod(self.words.astype(np.int64), CODEWORDS_PER_HALF)
         words = np.concatenate([codebook.words.codebook[i][half] for i, half in enumerate(halves)], 1)
-        nearest = ((words**2).sum(1) - 2 * seen @ words.T).argmin(1)
-        return PackedFeatures(count, packed, self.places[:count], self.words[np.unique(nearest)])
+        nearest = ((words**2).sum(1) - 2 * decoded @ words.T).argmin(1)
+        return PackedFeatures(count, packed, self.keypoints[:count], self.words[np.unique(nearest)])
 
 
-def look(picture: np.ndarray, part: Crop | None = None, most: int = QUERY_FEATURES) -> LocalFeatures:
-    """The strongest features of a picture, (H, W, 3) uint8, or of what is in and around a square of it.
+def extract_query_features(picture: np.ndarray, crop: Crop | None = None, limit: int = QUERY_FEATURES) -> LocalFeatures:
+    """Return the strongest features of a query photo, or of a crop of it and what surrounds the crop.
 
-    Seen from near, small print is larger; what stands aside would take the place of features of the product.
+    Small print is larger in a crop, and other objects do not crowd out the features of the product.
+
+    Args: picture: (H, W, 3) uint8.
     """
     size = height, width = picture.shape[:2]
-    left, top, right, bottom = part.clip(size, AROUND) if part else (0, 0, width, height)
-    if min(right - left, bottom - top) < image.MIN_SIDE:  # the square lies beside the picture
+    left, top, right, bottom = crop.clip(size, CROP_MARGIN) if crop else (0, 0, width, height)
+    if min(right - left, bottom - top) < image.MIN_SIDE:  # the crop lies outside the picture
         left, top, right, bottom = 0, 0, width, height
     grey = image.to_grey(picture[top:bottom, left:right], SIDE)
     scale = max(right - left, bottom - top) / max(grey.shape)
-    return _shared(sift.detect(grey, most), scale / max(size), np.array([left, top]) / max(size))
+    return _rescale(sift.detect(grey, limit), scale / max(size), np.array([left, top]) / max(size))
 
 
-def steady(picture: np.ndarray, kept: int = KEPT) -> LocalFeatures:
-    """The features of a reference image, (H, W, 3) uint8, that are found again in other views of it.
+def extract_stable_features(picture: np.ndarray, limit: int = DEFAULT_FEATURES) -> LocalFeatures:
+    """Return the features of a reference picture that other views of it show too.
 
-    From far or from an angle, strong features of small print are lost first, and photos are asked from there.
+    From far away or at an angle, a photo loses the strong features of small print first.
+
+    Args: picture: (H, W, 3) uint8.
     """
     grey = image.to_grey(picture, SIDE)
-    found = sift.detect(grey, CANDIDATES_PER_KEPT * kept)
+    found = sift.detect(grey, CANDIDATES_PER_FEATURE * limit)
     unit = found.descriptors / np.float32(sift.DESCRIPTOR_SCALE)
-    worth = np.linspace(0.5, 0, len(unit))  # of equals the stronger
+    worth = np.linspace(0.5, 0, len(unit))  # the stronger of equals wins
     for view in VIEWS:
-        seen, affine = warp_view(grey, view)
-        other = sift.detect(seen, CANDIDATES_PER_KEPT * kept)
-        alike = unit @ (other.descriptors / np.float32(sift.DESCRIPTOR_SCALE)).T
-        again = np.where(_same_place(found.keypoints, other.keypoints, affine), alike, 0).max(1, initial=0)
-        worth += (again - LEAST_COSINE).clip(0) / (1 - LEAST_COSINE)
-    best = np.argsort(-worth, kind="stable")[:kept]
-    return _shared(sift.Features(found.keypoints[best], found.descriptors[best]), 1 / max(grey.shape))
+        warped_grey, affine = warp_view(grey, view)
+        other = sift.detect(warped_grey, CANDIDATES_PER_FEATURE * limit)
+        cosines = unit @ (other.descriptors / np.float32(sift.DESCRIPTOR_SCALE)).T
+        again = np.where(_find_same_position(found.keypoints, other.keypoints, affine), cosines, 0).max(1, initial=0)
+        worth += (again - MIN_COSINE).clip(0) / (1 - MIN_COSINE)
+    best = np.argsort(-worth, kind="stable")[:limit]
+    return _rescale(sift.SiftFeatures(found.keypoints[best], found.descriptors[best]), 1 / max(grey.shape))
 
 
 @dataclass(frozen=True)
 class Codebook:
-    """How descriptors become codes and words.
+    """The quantizers that turn descriptors into codes and visual words.
 
-    Attributes: codes: 32 subquantizers of 16; words: 2 of 64, whose pairs are the 4,096 words.
+    Attributes:
+        codes: 32 subquantizers of 16 codewords.
+        words: 2 subquantizers of 64 codewords, whose pairs are the 4,096 words.
     """
 
     codes: ProductQuantizer
@@ -161,46 +169,48 @@ class Codebook:
 
     @classmethod
     def fit(cls, descriptors: np.ndarray, seed: int = 0) -> "Codebook":
-        """descriptors: (B, 128) float32, unit rows, B >= 1."""
+        """Learn a codebook from descriptors, (B, 128) float32, unit rows, B >= 1."""
         return cls(
             ProductQuantizer.fit(descriptors, SUBQUANTIZERS, seed, rotated=False),
-            ProductQuantizer.fit(descriptors, HALVES, seed, codewords=CODEWORDS_A_HALF, rotated=False),
+            ProductQuantizer.fit(descriptors, HALVES, seed, codewords=CODEWORDS_PER_HALF, rotated=False),
         )
 
     @property
     def digest(self) -> str:
-        """Names the codes: those of another codebook are nonsense with it."""
+        """Hash of the codebook; codes of another codebook are nonsense with it."""
         return sha256(KIND.encode() + self.codes.codebook.tobytes() + self.words.codebook.tobytes())
 
-    def words_of(self, descriptors: np.ndarray) -> np.ndarray:
-        """The different words of a picture, in order: (B, 128) float32 -> (V,) int64."""
+    def find_words(self, descriptors: np.ndarray) -> np.ndarray:
+        """Return the distinct words of a picture's descriptors, ascending: (B, 128) float32 -> (V,) int64."""
         if not len(descriptors):
             return np.empty(0, np.int64)
         first, second = self.words.encode(descriptors).astype(np.int64).T
-        return np.unique(first * CODEWORDS_A_HALF + second)
+        return np.unique(first * CODEWORDS_PER_HALF + second)
 
-    def levels(self, descriptors: np.ndarray) -> "Tables":
-        """Tables of (B, 128) float32 descriptors, in 64 levels: a squared distance is bias - step * sum of levels."""
+    def make_tables(self, descriptors: np.ndarray) -> "DistanceTables":
+        """Quantize the distances of descriptors (B, 128) float32 to all codewords: 64 levels per descriptor."""
         table = 2 * self.codes.table(descriptors) - (self.codes.codebook**2).sum(2)
         low = table.min(2, keepdims=True)
         steps = (table - low).max((1, 2), keepdims=True) / MAX_LEVEL
         levels = np.ascontiguousarray(np.rint((table - low) / steps), np.uint8)
-        return Tables(levels, steps[:, 0, 0], (descriptors**2).sum(1) - low.sum((1, 2)))
+        return DistanceTables(levels, steps[:, 0, 0], (descriptors**2).sum(1) - low.sum((1, 2)))
 
-    def encode(self, found: LocalFeatures) -> PackedFeatures:
-        """What is kept of a reference image."""
-        size, blocks = len(found.keypoints), -(-len(found.keypoints) // BLOCK)
-        codes, places = np.zeros((blocks * BLOCK, SUBQUANTIZERS), np.uint8), np.zeros((blocks * BLOCK, 4), np.uint8)
-        codes[:size], places[:size] = self.codes.encode(found.descriptors), _rounded(found.keypoints)
-        return PackedFeatures(size, kernel.pack(codes), places, self.words_of(found.descriptors).astype(np.uint16))
+    def encode(self, features: LocalFeatures) -> PackedFeatures:
+        """Pack the features of a reference picture."""
+        size, blocks = len(features.keypoints), -(-len(features.keypoints) // BLOCK)
+        codes, keypoints = (np.zeros((blocks * BLOCK, width), np.uint8) for width in (SUBQUANTIZERS, 4))
+        codes[:size] = self.codes.encode(features.descriptors)
+        keypoints[:size] = _quantize_keypoints(features.keypoints)
+        words = self.find_words(features.descriptors).astype(np.uint16)
+        return PackedFeatures(size, kernel.pack_codes(codes), keypoints, words)
 
     def write(self, path: Path) -> None:
-        """To a file that `read` reads."""
+        """Write a file for `read`."""
         array_file.write(path, {"codes": self.codes.codebook, "words": self.words.codebook}, {"kind": KIND})
 
     @classmethod
     def read(cls, path: Path) -> "Codebook":
-        """Raises IndexFileError: not such a file."""
+        """Read a codebook; raise IndexFileError if the file is missing or something else."""
         try:
             parts, meta = array_file.read(memoryview(path.read_bytes()), str(path))
         except OSError as error:
@@ -211,10 +221,10 @@ class Codebook:
         return cls(ProductQuantizer(None, parts["codes"]), ProductQuantizer(None, parts["words"]))
 
 
-class Tables(NamedTuple):
-    """A photo's features, ready for asymmetric distances (ADC).
+class DistanceTables(NamedTuple):
+    """The features of a photo, ready for asymmetric distances (ADC): a squared distance is bias - step * sum of levels.
 
-    Attributes: levels: (P, M, 16) uint8 up to 63; steps, biases: (P,) float32.
+    Attributes: levels: (P, M, 16) uint8, at most 63; steps: (P,) float32; biases: (P,) float32.
     """
 
     levels: np.ndarray
@@ -222,24 +232,24 @@ class Tables(NamedTuple):
     biases: np.ndarray
 
     def distances(self, sums: np.ndarray) -> np.ndarray:
-        """Squared distances to the codes whose levels add up to `sums`, (P, k) uint16 -> (P, k) float32."""
+        """Return squared distances to the codes whose levels add up to `sums`: (P, k) uint16 -> (P, k) float32."""
         return self.biases[:, None] - self.steps[:, None] * sums
 
 
-def default_codebook() -> Codebook:
-    """The shipped one."""
+def read_default_codebook() -> Codebook:
+    """Read the codebook that is part of the package."""
     return Codebook.read(artifact_folder(DEFAULT_CODEBOOK) / CODEBOOK_FILE)
 
 
-def _shared(found: sift.Features, scale: float, corner: ArrayLike = (0, 0)) -> LocalFeatures:
-    """Places in shares of the longer side, descriptors of unit length; corner: of the picture."""
+def _rescale(found: sift.SiftFeatures, scale: float, corner: ArrayLike = (0, 0)) -> LocalFeatures:
+    """Convert px to shares of the longer side, and descriptors to unit length. corner: (2,), offset of the crop."""
     keypoints = found.keypoints * np.array([scale] * 3 + [1], np.float32)
     keypoints[:, :2] += np.asarray(corner, np.float32)
     return LocalFeatures(keypoints, found.descriptors / np.float32(sift.DESCRIPTOR_SCALE))
 
 
-def _same_place(keypoints: np.ndarray, others: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """(P, Q) bool: a keypoint, (P, 4) px, is shown by the map where the other is, (Q, 4), and as large."""
+def _find_same_position(keypoints: np.ndarray, others: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Tell which pairs a map brings together at the same size: (P, 4) px, (Q, 4) px, (2, 3) -> (P, Q) bool."""
     x, y = affine[:, :2] @ keypoints[:, :2].T + affine[:, 2:]
     sigma = keypoints[:, 2] * np.sqrt(np.linalg.det(affine[:, :2]))
     off = np.hypot(x[:, None] - others[:, 0], y[:, None] - others[:, 1])
@@ -247,14 +257,14 @@ def _same_place(keypoints: np.ndarray, others: np.ndarray, affine: np.ndarray) -
     return (off < np.maximum(1, 0.6 * sigma)[:, None]) & (octaves < 0.5)
 
 
-def _rounded(keypoints: np.ndarray) -> np.ndarray:
-    """(P, 4) float32 -> (P, 4) uint8."""
-    octaves = np.log2(keypoints[:, 2] / LEAST_SIGMA) * SIGMA_STEPS
+def _quantize_keypoints(keypoints: np.ndarray) -> np.ndarray:
+    """Round keypoints to a byte per value: (P, 4) float32 -> (P, 4) uint8."""
+    octaves = np.log2(keypoints[:, 2] / MIN_SIGMA) * SIGMA_STEPS
     levels = np.column_stack([keypoints[:, :2] * 255, octaves, keypoints[:, 3] * 256 % 255.5])
     return np.rint(levels).clip(0, 255).astype(np.uint8)
 
 
-def exact(places: np.ndarray) -> np.ndarray:
-    """(P, 4) uint8 -> (P, 4) float32."""
-    x, y, octaves, turns = places.astype(np.float32).T
-    return np.column_stack([x / 255, y / 255, LEAST_SIGMA * 2 ** (octaves / SIGMA_STEPS), turns / 256])
+def dequantize_keypoints(quantized: np.ndarray) -> np.ndarray:
+    """Restore keypoints from bytes: (P, 4) uint8 -> (P, 4) float32."""
+    x, y, octaves, turns = quantized.astype(np.float32).T
+    return np.column_stack([x / 255, y / 255, MIN_SIGMA * 2 ** (octaves / SIGMA_STEPS), turns / 256])

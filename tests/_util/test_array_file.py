@@ -1,4 +1,4 @@
-"""The array file: what was written comes back, damage is an error."""
+"""Write and read array files, and reject damaged ones."""
 
 import json
 import struct
@@ -24,7 +24,7 @@ def data(tmp_path: Path) -> bytes:
     return (tmp_path / "x.arrays").read_bytes()
 
 
-def test_round_trip_without_copies(data: bytes) -> None:
+def test_round_trip_returns_views(data: bytes) -> None:
     found, meta = array_file.read(memoryview(data), "x")
     assert meta == {"scale": 0.5}
     for name, array in STORED.items():
@@ -45,7 +45,7 @@ def test_every_truncation_is_an_error(data: bytes) -> None:
             array_file.read(memoryview(data[:length]), "x")
 
 
-def with_header(change: dict[str, Any]) -> memoryview:
+def make_file(change: dict[str, Any]) -> memoryview:
     header = {"meta": {}, "arrays": {"a": {"dtype": "uint8", "shape": [4], "offset": 0} | change}}
     text = json.dumps(header).encode()
     return memoryview((struct.pack("<8sII", b"ESARRAYS", 1, len(text)) + text).ljust(192, b"\0"))
@@ -68,12 +68,12 @@ def with_header(change: dict[str, Any]) -> memoryview:
         {"more": 1},
     ],
 )
-def test_sizes_that_lie_are_errors(change: dict[str, Any]) -> None:
+def test_impossible_headers_are_rejected(change: dict[str, Any]) -> None:
     with pytest.raises(IndexFileError, match="damaged"):
-        array_file.read(with_header(change), "x")
+        array_file.read(make_file(change), "x")
 
 
-def test_foreign_and_newer_files_are_named(data: bytes) -> None:
+def test_foreign_and_newer_files_are_rejected(data: bytes) -> None:
     with pytest.raises(IndexFileError, match="not an array file"):
         array_file.read(memoryview(b"PK" + data[2:]), "x")
     with pytest.raises(IndexFileError, match="format 2"):

@@ -1,4 +1,4 @@
-"""numpy's matrix products are kept to one thread while anybody asks for it."""
+"""Limit numpy's matrix products to one thread."""
 
 import pytest
 import threadpoolctl
@@ -6,18 +6,18 @@ import threadpoolctl
 from edgesearch._util import blas
 
 
-def threads() -> set[int]:
-    return {one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"}
+def list_thread_counts() -> set[int]:
+    return {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
 
 
-def test_it_ends_with_the_last_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blas, "_users", 0)  # other tests ask for the whole process
+def test_limit_ends_with_the_last_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blas, "_users", 0)  # other tests limit the whole process
     monkeypatch.setattr(blas, "_limits", [])
     with threadpoolctl.threadpool_limits(2, "blas"):
-        one, other = blas.one_thread(), blas.one_thread()
-        one.__enter__()
-        other.__enter__()
-        one.__exit__(None, None, None)
-        assert threads() == {1}
-        other.__exit__(None, None, None)
-        assert threads() == {2}
+        first, second = blas.one_thread(), blas.one_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert list_thread_counts() == {1}
+        second.__exit__(None, None, None)
+        assert list_thread_counts() == {2}

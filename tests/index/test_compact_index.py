@@ -1,4 +1,4 @@
-"""The compact index."""
+"""Build, search, write and open compact indexes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,14 +9,14 @@ import pytest
 
 from edgesearch import IndexFileError
 from edgesearch._util import array_file
-from edgesearch.bundle.content import Mapped
+from edgesearch.bundle.content import MappedFile
 from edgesearch.evaluation.metrics import ann_recall
 from edgesearch.index import compact_index
 from edgesearch.index.compact_index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 
 
 def unit_rows(count: int, dim: int = 32, seed: int = 0) -> np.ndarray:
-    """Rows around 50 centres, as embeddings of products are."""
+    """Make unit rows around 50 centres, like embeddings of products: (count, dim) float32."""
     rng = np.random.default_rng(seed)
     centers = rng.standard_normal((50, dim))
     x = centers[rng.integers(0, 50, count)] + 0.5 * rng.standard_normal((count, dim))
@@ -27,7 +27,7 @@ def exact_rows(queries: np.ndarray, x: np.ndarray, k: int) -> np.ndarray:
     return np.argsort(-(queries @ x.T), 1, kind="stable")[:, :k]
 
 
-def opened(folder: Path) -> CompactIndex:
+def open_index(folder: Path) -> CompactIndex:
     router = folder / ROUTER_FILE
     data = memoryview((folder / ARRAYS_FILE).read_bytes())
     return CompactIndex.open(data, memoryview(router.read_bytes()) if router.exists() else None)
@@ -46,54 +46,54 @@ def test_a_small_catalogue_is_searched_exactly(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [400, 9000])
-def test_an_index_like_another_keeps_the_bytes_of_what_stayed(count: int) -> None:
+def test_like_keeps_the_bytes_of_shared_rows(count: int) -> None:
     x = unit_rows(count + 30)
     before = CompactIndex.build(x[30:], "space")
     found = CompactIndex.build(x, "space", like=before)
     for name in ("rotation", "codebook", "centers"):
         np.testing.assert_array_equal(getattr(found.blocks, name), getattr(before.blocks, name))
-    rows = [set(map(bytes, one.blocks.vectors[one.blocks.rows >= 0])) for one in (before, found)]
+    rows = [set(map(bytes, index.blocks.vectors[index.blocks.rows >= 0])) for index in (before, found)]
     assert rows[0] < rows[1]
     assert found.recall >= before.recall - 0.02  # of random rows
 
 
-def test_too_few_cells_are_not_kept() -> None:
+def test_like_with_too_few_cells_gets_new_cells() -> None:
     x = unit_rows(9000)
     found = CompactIndex.build(x, "space", like=CompactIndex.build(x[:100], "space"))
     assert found.cells == CompactIndex.build(x, "space").cells
 
 
-def test_vectors_are_let_go_and_come_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_released_vectors_can_be_searched_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     x, queries = np.split(unit_rows(5020), [5000])
     built = CompactIndex.build(x, "space")
     built.write(tmp_path)
-    monkeypatch.setattr(compact_index, "LET_GO_ABOVE", 0)
+    monkeypatch.setattr(compact_index, "RELEASE_ABOVE", 0)
     with open(tmp_path / ARRAYS_FILE, "rb") as file:
-        found = CompactIndex.open(Mapped(file))
-    assert found.rows is not None
-    assert np.array_equal(found.rows[:], found.blocks.vectors)
+        found = CompactIndex.open(MappedFile(file))
+    assert found.mapped_vectors is not None
+    assert np.array_equal(found.mapped_vectors[:], found.blocks.vectors)
     for _ in range(2):
         assert np.array_equal(found.search(queries, 10).rows, built.search(queries, 10).rows)
         found.release_pages()
-        built.release_pages()  # of an index in memory nothing is
+        built.release_pages()  # does nothing for an index in memory
 
 
 @pytest.mark.parametrize(("dim", "subquantizers"), [(4, 2), (32, 16), (132, 44), (160, 40), (192, 64), (256, 64)])
-def test_any_width_of_embedding_is_divided(dim: int, subquantizers: int) -> None:
+def test_every_embedding_width_gets_subquantizers(dim: int, subquantizers: int) -> None:
     x = unit_rows(40, dim)
     built = CompactIndex.build(x, "space")
     assert len(built.blocks.codebook) == subquantizers
     assert (built.search(x, 1).rows[:, 0] == np.arange(40)).mean() > 0.9
 
 
-def test_places_without_a_row_are_marked() -> None:
+def test_missing_results_are_marked() -> None:
     hits = CompactIndex.build(unit_rows(3), "space").search(unit_rows(2, seed=1), 5)
     assert (hits.rows[:, 3:] == compact_index.NO_ROW).all()
     assert np.isneginf(hits.scores[:, 3:]).all()
     assert sorted(hits.rows[0, :3]) == [0, 1, 2]
 
 
-def test_codes_alone_find_nearly_the_same() -> None:
+def test_codes_alone_find_nearly_the_same_rows() -> None:
     x, queries = unit_rows(400), unit_rows(20, seed=1)
     hits = CompactIndex.build(x, "space").search(queries, 10, rescored=False)
     assert ann_recall(hits.rows, exact_rows(queries, x, 10)) >= 0.7
@@ -102,40 +102,40 @@ def test_codes_alone_find_nearly_the_same() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 400, 9000])
-def test_codes_alone_are_kept_and_compared(count: int, tmp_path: Path) -> None:
+def test_index_without_vectors_rescores_by_codes(count: int, tmp_path: Path) -> None:
     x, queries = unit_rows(count), unit_rows(20, seed=1)
     whole = CompactIndex.build(x, "space")
-    coded = whole.coded(x)
+    coded = whole.drop_vectors(x)
     coded.write(tmp_path)
-    found = opened(tmp_path)
-    assert found.is_coded
+    found = open_index(tmp_path)
+    assert found.is_codes_only
     assert (tmp_path / ARRAYS_FILE).stat().st_size < whole.blocks.packed.nbytes * 1.8 + 20_000
     k = min(10, count)
     hits, sums = found.search(queries, k), whole.search(queries, k, rescored=False)
     assert np.array_equal(hits.rows, coded.search(queries, k).rows)
     exact = exact_rows(queries, x, k)
     assert ann_recall(hits.rows, exact) >= ann_recall(sums.rows, exact)
-    vectors = found.vectors(np.arange(count))
+    vectors = found.read_vectors(np.arange(count))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert (vectors * x).sum(1).mean() > 0.9
     np.testing.assert_allclose(hits.scores[0], vectors[hits.rows[0]] @ queries[0], atol=1e-5)
     found.release_pages()
 
 
-def test_codes_alone_are_searched_among_what_is_allowed() -> None:
+def test_index_without_vectors_searches_allowed_rows() -> None:
     x, queries = unit_rows(400), unit_rows(5, seed=1)
-    coded = CompactIndex.build(x, "space").coded(x)
+    coded = CompactIndex.build(x, "space").drop_vectors(x)
     mask = np.arange(400) < 3
-    hits = coded.search(queries, 6, allowed=coded.allow(mask))
+    hits = coded.search(queries, 6, allowed=coded.make_filter(mask))
     assert (np.sort(hits.rows[:, :3], 1) == np.arange(3)).all()
     assert (hits.rows[:, 3:] == compact_index.NO_ROW).all()
     assert np.isneginf(hits.scores[:, 3:]).all()
 
 
 @pytest.mark.parametrize("compared", [4, 15])
-def test_cells_are_routed(compared: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_routing_finds_nearly_all_rows(compared: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(compact_index, "ONE_CELL_UP_TO", 500)
-    monkeypatch.setattr(compact_index, "COMPARED_CELLS", compared)
+    monkeypatch.setattr(compact_index, "MAX_COMPARED_CELLS", compared)
     x, queries = np.split(unit_rows(4050), [4000])
     built = CompactIndex.build(x, "space")
     assert built.cells == 15
@@ -144,29 +144,29 @@ def test_cells_are_routed(compared: int, monkeypatch: pytest.MonkeyPatch, tmp_pa
     hits = built.search(queries, 10)
     assert ann_recall(hits.rows, exact_rows(queries, x, 10)) >= 0.95
     built.write(tmp_path)
-    assert np.array_equal(opened(tmp_path).search(queries, 10).rows, hits.rows)
+    assert np.array_equal(open_index(tmp_path).search(queries, 10).rows, hits.rows)
     everything = built.search(queries[:2], 4500)
     assert (np.sort(everything.rows[:, :4000], 1) == np.arange(4000)).all()
     assert (everything.rows[:, 4000:] == compact_index.NO_ROW).all()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.002, 0.5])
-def test_only_what_is_allowed_is_found(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+def test_only_allowed_rows_are_found(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
     monkeypatch.setattr(compact_index, "ONE_CELL_UP_TO", 500)
     x, queries = np.split(unit_rows(4020), [4000])
     built = CompactIndex.build(x, "space")
     mask = np.random.default_rng(3).random(4000) < share
-    hits = built.search(queries, 10, allowed=built.allow(mask))
+    hits = built.search(queries, 10, allowed=built.make_filter(mask))
     kept = np.flatnonzero(mask)
     assert np.isin(hits.rows, [*kept, compact_index.NO_ROW]).all()
     if len(kept):
         assert ann_recall(hits.rows, kept[exact_rows(queries, x[mask], 10)]) >= 0.98
     assert (hits.rows[:, : min(10, len(kept))] >= 0).all()
     with pytest.raises(ValueError, match="mask has shape"):
-        built.allow(mask[:5])
+        built.make_filter(mask[:5])
 
 
-def test_copies_of_one_row_are_all_found() -> None:
+def test_all_copies_of_a_row_are_found() -> None:
     x = np.repeat(unit_rows(40), 25, 0)
     built = CompactIndex.build(x, "space")
     assert built.recall >= 0.99
@@ -174,7 +174,7 @@ def test_copies_of_one_row_are_all_found() -> None:
     assert sorted(rows[0]) == list(range(25))
 
 
-def test_the_same_rows_give_the_same_file(tmp_path: Path) -> None:
+def test_building_twice_gives_the_same_file(tmp_path: Path) -> None:
     files = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -183,7 +183,7 @@ def test_the_same_rows_give_the_same_file(tmp_path: Path) -> None:
     assert files[0] == files[1]
 
 
-def test_wrong_shapes_are_refused() -> None:
+def test_wrong_shapes_are_rejected() -> None:
     with pytest.raises(ValueError, match="expected"):
         CompactIndex.build(np.empty((0, 32), np.float32), "space")
     built = CompactIndex.build(unit_rows(10), "space")
@@ -192,7 +192,7 @@ def test_wrong_shapes_are_refused() -> None:
             built.search(queries, k)
 
 
-def test_queries_that_are_no_numbers_are_refused() -> None:
+def test_queries_that_are_not_finite_are_rejected() -> None:
     queries = unit_rows(2)
     queries[1, 3] = np.nan
     with pytest.raises(ValueError, match="finite"):
@@ -221,37 +221,37 @@ def test_queries_that_are_no_numbers_are_refused() -> None:
         {"rotation": lambda a: a[:0]},
     ],
 )
-def test_parts_that_do_not_fit_are_refused(changes: dict[str, Callable], tmp_path: Path) -> None:
+def test_arrays_that_do_not_fit_are_rejected(changes: dict[str, Callable], tmp_path: Path) -> None:
     built = CompactIndex.build(unit_rows(70), "space")
     blocks = replace(built.blocks, **{name: change(getattr(built.blocks, name)) for name, change in changes.items()})
     replace(built, blocks=blocks).write(tmp_path)
     with pytest.raises(IndexFileError):
-        opened(tmp_path)
+        open_index(tmp_path)
 
 
 @pytest.mark.parametrize("changes", [{"probes": 0}, {"probes": 7}, {"shortlist": 0}, {"size": 9}, {"size": -1}])
-def test_numbers_that_do_not_fit_are_refused(changes: dict[str, int], tmp_path: Path) -> None:
+def test_settings_that_do_not_fit_are_rejected(changes: dict[str, int], tmp_path: Path) -> None:
     replace(CompactIndex.build(unit_rows(70), "space"), **changes).write(tmp_path)
     with pytest.raises(IndexFileError):
-        opened(tmp_path)
+        open_index(tmp_path)
 
 
-def test_another_layout_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_another_layout_is_rejected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(compact_index, "LAYOUT", 1)
     CompactIndex.build(unit_rows(70), "space").write(tmp_path)
     monkeypatch.undo()
-    with pytest.raises(IndexFileError, match="index layout 1, where 2 and 3 are read"):
-        opened(tmp_path)
+    with pytest.raises(IndexFileError, match="index layout 1, expected 2 or 3"):
+        open_index(tmp_path)
 
 
-def test_a_missing_part_is_refused(tmp_path: Path) -> None:
+def test_a_missing_array_is_rejected(tmp_path: Path) -> None:
     CompactIndex.build(unit_rows(10), "space").write(tmp_path)
     stored, meta = array_file.read(memoryview((tmp_path / ARRAYS_FILE).read_bytes()), ARRAYS_FILE)
     for name in stored:
         array_file.write(tmp_path / ARRAYS_FILE, {key: value for key, value in stored.items() if key != name}, meta)
         with pytest.raises(IndexFileError, match=name):
-            opened(tmp_path)
+            open_index(tmp_path)
     for key in meta:
         array_file.write(tmp_path / ARRAYS_FILE, stored, {k: v for k, v in meta.items() if k != key})
         with pytest.raises(IndexFileError, match=key):
-            opened(tmp_path)
+            open_index(tmp_path)

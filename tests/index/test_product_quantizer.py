@@ -1,4 +1,4 @@
-"""The product quantizer."""
+"""Fit a product quantizer, encode and decode."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_quantizer() -> None:
     assert np.array_equal(a.codebook, b.codebook)
 
 
-def test_codes_name_the_nearest_codeword() -> None:
+def test_codes_are_the_nearest_codewords() -> None:
     x = unit_rows(100)
     quantizer = ProductQuantizer.fit(x, 8)
     codes = quantizer.encode(x)
@@ -44,7 +44,7 @@ def test_codes_name_the_nearest_codeword() -> None:
         assert distances[codes[n, m]] == pytest.approx(distances.min(), abs=1e-6)
 
 
-def test_table_sums_to_the_product_with_the_decoded_row() -> None:
+def test_table_entries_add_up_to_products_with_decoded_rows() -> None:
     x, queries = unit_rows(50), unit_rows(7, seed=1)
     quantizer = ProductQuantizer.fit(x, 16)
     codes, tables = quantizer.encode(x), quantizer.table(queries)
@@ -52,13 +52,13 @@ def test_table_sums_to_the_product_with_the_decoded_row() -> None:
     np.testing.assert_allclose(sums, queries @ quantizer.decode(codes).T, atol=1e-5)  # float32
 
 
-def test_few_rows_are_kept_exactly() -> None:
+def test_few_rows_decode_nearly_exactly() -> None:
     x = unit_rows(5)
     quantizer = ProductQuantizer.fit(x, 16)
     np.testing.assert_allclose(quantizer.decode(quantizer.encode(x)), x, atol=0.05)
 
 
-def test_learning_lowers_the_error() -> None:
+def test_training_rounds_lower_the_error() -> None:
     x = unit_rows(500) * np.linspace(2, 0.1, 32, dtype=np.float32)
     errors = []
     for rounds in (0, 8):
@@ -68,12 +68,12 @@ def test_learning_lowers_the_error() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 32), (3, 30), (32,)])
-def test_wrong_shapes_are_refused(shape: tuple[int, ...]) -> None:
+def test_wrong_shapes_are_rejected(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected"):
         ProductQuantizer.fit(np.zeros(shape, np.float32), 8)
 
 
-def test_wrong_queries_are_refused() -> None:
+def test_wrong_queries_are_rejected() -> None:
     quantizer = ProductQuantizer.fit(unit_rows(20), 8)
     for call in (quantizer.encode, quantizer.table):
         with pytest.raises(ValueError, match="expected"):

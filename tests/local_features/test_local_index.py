@@ -1,4 +1,4 @@
-"""The second eye: what is kept of pictures, which it names, and what it verifies."""
+"""Pack local features, find pictures by visual words and verify them."""
 
 from pathlib import Path
 
@@ -9,16 +9,17 @@ from PIL import Image, ImageDraw
 from edgesearch import IndexFileError
 from edgesearch._util import array_file
 from edgesearch.images.crops import Crop
-from edgesearch.local_features import descriptors as prints
-from edgesearch.local_features import local_index
-from edgesearch.local_features.descriptors import Codebook, LocalFeatures, default_codebook, look, steady
+from edgesearch.local_features import descriptors, local_index
+from edgesearch.local_features.descriptors import Codebook, LocalFeatures
+from edgesearch.local_features.descriptors import extract_query_features as extract
+from edgesearch.local_features.descriptors import extract_stable_features as extract_stable
 from edgesearch.local_features.local_index import FILE, Evidence, LocalIndex
 
 WORDS = ("Blueberry", "Cherry", "Peach", "Oat Milk", "Tomato Soup", "Green Tea")
 
 
-def label(number: int, width: int = 300, height: int = 240) -> np.ndarray:
-    """A package that says what is in it, in a pattern all of them share."""
+def draw_label(number: int, width: int = 300, height: int = 240) -> np.ndarray:
+    """Draw a package that names its content on a shared design: (height, width, 3) uint8."""
     picture = Image.new("RGB", (width, height), (250, 250, 245))
     draw = ImageDraw.Draw(picture)
     draw.rectangle((20, 20, width - 20, height - 20), (180, 60, 60))
@@ -28,20 +29,20 @@ def label(number: int, width: int = 300, height: int = 240) -> np.ndarray:
     return np.asarray(picture)
 
 
-def plain() -> np.ndarray:
+def draw_plain() -> np.ndarray:
     return np.full((240, 300, 3), 130, np.uint8)
 
 
 @pytest.fixture(scope="module")
 def codebook() -> Codebook:
-    return default_codebook()
+    return descriptors.read_default_codebook()
 
 
 @pytest.fixture(scope="module")
 def index(codebook: Codebook) -> LocalIndex:
-    """Six labels and, last, a picture without print."""
-    pictures = [*(label(i) for i in range(len(WORDS))), plain()]
-    return LocalIndex.build(codebook, [codebook.encode(steady(picture)) for picture in pictures])
+    """Index six labels and a plain picture, which is the last."""
+    pictures = [*(draw_label(i) for i in range(len(WORDS))), draw_plain()]
+    return LocalIndex.build(codebook, [codebook.encode(extract_stable(picture)) for picture in pictures])
 
 
 @pytest.fixture
@@ -50,29 +51,29 @@ def data(index: LocalIndex, tmp_path: Path) -> bytes:
     return (tmp_path / FILE).read_bytes()
 
 
-def photo_of(number: int) -> np.ndarray:
-    """Turned, smaller, on a table."""
+def take_photo(number: int) -> np.ndarray:
+    """Draw a label rotated, smaller and on a table: (400, 400, 3) uint8."""
     table = Image.new("RGB", (400, 400), (120, 100, 80))
-    small = Image.fromarray(label(number)).resize((220, 176), Image.Resampling.LANCZOS)
+    small = Image.fromarray(draw_label(number)).resize((220, 176), Image.Resampling.LANCZOS)
     turned = small.convert("RGBA").rotate(12, Image.Resampling.BICUBIC, expand=True)
     table.paste(turned, (90, 110), turned)
     return np.asarray(table)
 
 
 @pytest.mark.parametrize("number", range(len(WORDS)))
-def test_the_label_that_says_the_same_agrees_most(index: LocalIndex, number: int) -> None:
-    evidence = index.verify(look(photo_of(number)), range(len(index)))
-    weights = [one.weight for one in evidence]
+def test_same_label_gives_the_strongest_evidence(index: LocalIndex, number: int) -> None:
+    evidence = index.verify(extract(take_photo(number)), range(len(index)))
+    weights = [candidate.weight for candidate in evidence]
     assert int(np.argmax(weights)) == number
     assert evidence[number].points >= 20
-    assert evidence[-1] == local_index.NOTHING
-    raised = [one.raise_score(0.5) for one in evidence]
+    assert evidence[-1] == local_index.NO_EVIDENCE
+    raised = [candidate.raise_score(0.5) for candidate in evidence]
     assert int(np.argmax(raised)) == number
     assert 0.5 == raised[-1] < raised[number] < 1
 
 
-def test_the_outline_lies_where_the_label_is(index: LocalIndex) -> None:
-    (evidence,) = index.verify(look(photo_of(1)), [1])
+def test_outline_surrounds_the_label(index: LocalIndex) -> None:
+    (evidence,) = index.verify(extract(take_photo(1)), [1])
     left, top = evidence.outline.min(0) * 400
     right, bottom = evidence.outline.max(0) * 400
     assert 80 <= left < right <= 360
@@ -80,82 +81,88 @@ def test_the_outline_lies_where_the_label_is(index: LocalIndex) -> None:
     assert right - left > 150
 
 
-def test_of_a_part_places_are_those_in_the_picture(index: LocalIndex) -> None:
+def test_features_of_a_crop_have_positions_in_the_picture(index: LocalIndex) -> None:
     part = Crop(100, 120, 210)
-    (whole,), (near,) = index.verify(look(photo_of(1)), [1]), index.verify(look(photo_of(1), part), [1])
+    (whole,), (near,) = (
+        index.verify(extract(take_photo(1)), [1]),
+        index.verify(extract(take_photo(1), part), [1]),
+    )
     assert near.points > whole.points / 2
     assert np.allclose(near.outline, whole.outline, atol=0.03)
 
 
 @pytest.mark.parametrize("part", [Crop(-90, 0, 50), Crop(-500, -500, 2000), Crop(399, 10, 400)])
-def test_a_part_beyond_the_picture_is_looked_at_as_far_as_it_lies_inside(part: Crop) -> None:
-    keypoints = look(photo_of(1), part).keypoints
+def test_crop_is_clipped_to_the_picture(part: Crop) -> None:
+    keypoints = extract(take_photo(1), part).keypoints
     assert len(keypoints)
     assert (keypoints[:, :2] >= 0).all()
     assert (keypoints[:, :2] <= 1).all()
 
 
-def test_words_name_the_picture(index: LocalIndex) -> None:
+def test_visual_words_find_the_picture(index: LocalIndex) -> None:
     for number in range(len(WORDS)):
-        named = index.candidates(look(photo_of(number)), 3)
+        named = index.find_candidates(extract(take_photo(number)), 3)
         assert number in named
-    assert len(index.candidates(look(photo_of(0)), 100)) <= len(index)
+    assert len(index.find_candidates(extract(take_photo(0)), 100)) <= len(index)
 
 
-def test_where_nothing_is_printed_the_eye_is_silent(index: LocalIndex) -> None:
-    seen = look(plain())
+def test_plain_photos_give_no_evidence(index: LocalIndex) -> None:
+    seen = extract(draw_plain())
     assert len(seen.keypoints) == 0
-    assert len(index.candidates(seen, 5)) == 0
-    assert index.verify(seen, [0, 6]) == [local_index.NOTHING] * 2
+    assert len(index.find_candidates(seen, 5)) == 0
+    assert index.verify(seen, [0, 6]) == [local_index.NO_EVIDENCE] * 2
     assert Evidence(0, 0.0, np.empty((0, 2))).raise_score(0.7) == 0.7
 
 
 @pytest.mark.parametrize("number", range(len(WORDS)))
-def test_a_mirrored_label_is_found_and_said_to_be_one(index: LocalIndex, number: int) -> None:
-    right, seen = photo_of(number), look(np.ascontiguousarray(photo_of(number)[:, ::-1]))
-    (evidence,), (expected,) = index.verify(seen, [number]), index.verify(look(right), [number])
+def test_mirrored_label_is_found_and_reported(index: LocalIndex, number: int) -> None:
+    right, seen = take_photo(number), extract(np.ascontiguousarray(take_photo(number)[:, ::-1]))
+    (evidence,), (expected,) = index.verify(seen, [number]), index.verify(extract(right), [number])
     assert evidence.mirrored
     assert evidence.weight > 0.8 * expected.weight
     assert np.allclose(evidence.outline, [1, 0] + expected.outline * [-1, 1], atol=0.02)
 
 
-def test_mirrored_features_are_those_of_the_mirrored_picture() -> None:
-    picture = label(0)
-    given, expected = look(picture).mirrored(), look(np.ascontiguousarray(picture[:, ::-1]))
+def test_mirrored_features_equal_those_of_the_mirrored_picture() -> None:
+    picture = draw_label(0)
+    given, expected = (
+        extract(picture).mirrored(),
+        extract(np.ascontiguousarray(picture[:, ::-1])),
+    )
     shifted = given.keypoints + np.float32([1 - 1 / 700, 0, 0, 0])
     off = np.abs(shifted[:, None, :3] - expected.keypoints[None, :, :3]).max(2)
     alike = given.descriptors @ expected.descriptors.T
     assert ((off < 0.003) & (alike > 0.95)).any(1).mean() > 0.7
 
 
-def test_only_so_many_features_are_kept_those_found_again_first(codebook: Codebook) -> None:
-    picture = label(0)
-    every, few = steady(picture, 1000), steady(picture, 40)
+def test_reference_features_are_limited(codebook: Codebook) -> None:
+    picture = draw_label(0)
+    every, few = extract_stable(picture, 1000), extract_stable(picture, 40)
     assert len(few.keypoints) == 40 < len(every.keypoints)
     assert codebook.encode(few).packed.shape == (2, 16, 32)
-    assert steady(plain()).keypoints.shape == (0, 4)
+    assert extract_stable(draw_plain()).keypoints.shape == (0, 4)
 
 
-def test_bytes_a_picture(index: LocalIndex, codebook: Codebook) -> None:
-    kept = codebook.encode(steady(label(0)))
-    size = kept.packed.nbytes + kept.places.nbytes + 2 * len(kept.words) + 16
-    assert kept.size <= prints.KEPT
+def test_packed_features_are_small(index: LocalIndex, codebook: Codebook) -> None:
+    kept = codebook.encode(extract_stable(draw_label(0)))
+    size = kept.packed.nbytes + kept.keypoints.nbytes + 2 * len(kept.words) + 16
+    assert kept.size <= descriptors.DEFAULT_FEATURES
     assert size <= 6000
 
 
 @pytest.mark.parametrize("size", [(8, 8), (8, 4000), (3000, 4000)])
-def test_pictures_of_any_size_are_looked_at(size: tuple[int, int]) -> None:
+def test_pictures_of_any_size_have_features(size: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    assert len(look(noise).keypoints) <= prints.QUERY_FEATURES
-    assert len(steady(noise, 50).keypoints) <= 50
+    assert len(extract(noise).keypoints) <= descriptors.QUERY_FEATURES
+    assert len(extract_stable(noise, 50).keypoints) <= 50
 
 
-def test_what_was_written_is_opened(index: LocalIndex, data: bytes) -> None:
-    opened, seen = LocalIndex.open(memoryview(data)), look(photo_of(3))
+def test_written_index_gives_the_same_results(index: LocalIndex, data: bytes) -> None:
+    opened, seen = LocalIndex.open(memoryview(data)), extract(take_photo(3))
     assert len(opened) == len(index) == 7
-    assert opened.features == index.features
+    assert opened.feature_count == index.feature_count
     assert opened.space == index.space
-    assert np.array_equal(opened.candidates(seen, 5), index.candidates(seen, 5))
+    assert np.array_equal(opened.find_candidates(seen, 5), index.find_candidates(seen, 5))
     assert [e[:2] for e in opened.verify(seen, range(7))] == [e[:2] for e in index.verify(seen, range(7))]
 
 
@@ -180,7 +187,7 @@ def test_every_truncation_is_an_error(data: bytes) -> None:
         ("word_counts", lambda a: a[:-2]),
     ],
 )
-def test_parts_that_do_not_fit_are_an_error(data: bytes, tmp_path: Path, name: str, change: object) -> None:
+def test_parts_that_do_not_fit_are_rejected(data: bytes, tmp_path: Path, name: str, change: object) -> None:
     parts, meta = array_file.read(memoryview(data), FILE)
     parts[name] = change(parts[name].copy())  # type: ignore[operator]
     array_file.write(tmp_path / "x", parts, meta)
@@ -188,15 +195,15 @@ def test_parts_that_do_not_fit_are_an_error(data: bytes, tmp_path: Path, name: s
         LocalIndex.open(memoryview((tmp_path / "x").read_bytes()))
 
 
-def test_words_that_name_pictures_that_are_not_there_are_an_error(data: bytes, tmp_path: Path) -> None:
+def test_words_that_name_missing_pictures_are_rejected(data: bytes, tmp_path: Path) -> None:
     parts, meta = array_file.read(memoryview(data), FILE)
     array_file.write(tmp_path / "x", parts | {"postings": parts["postings"] + np.uint16(7)}, meta)
     opened = LocalIndex.open(memoryview((tmp_path / "x").read_bytes()))
-    with pytest.raises(IndexFileError, match="pictures that it has not"):
-        opened.candidates(look(photo_of(3)), 5)
+    with pytest.raises(IndexFileError, match="pictures that do not exist"):
+        opened.find_candidates(extract(take_photo(3)), 5)
 
 
-def test_a_part_that_lacks_or_another_kind_is_an_error(data: bytes, tmp_path: Path) -> None:
+def test_missing_parts_and_other_kinds_are_rejected(data: bytes, tmp_path: Path) -> None:
     parts, meta = array_file.read(memoryview(data), FILE)
     array_file.write(tmp_path / "x", parts, meta | {"kind": "orb"})
     with pytest.raises(IndexFileError, match="kind orb"):
@@ -207,64 +214,65 @@ def test_a_part_that_lacks_or_another_kind_is_an_error(data: bytes, tmp_path: Pa
         LocalIndex.open(memoryview((tmp_path / "x").read_bytes()))
 
 
-def test_more_pictures_than_a_page_of_the_inverted_file(codebook: Codebook, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_of_the_inverted_file_do_not_matter(codebook: Codebook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_index, "PAGE", 4)
-    pictures = [codebook.encode(steady(label(i % 6))) for i in range(6)]
+    pictures = [codebook.encode(extract_stable(draw_label(i % 6))) for i in range(6)]
     paged = LocalIndex.build(codebook, pictures)
     monkeypatch.undo()
     whole = LocalIndex.build(codebook, pictures)
-    seen = look(photo_of(5))
-    expected = whole.candidates(seen, 6)
+    seen = extract(take_photo(5))
+    expected = whole.find_candidates(seen, 6)
     monkeypatch.setattr(local_index, "PAGE", 4)
-    assert np.array_equal(paged.candidates(seen, 6), expected)
+    assert np.array_equal(paged.find_candidates(seen, 6), expected)
 
 
-def test_pictures_without_any_print_make_an_index(codebook: Codebook, tmp_path: Path) -> None:
+def test_pictures_without_features_make_an_index(codebook: Codebook, tmp_path: Path) -> None:
     nothing = codebook.encode(LocalFeatures(np.empty((0, 4), np.float32), np.empty((0, 128), np.float32)))
     LocalIndex.build(codebook, [nothing, nothing]).write(tmp_path / FILE)
     empty = LocalIndex.open(memoryview((tmp_path / FILE).read_bytes()))
     assert len(empty) == 2
-    assert empty.features == 0
-    assert len(empty.candidates(look(photo_of(0)), 5)) == 0
-    assert empty.verify(look(photo_of(0)), [0, 1]) == [local_index.NOTHING] * 2
+    assert empty.feature_count == 0
+    assert len(empty.find_candidates(extract(take_photo(0)), 5)) == 0
+    assert empty.verify(extract(take_photo(0)), [0, 1]) == [local_index.NO_EVIDENCE] * 2
 
 
-def test_a_codebook_is_learned_written_and_read(tmp_path: Path) -> None:
+def test_codebook_round_trip_and_distances(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    descriptors = rng.random((300, 128), np.float32)
-    learned = Codebook.fit(descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True))
+    values = rng.random((300, 128), np.float32)
+    learned = Codebook.fit(values / np.linalg.norm(values, axis=1, keepdims=True))
     learned.write(tmp_path / "c")
     read = Codebook.read(tmp_path / "c")
     assert np.array_equal(read.codes.codebook, learned.codes.codebook)
     assert np.array_equal(read.words.codebook, learned.words.codebook)
-    tables = read.levels(descriptors)
-    codes = read.codes.encode(descriptors)
+    tables = read.make_tables(values)
+    codes = read.codes.encode(values)
     sums = tables.levels[np.arange(300)[:, None], np.arange(32), codes].sum(1).astype(np.uint16)[:, None]
-    exact = ((descriptors - read.codes.decode(codes)) ** 2).sum(1)
+    exact = ((values - read.codes.decode(codes)) ** 2).sum(1)
     assert np.allclose(tables.distances(sums)[:, 0], exact, atol=16 * tables.steps.max())
 
 
-def test_no_codebook_is_an_error(tmp_path: Path) -> None:
+def test_missing_or_wrong_codebooks_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(IndexFileError, match="cannot be read"):
         Codebook.read(tmp_path / "none")
-    array_file.write(tmp_path / "other", {"codes": np.zeros((2, 16, 4), np.float32)}, {"kind": prints.KIND})
+    array_file.write(tmp_path / "other", {"codes": np.zeros((2, 16, 4), np.float32)}, {"kind": descriptors.KIND})
     with pytest.raises(IndexFileError, match="not a codebook"):
         Codebook.read(tmp_path / "other")
 
 
-def test_an_index_gives_back_what_it_was_built_of(index: LocalIndex, codebook: Codebook) -> None:
-    made = [codebook.encode(steady(picture)) for picture in [*map(label, range(len(WORDS))), plain()]]
-    assert [one.to_bytes() for one in index.pictures()] == [one.to_bytes() for one in made]
+def test_read_features_returns_what_the_index_was_built_from(index: LocalIndex, codebook: Codebook) -> None:
+    drawn = [*map(draw_label, range(len(WORDS))), draw_plain()]
+    expected = [codebook.encode(extract_stable(picture)).to_bytes() for picture in drawn]
+    assert [picture.to_bytes() for picture in index.read_features()] == expected
 
 
 @pytest.mark.parametrize("count", [32, 64])
-def test_a_print_is_cut_to_its_best_features(codebook: Codebook, count: int) -> None:
-    seen = steady(label(0))
+def test_truncate_keeps_the_best_features(codebook: Codebook, count: int) -> None:
+    seen = extract_stable(draw_label(0))
     whole, fewer = codebook.encode(seen), codebook.encode(LocalFeatures(*(part[:count] for part in seen)))
-    cut = whole.first(count, codebook)
+    cut = whole.truncate(count, codebook)
     assert cut.size == count
     np.testing.assert_array_equal(cut.packed, fewer.packed)
-    np.testing.assert_array_equal(cut.places, fewer.places)
+    np.testing.assert_array_equal(cut.keypoints, fewer.keypoints)
     both = np.intersect1d(cut.words, fewer.words)
     assert len(both) >= 0.8 * max(len(cut.words), len(fewer.words))
-    assert whole.first(whole.size + 32, codebook) is whole
+    assert whole.truncate(whole.size + 32, codebook) is whole

@@ -16,7 +16,7 @@ from edgesearch.local_features.descriptors import PackedFeatures
 from edgesearch.local_features.local_index import LocalIndex
 from edgesearch.search.scoring import BY_VISUAL_WORDS, VERIFIED
 
-from .context import NO_MODEL, SEED, Found
+from .context import NO_MODEL, SEED, Results
 from .processes import in_fresh_process, resident
 
 WORDS_A_PICTURE = 200
@@ -30,29 +30,29 @@ def measure(pictures: int, folder: Path, seed: int) -> Figures:
     Returns: bytes on flash, p50 of each step in ms, and the bytes by which a fresh process grows.
     """
     write_twins(folder, families=4, photos=2, seed=seed)
-    made_up(pictures, seed).write(folder / local_index.FILE)
-    found: Figures = json.loads(in_fresh_process("local_features_cost", "asked", folder, seed))
+    make_index(pictures, seed).write(folder / local_index.FILE)
+    found: Figures = json.loads(in_fresh_process("local_features_cost", "measure_steps", folder, seed))
     return {"file_bytes_a_picture": (folder / local_index.FILE).stat().st_size / pictures, **found}
 
 
-def made_up(pictures: int, seed: int) -> LocalIndex:
+def make_index(pictures: int, seed: int) -> LocalIndex:
     """Random features of so many pictures, as many of each as are kept."""
     rng = np.random.default_rng(seed)
-    return LocalIndex.build(descriptors.default_codebook(), (coded(rng) for _ in range(pictures)))
+    return LocalIndex.build(descriptors.read_default_codebook(), (make_features(rng) for _ in range(pictures)))
 
 
-def coded(rng: np.random.Generator) -> PackedFeatures:
+def make_features(rng: np.random.Generator) -> PackedFeatures:
     """Random features of a picture."""
     words = np.sort(rng.choice(descriptors.WORDS, WORDS_A_PICTURE, replace=False))
     return PackedFeatures(
-        descriptors.KEPT,
-        rng.integers(0, 256, (descriptors.KEPT // BLOCK, descriptors.SUBQUANTIZERS // 2, BLOCK), np.uint8),
-        rng.integers(0, 256, (descriptors.KEPT, 4), np.uint8),
+        descriptors.DEFAULT_FEATURES,
+        rng.integers(0, 256, (descriptors.DEFAULT_FEATURES // BLOCK, descriptors.SUBQUANTIZERS // 2, BLOCK), np.uint8),
+        rng.integers(0, 256, (descriptors.DEFAULT_FEATURES, 4), np.uint8),
         words.astype(np.uint16),
     )
 
 
-def asked(folder: str, seed: str) -> str:
+def measure_steps(folder: str, seed: str) -> str:
     """In a fresh process: p50 of look, words and verification, and by how much the process grew; JSON."""
     photos = [image.read(path, image.WORKING_SIDE) for path in sorted(Path(folder).glob("photos/*.jpg"))]
     rng = np.random.default_rng(int(seed))
@@ -62,23 +62,25 @@ def asked(folder: str, seed: str) -> str:
     moments = []
     for photo in photos:
         start = time.perf_counter()
-        seen = descriptors.look(photo)
+        seen = descriptors.extract_query_features(photo)
         looked = time.perf_counter()
-        named = index.candidates(seen, BY_VISUAL_WORDS)
+        named = index.find_candidates(seen, BY_VISUAL_WORDS)
         worded = time.perf_counter()
         index.verify(seen, [*named.tolist(), *rng.integers(0, len(index), VERIFIED).tolist()])
         moments.append((start, looked, worded, time.perf_counter()))
         index.release_pages()
     look_ms, words_ms, verify_ms = (np.median(np.diff(moments), axis=0) * 1000).tolist()
-    grown = resident() - before
-    return json.dumps({"look_ms": look_ms, "words_ms": words_ms, "verify_ms": verify_ms, "resident_bytes": grown})
+    measure_growth = resident() - before
+    return json.dumps(
+        {"look_ms": look_ms, "words_ms": words_ms, "verify_ms": verify_ms, "resident_bytes": measure_growth}
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How many."""
+    """Add the options of this benchmark."""
     parser.add_argument("--pictures", type=int, default=100_000, help="made up at random (default: 100,000)")
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     return measure(options.pictures, folder, SEED) | {"pictures": options.pictures, "model": NO_MODEL}
