@@ -34,8 +34,8 @@ FILES = {
 }
 
 
-def packed(folder: Path, kind: str, files: dict[str, bytes] = FILES, name: str = "shop") -> Path:
-    """Return an archive of these files; kind: "zip", "stored.zip", "tar" or "tar.gz"."""
+def write_archive(folder: Path, kind: str, files: dict[str, bytes] = FILES, name: str = "shop") -> Path:
+    """Write an archive of these files; kind: "zip", "stored.zip", "tar" or "tar.gz"."""
     path = folder / f"{name}.{kind}"
     if kind.endswith("zip"):
         method = zipfile.ZIP_STORED if kind == "stored.zip" else zipfile.ZIP_DEFLATED
@@ -55,7 +55,7 @@ def packed(folder: Path, kind: str, files: dict[str, bytes] = FILES, name: str =
 def test_an_archive_of_folders_is_a_catalogue(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "50% off!"  # both signs are escaped in a source
     folder.mkdir()
-    read = loader.read(packed(folder, kind))
+    read = loader.read(write_archive(folder, kind))
     assert [(one.product.sku, len(one.images)) for one in read.entries] == [("Sale!", 1), ("mug", 2), ("solo", 1)]
     for entry in read.entries:
         for name, source in entry.images:
@@ -69,10 +69,10 @@ def test_a_table_in_an_archive_names_its_pictures(tmp_path: Path, kind: str) -> 
     table = b"sku,name,images\nM,Mug,a.png;../top.png\nN,None,gone.png\n"
     files = {"shop/in/catalogue.csv": table, "shop/in/a.png": picture(), "shop/top.png": picture("blue")}
     with pytest.raises(CatalogError, match=r"no pictures"):  # not at its top
-        loader.read(packed(tmp_path, kind, {"x/y/catalogue.csv": table, "z.txt": b""}, "deep"))
+        loader.read(write_archive(tmp_path, kind, {"x/y/catalogue.csv": table, "z.txt": b""}, "deep"))
     files = {name.replace("/in/", "/"): data for name, data in files.items()} | {"shop/pics/b.png": picture("green")}
     files["shop/catalogue.csv"] = table.replace(b"../top", b"pics/b")
-    mug, none = loader.read(packed(tmp_path, kind, files)).entries
+    mug, none = loader.read(write_archive(tmp_path, kind, files)).entries
     assert [sources.read_bytes(source) for _, source in mug.images] == [picture(), picture("green")]
     with pytest.raises(ImageError, match=r"shop/gone\.png: not in the archive"):
         sources.read_bytes(none.images[0][1])
@@ -82,11 +82,11 @@ def test_a_table_in_an_archive_names_its_pictures(tmp_path: Path, kind: str) -> 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_names_that_lead_out_of_the_archive_are_refused(tmp_path: Path, kind: str, name: str) -> None:
     with pytest.raises(CatalogError, match="leads out of the archive"):
-        loader.read(packed(tmp_path, kind, {name: picture(), "a.png": picture()}))
+        loader.read(write_archive(tmp_path, kind, {name: picture(), "a.png": picture()}))
     cell = name.replace("\\", "/")
     table = f"sku,name,images\nA,Cup,{cell}\n".encode()
     with pytest.raises(CatalogError, match=r"catalogue\.csv, line 2: A has the picture .* leads out of the archive"):
-        loader.read(packed(tmp_path, kind, {"catalogue.csv": table, "a.png": picture()}, "table"))
+        loader.read(write_archive(tmp_path, kind, {"catalogue.csv": table, "a.png": picture()}, "table"))
 
 
 def test_links_and_devices_in_a_tar_are_no_pictures(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_links_and_devices_in_a_tar_are_no_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
 def test_damaged_and_empty_archives_are_refused(tmp_path: Path, kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, 5000, np.uint8).tobytes()
-    whole = packed(tmp_path, kind, {f"{n}.png": noise for n in range(4)}).read_bytes()
+    whole = write_archive(tmp_path, kind, {f"{n}.png": noise for n in range(4)}).read_bytes()
     path = tmp_path / f"cut.{kind}"
     end = 22_000 if kind == "tar" else len(whole) - 10  # a tar has zeros after its last member
     for data in (b"", b"hello", whole[: len(whole) // 2], whole[:end]):
@@ -110,14 +110,14 @@ def test_damaged_and_empty_archives_are_refused(tmp_path: Path, kind: str) -> No
         with pytest.raises(CatalogError, match=r"damaged|cut off|no (zip|tar)"):
             loader.read(path)
     with pytest.raises(CatalogError, match="no pictures in it"):
-        loader.read(packed(tmp_path, kind, {}, "empty"))
-    nested = packed(tmp_path, kind, {"inner.zip": packed(tmp_path, "zip").read_bytes()}, "nested")
+        loader.read(write_archive(tmp_path, kind, {}, "empty"))
+    nested = write_archive(tmp_path, kind, {"inner.zip": write_archive(tmp_path, "zip").read_bytes()}, "nested")
     with pytest.raises(CatalogError, match=r"no pictures in it, .*inner\.zip"):
         loader.read(nested)
 
 
 def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
-    path = packed(tmp_path, "zip", {"a.png": picture()})
+    path = write_archive(tmp_path, "zip", {"a.png": picture()})
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\1\2") + 8] |= 1  # the flag, in the central directory
     path.write_bytes(data)
@@ -126,7 +126,7 @@ def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_zip_member_without_a_name_is_refused(tmp_path: Path) -> None:
-    path = packed(tmp_path, "zip", {"a": picture()})
+    path = write_archive(tmp_path, "zip", {"a": picture()})
     data = bytearray(path.read_bytes())
     name = data.index(b"PK\1\2") + 46
     data[name] = 0  # the name ends there
@@ -137,7 +137,7 @@ def test_a_zip_member_without_a_name_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["zip", "stored.zip", "tar"])
 def test_an_archive_that_changes_later_is_an_error(tmp_path: Path, kind: str) -> None:
-    path = packed(tmp_path, kind, {"a.png": picture() * 50})
+    path = write_archive(tmp_path, kind, {"a.png": picture() * 50})
     source = loader.read(path).entries[0].images[0][1]
     data = path.read_bytes()
     path.write_bytes(data[: 600 if kind == "tar" else 100])
@@ -153,7 +153,7 @@ def test_an_archive_that_changes_later_is_an_error(tmp_path: Path, kind: str) ->
 
 
 def test_a_member_that_unpacks_to_too_much_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = packed(tmp_path, "zip", {"a.png": bytes(100_000)})
+    path = write_archive(tmp_path, "zip", {"a.png": bytes(100_000)})
     source = loader.read(path).entries[0].images[0][1]
     monkeypatch.setattr(image, "MAX_BYTES", 1000)
     assert len(sources.read_bytes(source)) == 1001
@@ -161,11 +161,11 @@ def test_a_member_that_unpacks_to_too_much_is_cut_off(tmp_path: Path, monkeypatc
         sources.read_picture(source, image.read)
     monkeypatch.setattr(archives, "MAX_GROWTH", 2)
     with pytest.raises(CatalogError, match="unpacks to over 2 times its size"):
-        loader.read(packed(tmp_path, "tar.gz", {"a.png": bytes(100_000)}))
+        loader.read(write_archive(tmp_path, "tar.gz", {"a.png": bytes(100_000)}))
 
 
 def test_errors_name_the_source(tmp_path: Path) -> None:
-    source = loader.read(packed(tmp_path, "zip", {"a.png": picture()[:50]})).entries[0].images[0][1]
+    source = loader.read(write_archive(tmp_path, "zip", {"a.png": picture()[:50]})).entries[0].images[0][1]
     for where, says in ((source, r"shop\.zip!/a\.png: "), (str(tmp_path / "none.png"), r"none\.png: no such file")):
         with pytest.raises(ImageError, match=says):
             sources.read_picture(where, image.read)
@@ -183,7 +183,7 @@ def test_urls_are_read_by_fsspec(tmp_path: Path) -> None:
     memory.pipe("/shop/c.csv", b"sku,name,images\nA,Cup,pictures/a.png;memory://shop/b.png\n")
     memory.pipe("/shop/b.png", FILES["mug/b.png"])
     memory.pipe("/folder/mug/a.png", picture())
-    memory.pipe("/shop.zip", packed(tmp_path, "zip").read_bytes())
+    memory.pipe("/shop.zip", write_archive(tmp_path, "zip").read_bytes())
     (entry,) = loader.read("memory://shop/c.csv").entries
     assert [sources.read_bytes(source) for _, source in entry.images] == [FILES["mug/a.png"], FILES["mug/b.png"]]
     (mug,) = loader.read("memory://folder").entries
@@ -212,13 +212,13 @@ def test_an_archive_cannot_name_local_files(tmp_path: Path, kind: str) -> None:
         files = {"catalogue.csv": f"sku,name,images\nA,Cup,{name}\n".encode(), "a.png": picture()}
         if says:
             with pytest.raises(CatalogError, match=says):
-                loader.read(packed(tmp_path, kind, files))
+                loader.read(write_archive(tmp_path, kind, files))
         else:
-            assert loader.read(packed(tmp_path, kind, files)).entries[0].images == ((name, name),)
+            assert loader.read(write_archive(tmp_path, kind, files)).entries[0].images == ((name, name),)
 
 
 def test_a_flipped_bit_in_a_stored_member_is_an_error(tmp_path: Path) -> None:
-    path = packed(tmp_path, "stored.zip", {"a.bmp": picture()})
+    path = write_archive(tmp_path, "stored.zip", {"a.bmp": picture()})
     source = loader.read(path).entries[0].images[0][1]
     data = bytearray(path.read_bytes())
     data[data.index(b"IDAT") + 9] ^= 1
@@ -228,7 +228,7 @@ def test_a_flipped_bit_in_a_stored_member_is_an_error(tmp_path: Path) -> None:
 
 
 def test_impossible_positions_are_errors_of_the_picture(tmp_path: Path) -> None:
-    path = packed(tmp_path, "zip", {"a.png": picture()})
+    path = write_archive(tmp_path, "zip", {"a.png": picture()})
     for source in (sources.member_source("zip", 1 << 63, 9, str(path), "a.png"), "nul\0.png"):
         with pytest.raises(ImageError, match=r"\.png: cannot be read"):
             sources.read_bytes(source)
@@ -272,7 +272,7 @@ def test_hidden_folders_are_not_listed(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_full_disk_is_not_blamed_on_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    archive, room = packed(tmp_path, "tar.gz"), tmp_path / "room"
+    archive, room = write_archive(tmp_path, "tar.gz"), tmp_path / "room"
     room.mkdir()
     monkeypatch.setattr(archives.tempfile, "mkdtemp", lambda prefix: str(room))
 

@@ -38,7 +38,7 @@ def skus(mask: np.ndarray) -> str:
     return " ".join(SHELF[number].sku for number in np.flatnonzero(mask))
 
 
-def found(words: WordSearch, text: str) -> str:
+def find_skus(words: WordSearch, text: str) -> str:
     """Return the SKUs that a text finds, best first, separated by spaces."""
     return " ".join(SHELF[number].sku for number in words.rank(text).order(np.ones(len(SHELF), bool)))
 

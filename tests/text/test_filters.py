@@ -94,17 +94,17 @@ def test_filters_that_match_nothing_say_what_would_work(where: str, says: str, t
 
 
 def test_colour_columns_of_any_language_are_combined(tmp_path: Path) -> None:
-    said = [
+    products = [
         Product("A", "Mug", attributes=(("Color", "Navy / red"),)),
         Product("B", "Mug", attributes=(("colour", "red"),)),  # as `build` adds it if the shop names no colour
         Product("C", "Mug", attributes=(("Color", "gray"),)),
         Product("D", "Mug"),
     ]
-    table, words_of_shelf = shelf(tmp_path, said)
+    table, words_of_shelf = shelf(tmp_path, products)
     for where, holds in (("colour=red", [0, 1]), ("Color=Navy", [0]), ("颜色=灰色", [2]), ("color!=red", [2, 3])):
-        asked = parse(where).filter
-        assert asked is not None
-        assert np.flatnonzero(table.matching(asked)).tolist() == holds
+        condition = parse(where).filter
+        assert condition is not None
+        assert np.flatnonzero(table.matching(condition)).tolist() == holds
     assert sentence.parse("navy mug", table, words_of_shelf, photo=False).where == "colour=Navy"
 
 

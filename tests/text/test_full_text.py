@@ -14,7 +14,7 @@ from edgesearch.text.full_text import WordIndex
 from edgesearch.text.spelling import Vocabulary, edit_distances
 from edgesearch.text.terms import fold, index_terms
 
-from .shelf import NUMBERS, found, shelf
+from .shelf import NUMBERS, find_skus, shelf
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ from .shelf import NUMBERS, found, shelf
 )
 def test_words_are_found_in_any_script_and_when_misspelt(text: str, holds: str, tmp_path: Path) -> None:
     _, words_of_shelf = shelf(tmp_path)
-    assert found(words_of_shelf, text) == holds
+    assert find_skus(words_of_shelf, text) == holds
 
 
 def test_corrected_and_unknown_words_are_noted(tmp_path: Path) -> None:
@@ -96,10 +96,10 @@ def test_photo_and_word_scores_are_added(tmp_path: Path) -> None:
     table, words_of_shelf = shelf(tmp_path)
     one = text_query.interpret(table, lambda: words_of_shelf, "mug orchard", "", photo=True)
     assert one.nearest_by_words() == [NUMBERS["A2"], NUMBERS["A1"]]
-    seen = {NUMBERS["A3"]: 0.9, NUMBERS["A1"]: 0.8, NUMBERS["A2"]: 0.2}
-    assert one.order_with_photo(seen) == [NUMBERS["A1"], NUMBERS["A2"], NUMBERS["A3"]]
-    nothing = text_query.interpret(table, lambda: words_of_shelf, None, "price<100", photo=True)
-    assert nothing.order_with_photo(seen) == list(seen)
+    photo_scores = {NUMBERS["A3"]: 0.9, NUMBERS["A1"]: 0.8, NUMBERS["A2"]: 0.2}
+    assert one.order_with_photo(photo_scores) == [NUMBERS["A1"], NUMBERS["A2"], NUMBERS["A3"]]
+    filter_only = text_query.interpret(table, lambda: words_of_shelf, None, "price<100", photo=True)
+    assert filter_only.order_with_photo(photo_scores) == list(photo_scores)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database, but as long as the header of one is" * 20])

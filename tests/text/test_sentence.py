@@ -86,7 +86,7 @@ def test_doubtful_parts_of_a_sentence_are_noted(text: str, note: str, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "conditions"),
     [
         ("under 1234567.89", "price<1234567.89"), ("under 2,500", "price<2500"), ("under 5,50 euro", "price<5.5"),
         ("under 1.000 euro", ""), ("1.000以下", ""), ("under 50k", ""), ("under 50 thousand", ""),
@@ -103,11 +103,11 @@ def test_doubtful_parts_of_a_sentence_are_noted(text: str, note: str, tmp_path: 
         ("stock over 5 euro", "price>5"),
     ],
 )  # fmt: skip
-def test_bounds_are_read_as_people_mean_them(text: str, said: str) -> None:
+def test_bounds_are_read_as_people_mean_them(text: str, conditions: str) -> None:
     found = [
         f"{one.column}{operator}{n:.10g}" for one in amounts.find_bounds(fold(text)) for operator, n in one.conditions
     ]
-    assert " ".join(found) == said
+    assert " ".join(found) == conditions
 
 
 def test_colour_numbers_are_text(tmp_path: Path) -> None:

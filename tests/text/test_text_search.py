@@ -51,9 +51,9 @@ def test_words_find_enrolled_but_not_removed_products(shop: Path, device: Path) 
     with edgesearch.open(device) as store:
         assert store.search(text="mug", where="").matches[0].words == pytest.approx(1)
         store.enrol("NEW", [strange], name="Zeppelin 飞艇", price=1.0, brand="Adidas", category="Toys")
-        for asked in ("zepelin", "飞艇", "Adidas", "toys", "cheapest"):
-            answer = store.search(text=asked)
-            assert answer.matches[0].sku == "NEW", asked
+        for text in ("zepelin", "飞艇", "Adidas", "toys", "cheapest"):
+            answer = store.search(text=text)
+            assert answer.matches[0].sku == "NEW", text
             assert store.picture(answer.matches[0]).startswith(b"\xff\xd8")
         assert dict(answer.matches[0].product.attributes)["colour"]
         first = store.search(strange, k=1, where="brand=Adidas or price>100").matches
@@ -80,7 +80,7 @@ def test_a_bundle_without_a_word_index_is_indexed_at_the_first_query() -> None:
 def test_the_word_index_of_another_catalogue_is_refused(shop: Path, tiny_edge: Path, tmp_path: Path) -> None:
     full_text.write(tmp_path / full_text.FILE, SHELF)
     mixed = restage_bundle(tiny_edge, tmp_path, {full_text.FILE: (tmp_path / full_text.FILE).read_bytes()})
-    with edgesearch.open(mixed) as store, pytest.raises(edgesearch.BundleError, match="words are of 9 products"):
+    with edgesearch.open(mixed) as store, pytest.raises(edgesearch.BundleError, match="word index covers 9 products"):
         store.search(text="mug")
 
 
