@@ -82,9 +82,9 @@ def _decide(
 
 def _decide_unnamed(labels: Sequence[Label], seen: Match | None) -> tuple[Decision | None, str]:
     """Return a conflict if a trade number (EAN, UPC) differs from that of the product that appearance found."""
-    read = {number: label.text for label in labels if (number := barcode.number(label.text))}
-    own = [code for code in barcode.codes((seen and seen.product.barcode) or "") if barcode.number(code)]
-    if seen is None or not read or not own or not read.keys().isdisjoint(map(barcode.number, own)):
+    read = {number: label.text for label in labels if (number := barcode.parse_gtin(label.text))}
+    own = [code for code in barcode.split_codes((seen and seen.product.barcode) or "") if barcode.parse_gtin(code)]
+    if seen is None or not read or not own or not read.keys().isdisjoint(map(barcode.parse_gtin, own)):
         return None, ""
     codes = ", ".join(read.values())
     return (
