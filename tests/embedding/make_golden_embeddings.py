@@ -1,6 +1,6 @@
-"""Write tests/golden/embeddings.json: what the shipped model makes of a few drawn pictures, on the processor at hand.
+"""Write tests/golden/embeddings.json: embeddings of a few drawn pictures by the shipped model on this processor.
 
-python -m tests.make_golden_embeddings
+python -m tests.embedding.make_golden_embeddings
 """
 
 import json
@@ -14,7 +14,7 @@ PATH = Path(__file__).parents[1] / "golden" / "embeddings.json"
 
 
 def pictures() -> list[np.ndarray]:
-    """Discs and stripes on shaded grounds, by arithmetic alone: the same on every machine."""
+    """Draw discs and stripes on shaded backgrounds, (240, 320, 3) uint8, by arithmetic that is the same everywhere."""
     y, x = np.mgrid[0:240, 0:320]
     drawn = []
     for number in range(4):
@@ -28,7 +28,7 @@ def pictures() -> list[np.ndarray]:
 
 
 def instructions() -> str:
-    """Which of onnxruntime's int8 kernels this processor takes, as far as the system tells."""
+    """Name the instructions that onnxruntime's int8 kernels use on this processor, if the system reports them."""
     cpuinfo = Path("/proc/cpuinfo")
     flags = set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()
     return next(

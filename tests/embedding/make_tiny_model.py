@@ -1,6 +1,6 @@
-"""Write tests/data/tiny_model: an untrained network of a few kilobytes, so that tests of everything else are quick.
+"""Write tests/data/tiny_model: an untrained network of a few kilobytes that keeps all other tests fast.
 
-python -m tests.make_tiny_model
+python -m tests.embedding.make_tiny_model
 """
 
 import json
@@ -33,7 +33,9 @@ def main() -> None:
         "backbone": "none",
         "dim": DIM,
         "preprocessing": PREPROCESSING,
-        "files": {"int8": {"file": model_folder.INT8_FILE, "sha256": sha256((FOLDER / model_folder.INT8_FILE).read_bytes())}},
+        "files": {
+            "int8": {"file": model_folder.INT8_FILE, "sha256": sha256((FOLDER / model_folder.INT8_FILE).read_bytes())}
+        },
         "provenance": {"weights": "random; float, in the place of int8"},
     }
     (FOLDER / CONFIG_FILE).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")

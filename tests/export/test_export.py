@@ -1,8 +1,7 @@
-"""Training, export and quantization, on small networks and made-up pictures."""
+"""Check training, export and quantization on small networks and made-up pictures."""
 
 import json
 import shutil
-import urllib.error
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ onnx = pytest.importorskip("onnx")
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from edgesearch import CatalogError, ModelError  # noqa: E402
+from edgesearch import ModelError  # noqa: E402
 from edgesearch.embedding.embedder import Embedder, default_model  # noqa: E402
 from export import backbone_comparison, model_folder, quantize, to_onnx, verify  # noqa: E402
 from export.augment import Augmenter, plain_views  # noqa: E402
@@ -24,15 +23,14 @@ from export.model_card import write_card  # noqa: E402
 from export.recipe import Quantization, Recipe  # noqa: E402
 from export.torchvision_cpu import torchvision  # noqa: E402
 from export.train import Sampler, Trainer, contrastive_loss, relational_loss  # noqa: E402
-from export.training_pictures import Pictures, drawn_sources, pack, training_sources  # noqa: E402
-from export.weights import pretrained  # noqa: E402
+from export.training_pictures import Pictures  # noqa: E402
 
 RECIPE = Path(__file__).parents[2] / "export" / "recipes" / "mobilenet_v2.toml"
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights of the true architecture, in the format of the pretrained ones."""
+    """Return a file of random weights in the format of the pretrained ones."""
     torch.manual_seed(0)
     state = torchvision.models.mobilenet_v2(weights=None).features.state_dict()
     path = tmp_path_factory.mktemp("weights") / "random.npz"
@@ -40,7 +38,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_same_padding_is_tensorflows() -> None:
+def test_same_padding_equals_that_of_tensorflow() -> None:
     torch.manual_seed(0)
     layer = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False))
     weight, x = layer[0].weight, torch.randn(1, 3, 8, 8)
@@ -48,7 +46,7 @@ def test_same_padding_is_tensorflows() -> None:
     assert torch.allclose(layer(x), F.conv2d(F.pad(x, (0, 1, 0, 1)), weight, stride=2))
 
 
-def test_folding_batch_norm_keeps_the_function() -> None:
+def test_folding_batch_norm_keeps_the_outputs() -> None:
     torch.manual_seed(0)
     block = nn.Sequential(
         nn.Conv2d(3, 4, 3, bias=False),
@@ -67,71 +65,6 @@ def test_folding_batch_norm_keeps_the_function() -> None:
     assert torch.allclose(block(x), expected, atol=1e-5)
 
 
-def test_wrong_weights_are_named(tmp_path: Path) -> None:
-    for name, convention in (("alexnet", "torchvision"), ("resnet18", "caffe")):
-        with pytest.raises(ModelError, match="choose one of"):
-            build_network(name, 8, convention)
-    torch.save({"features.0.0.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "some.pth")
-    some = pretrained("mobilenet_v2", "torchvision", tmp_path / "some.pth")
-    with pytest.raises(ModelError, match=r"^some\.pth, .*: no weights of mobilenet_v2 \(missing"):
-        build_network("mobilenet_v2", 8, weights=some)
-    with pytest.raises(ModelError, match=r"^some\.pth, .*: no weights of mobilenet_v3_small \(.*size mismatch"):
-        build_network("mobilenet_v3_small", 8, weights=some)
-    for name in ("text.npz", "text.pth", "none.pth"):
-        if name.startswith("text"):
-            (tmp_path / name).write_text("no weights")
-        with pytest.raises(ModelError, match=name):
-            pretrained("mobilenet_v2", "torchvision", tmp_path / name)
-
-
-def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    torch.save({"features": Path("anything")}, tmp_path / "bad.pth")
-    with pytest.raises(ModelError, match=r"bad\.pth"):
-        pretrained("mobilenet_v2", "torchvision", tmp_path / "bad.pth")
-
-
-def test_weights_that_cannot_be_fetched_say_what_to_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(*_: object, **__: object) -> None:
-        raise urllib.error.URLError("no network")
-
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", unreachable)
-    with pytest.raises(ModelError, match=rf"bring resnet18-\w+\.pth.* put it into {tmp_path}"):
-        pretrained("resnet18", "torchvision")
-    with pytest.raises(ModelError, match="only torchvision's weights are fetched"):
-        pretrained("mobilenet_v2", "tensorflow")
-
-
-@pytest.mark.parametrize("name", BACKBONES)
-def test_a_torchvision_checkpoint_gives_torchvisions_network(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    torch.manual_seed(0)
-    network = torchvision.models.get_model(name, weights=None).eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.1, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-    kept = tmp_path / "checkpoints" / Path(torchvision.models.get_model_weights(name).DEFAULT.url).name
-    kept.parent.mkdir()
-    torch.save(network.state_dict(), kept)
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    weights = pretrained(name, "torchvision")
-    assert weights.source.startswith(f"{kept.name}, sha256 ")
-
-    x = torch.rand(1, 3, 64, 64)
-    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    pooled: list[torch.Tensor] = []
-    classifier = network.fc if name.startswith("resnet") else network.classifier
-    classifier.register_forward_pre_hook(lambda module, args: pooled.append(args[0]))
-    with torch.inference_mode():
-        network((x - mean.view(3, 1, 1)) / deviation.view(3, 1, 1))
-        maps = build_network(name, 8, "torchvision", weights).maps(x * 2 - 1)
-    assert maps.shape[1] == BACKBONES[name].channels
-    expected = pooled[0].flatten(1)
-    assert torch.allclose(maps.mean((2, 3)), expected, atol=1e-3 * expected.abs().max())
-
-
 def test_contrastive_loss_prefers_products_together() -> None:
     labels = torch.tensor([0, 1, 0, 1])
     together = F.normalize(torch.tensor([[1.0, 0], [0, 1], [1, 0.1], [0.1, 1]]))
@@ -148,7 +81,7 @@ def test_relational_loss_is_zero_for_the_teacher_itself() -> None:
 
 
 def made_up(products: int = 6, views: int = 7) -> Pictures:
-    """Products of one colour each; the last of "groceries" is held out."""
+    """Return products of one colour each; the last of "groceries" is held out."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(products + 4), views)
     colors = rng.integers(0, 255, (products + 4, 3, 1, 1))
@@ -161,7 +94,7 @@ def made_up(products: int = 6, views: int = 7) -> Pictures:
     return Pictures(pixels, np.ones(len(labels), np.float32), labels, group, clean, held_out)
 
 
-def test_the_sampler_pairs_pictures_of_one_product_and_keeps_out_the_held_out() -> None:
+def test_the_sampler_pairs_pictures_of_one_product_and_omits_held_out_ones() -> None:
     pictures = made_up()
     even = replace(Recipe.read(RECIPE), share={"groceries": 0.5, "objects": 0.5}, catalogue_probability=0.5)
     sampler = Sampler(pictures, even, seed=0)
@@ -176,16 +109,16 @@ def test_the_sampler_pairs_pictures_of_one_product_and_keeps_out_the_held_out() 
     assert set(pictures.label[few[:, 0]]) == {0}
 
 
-def test_what_lies_behind_is_a_surface_or_a_photo_of_the_same_step() -> None:
+def test_a_background_is_a_surface_or_a_photo_of_the_same_step() -> None:
     pictures = made_up()
     pictures.pixels[pictures.clean, 3, :40] = 0
     sampler = Sampler(pictures, replace(Recipe.read(RECIPE), share={"groceries": 0.5, "objects": 0.5}), seed=0)
     rows = sampler.pairs(4).T.reshape(-1)
-    behind = np.concatenate([sampler.backgrounds(rows) for _ in range(20)])
-    surface = pictures.group[behind] == "background"
+    backgrounds = np.concatenate([sampler.backgrounds(rows) for _ in range(20)])
+    surface = pictures.group[backgrounds] == "background"
     assert 0.3 < surface.mean() < 0.7
-    assert np.isin(behind[~surface], rows).all()
-    assert not pictures.clean[behind[~surface]].any()
+    assert np.isin(backgrounds[~surface], rows).all()
+    assert not pictures.clean[backgrounds[~surface]].any()
     only_cut_out = np.flatnonzero(pictures.clean)
     assert (pictures.group[sampler.backgrounds(only_cut_out)] == "background").all()
 
@@ -201,15 +134,15 @@ def test_views_have_the_networks_range_and_are_seeded() -> None:
     assert torch.equal(first, again)
 
 
-def test_a_plain_view_is_the_picture() -> None:
+def test_a_plain_view_shows_the_unchanged_picture() -> None:
     pictures = made_up()
     views = plain_views(torch.from_numpy(pictures.pixels[:1]), torch.ones(1), torch.zeros(1, dtype=torch.bool), 32)
     expected = torch.from_numpy(pictures.pixels[0, :3, 0, 0] / 127.5 - 1).float()
     assert torch.allclose(views[0, :, 16, 16], expected, atol=1e-4)
     pixels = torch.from_numpy(pictures.pixels[:1].copy())
     pixels[:, :, :, 112:] = 0
-    behind = torch.full((1, 4, 224, 224), 51, dtype=torch.uint8)
-    on_surface = plain_views(pixels, torch.ones(1), torch.ones(1, dtype=torch.bool), 32, behind)
+    backgrounds = torch.full((1, 4, 224, 224), 51, dtype=torch.uint8)
+    on_surface = plain_views(pixels, torch.ones(1), torch.ones(1, dtype=torch.bool), 32, backgrounds)
     assert torch.allclose(on_surface[0, :, 16, 10], expected, atol=1e-4)
     assert torch.allclose(on_surface[0, :, 16, 20], torch.tensor(51 / 127.5 - 1), atol=1e-4)
     assert torch.allclose(on_surface[0, :, 16, 2], torch.tensor(51 / 127.5 - 1), atol=1e-4)
@@ -226,14 +159,15 @@ def small_recipe(tmp_path: Path, steps: str) -> Recipe:
 
 @pytest.fixture(scope="module")
 def run(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished training run of three steps."""
+    """Return the folder of a finished training run of three steps."""
     folder = tmp_path_factory.mktemp("run")
     Trainer(small_recipe(folder, "[[2, 64], [1, 96]]"), made_up(), weights, folder).run()
     return folder
 
 
-def test_a_stopped_run_continues_where_it_was(run: Path, weights: Path) -> None:
-    again = Trainer(small_recipe(run, "[[2, 64], [2, 96]]"), made_up(), weights, run)
+def test_a_stopped_run_continues(run: Path, weights: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(run, tmp_path / "run"))
+    again = Trainer(small_recipe(copied, "[[2, 64], [2, 96]]"), made_up(), weights, copied)
     again._resume()
     assert again.step == 3
     again.run()
@@ -248,7 +182,7 @@ def test_a_damaged_recipe_is_named(tmp_path: Path) -> None:
             Recipe.read(tmp_path / name)
 
 
-def test_export_agrees_with_torch_and_the_runtime_loads_it(run: Path, tmp_path: Path) -> None:
+def test_an_exported_model_agrees_with_torch_and_loads_on_a_device(run: Path, tmp_path: Path) -> None:
     inputs = np.random.default_rng(0).uniform(-1, 1, (4, 3, 224, 224)).astype(np.float32)
     folder = tmp_path / "model_v0"
     assert to_onnx.export(run, folder, inputs) < to_onnx.PARITY
@@ -258,15 +192,14 @@ def test_export_agrees_with_torch_and_the_runtime_loads_it(run: Path, tmp_path: 
     assert provenance["recipe"]["seed"] == 0
     assert set(provenance["pictures"]) == {"objects", "background"}  # groceries have no share
 
-    how = Quantization(pictures=4, seed=0, float_convolutions=3)
-    quantize.quantize(folder, inputs, how)
+    quantize.quantize(folder, inputs, Quantization(pictures=4, seed=0, float_convolutions=3))
     assert set(Embedder.open(folder).config.files) == {"int8", "fp32"}
     exact, coarse = (model_folder.embed(folder, precision, inputs) for precision in ("fp32", "int8"))
     assert (exact * coarse).sum(1).min() > 0.9
     assert (folder / model_folder.INT8_FILE).stat().st_size < 0.5 * (folder / model_folder.FP32_FILE).stat().st_size
 
 
-def test_the_card_tells_what_was_measured(run: Path, tmp_path: Path) -> None:
+def test_the_card_holds_the_measurements(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model_v0"
     shutil.copytree(default_model(), folder)
     accuracy = {
@@ -287,7 +220,7 @@ def test_the_card_tells_what_was_measured(run: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("groups", [1, 2, 6])
-def test_biases_take_back_what_rounding_shifts(groups: int) -> None:
+def test_corrected_biases_undo_the_shift_of_rounding(groups: int) -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(6, 12, 3, groups=groups)
     weight = layer.weight.detach().numpy()
@@ -300,7 +233,7 @@ def test_biases_take_back_what_rounding_shifts(groups: int) -> None:
     np.testing.assert_allclose(layer(x).mean((0, 2, 3)).detach().numpy() - shift, before, atol=1e-5)
 
 
-def test_the_gate_refuses_an_int8_network_that_differs(run: Path, tmp_path: Path) -> None:
+def test_an_int8_network_that_differs_from_float_is_refused(run: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     inputs = rng.uniform(-1, 1, (8, 3, 224, 224)).astype(np.float32)
     folder = tmp_path / "model_v0"
@@ -313,7 +246,7 @@ def test_the_gate_refuses_an_int8_network_that_differs(run: Path, tmp_path: Path
         verify.verify(folder, held_back)
 
 
-def test_the_family_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backbones_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     torch.save(torchvision.models.mobilenet_v3_small(weights=None).state_dict(), tmp_path / "mobilenet_v3_small-0.pth")
     monkeypatch.setattr(backbone_comparison, "BACKBONES", ["mobilenet_v3_small"])
@@ -321,7 +254,7 @@ def test_the_family_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *_, **__: (_ for _ in ()).throw(OSError("none")))
     inputs = np.random.default_rng(0).uniform(-1, 1, (4, 3, 224, 224)).astype(np.float32)
     held_back = verify.HeldBack(inputs, np.array(list("aabb")), np.arange(4) % 2 == 0)
-    (known,), (unknown,) = (list(backbone_comparison.compare(weights, inputs, held_back)) for weights in (tmp_path, None))
+    (known,), (unknown,) = (list(backbone_comparison.compare(path, inputs, held_back)) for path in (tmp_path, None))
     assert known.recall is not None
     assert unknown.recall is None
     assert "bring mobilenet_v3_small-" in unknown.note
@@ -332,7 +265,7 @@ def test_the_family_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert unknown.note in printed
 
 
-def test_an_untrained_network_is_not_projected_on_its_rounding() -> None:
+def test_the_projection_omits_axes_that_hold_only_rounding_errors() -> None:
     torch.manual_seed(0)
     model = build_network("mobilenet_v3_small", 128)
     with torch.no_grad():
@@ -344,7 +277,7 @@ def test_an_untrained_network_is_not_projected_on_its_rounding() -> None:
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_every_backbone_has_its_recipe(name: str) -> None:
+def test_every_backbone_has_a_recipe(name: str) -> None:
     path = RECIPE.with_name(f"{name}.toml")
     assert Recipe.read(path).backbone == name
     assert Quantization.read(path).float_convolutions >= 0
@@ -361,51 +294,6 @@ def test_int8_products_never_overflow_in_pairs() -> None:
     assert (255 * np.minimum(pairs, 0).sum(2)).min() >= -32768
 
 
-def test_missing_weights_are_named(tmp_path: Path) -> None:
+def test_missing_weights_of_a_run_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="train first"):
         to_onnx.load(tmp_path / "weights.pt")
-
-
-def test_drawn_products_are_training_products(shop: Path) -> None:
-    sources = list(drawn_sources(shop))
-    assert len({source.product for source in sources}) == 8
-    assert len([source for source in sources if source.clean]) == 8
-    assert len(sources) == 16
-
-
-def test_packing_is_reused(shop: Path, tmp_path: Path, real_photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = list(training_sources(real_photos))[::400]
-    monkeypatch.setattr("export.training_pictures.training_sources", lambda data: few)
-    packed = pack(real_photos, shop, tmp_path)
-    assert packed.pixels.shape == (len(few) + 16, 4, 224, 224)
-    before = (tmp_path / "pixels.npy").stat().st_mtime_ns
-    assert np.array_equal(pack(real_photos, shop, tmp_path).label, packed.label)
-    assert (tmp_path / "pixels.npy").stat().st_mtime_ns == before
-
-
-def test_forbidden_pictures_never_enter_training(real_photos: Path) -> None:
-    sources = list(training_sources(real_photos))
-    assert len(sources) > 10_000
-    forbidden = {path.name for path in sorted((real_photos / "objects").iterdir())[2::3]}
-    assert not forbidden & {source.product for source in sources}
-    numbers = {int(s.product.split("-")[1]) for s in sources if s.group == "groceries"}
-    assert numbers
-    assert all(number % 2 for number in numbers)
-    assert not [source for source in sources if "/groceries/test/" in source.path.as_posix()]
-
-
-def test_what_is_asked_in_validation_is_not_trained_on(real_photos: Path) -> None:
-    sources = list(training_sources(real_photos))
-    for group in ("groceries", "objects"):
-        products = {s.product for s in sources if s.group == group and s.clean}
-        seen = {s.product for s in sources if s.group == group and s.clean and not s.held_out}
-        asked = {s.product for s in sources if s.group == group and s.held_out and not s.clean}
-        assert products > seen
-        assert products - seen < asked
-        assert seen == {s.product for s in sources if s.group == group and not s.held_out}
-    assert all(s.held_out for s in sources if "/groceries/val/" in s.path.as_posix())
-
-
-def test_a_missing_data_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match="no training pictures"):
-        list(training_sources(tmp_path))

@@ -1,4 +1,4 @@
-"""Made views of catalogue pictures."""
+"""Check the augmented views of catalogue pictures."""
 
 import numpy as np
 import pytest
@@ -15,12 +15,12 @@ def on_white(product: tuple[int, int, int] = RED) -> np.ndarray:
 
 
 def redness(view: np.ndarray) -> float:
-    """Share of the view that is clearly red."""
+    """Return the share of clearly red pixels in a view, (S, S, 3) uint8."""
     red, green, blue = np.moveaxis(view.astype(int), 2, 0)
     return float((red > 2 * np.maximum(green, blue)).mean())
 
 
-def test_the_mask_finds_the_product_on_white() -> None:
+def test_the_mask_covers_the_product_on_white() -> None:
     mask = augmented_views.product_mask(on_white())
     assert mask[30, 30] == 255
     assert mask[5, 5] == 0
@@ -28,21 +28,21 @@ def test_the_mask_finds_the_product_on_white() -> None:
         assert (augmented_views.product_mask(np.full((60, 60, 3), plain, np.uint8)) == 255).all()
 
 
-def test_what_is_joined_is_found_around_every_corner() -> None:
+def test_filling_a_region_equals_a_plain_flood_fill() -> None:
     rng = np.random.default_rng(0)
     for share in (0.4, 0.6, 0.8, 1.0) * 20:
         area = rng.random(rng.integers(2, 30, 2)) < share
         area[0, -1] = True
-        wanted, left = np.zeros_like(area), [(0, area.shape[1] - 1)]
-        while left:
-            y, x = left.pop()
-            if 0 <= y < area.shape[0] and 0 <= x < area.shape[1] and area[y, x] and not wanted[y, x]:
-                wanted[y, x] = True
-                left += [(y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1)]
-        np.testing.assert_array_equal(augmented_views._fill_region(area, (0, -1)), wanted)
+        expected, pending = np.zeros_like(area), [(0, area.shape[1] - 1)]
+        while pending:
+            y, x = pending.pop()
+            if 0 <= y < area.shape[0] and 0 <= x < area.shape[1] and area[y, x] and not expected[y, x]:
+                expected[y, x] = True
+                pending += [(y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1)]
+        np.testing.assert_array_equal(augmented_views._fill_region(area, (0, -1)), expected)
 
 
-def test_a_cut_out_is_the_product_alone() -> None:
+def test_a_cut_out_contains_only_the_product() -> None:
     product = augmented_views.cut_out(on_white())
     assert abs(product.width - 30) <= 2
     assert abs(product.height - 20) <= 2
@@ -75,6 +75,6 @@ def test_a_picture_without_a_plain_background_has_no_views() -> None:
 def test_long_thin_products_are_drawn(shape: tuple[int, int]) -> None:
     pixels = np.full((*shape, 3), 255, np.uint8)
     pixels[5:-5, 5:-5] = RED
-    made = augmented_views.draw_views(pixels, 64, np.random.default_rng(0))
-    assert len(made) == 2 * augmented_views.VIEWS_PER_KIND
-    assert max(map(redness, made)) > 0.01
+    views = augmented_views.draw_views(pixels, 64, np.random.default_rng(0))
+    assert len(views) == 2 * augmented_views.VIEWS_PER_KIND
+    assert max(map(redness, views)) > 0.01

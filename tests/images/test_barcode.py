@@ -1,4 +1,4 @@
-"""Barcodes: compared in any form, read where their reader is installed, and checked against the look."""
+"""Check that barcodes are compared in any spelling, read from photos, and weighed against the visual match."""
 
 import importlib.util
 from pathlib import Path
@@ -33,18 +33,18 @@ needs_reader = pytest.mark.skipif(not barcode.can_read(), reason="zxing-cpp is n
         ("96385074", "0000096385074"),  # EAN-8
     ],
 )
-def test_forms_of_one_number_are_the_same(text: str, same: str) -> None:
+def test_spellings_of_one_gtin_are_equal(text: str, same: str) -> None:
     assert barcode.parse_gtin(text) == barcode.parse_gtin(same) is not None
     assert not barcode.equivalent_codes(same).isdisjoint(barcode.split_codes(text))
     assert not barcode.equivalent_codes(text.replace(" ", "")).isdisjoint(barcode.split_codes(same))
 
 
 @pytest.mark.parametrize("text", ["4006381333932", "96385075", "", "0000000000000", "SKU-42", "123", "١٢٣٤٥٦٧٠"])
-def test_what_is_no_number_of_trade(text: str) -> None:
+def test_text_that_is_no_gtin_is_refused(text: str) -> None:
     assert barcode.parse_gtin(text) is None
 
 
-def test_a_carton_is_not_its_content() -> None:
+def test_the_code_of_a_carton_differs_from_that_of_its_content() -> None:
     assert barcode.equivalent_codes("14006381333938").isdisjoint({"4006381333931"})
 
 
@@ -52,7 +52,7 @@ def match(sku: str, probability: float, code: str | None = None) -> Match:
     return Match(Product(sku, sku.lower(), barcode=code), 0.8, "x.jpg", 0, probability=probability)
 
 
-def judged(decision: Decision, found: list[Match], said: list[Label], named: list[Match]) -> Answer:
+def judge_with_labels(decision: Decision, found: list[Match], said: list[Label], named: list[Match]) -> Answer:
     return barcode_labels.combine(Answer("photo", decision, tuple(found), {}), said, named, ONE_PICTURE)
 
 
@@ -61,21 +61,21 @@ FAINT = match("B", 0.3, "4006381333931")
 SAYS_A = [Label("2000000000015", "EAN-13", ("A",))]
 
 
-def test_a_label_is_believed_where_the_look_agrees_or_is_silent() -> None:
+def test_a_label_wins_if_the_visual_match_agrees_or_is_unsure() -> None:
     for decision, found in (("match", [A, B]), ("ambiguous", [A]), ("unknown", [FAINT])):
-        answer = judged(decision, found, SAYS_A, [A])  # type: ignore[arg-type]
+        answer = judge_with_labels(decision, found, SAYS_A, [A])  # type: ignore[arg-type]
         assert (answer.decision, answer.matches[0].sku, answer.conflict) == ("match", "A", "")
         assert answer.by_barcode
         assert len(answer.matches) == len(found)
 
 
-def test_a_look_that_cannot_tell_two_products_agrees_with_either() -> None:
+def test_an_ambiguous_visual_match_agrees_with_either_product() -> None:
     either, close = match("B", 0.42), match("A", 0.41)
-    assert judged("ambiguous", [either, close], SAYS_A, [close]).decision == "match"
+    assert judge_with_labels("ambiguous", [either, close], SAYS_A, [close]).decision == "match"
 
 
-def test_a_label_on_what_looks_like_another_product_is_said() -> None:
-    answer = judged("match", [B, A], SAYS_A, [A])
+def test_a_label_on_another_product_is_reported_as_a_conflict() -> None:
+    answer = judge_with_labels("match", [B, A], SAYS_A, [A])
     assert answer.decision == "ambiguous"
     assert answer.conflict == "the label names A a, but the photo looks like B b"
     assert [one.sku for one in answer.matches] == ["A", "B"]
@@ -83,35 +83,38 @@ def test_a_label_on_what_looks_like_another_product_is_said() -> None:
     assert answer.to_dict()["barcodes"] == [{"text": "2000000000015", "format": "EAN-13", "skus": ("A",)}]
 
 
-def test_a_label_is_not_believed_against_the_print() -> None:
+def test_a_label_does_not_win_against_printed_details() -> None:
     printed = match("B", 0.6)  # not enough to be accepted, but it is more likely B than anything else
-    assert judged("unknown", [printed], SAYS_A, [A]).conflict == "the label names A a, but the photo looks like B b"
+    assert (
+        judge_with_labels("unknown", [printed], SAYS_A, [A]).conflict
+        == "the label names A a, but the photo looks like B b"
+    )
 
 
 def test_labels_of_two_products_are_ambiguous() -> None:
     said = [*SAYS_A, Label("4006381333931", "EAN-13", ("B",))]
-    answer = judged("match", [B], said, [B, A])
+    answer = judge_with_labels("match", [B], said, [B, A])
     assert (answer.decision, answer.conflict) == ("ambiguous", "the labels name B b and A a")
 
 
-def test_a_code_of_two_products_leaves_it_to_the_look() -> None:
+def test_with_a_code_of_two_products_the_visual_match_decides() -> None:
     said = [Label("2000000000015", "EAN-13", ("A", "B"))]
-    assert judged("match", [B], said, [B, A]).decision == "match"
-    assert judged("unknown", [FAINT], said, [FAINT, A]).decision == "ambiguous"
+    assert judge_with_labels("match", [B], said, [B, A]).decision == "match"
+    assert judge_with_labels("unknown", [FAINT], said, [FAINT, A]).decision == "ambiguous"
 
 
 def test_a_code_of_no_product_contradicts_a_product_with_another() -> None:
     said = [Label("2000000000015", "EAN-13", ())]
-    answer = judged("match", [B, A], said, [])
+    answer = judge_with_labels("match", [B, A], said, [])
     assert answer.decision == "ambiguous"
     assert "whose barcode is 4006381333931" in answer.conflict
-    assert judged("match", [A], said, []).decision == "match"  # whose barcode nobody knows
-    assert judged("match", [B], [Label("SHELF-7", "Code 128", ())], []).decision == "match"
-    assert judged("unknown", [FAINT], said, []).conflict == ""
+    assert judge_with_labels("match", [A], said, []).decision == "match"  # whose barcode nobody knows
+    assert judge_with_labels("match", [B], [Label("SHELF-7", "Code 128", ())], []).decision == "match"
+    assert judge_with_labels("unknown", [FAINT], said, []).conflict == ""
 
 
 @needs_reader
-def test_a_drawn_code_is_read_turned_and_small() -> None:
+def test_rotated_and_small_codes_are_read() -> None:
     code = draw_ean13("4006381333931", 3)
     photo = Image.new("RGB", (1600, 1200), (190, 170, 140))
     photo.paste(code.rotate(15, expand=True, fillcolor=(190, 170, 140)), (400, 300))
@@ -126,8 +129,8 @@ def test_a_wrong_check_digit_is_not_read() -> None:
     assert barcode.scan(np.asarray(draw_ean13("4006381333932"))) == ()
 
 
-def labelled(photo: Path, code: str) -> Image.Image:
-    """A photo with a barcode stuck on its corner."""
+def add_label(photo: Path, code: str) -> Image.Image:
+    """Return a photo with a barcode pasted on its corner."""
     with Image.open(photo) as opened:
         picture = opened.convert("RGB").resize((1000, 1000))
     picture.paste(draw_ean13(code, 3), (0, 0))
@@ -135,25 +138,25 @@ def labelled(photo: Path, code: str) -> Image.Image:
 
 
 @needs_reader
-def test_a_photo_with_a_label(shop: Path, shop_edge: Path) -> None:
+def test_a_photo_with_a_label_is_answered_by_its_barcode(shop: Path, shop_edge: Path) -> None:
     one, other = (entry for entry in read(shop / "catalogue.csv").entries[1:3])
     photo = shop / "photos" / f"{one.product.sku}-1.jpg"
     assert one.product.barcode
     assert other.product.barcode
     with edgesearch.open(shop_edge) as store:
         assert store.search(photo).decision == "match"
-        own = store.search(labelled(photo, one.product.barcode), k=2)
+        own = store.search(add_label(photo, one.product.barcode), k=2)
         assert (own.decision, own.by_barcode, own.matches[0].sku) == ("match", True, one.product.sku)
-        wrong = store.search(labelled(photo, other.product.barcode), k=1)
+        wrong = store.search(add_label(photo, other.product.barcode), k=1)
         assert (wrong.decision, wrong.matches[0].sku) == ("ambiguous", other.product.sku)
         assert one.product.name in wrong.conflict
-        foreign = store.search(labelled(photo, ean13(400_638_133_393)))
+        foreign = store.search(add_label(photo, ean13(400_638_133_393)))
         assert foreign.barcodes == (Label("4006381333931", "EAN-13"),)
-        assert not store.search(labelled(photo, one.product.barcode), barcodes=False).barcodes
+        assert not store.search(add_label(photo, one.product.barcode), barcodes=False).barcodes
 
 
 @needs_reader
-def test_how_many_are_asked_for_does_not_change_what_a_label_is_held_against(tmp_path: Path, shop: Path) -> None:
+def test_the_number_of_results_does_not_change_how_a_label_is_judged(tmp_path: Path, shop: Path) -> None:
     picture = shop / "pictures" / "P000001.jpg"
     lines = ["sku,name,images,barcode"]
     lines += [f"{sku},{sku},{picture},{code}" for sku, code in (("A", "4006381333931"), ("B", "2000000000015"))]
@@ -161,15 +164,15 @@ def test_how_many_are_asked_for_does_not_change_what_a_label_is_held_against(tmp
     edgesearch.build(tmp_path / "twins.csv", tmp_path / "twins.edge", TINY_MODEL)
     with edgesearch.open(tmp_path / "twins.edge") as store:
         for code, sku in (("4006381333931", "A"), ("2000000000015", "B")):
-            answers = [store.search(labelled(picture, code), k=k) for k in (1, 2)]
+            answers = [store.search(add_label(picture, code), k=k) for k in (1, 2)]
             assert [(one.decision, one.matches[0].sku, one.conflict) for one in answers] == [("match", sku, "")] * 2
 
 
 @needs_reader
-def test_a_label_of_what_is_filtered_out_is_no_match(shop: Path, tmp_path: Path) -> None:
+def test_a_label_of_a_filtered_out_product_is_no_match(shop: Path, tmp_path: Path) -> None:
     edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL)
     edgesearch.install(tmp_path / "x.edge", tmp_path / "device")
-    photo = labelled(shop / "photos" / "P000001-1.jpg", "4006381333931")
+    photo = add_label(shop / "photos" / "P000001-1.jpg", "4006381333931")
     with edgesearch.open(tmp_path / "device") as store:
         store.enrol("NEW", [shop / "photos" / "P000002-1.jpg"], name="New", price=1, barcode="4006381333931")
         assert "NEW" in {one.sku for one in store.search(photo, where="price<2").matches}
@@ -178,10 +181,10 @@ def test_a_label_of_what_is_filtered_out_is_no_match(shop: Path, tmp_path: Path)
 
 
 @needs_reader
-def test_barcodes_that_a_device_is_taught(shop: Path, tmp_path: Path) -> None:
+def test_barcodes_taught_to_a_device_are_found(shop: Path, tmp_path: Path) -> None:
     edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL)
     edgesearch.install(tmp_path / "x.edge", tmp_path / "device")
-    photo = labelled(shop / "photos" / "P000001-1.jpg", "4006381333931")
+    photo = add_label(shop / "photos" / "P000001-1.jpg", "4006381333931")
     with edgesearch.open(tmp_path / "device") as store:
         skus = lambda: store.search(photo).barcodes[0].skus  # noqa: E731
         assert skus() == ()
@@ -195,7 +198,7 @@ def test_barcodes_that_a_device_is_taught(shop: Path, tmp_path: Path) -> None:
         assert skus() == ()
 
 
-def test_without_the_reader_all_works_as_before(shop: Path, tiny_edge: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_works_without_the_barcode_reader(shop: Path, tiny_edge: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photo = shop / "photos" / "P000001-1.jpg"
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "zxingcpp" else find(name))

@@ -1,4 +1,4 @@
-"""Pictures as people have them: every mode and rotation is read, everything else is one clear sentence."""
+"""Check that pictures of every mode and rotation are read, and that all others fail with one clear sentence."""
 
 import io
 import os
@@ -81,12 +81,12 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_damaged_exif_does_not_matter() -> None:
+def test_damaged_exif_is_ignored() -> None:
     data = encoded(red(), "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
     assert image.read(data).shape == (30, 40, 3)
 
 
-def test_of_an_animation_the_first_frame_is_taken() -> None:
+def test_the_first_frame_of_an_animation_is_read() -> None:
     frames = [Image.new("RGB", (20, 20), color) for color in (RED, WHITE)]
     for kind in ("GIF", "WEBP", "PNG"):
         data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
@@ -100,7 +100,7 @@ def test_a_large_jpeg_is_decoded_at_reduced_scale() -> None:
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_other_large_pictures_are_made_smaller_and_stay_upright(orientation: int) -> None:
+def test_other_large_pictures_are_reduced_and_stay_upright(orientation: int) -> None:
     wide = Image.new("RGB", (1200, 800), WHITE)
     wide.paste(RED, (0, 0, 300, 800))
     exif = Image.Exif()
@@ -111,7 +111,7 @@ def test_other_large_pictures_are_made_smaller_and_stay_upright(orientation: int
     assert (pixels[-5, -5] == WHITE).all()
 
 
-def test_arrays_bytes_paths_and_pil_images_are_the_same(tmp_path: Path) -> None:
+def test_arrays_bytes_paths_and_pil_images_give_the_same_pixels(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     red().save(path)
     expected = np.asarray(red())
@@ -120,7 +120,7 @@ def test_arrays_bytes_paths_and_pil_images_are_the_same(tmp_path: Path) -> None:
 
 
 def huge_png(width: int, height: int) -> bytes:
-    """A well-formed PNG of a few bytes that claims to be enormous."""
+    """Return a well-formed PNG of a few bytes whose header claims an enormous size."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -148,7 +148,7 @@ def huge_png(width: int, height: int) -> bytes:
     ],
 )
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_bad_pictures_are_one_sentence(photo: image.Photo, says: str) -> None:
+def test_bad_pictures_fail_with_one_sentence(photo: image.Photo, says: str) -> None:
     with pytest.raises(ImageError, match=says) as caught:
         image.read(photo)
     assert "\n" not in str(caught.value)
@@ -162,7 +162,7 @@ def test_a_file_above_the_size_limit_is_refused(tmp_path: Path, monkeypatch: pyt
         image.read(path)
 
 
-def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+def test_paths_that_are_no_files_are_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name, says in (
         ("missing.jpg", "no such file"),
@@ -181,7 +181,7 @@ def test_a_square_is_cut_and_resized() -> None:
     assert (cut == 255).all()
 
 
-def test_beyond_the_picture_a_square_has_the_colour_of_its_border() -> None:
+def test_a_square_beyond_the_picture_has_the_colour_of_its_border() -> None:
     pixels = np.full((10, 30, 3), RED, np.uint8)
     pixels[4:6, 10:20] = 0
     cut = image.crop_square(pixels, (0, -10, 30), 30)
@@ -190,13 +190,13 @@ def test_beyond_the_picture_a_square_has_the_colour_of_its_border() -> None:
     assert (cut[14:16, 11:19] == 0).all()
 
 
-def test_thumbnail_is_a_small_jpeg() -> None:
+def test_a_thumbnail_is_a_small_jpeg() -> None:
     small = Image.open(io.BytesIO(image.thumbnail(np.zeros((300, 600, 3), np.uint8), 100)))
     assert (small.format, small.size) == ("JPEG", (100, 50))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])
-def test_large_pictures_of_every_mode_are_made_smaller(mode: str) -> None:
+def test_large_pictures_of_every_mode_are_reduced(mode: str) -> None:
     assert image.read(encoded(Image.new(mode, (900, 600))), needed_side=100).shape == (100, 150, 3)
 
 
@@ -208,7 +208,7 @@ def test_a_large_picture_is_the_same_in_one_band_or_many(monkeypatch: pytest.Mon
     assert np.array_equal(image.read(data, needed_side=100), expected)
 
 
-def test_what_would_fill_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_that_would_fill_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ImageError, match="20,000 px a side"):
         image.read(encoded(Image.new("L", (image.MAX_SIDE + 1, 10))))
     monkeypatch.setattr(image, "MAX_WEBP_PIXELS", 99)
@@ -217,9 +217,9 @@ def test_what_would_fill_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("side", [100, 320, 480, 481, 2000])
-def test_a_picture_is_reduced_as_a_jpeg_is_decoded(side: int) -> None:
+def test_reducing_equals_decoding_a_jpeg_at_reduced_scale(side: int) -> None:
     smooth = np.linspace(0, 255, 960 * 1280).reshape(960, 1280, 1).repeat(3, 2).astype(np.uint8)
     photo = encoded(Image.fromarray(smooth), "JPEG", quality=95)
     small, decoded = image.reduce_to(image.read(photo, 720), side), image.read(photo, side)
     assert small.shape == decoded.shape
-    assert np.abs(small.astype(int) - decoded).mean() < 1  # of 255: the rounding of two ways
+    assert np.abs(small.astype(int) - decoded).mean() < 1  # of 255: the two methods round differently
