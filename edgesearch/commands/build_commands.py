@@ -7,7 +7,7 @@ from pathlib import Path
 from ..building.build import ENGINES, Built, build
 from ..bundle import signing
 from ..bundle.delta import delta
-from ..local_features.descriptors import KEPT, MOST_KEPT
+from ..local_features.descriptors import DEFAULT_FEATURES, MAX_FEATURES
 from ..search.calibration import FALSE_ACCEPTS
 from .arguments import Adder, add_source_options, positive_int, read_source_options
 from .output import ProgressBar, print_note, print_report
@@ -76,9 +76,9 @@ def _add_accuracy_options(parser: argparse.ArgumentParser) -> None:
     features.add_argument(
         "--local",
         type=_feature_count,
-        default=KEPT,
+        default=DEFAULT_FEATURES,
         metavar="N",
-        help=f"keep N local features of each picture, 20 bytes each (default: {KEPT})",
+        help=f"keep N local features of each picture, 20 bytes each (default: {DEFAULT_FEATURES})",
     )
     features.add_argument(
         "--no-local", dest="local", action="store_const", const=0, help="keep no local features; use embeddings alone"
@@ -181,6 +181,6 @@ def _budget(text: str) -> float:
 
 
 def _feature_count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_KEPT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_KEPT}")
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_FEATURES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MAX_FEATURES}")
     return int(text)

@@ -84,7 +84,7 @@ def _doctor(options: argparse.Namespace) -> None:
     report = doctor.examine(options.store, options.budget_ms)
     print(json.dumps(report.to_dict()) if options.json else _format_report(report), flush=True)
     if options.store is not None and options.store.is_dir():
-        doctor.keep(options.store, report)
+        doctor.save(options.store, report)
         print_note(f"{options.store}: uses these settings from now on.")
 
 
@@ -96,7 +96,7 @@ def _format_report(report: doctor.Report) -> str:
     return "\n".join(
         [
             "kernels  threads  crops    p50 ms    p95 ms  photos  cosine to int8  golden queries",
-            *map(_format_trial, report.trials),
+            *map(_format_measurement, report.measurements),
             f"new process: first answer after {start.total_ms:.0f} ms (import {start.import_ms:.0f}, open "
             f"{start.open_ms:.0f}, photo {start.answer_ms:.0f}); {resident} resident, {own} of it its own; idle at "
             f"{start.idle_cpu:.1%} of a processor",
@@ -105,9 +105,9 @@ def _format_report(report: doctor.Report) -> str:
     )
 
 
-def _format_trial(trial: doctor.Trial) -> str:
-    settings, golden = trial.settings, "right" if trial.golden else "wrong"
+def _format_measurement(measurement: doctor.Measurement) -> str:
+    settings, golden = measurement.settings, "right" if measurement.golden else "wrong"
     return (
-        f"{settings.kernels:7}  {settings.threads:7}  {settings.crops:5}  {trial.median_ms:8.1f}  "
-        f"{trial.p95_ms:8.1f}  {trial.photos:6}  {trial.agreement:14.4f}  {golden:>14}"
+        f"{settings.kernels:7}  {settings.threads:7}  {settings.crops:5}  {measurement.median_ms:8.1f}  "
+        f"{measurement.p95_ms:8.1f}  {measurement.photos:6}  {measurement.agreement:14.4f}  {golden:>14}"
     )

@@ -14,8 +14,8 @@ from ..device import maintenance
 from ..device.slots import Slots, open_bundle
 from ..errors import EdgeSearchError, QueryError
 from ..evaluation import evaluate
-from ..store.store import MOST_TOGETHER
 from ..store.opening import open as open_store
+from ..store.store import MOST_TOGETHER
 from .arguments import BARCODES, FAST, STORE, Adder, positive_int
 from .output import PICTURES, ProgressBar, picture_kind, print_note, print_table, report_error, write_picture
 

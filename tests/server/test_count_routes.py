@@ -18,7 +18,7 @@ from .client import photo as photo
 
 
 def test_counts_by_photo_by_hand_and_undo(client: Client, device: Path, shop: Path) -> None:
-    def counted(answer: httpx.Response) -> dict[str, int]:
+    def count_by_sku(answer: httpx.Response) -> dict[str, int]:
         return {one["sku"]: one["count"] for one in answer.json()["counts"]}
 
     photos = [path.read_bytes() for path in sorted((shop / "photos").iterdir())[:3]]
@@ -28,17 +28,17 @@ def test_counts_by_photo_by_hand_and_undo(client: Client, device: Path, shop: Pa
     assert not again.json()["new"]
     for one in seen:
         answer = client("POST", "/v1/counts/Gang 4/correct", json={"photo": one["id"], "sku": "P000000"})
-    assert counted(answer) == {"P000000": 9} and not answer.json()["waiting"]
+    assert count_by_sku(answer) == {"P000000": 9} and not answer.json()["waiting"]
     answer = client("POST", "/v1/counts/Gang 4/products", json={"sku": "P000000", "times": 2})
-    assert counted(answer) == {"P000000": 11}
+    assert count_by_sku(answer) == {"P000000": 11}
     undone = client("POST", "/v1/counts/Gang 4/undo")
-    assert counted(undone) == {"P000000": 9} and not undone.json()["waiting"]
+    assert count_by_sku(undone) == {"P000000": 9} and not undone.json()["waiting"]
     assert "P000000," in client("GET", "/v1/counts/Gang 4/stock.csv").text
     assert client("GET", "/v1/counts").json() == {"names": ["Gang 4"]}
     client.state.counts.close_idle(idle_s=0)
     with edgesearch.open(device) as store, Count(store, device / "counts" / "Gang 4.csv") as count:
         assert count.counts == {"P000000": 9}
-    assert counted(client("GET", "/v1/counts/Gang 4")) == {"P000000": 9}
+    assert count_by_sku(client("GET", "/v1/counts/Gang 4")) == {"P000000": 9}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_counts_by_photo_by_hand_and_undo(client: Client, device: Path, shop: Pa
         ("POST", "/v1/counts/here/photos", {}, 422),
     ],
 )
-def test_bad_count_request_gets_a_one_sentenceread_error(
+def test_bad_count_request_gets_a_one_sentence_error(
     client: Client, verb: str, path: str, asked: dict[str, object], status: int
 ) -> None:
     client("POST", "/v1/counts", json={"name": "here"})

@@ -20,7 +20,7 @@ from .client import guarded as guarded
 from .client import photo as photo
 
 
-def test_client_that_disconnects_is_not_anread_error(client: Client) -> None:
+def test_client_that_disconnects_is_not_an_error(client: Client) -> None:
     sent: list[dict[str, object]] = []
     said = iter([{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}])
 
@@ -64,7 +64,7 @@ def test_client_that_disconnects_is_not_anread_error(client: Client) -> None:
         ("PUT", "/v1/search", {}, 405, "docs"),
     ],
 )
-def test_bad_request_gets_a_one_sentenceread_error(
+def test_bad_request_gets_a_one_sentence_error(
     client: Client, verb: str, path: str, asked: dict[str, object], status: int, said: str
 ) -> None:
     answer = client(verb, path, **asked)

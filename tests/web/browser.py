@@ -42,29 +42,31 @@ def address(shop_edge: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def known(shop: Path) -> Path:
+def known_photo(shop: Path) -> Path:
     """Return a photo of a product of the shop."""
     return shop / "photos" / "P000001-1.jpg"
 
 
 @pytest.fixture(scope="module")
-def strange(shop: Path) -> Path:
+def unknown_photo(shop: Path) -> Path:
     """Return a photo of a product that the shop does not have."""
     rows = (shop / "queries.csv").read_text(encoding="utf-8").split()
     return shop / next(row for row in rows if row.endswith(",")).rstrip(",")
 
 
 @pytest.fixture(scope="module")
-def shows_known(playwright: Playwright, known: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def shows_known(
+    playwright: Playwright, known_photo: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
     """Yield a browser whose camera shows a product of the shop."""
-    filmed = write_film([known], tmp_path_factory.mktemp("film") / "known.mjpeg", PORTRAIT)
+    filmed = write_film([known_photo], tmp_path_factory.mktemp("film") / "known.mjpeg", PORTRAIT)
     with open_browser(playwright, filmed) as browser:
         yield browser
 
 
 @pytest.fixture
-def customer(shows_known: Browser, address: str, known: Path) -> Iterator[Visitor]:
+def customer(shows_known: Browser, address: str, known_photo: Path) -> Iterator[Visitor]:
     """Yield a visit of the page on a phone."""
-    came = new_visitor(shows_known, address, known, **PHONE)
+    came = new_visitor(shows_known, address, known_photo, **PHONE)
     yield came
     came.page.context.close()

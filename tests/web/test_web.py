@@ -19,10 +19,10 @@ from .browser import PHONE, needs_chromium
 from .browser import address as address
 from .browser import customer as customer
 from .browser import device as device
-from .browser import known as known
+from .browser import known_photo as known_photo
 from .browser import playwright as playwright
 from .browser import shows_known as shows_known
-from .browser import strange as strange
+from .browser import unknown_photo as unknown_photo
 
 WEB = Path(edgesearch.__file__).parent / "web"
 DOCUMENTATION = {"docs.css"}  # belongs to /v1/docs, not to this page
@@ -105,10 +105,12 @@ def test_product_held_still_is_answered_without_foreign_requests(customer: Visit
 
 
 @needs_chromium
-def test_product_is_taught_and_found_again(playwright: Playwright, device: Path, strange: Path, tmp_path: Path) -> None:
-    filmed = write_film([strange], tmp_path / "strange.mjpeg", PORTRAIT)
+def test_product_is_taught_and_found_again(
+    playwright: Playwright, device: Path, unknown_photo: Path, tmp_path: Path
+) -> None:
+    filmed = write_film([unknown_photo], tmp_path / "strange.mjpeg", PORTRAIT)
     with serve_device(device) as address, open_browser(playwright, filmed) as opened:
-        staff = new_visitor(opened, address, strange, **PHONE)
+        staff = new_visitor(opened, address, unknown_photo, **PHONE)
         staff.force_decision("unknown")
         staff.open()
         staff.wait_for(".shutter")
@@ -120,16 +122,18 @@ def test_product_is_taught_and_found_again(playwright: Playwright, device: Path,
         staff.page.keyboard.type("Harbour biscuits")  # the name has the focus
         staff.press(".teach [type=submit]")  # two
         staff.wait_for(".teach .verdict.match")
-        again = new_visitor(opened, address, strange, **PHONE)
+        again = new_visitor(opened, address, unknown_photo, **PHONE)
         again.open()
         again.wait_for(".verdict.match")
         assert again.page.inner_text(".product .name") == "Harbour biscuits"
 
 
 @needs_chromium
-def test_page_reloads_without_a_server_and_recovers_with_it(shows_known: Browser, device: Path, known: Path) -> None:
+def test_page_reloads_without_a_server_and_recovers_with_it(
+    shows_known: Browser, device: Path, known_photo: Path
+) -> None:
     with serve_device(device) as address:
-        customer = new_visitor(shows_known, address, known, **PHONE)
+        customer = new_visitor(shows_known, address, known_photo, **PHONE)
         customer.open("words")
         customer.wait_until("navigator.serviceWorker.ready.then((one) => one.active.state === 'activated')")
         customer.wait_until("caches.open('edgesearch-shell').then((cache) => cache.match('app.js')).then(Boolean)")
@@ -143,15 +147,15 @@ def test_page_reloads_without_a_server_and_recovers_with_it(shows_known: Browser
 
 @needs_chromium
 def test_without_the_camera_a_photo_from_the_gallery_is_answered(
-    playwright: Playwright, address: str, known: Path, tmp_path: Path
+    playwright: Playwright, address: str, known_photo: Path, tmp_path: Path
 ) -> None:
-    with open_browser(playwright, write_film([known], tmp_path / "known.mjpeg"), denied=True) as opened:
-        customer = Visitor(opened.new_context(**PHONE).new_page(), address, known)
+    with open_browser(playwright, write_film([known_photo], tmp_path / "known.mjpeg"), denied=True) as opened:
+        customer = Visitor(opened.new_context(**PHONE).new_page(), address, known_photo)
         customer.open()
         customer.wait_for(".calm")
         customer.press(".calm .button.primary")  # use the camera
         customer.wait_until(f"document.querySelector('h1').textContent === {json.dumps(words('en')['trouble.denied'])}")
-        customer.page.set_input_files("input[type=file]", known)
+        customer.page.set_input_files("input[type=file]", known_photo)
         customer.wait_for(".product .price, .choices .tile")
 
 
@@ -241,9 +245,9 @@ def test_probably_known_product_shows_a_choice(customer: Visitor, share: float, 
 
 
 @needs_chromium
-def test_pieces_are_counted_by_the_server(shows_known: Browser, device: Path, known: Path) -> None:
+def test_pieces_are_counted_by_the_server(shows_known: Browser, device: Path, known_photo: Path) -> None:
     with serve_device(device) as address:
-        worker = new_visitor(shows_known, address, known, **PHONE)
+        worker = new_visitor(shows_known, address, known_photo, **PHONE)
         worker.open("count")
         worker.page.fill("form.begin input", "Gang 7")
         worker.press("form.begin [type=submit]")
@@ -297,9 +301,9 @@ def _all_within(page: Page, selector: str) -> None:
 
 
 @needs_chromium
-def test_page_survives_random_actions(shows_known: Browser, device: Path, known: Path) -> None:
+def test_page_survives_random_actions(shows_known: Browser, device: Path, known_photo: Path) -> None:
     with serve_device(device) as address:
-        monkey = new_visitor(shows_known, address, known, **PHONE)
+        monkey = new_visitor(shows_known, address, known_photo, **PHONE)
         monkey.open()
-        assert act_at_random(monkey.page, known, actions=60, seed=0) == []
+        assert act_at_random(monkey.page, known_photo, actions=60, seed=0) == []
         monkey.page.context.close()
