@@ -25,7 +25,7 @@ from benchmarks import (
     vectors,
     word_search,
 )
-from benchmarks.accuracy import ONE_EYE, SYSTEMS, _remembering, accuracy, table
+from benchmarks.accuracy import SYSTEMS, VECTOR_ONLY, _cache_embeddings, accuracy, table
 from benchmarks.protocols import PROTOCOLS, write_all
 from demo_shop import write_twins
 from PIL import Image
@@ -51,7 +51,7 @@ def test_every_figure_that_is_named_can_be_asked() -> None:
     assert named
     for name in named:
         with pytest.raises(SystemExit) as ended:
-            bench.parsed([name, "--help"])
+            bench.parse([name, "--help"])
         assert ended.value.code == 0, name
 
 
@@ -102,12 +102,12 @@ def test_accuracy_goes_through_bundle_and_engine(real_photos: Path) -> None:
     assert set(found) == set(SYSTEMS[1:])
     recalls = np.array([found[system]["recall@1"] for system in SYSTEMS[1:]])
     assert (recalls > 0.7).all()
-    assert abs(found["int8 network"]["recall@1"] - found[ONE_EYE]["recall@1"]) <= 0.01
+    assert abs(found["int8 network"]["recall@1"] - found[VECTOR_ONLY]["recall@1"]) <= 0.01
     assert "| objects-unseen |" in table(results)
 
 
 def test_files_of_an_earlier_protocol_are_not_embedded_again() -> None:
-    embed = _remembering(lambda paths: np.concatenate([np.full((1, 2), len(path.name)) for path in paths]))
+    embed = _cache_embeddings(lambda paths: np.concatenate([np.full((1, 2), len(path.name)) for path in paths]))
     first = embed([Path("a"), Path("bb")])
     np.testing.assert_array_equal(embed([Path("bb"), Path("a")]), first[::-1])
 
@@ -182,7 +182,7 @@ def test_exact_neighbours_are_the_nearest() -> None:
 
 def test_what_is_planted_in_a_catalogue_is_counted(real_photos: Path, tmp_path: Path) -> None:
     few = dict(list(catalogue_checks._groceries(real_photos, 1).items())[:12])
-    planted, copied, again, _, sound, *_ = catalogue_checks._planted(
+    planted, copied, again, _, sound, *_ = catalogue_checks._measure_planted(
         few, 3, tmp_path, np.random.default_rng(1)
     ).tolist()
     assert (planted, sound) == (1, 7)
@@ -191,7 +191,7 @@ def test_what_is_planted_in_a_catalogue_is_counted(real_photos: Path, tmp_path: 
 
 
 def test_a_made_up_catalogue_is_read_whole(tmp_path: Path) -> None:
-    found = catalogue_checks.reading(1000, tmp_path, 0)
+    found = catalogue_checks.measure_reading(1000, tmp_path, 0)
     assert found["seconds"] > 0
     assert len(read(tmp_path / "catalogue.csv").entries) == 1000
 
@@ -200,14 +200,14 @@ def test_a_made_up_catalogue_is_read_whole(tmp_path: Path) -> None:
     "name", ["OpenVINO int8, tuned", "OpenVINO float, tuned", "LiteRT int8", "LiteRT float", "torch float"]
 )
 def test_the_other_engines_compute_the_same_network(name: str, tmp_path: Path) -> None:
-    makers = embedders._makers(default_model())
+    makers = embedders._engine_makers(default_model())
     try:
         engine = makers[name]()
     except ImportError as error:
         pytest.skip(str(error))
-    inputs = embedders._inputs(default_model(), tmp_path / "none", tmp_path, 0)[:4]
+    inputs = embedders._make_inputs(default_model(), tmp_path / "none", tmp_path, 0)[:4]
     same = makers[embedders.OURS if "int8" in name else embedders.EXACT]()
-    assert (embedders._all(engine, inputs) * embedders._all(same, inputs)).sum(1).min() > 0.99
+    assert (embedders._embed_all(engine, inputs) * embedders._embed_all(same, inputs)).sum(1).min() > 0.99
 
 
 def test_engines_are_timed_in_turns() -> None:
@@ -216,7 +216,7 @@ def test_engines_are_timed_in_turns() -> None:
     def engine(name: str) -> embedders.Engine:
         return lambda inputs: asked.append(f"{name}{len(inputs)}") or inputs  # type: ignore[func-returns-value]
 
-    times = embedders._timed({"a": engine("a"), "b": engine("b")}, np.zeros((4, 1), np.float32), 2)
+    times = embedders._time_in_turns({"a": engine("a"), "b": engine("b")}, np.zeros((4, 1), np.float32), 2)
     assert asked[: 2 * embedders.RUNS] == ["a2"] * embedders.RUNS + ["b2"] * embedders.RUNS
     assert {taken.shape for taken in times.values()} == {(embedders.ROUNDS, embedders.RUNS)}
 
@@ -229,12 +229,12 @@ def test_a_camera_photo_is_a_megabyte(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets cpuid fault")
 def test_a_processor_can_be_made_to_look_older() -> None:
-    if "avx512f" not in older_cpu.instructions() or shutil.which("cc") is None:
+    if "avx512f" not in older_cpu.visible_instructions() or shutil.which("cc") is None:
         pytest.skip("this processor has no AVX-512 to hide, or there is no C compiler")
     code = (
-        "from figures import older; older_cpu.again('avx2')\n"
+        "from figures import older; older_cpu.restart_as('avx2')\n"
         "from numpy._core._multiarray_umath import __cpu_features__ as seen\n"
-        "print(older_cpu.instructions(), seen['AVX512F'], seen['AVX2'])"
+        "print(older_cpu.visible_instructions(), seen['AVX512F'], seen['AVX2'])"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT / "tools")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import __main__ as bench
-from benchmarks.context import NO_MODEL, SEED, Found, context
+from benchmarks.context import NO_MODEL, SEED, Results, context
 from benchmarks.report import figures_page, measure_all, quotes, templates
 from benchmarks.report.sections import RUNS, Run
 
@@ -15,16 +15,16 @@ from edgesearch.embedding.embedder import default_model
 
 from ..conftest import ROOT
 
-MEASURED: Found = context(default_model(), SEED) | {"measured": {"on": "2026-01-02", "took_s": 61.0, "others": 0.25}}
-COLD: Found = MEASURED | {
+MEASURED: Results = context(default_model(), SEED) | {"measured": {"on": "2026-01-02", "took_s": 61.0, "others": 0.25}}
+COLD: Results = MEASURED | {
     "command": "tools/bench cold --json", "products": 1000, "bundle_bytes": 1.5e9, "first_answer_ms": 770.4,
     "quickest_first_answer_ms": 600.0, "import_ms": 1.0, "open_ms": 2.0, "answer_ms": 3.0, "resident_bytes": 9e6,
     "own_bytes": 5e6, "idle_cpu": 0.0,
 }  # fmt: skip
-FAILED: Found = MEASURED | {"command": "tools/bench serve --json", figures_page.FAILED: "the server did not start."}
+FAILED: Results = MEASURED | {"command": "tools/bench serve --json", figures_page.FAILED: "the server did not start."}
 
 
-def _index(rows: int, time_us: float) -> Found:
+def _index(rows: int, time_us: float) -> Results:
     one = {"p50_us": time_us, "recall@10": 0.99, "resident_bytes_per_row": 40.0, "build_s": 1.0}
     best = {"edgesearch": one | {"name": "edgesearch"}, "FAISS": one | {"name": "faiss Flat", "p50_us": 2 * time_us}}
     kinds = {"rows": rows, "dim": 128, "data": "synthetic", "results": list(best.values()), "best": best}
@@ -32,31 +32,31 @@ def _index(rows: int, time_us: float) -> Found:
 
 
 def _options(*arguments: str) -> argparse.Namespace:
-    return bench.parsed(["all", *arguments])[1]
+    return bench.parse(["all", *arguments])[1]
 
 
 def test_fields_are_filled_divided_and_looked_up_by_name() -> None:
     figures = {"a": {"ms": 771.2, "results": [{"name": "x, y", "n": 0.25}]}}
-    assert templates.filled("{a[ms]:/1000 .2f} s, {a[results][x, y][n]:.0%}", figures) == "0.77 s, 25%"
+    assert templates.fill("{a[ms]:/1000 .2f} s, {a[results][x, y][n]:.0%}", figures) == "0.77 s, 25%"
     for missing in ("{b[ms]:.1f}", "{a[s]:.1f}", "{a[results]:.1f}"):
         with pytest.raises(ValueError, match="was not measured"):
-            templates.filled(missing, figures)
+            templates.fill(missing, figures)
 
 
 def test_a_sentence_is_rewritten_where_it_stands() -> None:
     figures = {"a": {"ms": 12.3, "n": 1000, "device": "a new machine"}}
     text = "It takes 9.5\nms of 25%, (`x`, an\nold one, or two). Nothing else: 9.5 ms."
     sentence = "takes {a[ms]:.1f} ms of {a[n]:,}, (`x`, {a[device]})."
-    found = templates.rewritten(text, sentence, figures)
+    found = templates.rewrite(text, sentence, figures)
     assert found == "It takes 12.3\nms of 1,000, (`x`, a new machine). Nothing else: 9.5 ms."
-    assert templates.rewritten(found, sentence, figures) == found
+    assert templates.rewrite(found, sentence, figures) == found
     for wrong in ("took {a[ms]:.1f} ms", "{a[ms]:.1f} ms"):  # nowhere, and twice
         with pytest.raises(ValueError, match="times; expected once"):
-            templates.rewritten(found.replace("\n", " "), wrong, figures)
+            templates.rewrite(found.replace("\n", " "), wrong, figures)
 
 
 def test_the_page_says_what_was_measured_what_failed_and_what_is_missing() -> None:
-    page = figures_page.text({"serve": FAILED, "cold": COLD}, "figures")
+    page = figures_page.format_page({"serve": FAILED, "cold": COLD}, "figures")
     assert "1,000 made-up products (1.50 GB)" in page
     assert "| to its first answer, median and quickest | 770, 600 ms |" in page
     assert "**Failed** after 61 s: `tools/bench serve`: the server did not start." in page
@@ -68,17 +68,19 @@ def test_the_page_says_what_was_measured_what_failed_and_what_is_missing() -> No
     assert "All of it took 2 minutes." in page
     assert "to be quoted" not in page
     quick = COLD | {"measured": COLD["measured"] | {"quick": True}}
-    assert "nothing here is to be quoted" in figures_page.text({"cold": quick}, "figures")
+    assert "nothing here is to be quoted" in figures_page.format_page({"cold": quick}, "figures")
 
 
 def test_lines_of_a_section_half_measured_are_shown() -> None:
-    page = figures_page.text({"monkey": MEASURED | {"command": "tools/bench monkey --json", "wrong": 3}}, "figures")
+    page = figures_page.format_page(
+        {"monkey": MEASURED | {"command": "tools/bench monkey --json", "wrong": 3}}, "figures"
+    )
     assert "| wrong | 3 |" in page
     assert "`tools/bench all --only page`" in page
 
 
 def test_what_was_measured_before_the_page_asked_for_more_is_to_be_measured_again() -> None:
-    page = figures_page.text(
+    page = figures_page.format_page(
         {"kinds": MEASURED | {"command": "tools/bench answers --kinds --json", "photos": 630}}, "figures"
     )
     assert "To be measured again: `tools/bench all --only kinds`" in page
@@ -93,9 +95,9 @@ def test_plots_show_every_library_and_are_the_same_again(tmp_path: Path) -> None
         assert f"](figures/{name})" in page.read_text(encoding="utf-8")
         assert ">edgesearch<" in drawing and ">FAISS<" in drawing and drawing.count("<path") > 4
     assert figures_page.read(tmp_path / "figures") == figures
-    assert figures_page.drawn(dict(reversed(figures.items()))) == drawn
+    assert figures_page.draw_plots(dict(reversed(figures.items()))) == drawn
     for data in ("embeddings", "synthetic"):  # of the same, but no index
-        assert figures_page.drawn(figures | {"budget": MEASURED | {"data": data, "products": 50_000}}) == drawn
+        assert figures_page.draw_plots(figures | {"budget": MEASURED | {"data": data, "products": 50_000}}) == drawn
     lines = page.read_text(encoding="utf-8").splitlines()
     assert "|  | faiss Flat | 40 us | 2.00 | 0.990 | 40 | 1 s |" in lines
 
@@ -104,7 +106,9 @@ def test_photo_and_embedder_are_drawn_as_bars() -> None:
     stages = ("image", "embed", "index", "local_features", "decision", "catalog")
     photos = [{"kind": "sure", **dict.fromkeys(stages, 2.0), "total": 12.0}]
     engines = [{"engine": name, "batch": batch, "p50_ms": 4.0} for name in ("x (ours)", "y") for batch in (1, 2)]
-    drawn = figures_page.drawn({"photo": MEASURED | {"results": photos}, "embedder": MEASURED | {"results": engines}})
+    drawn = figures_page.draw_plots(
+        {"photo": MEASURED | {"results": photos}, "embedder": MEASURED | {"results": engines}}
+    )
     assert drawn["photo.svg"].count("<rect") == len(stages)
     assert ">sure<" in drawn["photo.svg"] and ">12.0<" in drawn["photo.svg"]
     assert drawn["embedder.svg"].count("<rect") == 2
@@ -112,10 +116,10 @@ def test_photo_and_embedder_are_drawn_as_bars() -> None:
 
 
 def test_what_fails_or_hangs_is_measured_as_failed(tmp_path: Path) -> None:
-    refused = measure_all.measured("index --data synthetic --rows 9000000000", 60, tmp_path)
+    refused = measure_all.measure("index --data synthetic --rows 9000000000", 60, tmp_path)
     assert "GB of memory" in refused[figures_page.FAILED]
     assert refused["command"] == "tools/bench index --data synthetic --rows 9000000000 --json"
-    hung = measure_all.measured("cold", 0.01, tmp_path)
+    hung = measure_all.measure("cold", 0.01, tmp_path)
     assert "longer than" in hung[figures_page.FAILED]
     assert 0 <= hung["measured"]["others"] <= 1
     assert not list(tmp_path.iterdir())  # nothing is left behind
@@ -131,7 +135,7 @@ def test_one_figure_is_renewed_and_the_others_stay(tmp_path: Path, monkeypatch: 
     assert figures["cold"] == COLD
     assert figures["synthetic-1000"]["best"]["edgesearch"]["recall@10"] > 0.9
     assert figures["synthetic-1000"]["measured"]["quick"]
-    monkeypatch.setattr(measure_all, "measured", lambda asked, *_: FAILED | {"command": f"tools/bench {asked}"})
+    monkeypatch.setattr(measure_all, "measure", lambda asked, *_: FAILED | {"command": f"tools/bench {asked}"})
     with pytest.raises(ValueError, match="serve failed"):
         measure_all.run(_options("--missing", "--only", "cold", "--only", "serve", "-o", str(output)), tmp_path)
     assert figures_page.read(output)["cold"] == COLD
@@ -149,12 +153,12 @@ def test_another_model_makes_a_figure_missing() -> None:
 def test_every_run_is_a_command_that_exists() -> None:
     for run in RUNS.values():
         for asked in filter(None, (run.asked, run.quick)):
-            assert bench.parsed([*shlex.split(asked), "--json"])[1].json
+            assert bench.parse([*shlex.split(asked), "--json"])[1].json
 
 
 def test_page_and_quotes_are_what_was_measured_with_the_shipped_model() -> None:
     figures = figures_page.read(ROOT / measure_all.PAGE)
-    for path, text in quotes.wanted(ROOT, figures).items():
+    for path, text in quotes.wanted_texts(ROOT, figures).items():
         assert path.read_text(encoding="utf-8") == text, f"{path}: run `tools/bench readme`"
     shipped = MEASURED["model"]
     for name, found in figures.items():

@@ -1,1 +1,5 @@
-"""The project's figures, each printed by one command with device, seed, N and that command."""
+"""The project's benchmarks: `tools/bench NAME` prints figures with the device, the seed and the command.
+
+Begin with `__main__.py`, whose table names the module of each command. `context`, `processes`, `protocols` and
+`vectors` are shared; `report/` measures everything and writes docs/figures.md.
+"""

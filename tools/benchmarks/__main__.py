@@ -1,8 +1,8 @@
-"""`tools/bench FIGURE`: print figures with what they were measured on.
+"""`tools/bench FIGURE`: print figures with the circumstances under which they were measured.
 
-A figure is a module with `add_arguments(parser)` and `run(options, folder)`, which works in an empty folder and returns
-figures by name. `markdown` among them is what people read in place of a line each, `note` a sentence below it. What
-`context` knows is added, unless it is among them.
+A benchmark is a module with `add_arguments(parser)` and `run(options, folder)`, which works in an empty folder and
+returns figures by name. If `markdown` is among them, it is printed instead of a line for each figure, with `note` below
+it. The values of `context` are added unless the benchmark returns its own.
 """
 
 import argparse
@@ -16,50 +16,50 @@ from types import ModuleType
 import edgesearch
 from edgesearch.embedding.embedder import default_model
 
-from .context import SEED, Found, context, number
+from .context import SEED, Results, context, number
 
-FIGURES = {  # name: its module, what it prints
+FIGURES = {  # command: module, description
     "accuracy": ("accuracy", "recall on real and drawn photos, from float to the compressed index"),
-    "answers": ("answer_quality", "unknown products, probabilities, photos together, categories"),
-    "index": ("index_search", "our index beside FAISS, USearch, hnswlib and sqlite-vec"),
+    "answers": ("answer_quality", "unknown products, probabilities, several photos of a product, categories"),
+    "index": ("index_search", "our index compared with FAISS, USearch, hnswlib and sqlite-vec"),
     "embedder": ("embedders", "the network on onnxruntime, OpenVINO, LiteRT and torch, in turns"),
-    "photo": ("photo_stages", "a phone's photo to its answer, by stage"),
-    "print": ("local_features_cost", "what local features of many pictures add to a photo's time and memory"),
-    "cold": ("cold_start", "a new process: to its first answer, its memory, and at rest"),
-    "desktop": ("window_latency", "how long a window waits while others search, and how soon they stop"),
-    "personal": ("made_up_shoppers", "made-up shoppers: what a profile gains them, and what it costs a search"),
-    "compare": ("damage_detection", "how often a sound, a damaged and another product is told"),
-    "explain": ("explanation_quality", "whether the regions shown are what made two pictures match"),
-    "build": ("build_speed", "how fast a build is beside what this machine can do, and its memory"),
-    "catalogue": ("catalogue_checks", "what `check` finds of what is planted, and at how many false alarms"),
-    "budget": ("size_budget", "what fits into which budget, and what it then finds"),
-    "words": ("word_search", "typos, photo and words together, time and bytes among many products"),
-    "serve": ("server_load", "photos asked of `edgesearch serve` by eight clients at a steady rate"),
+    "photo": ("photo_stages", "time from a phone's photo to its answer, by stage"),
+    "print": ("local_features_cost", "time and memory that local features of many pictures add to a photo"),
+    "cold": ("cold_start", "a new process: time to its first answer, memory, and load at rest"),
+    "desktop": ("window_latency", "how long a window waits while other threads search, and how soon a search stops"),
+    "personal": ("made_up_shoppers", "what a profile gains made-up shoppers, and what it costs a search"),
+    "compare": ("damage_detection", "how often `compare` recognizes sound, damaged and other products"),
+    "explain": ("explanation_quality", "whether the regions shown by --explain are those that made pictures match"),
+    "build": ("build_speed", "speed of a build, compared with this machine's limit, and its memory"),
+    "catalogue": ("catalogue_checks", "planted mistakes that `check` finds, and its false alarms"),
+    "budget": ("size_budget", "what fits into a budget, and the recall it leaves"),
+    "words": ("word_search", "typos, photo and words together, time and bytes with many products"),
+    "serve": ("server_load", "latency of `edgesearch serve` with eight clients at a steady rate"),
     "page": ("page_speed", "the page in Chromium: first paint, frame to answer, kilobytes"),
-    "monkey": ("random_visitor", "somebody who presses anything on the page of a kiosk"),
+    "monkey": ("random_visitor", "a visitor who acts at random on the page of a kiosk"),
 }
-COMMANDS = {  # as figures, but what they return is said as it is
-    "all": ("report.measure_all", "all of these, and the page docs/figures.md of them"),
-    "readme": ("report.quotes", "write what `all` measured where README.md and docs/ quote it"),
+COMMANDS = {  # like benchmarks, but they return a text to print
+    "all": ("report.measure_all", "run all of these and write docs/figures.md"),
+    "readme": ("report.quotes", "write the figures of `all` where README.md and docs/ quote them"),
 }
 EVERYTHING = FIGURES | COMMANDS
 
 
 def main() -> int:
-    """Print one figure; returns the exit status."""
-    module, options = parsed(sys.argv[1:])
+    """Run one benchmark; return the exit status."""
+    module, options = parse(sys.argv[1:])
     try:
         with tempfile.TemporaryDirectory() as folder:
-            found: Found | str = module.run(options, Path(folder))
-        print(found if isinstance(found, str) else _told(found, options))
+            found: Results | str = module.run(options, Path(folder))
+        print(found if isinstance(found, str) else _format_output(found, options))
     except (edgesearch.EdgeSearchError, OSError, ValueError) as error:
         print(f"tools/bench: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def parsed(arguments: list[str]) -> tuple[ModuleType, argparse.Namespace]:
-    """The module of the figure that is asked, which alone is imported, and its options."""
+def parse(arguments: list[str]) -> tuple[ModuleType, argparse.Namespace]:
+    """Import the module of the requested benchmark; return it with its options."""
     listed = "\n".join(f"  {name:10} {said}" for name, (_, said) in EVERYTHING.items())
     parser = argparse.ArgumentParser(
         prog="tools/bench",
@@ -78,8 +78,8 @@ def parsed(arguments: list[str]) -> tuple[ModuleType, argparse.Namespace]:
     return module, own.parse_args(asked.options)
 
 
-def _told(found: Found, options: argparse.Namespace) -> str:
-    """One object, or for people the figures' own table, or a line each."""
+def _format_output(found: Results, options: argparse.Namespace) -> str:
+    """Return the figures as one JSON object, as the benchmark's own table, or as a line each."""
     known = context(getattr(options, "model", default_model()), getattr(options, "seed", SEED))
     if options.json:
         return json.dumps(known | found)

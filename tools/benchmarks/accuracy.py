@@ -1,4 +1,4 @@
-"""Accuracy on real and drawn photos, from float to the compressed index and to the print, through bundle and engine."""
+"""Accuracy on real and drawn photos, from the float network to the shipped search with its compressed index."""
 
 import argparse
 import os
@@ -19,11 +19,12 @@ from edgesearch.embedding.embedder import Embedder
 from edgesearch.evaluation import metrics
 from edgesearch.evaluation.evaluate import evaluate
 
-from .context import Found, add_data, add_model, require_photos
+from .context import Results, add_data, add_model, require_photos
 from .protocols import AMONG_DISTRACTORS, DRAWN, PROTOCOLS, Protocol, write_all
 
-# Each differs from the one before it in one thing; `SHIPPED` is what a device does, `FAST` what it does with --fast.
-ONE_EYE, SHIPPED, FAST = "rescored int8", "and the print", "fast"
+# Each system changes one thing in the one before it. SHIPPED is a device's search, with local features; FAST is the
+# search with --fast. The names are keys of the figures.
+VECTOR_ONLY, SHIPPED, FAST = "rescored int8", "and the print", "fast"
 SYSTEMS = (
     "pretrained 1280-d",
     "float32, one look",
@@ -31,7 +32,7 @@ SYSTEMS = (
     "three looks",
     "int8 network",
     "4-bit PQ",
-    ONE_EYE,
+    VECTOR_ONLY,
     SHIPPED,
     FAST,
 )
@@ -40,8 +41,8 @@ Embed = Callable[[list[Path]], np.ndarray]
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """One protocol's pictures: N of the gallery, Q asked; products are numbered."""
+class _ProtocolPictures:
+    """The pictures of one protocol: N in the gallery, Q queries; products are numbered."""
 
     gallery: list[Path]
     owner: np.ndarray  # (N,) int64
@@ -49,7 +50,7 @@ class _Asked:
     right: np.ndarray  # (Q,) int64
 
     @classmethod
-    def read(cls, protocol: Protocol) -> "_Asked":
+    def read(cls, protocol: Protocol) -> "_ProtocolPictures":
         entries, queries = read(protocol.catalogue).entries, read_queries(protocol.queries)
         number = {entry.product.sku: i for i, entry in enumerate(entries)}
         return cls(
@@ -60,7 +61,7 @@ class _Asked:
         )
 
     def figures(self, scores: np.ndarray) -> Figures:
-        """Figures of (Q, N) scores, a product's best picture speaking for it; of a tie the right one is last."""
+        """Return figures of (Q, N) float32 scores: a product scores as its best picture; the right one loses a tie."""
         products = np.full((len(scores), self.owner.max() + 1), -np.inf, np.float32)
         for row, owner in enumerate(self.owner):
             products[:, owner] = np.maximum(products[:, owner], scores[:, row])
@@ -69,23 +70,27 @@ class _Asked:
 
 
 def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) -> dict[str, dict[str, Figures]]:
-    """Measure every protocol with every system; with distractors only what is asked through the index.
+    """Measure every protocol with every system; with distractors, only the systems that use the index.
 
-    Args:    data: folder of real photos; weights: of the pretrained backbone, None to leave the baseline out;
-             model: model folder with both precisions; names: protocols.
-    Returns: figures by protocol and system: recall@1, recall@5, map, and through the engine p50_ms, p95_ms.
+    Args:
+        data:    folder of real photos.
+        weights: of the pretrained backbone; None: leave the baseline out.
+        model:   model folder with both precisions.
+        names:   protocols.
+
+    Returns: figures by protocol and system: recall@1, recall@5, map, and for whole searches p50_ms and p95_ms.
     """
-    baseline = _remembering(_pretrained(weights)) if weights else None
+    baseline = _cache_embeddings(_load_pretrained(weights)) if weights else None
     threads = os.cpu_count() or 1
     networks = {precision: _Network(Embedder.open(model, precision, threads)) for precision in ("fp32", "int8")}
     results: dict[str, dict[str, Figures]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for protocol in tqdm(write_all(data, Path(temporary), names), desc="accuracy", disable=None):
-            asked, found = _Asked.read(protocol), results.setdefault(protocol.name, {})
+            asked, found = _ProtocolPictures.read(protocol), results.setdefault(protocol.name, {})
             if not protocol.name.endswith(AMONG_DISTRACTORS):
                 if baseline:
                     found[SYSTEMS[0]] = asked.figures(baseline(asked.queries) @ baseline(asked.gallery).T)
-                found |= {name: asked.figures(scores) for name, scores in _exact(networks, asked)}
+                found |= {name: asked.figures(scores) for name, scores in _exact_scores(networks, asked)}
             edge = Path(temporary) / f"{protocol.name}.edge"
             edgesearch.build(protocol.catalogue, edge, model)
             with edgesearch.open(edge) as store:
@@ -93,36 +98,38 @@ def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) ->
                 found[SHIPPED] = _through_engine(store, protocol, fast=False)
                 found[FAST] = _through_engine(store, protocol, fast=True)
                 store.base.local = None
-                found[ONE_EYE] = _through_engine(store, protocol, fast=False)
+                found[VECTOR_ONLY] = _through_engine(store, protocol, fast=False)
     return results
 
 
 class _Network:
-    """One network's embeddings of files: seen at one glance, as a photo that is asked, and as a reference image."""
+    """One network's embeddings of files: as a query of one crop, as a query of several crops, and as a reference."""
 
     def __init__(self, embedder: Embedder):
-        self.glances = _remembering(lambda paths: embedder.embed_photos(paths, fast=True))
-        self.photos = _remembering(embedder.embed_photos)
-        self.references = _remembering(lambda paths: np.concatenate([_reference(embedder, path) for path in paths]))
+        self.quick = _cache_embeddings(lambda paths: embedder.embed_photos(paths, fast=True))
+        self.photos = _cache_embeddings(embedder.embed_photos)
+        self.references = _cache_embeddings(
+            lambda paths: np.concatenate([_embed_reference(embedder, path) for path in paths])
+        )
 
 
-def _reference(embedder: Embedder, path: Path) -> np.ndarray:
-    """(1, D)."""
+def _embed_reference(embedder: Embedder, path: Path) -> np.ndarray:
+    """Embed a file as a reference image: (1, D) float32."""
     return embedder.embed_references([embedder.read(path)])[0]
 
 
-def _exact(networks: dict[str, _Network], asked: _Asked) -> Iterator[tuple[str, np.ndarray]]:
-    """(Q, N) scores of every system that asks all rows for their exact cosine."""
+def _exact_scores(networks: dict[str, _Network], asked: _ProtocolPictures) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the name and (Q, N) float32 scores of every system that compares exact cosines with all rows."""
     exact, coarse = networks["fp32"], networks["int8"]
     references = exact.references(asked.gallery)
-    yield SYSTEMS[1], exact.glances(asked.queries) @ exact.glances(asked.gallery).T
-    yield SYSTEMS[2], exact.glances(asked.queries) @ references.T
+    yield SYSTEMS[1], exact.quick(asked.queries) @ exact.quick(asked.gallery).T
+    yield SYSTEMS[2], exact.quick(asked.queries) @ references.T
     yield SYSTEMS[3], exact.photos(asked.queries) @ references.T
     yield SYSTEMS[4], coarse.photos(asked.queries) @ coarse.references(asked.gallery).T
 
 
 def _code_scores(store: Store, queries: np.ndarray) -> np.ndarray:
-    """(Q, D) -> (Q, N) scores of the codes alone."""
+    """Score (Q, D) float32 queries by the codes alone: (Q, N) float32."""
     hits = store.base.index.search(queries, len(store.base.index), rescored=False)
     scores = np.empty_like(hits.scores)
     np.put_along_axis(scores, hits.rows, hits.scores, 1)
@@ -142,12 +149,12 @@ def _figures(ranks: np.ndarray) -> Figures:
     }
 
 
-def _remembering(embed: Callable[[Any], np.ndarray]) -> Embed:
-    """Embed each file once, whatever the number of protocols that ask it."""
+def _cache_embeddings(embed: Callable[[Any], np.ndarray]) -> Embed:
+    """Return a function that embeds each file only once, even if several protocols use it."""
     known: dict[str, np.ndarray] = {}
 
     def embed_new(paths: list[Path]) -> np.ndarray:
-        # Files of different protocols may share a name, so the whole path is the key.
+        # Files of different protocols may share a name; the key is the whole path.
         new = [path for path in dict.fromkeys(paths) if str(path) not in known]
         if new:
             known.update(zip(map(str, new), embed(new), strict=True))
@@ -156,8 +163,8 @@ def _remembering(embed: Callable[[Any], np.ndarray]) -> Embed:
     return embed_new
 
 
-def _pretrained(weights: Path) -> Embed:
-    """The plain backbone: pooled 1280-d embedding of the centre crop, float32."""
+def _load_pretrained(weights: Path) -> Embed:
+    """Load the plain backbone: float32, pooled 1280-d embedding of the centre crop."""
     import torch
     from torch.nn import functional as F
 
@@ -180,7 +187,7 @@ def _pretrained(weights: Path) -> Embed:
 
 
 def table(results: dict[str, dict[str, Figures]]) -> str:
-    """Markdown: recall@1 of each system, and what the shipped one reaches and costs besides."""
+    """Return Markdown: recall@1 of each system; recall@5, mAP and time of the shipped one."""
     systems = [s for s in SYSTEMS if any(s in found for found in results.values())]
     lines = [
         f"| protocol | {' | '.join(systems)} | @5 | mAP | ms a photo, p50 (p95) | one eye | fast |",
@@ -191,14 +198,14 @@ def table(results: dict[str, dict[str, Figures]]) -> str:
         last = found[SHIPPED]
         cells += [f"{last['recall@5']:.3f}", f"{last['map']:.3f}"]
         cells += [
-            f"{found[system]['p50_ms']:.1f} ({found[system]['p95_ms']:.1f})" for system in (SHIPPED, ONE_EYE, FAST)
+            f"{found[system]['p50_ms']:.1f} ({found[system]['p95_ms']:.1f})" for system in (SHIPPED, VECTOR_ONLY, FAST)
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which protocols, and of which model."""
+    """Add the options of this benchmark."""
     add_data(parser)
     parser.add_argument("--weights", type=Path, default=Path("../shared/models/mobilenet_v2_imagenet.npz"))
     add_model(parser)
@@ -206,18 +213,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         action="append",
         choices=list(PROTOCOLS),
-        help="this one (default: all without distractors, which take minutes each)",
+        help="may be repeated (default: all without distractors, which take minutes each)",
     )
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `accuracy`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     if options.protocol != [DRAWN]:
         require_photos(options.data)
     weights = options.weights if options.weights.exists() else None
     if weights is None:
         print(
-            f"tools/bench: {options.weights} is missing; the pretrained baseline is left out.",
+            f"tools/bench: {options.weights} is missing; leaving out the pretrained baseline.",
             file=sys.stderr,
         )
     names = options.protocol or [name for name in PROTOCOLS if not name.endswith(AMONG_DISTRACTORS)]

@@ -1,7 +1,7 @@
-"""Whether answers can be trusted: unknown products told from known ones, probabilities, photos together, categories.
+"""The quality of answers: rejection of unknown products, probabilities, several photos of a product, categories.
 
-The open set of groceries: those of odd class id are in the catalogue, those of even id, whose like the model never saw,
-are not; all photos of `test.txt` are asked.
+The open set of groceries: products of odd class id are in the catalogue. Those of even id are not, and the model was
+never trained on anything like them. The queries are the photos of `test.txt`.
 """
 
 import argparse
@@ -22,35 +22,38 @@ from edgesearch.evaluation.evaluate import evaluate
 from edgesearch.search import calibration
 from edgesearch.search.decision import ONE_PICTURE
 
-from .context import SEED, Found, add_data, require_photos
+from .context import SEED, Results, add_data, require_photos
 from .protocols import grocery_products, split
 
-TOGETHER = 3  # photos
-CLOTHES = 500  # in the catalogue, and asked
-STATED = 0.05  # false accepts
-LEARNED_PER_PRODUCT, ROUNDS = 30, 30  # photos; of fitting
+TOGETHER = 3  # photos of one product that are searched together
+CLOTHES = 500  # products in the catalogue, and queries
+STATED = 0.05  # target share of false accepts
+LEARNED_PER_PRODUCT, ROUNDS = 30, 30  # photos, rounds of fitting
 Figures = dict[str, float]
-Asked = list[tuple[Path, str]]
+Queries = list[tuple[Path, str]]
 
 
 def measure(data: Path, references: int, folder: Path, seed: int, most: int | None = None) -> Figures:
-    """Build and ask.
+    """Build the open set and search the photos.
 
-    Args:    data: folder of real photos; references: photos a product, 0 for its catalogue picture; folder: where it is
-             built; most: photos asked of a product, None for all.
+    Args:
+        data:       folder of real photos.
+        references: photos for each product in the catalogue; 0: its catalogue picture.
+        folder:     where the catalogues are built.
+        most:       queries for each product; None: all.
     """
     test = split(data / "groceries", "test.txt")
     products = grocery_products(data / "groceries")
-    asked = [(path, one.sku if one.number % 2 else "") for one in products for path in test[one.number][:most]]
-    with edgesearch.open(_built(data, folder / "odd", references, seed, odd=True)) as store:
-        figures = _open_set(store, asked) | _together(store, asked)
+    queries = [(path, one.sku if one.number % 2 else "") for one in products for path in test[one.number][:most]]
+    with edgesearch.open(_build_store(data, folder / "odd", references, seed, odd=True)) as store:
+        figures = _measure_open_set(store, queries) | _measure_together(store, queries)
     unseen = [(path, one.sku) for one in products if one.number % 2 == 0 for path in test[one.number][:most]]
-    with edgesearch.open(_built(data, folder / "all", references, seed)) as store:
-        return figures | _categories(store, unseen)
+    with edgesearch.open(_build_store(data, folder / "all", references, seed)) as store:
+        return figures | _measure_categories(store, unseen)
 
 
-def kinds(data: Path, folder: Path, seed: int) -> Figures:
-    """The kind of clothing, by the vote of products that are none of the photo's: of other senders, a picture each."""
+def measure_kinds(data: Path, folder: Path, seed: int) -> Figures:
+    """Measure how often the kind of clothing is right; the catalogue holds only products of other senders."""
     with open(data / "clothing" / "images.csv", encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if (data / "clothing" / "images" / f"{row['image']}.jpg").exists()]
     own = [row for row in rows if int(row["sender_id"]) % 2 == 0]
@@ -74,15 +77,15 @@ def kinds(data: Path, folder: Path, seed: int) -> Figures:
 
 
 def learn(data: Path, references: int, folder: Path, seed: int) -> Figures:
-    """What `decision` starts from: fitted to photos of odd products that are no references, of `val` and `train`."""
+    """Fit the initial weights of `decision` to photos of odd products from `val` and `train` that are no references."""
     train, others = (split(data / "groceries", name) for name in ("train.txt", "val.txt"))
-    asked: Asked = []
+    queries: Queries = []
     for one in grocery_products(data / "groceries"):
         if one.number % 2:
             rest = [path for path in train[one.number] if path not in _references(train[one.number], references or 5)]
-            asked += [(path, one.sku) for path in [*others.get(one.number, []), *rest[::3]][:LEARNED_PER_PRODUCT]]
-    with edgesearch.open(_built(data, folder / "odd", references, seed, odd=True)) as store:
-        shown = list(calibration.labelled_photos(store.base, asked))
+            queries += [(path, one.sku) for path in [*others.get(one.number, []), *rest[::3]][:LEARNED_PER_PRODUCT]]
+    with edgesearch.open(_build_store(data, folder / "odd", references, seed, odd=True)) as store:
+        shown = list(calibration.labelled_photos(store.base, queries))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             pairs = pool.map(lambda one: calibration.ask(store.base, one), shown)
             questions = [
@@ -90,26 +93,27 @@ def learn(data: Path, references: int, folder: Path, seed: int) -> Figures:
             ]
     none = replace(ONE_PICTURE, nearest=0.0, mean=0.0, printed=0.0, unknown=0.0, crowd=0.0)
     found = none
-    for _ in range(ROUNDS):  # each starts from the one before, so that nothing draws it towards none any more
+    for _ in range(ROUNDS):  # each round starts from the last one, so that regularization vanishes
         found = calibration.fit_weights(questions, found)
     strict = {
-        f"accept at {share}": calibration.set_thresholds(found, questions, share).accept for share in calibration.ACCEPT_AT
+        f"accept at {share}": calibration.set_thresholds(found, questions, share).accept
+        for share in calibration.ACCEPT_AT
     }
     return calibration.set_thresholds(found, questions, STATED).to_dict() | strict
 
 
-def _open_set(store: Store, asked: Asked) -> Figures:
-    found = evaluate(store, asked, progress=_progress("open set"))
+def _measure_open_set(store: Store, queries: Queries) -> Figures:
+    found = evaluate(store, queries, progress=_progress("open set"))
     table, curve = found.to_dict(), found.errors
     assert curve is not None
     names = ("recall@1", "auroc", "ece", "false_accept_rate", "false_reject_rate")
     return {name: table[name] for name in names} | {"false rejects at 5%": curve.reject_rate_at(STATED)}
 
 
-def _together(store: Store, asked: Asked) -> Figures:
-    """Photos of one folder in threes."""
-    folders: dict[Path, Asked] = {}
-    for path, sku in asked:
+def _measure_together(store: Store, queries: Queries) -> Figures:
+    """Search photos of one folder in groups of three."""
+    folders: dict[Path, Queries] = {}
+    for path, sku in queries:
         folders.setdefault(path.parent, []).append((path, sku))
     groups = [group for same in folders.values() for group in zip(*[iter(same)] * TOGETHER, strict=False)]
     answers = [store.search([path for path, _ in group]) for group in tqdm(groups, desc="together", disable=None)]
@@ -125,22 +129,22 @@ def _together(store: Store, asked: Asked) -> Figures:
     }
 
 
-def _categories(store: Store, unseen: Asked) -> Figures:
-    """The coarse class of unseen products, each asked of all the others, where another one has it."""
+def _measure_categories(store: Store, unseen: Queries) -> Figures:
+    """Guess the coarse class of unseen products that share it with another one, each from all the others."""
     own = {sku: product.category for sku, product in store.products().items()}
-    asked = [(path, sku) for path, sku in unseen if [*own.values()].count(own[sku]) > 1]
+    queries = [(path, sku) for path, sku in unseen if [*own.values()].count(own[sku]) > 1]
     right, shares = [], []
-    for path, sku in tqdm(asked, desc="category", disable=None):
+    for path, sku in tqdm(queries, desc="category", disable=None):
         answer = store.search(path, where=f"sku != {sku}")
-        guess = answer.guesses.get("category")  # none where another product is taken for it
+        guess = answer.guesses.get("category")  # None if another product is accepted
         right.append((guess.value if guess else answer.matches[0].product.category) == own[sku])
         shares.append(guess.share if guess else answer.probability)
     held = metrics.reliability(np.array(shares), np.array(right))
-    return {"category: photos": len(asked), "category: top-1": float(np.mean(right)), "category: ece": held.ece}
+    return {"category: photos": len(queries), "category: top-1": float(np.mean(right)), "category: ece": held.ece}
 
 
-def _built(data: Path, out: Path, references: int, seed: int, odd: bool = False) -> Path:
-    """A store of groceries with their coarse classes as categories; odd: those alone of odd class id."""
+def _build_store(data: Path, out: Path, references: int, seed: int, odd: bool = False) -> Path:
+    """Build a catalogue of groceries with their coarse classes as categories; odd: only products of odd class id."""
     lines = (data / "groceries" / "train.txt").read_text(encoding="utf-8").splitlines()
     coarse = {int(number): f"C{kind}" for _, number, kind in (line.split(", ") for line in lines)}
     train = split(data / "groceries", "train.txt")
@@ -171,23 +175,23 @@ def _progress(what: str) -> Callable[[int, int], None]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which of them, and of how many photos."""
+    """Add the options of this benchmark."""
     parser.add_argument(
-        "--references", type=int, default=5, help="photos a product; 0: its catalogue picture (default: 5)"
+        "--references", type=int, default=5, help="photos for each product; 0: its catalogue picture (default: 5)"
     )
     parser.add_argument(
-        "--learn", action="store_true", help="what decisions start from, learned from photos not tested"
+        "--learn", action="store_true", help="fit the initial weights of decisions to photos that are not tested"
     )
-    parser.add_argument("--kinds", action="store_true", help="the kind of clothing, by vote, instead")
-    parser.add_argument("--most", type=int, help="photos asked of a product (default: all)")
+    parser.add_argument("--kinds", action="store_true", help="guess the kind of clothing instead")
+    parser.add_argument("--most", type=int, help="queries for each product (default: all)")
     add_data(parser)
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`, `learn` or `kinds`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run `measure`, `learn` or `measure_kinds`."""
     require_photos(options.data)
     if options.kinds:
-        return kinds(options.data, folder, SEED)
-    asked = (options.data, options.references, folder, SEED)
-    found = learn(*asked) if options.learn else measure(*asked, options.most)
+        return measure_kinds(options.data, folder, SEED)
+    queries = (options.data, options.references, folder, SEED)
+    found = learn(*queries) if options.learn else measure(*queries, options.most)
     return found | {"references": options.references}

@@ -1,4 +1,4 @@
-"""How fast a build is, beside what this machine could do at all, and what it takes of its memory."""
+"""The speed of a build compared with this machine's limit, and its memory."""
 
 import argparse
 import functools
@@ -26,25 +26,25 @@ from edgesearch.embedding.embedder import default_model
 from edgesearch.images import image
 from edgesearch.images.colours import TERMS
 from edgesearch.index.compact_index import CompactIndex
-from edgesearch.local_features.descriptors import KEPT, steady
+from edgesearch.local_features.descriptors import DEFAULT_FEATURES, extract_stable_features
 
 from . import local_features_cost, vectors
-from .context import SEED, Found
-from .processes import in_fresh_process, most_own, most_resident
+from .context import SEED, Results
+from .processes import in_fresh_process, peak_resident, watch_own_memory
 
 TURNS = 3
-CHANGED_SIDE = 400  # px; so that it is another picture than that it was made of
+CHANGED_SIDE = 400  # px; the other size makes it another picture
 Measured = dict[str, float]
 
 
 def measure(pictures: int, rows: int, made_up: int, folder: Path, seed: int) -> Measured:
-    """Build drawn pictures, index synthetic rows, and put together made-up extracts; each in a process of its own.
+    """Build drawn pictures, index synthetic rows, and assemble made-up extracts; each in a process of its own.
 
-    Returns: pictures a second that are decoded and seen by the network on all cores, alone and of a build, and the
-             share of the first that the second reaches, without print and with it, which the first takes too then; the
-             seconds of the rest of a build, and of one that finds nothing changed; bytes of the bundle, and of a delta
-             to one with other pictures of a hundredth of the products; seconds and bytes of memory of an index of so
-             many rows, and of a build that makes up what it takes of so many pictures.
+    Returns: bound, taken: pictures a second that all cores decode and embed, and that a build extracts, without local
+             features and with them (`_with_print`); share: the second divided by the first; rest, unchanged: seconds
+             that a build takes after the last picture, and with nothing changed; bytes of the bundle, and of a delta
+             with other pictures for a hundredth of the products; seconds and bytes of memory for an index of `rows`
+             rows, and for a build with the made-up extracts of `made_up` pictures.
     """
     write_catalogue(folder, products=pictures, unknown=0, photos=0, seed=seed)
     write_made_up(folder / "made-up.csv", made_up, sorted((folder / "pictures").iterdir()))
@@ -56,14 +56,14 @@ def measure(pictures: int, rows: int, made_up: int, folder: Path, seed: int) -> 
 
 
 def built(folder: str, seed: str) -> str:
-    """Rates of a build and of its bound, in turns; JSON."""
+    """Measure rates of a build and of its bound, in turns; return JSON."""
     catalogue, best = Path(folder) / "catalogue.csv", dict[str, float]()
-    places = [place for entry in loader.read(catalogue).entries for _, place in entry.images]
-    for turn, (name, kept) in itertools.product(range(TURNS), (("", 0), ("_with_print", KEPT))):
+    sources = [source for entry in loader.read(catalogue).entries for _, source in entry.images]
+    for turn, (name, kept) in itertools.product(range(TURNS), (("", 0), ("_with_print", DEFAULT_FEATURES))):
         extraction = _extraction(kept, int(seed))
         output = Path(folder) / f"built{name}-{turn}.edge"
-        rates = {f"bound{name}_per_s": _bound(extraction, places)}
-        rates[f"taken{name}_per_s"], rest_s = _rate(catalogue, output, kept)
+        rates = {f"bound{name}_per_s": _measure_bound(extraction, sources)}
+        rates[f"taken{name}_per_s"], rest_s = _measure_rate(catalogue, output, kept)
         for key, rate in rates.items():
             best[key] = max(rate, best.get(key, 0))
         best[f"rest{name}_s"] = min(rest_s, best.get(f"rest{name}_s", rest_s))
@@ -71,11 +71,11 @@ def built(folder: str, seed: str) -> str:
         edgesearch.build(catalogue, output, local_features=kept, resume=True)
         best[f"unchanged{name}_s"] = min(best.get(f"unchanged{name}_s", np.inf), time.perf_counter() - start)
         best[f"share{name}"] = best[f"taken{name}_per_s"] / best[f"bound{name}_per_s"]
-    return json.dumps(best | _changed(catalogue, output))
+    return json.dumps(best | _measure_changes(catalogue, output))
 
 
-def _changed(catalogue: Path, output: Path) -> Measured:
-    """Bytes of a bundle, and of a delta to that of other pictures of some products."""
+def _measure_changes(catalogue: Path, output: Path) -> Measured:
+    """Change the pictures of some products; return the bytes of a bundle and of a delta."""
     pictures = sorted((catalogue.parent / "pictures").iterdir())
     for changed in pictures[: max(1, len(pictures) // 100)]:
         changed.write_bytes(image.thumbnail(image.read(pictures[-1]), CHANGED_SIDE))
@@ -86,28 +86,31 @@ def _changed(catalogue: Path, output: Path) -> Measured:
 
 
 def indexed(folder: str, seed: str) -> str:
-    """Seconds and peak memory of an index of rows in a file; JSON."""
+    """Measure seconds and peak memory of indexing the rows of a file; return JSON."""
     rows = np.memmap(Path(folder) / "rows", np.float32, "r").reshape(-1, _extraction(0, 0).config.dim)
     start = time.perf_counter()
     with blas.one_thread(), open_thread_pool() as spread:
-        index = CompactIndex.build(rows, "bench", seed=int(seed), spread=spread)
+        index = CompactIndex.build(rows, "bench", seed=int(seed), parallel_map=spread)
         (made := Path(folder) / "index").mkdir()
         index.write(made)
     found = {"index_s": time.perf_counter() - start, "index_recall@10": index.recall}
-    return json.dumps(found | {"index_peak_bytes": most_resident()})
+    return json.dumps(found | {"index_peak_bytes": peak_resident()})
 
 
 def put_together(folder: str, seed: str) -> str:
-    """Seconds and peak memory of a build that takes made-up extracts; JSON."""
+    """Measure seconds and peak memory of a build with made-up extracts; return JSON."""
     start = time.perf_counter()
-    with mock.patch.object(sys.modules["edgesearch.building.build"], "Extraction", _MadeUp), most_own() as own:
+    with (
+        mock.patch.object(sys.modules["edgesearch.building.build"], "Extraction", _MadeUpExtraction),
+        watch_own_memory() as own,
+    ):
         edgesearch.build(Path(folder) / "made-up.csv", Path(folder) / "made-up.edge", seed=int(seed))
     found = {"put_together_s": time.perf_counter() - start, "put_together_own_bytes": max(own)}
-    return json.dumps(found | {"put_together_peak_bytes": most_resident()})
+    return json.dumps(found | {"put_together_peak_bytes": peak_resident()})
 
 
 def write_made_up(path: Path, products: int, pictures: Sequence[Path]) -> None:
-    """A catalogue of so many products, whose pictures are these again and again."""
+    """Write a catalogue of `products` products that use the given pictures in turn."""
     with open(path, "w", encoding="utf-8") as file:
         file.write("sku,name,images,price,category\n")
         for number in range(products):
@@ -115,19 +118,19 @@ def write_made_up(path: Path, products: int, pictures: Sequence[Path]) -> None:
             file.write(f"P{number:07},Made-up product {number},{picture},{number % 1000 / 10},Category {number % 40}\n")
 
 
-class _MadeUp(Extraction):
-    """Takes something of each picture without looking."""
+class _MadeUpExtraction(Extraction):
+    """An extraction that makes up its results without decoding pictures."""
 
     _numbers = itertools.count()
 
     def extract_batch(self, cached: frozenset[bytes], batch: Sequence[str]) -> list[PictureResult]:
-        return [self._made(next(self._numbers), picture) for picture in batch]
+        return [self._make_extract(next(self._numbers), picture) for picture in batch]
 
-    def _made(self, number: int, picture: str) -> PictureResult:
+    def _make_extract(self, number: int, picture: str) -> PictureResult:
         rng = np.random.default_rng(number)
         row = rng.standard_normal(self.config.dim).astype(np.float32)
-        coded = local_features_cost.coded(rng)
-        extract = Extract(row / np.linalg.norm(row), np.full(len(TERMS), 1 / len(TERMS)), _thumbnail(picture), coded)
+        features = local_features_cost.make_features(rng)
+        extract = Extract(row / np.linalg.norm(row), np.full(len(TERMS), 1 / len(TERMS)), _thumbnail(picture), features)
         return PictureResult(hashlib.sha256(number.to_bytes(8, "little")).digest(), extract.to_bytes(), "")
 
 
@@ -136,24 +139,24 @@ def _thumbnail(picture: str) -> bytes:
     return image.thumbnail(image.read(picture), PICTURE_SIDE)
 
 
-def _bound(extraction: Extraction, places: Sequence[str]) -> float:
-    """Pictures a second that are decoded and go through the network, and whose print is taken if any is kept."""
+def _measure_bound(extraction: Extraction, sources: Sequence[str]) -> float:
+    """Return the pictures a second that are decoded and embedded, with local features if the extraction keeps them."""
 
-    def seen(place: str) -> None:
-        pixels = extraction.embedder.read(place)
+    def process(source: str) -> None:
+        pixels = extraction.embedder.read(source)
         extraction.embedder.embed_references([pixels], extraction.seed)
         if extraction.local_features:
-            extraction.codebook.encode(steady(pixels, extraction.local_features))
+            extraction.codebook.encode(extract_stable_features(pixels, extraction.local_features))
 
     with blas.one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        seen(places[0])
+        process(sources[0])
         start = time.perf_counter()
-        list(pool.map(seen, places))
-        return len(places) / (time.perf_counter() - start)
+        list(pool.map(process, sources))
+        return len(sources) / (time.perf_counter() - start)
 
 
-def _rate(catalogue: Path, output: Path, kept: int) -> tuple[float, float]:
-    """Pictures a second that a build takes, and the seconds of what it does after the last."""
+def _measure_rate(catalogue: Path, output: Path, kept: int) -> tuple[float, float]:
+    """Return the pictures a second that a build extracts, and the seconds it takes after the last of them."""
     moments: list[tuple[int, float]] = []
     edgesearch.build(
         catalogue,
@@ -171,12 +174,12 @@ def _extraction(kept: int, seed: int) -> Extraction:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How many."""
-    parser.add_argument("--pictures", type=int, default=200, help="drawn, to be looked at (default: 200)")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="synthetic, to be indexed (default: 1,000,000)")
-    parser.add_argument("--made-up", type=int, default=100_000, help="to be put together unseen (default: 100,000)")
+    """Add the options of this benchmark."""
+    parser.add_argument("--pictures", type=int, default=200, help="drawn pictures to build (default: 200)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="synthetic rows to index (default: 1,000,000)")
+    parser.add_argument("--made-up", type=int, default=100_000, help="made-up extracts (default: 100,000)")
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     return measure(options.pictures, options.rows, options.made_up, folder, SEED)

@@ -1,7 +1,7 @@
-"""What `check` finds of what is planted among real photos, and at how many false alarms; how fast catalogues are read.
+"""Planted mistakes among real photos that `check` finds, its false alarms, and the time to read a catalogue.
 
-Thresholds were chosen on the groceries of odd class id (photos of `train.txt`) and the objects that are not of the
-protocols; measured besides on the groceries of even class id, which nothing was chosen by. `test.txt` is not used.
+Thresholds were chosen on the groceries of odd class id (photos of `train.txt`) and the objects that no protocol uses.
+They are also measured on the groceries of even class id, by which nothing was chosen. `test.txt` is not used.
 """
 
 import argparse
@@ -23,13 +23,13 @@ from edgesearch.catalog import loader
 from edgesearch.embedding.embedder import Embedder, default_model
 from edgesearch.images import image
 
-from .context import SEED, Found, add_data, require_photos
+from .context import SEED, Results, add_data, require_photos
 from .processes import resident
 from .protocols import grocery_products, on_white, split
 
 REPEATS = 4
-PICTURES = (2, 3, 5)  # of a product
-PLANTED = 0.1  # of the products, of each kind
+PICTURES = (2, 3, 5)  # pictures for each product
+PLANTED = 0.1  # share of the products that get a mistake, for each kind
 KINDS = {"same": "copied", "alike": "saved again", "unlike": "of another product"}
 SIDES = (32, 48, 64, 80, 100, 128, 160, 224)  # px
 Figures = dict[str, float]
@@ -37,7 +37,7 @@ Photos = dict[str, list[Path]]
 
 
 def measure(data: Path, folder: Path, seed: int) -> dict[str, Figures]:
-    """Shares found of each kind by set of photos and pictures a product; "false" is of the products left sound."""
+    """Return the shares found of each kind, by set of photos and pictures a product; "false" is of sound products."""
     sets = {
         "groceries, odd": (_groceries(data, 1), PICTURES),
         "groceries, even": (_groceries(data, 0), PICTURES),
@@ -47,7 +47,7 @@ def measure(data: Path, folder: Path, seed: int) -> dict[str, Figures]:
     for name, (photos, counts) in sets.items():
         for count in counts:
             found = [
-                _planted(photos, count, folder, np.random.default_rng([seed, repeat]))
+                _measure_planted(photos, count, folder, np.random.default_rng([seed, repeat]))
                 for repeat in tqdm(range(REPEATS), desc=f"{name}, {count}", disable=None)
             ]
             total = np.sum(found, 0)
@@ -68,34 +68,36 @@ def table(results: dict[str, Figures]) -> str:
     return "\n".join(lines)
 
 
-def sides(data: Path) -> Figures:
-    """Recall@1 of the photos of `val.txt`, of products whose three pictures have a shorter side of so many px."""
+def recall_by_side(data: Path) -> Figures:
+    """Return recall@1 of the photos of `val.txt` for products with three pictures, by their shorter side in px."""
     embedder = Embedder.open(default_model())
     products = [p for p in grocery_products(data / "groceries") if p.number % 2]
     train, asked = (split(data / "groceries", name) for name in ("train.txt", "val.txt"))
     queries = [(p.number, path) for p in products for path in asked.get(p.number, [])]
     right = np.array([number for number, _ in queries])
-    looked = np.concatenate([embedder.embed_photos([path]) for _, path in tqdm(queries, desc="asked", disable=None)])
+    query_vectors = np.concatenate(
+        [embedder.embed_photos([path]) for _, path in tqdm(queries, desc="asked", disable=None)]
+    )
     owners = np.array([p.number for p in products for _ in range(3)])
-    shown = [_spread(train[p.number], 3) for p in products]
+    shown = [_pick_evenly(train[p.number], 3) for p in products]
     found = {}
     for side in tqdm(SIDES, desc="sides", disable=None):
-        small = [_shrunk(path, side) for paths in shown for path in paths]
+        small = [_shrink(path, side) for paths in shown for path in paths]
         gallery = np.concatenate([embedder.embed_references([embedder.read(one)])[0] for one in small])
-        found[f"recall@1, {side} px"] = float((owners[(looked @ gallery.T).argmax(1)] == right).mean())
+        found[f"recall@1, {side} px"] = float((owners[(query_vectors @ gallery.T).argmax(1)] == right).mean())
     return found | {"photos": len(queries), "products": len(products)}
 
 
-def contrast(data: Path) -> Figures:
-    """The least contrast of clean catalogue pictures: standard deviation of the grey, of 255."""
+def least_contrast(data: Path) -> Figures:
+    """Return the least contrast of clean catalogue pictures: standard deviation of the grey values, 0..255."""
     paths = [p.catalogue_picture for p in grocery_products(data / "groceries")]
     paths += sorted((data / "catalogue-pictures").glob("*.webp"))
     spread = [float(image.to_grey(image.read(path, 320), 64).std()) for path in paths]
     return {"catalogue pictures": len(paths), "least contrast": min(spread)}
 
 
-def reading(rows: int, folder: Path, seed: int) -> Figures:
-    """Seconds to read a made-up CSV of so many rows, and the bytes of memory that a product then takes."""
+def measure_reading(rows: int, folder: Path, seed: int) -> Figures:
+    """Return the seconds to read a made-up CSV of `rows` rows, and the bytes of memory that a product takes."""
     path = folder / "catalogue.csv"
     rng = np.random.default_rng(seed)
     with open(path, "w", encoding="utf-8") as file:
@@ -113,8 +115,8 @@ def reading(rows: int, folder: Path, seed: int) -> Figures:
     }
 
 
-class _Sound(NamedTuple):
-    """A product's pictures to be, and more of it that are in no catalogue."""
+class _SoundProduct(NamedTuple):
+    """A product's pictures in the catalogue, and spare ones."""
 
     pictures: list[Path]
     spare: list[Path]
@@ -126,21 +128,25 @@ def _groceries(data: Path, odd: int) -> Photos:
 
 
 def _objects(data: Path) -> Photos:
-    """Catalogue views of all objects."""
+    """Return the catalogue views of all objects."""
     names = sorted(path for path in (data / "objects").iterdir() if path.is_dir())
     return {name.name: sorted(name.glob("c*.webp")) for name in names}
 
 
-def _spread(paths: list[Path], count: int) -> list[Path]:
+def _pick_evenly(paths: list[Path], count: int) -> list[Path]:
     return [paths[i * len(paths) // count] for i in range(count)]
 
 
-def _planted(photos: Photos, count: int, folder: Path, rng: np.random.Generator) -> np.ndarray:
-    """Plant, check, count: planted of each kind, found of each, sound products, and false alarms of two kinds."""
+def _measure_planted(photos: Photos, count: int, folder: Path, rng: np.random.Generator) -> np.ndarray:
+    """Plant mistakes, check the catalogue, count.
+
+    Returns: (7,) int: planted mistakes of each kind; found ones of each of the three kinds; sound products; false
+             alarms of two kinds.
+    """
     shutil.rmtree(folder / "planted", ignore_errors=True)
     skus = [sku for sku, paths in photos.items() if len(paths) > count]
     rng.shuffle(skus)
-    sound = {sku: _Sound(paths[:count], paths[count:]) for sku in skus for paths in [_shuffled(photos[sku], rng)]}
+    sound = {sku: _SoundProduct(paths[:count], paths[count:]) for sku in skus for paths in [_shuffle(photos[sku], rng)]}
     for sku, one in sound.items():
         for place, path in enumerate(one.pictures):
             _write(folder / "planted" / sku / f"{place}.png", path)
@@ -151,18 +157,18 @@ def _planted(photos: Photos, count: int, folder: Path, rng: np.random.Generator)
         for into, other in pairs:
             plant(folder / "planted" / into / f"{count - 1}.png", folder / "planted" / other, sound[other], rng)
         touched[kind] = {frozenset(pair if kind != "unlike" else pair[:1]) for pair in pairs}
-    return _counted(check(loader.read(folder / "planted")).findings, touched, len(skus), number)
+    return _count_findings(check(loader.read(folder / "planted")).findings, touched, len(skus), number)
 
 
-def _counted(
+def _count_findings(
     findings: Sequence[Finding], touched: dict[str, set[frozenset[str]]], products: int, number: int
 ) -> np.ndarray:
-    told = {kind: {frozenset(one.skus) for one in findings if one.kind == kind} for kind in KINDS}
+    reported = {kind: {frozenset(one.skus) for one in findings if one.kind == kind} for kind in KINDS}
     planted = frozenset().union(*(skus for pairs in touched.values() for skus in pairs))
-    false = [sum(not skus & planted for skus in told[kind]) for kind in ("alike", "unlike")]
-    hits = [len(told[kind] & touched[kind]) for kind in ("same", "alike")]
-    named = frozenset().union(*(skus for found in told.values() for skus in found))
-    hits.append(sum(skus <= named for skus in touched["unlike"]))  # a view of an object may be nearly one it has
+    false = [sum(not skus & planted for skus in reported[kind]) for kind in ("alike", "unlike")]
+    hits = [len(reported[kind] & touched[kind]) for kind in ("same", "alike")]
+    named = frozenset().union(*(skus for found in reported.values() for skus in found))
+    hits.append(sum(skus <= named for skus in touched["unlike"]))  # a view of an object may resemble one of its own
     return np.array([number, *hits, products - len(planted), *false])
 
 
@@ -172,7 +178,7 @@ def _shares(total: np.ndarray) -> Figures:
     return {"planted": planted, "sound": sound, **shares, "false alike": alike / sound, "false unlike": unlike / sound}
 
 
-def _shuffled(paths: list[Path], rng: np.random.Generator) -> list[Path]:
+def _shuffle(paths: list[Path], rng: np.random.Generator) -> list[Path]:
     return [paths[i] for i in rng.permutation(len(paths))]
 
 
@@ -182,12 +188,12 @@ def _write(path: Path, source: Path) -> None:
     picture.save(path, compress_level=1)
 
 
-def _copy(path: Path, other: Path, _: _Sound, __: np.random.Generator) -> None:
+def _copy(path: Path, other: Path, _: _SoundProduct, __: np.random.Generator) -> None:
     shutil.copy(other / "0.png", path)
 
 
-def _save_again(path: Path, other: Path, _: _Sound, rng: np.random.Generator) -> None:
-    """Cut up to a tenth at each edge, made smaller, lighter or darker, and saved as a JPEG."""
+def _save_again(path: Path, other: Path, _: _SoundProduct, rng: np.random.Generator) -> None:
+    """Crop up to a tenth at each edge, shrink, lighten or darken, and save as a JPEG."""
     with Image.open(other / "0.png") as picture:
         left, top, right, bottom = rng.uniform(0, 0.1, 4)
         width, height = picture.size
@@ -199,18 +205,18 @@ def _save_again(path: Path, other: Path, _: _Sound, rng: np.random.Generator) ->
     path.unlink()
 
 
-def _exchange(path: Path, _: Path, other: _Sound, rng: np.random.Generator) -> None:
+def _exchange(path: Path, _: Path, other: _SoundProduct, rng: np.random.Generator) -> None:
     _write(path, other.spare[int(rng.integers(len(other.spare)))])
 
 
-PLANT: dict[str, Callable[[Path, Path, _Sound, np.random.Generator], None]] = {
+PLANT: dict[str, Callable[[Path, Path, _SoundProduct, np.random.Generator], None]] = {
     "same": _copy,
     "alike": _save_again,
     "unlike": _exchange,
 }
 
 
-def _shrunk(path: Path, side: int) -> bytes:
+def _shrink(path: Path, side: int) -> bytes:
     with Image.open(path) as picture:
         scale = side / min(picture.size)
         small = picture.convert("RGB").resize((round(picture.width * scale), round(picture.height * scale)))
@@ -220,19 +226,23 @@ def _shrunk(path: Path, side: int) -> bytes:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Of what."""
-    parser.add_argument("--thresholds", action="store_true", help="what its thresholds for small and blank come from")
-    parser.add_argument("--rows", type=int, help="read a made-up CSV of so many rows instead: time and memory")
-    parser.add_argument("--seed", type=int, default=SEED, help=f"of what is planted (default: {SEED})")
+    """Add the options of this benchmark."""
+    parser.add_argument(
+        "--thresholds", action="store_true", help="measure what the thresholds for small and blank pictures come from"
+    )
+    parser.add_argument(
+        "--rows", type=int, help="instead, measure time and memory of reading a made-up CSV of ROWS rows"
+    )
+    parser.add_argument("--seed", type=int, default=SEED, help=f"seed of the planted mistakes (default: {SEED})")
     add_data(parser)
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """What is asked: `measure`, `sides` and `contrast`, or `reading`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run `measure`, `recall_by_side` and `least_contrast`, or `measure_reading`."""
     if options.rows:
-        return reading(options.rows, folder, options.seed)
+        return measure_reading(options.rows, folder, options.seed)
     require_photos(options.data)
     if options.thresholds:
-        return sides(options.data) | contrast(options.data)
+        return recall_by_side(options.data) | least_contrast(options.data)
     results = measure(options.data, folder, options.seed)
     return {"planted": results, "markdown": table(results), "note": "Shares of what was planted;"}

@@ -1,4 +1,4 @@
-"""From the start of a process to its first answer, and what it then holds, of a device with very many products."""
+"""The time from the start of a process to its first answer, and its memory, with very many products."""
 
 import argparse
 import shutil
@@ -24,25 +24,25 @@ from edgesearch.images import image
 from edgesearch.index.compact_index import CompactIndex
 from edgesearch.local_features.local_index import FILE as LOCAL_FILE
 from edgesearch.search.decision import ONE_PICTURE
-from edgesearch.search.open_bundle import CATALOG, INDEX, MODEL, PICTURES, bindings
+from edgesearch.search.open_bundle import CATALOG, INDEX, MODEL, PICTURES, binding_hashes
 
 from . import local_features_cost, vectors
-from .context import SEED, Found
+from .context import SEED, Results
 
 STARTS = 7
 
 
 def measure(products: int, folder: Path, seed: int) -> dict[str, float]:
-    """Start processes that open a device folder and are asked a photo; folder: where it is made.
+    """Start processes that open a device folder, made in `folder`, and search a photo.
 
-    Returns: bytes of the bundle; medians of the steps in ms, and the quickest start; of the median process, what it
-             holds after its first answers and its share of a processor at rest.
+    Returns: bytes of the bundle; median ms of each step, and the quickest start; the memory of the median process after
+             its first answers, and its share of a processor at rest.
     """
-    device = made_device(products, folder, seed)
+    device = make_device(products, folder, seed)
     running = open_bundle(device)
     size, photo = running.path.stat().st_size, doctor.hard_photos(running)[0]
     running.close()
-    starts = sorted((doctor.started(device, DEFAULT, photo) for _ in range(STARTS)), key=lambda one: one.total_ms)
+    starts = sorted((doctor.measure_start(device, DEFAULT, photo) for _ in range(STARTS)), key=lambda one: one.total_ms)
     steps = {
         name: float(np.median([getattr(one, name) for one in starts])) for name in ("import_ms", "open_ms", "answer_ms")
     }
@@ -58,11 +58,10 @@ def measure(products: int, folder: Path, seed: int) -> dict[str, float]:
     }
 
 
-def made_device(products: int, folder: Path, seed: int, known: Sequence[np.ndarray] = ()) -> Path:
-    """Install made-up products, a picture each: the shipped model, but synthetic vectors and random print.
+def make_device(products: int, folder: Path, seed: int, known: Sequence[np.ndarray] = ()) -> Path:
+    """Install made-up products with a picture each: the shipped model, synthetic vectors, random local features.
 
-    Args:    folder: where the device folder is made, and what it is made of; known: (D,) float32 each, embeddings of
-             the first products.
+    Args:    folder: where everything is made; known: (D,) float32 each, embeddings of the first products.
     """
     stage = folder / "stage"
     for part in (MODEL, INDEX):
@@ -73,7 +72,7 @@ def made_device(products: int, folder: Path, seed: int, known: Sequence[np.ndarr
     rows[: len(known)] = known or rows[:0]
     index = CompactIndex.build(rows, embedder.space, seed=seed)
     index.write(stage / INDEX)
-    local = local_features_cost.made_up(products, seed)
+    local = local_features_cost.make_index(products, seed)
     local.write(stage / LOCAL_FILE)
     write_twins(folder / "drawn", families=4, photos=1, seed=seed)
     drawn = [image.thumbnail(image.read(path), PICTURE_SIDE) for path in sorted(folder.glob("drawn/pictures/*.jpg"))]
@@ -85,7 +84,7 @@ def made_device(products: int, folder: Path, seed: int, known: Sequence[np.ndarr
         "name": "made-up",
         "sequence": 1,
         "created": "",
-        "hashes": bindings(embedder, index, local),
+        "hashes": binding_hashes(embedder, index, local),
         "counts": {"products": products, "pictures": products},
         "calibration": ONE_PICTURE.to_dict(),
         "accuracy": {},
@@ -107,10 +106,10 @@ def _products(count: int, sizes: list[int]) -> Iterator[tuple[Product, list[Pict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How many."""
-    parser.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
+    """Add the options of this benchmark."""
+    parser.add_argument("--products", type=int, default=100_000, help="number of made-up products (default: 100,000)")
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     return measure(options.products, folder, SEED) | {"products": options.products}

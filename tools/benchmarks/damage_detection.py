@@ -1,8 +1,8 @@
-"""How often `compare` is right: on sound products, on damaged ones, and on others that look the same.
+"""Measure how often `compare` is right: with sound products, damaged ones, and others of the same appearance.
 
-Drawn products are seeded; real ones are the groceries of odd class id that have print (their photos of `train.txt` are
-the references, those of `val.txt` are asked) and the objects that are not of the protocols, pasted onto backgrounds.
-Damage is drawn by `pictures.defects`: onto the cut-out before the photo is taken, or into the middle of a real photo.
+Drawn products are seeded. Real ones are the packaged groceries of odd class id (photos of `train.txt` are the
+references, photos of `val.txt` the queries) and the objects that no protocol uses, pasted onto backgrounds.
+`demo_shop.defects` draws the damage onto the cut-out before the photo is taken, or into the middle of a real photo.
 """
 
 import argparse
@@ -20,19 +20,19 @@ from tqdm import tqdm
 
 import edgesearch
 
-from .context import Found, add_data, require_photos
+from .context import Results, add_data, require_photos
 from .protocols import PHOTOS_PER_PRODUCT, grocery_products, on_white, pasted, split
 
-SHARES = (0.02, 0.05, 0.12)  # of the product, that a defect covers
+SHARES = (0.02, 0.05, 0.12)  # share of the product that a defect covers
 LISTED = 2  # products of a family that are in the catalogue
-PACKED = range(28, 59)  # class ids of groceries in packages; a fruit has no print
-MIDDLE = 0.6  # of a real photo: where the product is
-GROCERIES = 40  # photos asked
+PACKED = range(28, 59)  # class ids of groceries in packages; nothing is printed on fruit
+MIDDLE = 0.6  # share of a real photo, in each direction, that the product fills
+GROCERIES = 40  # queries
 Row = tuple[str, str, Path]
 
 
 class Case(NamedTuple):
-    """A photo that is asked about; kind: "sound", a defect, or of what else it is; share: that is damaged."""
+    """A query; kind: "sound", a defect, or what else the photo shows; share: of the product that is damaged."""
 
     sku: str
     kind: str
@@ -41,7 +41,7 @@ class Case(NamedTuple):
 
 
 def measure(gallery: list[Row], cases: Iterable[Case], folder: Path) -> dict[str, dict[str, float]]:
-    """Verdicts by kind and size of damage, as shares of the cases: {"sound": {"cases": 40, "same": 0.9, ...}, ...}."""
+    """Return shares of verdicts by kind and size of damage: {"sound": {"cases": 40, "same": 0.9, ...}, ...}."""
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     _build(gallery, folder / "compared.csv", folder / "compared.edge")
     with edgesearch.open(folder / "compared.edge") as store:
@@ -62,8 +62,8 @@ def table(results: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def drawn(folder: Path, seed: int, families: int) -> tuple[list[Row], Iterator[Case]]:
-    """Twins: two of each family are listed; sound, damaged and others are asked."""
+def drawn_twins(folder: Path, seed: int, families: int) -> tuple[list[Row], Iterator[Case]]:
+    """Draw twins, two of each family for the catalogue; return its rows, and sound, damaged and other queries."""
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     rows = []
     for family in range(families):
@@ -71,14 +71,14 @@ def drawn(folder: Path, seed: int, families: int) -> tuple[list[Row], Iterator[C
             path = folder / "pictures" / f"{product.sku}.png"
             catalogue_picture(product, 640, 560).save(path)
             rows.append((product.sku, product.name, path))
-    return rows, _drawn_cases(seed, families)
+    return rows, _make_drawn_cases(seed, families)
 
 
-def _drawn_cases(seed: int, families: int) -> Iterator[Case]:
+def _make_drawn_cases(seed: int, families: int) -> Iterator[Case]:
     for family in range(families):
         first, second, third, *_ = make_twins(seed, family)
         for member, product in enumerate((first, second)):
-            take = partial(_taken, seed, family)
+            take = partial(_take_photo, seed, family)
             yield Case(product.sku, "sound", 0, take(product, member))
             yield Case(product.sku, "sound", 0, take(product, member, 9))
             yield Case(product.sku, "listed twin", 0, take((second, first)[member], member))
@@ -92,14 +92,14 @@ def _drawn_cases(seed: int, families: int) -> Iterator[Case]:
             )
 
 
-def _taken(seed: int, family: int, product: Product, *salt: int) -> Image.Image:
+def _take_photo(seed: int, family: int, product: Product, *salt: int) -> Image.Image:
     return lone_photo(product, np.random.default_rng([seed, family, *salt]))
 
 
 def groceries(data: Path, seed: int, out: Path) -> tuple[list[Row], Iterator[Case]]:
-    """Packages of odd class id: five photos each in the catalogue; each photo sound, damaged, and as another's.
+    """Return packages of odd class id with five photos each, and queries: each photo sound, damaged, and as another's.
 
-    Nothing is written to `out`: the photos are used as they are.
+    Nothing is written to `out`; the photos are used as they are.
     """
     folder = data / "groceries"
     train, asked = split(folder, "train.txt"), split(folder, "val.txt")
@@ -118,7 +118,7 @@ def groceries(data: Path, seed: int, out: Path) -> tuple[list[Row], Iterator[Cas
 
 
 def objects(data: Path, seed: int, out: Path) -> tuple[list[Row], Iterator[Case]]:
-    """Objects that are not of the protocols, one view each, pasted; catalogue views on white."""
+    """Return the objects that no protocol uses, with catalogue views on white, and one pasted view each as a query."""
     folders = sorted(p for p in (data / "objects").iterdir() if p.is_dir())
     folders = [p for place, p in enumerate(folders) if place % 3 != 2]
     backgrounds = sorted((data / "backgrounds").glob("*.jpg"))
@@ -140,11 +140,11 @@ def _real_cases(photos: list[tuple[str, Image.Image]], neighbour: dict[str, str]
         yield Case(neighbour[sku], "listed other", 0, photo)
         kind, share = DEFECTS[place % len(DEFECTS)], SHARES[place // len(DEFECTS) % len(SHARES)]
         rng = np.random.default_rng([seed, place, 5])
-        yield Case(sku, kind, share, _in_the_middle(photo, partial(deface, kind=kind, share=share, rng=rng)))
+        yield Case(sku, kind, share, _alter_middle(photo, partial(deface, kind=kind, share=share, rng=rng)))
 
 
-def _in_the_middle(photo: Image.Image, altered: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """A photo with the product, which stands in its middle, altered; what is gone shows the photo's border."""
+def _alter_middle(photo: Image.Image, altered: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Alter the product in the middle of a photo; missing parts get the photo's mean colour."""
     wide, tall = (round(n * MIDDLE) for n in photo.size)
     corner = (photo.width - wide) // 2, (photo.height - tall) // 2
     changed = altered(photo.crop((*corner, corner[0] + wide, corner[1] + tall)).convert("RGBA"))
@@ -171,17 +171,17 @@ REAL = {"groceries": groceries, "objects": objects}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Of what."""
+    """Add the options of this benchmark."""
     parser.add_argument("--photos", choices=["drawn", *REAL], default="drawn")
-    parser.add_argument("--families", type=int, default=8, help="of drawn twins (default: 8)")
-    parser.add_argument("--seed", type=int, default=32, help="of products, photos and damage (default: 32)")
+    parser.add_argument("--families", type=int, default=8, help="families of drawn twins (default: 8)")
+    parser.add_argument("--seed", type=int, default=32, help="seed of products, photos and damage (default: 32)")
     add_data(parser)
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     if options.photos == "drawn":
-        source = drawn(folder, options.seed, options.families)
+        source = drawn_twins(folder, options.seed, options.families)
     else:
         require_photos(options.data)
         source = REAL[options.photos](options.data, options.seed, folder)

@@ -1,8 +1,8 @@
-"""One network, one thread, several engines, in turns: how long each takes, and whether it sees the same.
+"""Compare engines for the same network on one thread, in turns: their times, and whether their embeddings agree.
 
-Times are of the processor, not of the clock: what else a machine does disturbs them less, and an engine that takes more
-threads than it is given shows. In its turn an engine runs three times: first with caches full of what the others left,
-as after the decoding of a photo, or worse; then as nobody but a benchmark runs it.
+Times are processor times: other load disturbs them less than wall times, and they show when an engine uses more threads
+than it is given. In its turn an engine runs three times: first with caches full of the other engines' data, as after
+the decoding of a photo or worse; then with warm caches, as only a benchmark runs it.
 
 B pictures, D dimensions, S input side in px.
 """
@@ -20,12 +20,12 @@ import numpy as np
 from demo_shop import write_twins
 
 from edgesearch.embedding import onnx_file, runtime
-from edgesearch.embedding.embedder import Embedder, read_model, normalize_rows
+from edgesearch.embedding.embedder import Embedder, normalize_rows, read_model
 from edgesearch.errors import EdgeSearchError
 from edgesearch.images import crops
 
 from . import litert, older_cpu, openvino_engine
-from .context import SEED, Found, add_data, add_model
+from .context import SEED, Results, add_data, add_model
 
 PICTURES = 48
 BATCHES = 1, 2
@@ -38,25 +38,25 @@ Engine = Callable[[np.ndarray], np.ndarray]  # (B, 3, S, S) float32 -> (B, D) fl
 
 
 def measure(model: Path, data: Path, folder: Path, seed: int) -> tuple[list[dict[str, Any]], list[str]]:
-    """Time every engine that is installed.
+    """Time every installed engine.
 
-    Args:    data: folder of real photos; without one pictures are drawn, into `folder`.
-    Returns: a row an engine and batch size: `engine`, `batch`, `p50_ms` and `p95_ms` of a picture, `first_ms`, the
-             median after other engines, `ratio` and `first_ratio` of these to ours, `cosine` and `least_cosine` to
-             onnxruntime's float embeddings; and what is missing, and why.
+    Args:    data: folder of real photos; if it has none, pictures are drawn into `folder`.
+    Returns: a row for each engine and batch size: `engine`, `batch`, `p50_ms` and `p95_ms` of a picture, `first_ms`
+             (the median of first runs), `ratio` and `first_ratio` to ours, `cosine` and `least_cosine` to
+             onnxruntime's float embeddings; and a line for each engine that is missing.
     """
-    inputs = _inputs(model, data, folder, seed)
+    inputs = _make_inputs(model, data, folder, seed)
     engines, missing = {}, []
-    for name, make in _makers(model).items():
+    for name, make in _engine_makers(model).items():
         try:
             engines[name] = make()
         except (ImportError, EdgeSearchError, ValueError) as error:
             missing.append(f"{name}: {error}")
-    exact = _all(engines[EXACT], inputs)
-    cosines = {name: (_all(engine, inputs) * exact).sum(1) for name, engine in engines.items()}
+    exact = _embed_all(engines[EXACT], inputs)
+    cosines = {name: (_embed_all(engine, inputs) * exact).sum(1) for name, engine in engines.items()}
     rows = []
     for batch in BATCHES:
-        times = _timed(engines, inputs, batch)
+        times = _time_in_turns(engines, inputs, batch)
         medians = {name: (np.median(taken[:, 1:]), np.median(taken[:, 0])) for name, taken in times.items()}
         for name, taken in times.items():
             p50, first = medians[name]
@@ -68,7 +68,7 @@ def measure(model: Path, data: Path, folder: Path, seed: int) -> tuple[list[dict
 
 
 def versions() -> str:
-    """Of the engines besides onnxruntime that are installed."""
+    """Return the versions of the installed engines other than onnxruntime."""
     found = []
     for name in ("openvino", "ai-edge-litert", "torch"):
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -77,7 +77,7 @@ def versions() -> str:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """For people."""
+    """Return Markdown."""
     lines = [
         "| engine | at once | ms a picture, p50 | p95 | to ours | after others | to ours | cosine to float | least |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -91,7 +91,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _makers(model: Path) -> dict[str, Callable[[], Engine]]:
+def _engine_makers(model: Path) -> dict[str, Callable[[], Engine]]:
     int8, exact = (read_model(model, precision)[1] for precision in ("int8", "fp32"))
     for network in (int8, exact):
         onnx_file.check(network, model.name)
@@ -113,7 +113,7 @@ def _onnxruntime(network: bytes) -> Engine:
 
 
 def _torch(network: bytes) -> Engine:
-    """The operators of the file one after the other, as torch runs a module."""
+    """Return an engine that runs the operators of the file one after the other, as torch runs a module."""
     import onnx
     import torch
     from onnx import helper, numpy_helper
@@ -150,8 +150,8 @@ def _torch(network: bytes) -> Engine:
     return embed
 
 
-def _inputs(model: Path, data: Path, folder: Path, seed: int) -> np.ndarray:
-    """(PICTURES, 3, S, S) float32, whole looks at photos."""
+def _make_inputs(model: Path, data: Path, folder: Path, seed: int) -> np.ndarray:
+    """Return (PICTURES, 3, S, S) float32 inputs, one crop of each whole photo."""
     found = sorted(path for path in data.rglob("*") if path.suffix in (".jpg", ".webp"))
     if not found:
         write_twins(folder, families=4, photos=2, seed=seed)
@@ -161,12 +161,12 @@ def _inputs(model: Path, data: Path, folder: Path, seed: int) -> np.ndarray:
     return np.stack([embedder.config.preprocessing(one, crops.whole_crop(one.shape[:2])) for one in pixels])
 
 
-def _all(engine: Engine, inputs: np.ndarray) -> np.ndarray:
+def _embed_all(engine: Engine, inputs: np.ndarray) -> np.ndarray:
     return normalize_rows(np.concatenate([engine(one[None]) for one in inputs]))
 
 
-def _timed(engines: dict[str, Engine], inputs: np.ndarray, batch: int) -> dict[str, np.ndarray]:
-    """(ROUNDS, RUNS) milliseconds a picture of each, one engine after the other on the same pictures."""
+def _time_in_turns(engines: dict[str, Engine], inputs: np.ndarray, batch: int) -> dict[str, np.ndarray]:
+    """Return milliseconds a picture of each engine, (ROUNDS, RUNS) float64; engines take turns on the same pictures."""
     times: dict[str, list[list[float]]] = {name: [] for name in engines}
     for given in itertools.islice(_batches(inputs, batch), WARM_UP + ROUNDS):
         for name, engine in engines.items():
@@ -184,21 +184,21 @@ def _batches(inputs: np.ndarray, batch: int) -> Iterator[np.ndarray]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Of what, and on what."""
+    """Add the options of this benchmark."""
     add_data(parser)
     add_model(parser)
-    parser.add_argument("--as", dest="instructions", choices=older_cpu.OLDER, help="as on a processor without more")
+    parser.add_argument("--as", dest="instructions", choices=older_cpu.OLDER, help="hide instructions newer than these")
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     if options.instructions:
-        older_cpu.again(options.instructions)
+        older_cpu.restart_as(options.instructions)
     rows, missing = measure(options.model, options.data, folder, SEED)
     return {
         "results": rows,
         "missing": missing,
-        "instructions": older_cpu.instructions(),
+        "instructions": older_cpu.visible_instructions(),
         "markdown": table(rows),
         "note": "\n".join([*(f"Left out: {one}" for one in missing), f"one thread, processor time; {versions()};"]),
     }

@@ -1,8 +1,9 @@
-"""Whether the regions that `search --explain` shows are what made two pictures match.
+"""Measure whether the regions shown by `search --explain` are those that made two pictures match.
 
-Deletion and insertion scores (Petsiuk et al., RISE, BMVC 2018): parts of a photo are covered with grey, or brought back
-into a grey one, the strongest first, and the cosine with the matched picture is watched. The area under the curve of a
-good map is small for deletion and large for insertion. Compared with the network's own response, and with chance.
+The measures are deletion and insertion scores (Petsiuk et al., RISE, BMVC 2018): parts of a photo are covered with
+grey, or restored in a grey photo, the strongest first, while the cosine with the matched picture is recorded. For a
+good map the area under this curve is small for deletion and large for insertion. The map is compared with the network's
+own response and with random orders.
 """
 
 import argparse
@@ -18,18 +19,19 @@ from edgesearch.embedding.embedder import Embedder, default_model
 from edgesearch.images import crops, image
 from edgesearch.search.explanation import CELLS, occlusion_map
 
-from .context import SEED, Found, add_data, require_photos
+from .context import SEED, Results, add_data, require_photos
 from .protocols import split
 
-STEPS = 8  # of a curve
-ORDERS = 3  # random ones, whose mean is chance
+STEPS = 8  # points of a curve
+ORDERS = 3  # random orders, averaged
 MAPS = ("occlusion", "response", "random")
 
 
 def pairs(photos: str, data: Path, number: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Photos with a picture of the same product.
+    """Return photos, each with a picture of the same product.
 
-    Args:    photos: "drawn", or "groceries": of odd class id, their photos of `val.txt` and first of `train.txt`.
+    Args:    photos: "drawn", or "groceries": photos of `val.txt` with the first photo of `train.txt`, of odd class id.
+    Returns: pairs of (H, W, 3) uint8 arrays.
     """
     rng = np.random.default_rng(seed)
     if photos == "drawn":
@@ -47,7 +49,7 @@ def _pixels(picture: Image.Image) -> np.ndarray:
 
 
 def measure(embedder: Embedder, pairs: Sequence[tuple[np.ndarray, np.ndarray]], seed: int) -> dict[str, float]:
-    """The mean scores of each map: {"occlusion deletion": 0.3, ...}, and in how many pairs occlusion beats the others.
+    """Return each map's mean scores, {"occlusion deletion": 0.3, ...}, and the share of pairs in which occlusion wins.
 
     Args:    pairs: photo and matched picture, (H, W, 3) uint8 each.
     """
@@ -69,14 +71,14 @@ def measure(embedder: Embedder, pairs: Sequence[tuple[np.ndarray, np.ndarray]], 
 
 
 def _response(embedder: Embedder, seen: np.ndarray) -> np.ndarray:
-    """(g, g): the network's own, each cell the nearest of its."""
+    """Return the network's own response, (CELLS, CELLS), sampled at the nearest cells."""
     response = embedder.run(seen[None])[1][0]
     nearest = ((np.arange(CELLS) + 0.5) * len(response) / CELLS).astype(int)
     return np.asarray(response[np.ix_(nearest, nearest)])
 
 
 def _curves(embedder: Embedder, seen: np.ndarray, heat: np.ndarray, other: np.ndarray) -> tuple[float, float]:
-    """Areas under the curves of deletion and insertion; seen: (3, S, S) float32."""
+    """Return the areas under the curves of deletion and insertion; seen: (3, S, S) float32, other: (D,) float32."""
     order = np.argsort(-heat.ravel(), kind="stable")
     edges = np.linspace(0, seen.shape[1], CELLS + 1).astype(int)
     grey = np.broadcast_to(seen.mean((1, 2), keepdims=True), seen.shape)
@@ -95,14 +97,14 @@ def _curves(embedder: Embedder, seen: np.ndarray, heat: np.ndarray, other: np.nd
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Of what, and how many."""
+    """Add the options of this benchmark."""
     parser.add_argument("--photos", choices=["drawn", "groceries"], default="drawn")
-    parser.add_argument("--number", type=int, default=24, help="of photos (default: 24)")
+    parser.add_argument("--number", type=int, default=24, help="number of photos (default: 24)")
     add_data(parser)
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     if options.photos == "groceries":
         require_photos(options.data)
     return measure(Embedder.open(default_model()), pairs(options.photos, options.data, options.number, SEED), SEED)

@@ -1,4 +1,4 @@
-"""The index libraries that are compared: each builds a file, and answers one query at a time from it."""
+"""The compared index libraries: each builds a file, and answers one query at a time from it."""
 
 import itertools
 import os
@@ -13,7 +13,7 @@ from edgesearch.bundle.content import MappedFile
 from edgesearch.index.compact_index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 
 K = 10
-LIBRARIES = {  # the beginning of a system's name: the library's
+LIBRARIES = {  # start of a system's name: name of the library
     "edgesearch": "edgesearch",
     "faiss": "FAISS",
     "usearch": "USearch",
@@ -26,7 +26,7 @@ class System(ABC):
     """An index library: builds a file, and answers one query at a time from it."""
 
     index: Any
-    reads_whole = False  # its file, instead of mapping it
+    reads_whole = False  # reads its file whole instead of mapping it
 
     def __init__(self, name: str, folder: Path, setting: str = ""):
         self.file, self.setting = folder / name, setting
@@ -40,17 +40,17 @@ class System(ABC):
         """Open the file for searching, mapped where the library can."""
 
     @abstractmethod
-    def ask(self, query: np.ndarray) -> np.ndarray:
-        """(1, D) float32 -> the K nearest rows, best first."""
+    def search(self, query: np.ndarray) -> np.ndarray:
+        """Return the K nearest rows of a (1, D) float32 query, best first: (K,) int."""
 
-    def turn(self) -> None:  # noqa: B027  # most have nothing to do
-        """Get ready for some questions."""
+    def prepare(self) -> None:  # noqa: B027  # most have nothing to do
+        """Prepare for some queries."""
 
-    def rest(self) -> None:  # noqa: B027  # most have nothing to do
-        """Give back the memory that is not needed until the next question."""
+    def release_memory(self) -> None:  # noqa: B027  # most have nothing to do
+        """Release the memory that is not needed until the next query."""
 
 
-class Ours(System):
+class Edgesearch(System):
     """The compact index, as a bundle opens it."""
 
     def build(self, x: np.ndarray) -> None:
@@ -63,27 +63,27 @@ class Ours(System):
             mapped = MappedFile(file)
         self.index = CompactIndex.open(mapped, memoryview(router.read_bytes()) if router.exists() else None)
 
-    def ask(self, query: np.ndarray) -> np.ndarray:
+    def search(self, query: np.ndarray) -> np.ndarray:
         return self.index.search(query, K).rows[0]
 
-    def rest(self) -> None:
+    def release_memory(self) -> None:
         self.index.release_pages()
 
 
-class OursInHaste(Ours):
-    """The same looking into fewer cells than build chose; `setting` is their share."""
+class FewerProbes(Edgesearch):
+    """Our index with fewer probes than the build chose; `setting` is their share."""
 
     def open(self) -> None:
         super().open()
         self.index = replace(self.index, probes=max(1, round(self.index.probes * float(self.setting))))
 
 
-class OursAtRest(Ours):
-    """The same asked now and then, as people do: what the last question read of the vectors is let go by then."""
+class PagesReleased(Edgesearch):
+    """Our index for occasional queries: the pages of vectors that the last query read are released before each."""
 
-    def ask(self, query: np.ndarray) -> np.ndarray:
+    def search(self, query: np.ndarray) -> np.ndarray:
         self.index.release_pages()
-        return super().ask(query)
+        return super().search(query)
 
 
 class Faiss(System):
@@ -109,26 +109,26 @@ class Faiss(System):
             self._opened[self.file] = faiss.read_index(str(self.file))
         self.index = self._opened[self.file]
 
-    def turn(self) -> None:
+    def prepare(self) -> None:
         import faiss
 
         space: Any = faiss.ParameterSpace()  # typed wrongly
         space.set_index_parameters(self.index, self.setting.split("|")[1])
 
-    def ask(self, query: np.ndarray) -> np.ndarray:
+    def search(self, query: np.ndarray) -> np.ndarray:
         return self.index.search(query, K)[1][0]
 
 
 class Usearch(System):
     """`setting` is the dtype of the stored vectors."""
 
-    def _made(self, dim: int) -> Any:
+    def _make_index(self, dim: int) -> Any:
         from usearch.index import Index
 
         return Index(ndim=dim, metric="ip", dtype=self.setting)
 
     def build(self, x: np.ndarray) -> None:
-        index = self._made(x.shape[1])
+        index = self._make_index(x.shape[1])
         index.add(np.arange(len(x), dtype=np.uint64), x)
         index.save(str(self.file))
 
@@ -137,12 +137,12 @@ class Usearch(System):
 
         self.index = Index.restore(str(self.file), view=True)
 
-    def ask(self, query: np.ndarray) -> np.ndarray:
+    def search(self, query: np.ndarray) -> np.ndarray:
         return self.index.search(query, K, threads=1).keys.reshape(-1)
 
 
 class Hnswlib(System):
-    """A float graph; `setting` is ef."""
+    """A float HNSW graph; `setting` is ef."""
 
     reads_whole = True
 
@@ -162,7 +162,7 @@ class Hnswlib(System):
         self.index.load_index(str(self.file))
         self.index.set_ef(int(self.setting))
 
-    def ask(self, query: np.ndarray) -> np.ndarray:
+    def search(self, query: np.ndarray) -> np.ndarray:
         return self.index.knn_query(query, K, num_threads=1)[0][0]
 
 
@@ -185,18 +185,18 @@ class SqliteVec(System):
             self.index.executemany("INSERT INTO v(rowid, e) VALUES (?, ?)", rows)
         self.index.close()
 
-    def ask(self, query: np.ndarray) -> np.ndarray:
+    def search(self, query: np.ndarray) -> np.ndarray:
         nearest = "SELECT rowid FROM v WHERE e MATCH ? ORDER BY distance LIMIT ?"
         return np.array([row for (row,) in self.index.execute(nearest, (query.tobytes(), K))])
 
 
 def systems(rows: int, dim: int, folder: Path) -> dict[str, System]:
-    """All of them by name; settings of one index share its file."""
+    """Return all systems by name; settings of one index share its file."""
     made: dict[str, System] = {
-        "edgesearch": Ours("edgesearch", folder),
-        "edgesearch, vectors let go": OursAtRest("edgesearch", folder),
-        "edgesearch, half the probes": OursInHaste("edgesearch", folder, "0.5"),
-        "edgesearch, a quarter of the probes": OursInHaste("edgesearch", folder, "0.25"),
+        "edgesearch": Edgesearch("edgesearch", folder),
+        "edgesearch, vectors let go": PagesReleased("edgesearch", folder),
+        "edgesearch, half the probes": FewerProbes("edgesearch", folder, "0.5"),
+        "edgesearch, a quarter of the probes": FewerProbes("edgesearch", folder, "0.25"),
     }
     for part in sorted({2, max(2, dim // 64)}):  # dimensions a subquantizer
         for refine in ("SQ8", "RFlat"):

@@ -1,7 +1,8 @@
-"""Our index beside others: same vectors, same queries, one thread each, exact neighbours as ground truth.
+"""Our index compared with others: same vectors, same queries, one thread each, exact neighbours as ground truth.
 
-Every system is built, written to a file and opened again in one process, where single queries are asked of all in
-turns. Its memory is the growth of a fresh process that opens the file, asks the same queries, and comes to rest.
+One process builds every system, writes it to a file, opens it again, and sends single queries to all systems in turns.
+The memory of a system is the growth of a fresh process that opens the file, sends the same queries, and releases
+memory.
 """
 
 import argparse
@@ -17,25 +18,25 @@ from tqdm import tqdm
 from edgesearch.evaluation.metrics import ann_recall
 
 from . import vectors
-from .context import NO_MODEL, SEED, Found, add_data, add_model, require_photos
+from .context import NO_MODEL, SEED, Results, add_data, add_model, require_photos
 from .index_libraries import LIBRARIES, K, System, systems
 from .processes import free_memory, in_fresh_process, resident
 
 TURN = 50  # queries of one system before the next one's turn
-SLOW_US = 5_000  # a system that takes longer has one turn
-REACHED = 0.985  # recall@10 of a setting that is compared with ours
+SLOW_US = 5_000  # a system that takes longer has one turn only
+REACHED = 0.985  # least recall@10 of a setting that is compared with ours
 SMALL_ROWS = 2048  # of the index by which a library is loaded before its memory is measured
 Figures = dict[str, Any]
 
 
 def measure(x: np.ndarray, queries: np.ndarray, folder: Path, only: list[str]) -> Iterator[Figures]:
-    """Build all, ask all in turns, and measure the memory of each.
+    """Build all systems, query them in turns, and measure the memory of each.
 
-    Args:    x: (N, D), queries: (Q, D) float32, unit rows; only: systems whose name begins so; all where it is empty.
+    Args:    x: (N, D), queries: (Q, D) float32, unit rows; only: starts of the names of systems; empty: all systems.
     """
     np.save(folder / "queries.npy", queries)
     every = systems(len(x), x.shape[1], folder)
-    chosen = _chosen(every, only)
+    chosen = _choose(every, only)
     built: dict[Path, float] = {}
     for system in chosen.values():
         if system.file not in built:
@@ -43,12 +44,12 @@ def measure(x: np.ndarray, queries: np.ndarray, folder: Path, only: list[str]) -
             system.build(x)
             built[system.file] = time.perf_counter() - start
         system.open()
-    spent, found = _asked_in_turns(chosen, queries)
+    spent, found = _search_in_turns(chosen, queries)
     exact = exact_neighbours(x, queries)
     held: dict[object, int] = {}
     for name, system in chosen.items():
         right = exact[: len(found[name])]
-        same = system.file if system.reads_whole else name  # settings do not change what is read
+        same = system.file if system.reads_whole else name  # settings do not change how much is read
         if same not in held:
             held[same] = _resident_growth(list(every).index(name), x.shape, folder)
         yield {
@@ -63,7 +64,7 @@ def measure(x: np.ndarray, queries: np.ndarray, folder: Path, only: list[str]) -
 
 
 def exact_neighbours(x: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """(Q, K) rows with the highest inner products."""
+    """Return the rows of (N, D) float32 with the highest inner products with (Q, D) float32 queries: (Q, K) int64."""
     best = np.full((len(queries), 0), 0.0, np.float32)
     rows = np.empty((len(queries), 0), np.int64)
     for start in range(0, len(x), 65_536):
@@ -75,18 +76,18 @@ def exact_neighbours(x: np.ndarray, queries: np.ndarray) -> np.ndarray:
     return np.take_along_axis(rows, np.argsort(-best, 1), 1)
 
 
-def _asked_in_turns(chosen: dict[str, System], queries: np.ndarray) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Microseconds of every query and the rows found; some queries of one system, then of the next, and again."""
+def _search_in_turns(chosen: dict[str, System], queries: np.ndarray) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Query the systems in turns of TURN queries; return microseconds and found rows of every query."""
     spent: dict[str, list[float]] = {name: [] for name in chosen}
     found: dict[str, list[np.ndarray]] = {name: [] for name in chosen}
     for start in range(0, len(queries), TURN):
         for name, system in chosen.items():
             if start and np.median(spent[name]) > SLOW_US:
                 continue
-            system.turn()
+            system.prepare()
             for query in queries[start : start + TURN]:
                 begun = time.perf_counter()
-                rows = system.ask(query[None])
+                rows = system.search(query[None])
                 spent[name].append((time.perf_counter() - begun) * 1e6)
                 found[name].append(rows)
     return spent, found
@@ -97,12 +98,12 @@ def _size(path: Path) -> int:
 
 
 def _resident_growth(number: int, shape: tuple[int, ...], folder: Path) -> int:
-    """Bytes by which a fresh process grows when it opens the file of a system and asks all queries."""
-    return int(in_fresh_process("index_search", "grown", number, *shape, folder))
+    """Return the bytes by which a fresh process grows when it opens the file of a system and sends all queries."""
+    return int(in_fresh_process("index_search", "measure_growth", number, *shape, folder))
 
 
-def grown(number: str, rows: str, dim: str, folder: str) -> int:
-    """What opening and asking system `number` adds to this process; the library itself is loaded before."""
+def measure_growth(number: str, rows: str, dim: str, folder: str) -> int:
+    """Return the bytes that opening and querying system `number` adds to this process; its library is loaded before."""
 
     def this(count: int, place: Path) -> System:
         return list(systems(count, int(dim), place).values())[int(number)]
@@ -111,12 +112,12 @@ def grown(number: str, rows: str, dim: str, folder: str) -> int:
     few = np.random.default_rng(0).standard_normal((SMALL_ROWS, int(dim))).astype(np.float32)
     if not small.exists():
         small.mkdir()
-        if not os.fork():  # what building takes must not be there when opening begins
+        if not os.fork():  # a fork builds, so that its memory does not count
             this(SMALL_ROWS, small).build(few)
             os._exit(0)
         os.wait()
     queries = np.load(Path(folder) / "queries.npy")
-    loaded, measured = this(SMALL_ROWS, small), this(int(rows), Path(folder))  # held, so that nothing is given back
+    loaded, measured = this(SMALL_ROWS, small), this(int(rows), Path(folder))  # kept, so that no memory is freed
     _open_and_ask(loaded, queries[:TURN])
     before = resident()
     _open_and_ask(measured, queries)
@@ -125,17 +126,17 @@ def grown(number: str, rows: str, dim: str, folder: str) -> int:
 
 def _open_and_ask(system: System, queries: np.ndarray) -> None:
     system.open()
-    system.turn()
+    system.prepare()
     start = time.perf_counter()
     for number, query in enumerate(queries, 1):
-        system.ask(query[None])
+        system.search(query[None])
         if number == TURN and time.perf_counter() - start > TURN * SLOW_US / 1e6:
             break
-    system.rest()
+    system.release_memory()
 
 
-def best(results: list[Figures]) -> dict[str, Figures]:
-    """Of each library its fastest setting that reaches REACHED, or that which finds most; of ours what build chose."""
+def best_settings(results: list[Figures]) -> dict[str, Figures]:
+    """Return each library's fastest setting with a recall@10 of REACHED, else its best; for ours, build's choice."""
     found: dict[str, Figures] = {}
     for kind, library in LIBRARIES.items():
         own = [one for one in results if one["name"] == kind or (kind != "edgesearch" and one["name"].startswith(kind))]
@@ -145,11 +146,11 @@ def best(results: list[Figures]) -> dict[str, Figures]:
 
 
 def require_memory(rows: int, dim: int, only: list[str]) -> None:
-    """That the vectors, a copy of them, and one more for each file that is read whole find room.
+    """Check that memory suffices for the vectors, a copy of them, and one more for each file that is read whole.
 
-    Raises: ValueError: they do not.
+    Raises: ValueError: it does not.
     """
-    files = {system.file for system in _chosen(systems(rows, dim, Path()), only).values() if system.reads_whole}
+    files = {system.file for system in _choose(systems(rows, dim, Path()), only).values() if system.reads_whole}
     needed, free = rows * dim * 4 * (2 + len(files)), free_memory()
     if needed > free:
         raise ValueError(
@@ -158,7 +159,7 @@ def require_memory(rows: int, dim: int, only: list[str]) -> None:
         )
 
 
-def _chosen(every: dict[str, System], only: list[str]) -> dict[str, System]:
+def _choose(every: dict[str, System], only: list[str]) -> dict[str, System]:
     return {name: system for name, system in every.items() if not only or name.startswith(tuple(only))}
 
 
@@ -177,18 +178,20 @@ def table(results: list[Figures]) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which vectors, and which systems."""
+    """Add the options of this benchmark."""
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--data", choices=["embeddings", "synthetic"], default="embeddings")
-    parser.add_argument("--dim", type=int, default=128, help="of synthetic vectors (default: 128)")
+    parser.add_argument("--dim", type=int, default=128, help="dimensions of synthetic vectors (default: 128)")
     add_data(parser, "--photos")
-    parser.add_argument("--kept", type=Path, default=Path("build/index"), help="folder where embeddings stay")
+    parser.add_argument("--kept", type=Path, default=Path("build/index"), help="folder where embeddings are kept")
     add_model(parser)
-    parser.add_argument("--only", action="append", default=[], help="systems whose name begins so")
+    parser.add_argument(
+        "--only", action="append", default=[], help="systems whose name starts with ONLY; may be repeated"
+    )
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     if options.data == "embeddings":
         require_photos(options.photos, "--photos")
         x, queries = vectors.embeddings(options.photos, options.model, options.rows, options.kept, SEED)
@@ -196,7 +199,13 @@ def run(options: argparse.Namespace, folder: Path) -> Found:
         require_memory(options.rows, options.dim, options.only)
         x, queries = vectors.synthetic(options.rows, options.dim, SEED)
     results = list(tqdm(measure(x, queries, folder, options.only), desc="index", unit="system", disable=None))
-    found = {"rows": len(x), "dim": x.shape[1], "data": options.data, "results": results, "best": best(results)}
+    found = {
+        "rows": len(x),
+        "dim": x.shape[1],
+        "data": options.data,
+        "results": results,
+        "best": best_settings(results),
+    }
     if options.data == "synthetic":
         found["model"] = NO_MODEL
     return found | {"markdown": table(results), "note": "One query at a time, one thread."}

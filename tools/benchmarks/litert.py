@@ -1,10 +1,10 @@
-"""Our ONNX networks as files of LiteRT (once TensorFlow Lite), operator by operator, with the same numbers.
+"""Convert our ONNX networks to files of LiteRT (formerly TensorFlow Lite), operator by operator, with the same numbers.
 
-Its converters start from TensorFlow or from their own exporter of torch; what they would make of a network quantized
-elsewhere is a float one. So the file is written here: the weights and biases of the ONNX file as they are, its scales,
-its zero points less 128, for LiteRT's activations are int8 where ours are uint8.
+LiteRT's converters start from TensorFlow or from its own exporter of torch, and turn a network that was quantized
+elsewhere into a float network. So this module writes the file itself: the weights, biases and scales of the ONNX file
+as they are, and its zero points minus 128, because LiteRT's activations are int8 and ours are uint8.
 
-The input is laid out anew, as LiteRT wants it (NHWC); the time for that, 0.1 ms, counts.
+The input is transposed to LiteRT's layout (NHWC); this takes 0.1 ms, which is part of the measured time.
 """
 
 from collections.abc import Callable
@@ -17,13 +17,13 @@ CHANNELS_LAST = (0, 2, 3, 1)
 
 
 def engine(network: bytes) -> Callable[[np.ndarray], np.ndarray]:
-    """(B, 3, S, S) float32 -> (B, D) float32, on one thread.
+    """Return an engine of one thread that maps (B, 3, S, S) float32 to (B, D) float32.
 
-    Raises:  ImportError: LiteRT is not installed; ValueError: an operator that no network of ours has.
+    Raises:  ImportError: LiteRT is not installed; ValueError: the network has an operator that is not converted here.
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    content = _Converter(network).converted()
+    content = _Converter(network).convert()
     ready: dict[int, Any] = {}  # by B
 
     def run(inputs: np.ndarray) -> np.ndarray:
@@ -42,7 +42,7 @@ def engine(network: bytes) -> Callable[[np.ndarray], np.ndarray]:
 
 
 class _Converter:
-    """One graph on its way from ONNX to LiteRT; tensors are known by the names they have in ONNX."""
+    """Converts one graph from ONNX to LiteRT; tensors keep their ONNX names."""
 
     def __init__(self, network: bytes):
         import onnx
@@ -64,12 +64,15 @@ class _Converter:
         }
         self._tensors: list[Any] = []
         self._operators: list[Any] = []
-        self._buffers = [schema.BufferT()]  # the first one is nobody's
+        self._buffers = [schema.BufferT()]  # LiteRT reserves the first buffer
         self._codes: list[int] = []
-        self._places: dict[str, int] = {}
+        self._indexes: dict[str, int] = {}
 
-    def converted(self) -> bytes:
-        """The file; raises ValueError."""
+    def convert(self) -> bytes:
+        """Return the bytes of the file.
+
+        Raises: ValueError: an operator is not converted here.
+        """
         import flatbuffers
 
         self._activation(self._graph.input[0].name)
@@ -78,7 +81,7 @@ class _Converter:
         schema = self._schema
         part, model = schema.SubGraphT(), schema.ModelT()
         part.tensors, part.operators, part.inputs = self._tensors, self._operators, [0]
-        part.outputs = [self._places[one.name] for one in self._graph.output]
+        part.outputs = [self._indexes[one.name] for one in self._graph.output]
         model.version, model.subgraphs, model.buffers = 3, [part], self._buffers
         model.operatorCodes = [self._code(number) for number in self._codes]
         builder = flatbuffers.Builder()
@@ -93,14 +96,14 @@ class _Converter:
         options = schema.DepthwiseConv2DOptionsT() if is_deep else schema.Conv2DOptionsT()
         options.strideH, options.strideW = how["strides"]
         options.padding = self._padding(node, how)
-        result, options.fusedActivationFunction = self._activated(node.output[0])
+        result, options.fusedActivationFunction = self._result_and_activation(node.output[0])
         if is_deep:
             options.depthMultiplier = 1
         order, axis = ((1, 2, 3, 0), 3) if is_deep else (CHANNELS_LAST, 0)
         given = [
             self._source(node.input[0]),
-            self._kept(f"{node.name} weight", weight.transpose(order), weight_scale, axis),
-            self._kept(f"{node.name} bias", bias, bias_scale, 0),
+            self._add_constant(f"{node.name} weight", weight.transpose(order), weight_scale, axis),
+            self._add_constant(f"{node.name} bias", bias, bias_scale, 0),
         ]
         kind = "DEPTHWISE_CONV_2D" if is_deep else "CONV_2D"
         self._add_operator(kind, given, result, options, type(options).__name__)
@@ -108,14 +111,14 @@ class _Converter:
     def _add(self, node: Any) -> None:
         given = [self._source(name) for name in node.input]
         options = self._schema.AddOptionsT()
-        self._add_operator("ADD", given, self._activated(node.output[0])[0], options, "AddOptionsT")
+        self._add_operator("ADD", given, self._result_and_activation(node.output[0])[0], options, "AddOptionsT")
 
     def _clip(self, node: Any) -> None:
-        """Of a convolution, which does it itself, or of a length, which is never zero."""
+        """Skip it: a convolution clips its own output, and a length is never zero."""
 
     def _quantizelinear(self, node: Any) -> None:
-        if node.input[0] in self._places and self._places[node.input[0]] != self._places.get(node.output[0]):
-            given, result = [self._places[node.input[0]]], self._quantized(node)
+        if node.input[0] in self._indexes and self._indexes[node.input[0]] != self._indexes.get(node.output[0]):
+            given, result = [self._indexes[node.input[0]]], self._int8_tensor(node)
             self._add_operator("QUANTIZE", given, result, self._schema.QuantizeOptionsT(), "QuantizeOptionsT")
 
     def _dequantizelinear(self, node: Any) -> None:
@@ -123,25 +126,25 @@ class _Converter:
             one.op_type in ("Conv", "Add") for one in self._users[node.output[0]]
         ):
             return
-        given, result = [self._places[node.input[0]]], self._activation(node.output[0])
+        given, result = [self._indexes[node.input[0]]], self._activation(node.output[0])
         self._add_operator("DEQUANTIZE", given, result, self._schema.DequantizeOptionsT(), "DequantizeOptionsT")
 
     def _reducemean(self, node: Any) -> None:
-        self._reduced("MEAN", node)
+        self._add_reduction("MEAN", node)
 
     def _reducesum(self, node: Any) -> None:
-        self._reduced("SUM", node)
+        self._add_reduction("SUM", node)
 
     def _gemm(self, node: Any) -> None:
         given = [self._source(node.input[0])]
-        given += [self._kept(name, self._constants[name], None, 0) for name in node.input[1:]]
+        given += [self._add_constant(name, self._constants[name], None, 0) for name in node.input[1:]]
         options = self._schema.FullyConnectedOptionsT()
         self._add_operator(
             "FULLY_CONNECTED", given, self._activation(node.output[0]), options, "FullyConnectedOptionsT"
         )
 
     def _reducel2(self, node: Any) -> None:
-        """With the division by it one operator of LiteRT."""
+        """Skip it: with the division by it, it is one operator of LiteRT."""
 
     def _div(self, node: Any) -> None:
         options, given = self._schema.L2NormOptionsT(), [self._source(node.input[0])]
@@ -150,14 +153,14 @@ class _Converter:
     def _unknown(self, node: Any) -> None:
         raise ValueError(f"{node.op_type}: not written for LiteRT; only operators of our networks are.")
 
-    def _reduced(self, kind: str, node: Any) -> None:
+    def _add_reduction(self, kind: str, node: Any) -> None:
         axes = np.array([(0, 3, 1, 2)[axis] for axis in self._constants[node.input[1]]], np.int32)  # NCHW -> NHWC
-        given = [self._source(node.input[0]), self._kept(f"{node.name} axes", axes, None, 0)]
+        given = [self._source(node.input[0]), self._add_constant(f"{node.name} axes", axes, None, 0)]
         result = self._activation(node.output[0], self._shapes[node.output[0]])
         self._add_operator(kind, given, result, self._schema.ReducerOptionsT(), "ReducerOptionsT")
 
     def _padding(self, node: Any, how: dict[str, Any]) -> int:
-        """SAME, which adds half of what lacks before and the larger half behind, or VALID, which adds nothing."""
+        """Return SAME, which pads half of the missing size before and the larger half behind, or VALID: no padding."""
         height, stride, kernel = self._shapes[node.input[0]][2], how["strides"][0], how["kernel_shape"][0]
         lacks = max(0, (-(-height // stride) - 1) * stride + kernel - height)
         same = [lacks // 2, lacks // 2, lacks - lacks // 2, lacks - lacks // 2]
@@ -167,12 +170,12 @@ class _Converter:
             return int(self._schema.Padding.VALID)
         raise ValueError(f"{node.name}: pads {how['pads']}; LiteRT has {same} or none.")
 
-    def _activated(self, name: str) -> tuple[int, int]:
-        """Where what an operator computes goes, and the activation it does besides."""
+    def _result_and_activation(self, name: str) -> tuple[int, int]:
+        """Return the tensor of an operator's result, and its fused activation."""
         kinds = self._schema.ActivationFunctionType
         user = self._users[name][0]
         if user.op_type == "QuantizeLinear" and self._made_by[user.input[0]].op_type != "Clip" and self._is_int8(name):
-            return self._quantized(user), int(kinds.NONE)
+            return self._int8_tensor(user), int(kinds.NONE)
         if user.op_type == "Clip":
             least, most = (float(self._constants[one]) for one in user.input[1:3])
             if (least, most) != (0.0, RELU6):
@@ -185,37 +188,37 @@ class _Converter:
         return maker is not None and maker.op_type == "DequantizeLinear"
 
     def _source(self, name: str) -> int:
-        """The tensor that an operator reads: of what was only dequantized for it, what is quantized."""
+        """Return the tensor that an operator reads; the quantized one, if it was dequantized only for this operator."""
         maker = self._made_by.get(name)
-        dequantized = maker is not None and maker.op_type == "DequantizeLinear" and name not in self._places
-        return self._places[maker.input[0] if maker is not None and dequantized else name]
+        dequantized = maker is not None and maker.op_type == "DequantizeLinear" and name not in self._indexes
+        return self._indexes[maker.input[0] if maker is not None and dequantized else name]
 
     def _constant(self, name: str) -> tuple[np.ndarray, np.ndarray | None]:
-        """Numbers, and their scales where they are quantized."""
+        """Return the values of a constant, and its scales if it is quantized."""
         if name in self._constants:
             return self._constants[name], None
         numbers, scale, _ = self._made_by[name].input
         return self._constants[numbers], self._constants[scale].reshape(-1)
 
-    def _quantized(self, node: Any) -> int:
-        """The int8 tensor of what a QuantizeLinear gives."""
+    def _int8_tensor(self, node: Any) -> int:
+        """Return the int8 tensor of a QuantizeLinear's output."""
         name = node.output[0]
-        if name not in self._places:
+        if name not in self._indexes:
             scale, zero = (self._constants[one] for one in node.input[1:3])
             place = self._activation(name, kind=self._schema.TensorType.INT8)
             how = self._schema.QuantizationParametersT()
             how.scale, how.zeroPoint = [float(scale)], [int(zero) - 128]
             self._tensors[place].quantization = how
-        return self._places[name]
+        return self._indexes[name]
 
     def _activation(self, name: str, shape: list[int] | None = None, kind: int | None = None) -> int:
         known = shape or self._shapes[name]
         shape = [known[axis] for axis in CHANNELS_LAST] if len(known) == 4 else known
-        self._places[name] = self._tensor(name, shape, self._schema.TensorType.FLOAT32 if kind is None else kind, 0)
+        self._indexes[name] = self._tensor(name, shape, self._schema.TensorType.FLOAT32 if kind is None else kind, 0)
         self._tensors[-1].shapeSignature = [-1, *shape[1:]]
-        return self._places[name]
+        return self._indexes[name]
 
-    def _kept(self, name: str, numbers: np.ndarray, scale: np.ndarray | None, axis: int) -> int:
+    def _add_constant(self, name: str, numbers: np.ndarray, scale: np.ndarray | None, axis: int) -> int:
         kinds = self._schema.TensorType
         kind = {"int8": kinds.INT8, "int32": kinds.INT32, "float32": kinds.FLOAT32}[numbers.dtype.name]
         buffer = self._schema.BufferT()

@@ -1,4 +1,4 @@
-"""The second eye among very many pictures: what it adds to a photo's time and to a process's memory."""
+"""The time and memory that local features of very many pictures add to a photo and to a process."""
 
 import argparse
 import json
@@ -24,10 +24,10 @@ Figures = dict[str, float]
 
 
 def measure(pictures: int, folder: Path, seed: int) -> Figures:
-    """Ask drawn photos of an index of made-up pictures, each with as many features as are kept.
+    """Search drawn photos in an index of made-up pictures, each with the default number of features.
 
     Args:    folder: where the index and the photos are made.
-    Returns: bytes on flash, p50 of each step in ms, and the bytes by which a fresh process grows.
+    Returns: bytes of the file for each picture, p50 of each step in ms, and the bytes by which a fresh process grows.
     """
     write_twins(folder, families=4, photos=2, seed=seed)
     make_index(pictures, seed).write(folder / local_index.FILE)
@@ -36,13 +36,13 @@ def measure(pictures: int, folder: Path, seed: int) -> Figures:
 
 
 def make_index(pictures: int, seed: int) -> LocalIndex:
-    """Random features of so many pictures, as many of each as are kept."""
+    """Return an index of random features, with the default number of features for each picture."""
     rng = np.random.default_rng(seed)
     return LocalIndex.build(descriptors.read_default_codebook(), (make_features(rng) for _ in range(pictures)))
 
 
 def make_features(rng: np.random.Generator) -> PackedFeatures:
-    """Random features of a picture."""
+    """Return random features of one picture."""
     words = np.sort(rng.choice(descriptors.WORDS, WORDS_A_PICTURE, replace=False))
     return PackedFeatures(
         descriptors.DEFAULT_FEATURES,
@@ -53,7 +53,7 @@ def make_features(rng: np.random.Generator) -> PackedFeatures:
 
 
 def measure_steps(folder: str, seed: str) -> str:
-    """In a fresh process: p50 of look, words and verification, and by how much the process grew; JSON."""
+    """Measure in a fresh process p50 of extraction, visual words and verification, and its growth; return JSON."""
     photos = [image.read(path, image.WORKING_SIDE) for path in sorted(Path(folder).glob("photos/*.jpg"))]
     rng = np.random.default_rng(int(seed))
     before = resident()
@@ -78,7 +78,7 @@ def measure_steps(folder: str, seed: str) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark."""
-    parser.add_argument("--pictures", type=int, default=100_000, help="made up at random (default: 100,000)")
+    parser.add_argument("--pictures", type=int, default=100_000, help="number of made-up pictures (default: 100,000)")
 
 
 def run(options: argparse.Namespace, folder: Path) -> Results:

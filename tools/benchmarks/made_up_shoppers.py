@@ -1,11 +1,11 @@
-"""Made-up shoppers whose taste is known: what a profile gains them, and what it costs whoever asks a photo.
+"""Made-up shoppers with known preferences: what a profile gains them, and what it costs a photo search.
 
-A shopper likes some brands, colours and prices more than others, and each product for reasons of its own besides. He is
-shown alternatives to a product, picks one, by taste and by chance, and so on; then he is shown alternatives to products
-that he was not shown any to. nDCG@5 (Jarvelin and Kekalainen, TOIS 2002) tells how near what he is shown comes to the
-best five of the twenty most alike. A shopper of no taste likes each product for reasons of its own alone.
+A shopper prefers some brands, colours and prices, and values each product for further reasons of its own. The shopper
+sees alternatives to a product, picks one by preference and chance, and so on; then sees alternatives to products that
+were not used before. nDCG@5 (Jarvelin and Kekalainen, TOIS 2002) compares these with the best five of the twenty most
+similar products. A shopper without preferences values products for their own reasons only.
 
-The shop is drawn, with eight brands and a colour for each product, so that there is something to like.
+The shop is drawn, with eight brands and a colour for each product, so that there is something to prefer.
 """
 
 import argparse
@@ -29,33 +29,33 @@ from edgesearch.search.gallery import Gallery
 from edgesearch.search.preference import traits_of
 from edgesearch.search.similar import RELEVANCE, AlternativeFilter, find_similar
 
-from .context import SEED, Found
+from .context import SEED, Results
 
 HOUSES = ("Alm", "Birk", "Corv", "Dorn", "Elva", "Fjor", "Gren", "Hald")
 COLOURS = ("red", "orange", "green", "cyan", "blue", "purple")
-DEALT = "dealt.csv"  # the catalogue with these brands and colours
+DEALT = "dealt.csv"  # the catalogue with the assigned brands and colours
 PRODUCTS, UNKNOWN, PHOTOS = 240, 2, 1
 SHOPPERS = 40
 PICKS = 30
-ASKED = 30  # products whose alternatives are judged
-POOL = 20  # the most alike, of which the best are the best there are
+ASKED = 30  # products whose alternatives are evaluated
+POOL = 20  # most similar products, from which the ideal ranking is taken
 K = 5
 GRADES = 5
-STRENGTH = {"brand": 1.0, "colour": 0.5, "price": 0.5}  # spread of a shopper's taste
-OWN = 0.5  # and of what he thinks of each product for no reason that is known here
-CHANCE = 0.5  # of a pick, as the scale of a Gumbel distribution
-Asked = tuple[Sequence[Match], str]  # what a photo found, and its right SKU
+STRENGTH = {"brand": 1.0, "colour": 0.5, "price": 0.5}  # standard deviation of a shopper's preferences
+OWN = 0.5  # standard deviation of a product's own worth
+CHANCE = 0.5  # scale of the Gumbel noise of a pick
+SearchedPhoto = tuple[Sequence[Match], str]  # matches of a photo, and its right SKU
 
 
 @dataclass(frozen=True)
 class Shopper:
-    """Worth of each product to him, by SKU."""
+    """A shopper; worth: of each product, by SKU."""
 
     worth: dict[str, float]
 
     @classmethod
-    def made_up(cls, products: Sequence[Product], strength: float, rng: np.random.Generator) -> "Shopper":
-        """strength: of his taste; 0: he has none."""
+    def make_up(cls, products: Sequence[Product], strength: float, rng: np.random.Generator) -> "Shopper":
+        """Make up a shopper; strength: of the preferences, 0 for none."""
         tastes: dict[tuple[str, str], float] = {}
         worth = {}
         for product in products:
@@ -66,11 +66,11 @@ class Shopper:
         return cls(worth)
 
     def pick(self, shown: Sequence[str], rng: np.random.Generator) -> str:
-        """One of what he is shown."""
+        """Pick one of the shown products."""
         return shown[int(np.argmax([self.worth[sku] + CHANCE * rng.gumbel() for sku in shown]))]
 
     def ndcg(self, shown: Sequence[str], pool: Sequence[str]) -> float:
-        """How near what he is shown comes to the best of a pool, in grades of equally many."""
+        """Return nDCG@K of the shown products, with grades from equal parts of the pool ranked by worth."""
         order = sorted(pool, key=lambda sku: self.worth[sku])
         gains = {sku: 2.0 ** (place * GRADES // len(order)) - 1 for place, sku in enumerate(order)}
         discounts = 1 / np.log2(np.arange(2, K + 2))
@@ -79,10 +79,10 @@ class Shopper:
 
 
 def measure(kept: Path, seed: int, shoppers: int = SHOPPERS, products: int = PRODUCTS) -> dict[str, float]:
-    """Replay shoppers with and without a profile; kept: folder where the shop stays for the next time."""
+    """Replay shoppers with and without a profile; kept: folder where the shop is kept for the next run."""
     folder = kept / f"shop-{products}-{seed}-{Embedder.open(default_model()).space[:12]}"
     if not (folder / "device" / "current").exists():  # written last
-        made_shop(folder, products, seed)
+        make_shop(folder, products, seed)
     rng = np.random.default_rng([seed, 1])
     listed = [entry.product for entry in read(folder / DEALT).entries]
     with edgesearch.open(folder / "device") as store:
@@ -92,15 +92,15 @@ def measure(kept: Path, seed: int, shoppers: int = SHOPPERS, products: int = PRO
         found |= _recall(asked)
         for name, strength in (("taste", 1.0), ("no taste", 0.0)):
             replays = [
-                _replay(store, Shopper.made_up(listed, strength, rng), asked, rng)
+                _replay(store, Shopper.make_up(listed, strength, rng), asked, rng)
                 for _ in tqdm(range(shoppers), desc="shoppers", disable=None)
             ]
             found |= _summary(replays, name)
     return found
 
 
-def made_shop(folder: Path, products: int, seed: int) -> None:
-    """Draw a shop, deal out brands and colours, and install it in a device folder."""
+def make_shop(folder: Path, products: int, seed: int) -> None:
+    """Draw a shop, assign brands and colours, and install it in a device folder."""
     write_catalogue(folder, products=products, unknown=UNKNOWN, photos=PHOTOS, seed=seed)
     with open(folder / "catalogue.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -119,8 +119,8 @@ def made_shop(folder: Path, products: int, seed: int) -> None:
 
 
 def diversity(store: Store, skus: Sequence[str]) -> dict[str, float]:
-    """Of the alternatives to all products, by the nearest alone and as they are chosen: how alike they are."""
-    gallery = _gallery(store)
+    """Return how similar the alternatives to all products are, as the nearest ones and as `similar` chooses them."""
+    gallery = _merged_gallery(store)
     found: dict[str, float] = {}
     for name, relevance in (("nearest", 1.0), ("chosen", RELEVANCE)):
         rows = []
@@ -137,20 +137,24 @@ def diversity(store: Store, skus: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def _replay(store: Store, shopper: Shopper, asked: Sequence[Asked], rng: np.random.Generator) -> dict[str, float]:
-    """One shopper on a device whose profile is erased before and after him."""
+def _replay(
+    store: Store, shopper: Shopper, asked: Sequence[SearchedPhoto], rng: np.random.Generator
+) -> dict[str, float]:
+    """Replay one shopper on a device without a profile, and erase the profile afterwards."""
     order = rng.permutation(sorted(shopper.worth)).tolist()
     judged = order[PICKS : PICKS + ASKED]
-    gallery, before = _gallery(store), [_shown(store, sku) for sku in judged]
-    pools = [[match.sku for match in find_similar(gallery, sku, POOL, AlternativeFilter(), None, 1.0)] for sku in judged]
+    gallery, before = _merged_gallery(store), [_find_similar(store, sku) for sku in judged]
+    pools = [
+        [match.sku for match in find_similar(gallery, sku, POOL, AlternativeFilter(), None, 1.0)] for sku in judged
+    ]
     store.profile.switch(True)
     for sku in order[:PICKS]:
-        shown = _shown(store, sku)
+        shown = _find_similar(store, sku)
         store.feedback(shown, shopper.pick(shown, rng))
-    after, preference = [_shown(store, sku) for sku in judged], store.profile.preference()
+    after, preference = [_find_similar(store, sku) for sku in judged], store.profile.preference()
     assert preference is not None
     store.profile.erase()
-    assert [_shown(store, sku) for sku in judged[:3]] == before[:3]  # nothing is left of him
+    assert [_find_similar(store, sku) for sku in judged[:3]] == before[:3]  # no trace is left
     ranked = [(preference.rerank(matches), sku) for matches, sku in asked]
     moved = [before != after for (before, _), (after, _) in zip(asked, ranked, strict=True)]
     return {
@@ -165,7 +169,7 @@ def _replay(store: Store, shopper: Shopper, asked: Sequence[Asked], rng: np.rand
 
 
 def _summary(replays: Sequence[dict[str, float]], name: str) -> dict[str, float]:
-    """Means over shoppers."""
+    """Return means over shoppers."""
     columns = {key: np.array([replay[key] for replay in replays]) for key in replays[0]}
     gains = columns[f"nDCG@{K} with"] - columns[f"nDCG@{K} without"]
     means = {f"{name}: {key}": float(values.mean()) for key, values in columns.items()}
@@ -173,29 +177,29 @@ def _summary(replays: Sequence[dict[str, float]], name: str) -> dict[str, float]
     return means | {f"{name}: gain": float(gains.mean()), f"{name}: its standard error": error}
 
 
-def _recall(ranked: Sequence[Asked]) -> dict[str, float]:
+def _recall(ranked: Sequence[SearchedPhoto]) -> dict[str, float]:
     return {
         f"recall@{k}": float(np.mean([sku in [match.sku for match in matches[:k]] for matches, sku in ranked]))
         for k in (1, 2, K)
     }
 
 
-def _shown(store: Store, sku: str) -> list[str]:
+def _find_similar(store: Store, sku: str) -> list[str]:
     return [match.sku for match in store.similar(sku, K)]
 
 
-def _gallery(store: Store) -> Gallery:
+def _merged_gallery(store: Store) -> Gallery:
     assert store.overlay is not None
     return merge_overlay(store.base, store.overlay)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Who, and where the shop stays."""
+    """Add the options of this benchmark."""
     parser.add_argument("--shoppers", type=int, default=SHOPPERS, help=f"default: {SHOPPERS}")
-    parser.add_argument("--seed", type=int, default=SEED, help=f"of shop and shoppers (default: {SEED})")
-    parser.add_argument("--kept", type=Path, default=Path("build/personal"), help="folder where the drawn shop stays")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"seed of shop and shoppers (default: {SEED})")
+    parser.add_argument("--kept", type=Path, default=Path("build/personal"), help="folder where the drawn shop is kept")
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     return measure(options.kept, options.seed, options.shoppers) | {"shoppers": options.shoppers}

@@ -1,7 +1,7 @@
-// Loaded before anything else (LD_PRELOAD): the process sees an older processor than it runs on.
+// A library to be loaded before all others (LD_PRELOAD): the process sees an older processor than it runs on.
 //
-// Linux lets a process have its `cpuid` instructions fault (arch_prctl, ARCH_SET_CPUID); each is answered here with the
-// bits of newer instructions taken out. What runs then are the kernels of the older processor, at full speed.
+// Linux can make a process's `cpuid` instructions fault (arch_prctl, ARCH_SET_CPUID). This handler answers each with the
+// bits of newer instructions cleared. Libraries then choose the kernels of the older processor, which run at full speed.
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdint.h>
@@ -14,14 +14,14 @@
 
 #define ARCH_SET_CPUID 0x1012
 
-// Of leaf 7: what an older processor has not, by subleaf and word.
+// Bits of leaf 7 that an older processor lacks, by subleaf and word.
 typedef struct {
     uint32_t ebx0, ecx0, edx0, eax1, edx1;
 } Hidden;
 
 // AMX and its kin: tiles, bfloat16, int8; AVX512-BF16; in subleaf 1 AMX-FP16, AMX-COMPLEX.
 static const Hidden WITHOUT_AMX = {0, 0, 1u << 22 | 1u << 24 | 1u << 25, 1u << 5 | 1u << 21, 1u << 8};
-// Besides all of AVX-512 and AVX-VNNI.
+// AMX, all of AVX-512, and AVX-VNNI.
 static const Hidden WITHOUT_AVX512 = {
     1u << 16 | 1u << 17 | 1u << 21 | 1u << 26 | 1u << 27 | 1u << 28 | 1u << 30 | 1u << 31,
     1u << 1 | 1u << 6 | 1u << 11 | 1u << 12 | 1u << 14,
@@ -37,9 +37,9 @@ static long let_cpuid(int runs) { return syscall(SYS_arch_prctl, ARCH_SET_CPUID,
 
 static void on_fault(int number, siginfo_t *info, void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
-    const uint8_t *place = (const uint8_t *)registers[REG_RIP];
+    const uint8_t *instruction = (const uint8_t *)registers[REG_RIP];
     (void)number, (void)info;
-    if (place[0] != 0x0f || place[1] != 0xa2) {  // no cpuid: a fault indeed, which happens again
+    if (instruction[0] != 0x0f || instruction[1] != 0xa2) {  // not cpuid: a real fault, which will happen again
         sigaction(SIGSEGV, &before, NULL);
         return;
     }

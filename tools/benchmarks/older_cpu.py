@@ -1,4 +1,4 @@
-"""Run a figure as on an older processor: Linux on x86-64, of a processor whose `cpuid` can be made to fault."""
+"""Run a benchmark as if on an older processor: on Linux and x86-64, if the processor lets `cpuid` fault."""
 
 import os
 import subprocess
@@ -8,16 +8,16 @@ from pathlib import Path
 
 SOURCE = Path(__file__).with_name("older_cpu.c")
 VARIABLE = "OLDER_CPU"
-OLDER = "avx2", "avx512"  # without AVX-512, AVX-VNNI and AMX; without AMX
-SHOWN = "avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8"  # what int8 kernels are chosen by
+OLDER = "avx2", "avx512"  # hides AVX-512, AVX-VNNI and AMX; hides AMX
+SHOWN = "avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8"  # runtimes choose int8 kernels by these
 HIDDEN = {"avx2": SHOWN[1:], "avx512": SHOWN[4:]}
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def again(instructions: str) -> None:
-    """Start this process anew on what looks like an older processor; returns where it does so already.
+def restart_as(instructions: str) -> None:
+    """Restart this process with newer instructions hidden; return if they are hidden already.
 
-    Raises:  OSError: the system has none of what that takes, or no C compiler.
+    Raises:  OSError: this needs Linux on x86-64 and a C compiler.
     """
     if os.environ.get(VARIABLE) == instructions:
         return
@@ -30,8 +30,8 @@ def again(instructions: str) -> None:
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606  # ourselves
 
 
-def instructions() -> str:
-    """Those of `SHOWN` that this process sees; empty where the system does not tell."""
+def visible_instructions() -> str:
+    """Return those of `SHOWN` that this process sees; an empty string if the system does not list them."""
     try:
         lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The page in a real browser: how soon it is there, and how soon it answers."""
+"""The speed of the page in a real browser: time to first paint, time to an answer."""
 
 import argparse
 import contextlib
@@ -18,14 +18,14 @@ from playwright.sync_api import Page, sync_playwright
 
 import edgesearch
 
-from .context import SEED, Found
+from .context import SEED, Results
 
 WEB = Path(edgesearch.__file__).parent / "web"
 PRODUCTS, PHOTOS = 60, 12
-FRAMES_SHOWN = 8  # of a photo, 30 a second: it moves on before it is held still, so frames never end
+FRAMES_SHOWN = 8  # frames of each photo, 30 a second: too few for the page to take it for held still
 STARTS, FRAMES, PRESSES = 9, 200, 20
 HERE = "127.0.0.1"
-WARM = 20  # frames before those that count
+WARM = 20  # frames before the measured ones
 PHONE = {"width": 390, "height": 844}
 LAST = "performance.getEntriesByName('frame to answer').map((one) => [one.startTime, one.duration])"
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
@@ -33,13 +33,13 @@ USABLE = "performance.now()"
 
 
 def measure(folder: Path, seed: int) -> dict[str, float]:
-    """Milliseconds and kilobytes of a drawn shop's page; folder: where the shop is made."""
-    photos = made_shop(folder, seed)
-    with _apart(folder / "device") as address, sync_playwright() as playwright:
+    """Measure milliseconds and kilobytes of a drawn shop's page; folder: where the shop is made."""
+    photos = make_shop(folder, seed)
+    with _serve_in_process(folder / "device") as address, sync_playwright() as playwright:
         moving = write_film(photos, folder / "moving.mjpeg", PORTRAIT, FRAMES_SHOWN)
         with open_browser(playwright, moving) as opened:
             starts = []
-            for _ in range(STARTS):  # each a new person, who has nothing of the page yet
+            for _ in range(STARTS):  # each is a new visitor with an empty cache
                 person = new_visitor(opened, address, photos[0], viewport=PHONE)
                 person.open("words")
                 person.wait_for(".results .chip")
@@ -49,13 +49,13 @@ def measure(folder: Path, seed: int) -> dict[str, float]:
             person = new_visitor(opened, address, photos[0], viewport=PHONE)
             person.force_decision("unknown")
             person.open()
-            frames = _frames(person.page)
+            frames = _measure_frames(person.page)
             person.page.context.close()
         with open_browser(playwright, write_film(photos[:1], folder / "still.mjpeg", PORTRAIT)) as opened:
             person = new_visitor(opened, address, photos[0], viewport=PHONE)
             person.override_answer("v1/frames", decision="unknown")
             person.open()
-            pressed = [_pressed(person.page) for _ in range(PRESSES)]
+            pressed = [_measure_press(person.page) for _ in range(PRESSES)]
     painted, usable = np.array(starts).T
     return {
         "page kB": sum(path.stat().st_size for path in WEB.rglob("*") if path.suffix not in (".png", "")) / 1000,
@@ -69,8 +69,8 @@ def measure(folder: Path, seed: int) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _apart(device: Path) -> Iterator[str]:
-    """The address of a server in a process of its own, as where it is used."""
+def _serve_in_process(device: Path) -> Iterator[str]:
+    """Serve in a process of its own, as in production; yield the address."""
     with socket.create_server((HERE, 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "edgesearch", "serve", str(device), "--port", str(port)]
@@ -85,16 +85,16 @@ def _apart(device: Path) -> Iterator[str]:
             server.terminate()
 
 
-def made_shop(folder: Path, seed: int) -> list[Path]:
-    """A device folder, and photos of its products."""
+def make_shop(folder: Path, seed: int) -> list[Path]:
+    """Make a device folder; return photos of its products."""
     write_catalogue(folder, products=PRODUCTS, unknown=0, photos=1, seed=seed)
     edgesearch.build(folder / "catalogue.csv", folder / "shop.edge")
     edgesearch.install(folder / "shop.edge", folder / "device")
     return list(itertools.islice(sorted((folder / "photos").iterdir()), PHOTOS))
 
 
-def _frames(page: Page) -> list[float]:
-    """Milliseconds from grabbing a frame to having its answer, of each frame once."""
+def _measure_frames(page: Page) -> list[float]:
+    """Return the milliseconds from grabbing a frame to its answer, once for each frame."""
     found: dict[float, float] = {}
     while len(found) < WARM + FRAMES:
         page.wait_for_timeout(500)
@@ -102,8 +102,8 @@ def _frames(page: Page) -> list[float]:
     return list(found.values())[WARM:]
 
 
-def _pressed(page: Page) -> float:
-    """Milliseconds from pressing the shutter to the answer on the screen."""
+def _measure_press(page: Page) -> float:
+    """Return the milliseconds from pressing the shutter to the answer on the screen."""
     page.wait_for_selector(".shutter")
     page.wait_for_timeout(600)
     took = page.evaluate(
@@ -122,9 +122,9 @@ def _pressed(page: Page) -> float:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
+    """Add the options of this benchmark."""
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     return measure(folder, SEED)

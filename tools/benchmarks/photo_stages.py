@@ -1,9 +1,9 @@
-"""A phone's photo to its answer among very many products, by stage, on one thread.
+"""The time from a phone's photo to its answer among very many products, by stage, on one thread.
 
-The photos are drawn ones, enlarged to 12 megapixels, with a sensor's noise, saved as JPEGs of 1 MB. Of half of them the
-embedding is in the index, so that the answer is sure and no print is looked at; of the others nothing is.
+The photos are drawn, enlarged to 12 megapixels, with sensor noise, and saved as JPEGs of 1 MB. For half of them the
+index contains their embedding, so that the answer is certain and local features are not used. The others are unknown.
 
-Times are of the processor: with one thread, and all in memory, those of the clock on a machine that does nothing else.
+Times are processor times. With one thread and everything in memory they equal wall time on an idle machine.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from edgesearch._util import blas
 from edgesearch.embedding.embedder import Embedder, default_model
 
 from . import cold_start, older_cpu
-from .context import SEED, Found
+from .context import SEED, Results
 
 SIZE = 4000, 3000  # px
 BYTES = 1_000_000
@@ -34,7 +34,7 @@ STAGES = "image", "embed", "index", "local_features", "decision", "catalog", "to
 
 
 class Kind(NamedTuple):
-    """Photos that are asked in one way."""
+    """A kind of search, and its photos."""
 
     name: str
     photos: list[bytes]
@@ -42,12 +42,12 @@ class Kind(NamedTuple):
 
 
 def measure(products: int, folder: Path, seed: int) -> list[dict[str, Any]]:
-    """Ask a device with so many made-up products; folder: where it is made.
+    """Search photos on a device with `products` made-up products; folder: where it is made.
 
-    Returns: of each kind of question `kind`, medians in ms by stage, `network`, those of its runs of the network alone,
-             and its `share` of the whole.
+    Returns: for each kind of search `kind`, median ms by stage, `network` (the network's runs alone), and the `share`
+             of the network in the total.
     """
-    blas.on_one_thread()
+    blas.use_one_thread()
     photos = camera_photos(folder, 2 * PHOTOS, seed)
     embedder = Embedder.open(default_model())
     known = [*embedder.embed_photos(photos[:PHOTOS])]
@@ -56,26 +56,26 @@ def measure(products: int, folder: Path, seed: int) -> list[dict[str, Any]]:
         Kind("print looked at", photos[PHOTOS:], False),
         Kind("--fast", photos[:PHOTOS], True),
     ]
-    device = cold_start.made_device(products, folder, seed, known)
-    clock = mock.patch.object(time, "perf_counter", time.process_time)  # by which an answer's stages are timed
+    device = cold_start.make_device(products, folder, seed, known)
+    clock = mock.patch.object(time, "perf_counter", time.process_time)  # the clock of an answer's stages
     with edgesearch.open(device) as store, clock:
         rows: dict[str, list[dict[str, float]]] = {kind.name: [] for kind in kinds}
         for number in range(ROUNDS * PHOTOS):
             for kind in kinds:
-                rows[kind.name].append(_asked(store, kind.photos[number % PHOTOS], kind.fast))
+                rows[kind.name].append(_time_search(store, kind.photos[number % PHOTOS], kind.fast))
     return [{"kind": name} | _medians(found[PHOTOS:]) for name, found in rows.items()]
 
 
 def camera_photos(folder: Path, count: int, seed: int) -> list[bytes]:
-    """JPEGs of about 1 MB and 12 megapixels, each of a drawn product."""
+    """Return JPEGs of about 1 MB and 12 megapixels, each of a drawn product."""
     write_twins(folder / "scenes", families=4, photos=1, seed=seed)
     drawn = sorted((folder / "scenes" / "photos").glob("*.jpg"))
     rng = np.random.default_rng(seed)
-    return [_as_camera(Image.open(path).convert("RGB"), rng) for path in drawn[:: len(drawn) // count][:count]]
+    return [_make_camera_photo(Image.open(path).convert("RGB"), rng) for path in drawn[:: len(drawn) // count][:count]]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """For people."""
+    """Return Markdown with a column for each kind of search."""
     lines = ["| ms, median | " + " | ".join(row["kind"] for row in rows) + " |", "|---" * (len(rows) + 1) + "|"]
     for stage in (*STAGES, "network", "share"):
         shown = [f"{row[stage]:.2f}" if row[stage] else "" for row in rows]
@@ -83,8 +83,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _as_camera(scene: Image.Image, rng: np.random.Generator) -> bytes:
-    """The best quality of which the file has no more than BYTES."""
+def _make_camera_photo(scene: Image.Image, rng: np.random.Generator) -> bytes:
+    """Return a JPEG of the best quality with at most BYTES."""
     wide = np.asarray(scene.resize(SIZE, Image.Resampling.BICUBIC), np.float32)
     noise = rng.standard_normal(wide.shape, np.float32)
     photo = Image.fromarray((wide + NOISE * noise).clip(0, 255).astype(np.uint8))
@@ -101,8 +101,8 @@ def _jpeg(photo: Image.Image, quality: int) -> bytes:
     return file.getvalue()
 
 
-def _asked(store: Store, photo: bytes, fast: bool) -> dict[str, float]:
-    """One question, and then the runs of the network that it takes, alone."""
+def _time_search(store: Store, photo: bytes, fast: bool) -> dict[str, float]:
+    """Return the stages of one search in ms, and the time of its network runs alone."""
     answer = store.search(photo, fast=fast)
     embedder = store.base.embedder
     side = embedder.config.preprocessing.crop
@@ -120,20 +120,20 @@ def _medians(found: list[dict[str, float]]) -> dict[str, float]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Among how many, and on what."""
-    parser.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
-    parser.add_argument("--as", dest="instructions", choices=older_cpu.OLDER, help="as on a processor without more")
+    """Add the options of this benchmark."""
+    parser.add_argument("--products", type=int, default=100_000, help="number of made-up products (default: 100,000)")
+    parser.add_argument("--as", dest="instructions", choices=older_cpu.OLDER, help="hide instructions newer than these")
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     if options.instructions:
-        older_cpu.again(options.instructions)
+        older_cpu.restart_as(options.instructions)
     rows = measure(options.products, folder, SEED)
     return {
         "products": options.products,
         "results": rows,
-        "instructions": older_cpu.instructions(),
+        "instructions": older_cpu.visible_instructions(),
         "markdown": table(rows),
         "note": "a JPEG of 1 MB and 12 megapixels;",
     }

@@ -1,8 +1,7 @@
-"""The protocols, on real photos and on drawn ones: which pictures make the gallery, and which are asked.
+"""The protocols on real and drawn photos: which pictures are in the gallery, and which are queries.
 
-Each protocol is written as the files a user would bring, a catalogue and a list of queries, so that the figures come
-out of the same `build` and `search` that users call. Names and rules of those on real photos are those of the data
-folder's README.
+Each protocol is written as a catalogue and a list of queries, the files a user would bring, so that figures come from
+the same `build` and `search` that users call. The README of the data folder defines the protocols on real photos.
 """
 
 import csv
@@ -15,11 +14,11 @@ import numpy as np
 from demo_shop import write_twins
 from PIL import Image
 
-DRAWN = "twins"  # the one that needs no real photos
-DRAWN_IN = Path("build/twins")  # drawing takes minutes, so the pictures stay there
-MARGIN = 1.15  # side of the white square around a catalogue view, to the longer side of the object
+DRAWN = "twins"  # the protocol that needs no real photos
+DRAWN_IN = Path("build/twins")  # drawing takes minutes, so the pictures are kept
+MARGIN = 1.15  # side of the white square around a catalogue view / longer side of the object
 PHOTOS_PER_PRODUCT = 5
-AMONG_DISTRACTORS = "+7600"  # pictures, about
+AMONG_DISTRACTORS = "+7600"  # approximate number of pictures
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,12 @@ class _Product:
 
 
 def write_all(data: Path, out: Path, names: list[str]) -> list[Protocol]:
-    """Write the protocols of those names below `out`; data: the folder of real photos."""
+    """Write the named protocols below `out`; data: the folder of real photos."""
     return [Protocol(name, *PROTOCOLS[name](data, out / name)) for name in names]
 
 
 def _groceries(references: int, unseen: bool) -> Callable[[Path, Path], tuple[Path, Path]]:
-    """Groceries with one catalogue picture a product (references = 0), or with that many shop photos."""
+    """Return the writer of the groceries, with one catalogue picture a product (references = 0) or that many photos."""
 
     def write(data: Path, out: Path) -> tuple[Path, Path]:
         folder = data / "groceries"
@@ -64,7 +63,7 @@ def _groceries(references: int, unseen: bool) -> Callable[[Path, Path], tuple[Pa
 def _objects(
     unseen: bool, scale: tuple[float, float] = (0.45, 0.85), frame_side: int = 256
 ) -> Callable[[Path, Path], tuple[Path, Path]]:
-    """Objects cut from scans: catalogue views on white, any pose pasted onto a background, at a scale of the frame."""
+    """Return the writer of the scanned objects: catalogue views on white, queries pasted onto backgrounds."""
 
     def write(data: Path, out: Path) -> tuple[Path, Path]:
         folders = sorted(p for p in (data / "objects").iterdir() if p.is_dir())
@@ -86,7 +85,7 @@ def _objects(
 
 
 def _among_distractors(write: Callable[[Path, Path], tuple[Path, Path]]) -> Callable[[Path, Path], tuple[Path, Path]]:
-    """The same with every picture of clothing and packaging in the gallery, each as a product that nobody asks for."""
+    """Return a writer that adds every picture of clothing and packaging, each as a product without queries."""
 
     def write_all_of_it(data: Path, out: Path) -> tuple[Path, Path]:
         catalogue, queries = write(data, out)
@@ -99,11 +98,11 @@ def _among_distractors(write: Callable[[Path, Path], tuple[Path, Path]]) -> Call
 
 
 def _twins(data: Path, out: Path, folder: Path = DRAWN_IN) -> tuple[Path, Path]:
-    """Drawn products that differ from some others in print alone: one catalogue picture each, difficult photos."""
-    catalogue, asked = folder / "catalogue.csv", folder / "queries.csv"
-    if not asked.exists():  # written last
+    """Draw twins, unless they are drawn already: one catalogue picture each, difficult photos."""
+    catalogue, queries = folder / "catalogue.csv", folder / "queries.csv"
+    if not queries.exists():  # written last
         write_twins(folder)
-    return catalogue, asked
+    return catalogue, queries
 
 
 PROTOCOLS: dict[str, Callable[[Path, Path], tuple[Path, Path]]] = {
@@ -124,6 +123,7 @@ PROTOCOLS: dict[str, Callable[[Path, Path], tuple[Path, Path]]] = {
 
 
 def grocery_products(folder: Path) -> list[_Product]:
+    """Return the products of the groceries."""
     with open(folder / "classes.csv", encoding="utf-8", newline="") as file:
         return [
             _Product(
@@ -137,7 +137,7 @@ def grocery_products(folder: Path) -> list[_Product]:
 
 
 def split(folder: Path, split: str) -> dict[int, list[Path]]:
-    """Photos of one split by class id, in the file's order."""
+    """Return the photos of one split by class id, in the file's order."""
     found: dict[int, list[Path]] = {}
     for line in (folder / split).read_text(encoding="utf-8").splitlines():
         path, number, _ = line.split(", ")
@@ -146,7 +146,7 @@ def split(folder: Path, split: str) -> dict[int, list[Path]]:
 
 
 def on_white(view: Path) -> Image.Image:
-    """The cut-out in the middle of a white square."""
+    """Put the cut-out into the middle of a white square."""
     with Image.open(view) as image:
         cut = image.convert("RGBA")
     side = round(max(cut.size) * MARGIN)
@@ -156,7 +156,7 @@ def on_white(view: Path) -> Image.Image:
 
 
 def pasted(view: Path, backgrounds: list[Path], seed: str, scale: tuple[float, float], frame_side: int) -> Image.Image:
-    """The cut-out at some scale of the frame, anywhere on a background, seeded by name and number."""
+    """Put the cut-out at a random scale and position on a random background, all derived from the seed."""
     rng = np.random.default_rng(list(hashlib.sha256(seed.encode()).digest()[:8]))
     with Image.open(backgrounds[rng.integers(len(backgrounds))]) as image:
         frame = image.convert("RGB").resize((frame_side, frame_side), Image.Resampling.BICUBIC)
@@ -171,7 +171,7 @@ def pasted(view: Path, backgrounds: list[Path], seed: str, scale: tuple[float, f
 
 
 def _write(out: Path, gallery: list[tuple[str, str, Path]], queries: list[tuple[Path, str]]) -> tuple[Path, Path]:
-    """A catalogue with a row a picture, and the queries."""
+    """Write a catalogue with a row for each picture, and the queries."""
     out.mkdir(parents=True, exist_ok=True)
     catalogue, asked = out / "catalogue.csv", out / "queries.csv"
     with open(catalogue, "w", encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""Somebody who presses anything on the page of a kiosk, and what goes wrong."""
+"""A visitor who acts at random on the page of a kiosk, and what goes wrong."""
 
 import argparse
 from pathlib import Path
@@ -8,15 +8,15 @@ from browsing.random_actions import act_at_random
 from browsing.visitor import new_visitor
 from playwright.sync_api import sync_playwright
 
-from .context import SEED, Found
-from .page_speed import PHONE, made_shop
+from .context import SEED, Results
+from .page_speed import PHONE, make_shop
 
-MOVED_ON = 60  # frames a photo is shown: long enough to be answered
+MOVED_ON = 60  # frames of each photo, enough for an answer
 
 
-def measure(actions: int, folder: Path, seed: int) -> Found:
-    """Do so many things at random; returns how often something went wrong, and what was said then."""
-    photos = made_shop(folder, seed)
+def measure(actions: int, folder: Path, seed: int) -> Results:
+    """Do `actions` random things; return how often something went wrong, and the messages."""
+    photos = make_shop(folder, seed)
     moving = write_film(photos, folder / "moving.mjpeg", PORTRAIT, MOVED_ON)
     with (
         serve_device(folder / "device") as address,
@@ -30,11 +30,11 @@ def measure(actions: int, folder: Path, seed: int) -> Found:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How much of it."""
+    """Add the options of this benchmark."""
     parser.add_argument("--actions", type=int, default=1000, help="default: 1000")
-    parser.add_argument("--seed", type=int, default=SEED, help=f"of what is done (default: {SEED})")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"seed of the actions (default: {SEED})")
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     return measure(options.actions, folder, options.seed) | {"actions": options.actions}

@@ -1,4 +1,4 @@
-"""What a server takes: clients that ask photos at a steady rate, each by its own connection."""
+"""The latency of a server whose clients send photos at a steady rate, each over its own connection."""
 
 import argparse
 import http.client
@@ -18,7 +18,7 @@ from demo_shop import write_catalogue
 
 import edgesearch
 
-from .context import SEED, Found
+from .context import SEED, Results
 
 PRODUCTS, UNKNOWN = 60, 12
 CLIENTS = 8
@@ -27,18 +27,18 @@ _IMAGE = {"Content-Type": "image/jpeg"}
 
 
 def measure(seconds: int, rate: float, folder: Path, seed: int) -> dict[str, float]:
-    """Serve a drawn shop and ask it.
+    """Serve a drawn shop and send photos.
 
-    Args:    seconds: for how long; rate: photos a second, of all clients together; folder: where it is made.
-    Returns: latencies in ms from when a photo was due, so that a photo which had to wait for the one before counts its
-             waiting; photos answered a second; and how many were answered by an error.
+    Args:    seconds: duration; rate: photos a second of all clients together; folder: where the shop is made.
+    Returns: latencies in ms, counted from the time when a photo was due, so that waiting for the one before it counts;
+             answered photos a second; number of errors.
     """
     write_catalogue(folder, products=PRODUCTS, unknown=UNKNOWN, photos=1, seed=seed)
     edgesearch.build(folder / "catalogue.csv", folder / "shop.edge")
     edgesearch.install(folder / "shop.edge", folder / "device")
     photos = [path.read_bytes() for path in sorted((folder / "photos").iterdir())]
-    with served(folder / "device") as port:
-        latencies, errors, elapsed = _asked(port, photos, seconds, rate)
+    with serve_store(folder / "device") as port:
+        latencies, errors, elapsed = _query_server(port, photos, seconds, rate)
     return {
         "clients": CLIENTS,
         "asked_per_s": rate,
@@ -53,8 +53,11 @@ def measure(seconds: int, rate: float, folder: Path, seed: int) -> dict[str, flo
 
 
 @contextmanager
-def served(store: Path) -> Iterator[int]:
-    """A server of its own process; the port."""
+def serve_store(store: Path) -> Iterator[int]:
+    """Run a server in its own process; yield the port.
+
+    Raises: OSError: it did not start.
+    """
     command = [sys.executable, "-m", "edgesearch", "serve", str(store), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603  our own command
         assert process.stderr
@@ -68,8 +71,8 @@ def served(store: Path) -> Iterator[int]:
             process.send_signal(signal.SIGINT)
 
 
-def _asked(port: int, photos: list[bytes], seconds: int, rate: float) -> tuple[list[float], int, float]:
-    """Latencies in ms of what was answered, the number of errors, and how long it took in s."""
+def _query_server(port: int, photos: list[bytes], seconds: int, rate: float) -> tuple[list[float], int, float]:
+    """Return the latencies of answers in ms, the number of errors, and the duration in s."""
     latencies, errors = list[float](), list[str]()
     start, interval = time.perf_counter() + 1, CLIENTS / rate
 
@@ -100,11 +103,13 @@ def _asked(port: int, photos: list[bytes], seconds: int, rate: float) -> tuple[l
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How long and how fast."""
-    parser.add_argument("--seconds", type=int, default=60, help="(default: 60)")
-    parser.add_argument("--rate", type=float, default=20.0, help="photos a second, of all clients (default: 20)")
+    """Add the options of this benchmark."""
+    parser.add_argument("--seconds", type=int, default=60, help="duration (default: 60)")
+    parser.add_argument(
+        "--rate", type=float, default=20.0, help="photos a second of all clients together (default: 20)"
+    )
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     return measure(options.seconds, options.rate, folder, SEED)

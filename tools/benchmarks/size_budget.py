@@ -1,4 +1,4 @@
-"""What fits into which budget, and what it then finds: very many made-up products, and groceries."""
+"""Measure what fits into a budget and the recall it leaves, for very many made-up products and for groceries."""
 
 import argparse
 import csv
@@ -33,7 +33,7 @@ from edgesearch.search.open_bundle import CATALOG, INDEX, MODEL, PICTURES
 from edgesearch.text import full_text
 
 from . import local_features_cost, protocols, vectors
-from .context import SEED, Found, add_data, require_photos
+from .context import SEED, Results, add_data, require_photos
 
 Row = dict[str, Any]
 OPENED = 5  # times
@@ -41,28 +41,35 @@ ASKED = 300  # queries
 
 
 def measure(x: np.ndarray, queries: np.ndarray, budgets_mb: list[float], folder: Path, seed: int) -> list[Row]:
-    """Fit products with a picture each into budgets; made up but for what their pictures look like.
+    """Fit made-up products with a picture each into budgets.
 
-    Args:    x: (N, D) float32, embeddings of the pictures; queries: (Q, D) float32, of others, of which the right
-             product is the one that is nearest without any compression; folder: for gigabytes.
+    Args:
+        x:       (N, D) float32, embeddings of the pictures.
+        queries: (Q, D) float32, embeddings of other pictures; the right product is the nearest without compression.
+        folder:  for gigabytes of temporary files.
     """
-    staged = _staged(x, folder / "stage", seed)
+    staged = _stage_bundle(x, folder / "stage", seed)
     right = np.concatenate([np.argmax(part @ x.T, 1) for part in np.array_split(queries, 20)])
 
-    def ask(index: CompactIndex, local: LocalIndex | None) -> PlanAccuracy:
+    def measure_recall(index: CompactIndex, local: LocalIndex | None) -> PlanAccuracy:
         rows = index.search(queries, 1).rows[:, 0]
         return PlanAccuracy(float((rows == right).mean()), 0.0, len(queries))
 
     sizes = {f"{name} bytes": size for name, size in staged.sizes().items() if size > 10_000}
-    packed = {"packed catalogue bytes": len(packed_catalog.pack(staged.folder / CATALOG)), **_opening_ms(staged.folder)}
+    packed = {
+        "packed catalogue bytes": len(packed_catalog.pack(staged.folder / CATALOG)),
+        **_measure_opening_ms(staged.folder),
+    }
     rows: list[Row] = [{"bytes": staged.size_bytes, **sizes, **packed}]
-    ways = SearchPlans(x, staged.index, staged.local, seed)
+    plans = SearchPlans(x, staged.index, staged.local, seed)
     for budget_mb in budgets_mb:
         tried = folder / "tried"
         shutil.copytree(staged.folder, tried, copy_function=os.link)
         try:
-            chosen, fitted = fit_to_budget(_at(staged, tried), folder / "x.edge", budget_bytes(budget_mb), ask, ways)
-            times = _query_us([staged.index, chosen.index], queries)
+            chosen, fitted = fit_to_budget(
+                _move_stage(staged, tried), folder / "x.edge", budget_bytes(budget_mb), measure_recall, plans
+            )
+            times = _measure_queries_us([staged.index, chosen.index], queries)
             found = {"bytes": fitted.size_bytes, "lines": fitted.lines(), **fitted.card(), **times}
         except edgesearch.BundleError as error:
             found = {"refused": str(error).removeprefix(f"{folder}/")}
@@ -72,7 +79,7 @@ def measure(x: np.ndarray, queries: np.ndarray, budgets_mb: list[float], folder:
 
 
 def groceries(data: Path, budgets_mb: list[float | None], folder: Path) -> list[Row]:
-    """Build the catalogue of groceries within budgets, and ask the photos for validation, of which none chose them."""
+    """Build the groceries within budgets and search the photos of `val.txt`, which no choice was based on."""
     products = {product.number: product for product in protocols.grocery_products(data / "groceries")}
     with open(folder / "c.csv", "w", encoding="utf-8", newline="") as file:
         named = ((one.sku, one.name, one.catalogue_picture.resolve()) for one in products.values())
@@ -96,21 +103,21 @@ def groceries(data: Path, budgets_mb: list[float | None], folder: Path) -> list[
     return rows
 
 
-def text(rows: list[Row]) -> str:
-    """As lines."""
+def format_lines(rows: list[Row]) -> str:
+    """Return the figures as lines."""
     parts: list[str] = []
     for row in rows:
         parts += [
             f"{name}: {value}"
             for name, value in row.items()
-            if name in _SAID or name.endswith((" bytes", " ms", " us"))
+            if name in _PRINTED or name.endswith((" bytes", " ms", " us"))
         ]
         parts += [*row.get("lines", []), ""]
     return "\n".join(parts)
 
 
 def table(rows: list[Row]) -> str:
-    """What is taken within each budget, as Markdown."""
+    """Return Markdown: the plan chosen for each budget."""
     lines = ["| budget, MB | file, MB | searched by | recall@1 | shown besides |", "|---|---|---|---|---|"]
     for row in (row for row in rows if "budget MB" in row):
         named = {how: [key.removeprefix(how) for key in row if key.startswith(how)] for how in ("taken ", "kept ")}
@@ -122,18 +129,18 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-_SAID = ("budget MB", "bytes", "refused", "photos", "recall@1 of photos")
+_PRINTED = ("budget MB", "bytes", "refused", "photos", "recall@1 of photos")
 
 
-def _staged(x: np.ndarray, stage: Path, seed: int) -> StagedBundle:
-    """All of a bundle of made-up products, before it is written; print and pictures are of a few drawn ones."""
+def _stage_bundle(x: np.ndarray, stage: Path, seed: int) -> StagedBundle:
+    """Stage a bundle of made-up products; local features are random, pictures are those of a few drawn products."""
     for part in (MODEL, INDEX):
         (stage / part).mkdir(parents=True)
     copy_model(default_model(), "int8", stage / MODEL)
     embedder = Embedder.open(default_model(), threads=2)
     index = CompactIndex.build(x, embedder.space, seed=seed)
     index.write(stage / INDEX)
-    local = local_features_cost.made_up(len(x), seed)
+    local = local_features_cost.make_index(len(x), seed)
     local.write(stage / LOCAL_FILE)
     write_twins(stage.parent / "drawn", families=4, photos=1, seed=seed)
     files = sorted(stage.parent.glob("drawn/pictures/*.jpg"))
@@ -157,12 +164,12 @@ def _product(seed: int, number: int) -> Product:
     return Product(**{name: getattr(made, name) for name in Product.__dataclass_fields__ if name != "attributes"})
 
 
-def _at(staged: StagedBundle, folder: Path) -> StagedBundle:
+def _move_stage(staged: StagedBundle, folder: Path) -> StagedBundle:
     return replace(staged, folder=folder)
 
 
-def _query_us(indexes: list[CompactIndex], queries: np.ndarray) -> Row:
-    """Median of the whole index and of the one that was chosen, asked in turn."""
+def _measure_queries_us(indexes: list[CompactIndex], queries: np.ndarray) -> Row:
+    """Return the median query time of the whole index and of the chosen one, queried in turn."""
     times: list[list[float]] = [[], []]
     for query in queries[:ASKED]:
         for index, taken in zip(indexes, times, strict=True):
@@ -173,8 +180,8 @@ def _query_us(indexes: list[CompactIndex], queries: np.ndarray) -> Row:
     return {"query us": chosen, "query of the whole us": whole}
 
 
-def _opening_ms(stage: Path) -> Row:
-    """What it takes of the processor to open the catalogue: as it is, and packed."""
+def _measure_opening_ms(stage: Path) -> Row:
+    """Return the processor time to open the catalogue, as it is and packed."""
     packed, into = packed_catalog.pack(stage / CATALOG), stage.parent / "unpacked"
     times: dict[str, list[float]] = {"catalogue opened ms": [], "packed catalogue opened ms": []}
     for _ in range(OPENED):
@@ -193,16 +200,18 @@ def _opening_ms(stage: Path) -> Row:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Of what, and which budgets."""
+    """Add the options of this benchmark."""
     parser.add_argument("--data", choices=["embeddings", "synthetic", "groceries"], default="embeddings")
-    parser.add_argument("--products", type=int, default=50_000, help="made up, a picture each (default: 50,000)")
+    parser.add_argument(
+        "--products", type=int, default=50_000, help="number of made-up products, a picture each (default: 50,000)"
+    )
     parser.add_argument("--budget-mb", type=float, nargs="+", default=[5, 6, 8, 10, 20, 24], metavar="X")
-    parser.add_argument("--kept", type=Path, default=Path("build/index"), help="folder where embeddings stay")
+    parser.add_argument("--kept", type=Path, default=Path("build/index"), help="folder where embeddings are kept")
     add_data(parser, "--photos")
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure` or `groceries`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run `measure` or `groceries`."""
     if options.data != "synthetic":
         require_photos(options.photos, "--photos")
     if options.data == "groceries":
@@ -218,6 +227,6 @@ def run(options: argparse.Namespace, folder: Path) -> Found:
         "data": options.data,
         "budgets": rows,
         "table": table(rows),
-        "markdown": text(rows),
+        "markdown": format_lines(rows),
         "note": "sizes in bytes, MB of a million.",
     }

@@ -1,4 +1,4 @@
-"""Vectors to measure indexes on: real embeddings, or synthetic ones for sizes beyond."""
+"""Vectors to measure indexes with: real embeddings, or synthetic ones for larger sizes."""
 
 import itertools
 from collections.abc import Iterator
@@ -8,26 +8,26 @@ import numpy as np
 from tqdm import tqdm
 
 from edgesearch._util.files import replacing
-from edgesearch._util.hashing import digest_of
+from edgesearch._util.hashing import hash_json
 from edgesearch.embedding.embedder import Embedder, normalize_rows
 from edgesearch.images.crops import Crop
 
 QUERIES = 1000
-CROPS = 7  # of each picture: its middle, and squares from anywhere
+CROPS = 7  # of each picture: its centre, and random squares
 SMALLEST_CROP = 0.4  # of the shorter side
-INTRINSIC_DIMENSIONS = 24  # of the synthetic ones; real pictures vary in about as many ways
+INTRINSIC_DIMENSIONS = 24  # of the synthetic vectors; about as many as in real pictures
 
 
 def embeddings(data: Path, model: Path, count: int, kept: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings by the shipped model of the real photos and of crops of them, in a seeded order.
+    """Embed the real photos and crops of them, and draw rows and queries in a seeded order.
 
-    Args:    data: folder of real photos; kept: folder where embeddings stay for the next time.
-    Returns: (count, D) float32 to search in, and (QUERIES, D) float32 to ask, none of which is among them.
-    Raises:  ValueError: there are not that many.
+    Args:    data: folder of real photos; kept: folder where the embeddings are kept for the next run.
+    Returns: (count, D) float32 rows, and (QUERIES, D) float32 queries, which are not among the rows.
+    Raises:  ValueError: there are fewer pictures and crops than that.
     """
     embedder = Embedder.open(model, threads=2)
     pictures = _pictures(data)
-    listed = digest_of([str(path.relative_to(data)) for path in pictures])
+    listed = hash_json([str(path.relative_to(data)) for path in pictures])
     file = kept / f"embeddings-{embedder.space[:12]}-{listed[:12]}-{seed}.npy"
     if not file.exists():
         kept.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def embeddings(data: Path, model: Path, count: int, kept: Path, seed: int) -> tu
 
 
 def synthetic(count: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """As `embeddings`: points of few intrinsic dimensions around many centres, and noise in all dimensions."""
+    """Return (count, dim) and (QUERIES, dim) float32 unit rows: points of few intrinsic dimensions, and noise."""
     rng = np.random.default_rng(seed)
     axes = rng.standard_normal((INTRINSIC_DIMENSIONS, dim)).astype(np.float32)
     total = count + QUERIES

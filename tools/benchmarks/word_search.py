@@ -1,4 +1,4 @@
-"""Words and filters: what typos cost, what words add to a photo, and time and bytes among very many products."""
+"""Measure word search: the cost of typos, what words add to a photo, time and bytes with very many products."""
 
 import argparse
 import time
@@ -20,7 +20,7 @@ from edgesearch.text.product_table import ProductTable
 from edgesearch.text.spelling import MIN_LETTERS
 from edgesearch.text.terms import fold
 
-from .context import SEED, Found
+from .context import SEED, Results
 
 ASKED, AGAIN = 200, 7
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -30,15 +30,12 @@ Figures = dict[str, float]
 
 
 def measure(products: int, folder: Path, seed: int) -> Figures:
-    """All figures of words.
-
-    Args:    products: of the drawn shop's kind, without pictures, for time and bytes; folder: to work in.
-    """
+    """Return all figures of word search; products: number of made-up products, without pictures, for time and bytes."""
     return typos(2000, seed) | fusion(folder, seed) | scale(products, folder, seed)
 
 
 def typos(products: int, seed: int) -> Figures:
-    """Recall@5 of names in which one word has one edit, against the names as they are."""
+    """Return recall@5 of names with a typo in one word and in each word, and of the names as they are."""
     rng = np.random.default_rng(seed)
     made = [_product(seed, index) for index in range(products)]
     found = WordSearch(WordIndex(None, lambda: made), {}, products)
@@ -57,7 +54,7 @@ def typos(products: int, seed: int) -> Figures:
 
 
 def misspelt(text: str, rng: np.random.Generator, everywhere: bool = False) -> str:
-    """A letter too many, one missing, another or two swapped, in one word of letters or in each."""
+    """Insert, delete, replace or swap letters in one word of letters, or in each."""
     parts = fold(text).split()
     places = [n for n, part in enumerate(parts) if part.isalpha() and len(part) >= MIN_LETTERS]
     for place in places if everywhere else rng.choice(places, 1).tolist():
@@ -73,19 +70,20 @@ def misspelt(text: str, rng: np.random.Generator, everywhere: bool = False) -> s
 
 
 def fusion(folder: Path, seed: int, products: int = 60) -> Figures:
-    """Recall@1 and @5 on a drawn shop of the photo alone, of two of the product's words alone, and of both.
+    """Return recall@1 and @5 in a drawn shop for the photo alone, for words alone, and for both.
 
-    The words are the kind and the variant, as "mug orchard": what a customer knows, and several products may share.
+    The words are the kind and the variant, such as "mug orchard": a customer knows them, and several products share
+    them.
     """
     write_catalogue(folder / "shop", products, 0, 4, seed)
     edgesearch.build(folder / "shop" / "catalogue.csv", folder / "shop.edge", seed=seed)
     queries = read_queries(folder / "shop" / "queries.csv")
     figures: Figures = {}
     with edgesearch.open(folder / "shop.edge") as store:
-        for name, asked in _questions(seed).items():
+        for name, make_query in _query_makers(seed).items():
             places = []
             for photo, sku in queries:
-                shown, text = asked(photo, int(sku[1:]))
+                shown, text = make_query(photo, int(sku[1:]))
                 where = None if text is None else ""
                 skus = [match.sku for match in store.search(shown, K, text=text, where=where).matches]
                 places.append(skus.index(sku) if sku in skus else K)
@@ -93,8 +91,8 @@ def fusion(folder: Path, seed: int, products: int = 60) -> Figures:
     return figures
 
 
-def _questions(seed: int) -> Mapping[str, Callable[[Path, int], tuple[Path | None, str | None]]]:
-    """Photo and words that are asked, given a photo and the number of its product."""
+def _query_makers(seed: int) -> Mapping[str, Callable[[Path, int], tuple[Path | None, str | None]]]:
+    """Return functions that make the photo and the words of a query from a photo and the number of its product."""
 
     def kind(index: int) -> str:
         return make_product(seed, index).noun
@@ -112,9 +110,9 @@ def _questions(seed: int) -> Mapping[str, Callable[[Path, int], tuple[Path | Non
 
 
 def scale(products: int, folder: Path, seed: int) -> Figures:
-    """Time and bytes of the index of many products, and of questions to it; times are p50 in ms."""
+    """Return time and bytes of the index of many products, and of queries to it; times are p50 in ms."""
     made = [_product(seed, index) for index in range(products)]
-    sqlite_catalog.write(folder / "catalog.sqlite", _pictured(made))
+    sqlite_catalog.write(folder / "catalog.sqlite", _with_pictures(made))
     start = time.perf_counter()
     full_text.write(folder / full_text.FILE, made)
     built = time.perf_counter() - start
@@ -126,7 +124,7 @@ def scale(products: int, folder: Path, seed: int) -> Figures:
     )
     opened = time.perf_counter() - start
 
-    def asked(text: str | None = None, where: str | None = None) -> float:
+    def median_query_ms(text: str | None = None, where: str | None = None) -> float:
         def ask() -> None:
             one = text_query.interpret(table, lambda: found, text, where, photo=False)
             assert one.best(table, K)[0]
@@ -139,18 +137,18 @@ def scale(products: int, folder: Path, seed: int) -> Figures:
         "catalogue_bytes_a_product": (folder / "catalog.sqlite").stat().st_size / products,
         "index_s": built,
         "open_ms": opened * 1000,
-        "first_filter_ms": _once_ms(lambda: asked_once(table, "price<5 and colour=red")),
-        "filter_ms": asked(where="price<5 and colour=red"),
-        "name_ms": asked(name, ""),
+        "first_filter_ms": _once_ms(lambda: filter_once(table, "price<5 and colour=red")),
+        "filter_ms": median_query_ms(where="price<5 and colour=red"),
+        "name_ms": median_query_ms(name, ""),
         "first_typo_ms": _once_ms(lambda: found.rank("zzkaffea")),
-        "typo_ms": asked("coffe", ""),
-        "brand_and_filter_ms": asked(str(brand), "stock>0"),
-        "sentence_ms": asked("red mug under 50"),
+        "typo_ms": median_query_ms("coffe", ""),
+        "brand_and_filter_ms": median_query_ms(str(brand), "stock>0"),
+        "sentence_ms": median_query_ms("red mug under 50"),
     }
 
 
-def asked_once(table: ProductTable, where: str) -> None:
-    """A filter alone."""
+def filter_once(table: ProductTable, where: str) -> None:
+    """Search with a filter alone."""
     text_query.interpret(table, _no_words, None, where, photo=False)
 
 
@@ -174,16 +172,16 @@ def _product(seed: int, index: int) -> Product:
     return Product(drawn.sku, drawn.name, **columns, attributes=(("colour", COLOURS[index % len(COLOURS)]),))
 
 
-def _pictured(products: list[Product]) -> Iterator[tuple[Product, list[Picture]]]:
+def _with_pictures(products: list[Product]) -> Iterator[tuple[Product, list[Picture]]]:
     for row, product in enumerate(products):
         yield product, [Picture(row, f"{product.sku}.jpg", 0, 1)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How many."""
-    parser.add_argument("--products", type=int, default=100_000, help="made up (default: 100,000)")
+    """Add the options of this benchmark."""
+    parser.add_argument("--products", type=int, default=100_000, help="number of made-up products (default: 100,000)")
 
 
-def run(options: argparse.Namespace, folder: Path) -> Found:
-    """As `measure`."""
+def run(options: argparse.Namespace, folder: Path) -> Results:
+    """Run the benchmark."""
     return measure(options.products, folder, SEED) | {"products": options.products}

@@ -1,1 +1,4 @@
-"""The page docs/figures.md and the figures quoted in README.md and docs/: what they show, and how they are written."""
+"""Measure everything, and write docs/figures.md and the figures quoted in README.md and docs/.
+
+`sections.py` lists what is measured and shown; `quotes.md` holds the sentences that quote figures.
+"""

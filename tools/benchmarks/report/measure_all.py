@@ -1,4 +1,4 @@
-"""`tools/bench all`: measure what makes the page of figures, each in a process of its own, and write the page."""
+"""`tools/bench all`: measure everything on the page of figures, each run in its own process, and write the page."""
 
 import argparse
 import datetime
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from edgesearch.embedding.embedder import default_model
 
-from ..context import NO_MODEL, SEED, Found, context
+from ..context import NO_MODEL, SEED, Results, context
 from ..processes import Processors
 from . import figures_page
 from .sections import RUNS
@@ -25,20 +25,25 @@ PAGE, TRIED = Path("docs/figures"), Path("build/figures")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What of it, and where to."""
+    """Add the options of this benchmark."""
     parser.add_argument("-o", "--output", type=Path, help=f"folder (default: {PAGE}; {TRIED} with --quick)")
-    parser.add_argument("--only", action="append", choices=list(RUNS), default=[], help="renew this one", metavar="RUN")
-    parser.add_argument("--missing", action="store_true", help="those not there, failed, or of another model")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to try the bench: four minutes")
+    parser.add_argument(
+        "--only", action="append", choices=list(RUNS), default=[], help="measure this run again", metavar="RUN"
+    )
+    parser.add_argument("--missing", action="store_true", help="runs that are absent, failed, or used another model")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to try the benchmarks: four minutes")
 
 
 def run(options: argparse.Namespace, folder: Path) -> str:
-    """Measure, one after the other, and write the page after each; raises ValueError at the end where one failed."""
+    """Measure one run after the other and write the page after each.
+
+    Raises: ValueError: a run failed; raised after the last one.
+    """
     output = options.output or (TRIED if options.quick else PAGE)
     figures = figures_page.read(output)
     large = [name for name in options.only if options.quick and not RUNS[name].quick]
     if large:
-        raise ValueError(f"{', '.join(large)}: no small size of it; leave out --quick.")
+        raise ValueError(f"{', '.join(large)}: no small size; leave out --quick.")
     names = [name for name in options.only or RUNS if RUNS[name].quick or not options.quick]
     if options.missing:
         names = [name for name in names if is_missing(figures.get(name))]
@@ -46,19 +51,19 @@ def run(options: argparse.Namespace, folder: Path) -> str:
         progress.set_postfix_str(name)
         asked = RUNS[name].quick if options.quick else RUNS[name].asked
         assert asked
-        figures[name] = measured(asked, RUNS[name].limit_s, folder)
+        figures[name] = measure(asked, RUNS[name].limit_s, folder)
         if options.quick:
             figures[name]["measured"]["quick"] = True
         figures_page.write(output, figures)
     page = figures_page.write(output, figures)
     failed = [name for name in names if figures_page.FAILED in figures[name]]
     if failed:
-        raise ValueError(f"{page}: {', '.join(failed)} failed; the page says why, --only measures one again.")
+        raise ValueError(f"{page}: {', '.join(failed)} failed; the page says why, and --only measures one again.")
     return f"{page}: measured {', '.join(names) or 'nothing'}; `tools/bench readme` writes them where they are quoted."
 
 
-def is_missing(found: Found | None) -> bool:
-    """That it is to be measured again."""
+def is_missing(found: Results | None) -> bool:
+    """Return whether a run must be measured again: it is absent, failed, or used another model."""
     return (
         not found
         or figures_page.FAILED in found
@@ -66,15 +71,15 @@ def is_missing(found: Found | None) -> bool:
     )
 
 
-def measured(asked: str, limit_s: float, folder: Path) -> Found:
-    """The object that `tools/bench` printed in a process of its own; `measured`: when, how long, and how busy it was.
+def measure(asked: str, limit_s: float, folder: Path) -> Results:
+    """Run `tools/bench` in its own process; return the printed object, and in `measured` when, how long, how busy.
 
-    Args:    asked: what of `tools/bench`; folder: where it may leave files until it ends.
-    Returns: an object with the reason as `failed` where it did not end well or in time.
+    Args:    asked: command and options; folder: for temporary files.
+    Returns: the figures; or the reason as `failed` if the run failed or took too long.
     """
     before, start = Processors.now(), time.time()
     try:
-        found = json.loads(_printed(asked, limit_s, folder), parse_float=lambda said: float(f"{float(said):.6g}"))
+        found = json.loads(_run_command(asked, limit_s, folder), parse_float=lambda said: float(f"{float(said):.6g}"))
     except (OSError, ValueError) as error:
         found = context(default_model(), SEED) | {
             "command": f"tools/bench {asked} --json",
@@ -88,8 +93,11 @@ def measured(asked: str, limit_s: float, folder: Path) -> Found:
     return found
 
 
-def _printed(asked: str, limit_s: float, folder: Path) -> str:
-    """What it prints; raises OSError: it failed, and the last line it said, or TimeoutError."""
+def _run_command(asked: str, limit_s: float, folder: Path) -> str:
+    """Run a benchmark; return its output.
+
+    Raises: OSError: it failed, with the last line it printed; TimeoutError: it took too long.
+    """
     command = [sys.executable, "-m", "benchmarks", *shlex.split(asked), "--json"]
     with (
         tempfile.TemporaryDirectory(dir=folder) as scratch,
@@ -105,7 +113,7 @@ def _printed(asked: str, limit_s: float, folder: Path) -> str:
                 raise TimeoutError(f"it took longer than {limit_s / 60:.0f} minutes.") from None
             finally:
                 if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)  # with the processes that it started
+                    os.killpg(process.pid, signal.SIGKILL)  # and the processes that it started
         said.seek(0)
         if process.returncode:
             lines = said.read().split("\n")

@@ -1,4 +1,4 @@
-"""The page's plots: SVG files of their own, which follow the reader's light or dark."""
+"""Draw the plots of the page: SVG files that follow the reader's light or dark theme."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 from edgesearch.html.charts import LETTER_PX, Axis, Plot, Point, amount_axis
 from edgesearch.html.markup import Markup
 
-from ..context import Found
+from ..context import Results
 from ..index_libraries import LIBRARIES
 
 STYLE = """
@@ -29,7 +29,7 @@ text { fill: var(--ink); font: 13px system-ui, -apple-system, "Segoe UI", Roboto
 """
 HUES = "\n".join(f".{kind} {{ --hue: var(--{kind}); }}" for kind in LIBRARIES)
 PREFIXES = {0: "", 3: "k", 6: "M", 9: "G"}
-STAGES = {  # of a photo: hues of the libraries
+STAGES = {  # stage of a search: the library whose hue it takes
     "image": "sqlite-vec",
     "embed": "edgesearch",
     "index": "faiss",
@@ -37,27 +37,27 @@ STAGES = {  # of a photo: hues of the libraries
     "decision": "hnswlib",
     "catalog": "hnswlib",
 }
-BAR, WIDE = 42, 200  # px of a bar with its gap, and of names beside bars
-ROOM = 1.15  # decades beside the last point, for the names
-APART = 0.075  # of the height, from name to name
+BAR, WIDE = 42, 200  # px of a bar with its gap; px for the names beside bars
+ROOM = 1.15  # decades to the right of the last point, for the names
+APART = 0.075  # share of the height from name to name
 
 
-def index_time(figures: Mapping[str, Found]) -> Markup | None:
-    """Microseconds a query against rows."""
+def index_time(figures: Mapping[str, Results]) -> Markup | None:
+    """Plot microseconds a query against rows."""
     return _against_rows(figures, "microseconds a query, p50, one thread", lambda one, _: one["p50_us"])
 
 
-def index_memory(figures: Mapping[str, Found]) -> Markup | None:
-    """Resident megabytes against rows."""
+def index_memory(figures: Mapping[str, Results]) -> Markup | None:
+    """Plot resident megabytes against rows."""
 
-    def megabytes(one: Found, rows: int) -> float:
-        return max(one["resident_bytes_per_row"] * rows / 1e6, 0.1)  # less is lost in pages
+    def megabytes(one: Results, rows: int) -> float:
+        return max(one["resident_bytes_per_row"] * rows / 1e6, 0.1)  # smaller values are below the size of pages
 
     return _against_rows(figures, "resident MB (0.1 and less at the bottom)", megabytes)
 
 
-def index_recall(figures: Mapping[str, Found]) -> Markup | None:
-    """Every setting's recall against its microseconds, of the most embeddings."""
+def index_recall(figures: Mapping[str, Results]) -> Markup | None:
+    """Plot recall against microseconds for every setting, with the largest number of embeddings."""
     tables = [found for name, found in figures.items() if name.startswith("index-")]
     if not tables:
         return None
@@ -76,11 +76,11 @@ def index_recall(figures: Mapping[str, Found]) -> Markup | None:
                 plot.dot((time, one["recall@10"]), kind, 6 if one["name"] == "edgesearch" else 3.5)
     for place, kind in enumerate(one for one in LIBRARIES if any(r["name"].startswith(one) for r in results)):
         plot.text((across.high, low), LIBRARIES[kind], kind, by=(-8, -14 - 18 * place), anchor="end")
-    return _alone(plot.svg("Recall against time of every setting"))
+    return _as_file(plot.svg("Recall against time of every setting"))
 
 
-def photo(figures: Mapping[str, Found]) -> Markup | None:
-    """Milliseconds of each kind of question, a stage beside the other."""
+def photo(figures: Mapping[str, Results]) -> Markup | None:
+    """Plot milliseconds of each kind of search, with its stages side by side."""
     if "photo" not in figures:
         return None
     rows = figures["photo"]["results"]
@@ -95,11 +95,11 @@ def photo(figures: Mapping[str, Found]) -> Markup | None:
     wide = accumulate((LETTER_PX * len(stage) + 14 for stage in STAGES), initial=6 - WIDE)
     for (stage, kind), right in zip(STAGES.items(), wide, strict=False):
         plot.text((0, len(rows)), stage, kind, by=(right, -14))
-    return _alone(plot.svg("Milliseconds by stage"))
+    return _as_file(plot.svg("Milliseconds by stage"))
 
 
-def embedder(figures: Mapping[str, Found]) -> Markup | None:
-    """Milliseconds a picture of every engine, ours in its own colour."""
+def embedder(figures: Mapping[str, Results]) -> Markup | None:
+    """Plot milliseconds a picture for every engine, ours in its own colour."""
     if "embedder" not in figures:
         return None
     rows = [row for row in figures["embedder"]["results"] if row["batch"] == 1]
@@ -110,11 +110,11 @@ def embedder(figures: Mapping[str, Found]) -> Markup | None:
         kind = "edgesearch" if "(ours)" in name else "faiss"
         plot.bar((0, middle - 0.3), (row["p50_ms"], middle + 0.3), kind)
         plot.text((row["p50_ms"], middle), f"{row['p50_ms']:.1f}", kind, by=(5, 4))
-    return _alone(plot.svg("Milliseconds a picture of every engine"))
+    return _as_file(plot.svg("Milliseconds a picture of every engine"))
 
 
-def _against_rows(figures: Mapping[str, Found], label: str, value: Callable[[Found, int], float]) -> Markup | None:
-    """A line a library over synthetic vectors of more and more rows; both axes in decades."""
+def _against_rows(figures: Mapping[str, Results], label: str, value: Callable[[Results, int], float]) -> Markup | None:
+    """Plot a line for each library against the number of synthetic rows; both axes are logarithmic."""
     tables = [found for name, found in figures.items() if name.startswith("synthetic-")]
     tables.sort(key=lambda one: one["rows"])
     if len(tables) < 2:
@@ -133,13 +133,13 @@ def _against_rows(figures: Mapping[str, Found], label: str, value: Callable[[Fou
         for point in points:
             plot.dot(point, kinds[library], 3.5)
     ends = {library: points[-1][1] for library, points in lines.items()}
-    for library, height in _apart(ends, (up.high - up.low) * APART).items():
+    for library, height in _spread_labels(ends, (up.high - up.low) * APART).items():
         plot.text((across.high - ROOM, height), library, kinds[library], by=(9, 4))
-    return _alone(plot.svg(f"{label} against rows"))
+    return _as_file(plot.svg(f"{label} against rows"))
 
 
-def _apart(ends: Mapping[str, float], least: float) -> dict[str, float]:
-    """Heights of names, each at least so far from the one below it."""
+def _spread_labels(ends: Mapping[str, float], least: float) -> dict[str, float]:
+    """Return the heights of names, each at least so far above the one below it."""
     heights = dict(sorted(ends.items(), key=lambda one: one[1]))
     for below, name in pairwise(heights):
         heights[name] = max(heights[name], heights[below] + least)
@@ -147,7 +147,7 @@ def _apart(ends: Mapping[str, float], least: float) -> dict[str, float]:
 
 
 def _logarithmic(label: str, low: float, high: float, room: float = 0.0, fine: bool = False) -> Axis:
-    """An axis of decades from and to logarithms; fine: 2 and 5 of each decade too; room: behind the last."""
+    """Return a logarithmic axis; low, high: logarithms; fine: ticks at 2 and 5, too; room: decades behind the last."""
     first, last = (low, high) if fine else (math.floor(low + 1e-9), math.floor(high - 1e-9) + 1)
     steps = [(exponent, times) for exponent in range(-2, 12) for times in ((1, 2, 5) if fine else (1,))]
     places = [(exponent + math.log10(times), times * 10.0**exponent) for exponent, times in steps]
@@ -155,19 +155,19 @@ def _logarithmic(label: str, low: float, high: float, room: float = 0.0, fine: b
 
 
 def _short(value: float) -> str:
-    """1000 as 1k."""
+    """Format 1000 as 1k."""
     thousands = max((power for power in PREFIXES if value >= 10**power), default=0)
     return f"{value / 10**thousands:g}{PREFIXES[thousands]}"
 
 
-def _alone(svg: Markup) -> Markup:
-    """As a file of its own, an element a line."""
+def _as_file(svg: Markup) -> Markup:
+    """Return the SVG as the text of a file, an element a line."""
     head, _, rest = svg.partition(">")
     head = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
     return Markup(f"{head}>\n<style>{STYLE}{HUES}\n</style>\n{rest.replace('><', '>' + chr(10) + '<')}\n")
 
 
-PLOTS: dict[str, Callable[[Mapping[str, Found]], Markup | None]] = {
+PLOTS: dict[str, Callable[[Mapping[str, Results]], Markup | None]] = {
     "photo": photo,
     "embedder": embedder,
     "index-time": index_time,

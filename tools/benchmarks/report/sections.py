@@ -1,12 +1,12 @@
-"""The page of figures: its sections, the commands that measure each, and what is said of them.
+"""The sections of the page of figures: the commands that measure each, and its text.
 
-One more figure is one more `Section`: a text with fields of its runs (see `fields`), or none for a line a figure.
+To add figures, add a `Section`: a text with fields of its runs (see `templates`), or no text for a line a figure.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ..context import Found
+from ..context import Results
 from ..index_search import REACHED
 
 MINUTE = 60
@@ -15,7 +15,7 @@ LET_GO = "edgesearch, vectors let go"
 
 @dataclass(frozen=True)
 class Run:
-    """What is asked of `tools/bench`; quick: the same, small, where there is that."""
+    """A run of `tools/bench`; asked: command and options; quick: the same with a small size, None if there is none."""
 
     asked: str
     quick: str | None = None
@@ -24,22 +24,28 @@ class Run:
 
 @dataclass(frozen=True)
 class Section:
-    """Of the page; runs: by the name that fields and `--only` know them by; table: what a text cannot say."""
+    """A section of the page.
+
+    Attributes:
+        runs:  by the names that fields and `--only` use.
+        table: formats the figures where a text with fields cannot.
+        plots: names of the plots below the text.
+    """
 
     title: str
     runs: Mapping[str, Run]
     text: str = ""
-    table: Callable[[Iterable[Found]], str] | None = None
+    table: Callable[[Iterable[Results]], str] | None = None
     plots: tuple[str, ...] = ()
 
 
-def indexes(founds: Iterable[Found]) -> str:
-    """The best of each library, and how much slower than ours it is."""
+def indexes(runs: Iterable[Results]) -> str:
+    """Return a table of each library's best setting, and its time compared with ours."""
     lines = [
         "| vectors | index | p50 | to ours | recall@10 | resident bytes a row | built in |",
         "|---|---|---|---|---|---|---|",
     ]
-    for found in founds:
+    for found in runs:
         vectors = f"{found['rows']:,} {found['data']} x {found['dim']}"
         ours = found["best"]["edgesearch"]["p50_us"]
         release_pages = [one for one in found["results"] if one["name"] == LET_GO]
@@ -52,7 +58,7 @@ def indexes(founds: Iterable[Found]) -> str:
 
 
 def _index(rows: int, *only: str, limit_s: int = 30 * MINUTE, quick: int | None = None) -> Run:
-    """Synthetic vectors; quick: as many of them."""
+    """Return a run with synthetic vectors; quick: their number in a quick run."""
     options = " ".join(f"--only '{name}'" for name in only)
     small = f"index --data synthetic --rows {quick} --only edgesearch --only 'usearch i8'" if quick else None
     return Run(f"index --data synthetic --rows {rows} {options}".strip(), small, limit_s)

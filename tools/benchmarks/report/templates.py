@@ -1,7 +1,7 @@
 """Sentences with fields for measured figures: `{cold[first_answer_ms]:/1000 .2f} s`.
 
-A field names a run and what is in its object, as `str.format` does; a list is looked into by the names of its objects.
-Before the usual format may stand what a number is divided by.
+A field names a run and a key of its object, as in `str.format`; a list is indexed by the `name` of its objects. A
+divisor may stand before the usual format.
 """
 
 import re
@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Any
 
-from ..context import Found
+from ..context import Results
 
 _NUMBER = r"-?\d(?:[\d,.]*\d)?%?"
 
 
-def filled(template: str, figures: Mapping[str, Found]) -> str:
-    """The sentence with its figures.
+def fill(template: str, figures: Mapping[str, Results]) -> str:
+    """Return the sentence with its figures.
 
-    Raises: ValueError: a figure that it names is not there, or is no number where its format wants one.
+    Raises: ValueError: a figure is missing, or is not a number although its format needs one.
     """
     try:
         return _Fields().vformat(template, (), figures)
@@ -25,21 +25,21 @@ def filled(template: str, figures: Mapping[str, Found]) -> str:
         raise ValueError(f'"{_short(template)}" names a figure that was not measured: {error}.') from error
 
 
-def rewritten(text: str, template: str, figures: Mapping[str, Found]) -> str:
-    """A text in which the sentence stands, lines broken anywhere, with the figures of now.
+def rewrite(text: str, template: str, figures: Mapping[str, Results]) -> str:
+    """Return the text with current figures in the one place where the sentence stands, however its lines are broken.
 
-    Raises: ValueError: it does not stand there, or more than once, or as in `filled`.
+    Raises: ValueError: the sentence is not there or occurs several times; or as in `fill`.
     """
     pieces = list(Formatter().parse(template))
     values = [
-        filled(f"{{{field}:{spec}}}" if spec else f"{{{field}}}", figures)
+        fill(f"{{{field}:{spec}}}" if spec else f"{{{field}}}", figures)
         for _, field, spec, _ in pieces
         if field is not None
     ]
     pattern, places = "", iter(values)
     for literal, field, _, _ in pieces:
         pattern += re.sub(r"(\\\s|\s)+", r"\\s+", re.escape(literal))
-        pattern += f"({_like(next(places))})" if field is not None else ""
+        pattern += f"({_value_pattern(next(places))})" if field is not None else ""
     found = list(re.finditer(pattern, text))
     if len(found) != 1:
         raise ValueError(f'"{_short(template)}" stands there {len(found)} times; expected once.')
@@ -50,7 +50,7 @@ def rewritten(text: str, template: str, figures: Mapping[str, Found]) -> str:
 
 
 class _Fields(Formatter):
-    """Looks into lists by name, and divides."""
+    """A formatter that indexes lists by name, and divides."""
 
     def get_field(self, field_name: str, args: Any, kwargs: Mapping[str, Any]) -> tuple[Any, str]:
         run, *keys = field_name.rstrip("]").replace("][", "[").split("[")
@@ -64,8 +64,8 @@ class _Fields(Formatter):
         return format(value / float(divisor), rest) if divisor else format(value, format_spec)
 
 
-def _like(value: str) -> str:
-    """What stood there before: another number, or other words of the same cell or paragraph."""
+def _value_pattern(value: str) -> str:
+    """Return a pattern for the previous value: a number, or words of the same cell or paragraph."""
     return _NUMBER if re.fullmatch(_NUMBER, value) else r"(?:[^|\n]|\n(?!\n)){1,120}?"
 
 
