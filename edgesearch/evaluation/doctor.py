@@ -1,12 +1,13 @@
-"""Measure how a store runs on this very device, and choose its settings: kernels, threads, crops.
+"""Measure how a store runs on this device, and choose its settings: kernels, threads and crops.
 
-Kernels: a bundle brings one network, quantized. onnxruntime computes it in int8; or, told to leave it unfused, in
-float, rounding to the same quantized values between the operators, so that the same index answers. On an AMD EPYC with
-AVX2 that takes twice as long (18.1 ms against 8.9 a look; the float file 12.2), and so int8 it is. Where integer
-kernels are slow, or wrong so that the golden queries are not answered, it may be the other way round.
+Kernels: a bundle contains one network, quantized. onnxruntime computes it with int8 kernels. With fusion of operators
+disabled, it computes in float and rounds to the same quantized values between the operators, so that the same index
+answers. On an AMD EPYC with AVX2, float takes twice as long (18.1 ms against 8.9 for a crop; the float model 12.2), so
+int8 is the default. On a device whose integer kernels are slow, or wrong so that the golden queries fail, float may be
+better.
 
-Photos: two of the store's own reference images side by side. The vector cannot be sure of one of them, so the print is
-looked at: what is measured are the photos that take longest.
+Photos: each shows two of the store's own reference images side by side. Its embedding is sure of neither, so the local
+features are compared too: these photos take longest.
 """
 
 import contextlib
@@ -30,29 +31,33 @@ from ..embedding.embedder import default_model
 from ..embedding.run_settings import DEFAULT, FLOAT, INT8, ONE_CROP, Environment, Settings
 from ..errors import BundleError, DeviceError
 from ..images import crops, image
-from ..search.open_bundle import PICTURES, open_catalog, place
+from ..search.open_bundle import PICTURES, open_catalog, run_environment
 from ..store.store import Store
 
-FASTER_KERNELS = 1.2  # times, that float kernels must be faster: they are not those the index was measured with
-LEAST_AGREEMENT = 0.995  # median cosine of their embeddings and those of int8; another object is found now and then
-FASTER_THREADS = 1.3  # times, that more threads must be faster: each burns as much battery as the first
-BUDGET_MS = 300.0  # of a photo with three looks; a person waits so long without noticing it
+FASTER_KERNELS = 1.2  # speed-up that float kernels need; the index was measured with int8 kernels
+MIN_AGREEMENT = 0.995  # median cosine of float and int8 embeddings; now and then another object of a photo is found
+FASTER_THREADS = 1.3  # speed-up that more threads need; each uses as much battery as the first
+BUDGET_MS = 300.0  # for a photo with three crops; a person does not notice a shorter wait
 PHOTOS = 8
 PHOTO_SIDE = 480  # px; of each of the two pictures in a photo
-CONTEST_S = 2.0  # of photos, asked with each of some settings in turn; each at least once
-CONTESTS_S = 8.0  # after which nothing is tried that can be left out
-STARTS, STARTS_S = 3, 13.0  # processes started, and seconds after which no other one is
-SETTLE_S, IDLE_S = 0.2, 1.5  # threads of numpy go on for 0.1 s after an answer, in case there is more to do
-FIRST_ANSWERS = 3  # after the first, before memory is measured
+COMPARISON_S = 2.0  # time for one comparison of settings; each searches at least one photo
+COMPARISONS_S = 8.0  # after this time, optional comparisons are skipped
+STARTS, STARTS_S = 3, 13.0  # processes to start, and time after which no further one is started
+SETTLE_S, IDLE_S = 0.2, 1.5  # numpy's threads spin for 0.1 s after an answer
+WARM_UP_SEARCHES = 3  # after the first one, before memory is measured
 DRAWN_PICTURES = 3
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Photos asked with some settings.
+class Measurement:
+    """Searches with some settings.
 
-    Attributes: median_ms, p95_ms: of a photo; photos: asked; agreement: median cosine of the embeddings to those of
-                int8 kernels; golden: whether the bundle's golden queries are answered as where it was built.
+    Attributes:
+        settings: the settings.
+        median_ms, p95_ms: of a photo.
+        photos: number of searches.
+        agreement: median cosine of the embeddings and those of int8 kernels.
+        golden: whether the bundle's golden queries give the same results as where it was built.
     """
 
     settings: Settings
@@ -65,11 +70,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Start:
-    """A process from its start to its first answers, and at rest.
+    """A new process: from its start to its first answers, and at rest.
 
-    Attributes: import_ms, open_ms, answer_ms: one after the other; the import from the very start of the process;
-                resident_bytes: what it holds then (where there is no /proc, the most it held); own_bytes: of these,
-                what no file backs; both None where unknown; idle_cpu: share of one processor.
+    Attributes:
+        import_ms: from the start of the process to the end of the import.
+        open_ms, answer_ms: the next steps.
+        resident_bytes: resident memory after the answers; without /proc, the peak; None: unknown.
+        own_bytes: the part of it that no file backs; None: unknown.
+        idle_cpu: share of one processor at rest.
     """
 
     import_ms: float
@@ -81,210 +89,220 @@ class Start:
 
     @property
     def total_ms(self) -> float:
-        """To the first answer."""
+        """Time to the first answer."""
         return self.import_ms + self.open_ms + self.answer_ms
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured, what is chosen, and why, a sentence for each choice."""
+    """Measurements, the chosen settings, and a sentence with the reason of each choice.
 
-    place: Environment
-    trials: tuple[Trial, ...]
+    Attributes:
+        measured_for: network, runtime and processor that the settings are valid for.
+    """
+
+    measured_for: Environment
+    measurements: tuple[Measurement, ...]
     start: Start
     settings: Settings
     reasons: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
-        return {**asdict(self), "start": asdict(self.start) | {"total_ms": self.start.total_ms}}
+        """Return a JSON-able form."""
+        return {
+            "place": asdict(self.measured_for),
+            "trials": [asdict(measurement) for measurement in self.measurements],
+            "start": asdict(self.start) | {"total_ms": self.start.total_ms},
+            "settings": asdict(self.settings),
+            "reasons": self.reasons,
+        }
 
 
 class Choice(NamedTuple):
-    """Settings that were preferred, and why in one sentence."""
+    """Preferred settings, and the reason in one sentence."""
 
     settings: Settings
     reason: str
 
 
 def examine(store: Path | None = None, budget_ms: float = BUDGET_MS) -> Report:
-    """Measure and choose, in less than 20 s where a photo takes up to half a second; nothing is changed.
+    """Measure and choose, in less than 20 s if a photo takes up to half a second; change nothing.
 
-    Args:    store: `.edge` file or device folder; None: the shipped model, on a small store that is made for it;
-             budget_ms: of a photo, above which one look must do.
-    Raises:  EdgeSearchError: the store cannot be opened, or onnxruntime is not installed.
+    Args:
+        store: `.edge` file or device folder; None: a small drawn store with the shipped model.
+        budget_ms: time for a photo; if three crops take longer, one crop is chosen.
+    Raises:
+        EdgeSearchError: the store cannot be opened, or onnxruntime is not installed.
     """
     if store is None:
         with tempfile.TemporaryDirectory(prefix="edgesearch-") as folder:
-            return examine(_drawn(Path(folder)), budget_ms)
+            return examine(_build_drawn_store(Path(folder)), budget_ms)
     began = time.monotonic()
     bundle = open_bundle(store)
     try:
         photos = hard_photos(bundle)
-        contests = _Contests(store, photos, began + CONTESTS_S)
-        chosen, reasons = _chosen(contests, budget_ms)
-        measured_for = place(bundle)
+        comparisons = _Comparisons(store, photos, began + COMPARISONS_S)
+        settings, reasons = _choose_settings(comparisons, budget_ms)
+        measured_for = run_environment(bundle)
     finally:
         bundle.close()
-    starts = [started(store, chosen, photos[0])]
+    starts = [measure_start(store, settings, photos[0])]
     while len(starts) < STARTS and time.monotonic() < began + STARTS_S:
-        starts.append(started(store, chosen, photos[0]))
-    middle = sorted(starts, key=lambda one: one.total_ms)[(len(starts) - 1) // 2]
-    return Report(measured_for, tuple(contests.trials), middle, chosen, reasons)
+        starts.append(measure_start(store, settings, photos[0]))
+    median = sorted(starts, key=lambda start: start.total_ms)[(len(starts) - 1) // 2]
+    return Report(measured_for, tuple(comparisons.measurements), median, settings, reasons)
 
 
-def keep(device: Path, report: Report) -> None:
-    """Run so on this device from now on; raises DeviceError."""
-    Slots(device).settle(report.settings, report.place)
+def save(device: Path, report: Report) -> None:
+    """Use the chosen settings on this device from now on; raise DeviceError if that fails."""
+    Slots(device).save_settings(report.settings, report.measured_for)
 
 
-def choose_kernels(int8: Trial, floats: Trial) -> Choice:
-    """int8, unless float kernels are clearly faster and see the same, or alone answer the golden queries."""
+def choose_kernels(int8: Measurement, floats: Measurement) -> Choice:
+    """Choose int8 unless float kernels are clearly faster and agree, or only they pass the golden queries."""
     times = f"a photo takes {int8.median_ms:.0f} ms with int8 kernels, {floats.median_ms:.0f} ms with float ones"
     if not floats.golden:
         return Choice(int8.settings, f"int8 kernels: float ones do not pass the golden queries ({times}).")
-    if floats.agreement < LEAST_AGREEMENT:
-        return Choice(int8.settings, f"int8 kernels: float ones see other things (cosine {floats.agreement:.3f}).")
+    if floats.agreement < MIN_AGREEMENT:
+        return Choice(int8.settings, f"int8 kernels: float embeddings differ (cosine {floats.agreement:.3f}).")
     if not int8.golden:
         return Choice(floats.settings, f"float kernels: int8 ones do not pass the golden queries ({times}).")
     faster = int8.median_ms >= FASTER_KERNELS * floats.median_ms
     return Choice(
         floats.settings if faster else int8.settings,
-        f"{FLOAT if faster else INT8} kernels: {times}, which are taken if {FASTER_KERNELS} times faster.",
+        f"{FLOAT if faster else INT8} kernels: {times}; float ones are chosen if {FASTER_KERNELS} times faster.",
     )
 
 
-def choose_threads(trials: Sequence[Trial]) -> Choice:
-    """The fewest, unless more are clearly faster; trials: with more and more threads."""
-    chosen = trials[0]
-    for trial in trials[1:]:
-        if chosen.median_ms >= FASTER_THREADS * trial.median_ms:
-            chosen = trial
-    times = ", ".join(f"{one.median_ms:.0f} ms with {one.settings.threads}" for one in trials)
+def choose_threads(measurements: Sequence[Measurement]) -> Choice:
+    """Choose the fewest threads unless more are clearly faster; the measurements have more and more threads."""
+    chosen = measurements[0]
+    for measurement in measurements[1:]:
+        if chosen.median_ms >= FASTER_THREADS * measurement.median_ms:
+            chosen = measurement
+    times = ", ".join(f"{one.median_ms:.0f} ms with {one.settings.threads}" for one in measurements)
     number = chosen.settings.threads
     return Choice(
         chosen.settings,
-        f"{number} thread{'s' * (number > 1)}: a photo takes {times}; more are taken if {FASTER_THREADS} times faster, "
-        "for each costs battery.",
+        f"{number} thread{'s' * (number > 1)}: a photo takes {times}; more are chosen if {FASTER_THREADS} times "
+        "faster, because each costs battery.",
     )
 
 
-def choose_crops(three: Trial, one: Trial, budget_ms: float) -> Choice:
-    """Three, unless they take longer than the budget."""
+def choose_crops(three: Measurement, one: Measurement, budget_ms: float) -> Choice:
+    """Choose three crops unless they take longer than the budget."""
     times = f"a photo takes {three.median_ms:.0f} ms with three, {one.median_ms:.0f} ms with one, less accurate"
-    within = three.median_ms <= budget_ms
+    is_within = three.median_ms <= budget_ms
     return Choice(
-        (three if within else one).settings,
-        f"{'three looks' if within else 'one look'}: {times}; the budget is {budget_ms:.0f} ms.",
+        (three if is_within else one).settings,
+        f"{'three crops' if is_within else 'one crop'}: {times}; the budget is {budget_ms:.0f} ms.",
     )
 
 
 def hard_photos(bundle: Bundle) -> list[bytes]:
-    """JPEGs of two reference images each."""
+    """Return JPEGs that each show two reference images."""
     with contextlib.closing(open_catalog(bundle)) as catalog:
-        places = [place for place in catalog.picture_offsets() if place[1]] or [(0, 0)]
-    kept = bundle.open_member(PICTURES)
-    chosen = [places[at] for at in np.linspace(0, len(places) - 1, PHOTOS + 1).astype(int).tolist()]
-    pictures = [image.read(bytes(kept.read(start, start + size))) for start, size in chosen]
+        offsets = [offset for offset in catalog.picture_offsets() if offset[1]] or [(0, 0)]
+    member = bundle.open_member(PICTURES)
+    chosen = [offsets[i] for i in np.linspace(0, len(offsets) - 1, PHOTOS + 1).astype(int).tolist()]
+    pictures = [image.read(bytes(member.read(start, start + size))) for start, size in chosen]
     halves = [image.crop_square(picture, crops.whole_crop(picture.shape[:2]), PHOTO_SIDE) for picture in pictures]
     return [image.thumbnail(np.hstack(halves[i : i + 2]), 2 * PHOTO_SIDE) for i in range(PHOTOS)]
 
 
-def started(store: Path, settings: Settings, photo: bytes) -> Start:
-    """Start a process that opens the store and is asked a photo; raises DeviceError: it fails."""
-    code = "import sys; from edgesearch.evaluation.doctor import live; live(*sys.argv[1:])"
+def measure_start(store: Path, settings: Settings, photo: bytes) -> Start:
+    """Start a process that opens the store and searches a photo; raise DeviceError if it fails."""
+    code = "import sys; from edgesearch.evaluation.doctor import run_process; run_process(*sys.argv[1:])"
     with tempfile.TemporaryDirectory(prefix="edgesearch-") as folder:
-        asked = Path(folder) / "photo.jpg"
-        asked.write_bytes(photo)
-        command = [sys.executable, "-P", "-c", code, str(store), json.dumps(asdict(settings)), str(asked)]
+        path = Path(folder) / "photo.jpg"
+        path.write_bytes(photo)
+        command = [sys.executable, "-P", "-c", code, str(store), json.dumps(asdict(settings)), str(path)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         start = time.time()
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  # ours
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        raise DeviceError(f"{store}: a process of its own could not open it ({said}); try `edgesearch search` there.")
+        reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        raise DeviceError(f"{store}: a new process could not open it ({reason}); try `edgesearch search` there.")
     moments, (resident_bytes, own_bytes), idle_cpu = json.loads(done.stdout)
     import_ms, open_ms, answer_ms = (np.diff([start, *moments]) * 1000).tolist()
     return Start(import_ms, open_ms, answer_ms, resident_bytes, own_bytes, idle_cpu)
 
 
-def live(path: str, settings: str, photo: str) -> None:
-    """What `Start` measures, inside the fresh process; prints moments (seconds since 1970) and the rest as JSON."""
+def run_process(path: str, settings: str, photo: str) -> None:
+    """Run the searches that `Start` measures; print moments (seconds since 1970), memory and idle load as JSON."""
     moments = [time.time()]
     store = Store(Path(path), settings=Settings(**json.loads(settings)))
     moments.append(time.time())
     store.search(photo)
     moments.append(time.time())
-    for _ in range(FIRST_ANSWERS):
+    for _ in range(WARM_UP_SEARCHES):
         store.search(photo)
-    memory = _memory()
+    memory = _memory_bytes()
     time.sleep(SETTLE_S)
     busy = time.process_time()
     time.sleep(IDLE_S)
     idle_cpu = (time.process_time() - busy) / IDLE_S
-    print(json.dumps([moments, memory, idle_cpu]))  # noqa: T201  # to the process that started this one
+    print(json.dumps([moments, memory, idle_cpu]))  # noqa: T201  # read by `measure_start`
     store.close()
 
 
-class _Contests:
-    """Settings compared on one store: in turn on each photo, for other work comes and goes on a device."""
+class _Comparisons:
+    """Compares settings on one store. They take turns on each photo, because the other load of a device varies."""
 
-    def __init__(self, path: Path, photos: Sequence[bytes], until: float):
-        self._path, self._photos, self._until = path, photos, until
-        # By kernels: embeddings, and if golden queries are right.
-        self._seen: dict[str, tuple[np.ndarray, bool]] = {}
-        self.trials: list[Trial] = []
+    def __init__(self, path: Path, photos: Sequence[bytes], end_s: float):
+        self._path, self._photos, self._end_s = path, photos, end_s
+        self._results: dict[str, tuple[np.ndarray, bool]] = {}  # embeddings, and `Measurement.golden`, by kernels
+        self.measurements: list[Measurement] = []
 
     @property
-    def timely(self) -> bool:
-        return time.monotonic() < self._until
+    def has_time(self) -> bool:
+        return time.monotonic() < self._end_s
 
-    def compare(self, *contestants: Settings) -> list[Trial]:
-        """int8 kernels come first."""
+    def compare(self, *candidates: Settings) -> list[Measurement]:
+        """Measure candidates in turn; the first comparison must begin with int8 kernels."""
         with contextlib.ExitStack() as stack:
-            stores = [stack.enter_context(Store(self._path, settings=one)) for one in contestants]
-            sees = [self._sees(store) for store in stores]
-            times = np.array(_timed_ms([store.search for store in stores], self._photos))
+            stores = [stack.enter_context(Store(self._path, settings=settings)) for settings in candidates]
+            results = [self._check(store) for store in stores]
+            times = np.array(_time_searches([store.search for store in stores], self._photos))
         medians, p95s = np.percentile(times, [50, 95], axis=0).tolist()
-        trials = list(map(Trial, contestants, medians, p95s, [len(times)] * len(sees), *zip(*sees, strict=True)))
-        self.trials += trials
-        return trials
+        counts = [len(times)] * len(results)
+        measured = list(map(Measurement, candidates, medians, p95s, counts, *zip(*results, strict=True)))
+        self.measurements += measured
+        return measured
 
-    def _sees(self, store: Store) -> tuple[float, bool]:
-        """Agreement with int8 kernels, and if the golden queries are answered; more threads compute the
-        same.
-        """
+    def _check(self, store: Store) -> tuple[float, bool]:
+        """Return agreement with int8 kernels, and whether the golden queries pass; threads do not change them."""
         kernels = store.settings.kernels
-        if kernels not in self._seen:
-            self._seen[kernels] = store.embed(self._photos, fast=True), _golden(store)
-        embeddings, golden = self._seen[kernels]
-        return float(np.median((embeddings * self._seen[INT8][0]).sum(1))), golden
+        if kernels not in self._results:
+            self._results[kernels] = store.embed(self._photos, fast=True), _passes_golden_queries(store)
+        embeddings, golden = self._results[kernels]
+        return float(np.median((embeddings * self._results[INT8][0]).sum(1))), golden
 
 
-def _chosen(contests: _Contests, budget_ms: float) -> tuple[Settings, tuple[str, ...]]:
-    kernels = choose_kernels(*contests.compare(DEFAULT, replace(DEFAULT, kernels=FLOAT)))
+def _choose_settings(comparisons: _Comparisons, budget_ms: float) -> tuple[Settings, tuple[str, ...]]:
+    kernels = choose_kernels(*comparisons.compare(DEFAULT, replace(DEFAULT, kernels=FLOAT)))
     settings = kernels.settings
-    threads = Choice(settings, "1 thread: there was no time to try more.")
-    if contests.timely:
+    threads = Choice(settings, "1 thread: there was no time to measure more.")
+    if comparisons.has_time:
         numbers = [replace(settings, threads=number) for number in _thread_numbers()]
-        threads = choose_threads(contests.compare(*numbers))
-    three, one = contests.compare(threads.settings, replace(threads.settings, crops=ONE_CROP))
-    looked = choose_crops(three, one, budget_ms)
-    return looked.settings, tuple(choice.reason for choice in (kernels, threads, looked))
+        threads = choose_threads(comparisons.compare(*numbers))
+    three, one = comparisons.compare(threads.settings, replace(threads.settings, crops=ONE_CROP))
+    crops = choose_crops(three, one, budget_ms)
+    return crops.settings, tuple(choice.reason for choice in (kernels, threads, crops))
 
 
 def _thread_numbers() -> list[int]:
-    """1, 2, 4 and so on, up to as many as there are processors for this process."""
+    """Return 1, 2, 4 and so on, up to the number of processors available to this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return [number for number in (2**i for i in range(10)) if number <= cores]
 
 
-def _timed_ms(searches: Sequence[Callable[[bytes], object]], photos: Sequence[bytes]) -> list[list[float]]:
-    """A row a photo, a column a search."""
+def _time_searches(searches: Sequence[Callable[[bytes], object]], photos: Sequence[bytes]) -> list[list[float]]:
+    """Return milliseconds; one row for each photo, one column for each search."""
     for search in searches:
-        search(photos[0])  # loads what is loaded at first use
+        search(photos[0])  # loads what the first search needs
     rows: list[list[float]] = []
-    until = time.perf_counter() + CONTEST_S
+    until = time.perf_counter() + COMPARISON_S
     while not rows or time.perf_counter() < until:
         moments = [time.perf_counter()]
         for search in searches:
@@ -294,7 +312,7 @@ def _timed_ms(searches: Sequence[Callable[[bytes], object]], photos: Sequence[by
     return rows
 
 
-def _golden(store: Store) -> bool:
+def _passes_golden_queries(store: Store) -> bool:
     try:
         store.self_test()
     except BundleError:
@@ -302,8 +320,8 @@ def _golden(store: Store) -> bool:
     return True
 
 
-def _memory() -> tuple[int | None, int | None]:
-    """Bytes of memory that this process holds, and those that are its own; None where unknown."""
+def _memory_bytes() -> tuple[int | None, int | None]:
+    """Return the resident memory of this process in bytes, and the part that no file backs; None: unknown."""
     with contextlib.suppress(OSError, KeyError), open("/proc/self/status", encoding="ascii") as file:
         lines = dict(line.split(":", 1) for line in file)
         resident, own = (int(lines[name].split()[0]) * 1024 for name in ("VmRSS", "RssAnon"))
@@ -316,8 +334,8 @@ def _memory() -> tuple[int | None, int | None]:
     return None, None
 
 
-def _drawn(folder: Path) -> Path:
-    """A store of coloured tiles."""
+def _build_drawn_store(folder: Path) -> Path:
+    """Build a store of coloured tiles; return its path."""
     rng = np.random.default_rng(0)
     lines = ["sku,name,images"]
     for number in range(DRAWN_PICTURES):

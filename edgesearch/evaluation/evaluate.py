@@ -1,4 +1,4 @@
-"""How well a store answers photos whose product is known."""
+"""Evaluate how well a store answers photos whose product is known."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,17 +13,21 @@ from ..errors import CatalogError, ImageError
 from ..store.store import Store
 from . import metrics
 
-DEPTH = 100  # products ranked for each query; a product farther down counts as not found
+DEPTH = 100  # products ranked for each query; a product below counts as not found
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One query and what it found.
+class QueryResult:
+    """One query and its answer.
 
-    Attributes: sku: of its product, "" where that is not in the catalogue; best: the first match, None where nothing
-                was found; rank: place of the right product, 0 where it is not among the first `DEPTH`, or unknown;
-                right_score: its score, None likewise; probability: that the first match is right, and inside: that the
-                photo shows a product of the catalogue, as the store says; elapsed_ms: by stage.
+    Attributes:
+        sku: SKU of its product; "": the product is not in the catalogue.
+        best: first match; None if there is none.
+        rank: rank of the right product; 0: not among the first `DEPTH`, or not in the catalogue.
+        right_score: score of the right product; None if its rank is 0.
+        probability: stated probability that the first match is right.
+        known_probability: stated probability that the photo shows a product of the catalogue.
+        elapsed_ms: time by stage.
     """
 
     photo: Path
@@ -33,69 +37,72 @@ class Asked:
     rank: int
     right_score: float | None
     probability: float
-    inside: float
+    known_probability: float
     elapsed_ms: Mapping[str, float]
 
     @property
     def known(self) -> bool:
-        """Its product is in the catalogue."""
+        """True if the product is in the catalogue."""
         return bool(self.sku)
 
     @property
     def accepted(self) -> bool:
-        """It was not answered "unknown"."""
+        """True if the answer is not "unknown"."""
         return self.decision != "unknown"
 
     @property
     def right(self) -> bool:
-        """The first match is its product."""
+        """True if the first match is the right product."""
         return self.rank == 1
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All queries with what they found, and the figures over them; Q queries, at least one.
+    """The results of Q queries, at least one, and the figures over them.
 
-    Attributes: products: the right ones, by SKU, each as its first reference picture finds it; fast: as it was asked;
-                skipped: why each photo that was left out cannot be read.
+    Attributes:
+        results: one for each query.
+        products: the right products by SKU, each as a match of its first reference picture.
+        fast: as it was passed to `Store.search`.
+        skipped: reason for each photo that could not be read and was skipped.
     """
 
-    asked: tuple[Asked, ...]
+    results: tuple[QueryResult, ...]
     products: Mapping[str, Match]
     fast: bool | None = None
     skipped: tuple[str, ...] = ()
 
     @property
     def ranks(self) -> np.ndarray:
-        """(Q,) int64."""
-        return np.array([one.rank for one in self.asked])
+        """Ranks of the right products, (Q,) int64."""
+        return np.array([result.rank for result in self.results])
 
     @property
     def known(self) -> np.ndarray:
-        """(Q,) bool."""
-        return np.array([one.known for one in self.asked])
+        """True for products in the catalogue, (Q,) bool."""
+        return np.array([result.known for result in self.results])
 
     @property
     def accepted(self) -> np.ndarray:
-        """(Q,) bool."""
-        return np.array([one.accepted for one in self.asked])
+        """True for answers other than "unknown", (Q,) bool."""
+        return np.array([result.accepted for result in self.results])
 
     @property
     def errors(self) -> metrics.ErrorCurve | None:
-        """What other thresholds of probability would do; None where products are all known, or all unknown."""
-        return metrics.error_curve(self.known, np.array([one.inside for one in self.asked]))
+        """Error rates at other thresholds of probability; None unless there are known and unknown products."""
+        return metrics.error_curve(self.known, np.array([result.known_probability for result in self.results]))
 
     @property
     def reliability(self) -> metrics.Reliability:
-        """Whether probabilities mean what they say; of an unknown product no match is right."""
-        return metrics.reliability(np.array([one.probability for one in self.asked]), self.ranks == 1)
+        """Stated probabilities against the share of right first matches; for an unknown product none is right."""
+        return metrics.reliability(np.array([result.probability for result in self.results]), self.ranks == 1)
 
     def elapsed_ms(self, stage: str = "total") -> np.ndarray:
-        """(Q,) float64, of one stage fewer: those of photos that went through it."""
-        return np.array([one.elapsed_ms[stage] for one in self.asked if stage in one.elapsed_ms])
+        """Return the times of a stage, (Q,) float64; fewer if some photos did not reach the stage."""
+        return np.array([result.elapsed_ms[stage] for result in self.results if stage in result.elapsed_ms])
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able figures; recall@k and mAP are over the known products' queries, None where there are none."""
+        """Return JSON-able figures; recall@k and mAP are over known products, None if there are none."""
         ranks, errors = self.ranks[self.known], self.errors
         ranked = {
             "recall@1": metrics.recall_at(ranks, 1),
@@ -104,7 +111,7 @@ class Evaluation:
         }
         p50, p95 = np.percentile(self.elapsed_ms(), [50, 95])
         return {
-            "queries": len(self.asked),
+            "queries": len(self.results),
             "known": len(ranks),
             **(ranked if len(ranks) else dict.fromkeys(ranked)),
             **metrics.open_set(self.known, self.accepted, self.ranks == 1),
@@ -122,36 +129,40 @@ def evaluate(
     progress: Callable[[int, int], None] = lambda done, total: None,
     skip_bad: bool = False,
 ) -> Evaluation:
-    """Ask every query, one after the other.
+    """Search each query, one after the other.
 
-    Args:    queries: (photo, SKU); an empty SKU: a product that is not in the catalogue; fast: as in `Store.search`;
-             skip_bad: leave out photos that cannot be read, instead of stopping.
-    Raises:  CatalogError: a SKU is not in the catalogue, or there are no queries;
-             ImageError: a photo cannot be read, or none can.
+    Args:
+        queries: photo and SKU; an empty SKU: a product that is not in the catalogue.
+        fast: as in `Store.search`.
+        progress: called after each query with the number of queries done, and of all.
+        skip_bad: skip photos that cannot be read, instead of raising ImageError.
+    Raises:
+        CatalogError: a SKU is not in the catalogue, or there are no queries.
+        ImageError: a photo cannot be read, or none can.
     """
     if not queries:
         raise CatalogError("no queries to ask; give at least one, a photo and its SKU.")
     products = store.named({sku for _, sku in queries if sku})
     product.check_queries(queries, products, store.bundle.path)
-    asked, skipped = [], []
+    results, skipped = [], []
     for done, (photo, sku) in enumerate(queries, 1):
         try:
-            asked.append(_asked(photo, sku, store.search(photo, k=DEPTH, fast=fast)))
+            results.append(_make_result(photo, sku, store.search(photo, k=DEPTH, fast=fast)))
         except ImageError as error:
             if not skip_bad:
                 raise
             skipped.append(str(error))
         progress(done, len(queries))
-    if not asked:
+    if not results:
         raise ImageError(f"none of the {len(queries)} photos can be read (the first: {skipped[0]}); check their paths.")
-    return Evaluation(tuple(asked), products, fast, tuple(skipped))
+    return Evaluation(tuple(results), products, fast, tuple(skipped))
 
 
-def _asked(photo: Path, sku: str, answer: Answer) -> Asked:
-    """Only what is needed later: the matches of thousands of photos would fill a small device."""
+def _make_result(photo: Path, sku: str, answer: Answer) -> QueryResult:
+    """Keep only what the figures need: all matches of thousands of photos would fill the memory of a small device."""
     skus, best = [match.sku for match in answer.matches], answer.matches[0] if answer.matches else None
     rank = skus.index(sku) + 1 if sku in skus else metrics.NOT_FOUND
     right_score = answer.matches[rank - 1].score if rank else None
-    return Asked(
+    return QueryResult(
         photo, sku, answer.decision, best, rank, right_score, answer.probability, answer.known, answer.elapsed_ms
     )

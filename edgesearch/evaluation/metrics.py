@@ -1,21 +1,23 @@
-"""Figures of merit. Pure functions of arrays; Q queries."""
+"""Compute quality figures from arrays. Q queries, T thresholds, B bins of probability."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-NOT_FOUND = 0  # the rank of a product that was not among the answers
-BINS = 10  # of probability, equally wide
-NORMAL_95 = 1.96  # standard deviations, that 95% of a normal distribution are within
+NOT_FOUND = 0  # rank of a product that is not among the matches
+BINS = 10  # of probability, of equal width
+NORMAL_95 = 1.96  # standard deviations around the mean that contain 95% of a normal distribution
 
 
 @dataclass(frozen=True)
 class ErrorCurve:
-    """What every open-set threshold would do: accept where the score is at least that.
+    """The error rates at each open-set threshold; scores at or above the threshold are accepted.
 
-    Attributes: thresholds (T,) float64, rising, the last above every score; false_accept_rate (T,) float64, of unknown
-                products, falling; false_reject_rate (T,) float64, of known ones, rising.
+    Attributes:
+        thresholds: (T,) float64, rising; the last one is above every score.
+        false_accept_rate: (T,) float64, falling; share of unknown products that are accepted.
+        false_reject_rate: (T,) float64, rising; share of known products that are rejected.
     """
 
     thresholds: np.ndarray
@@ -24,21 +26,23 @@ class ErrorCurve:
 
     @property
     def auroc(self) -> float:
-        """Area under the ROC curve: how often a known product's score is above an unknown one's, a tie being half."""
+        """Area under the ROC curve: how often a known product's score exceeds an unknown one's; a tie counts half."""
         accepted = 1 - self.false_reject_rate
         return float(-np.diff(self.false_accept_rate) @ (accepted[:-1] + accepted[1:]) / 2)
 
     def reject_rate_at(self, false_accept_rate: float) -> float:
-        """The least share of known products that is rejected where no more unknown ones than that are accepted."""
+        """Return the lowest false reject rate at which the false accept rate is not above the given one."""
         return float(self.false_reject_rate[np.argmax(self.false_accept_rate <= false_accept_rate)])
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often answers of about the same probability are right, bin by bin.
+    """Stated probability and share of right answers, by bin of probability.
 
-    Attributes: counts (B,) int64; probability (B,) float64, the mean that was said; right (B,) float64, the share that
-                was; both 0 in an empty bin.
+    Attributes:
+        counts: (B,) int64, number of answers.
+        probability: (B,) float64, mean stated probability; 0 in an empty bin.
+        right: (B,) float64, share of right answers; 0 in an empty bin.
     """
 
     counts: np.ndarray
@@ -47,32 +51,39 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error: the mean over all answers of how far their bin is from what it says.
+        """Expected calibration error: the mean over all answers of the difference in their bin.
 
         Naeini, Cooper, Hauskrecht: Obtaining well calibrated probabilities using Bayesian binning, AAAI 2015; Guo et
-        al.: On calibration of modern neural networks, ICML 2017, equation 3. Few answers make it larger than it is.
+        al.: On calibration of modern neural networks, ICML 2017, equation 3. With few answers it is overestimated.
         """
         return float(self.counts @ np.abs(self.right - self.probability) / self.counts.sum())
 
 
 def recall_at(ranks: np.ndarray, k: int) -> float:
-    """Share of queries whose right product is among the best k; ranks: (Q,) int, 1 is first, 0 not found."""
+    """Return the share of queries whose right product ranks among the first k.
+
+    Args:
+        ranks: (Q,) int; 1: first, 0: not found.
+    """
     return float(((ranks >= 1) & (ranks <= k)).mean()) if len(ranks) else 0.0
 
 
 def mean_average_precision(ranks: np.ndarray) -> float:
-    """mAP where each query has one right product: the mean of 1 / rank; ranks as for `recall_at`."""
+    """Return mAP with one right product for each query: the mean of 1 / rank; `ranks` (Q,) as in `recall_at`."""
     found = ranks > 0
     return float((found / np.where(found, ranks, 1)).mean()) if len(ranks) else 0.0
 
 
 def open_set(known: np.ndarray, accepted: np.ndarray, right: np.ndarray) -> dict[str, float | None]:
-    """Quality of the decision to answer at all.
+    """Return figures of the decision between a product and "unknown".
 
-    Args:    known: (Q,) bool, the product is in the catalogue; accepted: (Q,) bool, the answer was not "unknown";
-             right: (Q,) bool, the first match is the product.
-    Returns: precision, recall, f1 of accepted first matches; false_accept_rate among unknown products and
-             false_reject_rate among known ones. None where there was nothing to measure.
+    Args:
+        known: (Q,) bool, the product is in the catalogue.
+        accepted: (Q,) bool, the answer is not "unknown".
+        right: (Q,) bool, the first match is the product.
+    Returns:
+        precision, recall and f1 of accepted first matches, false_accept_rate among unknown products and
+        false_reject_rate among known ones; None if there was nothing to measure.
     """
     true_accepts = float((accepted & right & known).sum())
     precision = _ratio(true_accepts, accepted.sum())
@@ -88,29 +99,39 @@ def open_set(known: np.ndarray, accepted: np.ndarray, right: np.ndarray) -> dict
 
 
 def error_curve(known: np.ndarray, scores: np.ndarray) -> ErrorCurve | None:
-    """Known products against unknown ones; (Q,) bool, (Q,) float64; None where there are not both."""
+    """Return the error rates at each threshold, from known (Q,) bool and scores (Q,) float64.
+
+    Returns:
+        None unless there are known and unknown products.
+    """
     thresholds = np.append(np.unique(scores), np.inf)
-    own, strangers = np.sort(scores[known]), np.sort(scores[~known])
-    if not len(own) or not len(strangers):
+    known_scores, unknown_scores = np.sort(scores[known]), np.sort(scores[~known])
+    if not len(known_scores) or not len(unknown_scores):
         return None
-    below, strangers_below = (np.searchsorted(some, thresholds) / len(some) for some in (own, strangers))
-    return ErrorCurve(thresholds, 1 - strangers_below, below)
+    known_below, unknown_below = (
+        np.searchsorted(ordered, thresholds) / len(ordered) for ordered in (known_scores, unknown_scores)
+    )
+    return ErrorCurve(thresholds, 1 - unknown_below, known_below)
 
 
 def reliability(probabilities: np.ndarray, right: np.ndarray) -> Reliability:
-    """Sort answers into `BINS` by what they said; (Q,) float64 from 0 to 1, (Q,) bool; Q >= 1."""
+    """Sort answers into `BINS` by probability; probabilities (Q,) float64 from 0 to 1, right (Q,) bool, Q >= 1."""
     bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
-    counts, said, held = (np.bincount(bins, weights, BINS) for weights in (None, probabilities, right))
-    return Reliability(counts, said / np.maximum(1, counts), held / np.maximum(1, counts))
+    counts, stated, true = (np.bincount(bins, weights, BINS) for weights in (None, probabilities, right))
+    return Reliability(counts, stated / np.maximum(1, counts), true / np.maximum(1, counts))
 
 
 def by_category(
     categories: Sequence[str], ranks: np.ndarray, accepted: np.ndarray
 ) -> dict[str, dict[str, float | None]]:
-    """Figures of each category's queries, the category of most queries first.
+    """Return figures by category, the category with most queries first.
 
-    Args:    categories: (Q,) of known products; ranks: as for `recall_at`; accepted: (Q,) bool.
-    Returns: queries, recall@1, recall@5, map, and what `open_set` says.
+    Args:
+        categories: of Q known products.
+        ranks: (Q,) int, as in `recall_at`.
+        accepted: (Q,) bool.
+    Returns:
+        queries, recall@1, recall@5, map, and the figures of `open_set`.
     """
     names, member, counts = np.unique(np.array(categories, object), return_inverse=True, return_counts=True)
     table = {}
@@ -123,7 +144,7 @@ def by_category(
 
 
 def interval(shares: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where shares of so few may really lie, with 95% (Wilson, 1927); (B,) float64 each, counts >= 1."""
+    """Return the 95% confidence interval of shares (Wilson, 1927); all (B,) float64, counts >= 1."""
     square = NORMAL_95**2
     middle = (shares + square / (2 * counts)) / (1 + square / counts)
     spread = NORMAL_95 * np.sqrt(shares * (1 - shares) / counts + square / (4 * counts**2)) / (1 + square / counts)
@@ -131,7 +152,7 @@ def interval(shares: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def ann_recall(found: Iterable[np.ndarray], exact: np.ndarray) -> float:
-    """Share of the exact k nearest rows that were found; found, exact: (Q, k) int rows, -1 for none."""
+    """Return the share of the exact k nearest rows that were found; both (Q, k) int rows, -1 for none."""
     overlap = [len(np.intersect1d(a[a >= 0], b)) for a, b in zip(found, exact, strict=True)]
     return float(np.sum(overlap) / max(1, (exact >= 0).sum()))
 

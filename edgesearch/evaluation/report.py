@@ -1,4 +1,4 @@
-"""An evaluation as a page that people look at."""
+"""Write an evaluation as an HTML page."""
 
 import datetime
 import os
@@ -16,23 +16,28 @@ from ..html.parts import facts, pluralize, section
 from ..store.store import Store
 from . import report_charts, report_misses, report_tables
 from .evaluate import Evaluation
-from .report_cases import confused, missed
+from .report_cases import confusion_cards, miss_cards
 
-SKIPPED_SHOWN = 12
-DIGITS = 12  # of a hash
+MAX_SKIPPED = 12
+DIGITS = 12  # shown of a hash
 SECTIONS = {
     "summary": "Summary", "found": "Found", "confused": "Confused", "misses": "Worst misses", "decided": "Known or not",
-    "meant": "Sureness", "time": "Time", "bundle": "The store",
+    "meant": "Calibration", "time": "Time", "bundle": "The store",
 }  # fmt: skip
 
 
 def page(evaluation: Evaluation, store: Store, command: str = "") -> str:
-    """The whole page; store: which was evaluated; command: which asked for it, for the foot."""
+    """Return the page of an evaluation.
+
+    Args:
+        store: the evaluated store.
+        command: command line to show in the footer.
+    """
     name = store.bundle.manifest.name
     body = [
         _header(evaluation, name),
         tag("main", *_sections(evaluation, store)),
-        _foot(evaluation, store, command),
+        _footer(evaluation, store, command),
     ]
     return document(f"{name}: how well it answers", *body)
 
@@ -43,72 +48,80 @@ def _header(evaluation: Evaluation, name: str) -> Markup:
         "header",
         tag("p", "edgesearch", class_="brand"),
         tag("h1", "How well ", tag("bdi", name), " answers"),
-        tag("p", *_lead(evaluation), class_="lead"),
+        tag("p", *_summarize(evaluation), class_="lead"),
         tag("nav", *links, aria_label="Sections"),
     )
 
 
-def _lead(evaluation: Evaluation) -> Iterable[str]:
-    """What there is to know, in two or three sentences."""
+def _summarize(evaluation: Evaluation) -> Iterable[str]:
+    """Yield a summary of two or three sentences."""
     known, right = int(evaluation.known.sum()), evaluation.ranks == 1
     first, accepted = int(right.sum()), int((right & evaluation.accepted).sum())
-    strangers = len(evaluation.asked) - known
-    taken = int((evaluation.accepted & ~evaluation.known).sum())
+    unknown = len(evaluation.results) - known
+    false_accepts = int((evaluation.accepted & ~evaluation.known).sum())
     if known:
         yield (
-            f"Asked {pluralize(known, 'photo')} of products that it has, it named the right one first in {first:,}, and "
-            f"was sure enough to accept it in {accepted:,}. "
+            f"Of {pluralize(known, 'photo')} of products in the catalogue, the right one came first in {first:,}; in "
+            f"{accepted:,} it was accepted. "
         )
-    if strangers:
-        yield f"Of {pluralize(strangers, 'photo')} of products that it lacks, it took {taken:,} for one that it has. "
+    if unknown:
+        yield f"Of {pluralize(unknown, 'photo')} of other products, {false_accepts:,} were accepted as a known one. "
     if evaluation.skipped:
-        yield f"{pluralize(len(evaluation.skipped), 'photo')} could not be read: left out."
+        yield f"{pluralize(len(evaluation.skipped), 'photo')} could not be read and were left out."
 
 
 def _sections(evaluation: Evaluation, store: Store) -> Iterable[Markup]:
     has_known, errors = bool(evaluation.known.any()), evaluation.errors
-    yield section("summary", "Summary", *report_tables.outcomes(evaluation), report_tables.tiles(evaluation.to_dict()))
-    yield section("found", "Is the right product found?", *(_found(evaluation) if has_known else [_NONE_KNOWN]))
     yield section(
-        "confused", "What is taken for what?", *confused(report_misses.confusions(evaluation), evaluation, store)
+        "summary", "Summary", *report_tables.outcomes(evaluation), report_tables.figure_tiles(evaluation.to_dict())
     )
-    yield section("misses", "Worst misses", *missed(evaluation, store))
+    yield section(
+        "found", "Is the right product found?", *(_recall_section(evaluation) if has_known else [_NONE_KNOWN])
+    )
+    yield section(
+        "confused",
+        "Which products are confused?",
+        *confusion_cards(report_misses.confusions(evaluation), evaluation, store),
+    )
+    yield section("misses", "Worst misses", *miss_cards(evaluation, store))
     curves = (
-        _row(report_charts.thresholds(errors, evaluation), report_charts.roc(errors, evaluation))
+        _row(report_charts.threshold_curves(errors, evaluation), report_charts.roc_curve(errors, evaluation))
         if errors
         else _ONE_KIND
     )
-    yield section("decided", "Does it know what it does not know?", curves)
-    meant = evaluation.reliability
+    yield section("decided", "Are unknown products recognized?", curves)
+    reliability = evaluation.reliability
     yield section(
-        "meant", "Is it as sure as it says?", _row(report_charts.meaning(meant), report_charts.sureness(meant))
+        "meant",
+        "Are the stated probabilities right?",
+        _row(report_charts.reliability_diagram(reliability), report_charts.probability_histogram(reliability)),
     )
-    times = _row(report_charts.stages(evaluation), report_charts.times(evaluation))
+    times = _row(report_charts.stage_times(evaluation), report_charts.time_histogram(evaluation))
     yield section("time", "How long does it take?", times)
-    yield section("bundle", "The store", tag("div", *_card(store), class_="card"))
+    yield section("bundle", "The store", tag("div", *_store_cards(store), class_="card"))
 
 
 _NONE_KNOWN = tag("p", "None of the photos is of a product in the catalogue: give queries with a SKU to measure this.")
 _ONE_KIND = tag(
     "p",
-    "Measured only where some photos are of products in the catalogue and others are not: give queries of both, those "
-    "of other products with an empty SKU.",
+    "This needs photos of products in the catalogue and of others: give queries of both, those of other products with "
+    "an empty SKU.",
 )
 
 
-def _found(evaluation: Evaluation) -> Iterable[Markup]:
+def _recall_section(evaluation: Evaluation) -> Iterable[Markup]:
     return [
-        _row(report_charts.recall(evaluation), report_tables.missed_most(evaluation)),
-        *report_tables.categories(evaluation),
+        _row(report_charts.recall_curve(evaluation), report_tables.most_missed(evaluation)),
+        *report_tables.category_table(evaluation),
     ]
 
 
 def _row(*content: Markup) -> Markup:
-    """Where there is room."""
+    """Place content side by side, if the page is wide enough."""
     return tag("div", *content, class_="charts")
 
 
-def _card(store: Store) -> Iterable[Markup]:
+def _store_cards(store: Store) -> Iterable[Markup]:
     manifest, signer = store.bundle.manifest, store.bundle.signer
     made = {
         "name": manifest.name,
@@ -127,28 +140,28 @@ def _card(store: Store) -> Iterable[Markup]:
     ]
 
 
-def _foot(evaluation: Evaluation, store: Store, command: str) -> Markup:
+def _footer(evaluation: Evaluation, store: Store, command: str) -> Markup:
     settings, fast = store.settings, evaluation.fast
-    one_look = settings.crops == ONE_CROP if fast is None else fast
-    looks = "one look" if one_look else "three looks"
-    looks += ", no print" if one_look or store.base.local is None else " and the print"
+    is_one_crop = settings.crops == ONE_CROP if fast is None else fast
+    features = ", no local features" if is_one_crop or store.base.local is None else " and local features"
+    search = ("one crop" if is_one_crop else "three crops") + features
     threads = pluralize(settings.threads, "thread")
     known = int(evaluation.known.sum())
-    said = {
-        "Photos": f"{known:,} of products in the catalogue, {len(evaluation.asked) - known:,} of others",
+    facts_of_run = {
+        "Photos": f"{known:,} of products in the catalogue, {len(evaluation.results) - known:,} of others",
         "Device": f"{processor()}, {pluralize(os.cpu_count() or 1, 'core')}, {platform.system()} {platform.machine()}",
-        "Settings": f"{settings.kernels} kernels, {threads}, {looks}",
+        "Settings": f"{settings.kernels} kernels, {threads}, {search}",
         "Versions": f"edgesearch {_version()}, onnxruntime {version()}, "
         f"numpy {np.__version__}, Python {platform.python_version()}",
-        "Seed": "none: nothing here is drawn at random",
+        "Seed": "none: nothing is random",
         "Made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
-    commanded = tag("p", "Command: ", tag("code", command)) if command else None
-    left_out = [tag("li", reason) for reason in evaluation.skipped[:SKIPPED_SHOWN]]
+    command_line = tag("p", "Command: ", tag("code", command)) if command else None
+    left_out = [tag("li", reason) for reason in evaluation.skipped[:MAX_SKIPPED]]
     more = len(evaluation.skipped) - len(left_out)
     left_out += [tag("li", f"and {more:,} more")] if more > 0 else []
     skipped = join(tag("h3", "Photos that were left out"), tag("ul", *left_out)) if left_out else None
-    return tag("footer", skipped, facts(said.items()), commanded)
+    return tag("footer", skipped, facts(facts_of_run.items()), command_line)
 
 
 def _version() -> str:

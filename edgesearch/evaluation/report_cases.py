@@ -1,4 +1,4 @@
-"""Answers to look at, as cards: the photo, what was found, and what is right, in pictures."""
+"""Show single answers as cards: the photo, the product found and the right product, with pictures."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -13,44 +13,47 @@ from ..html.parts import percent, pluralize
 from ..images import image
 from ..store.store import Store
 from . import report_misses
-from .evaluate import DEPTH, Asked, Evaluation
-from .report_misses import SHOWN, Confusion
+from .evaluate import DEPTH, Evaluation, QueryResult
+from .report_misses import MAX_SHOWN, Confusion
 
 Point = tuple[float, float]
 
 
-def confused(confusions: Sequence[Confusion], evaluation: Evaluation, store: Store) -> Iterable[Markup]:
-    """Products that were taken for another more than once, each with its surest photo."""
+def confusion_cards(confusions: Sequence[Confusion], evaluation: Evaluation, store: Store) -> Iterable[Markup]:
+    """Return cards of products confused with another more than once, each with its most confident photo."""
     if not confusions:
-        return [tag("p", "No product was taken for the same other one more than once.")]
+        return [tag("p", "No product was confused with the same other one more than once.")]
     cards = []
-    for one in confusions[:SHOWN]:
-        names = tag("strong", tag("bdi", evaluation.products[one.sku].name), " for ", tag("bdi", one.found.name))
-        accepted = sum(asked.accepted for asked in one.asked)
-        photos = f" in {len(one.asked)} of its {pluralize(one.photos, 'photo')}, {accepted} of them accepted."
-        cards.append(_card(one.asked[0], evaluation, store, join(names, photos)))
-    return [tag("p", _shown(len(confusions), "pair") + "The surest photo of each.", class_="quiet"), _cards(cards)]
+    for pair in confusions[:MAX_SHOWN]:
+        names = tag("strong", tag("bdi", evaluation.products[pair.sku].name), " for ", tag("bdi", pair.found.name))
+        accepted = sum(result.accepted for result in pair.results)
+        photos = f" in {len(pair.results)} of its {pluralize(pair.photos, 'photo')}, {accepted} of them accepted."
+        cards.append(_card(pair.results[0], evaluation, store, join(names, photos)))
+    return [
+        tag("p", _count_heading(len(confusions), "pair") + "The most confident photo of each.", class_="quiet"),
+        _cards(cards),
+    ]
 
 
-def missed(evaluation: Evaluation, store: Store) -> Iterable[Markup]:
-    """The worst of each kind."""
+def miss_cards(evaluation: Evaluation, store: Store) -> Iterable[Markup]:
+    """Yield cards of the worst misses of each kind."""
     kinds = {
-        "Wrong, and sure of it": (
-            report_misses.mistaken,
-            "Accepted answers that name another product, the surest first.",
+        "Wrong product, accepted": (
+            report_misses.wrong_products,
+            "Accepted answers that name another product, the most confident first.",
         ),
-        "In the catalogue, and called unknown": (report_misses.refused, "The least sure first."),
-        "Not in the catalogue, and accepted": (report_misses.strangers, "The surest first."),
+        "In the catalogue, answered unknown": (report_misses.false_rejects, "The least confident first."),
+        "Not in the catalogue, accepted": (report_misses.false_accepts, "The most confident first."),
     }
     for title, (choose, order) in kinds.items():
-        asked = choose(evaluation)
+        results = choose(evaluation)
         yield tag("h3", title)
-        yield tag("p", _shown(len(asked), "photo") + order if asked else "None.", class_="quiet")
-        yield _cards(_card(one, evaluation, store, _verdict(one)) for one in asked[:SHOWN])
+        yield tag("p", _count_heading(len(results), "photo") + order if results else "None.", class_="quiet")
+        yield _cards(_card(result, evaluation, store, _verdict(result)) for result in results[:MAX_SHOWN])
 
 
-def _shown(count: int, what: str) -> str:
-    few = f", {SHOWN} of them shown" if count > SHOWN else ""
+def _count_heading(count: int, what: str) -> str:
+    few = f", {MAX_SHOWN} of them shown" if count > MAX_SHOWN else ""
     return f"{pluralize(count, what).capitalize()}{few}. "
 
 
@@ -59,44 +62,47 @@ def _cards(cards: Iterable[Markup]) -> Markup:
     return tag("div", inner, class_="cases") if inner else inner
 
 
-def _card(one: Asked, evaluation: Evaluation, store: Store, said: Markup) -> Markup:
-    folder, name = one.photo.parent.name, one.photo.name
+def _card(result: QueryResult, evaluation: Evaluation, store: Store, verdict: Markup) -> Markup:
+    folder, name = result.photo.parent.name, result.photo.name
     words = tag("bdi", *_breakable(f"{folder}/{name}" if folder else name))
-    columns = [captioned_picture("Asked", words, _photo(one))]
-    if one.best:
-        title, kind = ("Found, and right", "is-right") if one.right else ("Found", "is-wrong")
-        words = _named(one.best, f"score {one.best.score:.3f}")
-        columns.append(captioned_picture(title, words, _reference(store, one.best, "Found"), kind))
-    if not one.right:
-        columns.append(_right(one, evaluation, store))
-    return tag("article", tag("p", said), tag("div", *columns), class_="case")
+    columns = [captioned_picture("Photo", words, _photo(result))]
+    if result.best:
+        title, kind = ("Found, and right", "is-right") if result.right else ("Found", "is-wrong")
+        words = _caption(result.best, f"score {result.best.score:.3f}")
+        columns.append(captioned_picture(title, words, _reference(store, result.best, "Found"), kind))
+    if not result.right:
+        columns.append(_right(result, evaluation, store))
+    return tag("article", tag("p", verdict), tag("div", *columns), class_="case")
 
 
 def _breakable(path: str) -> Iterable[object]:
-    """With places where a line may end, after which a reader sees that it goes on."""
+    """Yield the parts of a path with line breaks allowed after separators."""
     return (part for end in re.split(r"(?<=[/_-])", path) for part in (end, tag("wbr")))
 
 
-def _verdict(one: Asked) -> Markup:
-    points = one.best.points if one.best else 0
-    agree = f", {pluralize(points, 'point')} of the print agree" if points else ""
-    return join(tag("strong", one.decision.capitalize()), f"; {percent(one.probability)} sure of the first{agree}.")
+def _verdict(result: QueryResult) -> Markup:
+    points = result.best.points if result.best else 0
+    agree = f", {pluralize(points, 'local feature')} agree" if points else ""
+    return join(
+        tag("strong", result.decision.capitalize()),
+        f"; {percent(result.probability)} probability of the first match{agree}.",
+    )
 
 
-def _right(one: Asked, evaluation: Evaluation, store: Store) -> Markup:
-    if not one.known:
+def _right(result: QueryResult, evaluation: Evaluation, store: Store) -> Markup:
+    if not result.known:
         return captioned_picture("Right", "not in this catalogue", no_picture("unknown product"))
-    place = f"score {one.right_score:.3f}, place {one.rank}" if one.rank else f"not among the first {DEPTH}"
-    right = evaluation.products[one.sku]
-    return captioned_picture("Right", _named(right, place), _reference(store, right, "Right"), "is-right")
+    note = f"score {result.right_score:.3f}, rank {result.rank}" if result.rank else f"not among the first {DEPTH}"
+    right = evaluation.products[result.sku]
+    return captioned_picture("Right", _caption(right, note), _reference(store, right, "Right"), "is-right")
 
 
-def _named(match: Match, note: str) -> Markup:
+def _caption(match: Match, note: str) -> Markup:
     return join(tag("bdi", match.name), tag("br"), tag("bdi", match.sku), tag("br"), note)
 
 
-def _photo(one: Asked) -> Markup:
-    return _picture(lambda: one.photo, f"Photo asked: {one.photo.name}", one.best.outline if one.best else ())
+def _photo(result: QueryResult) -> Markup:
+    return _picture(lambda: result.photo, f"Photo: {result.photo.name}", result.best.outline if result.best else ())
 
 
 def _reference(store: Store, match: Match, what: str) -> Markup:
@@ -104,7 +110,7 @@ def _reference(store: Store, match: Match, what: str) -> Markup:
 
 
 def _picture(source: Callable[[], Path | bytes], alt: str, outline: Sequence[Point] = ()) -> Markup:
-    """A photo may be gone by now, and another bundle run: then the words must do."""
+    """Return the picture, or only its description if the photo is gone or another bundle runs."""
     try:
         pixels = image.read(source(), PICTURE_SIDE)
     except EdgeSearchError:

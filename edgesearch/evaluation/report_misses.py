@@ -1,59 +1,64 @@
-"""Which of many answers are worth looking at: what was mistaken for what, and the worst of each kind of miss."""
+"""Select the answers that a report shows: confused products, and the worst misses of each kind."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..answer import Match
-from .evaluate import Asked, Evaluation
+from .evaluate import Evaluation, QueryResult
 
-SHOWN = 12  # of a kind
+MAX_SHOWN = 12  # of a kind
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Photos of one product that found another, at least two.
+    """Two or more photos of one product whose first match was the same other product.
 
-    Attributes: sku: of the product; found: of the other, as the surest photo found it; asked: surest first; photos: of
-                the product in all.
+    Attributes:
+        sku: SKU of the right product.
+        found: the other product, as a match of the most confident photo.
+        results: most confident first.
+        photos: number of all photos of the product.
     """
 
     sku: str
     found: Match
-    asked: tuple[Asked, ...]
+    results: tuple[QueryResult, ...]
     photos: int
 
 
 def confusions(evaluation: Evaluation) -> list[Confusion]:
-    """What was mistaken for the same other product more than once, most often first; accepted or not."""
-    pairs: dict[tuple[str, str], list[Asked]] = defaultdict(list)
+    """Return products mistaken for the same other one more than once, most frequent first, accepted or not."""
+    pairs: dict[tuple[str, str], list[QueryResult]] = defaultdict(list)
     photos: dict[str, int] = defaultdict(int)
-    for one in evaluation.asked:
-        photos[one.sku] += 1
-        if one.known and one.best and not one.right:
-            pairs[one.sku, one.best.sku].append(one)
+    for result in evaluation.results:
+        photos[result.sku] += 1
+        if result.known and result.best and not result.right:
+            pairs[result.sku, result.best.sku].append(result)
     found = []
-    for (sku, _), asked in pairs.items():
-        surest = _surest(asked)
-        if len(asked) > 1 and surest[0].best:
-            found.append(Confusion(sku, surest[0].best, tuple(surest), photos[sku]))
-    return sorted(found, key=lambda one: (-len(one.asked), -one.asked[0].probability))
+    for (sku, _), results in pairs.items():
+        ordered = _most_confident(results)
+        if len(results) > 1 and ordered[0].best:
+            found.append(Confusion(sku, ordered[0].best, tuple(ordered), photos[sku]))
+    return sorted(found, key=lambda pair: (-len(pair.results), -pair.results[0].probability))
 
 
-def mistaken(evaluation: Evaluation) -> list[Asked]:
-    """Another product of the catalogue was accepted, surest first."""
-    return _surest(one for one in evaluation.asked if one.known and one.accepted and not one.right)
+def wrong_products(evaluation: Evaluation) -> list[QueryResult]:
+    """Return accepted answers that name another product of the catalogue, most confident first."""
+    return _most_confident(
+        result for result in evaluation.results if result.known and result.accepted and not result.right
+    )
 
 
-def refused(evaluation: Evaluation) -> list[Asked]:
-    """Products of the catalogue that were called unknown, the least sure first."""
-    return _surest(one for one in evaluation.asked if one.known and not one.accepted)[::-1]
+def false_rejects(evaluation: Evaluation) -> list[QueryResult]:
+    """Return known products that were answered "unknown", least confident first."""
+    return _most_confident(result for result in evaluation.results if result.known and not result.accepted)[::-1]
 
 
-def strangers(evaluation: Evaluation) -> list[Asked]:
-    """Products that are not in the catalogue and were accepted, surest first."""
-    return _surest(one for one in evaluation.asked if not one.known and one.accepted)
+def false_accepts(evaluation: Evaluation) -> list[QueryResult]:
+    """Return unknown products that were accepted, most confident first."""
+    return _most_confident(result for result in evaluation.results if not result.known and result.accepted)
 
 
-def _surest(asked: Iterable[Asked]) -> list[Asked]:
-    return sorted(asked, key=lambda one: -one.probability)
+def _most_confident(results: Iterable[QueryResult]) -> list[QueryResult]:
+    return sorted(results, key=lambda result: -result.probability)

@@ -1,4 +1,4 @@
-"""The figures of a report that are no charts: what became of the photos, tiles, products, categories."""
+"""Show the figures of a report that are not charts: outcomes, key figures, products and categories."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,22 +8,22 @@ from ..html.parts import number, percent, pluralize, share_cell, table
 from . import metrics
 from .evaluate import Evaluation
 
-MOST_CATEGORIES, MOST_PRODUCTS = 40, 10
+MAX_CATEGORIES, MAX_PRODUCTS = 40, 10
 UNNAMED = "(no category)"
 
 
 def outcomes(evaluation: Evaluation) -> Iterable[Markup]:
-    """What became of the photos, as strips."""
+    """Yield the outcomes of known and of unknown products, as strips."""
     known, accepted, right = evaluation.known, evaluation.accepted, evaluation.ranks == 1
     kinds = {
         "Products in the catalogue": (
             ("right", "right product", known & accepted & right),
             ("wrong", "another product", known & accepted & ~right),
-            ("idle", "called unknown", known & ~accepted),
+            ("idle", "answered unknown", known & ~accepted),
         ),
-        "Products that are not in it": (
-            ("right", "called unknown", ~known & ~accepted),
-            ("wrong", "taken for one that is in it", ~known & accepted),
+        "Products not in the catalogue": (
+            ("right", "answered unknown", ~known & ~accepted),
+            ("wrong", "accepted as one in the catalogue", ~known & accepted),
         ),
     }
     for title, parts in kinds.items():
@@ -44,59 +44,59 @@ def _strip(title: str, counts: Sequence[tuple[str, str, int]]) -> Markup:
     return tag("div", head, strips, tag("ul", *key, class_="key"), class_="outcome")
 
 
-def tiles(figures: dict[str, Any]) -> Markup:
-    """The figures at a glance."""
+def figure_tiles(figures: dict[str, Any]) -> Markup:
+    """Return the key figures as tiles."""
     named = [
         ("Recall@1", percent(figures["recall@1"]), "right product first"),
         ("Recall@5", percent(figures["recall@5"]), "among the first five"),
-        ("mAP", number(figures["map"]), "mean of 1 / its place"),
+        ("mAP", number(figures["map"]), "mean of 1 / rank"),
         ("Precision", percent(figures["precision"]), "of accepted answers are right"),
-        ("Recall", percent(figures["recall"]), "of known products accepted and right"),
+        ("Recall", percent(figures["recall"]), "of known products are accepted and right"),
         ("F1", percent(figures["f1"]), "of precision and recall"),
-        ("False accepts", percent(figures["false_accept_rate"]), "of unknown products"),
-        ("False rejects", percent(figures["false_reject_rate"]), "of known products"),
-        ("AUROC", number(figures["auroc"]), "known against unknown"),
-        ("ECE", number(figures["ece"]), "what is said against what is so"),
+        ("False accepts", percent(figures["false_accept_rate"]), "of unknown products are accepted"),
+        ("False rejects", percent(figures["false_reject_rate"]), "of known products are rejected"),
+        ("AUROC", number(figures["auroc"]), "known against unknown products"),
+        ("ECE", number(figures["ece"]), "stated against true probability"),
         ("p50", f"{figures['p50_ms']:.0f} ms", "half the photos are faster"),
         ("p95", f"{figures['p95_ms']:.0f} ms", "19 of 20 are faster"),
     ]
-    shown = [tag("li", tag("span", name), tag("b", value), tag("small", note)) for name, value, note in named]
-    return tag("ul", *shown, class_="tiles")
+    items = [tag("li", tag("span", name), tag("b", value), tag("small", note)) for name, value, note in named]
+    return tag("ul", *items, class_="tiles")
 
 
-def missed_most(evaluation: Evaluation) -> Markup:
-    """The products that are missed most often."""
+def most_missed(evaluation: Evaluation) -> Markup:
+    """Return the products that are missed most often, as a table."""
     found: dict[str, list[bool]] = {}
-    for one in evaluation.asked:
-        if one.known:
-            found.setdefault(one.sku, []).append(one.right)
+    for result in evaluation.results:
+        if result.known:
+            found.setdefault(result.sku, []).append(result.right)
     missed = sorted((sku for sku in found if not all(found[sku])), key=lambda sku: sum(found[sku]) - len(found[sku]))
     rows = []
-    for sku in missed[:MOST_PRODUCTS]:
+    for sku in missed[:MAX_PRODUCTS]:
         name = join(tag("bdi", evaluation.products[sku].name), " ", tag("bdi", sku, class_="quiet"))
         rows.append((name, number(len(found[sku])), share_cell(sum(found[sku]) / len(found[sku]))))
     caption = f"{pluralize(len(missed), 'product')} of {len(found):,} missed at least once; most misses first"
-    shown = table(caption, ("Product", "Photos", "Recall@1"), rows) if rows else tag("p", "None was missed.")
-    return tag("div", tag("h3", "Missed most often"), shown)
+    content = table(caption, ("Product", "Photos", "Recall@1"), rows) if rows else tag("p", "No product was missed.")
+    return tag("div", tag("h3", "Missed most often"), content)
 
 
-def categories(evaluation: Evaluation) -> Iterable[Markup]:
-    """Where products have categories."""
+def category_table(evaluation: Evaluation) -> Iterable[Markup]:
+    """Return figures by category, or a note if the catalogue has none."""
     known = evaluation.known
-    own = [evaluation.products[one.sku].product.category or UNNAMED for one in evaluation.asked if one.known]
+    own = [evaluation.products[result.sku].product.category or UNNAMED for result in evaluation.results if result.known]
     if set(own) == {UNNAMED}:
-        return [tag("p", "The catalogue names no categories.", class_="quiet")]
+        return [tag("p", "The catalogue has no categories.", class_="quiet")]
     by_category = metrics.by_category(own, evaluation.ranks[known], evaluation.accepted[known])
-    head = ("Category", "Photos", "Recall@1", "Recall@5", "mAP", "Precision", "Recall", "F1", "Called unknown")
+    head = ("Category", "Photos", "Recall@1", "Recall@5", "mAP", "Precision", "Recall", "F1", "False rejects")
     rows = [
         (
-            tag("bdi", name), number(of["queries"]), share_cell(of["recall@1"]), share_cell(of["recall@5"]),
-            number(of["map"]), percent(of["precision"]), percent(of["recall"]), percent(of["f1"]),
-            share_cell(of["false_reject_rate"], "wrong"),
+            tag("bdi", name), number(row["queries"]), share_cell(row["recall@1"]), share_cell(row["recall@5"]),
+            number(row["map"]), percent(row["precision"]), percent(row["recall"]), percent(row["f1"]),
+            share_cell(row["false_reject_rate"], "wrong"),
         )
-        for name, of in list(by_category.items())[:MOST_CATEGORIES]
+        for name, row in list(by_category.items())[:MAX_CATEGORIES]
     ]  # fmt: skip
     more = len(by_category) - len(rows)
-    left_out = f"; {more} more are left out" if more > 0 else ""
+    left_out = f"; {more} more are not shown" if more > 0 else ""
     caption = f"By category of the right product, most photos first{left_out}"
     return [tag("h3", "By category"), tag("div", table(caption, head, rows), class_="wide")]

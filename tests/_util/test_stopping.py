@@ -1,4 +1,4 @@
-"""Stopping what runs, and awaiting it."""
+"""Stopping running work, and awaiting it."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from edgesearch import AsyncStore, BusyError, DeviceError, Stop, StoppedError, S
 from edgesearch._util import stopping
 
 
-def test_a_stop_stops_what_is_inside_it(store: Store, photo: Path) -> None:
+def test_a_stop_stops_the_calls_inside_it(store: Store, photo: Path) -> None:
     with Stop() as stop:
         expected = store.search(photo).matches
         stop.set()
@@ -23,7 +23,7 @@ def test_a_stop_stops_what_is_inside_it(store: Store, photo: Path) -> None:
     assert store.search(photo).matches == expected
 
 
-def test_a_stop_has_its_time(store: Store, photo: Path) -> None:
+def test_a_stop_has_a_time_limit(store: Store, photo: Path) -> None:
     with Stop(after_s=0), pytest.raises(StoppedError, match="longer than its 0 s"):
         store.search(photo)
     with Stop(after_s=0), Stop(), pytest.raises(StoppedError):  # that around it counts too
@@ -32,7 +32,7 @@ def test_a_stop_has_its_time(store: Store, photo: Path) -> None:
         assert store.search(photo).matches
 
 
-def test_another_thread_is_not_stopped(store: Store, photo: Path) -> None:
+def test_other_threads_are_not_stopped(store: Store, photo: Path) -> None:
     with Stop() as stop:
         stop.set()
         found: list[int] = []
@@ -42,7 +42,7 @@ def test_another_thread_is_not_stopped(store: Store, photo: Path) -> None:
     assert found == [5]
 
 
-def test_the_network_stops_in_the_middle(shop_edge: Path) -> None:
+def test_the_network_is_interrupted(shop_edge: Path) -> None:
     with edgesearch.open(shop_edge) as store, Stop() as stop:
         embedder = store.base.embedder
         many = np.zeros((32, 3, 224, 224), np.float32)
@@ -67,7 +67,7 @@ def test_each_stage_can_be_stopped(store: Store, photo: Path, monkeypatch: pytes
 
     monkeypatch.setattr(stopping, "check", count)
     store.search(photo)
-    assert checks > 6  # a stage each, and each picture whose print is compared
+    assert checks > 6  # at each stage, and at each picture whose local features are compared
     for last in range(1, checks):
         left = last
 
@@ -84,7 +84,7 @@ def test_each_stage_can_be_stopped(store: Store, photo: Path, monkeypatch: pytes
     assert store.search(photo).matches
 
 
-def test_what_is_stopped_is_not_taught(store: Store, photo: Path) -> None:
+def test_a_stopped_enrolment_changes_nothing(store: Store, photo: Path) -> None:
     with Stop() as stop:
         stop.set()
         with pytest.raises(StoppedError):
@@ -93,7 +93,7 @@ def test_what_is_stopped_is_not_taught(store: Store, photo: Path) -> None:
     assert store.enrol("NEW", [photo], name="new").pictures == 1
 
 
-def test_every_question_can_be_awaited(device: Path, photo: Path) -> None:
+def test_all_calls_can_be_awaited(device: Path, photo: Path) -> None:
     async def ask() -> None:
         async with await AsyncStore.open(device, warm=True) as store:
             answer = await store.search(photo, k=3)
@@ -116,7 +116,7 @@ def test_every_question_can_be_awaited(device: Path, photo: Path) -> None:
 
 
 def until_stopped(begun: threading.Event, ended: threading.Event) -> Callable[[], None]:
-    """Work that goes on until it is stopped."""
+    """Return a function that works until it is stopped."""
 
     def work() -> None:
         begun.set()
@@ -130,7 +130,7 @@ def until_stopped(begun: threading.Event, ended: threading.Event) -> Callable[[]
     return work
 
 
-def test_what_nobody_awaits_frees_its_worker(store: Store, photo: Path) -> None:
+def test_a_cancelled_call_frees_its_worker(store: Store, photo: Path) -> None:
     async def ask() -> None:
         async with AsyncStore(store, workers=1) as awaited:
             begun, ended = threading.Event(), threading.Event()
@@ -143,7 +143,7 @@ def test_what_nobody_awaits_frees_its_worker(store: Store, photo: Path) -> None:
     asyncio.run(ask())
 
 
-def test_one_that_waits_for_its_turn_can_be_cancelled(store: Store, photo: Path) -> None:
+def test_a_waiting_call_can_be_cancelled(store: Store, photo: Path) -> None:
     async def ask() -> None:
         async with AsyncStore(store, workers=1) as awaited:
             begun, ended = threading.Event(), threading.Event()
@@ -161,7 +161,7 @@ def test_one_that_waits_for_its_turn_can_be_cancelled(store: Store, photo: Path)
     asyncio.run(ask())
 
 
-def test_too_many_are_refused(store: Store, photo: Path) -> None:
+def test_calls_beyond_the_limit_are_refused(store: Store, photo: Path) -> None:
     async def ask() -> None:
         async with AsyncStore(store, workers=2, most_waiting=3) as awaited:
             asked = [awaited.search(photo) for _ in range(9)]

@@ -90,7 +90,7 @@ def test_row_padding_is_removed() -> None:
 
 
 def test_jpegs_without_huffman_tables_are_read() -> None:
-    """Some cameras leave out the Huffman tables, as AVI allows."""
+    """Read JPEGs without Huffman tables, which some cameras omit as AVI allows."""
     encoded = io.BytesIO()
     Image.new("RGB", (64, 64), (200, 40, 90)).save(encoded, "JPEG", quality=95, optimize=False)
     whole = bytearray(encoded.getvalue())

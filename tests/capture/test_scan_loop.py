@@ -303,10 +303,10 @@ def test_systemd_is_notified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv("WATCHDOG_USEC", "3000000")
         monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
         notifier = Notifier()
-        notifier.tell(READY="1")
+        notifier.notify(READY="1")
         for _ in range(50):
             notifier.beat()
-        notifier.tell(STOPPING="1")
+        notifier.notify(STOPPING="1")
         assert [listener.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
 
 

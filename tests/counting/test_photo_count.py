@@ -1,103 +1,16 @@
 """Counting photos into a list: each photo counts once, and unsure ones go to review."""
 
-import contextlib
-import csv
-import errno
-import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import edgesearch
-from edgesearch import Answer, CountError, ImageError, Match
-from edgesearch.answer import Decision
-from edgesearch.catalog.product import Product
+from edgesearch import CountError
 from edgesearch.commands.cli import main
-from edgesearch.counting import count_journal
-from edgesearch.counting.photo_count import Count, Progress
 from edgesearch.images import photo_files
 
-A, B = Product("A", "Cup", location="Aisle 1", stock=3), Product("B", "Jug, blue")
-DECISIONS: dict[str, Decision] = {"?": "unknown", "!": "ambiguous"}
-
-
-class FakeStore:
-    """Answers a photo by the text in it: a SKU, "?" unknown, "!" ambiguous; anything else is a damaged photo."""
-
-    asked = 0
-
-    def search(self, content: bytes, k: int, fast: bool | None, barcodes: bool | None) -> Answer:
-        self.asked += 1
-        first = content.decode()[0]
-        if first not in "AB?!":
-            raise ImageError(f"picture of {len(content)} bytes: damaged; take it again.")
-        products = [B, A] if first == "B" else [A, B]
-        matches = tuple(Match(product, 0.9, "", 0) for product in products)
-        return Answer("photo", DECISIONS.get(first, "match"), matches, {})
-
-    def products(self, skus: Collection[str] | None = None) -> dict[str, Product]:
-        return {product.sku: product for product in (A, B) if skus is None or product.sku in skus}
-
-
-class CountFolder:
-    """A folder of photos, and the count of it."""
-
-    def __init__(self, folder: Path):
-        self.photos, self.output = folder / "photos", folder / "stock.csv"
-        self.review, self.session = folder / "stock.review.csv", folder / "stock.session"
-        self.photos.mkdir()
-        self.store = FakeStore()
-
-    def take(self, **contents: str) -> None:
-        for name, content in contents.items():
-            (self.photos / f"{name}.jpg").write_text(content)
-
-    def count(self, **options: Any) -> Count:
-        return Count(self.store, self.output, **options)  # type: ignore[arg-type]
-
-    def run(self, **options: Any) -> list[Progress]:
-        reported: list[Progress] = []
-        with self.count(**options) as count:
-            count.add_photos([self.photos], reported.append)
-        self.notes = count.notes
-        return reported
-
-    def rows(self) -> list[list[str]]:
-        with self.output.open(encoding="utf-8", newline="") as file:
-            return list(csv.reader(file))[1:]
-
-    def counted(self) -> dict[str, int]:
-        return {row[0]: int(row[2]) for row in self.rows()}
-
-    def reviewed(self) -> list[dict[str, str]]:
-        with self.review.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-
-    def to_review(self) -> dict[str, str]:
-        return {row["photo"]: row["why"] for row in self.reviewed()}
-
-    def fill(self, **skus: str) -> None:
-        """Fill SKUs into the review list, as a person would."""
-        table = self.reviewed()
-        for row in table:
-            row["sku"] = skus.get(row["photo"].removesuffix(".jpg"), row["sku"])
-        with self.review.open("w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.DictWriter(file, table[0], delimiter=";")
-            writer.writeheader()
-            writer.writerows(table)
-
-
-@pytest.fixture
-def counting(tmp_path: Path) -> CountFolder:
-    return CountFolder(tmp_path)
+from .count_folder import CountFolder
 
 
 def test_the_list_shows_the_difference_from_the_stock(counting: CountFolder) -> None:
@@ -296,27 +209,6 @@ def test_the_output_must_be_a_csv_file(counting: CountFolder) -> None:
         counting.count()
 
 
-def test_one_process_counts_at_a_time(counting: CountFolder) -> None:
-    with counting.count(), pytest.raises(CountError, match="another count"):
-        counting.count()
-    counting.count().__exit__(None)
-
-
-@pytest.mark.parametrize(
-    ("line", "found"),
-    [
-        ('{"format": 1}\n' + json.dumps(count_journal.CountEntry("p", "a", (), "kept").to_dict()), "status kept"),  # type: ignore[arg-type]
-        ('{"format": 2}', "format 2"),
-        ('{"format": 1}\n{}', "line 2"),
-        ('{"format": 1}\nnull\n{}', "line 2"),
-    ],
-)
-def test_a_damaged_session_is_reported(counting: CountFolder, line: str, found: str) -> None:
-    counting.session.write_text(f"{line}\n")
-    with pytest.raises(CountError, match=found):
-        counting.count()
-
-
 @pytest.mark.parametrize("text", ["nothing\n", "sku\nA\n", "\udcff", f"photo,sku,id\n{'x' * 200_000}\n"])
 def test_a_damaged_review_list_is_reported_and_kept(counting: CountFolder, text: str) -> None:
     counting.take(one="A1")
@@ -327,86 +219,6 @@ def test_a_damaged_review_list_is_reported_and_kept(counting: CountFolder, text:
     assert counting.review.read_bytes() == text.encode(errors="surrogateescape")
     counting.review.unlink()
     counting.run()
-
-
-def test_a_truncated_session_continues(counting: CountFolder) -> None:
-    counting.take(one="A1", two="B", three="?")
-    counting.run()
-    whole, lists = counting.session.read_bytes(), [counting.output.read_bytes(), counting.review.read_bytes()]
-    for end in (*range(0, len(whole), 23), *range(12, 17), *range(len(whole) - 3, len(whole))):
-        counting.session.write_bytes(whole[:end])
-        counting.run()
-        assert [counting.output.read_bytes(), counting.review.read_bytes()] == lists
-        assert sorted(counting.session.read_bytes().split(b"\n")) == sorted(whole.split(b"\n"))
-
-
-@contextlib.contextmanager
-def full_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Simulate a disk that is full after a number of writes to the session; the last line is written by half."""
-    write, left = os.write, iter(range(writes))
-
-    def half(descriptor: int, data: Any) -> int:
-        if next(left, None) is None:
-            write(descriptor, data[: len(data) // 2])
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(descriptor, data)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(count_journal.os, "write", half)
-        yield
-
-
-@pytest.mark.parametrize("writes", range(4))
-def test_a_full_disk_loses_only_the_photo_being_counted(
-    counting: CountFolder, writes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counting.take(one="A1", two="B", three="A3")
-    with full_after(writes, monkeypatch), pytest.raises(CountError, match="No space left"):
-        counting.run()
-    assert writes == 0 or sum(counting.counted().values()) == writes - 1
-    counting.run()
-    assert counting.counted() == {"A": 2, "B": 1}
-    assert counting.session.read_bytes().count(b"\n") == 4
-    assert counting.store.asked == 4 - (writes == 0)
-
-
-KILLED = """
-import os, sys, edgesearch
-from pathlib import Path
-from edgesearch.counting.photo_count import Count
-calls, last, sync = [], int(sys.argv[4]), os.fsync
-def fsync(descriptor):
-    calls.append(0)
-    if len(calls) == last:
-        os.kill(os.getpid(), 9)
-    sync(descriptor)
-os.fsync = fsync
-with edgesearch.open(sys.argv[1]) as store, Count(store, Path(sys.argv[3])) as count:
-    count.add_photos([Path(sys.argv[2])])
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
-def test_a_count_killed_at_any_step_ends_with_the_same_lists(tiny_edge: Path, shop: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for path in sorted((shop / "photos").glob("*.jpg"))[:3]:
-        (folder / path.name).write_bytes(path.read_bytes())
-    with edgesearch.open(tiny_edge) as store, Count(store, tmp_path / "expected.csv") as count:
-        count.add_photos([folder])
-    expected = [(tmp_path / f"expected{end}").read_bytes() for end in (".csv", ".review.csv")]
-    output = tmp_path / "stock.csv"
-    killed = []
-    for step in (1, 1, 1, 1, 1, 2, 3, 4, 5):  # after the start, at each photo, and at each list written and renamed
-        arguments = [sys.executable, "-c", KILLED, str(tiny_edge), str(folder), str(output), str(step)]
-        killed.append(subprocess.run(arguments, check=False, stderr=subprocess.DEVNULL).returncode)
-        assert not output.exists() or output.read_bytes() == expected[0]
-    assert killed == [-signal.SIGKILL] * 8 + [0]
-    with edgesearch.open(tiny_edge) as store, Count(store, output) as count:
-        count.add_photos([folder])
-    assert [(tmp_path / f"stock{end}").read_bytes() for end in (".csv", ".review.csv")] == expected
-    ids = [json.loads(line)["id"] for line in output.with_suffix(".session").read_text().splitlines()[1:]]
-    assert len(ids) == len(set(ids)) == 3
 
 
 def test_the_count_command(shop: Path, shop_edge: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -424,7 +236,7 @@ def test_the_count_command(shop: Path, shop_edge: Path, tmp_path: Path, capsys: 
     assert "2 photos counted, of 2 products; 2 wait in" in err
     assert main([*command, "--json"]) == 0
     out, err = capsys.readouterr()
-    assert (out, "goes on; 2 photos are counted" in err) == ("", True)
+    assert (out, "continues; 2 photos were counted before" in err) == ("", True)
     assert main(["count", str(shop_edge), "-o", str(output), "--undo"]) == 0
     assert "P000003.jpg: taken back" in capsys.readouterr().err
     assert main(["count", str(shop_edge), "-o", str(output), "--correct", "P000003.jpg=P000003", "--json"]) == 0

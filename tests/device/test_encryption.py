@@ -19,7 +19,7 @@ KEY, OTHER = bytes(range(32)), bytes(32)
 
 @pytest.fixture(scope="module")
 def edges(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two bundles of the shop, with its print."""
+    """Build two bundles of the shop, with local features."""
     paths = [tmp_path_factory.mktemp("edges") / f"{number}.edge" for number in (1, 2)]
     for sequence, path in enumerate(paths, 1):
         edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, sequence=sequence)

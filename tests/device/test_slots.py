@@ -26,16 +26,16 @@ Make = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def make(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Builds a bundle of the shop by an untrained network."""
+    """Return a function that builds a bundle of the shop with an untrained network."""
 
-    def made(sequence: int, sign: Path | None = None, next_key: Path | None = None) -> Path:
+    def make_bundle(sequence: int, sign: Path | None = None, next_key: Path | None = None) -> Path:
         path = tmp_path_factory.mktemp("bundle") / f"shop{sequence}.edge"
         edgesearch.build(
             shop / "catalogue.csv", path, TINY_MODEL, local_features=0, sign=sign, next_key=next_key, sequence=sequence
         )
         return path
 
-    return made
+    return make_bundle
 
 
 def runs(device: Path) -> int:

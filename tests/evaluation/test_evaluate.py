@@ -1,4 +1,4 @@
-"""Measuring a store."""
+"""Evaluating a store."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from edgesearch.catalog.loader import read_queries
 from edgesearch.evaluation.evaluate import evaluate
 
 
-def test_catalogue_pictures_are_all_found(shop: Path, shop_edge: Path) -> None:
+def test_all_catalogue_pictures_are_found(shop: Path, shop_edge: Path) -> None:
     queries = [(path, path.stem) for path in sorted((shop / "pictures").glob("*.jpg"))]
     with edgesearch.open(shop_edge) as store:
         figures = evaluate(store, queries).to_dict()
@@ -19,7 +19,7 @@ def test_catalogue_pictures_are_all_found(shop: Path, shop_edge: Path) -> None:
     assert 0 < figures["p50_ms"] <= figures["p95_ms"]
 
 
-def test_unknown_products_count_apart(shop: Path, tiny_edge: Path) -> None:
+def test_unknown_products_are_counted_separately(shop: Path, tiny_edge: Path) -> None:
     with edgesearch.open(tiny_edge) as store:
         figures = evaluate(store, read_queries(shop / "queries.csv")).to_dict()
         only_unknown = evaluate(store, [(shop / "photos" / "P000000-1.jpg", "")]).to_dict()
@@ -28,7 +28,7 @@ def test_unknown_products_count_apart(shop: Path, tiny_edge: Path) -> None:
     assert only_unknown["recall@1"] is None
 
 
-def test_a_sku_that_is_not_there_is_named(shop: Path, tiny_edge: Path) -> None:
+def test_an_unknown_sku_is_reported(shop: Path, tiny_edge: Path) -> None:
     with edgesearch.open(tiny_edge) as store:
         with pytest.raises(CatalogError, match=r"1 SKU of the queries is not in .*the first: Z9"):
             evaluate(store, [(shop / "photos" / "P000000-1.jpg", "Z9")])
@@ -36,7 +36,7 @@ def test_a_sku_that_is_not_there_is_named(shop: Path, tiny_edge: Path) -> None:
             evaluate(store, [])
 
 
-def test_a_photo_that_cannot_be_read_stops_unless_told(shop: Path, tiny_edge: Path, tmp_path: Path) -> None:
+def test_an_unreadable_photo_raises_unless_skipped(shop: Path, tiny_edge: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     queries = [(tmp_path / "bad.jpg", ""), (shop / "photos" / "P000000-1.jpg", "P000000")]
     with edgesearch.open(tiny_edge) as store:
@@ -48,13 +48,13 @@ def test_a_photo_that_cannot_be_read_stops_unless_told(shop: Path, tiny_edge: Pa
             evaluate(store, queries[:1], skip_bad=True)
 
 
-def test_what_was_found_is_kept_query_by_query(shop: Path, tiny_edge: Path) -> None:
+def test_each_result_matches_its_search(shop: Path, tiny_edge: Path) -> None:
     queries = read_queries(shop / "queries.csv")
     with edgesearch.open(tiny_edge) as store:
         found = evaluate(store, queries)
         answers = [store.search(photo, k=8) for photo, _ in queries]
-    assert [(one.photo, one.sku) for one in found.asked] == queries
-    for one, answer in zip(found.asked, answers, strict=True):
+    assert [(one.photo, one.sku) for one in found.results] == queries
+    for one, answer in zip(found.results, answers, strict=True):
         assert one.best == answer.matches[0]
         assert one.right == (one.best.sku == one.sku)
         assert one.right_score == next((match.score for match in answer.matches if match.sku == one.sku), None)
@@ -64,7 +64,7 @@ def test_what_was_found_is_kept_query_by_query(shop: Path, tiny_edge: Path) -> N
     assert 0 <= found.to_dict()["ece"] <= 1
 
 
-def test_taught_products_are_known_too(shop: Path, tiny_edge: Path, tmp_path: Path) -> None:
+def test_taught_products_count_as_known(shop: Path, tiny_edge: Path, tmp_path: Path) -> None:
     edgesearch.install(tiny_edge, tmp_path / "device")
     strange = sorted((shop / "photos").glob("P12*.jpg"))[0]
     with edgesearch.open(tmp_path / "device") as store:
@@ -72,7 +72,7 @@ def test_taught_products_are_known_too(shop: Path, tiny_edge: Path, tmp_path: Pa
         store.edit("P000001", name="Other name")
         store.remove("P000002")
         found = evaluate(store, [(strange, "NEW"), (shop / "pictures" / "P000001.jpg", "P000001")])
-        assert [one.right for one in found.asked] == [True, True]
+        assert [one.right for one in found.results] == [True, True]
         assert found.products["P000001"].name == "Other name"
         assert store.picture(found.products["NEW"]).startswith(b"\xff\xd8")
         assert found.products["NEW"].product.category == "Mugs"

@@ -1,4 +1,4 @@
-"""Figures of merit, against values worked out by hand."""
+"""Quality figures, compared with values calculated by hand."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_open_set_counts() -> None:
     assert found["false_reject_rate"] == pytest.approx(1 / 4)
 
 
-def test_what_was_not_measured_is_none() -> None:
+def test_figures_without_data_are_none() -> None:
     found = metrics.open_set(np.array([True]), np.array([False]), np.array([True]))
     assert found["false_accept_rate"] is None
     assert found["precision"] is None
@@ -33,12 +33,12 @@ def test_what_was_not_measured_is_none() -> None:
     assert metrics.open_set(np.array([False]), np.array([False]), np.array([False]))["f1"] is None
 
 
-def test_ann_recall_ignores_order_and_empty_places() -> None:
+def test_ann_recall_ignores_order_and_missing_rows() -> None:
     exact = np.array([[1, 2, 3], [4, 5, 6]])
     assert metrics.ann_recall(np.array([[3, 1, 2], [4, -1, -1]]), exact) == pytest.approx(4 / 6)
 
 
-def test_each_threshold_has_its_errors() -> None:
+def test_error_rates_of_each_threshold() -> None:
     known = np.array([True, True, True, False, False])
     curve = metrics.error_curve(known, np.array([0.9, 0.8, 0.4, 0.7, 0.4]))
     assert curve is not None
@@ -50,13 +50,13 @@ def test_each_threshold_has_its_errors() -> None:
 
 
 @pytest.mark.parametrize(("scores", "auroc"), [([3, 4, 1, 2], 1), ([1, 2, 3, 4], 0), ([5, 5, 5, 5], 0.5)])
-def test_auroc_of_the_best_the_worst_and_no_order(scores: list[float], auroc: float) -> None:
+def test_auroc_of_perfect_reversed_and_tied_scores(scores: list[float], auroc: float) -> None:
     curve = metrics.error_curve(np.array([True, True, False, False]), np.array(scores, float))
     assert curve is not None
     assert curve.auroc == pytest.approx(auroc)
 
 
-def test_auroc_is_the_share_of_ordered_pairs() -> None:
+def test_auroc_is_the_share_of_correctly_ordered_pairs() -> None:
     rng = np.random.default_rng(0)
     known, scores = rng.random(300) < 0.6, rng.integers(0, 50, 300) / 50
     scores[known] = np.minimum(1, scores[known] + 0.1)
@@ -67,11 +67,11 @@ def test_auroc_is_the_share_of_ordered_pairs() -> None:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_without_both_kinds_there_is_no_curve(known: bool) -> None:
+def test_without_known_and_unknown_products_there_is_no_curve(known: bool) -> None:
     assert metrics.error_curve(np.array([known, known]), np.array([0.1, 0.2])) is None
 
 
-def test_reliability_of_hand_made_answers() -> None:
+def test_reliability_of_calculated_answers() -> None:
     said = np.array([0.05, 0.62, 0.66, 0.68, 1.0])
     found = metrics.reliability(said, np.array([False, True, False, True, True]))
     assert found.counts.tolist() == [1, 0, 0, 0, 0, 0, 3, 0, 0, 1]
@@ -80,7 +80,7 @@ def test_reliability_of_hand_made_answers() -> None:
     assert found.ece == pytest.approx((0.05 + 3 * abs(2 / 3 - 1.96 / 3) + 0) / 5)
 
 
-def test_a_probability_that_means_what_it_says_has_a_small_error() -> None:
+def test_true_probabilities_have_a_small_calibration_error() -> None:
     rng = np.random.default_rng(0)
     said = rng.random(20_000)
     right = rng.random(20_000) < said
@@ -88,7 +88,7 @@ def test_a_probability_that_means_what_it_says_has_a_small_error() -> None:
     assert metrics.reliability(said, rng.random(20_000) < said**3).ece > 0.2
 
 
-def test_categories_are_counted_apart() -> None:
+def test_categories_are_counted_separately() -> None:
     categories, ranks = ["Tea", "Milk", "Tea", "Tea"], np.array([1, 1, 2, 0])
     found = metrics.by_category(categories, ranks, np.array([True, False, True, False]))
     assert list(found) == ["Tea", "Milk"]
@@ -98,7 +98,7 @@ def test_categories_are_counted_apart() -> None:
     assert (milk["recall@1"], milk["precision"], milk["false_reject_rate"]) == (1, None, 1)
 
 
-def test_an_interval_holds_its_share_and_narrows() -> None:
+def test_an_interval_contains_its_share_and_narrows() -> None:
     low, high = metrics.interval(np.array([0.0, 0.5, 1.0]), np.array([10, 10, 1000]))
     assert low.tolist() == pytest.approx([0.0, 0.2366, 0.9962], abs=1e-4)
     assert high.tolist() == pytest.approx([0.2775, 0.7634, 1.0], abs=1e-4)

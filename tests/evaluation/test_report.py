@@ -1,4 +1,4 @@
-"""The page that shows an evaluation."""
+"""The report page of an evaluation."""
 
 import html.parser
 import os
@@ -14,7 +14,7 @@ from edgesearch import ReportError, Store
 from edgesearch.catalog.loader import read_queries
 from edgesearch.commands.cli import main
 from edgesearch.evaluation import report, report_misses, report_tables
-from edgesearch.evaluation.evaluate import Asked, Evaluation, evaluate
+from edgesearch.evaluation.evaluate import Evaluation, QueryResult, evaluate
 from edgesearch.html import charts, markup
 from edgesearch.html import html_page as pages
 
@@ -24,8 +24,8 @@ NASTY = "<script>alert(\"1\")</script> & 'co' </style> \u202e"
 LONELY = {"br", "img", "meta", "wbr"}
 
 
-class Read(html.parser.HTMLParser):
-    """What is on a page: its elements with their attributes, its text; a tag that does not fit is an error."""
+class ParsedPage(html.parser.HTMLParser):
+    """The elements of a page with their attributes, and its text; an unbalanced tag is an error."""
 
     def __init__(self, page: str):
         super().__init__()
@@ -52,7 +52,7 @@ class Read(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def nasty(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store of four products whose names are HTML, one without a category."""
+    """Open a store of four products whose names contain HTML; one has no category."""
     folder = tmp_path_factory.mktemp("nasty")
     quoted = '"' + NASTY.replace('"', '""') + '"'
     lines = [f"P00000{n},{quoted},{shop}/pictures/P00000{n}.jpg,{quoted if n else ''}" for n in range(4)]
@@ -63,7 +63,7 @@ def nasty(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def queries(shop: Path) -> list[tuple[Path, str]]:
-    """Photos of the four, and of others, which are unknown there."""
+    """Return photos of the four products, and of others, which are unknown in that store."""
     asked = read_queries(shop / "queries.csv")
     return [(photo, sku if sku in {f"P00000{n}" for n in range(4)} else "") for photo, sku in asked]
 
@@ -73,8 +73,8 @@ def evaluation(nasty: Store, queries: list[tuple[Path, str]]) -> Evaluation:
     return evaluate(nasty, queries)
 
 
-def test_a_page_needs_nothing_else(nasty: Store, evaluation: Evaluation) -> None:
-    read = Read(report.page(evaluation, nasty, "edgesearch eval"))
+def test_a_page_loads_nothing(nasty: Store, evaluation: Evaluation) -> None:
+    read = ParsedPage(report.page(evaluation, nasty, "edgesearch eval"))
     assert not {"script", "link", "iframe", "object", "form", "base"} & {name for name, _ in read.elements}
     for _, attributes in read.elements:
         assert (attributes.get("src") or "data:image/jpeg;base64,").startswith("data:image/jpeg;base64,")
@@ -84,9 +84,9 @@ def test_a_page_needs_nothing_else(nasty: Store, evaluation: Evaluation) -> None
     assert not re.search(r"url\(|@import|https?:", style)
 
 
-def test_a_page_can_be_heard_too(nasty: Store, evaluation: Evaluation) -> None:
-    read = Read(report.page(evaluation, nasty))
-    assert len(read.all("img")) >= len(evaluation.asked) // 2
+def test_a_page_is_readable_by_screen_readers(nasty: Store, evaluation: Evaluation) -> None:
+    read = ParsedPage(report.page(evaluation, nasty))
+    assert len(read.all("img")) >= len(evaluation.results) // 2
     assert all(image["alt"] for image in read.all("img"))
     assert len(read.all("caption")) == len(read.all("table")) > 3
     assert all(
@@ -97,83 +97,88 @@ def test_a_page_can_be_heard_too(nasty: Store, evaluation: Evaluation) -> None:
     assert max(Counter(anchors).values()) == 1
 
 
-def test_names_are_text_whatever_they_hold(nasty: Store, evaluation: Evaluation, tmp_path: Path) -> None:
-    read = Read(report.page(replace(evaluation, skipped=(NASTY,)), nasty, NASTY))
+def test_html_in_names_is_escaped(nasty: Store, evaluation: Evaluation, tmp_path: Path) -> None:
+    read = ParsedPage(report.page(replace(evaluation, skipped=(NASTY,)), nasty, NASTY))
     assert not read.all("script")
     assert read.text.count(NASTY) > 5
     assert any(NASTY in (image["alt"] or "") for image in read.all("img"))
 
 
-def test_a_page_says_what_was_measured(nasty: Store, evaluation: Evaluation) -> None:
-    figures, read = evaluation.to_dict(), Read(report.page(evaluation, nasty, "edgesearch eval x"))
+def test_a_page_contains_the_figures(nasty: Store, evaluation: Evaluation) -> None:
+    figures, read = evaluation.to_dict(), ParsedPage(report.page(evaluation, nasty, "edgesearch eval x"))
     for name in ("recall@1", "precision", "false_accept_rate", "false_reject_rate"):
         assert f"{figures[name]:.1%}" in read.text
     for name in ("map", "auroc", "ece"):
         assert f"{figures[name]:.3f}" in read.text
     manifest = nasty.bundle.manifest
-    for said in (manifest.created[:10], manifest.hashes["model"][:12], "edgesearch eval x", report_tables.UNNAMED):
-        assert said in read.text
+    for text in (manifest.created[:10], manifest.hashes["model"][:12], "edgesearch eval x", report_tables.UNNAMED):
+        assert text in read.text
 
 
 @pytest.mark.parametrize("skus", ["none", "all", "one"])
-def test_what_cannot_be_measured_is_said(nasty: Store, evaluation: Evaluation, skus: str) -> None:
+def test_a_page_states_what_could_not_be_measured(nasty: Store, evaluation: Evaluation, skus: str) -> None:
     kept = {
-        "none": [one for one in evaluation.asked if not one.known],
-        "all": [one for one in evaluation.asked if one.known],
-        "one": [one for one in evaluation.asked if one.sku == "P000001"],
+        "none": [one for one in evaluation.results if not one.known],
+        "all": [one for one in evaluation.results if one.known],
+        "one": [one for one in evaluation.results if one.sku == "P000001"],
     }[skus]
-    read = Read(report.page(replace(evaluation, asked=tuple(kept)), nasty))
-    assert "Measured only where some photos are of products" in read.text
+    read = ParsedPage(report.page(replace(evaluation, results=tuple(kept)), nasty))
+    assert "This needs photos of products in the catalogue and of others" in read.text
     assert ("None of the photos is of a product in the catalogue" in read.text) == (skus == "none")
     assert ("By category" in read.text) == (skus != "none")
 
 
-def test_a_catalogue_without_categories(
+def test_a_page_without_categories_says_so(
     tiny_edge: Path, queries: list[tuple[Path, str]], evaluation: Evaluation
 ) -> None:
     bare = {sku: replace(m, product=replace(m.product, category=None)) for sku, m in evaluation.products.items()}
     with edgesearch.open(tiny_edge) as store:
-        read = Read(report.page(replace(evaluation, products=bare), store))
-    assert "names no categories" in read.text
+        read = ParsedPage(report.page(replace(evaluation, products=bare), store))
+    assert "has no categories" in read.text
 
 
-def test_a_photo_that_is_gone_is_said(nasty: Store, evaluation: Evaluation, tmp_path: Path) -> None:
-    gone = tuple(replace(one, photo=tmp_path / "gone.jpg") for one in evaluation.asked)
-    read = Read(report.page(replace(evaluation, asked=gone), nasty))
-    assert "Photo asked: gone.jpg (the picture is gone)" in read.text
+def test_a_deleted_photo_is_replaced_by_its_description(nasty: Store, evaluation: Evaluation, tmp_path: Path) -> None:
+    gone = tuple(replace(one, photo=tmp_path / "gone.jpg") for one in evaluation.results)
+    read = ParsedPage(report.page(replace(evaluation, results=gone), nasty))
+    assert "Photo: gone.jpg (the picture is gone)" in read.text
 
 
-def test_thousands_of_misses_are_a_small_page(nasty: Store, evaluation: Evaluation) -> None:
-    few = evaluation.asked
+def test_a_page_with_thousands_of_misses_stays_small(nasty: Store, evaluation: Evaluation) -> None:
+    few = evaluation.results
     wrong = [one for one in few if not one.right] or [replace(few[0], rank=2)]
     many = [
         replace(wrong[n % len(wrong)], probability=n / 3000, sku=f"P00000{n % 4}" if n % 2 else "") for n in range(3000)
     ]
     many = [replace(one, decision=("match", "unknown")[n % 3 == 0]) for n, one in enumerate(many)]
-    page = report.page(replace(evaluation, asked=tuple(many)), nasty)
-    assert len(Read(page).all("article")) <= 4 * report_misses.SHOWN
+    page = report.page(replace(evaluation, results=tuple(many)), nasty)
+    assert len(ParsedPage(page).all("article")) <= 4 * report_misses.MAX_SHOWN
     assert len(page) < 3_000_000
 
 
-def asked(one: Asked, sku: str, found: str, probability: float, decision: str = "match") -> Asked:
+def alter_result(one: QueryResult, sku: str, found: str, probability: float, decision: str = "match") -> QueryResult:
     assert one.best
     best = replace(one.best, product=replace(one.best.product, sku=found))
     return replace(one, sku=sku, best=best, rank=int(found == sku), probability=probability, decision=decision)  # type: ignore[arg-type]
 
 
-def test_the_worst_are_chosen(evaluation: Evaluation) -> None:
+def test_the_worst_misses_are_selected(evaluation: Evaluation) -> None:
     make = [("A", "B", 0.7), ("A", "B", 0.9), ("A", "A", 0.95), ("B", "A", 0.99), ("", "A", 0.3), ("", "B", 0.4)]
-    some = [asked(evaluation.asked[0], *one) for one in make]
-    some += [asked(evaluation.asked[0], "C", "C", chance, "unknown") for chance in (0.5, 0.2)]
-    made = replace(evaluation, asked=tuple(some))
+    some = [alter_result(evaluation.results[0], *one) for one in make]
+    some += [alter_result(evaluation.results[0], "C", "C", chance, "unknown") for chance in (0.5, 0.2)]
+    made = replace(evaluation, results=tuple(some))
     (pair,) = report_misses.confusions(made)
-    assert (pair.sku, pair.found.sku, pair.photos, [one.probability for one in pair.asked]) == ("A", "B", 3, [0.9, 0.7])
-    assert [one.probability for one in report_misses.mistaken(made)] == [0.99, 0.9, 0.7]
-    assert [one.probability for one in report_misses.refused(made)] == [0.2, 0.5]
-    assert [one.probability for one in report_misses.strangers(made)] == [0.4, 0.3]
+    assert (pair.sku, pair.found.sku, pair.photos, [one.probability for one in pair.results]) == (
+        "A",
+        "B",
+        3,
+        [0.9, 0.7],
+    )
+    assert [one.probability for one in report_misses.wrong_products(made)] == [0.99, 0.9, 0.7]
+    assert [one.probability for one in report_misses.false_rejects(made)] == [0.2, 0.5]
+    assert [one.probability for one in report_misses.false_accepts(made)] == [0.4, 0.3]
 
 
-def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_is_written_completely_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "r.html"
     pages.check_path(target)
     assert not target.exists()
@@ -189,7 +194,7 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     "where", ["missing/r.html", "file/r.html", "folder.html", "pipe.html", "/proc/r.html", "x" * 250 + ".html"]
 )
-def test_a_place_that_cannot_be_written_is_one_sentence(where: str, tmp_path: Path) -> None:
+def test_an_unwritable_path_is_reported(where: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder.html").mkdir()
     os.mkfifo(tmp_path / "pipe.html")
@@ -198,7 +203,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(where: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["store.edge", "q.csv", "photo.jpg"])
-def test_what_is_asked_is_not_written_over(name: str, tmp_path: Path) -> None:
+def test_inputs_are_not_overwritten(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("kept")
     for writes in (pages.check_path, lambda path: pages.write(path, "lost")):
         with pytest.raises(ReportError, match=r"written as \.html"):
@@ -219,14 +224,12 @@ def test_eval_writes_a_report(shop: Path, tiny_edge: Path, tmp_path: Path, capsy
     out, err = capsys.readouterr()
     assert "auroc                    -" in out
     assert err.count("left out") == 2
-    text = Read((tmp_path / "r.html").read_text(encoding="utf-8")).text
+    text = ParsedPage((tmp_path / "r.html").read_text(encoding="utf-8")).text
     assert "2 photos could not be read" in text
     assert f"eval {tiny_edge} {tmp_path}/q.csv --fast --skip-bad --report" in text
 
 
-def test_eval_says_at_once_that_a_report_cannot_be_written(
-    tiny_edge: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_eval_checks_the_report_path_first(tiny_edge: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "q.csv").write_text("image,sku\nnone.jpg,\n")
     assert main(["eval", str(tiny_edge), str(tmp_path / "q.csv"), "--report", str(tmp_path / "no" / "r.html")]) == 1
     assert capsys.readouterr().err.endswith("give a path such as report.html.\n")
@@ -234,7 +237,7 @@ def test_eval_says_at_once_that_a_report_cannot_be_written(
     assert "none of the 1 photos can be read" in capsys.readouterr().err
 
 
-def test_marks_lie_where_the_axes_say() -> None:
+def test_marks_are_placed_by_the_axes() -> None:
     plot = charts.Plot(charts.share_axis("x"), charts.amount_axis("y", 37))
     plot.line([(0, 0), (1, 40)], "right")
     right, bottom = charts.WIDTH - charts.RIGHT, charts.HEIGHT - charts.BOTTOM
@@ -249,7 +252,7 @@ def test_an_axis_ends_at_a_round_number(highest: float, end: float) -> None:
     assert 1 < len(axis.ticks) <= 6
 
 
-def test_a_long_line_is_thinned_and_keeps_its_ends() -> None:
+def test_a_long_line_is_thinned_but_keeps_its_ends() -> None:
     plot = charts.Plot(charts.share_axis("x"), charts.share_axis("y"))
     plot.line([(n / 9999, n / 9999) for n in range(10_000)], "right")
     (path,) = re.findall(r'<path d="(M[^"]*L[^"]*)"', plot.svg("x"))
@@ -257,7 +260,7 @@ def test_a_long_line_is_thinned_and_keeps_its_ends() -> None:
     assert path.endswith(f"L{charts.WIDTH - charts.RIGHT:.1f} {charts.TOP:.1f}")
 
 
-def test_only_what_was_made_here_is_markup() -> None:
+def test_text_is_escaped_and_markup_is_not() -> None:
     inner = markup.tag("b", "<i>", 2.50)
     assert (
         markup.tag("p", inner, "&", None, class_='"', data_x=None) == '<p class="&quot;"><b>&lt;i&gt;2.5</b>&amp;</p>'
