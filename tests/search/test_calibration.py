@@ -124,7 +124,7 @@ def test_build_calibrates_with_given_photos(shop: Path, tmp_path: Path) -> None:
     asked = {"queries": shop / "queries.csv"}
     made = edgesearch.build(shop / "catalogue.csv", tmp_path / "c.edge", TINY_MODEL, **asked)
     found = Calibration.from_dict(dict(made.manifest.calibration))
-    assert any("too few photos to learn from, 10;" in note for note in made.notes)
+    assert any("10 photos are too few to calibrate with" in note for note in made.notes)
     assert found.questions == 18  # 8 known, each with and without its product, and 2 unknown ones
 
 

@@ -106,13 +106,13 @@ def test_packed_catalogue_opens_in_memory(lean: Path, monkeypatch: pytest.Monkey
 
 def test_server_sends_pictures_with_their_media_type(lean: Path, tmp_path: Path) -> None:
     pytest.importorskip("fastapi", reason="the extra `server` is not installed")
-    from edgesearch.server.state import Served
+    from edgesearch.server.state import ServerState
 
-    from ..server.test_server import Client
+    from ..server.client import Client
 
     with edgesearch.open(lean) as store:
-        served = Served(store, lean)
-        client = Client(served)
+        state = ServerState(store, lean)
+        client = Client(state)
         kinds = [client("GET", f"/v1/pictures/{sku}").headers["content-type"] for sku in ("P000001", "P000000")]
-        served.close()
+        state.close()
     assert kinds == ["image/webp", "image/jpeg"]

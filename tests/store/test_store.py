@@ -116,7 +116,7 @@ def test_parts_of_two_bundles_are_refused(tiny_edge: Path, shop_edge: Path, tmp_
     config, index = (bytes(other.member(name)) for name in ("model/config.json", "index/index.arrays"))
     for name, content in (("index/index.arrays", index), ("model/config.json", config)):
         mixed = restage_bundle(tiny_edge, tmp_path, {name: content})
-        with pytest.raises(EdgeSearchError, match=r"from .* to .* for each picture|its .* is not the one"):
+        with pytest.raises(EdgeSearchError, match=r"maps .* to .* per picture|its .* is not the one"):
             edgesearch.open(mixed)
 
 
