@@ -44,5 +44,5 @@ def guess_detail(likely: Sequence[Match], name: str) -> Guess | None:
             votes[value] = votes.get(value, 0.0) + math.sqrt(match.probability)
     if not votes:
         return None
-    value = max(votes, key=lambda one: votes[one])
+    value = max(votes, key=votes.__getitem__)
     return Guess(value, votes[value] / sum(math.sqrt(match.probability) for match in likely))

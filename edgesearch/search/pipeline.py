@@ -200,7 +200,7 @@ def judge(gallery: Gallery, observations: Sequence[Observation]) -> tuple[list[C
     for observation in observations:
         for candidate, row in itertools.zip_longest(observation.candidates, observation.evidence):
             number = gallery.owner(candidate.row)
-            best[number] = max(best.get(number, candidate), candidate, key=lambda one: one.score)
+            best[number] = max(best.get(number, candidate), candidate, key=lambda candidate: candidate.score)
             if row is not None:  # among the first `CONSIDERED` of its photo
                 evidence[number] = np.maximum(evidence.get(number, row), row)
     probabilities = gallery.base.calibration.probabilities(np.array([*evidence.values()]).reshape(-1, 3))

@@ -129,14 +129,12 @@ def test_build_calibrates_with_given_photos(shop: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "error", "says"),
+    ("line", "error", "message"),
     [("x.jpg,NONE", CatalogError, "1 SKU of the queries is not in"), ("x.jpg,", ImageError, "x.jpg")],
 )
-def test_unusable_photos_raise(
-    shop: Path, tmp_path: Path, line: str, error: type[Exception], says: str
-) -> None:
+def test_unusable_photos_raise(shop: Path, tmp_path: Path, line: str, error: type[Exception], message: str) -> None:
     (tmp_path / "q.csv").write_text(f"image,sku\n{line}\n")
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         edgesearch.build(shop / "catalogue.csv", tmp_path / "c.edge", TINY_MODEL, queries=tmp_path / "q.csv")
     assert not (tmp_path / "c.edge").exists()
 

@@ -14,7 +14,7 @@ CROWDED = [(0.75, 0.75, 0.0)] * 20
     ("evidence", "decision"),
     [([], "unknown"), ([FAR, FAR], "unknown"), ([NEAR, FAR], "match"), ([NEAR, NEAR, FAR], "ambiguous")],
 )
-def test_decision_follows_the_evidence(calibration: Calibration, evidence: list[tuple[float, ...]], decision: str) -> None:
+def test_decision_follows_evidence(calibration: Calibration, evidence: list[tuple[float, ...]], decision: str) -> None:
     probabilities = calibration.probabilities(np.array(evidence).reshape(-1, 3))
     assert calibration.decide(probabilities) == decision
 

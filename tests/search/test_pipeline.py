@@ -82,7 +82,9 @@ def test_bad_photo_or_wrong_number_of_photos_raises(store: Store, photos: list[P
 
 
 @pytest.mark.parametrize("photos", [[], ["a.jpg"] * 17])
-def test_together_without_photos_or_with_too_many_is_a_usage_error(photos: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_number_of_photos_together_is_a_usage_error(
+    photos: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["search", "store.edge", *photos, "--together", "--text", "mug"])
     assert ended.value.code == 2
@@ -115,7 +117,7 @@ def test_new_scene_forgets_earlier_frames(store: Store, photos: list[Path]) -> N
         store.stream(frames=0)
 
 
-def test_elapsed_time_covers_the_last_frame_only(store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elapsed_time_covers_one_frame(store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     observe = pipeline.observe
 
     def observe_in_5_ms(*arguments: Any) -> Observation:
@@ -130,9 +132,7 @@ def test_elapsed_time_covers_the_last_frame_only(store: Store, photos: list[Path
         assert stream.add(photos[0]).elapsed_ms["embed"] == 5.0
 
 
-def test_clear_waits_for_the_current_frame(
-    store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_clear_waits_for_the_current_frame(store: Store, photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     stream, answer_observations = store.stream(), pipeline.answer_observations
     other = threading.Thread(target=stream.clear)
 

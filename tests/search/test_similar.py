@@ -113,7 +113,7 @@ def test_likeness_uses_all_pictures_of_a_product(store: Store, shop: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("sku", "conditions", "says"),
+    ("sku", "conditions", "message"),
     [
         ("P9", (), "P9: no product of that SKU is here"),
         ("P000004", ("cheaper",), "has no price, so no product is cheaper; leave that out"),
@@ -124,8 +124,8 @@ def test_likeness_uses_all_pictures_of_a_product(store: Store, shop: Path) -> No
         ("P000002", ("cheaper", "same_category"), r"cheaper: 0, same category: 0\); leave out more than one"),
     ],
 )
-def test_impossible_condition_explains_why(store: Store, sku: str, conditions: tuple[str, ...], says: str) -> None:
-    with pytest.raises(CatalogError, match=says):
+def test_impossible_condition_explains_why(store: Store, sku: str, conditions: tuple[str, ...], message: str) -> None:
+    with pytest.raises(CatalogError, match=message):
         store.similar(sku, **dict.fromkeys(conditions, True))
 
 
