@@ -1,4 +1,4 @@
-"""The protocols on real photos are the published ones."""
+"""Check the benchmarks: the protocols are the published ones, and each benchmark runs on small data."""
 
 import io
 import os
@@ -45,7 +45,7 @@ SIZES = {
 }
 
 
-def test_every_figure_that_is_named_can_be_asked() -> None:
+def test_every_benchmark_that_is_mentioned_exists() -> None:
     files = [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md"), *ROOT.glob("edgesearch/*.py")]
     named = {name for path in files for name in re.findall(r"tools/bench ([a-z]+)", path.read_text(encoding="utf-8"))}
     assert named
@@ -62,7 +62,7 @@ def test_protocols_have_their_published_sizes(name: str, real_photos: Path, tmp_
     assert (len(entries), sum(len(entry.images) for entry in entries), len(queries)) == SIZES[name]
 
 
-def test_unseen_products_are_the_even_ones(real_photos: Path, tmp_path: Path) -> None:
+def test_unseen_products_have_even_class_ids(real_photos: Path, tmp_path: Path) -> None:
     (protocol,) = write_all(real_photos, tmp_path, ["groceries-5ref-unseen"])
     skus = {entry.product.sku for entry in read(protocol.catalogue).entries}
     assert len(skus) == 41
@@ -70,7 +70,7 @@ def test_unseen_products_are_the_even_ones(real_photos: Path, tmp_path: Path) ->
     assert {sku for _, sku in read_queries(protocol.queries)} == skus
 
 
-def test_all_protocols_are_there() -> None:
+def test_all_published_protocols_exist() -> None:
     published = {
         f"{name}{unseen}" for name in ("groceries-catalogue", "groceries-5ref", "objects") for unseen in ("", "-unseen")
     }
@@ -89,14 +89,14 @@ def test_twins_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert second.queries.stat().st_mtime_ns == drawn
 
 
-def test_distractors_are_products_that_nobody_asks_for(real_photos: Path, tmp_path: Path) -> None:
+def test_distractors_are_products_without_queries(real_photos: Path, tmp_path: Path) -> None:
     (protocol,) = write_all(real_photos, tmp_path, ["objects-unseen+7600"])
     entries, queries = read(protocol.catalogue).entries, read_queries(protocol.queries)
     assert len(entries) == 15 + 7623
     assert len({sku for _, sku in queries}) == 15
 
 
-def test_accuracy_goes_through_bundle_and_engine(real_photos: Path) -> None:
+def test_accuracy_measures_every_system(real_photos: Path) -> None:
     results = accuracy(real_photos, None, default_model(), ["objects-unseen"])
     found = results["objects-unseen"]
     assert set(found) == set(SYSTEMS[1:])
@@ -106,15 +106,15 @@ def test_accuracy_goes_through_bundle_and_engine(real_photos: Path) -> None:
     assert "| objects-unseen |" in table(results)
 
 
-def test_files_of_an_earlier_protocol_are_not_embedded_again() -> None:
+def test_files_of_earlier_protocols_are_embedded_once() -> None:
     embed = _cache_embeddings(lambda paths: np.concatenate([np.full((1, 2), len(path.name)) for path in paths]))
     first = embed([Path("a"), Path("bb")])
     np.testing.assert_array_equal(embed([Path("bb"), Path("a")]), first[::-1])
 
 
-def test_the_print_is_measured_among_made_up_pictures(tmp_path: Path) -> None:
+def test_local_features_are_measured_among_made_up_pictures(tmp_path: Path) -> None:
     found = local_features_cost.measure(100, tmp_path, seed=0)
-    assert 5000 < found["file_bytes_a_picture"] < 20_000  # with the codebook and a page of the inverted file
+    assert 5000 < found["file_bytes_a_picture"] < 20_000  # including the codebook and a page of the inverted file
     assert min(found["look_ms"], found["words_ms"], found["verify_ms"], found["resident_bytes"]) > 0
 
 
@@ -134,7 +134,7 @@ def test_shoppers_are_replayed_on_a_device(shop: Path, tmp_path: Path, monkeypat
         assert not store.profile.is_on()
 
 
-def test_what_is_shown_is_judged_by_its_worth() -> None:
+def test_shown_products_are_graded_by_their_worth() -> None:
     shopper = made_up_shoppers.Shopper({f"P{i}": i / 10 for i in range(10)})
     best = [f"P{i}" for i in (9, 8, 7, 6, 5)]
     assert shopper.ndcg(best, list(shopper.worth)) == 1
@@ -152,7 +152,7 @@ def test_words_are_measured_among_made_up_products(tmp_path: Path) -> None:
     assert min(found.values()) > 0
 
 
-def test_a_misspelt_name_is_one_edit_away() -> None:
+def test_misspelt_name_is_one_edit_away() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         changed = word_search.misspelt("oat drink", rng).split()
@@ -180,7 +180,7 @@ def test_exact_neighbours_are_the_nearest() -> None:
     assert np.array_equal(index_search.exact_neighbours(x, queries[:5]), expected)
 
 
-def test_what_is_planted_in_a_catalogue_is_counted(real_photos: Path, tmp_path: Path) -> None:
+def test_planted_mistakes_are_counted(real_photos: Path, tmp_path: Path) -> None:
     few = dict(list(catalogue_checks._groceries(real_photos, 1).items())[:12])
     planted, copied, again, _, sound, *_ = catalogue_checks._measure_planted(
         few, 3, tmp_path, np.random.default_rng(1)
@@ -190,7 +190,7 @@ def test_what_is_planted_in_a_catalogue_is_counted(real_photos: Path, tmp_path: 
     assert len(list((tmp_path / "planted").glob("*/*"))) == 36
 
 
-def test_a_made_up_catalogue_is_read_whole(tmp_path: Path) -> None:
+def test_made_up_catalogue_is_read_completely(tmp_path: Path) -> None:
     found = catalogue_checks.measure_reading(1000, tmp_path, 0)
     assert found["seconds"] > 0
     assert len(read(tmp_path / "catalogue.csv").entries) == 1000
@@ -199,7 +199,7 @@ def test_a_made_up_catalogue_is_read_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["OpenVINO int8, tuned", "OpenVINO float, tuned", "LiteRT int8", "LiteRT float", "torch float"]
 )
-def test_the_other_engines_compute_the_same_network(name: str, tmp_path: Path) -> None:
+def test_other_engines_compute_the_same_network(name: str, tmp_path: Path) -> None:
     makers = embedders._engine_makers(default_model())
     try:
         engine = makers[name]()
@@ -221,14 +221,14 @@ def test_engines_are_timed_in_turns() -> None:
     assert {taken.shape for taken in times.values()} == {(embedders.ROUNDS, embedders.RUNS)}
 
 
-def test_a_camera_photo_is_a_megabyte(tmp_path: Path) -> None:
+def test_camera_photo_is_a_megabyte(tmp_path: Path) -> None:
     (made,) = photo_stages.camera_photos(tmp_path, 1, 0)
     assert 0.8 * photo_stages.BYTES < len(made) <= photo_stages.BYTES
     assert Image.open(io.BytesIO(made)).size == photo_stages.SIZE
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets cpuid fault")
-def test_a_processor_can_be_made_to_look_older() -> None:
+def test_newer_instructions_can_be_hidden() -> None:
     if "avx512f" not in older_cpu.visible_instructions() or shutil.which("cc") is None:
         pytest.skip("this processor has no AVX-512 to hide, or there is no C compiler")
     code = (

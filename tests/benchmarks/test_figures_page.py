@@ -1,4 +1,4 @@
-"""The page of figures says all that was measured and what failed, and README and docs quote it."""
+"""Check the page of figures: it shows what was measured and what failed, and README and docs quote it."""
 
 import argparse
 import re
@@ -35,7 +35,7 @@ def _options(*arguments: str) -> argparse.Namespace:
     return bench.parse(["all", *arguments])[1]
 
 
-def test_fields_are_filled_divided_and_looked_up_by_name() -> None:
+def test_fields_are_filled_divided_and_found_by_name() -> None:
     figures = {"a": {"ms": 771.2, "results": [{"name": "x, y", "n": 0.25}]}}
     assert templates.fill("{a[ms]:/1000 .2f} s, {a[results][x, y][n]:.0%}", figures) == "0.77 s, 25%"
     for missing in ("{b[ms]:.1f}", "{a[s]:.1f}", "{a[results]:.1f}"):
@@ -43,7 +43,7 @@ def test_fields_are_filled_divided_and_looked_up_by_name() -> None:
             templates.fill(missing, figures)
 
 
-def test_a_sentence_is_rewritten_where_it_stands() -> None:
+def test_sentence_is_rewritten_where_it_stands() -> None:
     figures = {"a": {"ms": 12.3, "n": 1000, "device": "a new machine"}}
     text = "It takes 9.5\nms of 25%, (`x`, an\nold one, or two). Nothing else: 9.5 ms."
     sentence = "takes {a[ms]:.1f} ms of {a[n]:,}, (`x`, {a[device]})."
@@ -55,10 +55,10 @@ def test_a_sentence_is_rewritten_where_it_stands() -> None:
             templates.rewrite(found.replace("\n", " "), wrong, figures)
 
 
-def test_the_page_says_what_was_measured_what_failed_and_what_is_missing() -> None:
+def test_page_shows_measured_failed_and_missing_runs() -> None:
     page = figures_page.format_page({"serve": FAILED, "cold": COLD}, "figures")
     assert "1,000 made-up products (1.50 GB)" in page
-    assert "| to its first answer, median and quickest | 770, 600 ms |" in page
+    assert "| first answer, median and fastest | 770, 600 ms |" in page
     assert "**Failed** after 61 s: `tools/bench serve`: the server did not start." in page
     assert "Not measured yet: `tools/bench all --only page --only monkey`." in page
     row = next(line for line in page.splitlines() if line.startswith("| `tools/bench cold` |"))
@@ -71,7 +71,7 @@ def test_the_page_says_what_was_measured_what_failed_and_what_is_missing() -> No
     assert "nothing here is to be quoted" in figures_page.format_page({"cold": quick}, "figures")
 
 
-def test_lines_of_a_section_half_measured_are_shown() -> None:
+def test_partly_measured_section_shows_its_lines() -> None:
     page = figures_page.format_page(
         {"monkey": MEASURED | {"command": "tools/bench monkey --json", "wrong": 3}}, "figures"
     )
@@ -79,14 +79,14 @@ def test_lines_of_a_section_half_measured_are_shown() -> None:
     assert "`tools/bench all --only page`" in page
 
 
-def test_what_was_measured_before_the_page_asked_for_more_is_to_be_measured_again() -> None:
+def test_run_without_a_newer_figure_must_be_measured_again() -> None:
     page = figures_page.format_page(
         {"kinds": MEASURED | {"command": "tools/bench answers --kinds --json", "photos": 630}}, "figures"
     )
     assert "To be measured again: `tools/bench all --only kinds`" in page
 
 
-def test_plots_show_every_library_and_are_the_same_again(tmp_path: Path) -> None:
+def test_plots_show_every_library_and_are_reproducible(tmp_path: Path) -> None:
     figures = {"synthetic-10000": _index(10_000, 60), "synthetic-1000": _index(1000, 20)}
     page = figures_page.write(tmp_path / "figures", figures)
     drawn = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "figures").glob("*.svg")}
@@ -115,7 +115,7 @@ def test_photo_and_embedder_are_drawn_as_bars() -> None:
     assert ">y<" in drawn["embedder.svg"]
 
 
-def test_what_fails_or_hangs_is_measured_as_failed(tmp_path: Path) -> None:
+def test_failing_and_hanging_runs_are_recorded_as_failed(tmp_path: Path) -> None:
     refused = measure_all.measure("index --data synthetic --rows 9000000000", 60, tmp_path)
     assert "GB of memory" in refused[figures_page.FAILED]
     assert refused["command"] == "tools/bench index --data synthetic --rows 9000000000 --json"
@@ -125,7 +125,7 @@ def test_what_fails_or_hangs_is_measured_as_failed(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())  # nothing is left behind
 
 
-def test_one_figure_is_renewed_and_the_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measuring_one_run_keeps_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "figures"
     figures_page.write(output, {"cold": COLD, "serve": FAILED})
     monkeypatch.setitem(RUNS, "synthetic-1000", Run("", "index --data synthetic --rows 100 --only edgesearch"))
@@ -143,7 +143,7 @@ def test_one_figure_is_renewed_and_the_others_stay(tmp_path: Path, monkeypatch: 
         measure_all.run(_options("--quick", "--only", "page"), tmp_path)
 
 
-def test_another_model_makes_a_figure_missing() -> None:
+def test_run_with_another_model_counts_as_missing() -> None:
     assert not measure_all.is_missing(COLD)
     assert not measure_all.is_missing(COLD | {"model": NO_MODEL})
     for found in (None, FAILED, COLD | {"model": "mobilenet_v0 int8 sha256 000000000000"}):
@@ -156,7 +156,7 @@ def test_every_run_is_a_command_that_exists() -> None:
             assert bench.parse([*shlex.split(asked), "--json"])[1].json
 
 
-def test_page_and_quotes_are_what_was_measured_with_the_shipped_model() -> None:
+def test_page_and_quotes_match_the_figures_of_the_shipped_model() -> None:
     figures = figures_page.read(ROOT / measure_all.PAGE)
     for path, text in quotes.wanted_texts(ROOT, figures).items():
         assert path.read_text(encoding="utf-8") == text, f"{path}: run `tools/bench readme`"

@@ -36,6 +36,13 @@ SYSTEMS = (
     SHIPPED,
     FAST,
 )
+LABELS = {  # column headings of systems whose names alone say too little
+    "float32, one look": "float32, one crop",
+    "made views of references": "augmented references",
+    "three looks": "three crops",
+    SHIPPED: "with local features",
+    FAST: "`--fast`",
+}
 Figures = dict[str, float]
 Embed = Callable[[list[Path]], np.ndarray]
 
@@ -190,7 +197,8 @@ def table(results: dict[str, dict[str, Figures]]) -> str:
     """Return Markdown: recall@1 of each system; recall@5, mAP and time of the shipped one."""
     systems = [s for s in SYSTEMS if any(s in found for found in results.values())]
     lines = [
-        f"| protocol | {' | '.join(systems)} | @5 | mAP | ms a photo, p50 (p95) | one eye | fast |",
+        f"| protocol | {' | '.join(LABELS.get(system, system) for system in systems)} | @5 | mAP "
+        "| ms a photo, p50 (p95) | without local features | `--fast` |",
         "|---|" + "---|" * (len(systems) + 5),
     ]
     for name, found in results.items():

@@ -194,7 +194,7 @@ def systems(rows: int, dim: int, folder: Path) -> dict[str, System]:
     """Return all systems by name; settings of one index share its file."""
     made: dict[str, System] = {
         "edgesearch": Edgesearch("edgesearch", folder),
-        "edgesearch, vectors let go": PagesReleased("edgesearch", folder),
+        "edgesearch, pages released": PagesReleased("edgesearch", folder),
         "edgesearch, half the probes": FewerProbes("edgesearch", folder, "0.5"),
         "edgesearch, a quarter of the probes": FewerProbes("edgesearch", folder, "0.25"),
     }

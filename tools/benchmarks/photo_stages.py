@@ -52,8 +52,8 @@ def measure(products: int, folder: Path, seed: int) -> list[dict[str, Any]]:
     embedder = Embedder.open(default_model())
     known = [*embedder.embed_photos(photos[:PHOTOS])]
     kinds = [
-        Kind("sure, print not looked at", photos[:PHOTOS], False),
-        Kind("print looked at", photos[PHOTOS:], False),
+        Kind("certain, no local features", photos[:PHOTOS], False),
+        Kind("with local features", photos[PHOTOS:], False),
         Kind("--fast", photos[:PHOTOS], True),
     ]
     device = cold_start.make_device(products, folder, seed, known)

@@ -65,12 +65,12 @@ def _embedded(pictures: list[Path], embedder: Embedder, seed: int) -> Iterator[n
         preprocess, inputs = embedder.config.preprocessing, []
         for path in paths:
             pixels = embedder.read(path)
-            looks = [preprocess.centre(pixels.shape[:2]), *_crops(pixels.shape[:2], rng)]
-            inputs += [preprocess(pixels, look) for look in looks]
+            crops = [preprocess.centre_crop(pixels.shape[:2]), *_random_crops(pixels.shape[:2], rng)]
+            inputs += [preprocess(pixels, crop) for crop in crops]
         yield embedder.run(np.stack(inputs))[0]
 
 
-def _crops(size: tuple[int, int], rng: np.random.Generator) -> Iterator[Crop]:
+def _random_crops(size: tuple[int, int], rng: np.random.Generator) -> Iterator[Crop]:
     for side in min(size) * rng.uniform(SMALLEST_CROP, 1, CROPS - 1):
         left, top = rng.uniform(0, 1, 2) * (np.array(size[::-1]) - side)
         yield Crop(float(left), float(top), float(side))
