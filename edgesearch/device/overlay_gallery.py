@@ -42,7 +42,9 @@ def _load_references(
     }
     if computed:
         with contextlib.suppress(DeviceError):  # a read-only folder: compute them each time
-            overlay.store_references(base.space, {picture: one.to_bytes() for picture, one in computed.items()})
+            overlay.store_references(
+                base.space, {picture: reference.to_bytes() for picture, reference in computed.items()}
+            )
     return references | computed
 
 

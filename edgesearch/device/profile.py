@@ -89,13 +89,14 @@ class Profile:
     def to_dict(self) -> dict[str, Any]:
         """Return all records, newest first, and the derived traits, strongest first, in a JSON-able form."""
         with self._file.reading() as database:
-            on, said = (self._is_on(database), self._read_reactions(database)) if database else (False, [])
+            on, reactions = (self._is_on(database), self._read_reactions(database)) if database else (False, [])
         weights = [
             {"kind": kind, "value": value, **vars(weight), "log_odds": weight.log_odds}
-            for (kind, value), weight in Preference.of(said).weights.items()
+            for (kind, value), weight in Preference.of(reactions).weights.items()
         ]
         weights.sort(key=lambda weight: -abs(float(weight["log_odds"])))
-        return {"format": FORMAT, "on": on, "bound": BOUND, "said": [_to_table(one) for one in said], "traits": weights}
+        tables = [_to_table(reaction) for reaction in reactions]
+        return {"format": FORMAT, "on": on, "bound": BOUND, "said": tables, "traits": weights}
 
     def export(self, path: Path) -> int:
         """Write `to_dict` into a new file that only its owner may read; return the number of records.
