@@ -28,7 +28,6 @@ from edgesearch.capture.scan_loop import TRIGGER_FRAMES, Notices, Scanner
 from edgesearch.capture.scan_result import ScanResult
 from edgesearch.catalog.product import Product
 from edgesearch.commands.cli import main
-from edgesearch.counting import count_journal
 from edgesearch.counting.photo_count import Count
 from edgesearch.counting.scan_count import ScanCount
 
@@ -222,13 +221,13 @@ def test_a_full_disk_is_reported_and_photos_are_counted_later(tmp_path: Path, mo
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with scan.count:
-        monkeypatch.setattr(count_journal.os, "write", full)
+        monkeypatch.setattr(os, "write", full)
         scan.drop(a="A1")
         scan.see("B" * 30)
         assert scan.short() == ["errorA", "errorB"]
         assert "No space left" in str(scan.results[0].error)
         assert scan.counted() == []
-        monkeypatch.setattr(count_journal.os, "write", write)
+        monkeypatch.setattr(os, "write", write)
         scan.see("?" * 20 + "B" * 5)
         scan.scanner._counted_s -= 60
         scan.scanner._do_periodic_work()

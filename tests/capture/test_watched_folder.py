@@ -139,7 +139,7 @@ def test_thousands_of_photos_are_delivered_in_order(tmp_path: Path) -> None:
     inbox = Inbox()
     watched = WatchedFolder(tmp_path, inbox, backlog=True)
     watched.start()
-    names = []
+    names: list[int] = []
     while len(names) < 2000:
         event = inbox.get(5.0)
         assert isinstance(event, IncomingPhoto)
@@ -151,7 +151,7 @@ def test_thousands_of_photos_are_delivered_in_order(tmp_path: Path) -> None:
 def test_an_unchanged_folder_is_not_listed(polled: PolledFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     os.utime(polled.folder, ns=(1, 1))
     polled.poll(2)
-    monkeypatch.setattr(watched_folder.os, "scandir", None)
+    monkeypatch.setattr(os, "scandir", None)
     assert polled.poll(5) == []
 
 

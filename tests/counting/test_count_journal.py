@@ -65,7 +65,7 @@ def full_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return write(descriptor, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(count_journal.os, "write", half)
+        patch.setattr(os, "write", half)
         yield
 
 
