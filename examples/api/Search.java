@@ -1,10 +1,10 @@
-// Ask edgesearch from another language: Java 17 and nothing else.
+// Call edgesearch from another language: Java 17, without any library.
 //
 //     edgesearch serve device                      # in one terminal
 //     java Search.java photo.jpg [photo.jpg ...]   # in another
 //
-// EDGESEARCH_URL is where it is served (http://127.0.0.1:8765), EDGESEARCH_TOKEN a token of `edgesearch access`.
-// Exit status: 0 answered, unknown products included; 1 an error; 2 wrong usage.
+// EDGESEARCH_URL: address of the server (http://127.0.0.1:8765); EDGESEARCH_TOKEN: a token of `edgesearch access`.
+// Exit status: 0 answered (an unknown product is an answer), 1 error, 2 wrong usage.
 
 import java.io.IOException;
 import java.net.ConnectException;
@@ -37,7 +37,7 @@ public final class Search {
             try {
                 show(photo, search(Path.of(photo)));
             } catch (ConnectException error) {
-                System.err.println(SERVER + ": nothing is served there; start `edgesearch serve device`.");
+                System.err.println(SERVER + ": no server; start `edgesearch serve device`.");
                 failed = 1;
             } catch (IOException error) {
                 System.err.println(photo + ": " + error.getMessage());
@@ -47,10 +47,10 @@ public final class Search {
         System.exit(failed);
     }
 
-    /** The answer to a photo, as JSON objects; a busy server is asked again when it says so. */
+    /** Searches a photo and returns the answer as JSON objects; retries when the server is busy. */
     static Map<?, ?> search(Path photo) throws IOException, InterruptedException {
         if (!Files.isReadable(photo)) {
-            throw new IOException("no such file; check the path.");
+            throw new IOException("cannot be read; check the path.");
         }
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(SERVER + "/v1/search?k=3"))
             .timeout(Duration.ofSeconds(30))
@@ -69,7 +69,7 @@ public final class Search {
             Map<?, ?> answer = (Map<?, ?>) new Json(response.body()).value();
             if (status != 200) {
                 Object error = answer.get("error");
-                throw new IOException(error instanceof Map<?, ?> said ? "" + said.get("message") : "status " + status);
+                throw new IOException(error instanceof Map<?, ?> details ? "" + details.get("message") : "status " + status);
             }
             return answer;
         }
@@ -77,8 +77,8 @@ public final class Search {
 
     static void show(String photo, Map<?, ?> answer) {
         System.out.println(photo + ": " + answer.get("decision"));
-        for (Object one : (List<?>) answer.get("matches")) {
-            Map<?, ?> match = (Map<?, ?>) one;
+        for (Object item : (List<?>) answer.get("matches")) {
+            Map<?, ?> match = (Map<?, ?>) item;
             String price = match.get("price") == null ? "" : "  " + match.get("price") + " " + match.get("currency");
             double likely = 100 * (Double) match.get("probability");
             System.out.printf(Locale.ROOT, "  %3.0f%%  %s  %s%s%n", likely, match.get("sku"), match.get("name"), price);
@@ -99,7 +99,7 @@ public final class Search {
         return value == null || value.isBlank() ? otherwise : value;
     }
 
-    /** What Java lacks: JSON as Map, List, String, Double, Boolean and null. */
+    /** Reads JSON, which Java cannot, as Map, List, String, Double, Boolean and null. */
     static final class Json {
         private final String text;
         private int at;
@@ -149,21 +149,21 @@ public final class Search {
 
         private String string() throws IOException {
             expect('"');
-            StringBuilder said = new StringBuilder();
+            StringBuilder read = new StringBuilder();
             for (char c = take(); c != '"'; c = take()) {
                 if (c != '\\') {
-                    said.append(c);
+                    read.append(c);
                     continue;
                 }
                 char escaped = take();
                 int known = "bfnrt".indexOf(escaped);
                 if (escaped == 'u') {
-                    said.append((char) Integer.parseInt(text.substring(at, at += 4), 16));
+                    read.append((char) Integer.parseInt(text.substring(at, at += 4), 16));
                 } else {
-                    said.append(known < 0 ? escaped : "\b\f\n\r\t".charAt(known));
+                    read.append(known < 0 ? escaped : "\b\f\n\r\t".charAt(known));
                 }
             }
-            return said.toString();
+            return read.toString();
         }
 
         private Object word() throws IOException {

@@ -1,4 +1,4 @@
-"""`python -m inventory STORE`, in the folder of the examples."""
+"""`python -m inventory STORE`, to be run in the folder of the examples."""
 
 import argparse
 import sys
@@ -6,20 +6,20 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QApplication
 
-from .style import dress
+from .style import apply_theme
 from .window import Window
 
 
 def main() -> int:
-    """Show the window until it is closed; returns the exit status."""
+    """Show the window until it is closed; return the exit status."""
     parser = argparse.ArgumentParser(prog="inventory", description="An inventory window.")
-    parser.add_argument("store", type=Path, help="a .edge file, or a device folder, which can be taught")
-    parser.add_argument("--photo", type=Path, help="to begin with")
-    parser.add_argument("--picture", type=Path, help="save what the window shows of it, and end")
+    parser.add_argument("store", type=Path, help="a .edge file, or a device folder, which can learn products")
+    parser.add_argument("--photo", type=Path, help="search this photo first")
+    parser.add_argument("--picture", type=Path, help="save a picture of the window after the first answer, and end")
     options = parser.parse_args()
-    sys.setswitchinterval(0.001)  # the window waits for what searches for 1 ms at most, not 5
+    sys.setswitchinterval(0.001)  # searches hold the interpreter's lock for at most 1 ms, not 5
     application = QApplication(sys.argv[:1])
-    dress(application)
+    apply_theme(application)
     window = Window(options.store)
     window.photo = options.photo
     window.show()

@@ -1,4 +1,4 @@
-"""What takes long runs in threads; what it returns is handed over in the window's."""
+"""Run slow work in threads, and deliver its results in the window's thread."""
 
 import functools
 from collections.abc import Callable
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Background(QObject):
-    """A few threads for one window."""
+    """Runs work for one window in two threads."""
 
     _ready = Signal(object)
 
@@ -25,32 +25,35 @@ class Background(QObject):
 
     @property
     def busy(self) -> int:
-        """How much is under way."""
+        """The number of running or waiting tasks."""
         return len(self._stops)
 
-    def ask(
+    def run(
         self,
         kind: str | None,
         work: Callable[[], T],
         then: Callable[[T], None],
         failed: Callable[[str], None],
     ) -> None:
-        """Work in a thread; then, or failed with a sentence, in the window's.
+        """Run work in a thread; then call `then` or `failed` in the window's thread.
 
-        Args:    kind: what is under way of the same kind is stopped, and not heard of any more; None: nothing is.
+        Args:
+            kind:   stops work of the same kind that is still running and drops its result; None stops nothing.
+            then:   receives the result.
+            failed: receives the error in one sentence.
         """
-        self.drop(kind)
+        self.cancel(kind)
         key, stop = kind or object(), Stop()
         self._stops[key] = stop
         self._pool.submit(self._run, key, stop, work, then, failed)
 
-    def drop(self, kind: str | None) -> None:
-        """Stop what is under way of this kind."""
+    def cancel(self, kind: str | None) -> None:
+        """Stop the running work of a kind."""
         if before := self._stops.pop(kind, None):
             before.set()
 
     def close(self) -> None:
-        """Stop everything, and wait for it."""
+        """Stop all work, and wait for it to end."""
         for stop in self._stops.values():
             stop.set()
         self._stops.clear()
@@ -77,6 +80,6 @@ class Background(QObject):
     @Slot(object)
     def _act(self, ready: tuple[object, Stop, Callable[[], None]]) -> None:
         key, stop, act = ready
-        if self._stops.get(key) is stop:  # nothing newer was asked meanwhile
+        if self._stops.get(key) is stop:  # no newer work of this kind was started meanwhile
             del self._stops[key]
             act()

@@ -1,4 +1,4 @@
-"""Colours and fonts, light and dark, as the system asks."""
+"""Colours and fonts, light or dark, following the system."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours by what they are for."""
+    """Colours by their purpose."""
 
     ground: str
     card: str
@@ -79,14 +79,14 @@ QToolTip {{ background: {card}; color: {text}; border: 1px solid {line}; padding
 """
 
 
-def theme() -> Theme:
-    """As the system asks."""
+def system_theme() -> Theme:
+    """Return the theme that the system asks for."""
     return DARK if QApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark else LIGHT
 
 
-def dress(application: QApplication, chosen: Theme | None = None) -> None:
-    """Give an application its looks; chosen: None as the system asks."""
-    now = chosen or theme()
+def apply_theme(application: QApplication, chosen: Theme | None = None) -> None:
+    """Apply a theme to the application; None: the system's."""
+    now = chosen or system_theme()
     application.setStyle("Fusion")
     application.setProperty("theme", now)
     palette = QPalette()
@@ -107,8 +107,8 @@ def dress(application: QApplication, chosen: Theme | None = None) -> None:
     application.setStyleSheet(SHEET.format(**vars(now)))
 
 
-def worn() -> Theme:
-    """What the application wears."""
+def current_theme() -> Theme:
+    """Return the application's theme."""
     application = QApplication.instance()
     found = application.property("theme") if application else None
-    return found if isinstance(found, Theme) else theme()
+    return found if isinstance(found, Theme) else system_theme()

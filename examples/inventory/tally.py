@@ -1,4 +1,4 @@
-"""What was counted, photo by photo; knows nothing of windows."""
+"""Count photos one by one, with undo; independent of the window."""
 
 import csv
 from collections import Counter
@@ -12,8 +12,13 @@ COLUMNS = ("sku", "name", "counted", "location", "stock", "difference")
 
 
 @dataclass
-class Seen:
-    """A photo; match: what it was counted as, None while it waits for somebody to say; candidates: what it may be."""
+class CountedPhoto:
+    """A photo in the count.
+
+    Attributes:
+        match:      the product it counts for; None: it waits for the user's choice.
+        candidates: the products it may show.
+    """
 
     photo: str
     image: Any
@@ -24,55 +29,55 @@ class Seen:
 
 @dataclass
 class Tally:
-    """Photos in the order they were seen, and what was done, for `undo`."""
+    """Photos in the order they were added, and a history for `undo`."""
 
-    seen: list[Seen] = field(default_factory=list)
-    _done: list[tuple[Seen, bool]] = field(default_factory=list)  # and whether it was waiting before
+    photos: list[CountedPhoto] = field(default_factory=list)
+    _done: list[tuple[CountedPhoto, bool]] = field(default_factory=list)  # photo, whether the user chose its product
 
-    def add(self, photo: str, image: Any, answer: Answer) -> Seen:
-        """Count a photo that is a match; any other waits."""
+    def add(self, photo: str, image: Any, answer: Answer) -> CountedPhoto:
+        """Count a photo if its answer is a match; otherwise let it wait."""
         match = answer.matches[0] if answer.decision == "match" else None
-        seen = Seen(photo, image, match, answer.matches, answer.advice)
-        self.seen.append(seen)
+        seen = CountedPhoto(photo, image, match, answer.matches, answer.advice)
+        self.photos.append(seen)
         self._done.append((seen, False))
         return seen
 
-    def say(self, seen: Seen, match: Match) -> None:
-        """What a photo that waits shows."""
+    def assign(self, seen: CountedPhoto, match: Match) -> None:
+        """Assign a product to a waiting photo."""
         seen.match = match
         self._done.append((seen, True))
 
-    def undo(self) -> Seen | None:
-        """Take back what was done last; None where nothing was."""
+    def undo(self) -> CountedPhoto | None:
+        """Undo the last step; return its photo, or None if there was no step."""
         if not self._done:
             return None
         seen, was_waiting = self._done.pop()
         if was_waiting:
             seen.match = None
         else:
-            self.seen.remove(seen)
+            self.photos.remove(seen)
         return seen
 
     @property
-    def waiting(self) -> list[Seen]:
-        """Photos that nobody has said anything of."""
-        return [one for one in self.seen if one.match is None]
+    def waiting(self) -> list[CountedPhoto]:
+        """The photos that wait for the user's choice."""
+        return [photo for photo in self.photos if photo.match is None]
 
     @property
-    def counts(self) -> list[tuple[Match, int, Seen]]:
-        """Each product with its number and its last photo; what was counted last comes first."""
-        numbers = Counter(one.match.sku for one in self.seen if one.match)
-        last = {one.match.sku: (one.match, one) for one in self.seen if one.match}
-        order = dict.fromkeys(one.match.sku for one in reversed(self.seen) if one.match)
+    def counts(self) -> list[tuple[Match, int, CountedPhoto]]:
+        """Products with their number and last photo, the last counted product first."""
+        numbers = Counter(photo.match.sku for photo in self.photos if photo.match)
+        last = {photo.match.sku: (photo.match, photo) for photo in self.photos if photo.match}
+        order = dict.fromkeys(photo.match.sku for photo in reversed(self.photos) if photo.match)
         return [(last[sku][0], numbers[sku], last[sku][1]) for sku in order]
 
     def export(self, path: Path) -> int:
-        """Write the list as CSV; returns of how many products."""
+        """Write the counts as CSV; return the number of products."""
         rows = []
-        for match, number, _ in sorted(self.counts, key=lambda one: one[0].sku):
+        for match, number, _ in sorted(self.counts, key=lambda count: count[0].sku):
             stock = match.product.stock
             difference = "" if stock is None else number - stock
             rows.append((match.sku, match.name, number, match.product.location or "", stock, difference))
-        with open(path, "w", newline="", encoding="utf-8-sig") as file:  # with a mark, for spreadsheets
+        with open(path, "w", newline="", encoding="utf-8-sig") as file:  # with a byte order mark, for spreadsheets
             csv.writer(file).writerows([COLUMNS, *rows])
         return len(rows)

@@ -1,4 +1,4 @@
-"""The dialog that teaches a product."""
+"""The dialog for teaching a product."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,22 +24,25 @@ FIELDS = {"price": "Price", "currency": "Currency", "location": "Location", "sto
 
 
 @dataclass
-class Taught:
-    """What was filled in; details: as `Store.enrol` takes them, empty ones left out."""
+class NewProduct:
+    """The filled-in fields; details: arguments of `Store.enrol`, without empty ones."""
 
     sku: str
     details: dict[str, str] = field(default_factory=dict)
 
 
 class TeachDialog(QDialog):
-    """Asks for what a photo cannot tell; `taught` is what was filled in."""
+    """Asks for the details that a photo cannot show; `product` holds them."""
 
     def __init__(self, parent: QWidget, image: QImage, answer: Answer | None, facets: dict[str, Any]):
-        """answer: to the photo, whose guesses are proposed; facets: as `Store.facets`, to choose from."""
+        """Make the dialog.
+
+        Args:    answer: to the photo; its guesses are proposed; facets: from `Store.facets`, to choose from.
+        """
         super().__init__(parent)
         self.setWindowTitle("Teach a product")
         self.setMinimumWidth(680)
-        self.taught = Taught("")
+        self.product = NewProduct("")
         self.sku, self.name = QLineEdit(self), QLineEdit(self)
         self.sku.setPlaceholderText("as on its shelf label, such as P-1042")
         self.name.setPlaceholderText("as people should read it")
@@ -63,10 +66,10 @@ class TeachDialog(QDialog):
         self.sku.setFocus()
 
     def accept(self) -> None:
-        """As Qt asks."""
+        """Keep the filled-in fields and close."""
         given = {"name": self.name.text(), **{name: box.text() for name, box in self.choices.items()}}
         given |= {name: line.text() for name, line in self.fields.items()}
-        self.taught = Taught(self.sku.text().strip(), {k: v.strip() for k, v in given.items() if v.strip()})
+        self.product = NewProduct(self.sku.text().strip(), {k: v.strip() for k, v in given.items() if v.strip()})
         super().accept()
 
     def _choice(self, values: Sequence[str]) -> QLineEdit:

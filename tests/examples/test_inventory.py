@@ -1,4 +1,4 @@
-"""The example of an inventory window, on a screen that nobody sees."""
+"""Check the example of an inventory window, on an offscreen display."""
 
 import csv
 import os
@@ -18,9 +18,9 @@ pytest.importorskip(
 )
 
 from inventory import style
-from inventory.parts import PhotoPane
+from inventory.photo_pane import PhotoPane
 from inventory.tally import Tally
-from inventory.teach import Taught, TeachDialog
+from inventory.teach import NewProduct, TeachDialog
 from inventory.window import Window
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication, QImage
@@ -34,7 +34,7 @@ PATIENCE_S = 60
 def application() -> Iterator[QApplication]:
     found = QApplication.instance() or QApplication([])
     assert isinstance(found, QApplication)
-    style.dress(found, style.LIGHT)
+    style.apply_theme(found, style.LIGHT)
     yield found
 
 
@@ -49,7 +49,7 @@ def window(application: QApplication, shop_edge: Path, tmp_path: Path) -> Iterat
 
 
 def until(true: Callable[[], object]) -> None:
-    """Let the window live until something is so."""
+    """Process events until a condition is true."""
     end = time.monotonic() + PATIENCE_S
     while not true():
         assert time.monotonic() < end
@@ -58,7 +58,7 @@ def until(true: Callable[[], object]) -> None:
 
 
 def settle(window: Window) -> None:
-    """Let it live until nothing is under way."""
+    """Process events until no work is running."""
     until(lambda: not window.background.busy and not window._typing.isActive())
 
 
@@ -70,7 +70,7 @@ def drop(pane: PhotoPane, *paths: Path) -> None:
 
 
 def known(window: Window, shop: Path) -> tuple[Path, str]:
-    """A picture of the catalogue, and the name of its product."""
+    """Return a picture of the catalogue that is a match, and the name of its product."""
     store = window.store
     assert store is not None
     for photo in sorted((shop / "pictures").glob("*.jpg")):
@@ -80,39 +80,39 @@ def known(window: Window, shop: Path) -> tuple[Path, str]:
     raise AssertionError("no picture is a match")
 
 
-def test_a_dropped_photo_is_found_and_shown(window: Window, shop: Path, tmp_path: Path) -> None:
+def test_dropped_photo_is_found_and_shown(window: Window, shop: Path, tmp_path: Path) -> None:
     photo, name = known(window, shop)
-    drop(window.pane, photo)
+    drop(window.find_page.pane, photo)
     settle(window)
-    assert window.verdict.head.text() == f"This is {name}"
-    assert window.results.rows[0].title == name
-    assert all(row.image is not None and not row.image.isNull() for row in window.results.rows)
-    assert name in window.results.data(window.results.index(0), Qt.ItemDataRole.AccessibleTextRole)
+    assert window.find_page.verdict.head.text() == f"This is {name}"
+    assert window.find_page.results.rows[0].title == name
+    assert all(row.image is not None and not row.image.isNull() for row in window.find_page.results.rows)
+    assert name in window.find_page.results.data(window.find_page.results.index(0), Qt.ItemDataRole.AccessibleTextRole)
     seen = window.grab().toImage()
     assert seen.save(str(tmp_path / "window.png"))
     colours = {seen.pixel(x, y) for x in range(0, seen.width(), 7) for y in range(0, seen.height(), 7)}
     assert len(colours) > 50  # something is painted
     window.clear()
-    assert not window.results.rows
-    assert not window.verdict.isVisible()
+    assert not window.find_page.results.rows
+    assert not window.find_page.verdict.isVisible()
 
 
-def test_the_window_asks_the_store_in_other_threads_alone(
+def test_store_is_called_only_in_background_threads(
     window: Window, shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: set[threading.Thread] = set()
     for name in ("search", "picture", "enrol", "undo", "skus"):
         real = getattr(edgesearch.Store, name)
 
-        def noted(*given: Any, real: Callable[..., Any] = real, **named: Any) -> Any:
+        def record_thread(*given: Any, real: Callable[..., Any] = real, **named: Any) -> Any:
             threads.add(threading.current_thread())
             return real(*given, **named)
 
-        monkeypatch.setattr(edgesearch.Store, name, noted)
+        monkeypatch.setattr(edgesearch.Store, name, record_thread)
     photo = shop / "photos" / "P000001-1.jpg"
     window.take([photo])
     settle(window)
-    window.enrol(photo, Taught("NEW", {"name": "New"}))
+    window.enrol(photo, NewProduct("NEW", {"name": "New"}))
     settle(window)
     window.undo()
     settle(window)
@@ -123,17 +123,17 @@ def test_the_window_asks_the_store_in_other_threads_alone(
 def test_words_are_searched_while_they_are_typed(window: Window) -> None:
     assert window.store is not None
     product = next(iter(window.store.products().values()))
-    QTest.keyClicks(window.words, product.name)
+    QTest.keyClicks(window.header.words, product.name)
     settle(window)
-    assert product.name in [row.title for row in window.results.rows]
-    window.words.selectAll()
-    QTest.keyClicks(window.words, "qqxyzzy")
+    assert product.name in [row.title for row in window.find_page.results.rows]
+    window.header.words.selectAll()
+    QTest.keyClicks(window.header.words, "qqxyzzy")
     settle(window)
-    assert not window.results.rows
-    assert "qqxyzzy" in window.empty.text()
+    assert not window.find_page.results.rows
+    assert "qqxyzzy" in window.find_page.empty.text()
     assert not window.banner.isVisible()
     QTest.keyClick(window, Qt.Key.Key_Escape)
-    assert not window.words.text()
+    assert not window.header.words.text()
 
 
 def test_an_older_question_is_not_heard_of_any_more(window: Window, shop: Path) -> None:
@@ -145,12 +145,12 @@ def test_an_older_question_is_not_heard_of_any_more(window: Window, shop: Path) 
     assert window.answer.photo == str(photos[3])
 
 
-def test_a_product_is_taught_found_and_taken_back(window: Window, shop: Path) -> None:
+def test_product_is_taught_found_and_undone(window: Window, shop: Path) -> None:
     photo = shop / "photos" / "P000001-1.jpg"
     window.take([photo])
     settle(window)
     assert window.actions_["teach"].isEnabled()
-    image = window.pane.image
+    image = window.find_page.pane.image
     assert image is not None
     dialog = TeachDialog(window, image, window.answer, window.facets)
     assert not dialog.save.isEnabled()
@@ -158,23 +158,23 @@ def test_a_product_is_taught_found_and_taken_back(window: Window, shop: Path) ->
     dialog.name.setText("Something new")
     dialog.fields["price"].setText("4.50")
     dialog.save.click()
-    assert dialog.taught.details["price"] == "4.50"
-    window.enrol(photo, dialog.taught)
+    assert dialog.product.details["price"] == "4.50"
+    window.enrol(photo, dialog.product)
     settle(window)
     assert "is found from now on" in window.banner.text.text()
-    assert window.results.rows[0].title == "Something new"
-    assert window.statusline.text() == "9 products"
+    assert window.find_page.results.rows[0].title == "Something new"
+    assert window.header.status.text() == "9 products"
     window.undo()
     settle(window)
-    assert "Something new" not in [row.title for row in window.results.rows]
+    assert "Something new" not in [row.title for row in window.find_page.results.rows]
 
 
-def test_what_is_wrong_is_a_calm_sentence(window: Window, shop: Path, tmp_path: Path) -> None:
+def test_problem_is_shown_in_one_sentence(window: Window, shop: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     window.take([tmp_path / "bad.jpg"])
     settle(window)
     assert "bad.jpg: no picture" in window.banner.text.text()
-    window.enrol(shop / "photos" / "P000001-1.jpg", Taught("X", {"name": "X", "price": "much"}))
+    window.enrol(shop / "photos" / "P000001-1.jpg", NewProduct("X", {"name": "X", "price": "much"}))
     settle(window)
     assert "price is 'much'" in window.banner.text.text()
     window.take([shop / "photos" / "P000001-1.jpg"])
@@ -189,12 +189,12 @@ def test_photos_are_counted_undone_and_exported(window: Window, shop: Path, tmp_
     grey.save(str(tmp_path / "grey.png"))
     QTest.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
     assert window.pages.currentIndex() == 1
-    drop(window.count_pane, photo, photo, tmp_path / "grey.png")
+    drop(window.count_page.pane, photo, photo, tmp_path / "grey.png")
     settle(window)
     assert [number for _, number, _ in window.tally.counts] == [2]
     (waiting,) = window.tally.waiting
-    assert window.counted.rows[0].waits
-    window.said(waiting, waiting.candidates[0])
+    assert window.count_page.counted.rows[0].is_waiting
+    window.assign(waiting, waiting.candidates[0])
     assert not window.tally.waiting
     window.undo()
     assert len(window.tally.waiting) == 1
@@ -205,35 +205,35 @@ def test_photos_are_counted_undone_and_exported(window: Window, shop: Path, tmp_
     assert "1 photos still wait" in window.banner.text.text()
     for _ in range(3):
         window.undo()
-    assert not window.tally.seen
+    assert not window.tally.photos
     window.export_to(tmp_path / "no" / "stock.csv")
     assert "cannot be written" in window.banner.text.text()
 
 
-def test_a_pasted_picture_is_found(window: Window, shop: Path) -> None:
+def test_pasted_picture_is_found(window: Window, shop: Path) -> None:
     photo, name = known(window, shop)
     QGuiApplication.clipboard().setImage(QImage(str(photo)))
     window.paste()
     settle(window)
-    assert window.results.rows[0].title == name
+    assert window.find_page.results.rows[0].title == name
 
 
-def test_a_file_is_searched_and_not_taught(application: QApplication, tiny_edge: Path, shop: Path) -> None:
+def test_file_is_searched_but_cannot_be_taught(application: QApplication, tiny_edge: Path, shop: Path) -> None:
     window = Window(tiny_edge)
     settle(window)
     window.take([shop / "photos" / "P000001-1.jpg"])
     settle(window)
     assert not window.actions_["teach"].isEnabled()
-    assert "cannot be taught" in window.statusline.text()
+    assert "cannot be taught" in window.header.status.text()
     window.close()
 
 
-def test_a_store_that_is_not_there_is_said(application: QApplication, tmp_path: Path) -> None:
+def test_missing_store_is_reported(application: QApplication, tmp_path: Path) -> None:
     window = Window(tmp_path / "none.edge")
     settle(window)
     assert "none.edge: cannot be read" in window.banner.text.text()
     window.close()
 
 
-def test_a_tally_without_anything_has_nothing_to_undo() -> None:
+def test_empty_tally_has_nothing_to_undo() -> None:
     assert Tally().undo() is None
