@@ -123,7 +123,7 @@ def _sort(options: argparse.Namespace) -> None:
     if others:
         print_note(photo_files.describe_skipped(others))
     if unreadable:
-        names = ", ".join(unreadable[: photo_files.SHOWN])
+        names = ", ".join(unreadable[: photo_files.MAX_NAMES])
         print_note(f"unreadable, and not copied ({len(unreadable)}): {names}")
     print_note("; ".join(f"{folder}: {count}" for folder, count in sorted(groups.items())) or "no photos.")
 
