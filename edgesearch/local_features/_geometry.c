@@ -127,9 +127,11 @@ static int fit_affine(const float *photo, const float *reference, int count, Pai
 }
 
 /* Set a bit for every photo keypoint and reference keypoint that a map m brings together within a tolerance.
- * photo: (count, 4), reference: (size, 4), m: (2, 3), bits: (count, words), lowest bit first. */
-static void find_consistent_pairs(const float *photo, int64_t count, const float *reference, int64_t size,
-                                  const double *m, double tolerance, uint32_t *bits, int64_t words) {
+ * photo: (count, 4), reference: (size, 4), m: (2, 3), bits: (count, words), lowest bit first.
+ * Not inlined: inlined by gcc 12, it takes a quarter longer. */
+static __attribute__((noinline)) void find_consistent_pairs(const float *photo, int64_t count, const float *reference,
+                                                            int64_t size, const double *m, double tolerance,
+                                                            uint32_t *bits, int64_t words) {
     const double area = m[0] * m[4] - m[1] * m[3], octaves = log2(area) / 2, scale = exp2(octaves);
     const double turns = atan2(m[3] - m[1], m[0] + m[4]) / RADIANS_PER_TURN;
     const double least = exp2(-SCALE_TOLERANCE), most = 1 / least;
