@@ -4,7 +4,8 @@ import argparse
 import math
 from pathlib import Path
 
-from ..building.build import ENGINES, Built, build
+from ..building.build import Built, build_bundle
+from ..building.build_options import ENGINES, BuildOptions
 from ..bundle import signing
 from ..bundle.delta import delta
 from ..local_features.descriptors import DEFAULT_FEATURES, MAX_FEATURES
@@ -131,27 +132,25 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _run_build(options: argparse.Namespace) -> Built:
+    build_options = BuildOptions(
+        model=options.model,
+        skip_bad=options.skip_bad,
+        local_features=options.local,
+        sign=options.sign,
+        next_key=options.next_key,
+        sequence=options.sequence,
+        merge=options.merge_overlay,
+        like=options.like,
+        queries=options.calibrate,
+        false_accepts=options.false_accepts,
+        budget_mb=options.budget_mb,
+        engine=options.engine,
+        workers=options.workers,
+        resume=options.resume,
+        **read_source_options(options),
+    )
     with ProgressBar("build", "picture") as progress:
-        return build(
-            options.catalogue,
-            options.output,
-            options.model,
-            skip_bad=options.skip_bad,
-            local_features=options.local,
-            sign=options.sign,
-            next_key=options.next_key,
-            sequence=options.sequence,
-            merge=options.merge_overlay,
-            like=options.like,
-            queries=options.calibrate,
-            false_accepts=options.false_accepts,
-            engine=options.engine,
-            workers=options.workers,
-            resume=options.resume,
-            **read_source_options(options),
-            budget_mb=options.budget_mb,
-            progress=progress,
-        )
+        return build_bundle(options.catalogue, options.output, build_options, progress)
 
 
 def _delta(options: argparse.Namespace) -> None:

@@ -24,7 +24,7 @@ def open(
         trust: Public key that must have signed the bundle; None trusts what a device checked at installation, or
             whoever supplied the file.
         key: Of an encrypted device folder: 32 bytes, or a function that returns them; None takes that of the
-            environment (`sealing.key_bytes`).
+            environment (`sealing.resolve_key`).
         warm: Whether to warm it up in the background (`Store.warm_up`).
     Raises:
         EdgeSearchError: It is not a bundle, or it is damaged, or its parts do not belong together, or onnxruntime is
