@@ -50,7 +50,7 @@ public final class Search {
     /** Searches a photo and returns the answer as JSON objects; retries when the server is busy. */
     static Map<?, ?> search(Path photo) throws IOException, InterruptedException {
         if (!Files.isReadable(photo)) {
-            throw new IOException("cannot be read; check the path.");
+            throw new IOException("no such file; check the path.");
         }
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(SERVER + "/v1/search?k=3"))
             .timeout(Duration.ofSeconds(30))

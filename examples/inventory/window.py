@@ -1,6 +1,5 @@
 """The window with two pages, Find and Count. All calls of the store run in the background."""
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -274,12 +273,9 @@ class Window(QMainWindow):
         menu = QMenu(self)
         for match in seen.candidates:
             action = menu.addAction(f"{match.name}   ({match.sku})")
-            action.triggered.connect(functools.partial(self._choose, seen, match))
+            action.triggered.connect(lambda _=False, match=match: self.assign(seen, match))
         place = self.count_page.list.visualRect(index)
         menu.exec(self.count_page.list.viewport().mapToGlobal(place.center()))
-
-    def _choose(self, seen: CountedPhoto, match: Match, _: bool = False) -> None:
-        self.assign(seen, match)
 
     def assign(self, seen: CountedPhoto, match: Match) -> None:
         """Assign a product to a waiting photo."""

@@ -1,4 +1,4 @@
-"""The drawn shop."""
+"""Check the drawn shop: it is reproducible and complete."""
 
 import csv
 from dataclasses import replace
@@ -37,19 +37,25 @@ def test_catalogue_and_queries_are_complete(shop: Path) -> None:
     assert all((shop / query["image"]).exists() for query in queries)
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_folder_is_reported_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("in the way")
     assert make_pictures.main([str(tmp_path / "file"), "--products", "1", "--unknown", "0", "--photos", "0"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
-PRINT = {"sku": "", "name": "", "description": "", "barcode": "", "small_print": ""}  # follow from the difference
+DERIVED = {
+    "sku": "",
+    "name": "",
+    "description": "",
+    "barcode": "",
+    "small_print": "",
+}  # fields that follow from the difference
 
 
 @pytest.mark.parametrize(
     "family, fields", [(0, {"variant"}), (1, {"size"}), (2, {"brand"}), (3, {"noun", "variant"}), (2999, {"noun"})]
 )
-def test_twins_share_all_but_one_print(family: int, fields: set[str]) -> None:
+def test_twins_differ_in_one_property(family: int, fields: set[str]) -> None:
     twins = make_twins(0, family)
     assert 3 <= len(twins) <= 6
     assert len({twin.name for twin in twins}) == len({twin.barcode for twin in twins}) == len(twins)
@@ -57,12 +63,12 @@ def test_twins_share_all_but_one_print(family: int, fields: set[str]) -> None:
         assert len({getattr(twin, field) for twin in twins}) == len(twins)
 
     def without(twin: Product) -> Product:
-        return replace(twin, **PRINT, **dict.fromkeys(fields | {"variant"}, ""))  # type: ignore[arg-type]
+        return replace(twin, **DERIVED, **dict.fromkeys(fields | {"variant"}, ""))  # type: ignore[arg-type]
 
     assert len({without(twin) for twin in twins}) == 1
 
 
-def test_twins_are_drawn_again_the_same(tmp_path: Path) -> None:
+def test_twins_are_reproducible(tmp_path: Path) -> None:
     all_photos, fewer = tmp_path / "all", tmp_path / "fewer"
     write_twins(all_photos, families=1, photos=2)
     write_twins(fewer, families=1, photos=1)

@@ -136,7 +136,7 @@ def test_words_are_searched_while_they_are_typed(window: Window) -> None:
     assert not window.header.words.text()
 
 
-def test_an_older_question_is_not_heard_of_any_more(window: Window, shop: Path) -> None:
+def test_newer_search_replaces_an_older_one(window: Window, shop: Path) -> None:
     photos = sorted((shop / "pictures").glob("*.jpg"))
     for photo in photos[:4]:
         window.take([photo])

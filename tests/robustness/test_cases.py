@@ -1,4 +1,4 @@
-"""What the fuzzer found: inputs that a reader once did not survive."""
+"""Check that readers survive the inputs that the fuzzer found, and read sound inputs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ CASES = sorted(path for path in (Path(__file__).parent / "cases").rglob("*") if 
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
-def test_found_inputs_are_survived(case: Path) -> None:
+def test_readers_survive_found_inputs(case: Path) -> None:
     readers.attack(case.parent.name, case.read_bytes())
 
 

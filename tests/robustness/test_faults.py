@@ -1,4 +1,4 @@
-"""Some of the faults that `tools/robustness/faults` injects; there are thousands there."""
+"""Check that a sample of the faults of `tools/robustness/faults` is survived."""
 
 import json
 import shutil

@@ -1,12 +1,12 @@
-"""Collect every wheel that a device without a network needs, and say what each weighs installed.
+"""Collect every wheel that a device without a network needs, and print the installed size of each.
 
     tools/release/bundle-wheels --machine aarch64 --slim -o wheels
     pip install --no-index --find-links wheels edgesearch          # on the device
 
-`--slim` leaves out what is installed and never loaded to answer a photo: the C library that onnxruntime's wheel holds
-beside its Python module (which does not link it), its converters, and what only these import; numpy's tests, headers
-and compilers; Pillow's AVIF, which is not read here. Such a wheel gets the version X+slim, so that nobody takes it for
-its maker's.
+`--slim` leaves out files that are never loaded to answer a photo: the C library in onnxruntime's wheel (its Python
+module does not link it), its converters and the packages that only these import; numpy's tests, headers and compilers;
+Pillow's AVIF, which edgesearch does not read. Such a wheel gets the version X+slim, so that nobody takes it for the
+original.
 """
 
 import argparse
@@ -50,13 +50,13 @@ UNUSED = {
     ),
     "pillow": ("PIL/_avif.*", "PIL/AvifImagePlugin.py", "pillow.libs/libavif-*", "PIL/*.pyi"),
 }
-UNNEEDED = {"onnxruntime": ("flatbuffers", "packaging", "protobuf")}  # by what `UNUSED` leaves out
+UNNEEDED = {"onnxruntime": ("flatbuffers", "packaging", "protobuf")}  # imported only by files in `UNUSED`
 
 
 def main() -> None:
-    """Run it."""
+    """Run the command line."""
     options = _options()
-    own = _own_wheel(options.machine)
+    own = _build_own_wheel(options.machine)
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         _download(folder, own, options.machine, options.python, options.extra)
@@ -79,20 +79,23 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--machine", choices=("x86_64", "aarch64"), default=platform.machine())
     parser.add_argument("--python", default="3.11", help="of the device (default: 3.11)")
     parser.add_argument("--extra", action="append", default=[], metavar="NAME", help="camera, barcode, server")
-    parser.add_argument("--slim", action="store_true", help="leave out what is never loaded")
-    parser.add_argument("-o", "--output", type=Path, help="folder to write anew (default: dist/wheels-MACHINE)")
+    parser.add_argument("--slim", action="store_true", help="leave out files that are never loaded")
+    parser.add_argument("-o", "--output", type=Path, help="folder to replace (default: dist/wheels-MACHINE)")
     parser.add_argument(
-        "--check", nargs=2, metavar=("STORE", "PHOTO"), help="install it here, without an index, and search this photo"
+        "--check",
+        nargs=2,
+        metavar=("STORE", "PHOTO"),
+        help="install the wheels here, without an index, and search this photo",
     )
     options = parser.parse_args()
     options.output = options.output or ROOT / "dist" / f"wheels-{options.machine}"
     if options.output.exists() and any(path.suffix != ".whl" for path in options.output.iterdir()):
-        parser.error(f"{options.output}: holds more than wheels; name a folder that may be written anew")
+        parser.error(f"{options.output}: holds files other than wheels; name a folder that may be replaced")
     return options
 
 
-def _own_wheel(machine: str) -> Path:
-    """The project's own, which `tools/release/wheels` compiles where it is missing, or older than what it is made of."""
+def _build_own_wheel(machine: str) -> Path:
+    """Return the project's own wheel; let `tools/release/wheels` build it if it is missing or outdated."""
     pattern = f"edgesearch-*manylinux*_{machine}.whl"
     sources = [ROOT / "pyproject.toml", *ROOT.glob("edgesearch/**/*"), *ROOT.glob("artifacts/**/*")]
     newest_s = max(path.stat().st_mtime for path in sources if path.suffix not in (".so", ".pyc", ""))
@@ -114,7 +117,7 @@ def _download(folder: Path, own: Path, machine: str, python: str, extras: Sequen
 
 
 def _slim(wheel: Path) -> None:
-    """Write a wheel anew without what is unused, under a version of its own."""
+    """Rewrite a wheel without unused files, under a version of its own."""
     name, version = wheel.name.split("-")[:2]
     if name not in UNUSED:
         return
@@ -128,7 +131,7 @@ def _slim(wheel: Path) -> None:
                 continue
             content = old.read(member)
             if path == f"{after}/METADATA":
-                content = _described(name, version, content)
+                content = _edit_metadata(name, version, content)
             member.filename = path
             new.writestr(member, content, zipfile.ZIP_DEFLATED)
             digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
@@ -141,50 +144,50 @@ def _is_unused(name: str, path: str) -> bool:
     return any(fnmatch.fnmatchcase(path, pattern) for pattern in UNUSED[name])
 
 
-def _described(name: str, version: str, metadata: bytes) -> bytes:
-    """The metadata with the new version, and without what is not needed any more."""
+def _edit_metadata(name: str, version: str, metadata: bytes) -> bytes:
+    """Return the metadata with the new version, and without requirements that are no longer needed."""
     head, blank, text = metadata.decode().partition("\n\n")
     unneeded = UNNEEDED.get(name, ())
-    lines = [line for line in head.split("\n") if _asked(line) not in unneeded]
+    lines = [line for line in head.split("\n") if _required_package(line) not in unneeded]
     said = [f"Version: {version}+slim" if line == f"Version: {version}" else line for line in lines]
     return ("\n".join(said) + blank + text).encode()
 
 
 def _keep_needed(folder: Path, extras: Sequence[str]) -> None:
-    """Take away what nobody asks for by now."""
-    wheels = {_plain(wheel.name.split("-")[0]): wheel for wheel in folder.glob("*.whl")}
+    """Remove wheels that no other wheel requires any more."""
+    wheels = {_normalize_name(wheel.name.split("-")[0]): wheel for wheel in folder.glob("*.whl")}
     needed, waiting = set[str](), ["edgesearch"]
     while waiting:
         name = waiting.pop()
         if name in wheels and name not in needed:
             needed.add(name)
-            waiting += _asked_by(wheels[name], extras if name == "edgesearch" else ())
+            waiting += _requirements(wheels[name], extras if name == "edgesearch" else ())
     for name in wheels.keys() - needed:
         wheels[name].unlink()
 
 
-def _asked_by(wheel: Path, extras: Sequence[str]) -> Iterable[str]:
+def _requirements(wheel: Path, extras: Sequence[str]) -> Iterable[str]:
     with zipfile.ZipFile(wheel) as archive:
         path = next(name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
         asked = email.message_from_bytes(archive.read(path)).get_all("Requires-Dist") or []
     for line in asked:
         of = re.search(r"extra *== *['\"]([^'\"]+)", line)
         if not of or of[1] in extras:
-            yield _asked(f"Requires-Dist: {line}")
+            yield _required_package(f"Requires-Dist: {line}")
 
 
-def _asked(line: str) -> str:
-    """The package that a line of metadata asks for, "" for any other line."""
+def _required_package(line: str) -> str:
+    """Return the package that a line of metadata requires; an empty string for any other line."""
     name, _, value = line.partition(": ")
-    return _plain(re.split(r"[ ;<>=!~(\[]", value)[0]) if name == "Requires-Dist" else ""
+    return _normalize_name(re.split(r"[ ;<>=!~(\[]", value)[0]) if name == "Requires-Dist" else ""
 
 
-def _plain(name: str) -> str:
+def _normalize_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _print_sizes(folder: Path) -> None:
-    """What each package weighs installed, without the bytecode that pip makes of it."""
+    """Print the installed size of each package, without the bytecode that pip compiles."""
     sizes = {}
     for wheel in folder.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
@@ -196,7 +199,7 @@ def _print_sizes(folder: Path) -> None:
 
 
 def _check(folder: Path, extras: Sequence[str], store: str, photo: str) -> None:
-    """Install it here as a device would, and search."""
+    """Install the wheels as a device would, and search."""
     with tempfile.TemporaryDirectory() as work:
         venv.create(work, with_pip=True)
         python = str(Path(work, "bin", "python"))

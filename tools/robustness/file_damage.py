@@ -27,8 +27,8 @@ class Damage:
 
     def __str__(self) -> str:
         if self.bit is not None:
-            return f"{self.path.name}, bit {self.bit} of byte {self.place}"
-        return f"{self.path.name}, {'gone' if self.place is None else f'cut off at {self.place}'}"
+            return f"{self.path.name}, bit {self.bit} of byte {self.offset}"
+        return f"{self.path.name}, {'gone' if self.offset is None else f'cut off at {self.offset}'}"
 
     def inflict(self) -> None:
         """Damage the file."""

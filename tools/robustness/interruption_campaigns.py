@@ -72,7 +72,7 @@ def operations(shop: Shop) -> list[Operation]:
         Operation("edit", TAUGHT, lambda device: _teach(device, lambda store: store.edit("TAUGHT", price=2).sku)),
         Operation("remove", TAUGHT, lambda device: _teach(device, lambda store: store.remove("TAUGHT"))),
         Operation("undo", TAUGHT, lambda device: _teach(device, lambda store: store.undo().sku)),
-        Operation("open and search", TAUGHT, shop.answers),
+        Operation("open and search", TAUGHT, shop.describe_answers),
     ]
 
 
