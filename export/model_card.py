@@ -46,8 +46,8 @@ ONNX and torch agree to {parity:.0e}.
 
 `{command}`, seed {bench_seed}, {model}, {device}.
 The columns give recall@1, and each adds one thing to the column before. "rescored int8" is this model in the index;
-"and the print" is what ships, with local features, which are not part of the model; "fast" is one crop with the model
-alone. Recall@5, mAP and times follow. All choices were made on the held-out pictures named above. One training run, one
+"with local features" is what ships (they are not part of the model); "fast" is one crop with the model alone. Recall@5,
+mAP and times follow. All choices were made on the held-out pictures named above. One training run, one
 seed.
 
 {table}

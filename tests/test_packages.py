@@ -28,8 +28,12 @@ MAY_IMPORT = {
     "search": {"_util", "images", "embedding", "index", "local_features", "catalog", "answer", "text", "bundle"},
     "device": {"_util", "embedding", "catalog", "bundle", "search"},
     "store": {"_util", "images", "embedding", "catalog", "answer", "text", "bundle", "search", "device"},
-    "building": {"_util", "images", "embedding", "index", "local_features", "catalog", "text", "bundle", "search", "device"},
-    "evaluation": {"images", "embedding", "catalog", "answer", "bundle", "html", "search", "device", "store", "building"},
+    "building": {
+        "_util", "images", "embedding", "index", "local_features", "catalog", "text", "bundle", "search", "device",
+    },
+    "evaluation": {
+        "images", "embedding", "catalog", "answer", "bundle", "html", "search", "device", "store", "building",
+    },
     "counting": {"_util", "images", "catalog", "answer", "store"},
     "capture": {"images", "answer", "store", "counting"},
     "server": {"_util", "images", "answer", "bundle", "html", "search", "device", "store", "counting"},

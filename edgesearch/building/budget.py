@@ -12,8 +12,6 @@ CHANCE_QUESTIONS = 2  # a difference of so many right answers is chance
 CONFIDENCE_MARGIN = 0.01  # a smaller difference in confidence is chance
 SMALL_SHARE = 0.02  # of the budget: plans whose sizes differ by less count as equally small
 TOO_LARGE_LISTED = 4  # plans beyond the budget that the report lists, the smallest ones
-# The manifest keeps the words of earlier builds, so that the same catalogue still gives the same bytes.
-CARD_WORDS = {"no local features": "no print", "confidence": "sure"}
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ class BudgetReport:
             "recall@1": accuracy.recall,
         }
         rows = self._rows()
-        return card | {_card_wording(f"{label} {name}"): _card_wording(summary) for label, name, summary in rows}
+        return card | {f"{label} {name}": summary for label, name, summary in rows}
 
     def lines(self) -> list[str]:
         """Return the report as lines of text: a heading and a table."""
@@ -170,12 +168,6 @@ def _as_accurate_as_best(plans: Sequence[Plan]) -> list[Plan]:
     ]
     surest = max((_accuracy_of(plan).confidence for plan in plans), default=0.0)
     return [plan for plan in plans if _accuracy_of(plan).confidence >= surest - CONFIDENCE_MARGIN]
-
-
-def _card_wording(text: str) -> str:
-    for word, card_word in CARD_WORDS.items():
-        text = text.replace(word, card_word)
-    return text
 
 
 def _accuracy_of(plan: Plan) -> PlanAccuracy:

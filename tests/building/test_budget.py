@@ -67,7 +67,7 @@ def test_the_report_lists_what_was_taken_and_refused() -> None:
         assert text in lines
     assert report.card()["recall@1"] == 0.8
     assert "8 B codes, no local features" in lines and "confidence 0.500" in lines
-    assert report.card()["refused 8 B codes, no print"] == "5.00 MB, recall@1 0.500, sure 0.500"
+    assert report.card()["refused 8 B codes, no local features"] == "5.00 MB, recall@1 0.500, confidence 0.500"
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from .context import SEED, Results, context, number
 
 FIGURES = {  # command: module, description
     "accuracy": ("accuracy", "recall on real and drawn photos, from float to the compressed index"),
+    "groceries": ("accuracy_by_kind", "recall on groceries by kind: packages, vegetables, fruit"),
     "answers": ("answer_quality", "unknown products, probabilities, several photos of a product, categories"),
     "index": ("index_search", "our index compared with FAISS, USearch, hnswlib and sqlite-vec"),
     "embedder": ("embedders", "the network on onnxruntime, OpenVINO, LiteRT and torch, in turns"),

@@ -22,27 +22,19 @@ from edgesearch.evaluation.evaluate import evaluate
 from .context import Results, add_data, add_model, require_photos
 from .protocols import AMONG_DISTRACTORS, DRAWN, PROTOCOLS, Protocol, write_all
 
-# Each system changes one thing in the one before it. SHIPPED is a device's search, with local features; FAST is the
-# search with --fast. The names are keys of the figures.
-VECTOR_ONLY, SHIPPED, FAST = "rescored int8", "and the print", "fast"
+# Each system changes one thing in the one before it. SHIPPED is a device's search; FAST is the search with --fast.
+VECTOR_ONLY, SHIPPED, FAST = "rescored int8", "with local features", "fast"
 SYSTEMS = (
     "pretrained 1280-d",
-    "float32, one look",
-    "made views of references",
-    "three looks",
+    "float32, one crop",
+    "augmented references",
+    "three crops",
     "int8 network",
     "4-bit PQ",
     VECTOR_ONLY,
     SHIPPED,
     FAST,
 )
-LABELS = {  # column headings of systems whose names alone say too little
-    "float32, one look": "float32, one crop",
-    "made views of references": "augmented references",
-    "three looks": "three crops",
-    SHIPPED: "with local features",
-    FAST: "`--fast`",
-}
 Figures = dict[str, float]
 Embed = Callable[[list[Path]], np.ndarray]
 
@@ -197,8 +189,7 @@ def table(results: dict[str, dict[str, Figures]]) -> str:
     """Return Markdown: recall@1 of each system; recall@5, mAP and time of the shipped one."""
     systems = [s for s in SYSTEMS if any(s in found for found in results.values())]
     lines = [
-        f"| protocol | {' | '.join(LABELS.get(system, system) for system in systems)} | @5 | mAP "
-        "| ms a photo, p50 (p95) | without local features | `--fast` |",
+        f"| protocol | {' | '.join(systems)} | @5 | mAP | ms a photo, p50 (p95) | without local features | `--fast` |",
         "|---|" + "---|" * (len(systems) + 5),
     ]
     for name, found in results.items():

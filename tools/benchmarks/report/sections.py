@@ -73,6 +73,15 @@ before it. [The protocols and columns](accuracy.md).
 {accuracy[markdown]}""",
 )
 
+GROCERIES = Section(
+    "Accuracy by kind",
+    {"groceries": Run("groceries")},
+    """Share of grocery photos whose first match is the right product, and in parentheses is among the first five, as a
+device answers, with local features. Packages carry print; vegetables and fruit do not.
+
+{groceries[markdown]}""",
+)
+
 ANSWERS = Section(
     "Known or unknown",
     {
@@ -270,7 +279,7 @@ profile on.
 )
 
 SECTIONS = (
-    ACCURACY, ANSWERS, KINDS, PHOTO, EMBEDDER, COLD, INDEX, BUILD, BUDGET, CHECK, PRINT, SERVE, PAGE, COMPARE, EXPLAIN,
-    WORDS, PREFERENCE,
+    ACCURACY, GROCERIES, ANSWERS, KINDS, PHOTO, EMBEDDER, COLD, INDEX, BUILD, BUDGET, CHECK, PRINT, SERVE, PAGE,
+    COMPARE, EXPLAIN, WORDS, PREFERENCE,
 )  # fmt: skip
 RUNS = {name: run for section in SECTIONS for name, run in section.runs.items()}
