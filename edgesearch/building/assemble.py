@@ -59,7 +59,7 @@ def assemble(
         like: Index whose quantizer and cells to keep; `None` learns new ones.
         parallel_map: Maps the parts of the index on workers.
     """
-    stage, spill = new_folder(folder / "stage"), new_folder(folder / "spool")
+    stage, spill = new_folder(folder / "stage"), new_folder(folder / "spill")
     embeddings = _write_catalog(products, cache, extraction, stage, spill)
     local = _write_local_features(products, cache, extraction, stage, spill)
     index = CompactIndex.build(

@@ -1,4 +1,4 @@
-"""Choose what a bundle keeps if all of its catalogue would exceed the budget, and report the choice.
+"""Choose the parts of a bundle to keep if all of them would exceed the budget, and report the choice.
 
 Accuracy comes first: of the search plans that fit, the one that finds most products is chosen. The remaining bytes go
 to members that are only displayed or that save time.
@@ -31,7 +31,7 @@ class PlanAccuracy:
 
 @dataclass(frozen=True)
 class Plan:
-    """A way to search a catalogue.
+    """An index and a number of local features with which to search a catalogue.
 
     Attributes:
         code_bytes: Bytes of the code of a row.

@@ -210,7 +210,7 @@ def read_catalogue(catalogue: str | Path, options: BuildOptions) -> CatalogueInp
 def check_before_extraction(
     catalogue: str | Path, output: Path, entries: Sequence[Entry], extraction: Extraction, options: BuildOptions
 ) -> None:
-    """Refuse what cannot succeed before any picture is read.
+    """Raise the errors that can be found before any picture is read.
 
     Raises:
         CatalogError: There are more pictures than a bundle can hold, or a local picture does not exist.

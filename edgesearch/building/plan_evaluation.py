@@ -1,4 +1,4 @@
-"""Measure how much a catalogue finds with different indexes: the same questions, embedded once, put to each.
+"""Measure the accuracy of different indexes of one catalogue: ask each the same questions, embedded once.
 
 D dimensions.
 """
@@ -25,7 +25,7 @@ class _Question(NamedTuple):
     """A photo whose product is known.
 
     Attributes:
-        embedding: (1, D) float32.
+        embedding: (1, D) float32, unit row.
         features: Its local features.
         product: Number of its product.
         row: Row to hide from the search, as in `CalibrationPhoto`.
@@ -40,14 +40,14 @@ class _Question(NamedTuple):
 class PlanEvaluation:
     """Questions to a catalogue whose right answers are known; call it with an index to measure."""
 
-    def __init__(self, base: OpenBundle, shown: Iterable[CalibrationPhoto]):
+    def __init__(self, base: OpenBundle, photos: Iterable[CalibrationPhoto]):
         """Embed the photos of products of the catalogue; `base` must stay open."""
         self._base = base
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            self._questions = [question for question in pool.map(self._prepare, shown) if question]
+            self._questions = [question for question in pool.map(self._prepare, photos) if question]
 
     def __call__(self, index: CompactIndex, local: LocalIndex | None) -> PlanAccuracy:
-        """Return what these indexes find, in place of those of the bundle."""
+        """Return the accuracy with these indexes in place of those of the bundle."""
         base = copy.copy(self._base)
         base.index, base.local = index, local
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -55,16 +55,16 @@ class PlanEvaluation:
         recall, confidence = np.array(results, np.float64).mean(0).tolist() if results else (0.0, 0.0)
         return PlanAccuracy(recall, confidence, len(results))
 
-    def _prepare(self, shown: CalibrationPhoto) -> _Question | None:
-        if shown.product is None:
+    def _prepare(self, photo: CalibrationPhoto) -> _Question | None:
+        if photo.product is None:
             return None
-        pixels = shown.pixels()
-        embedding, (part,) = self._base.embedder.embed_and_locate([pixels])
-        return _Question(embedding, extract_query_features(pixels, part), shown.product, shown.row)
+        pixels = photo.pixels()
+        embedding, (crop,) = self._base.embedder.embed_and_locate([pixels])
+        return _Question(embedding, extract_query_features(pixels, crop), photo.product, photo.row)
 
 
 def _search(base: OpenBundle, question: _Question) -> tuple[bool, float]:
-    """Return whether the right product came first, and the probability that it was given."""
+    """Return whether the right product came first, and its probability."""
     hidden = {"": [question.row]} if question.row is not None else {}
     gallery = Gallery(base, 0, OverlayRows(hidden=hidden), {})
     candidates, evidence = find_candidates(gallery, question.embedding, lambda: question.features)

@@ -1,4 +1,4 @@
-"""The plans by which one catalogue can be searched, from everything that is known of its pictures to a few bytes each.
+"""Enumerate, build and evaluate the search plans of a catalogue, from the full index to a few bytes per picture.
 
 N rows, D dimensions, M subquantizers.
 """

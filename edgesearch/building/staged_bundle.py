@@ -56,7 +56,7 @@ class StagedBundle:
         return {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in files}
 
     def manifest_fields(self) -> dict[str, Any]:
-        """Return what the manifest says of the members: their hashes, counts and measured accuracy."""
+        """Return the fields of the manifest that describe the members: hashes, counts and measured accuracy."""
         index, local = self.index, self.local
         return {
             "hashes": binding_hashes(self.embedder, index, local),

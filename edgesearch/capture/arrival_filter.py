@@ -1,7 +1,7 @@
 """Decide which answers to a camera's frames to report: each product once when it arrives in view.
 
-Consecutive frames are answered together (`stream`), so an answer is reported once several frames agree. A product is
-reported again after it was out of view for a while. Frames without motion are not searched, so that a device at rest
+Consecutive frames are answered together (`frame_stream`), so an answer is reported once several frames agree. A product
+is reported again after it was out of view for a while. Frames without motion are not searched, so that a device at rest
 uses hardly any battery.
 """
 
@@ -27,7 +27,7 @@ class ArrivalFilter:
     """Tracks the products in view. All times are in seconds of one monotonic clock.
 
     Attributes:
-        reported: by SKU, when the product was last in view and which decision was reported; "" is an unknown product.
+        reported: By SKU, when the product was last in view and which decision was reported; "" is an unknown product.
     """
 
     reported: dict[str, tuple[float, str]] = field(default_factory=dict)

@@ -32,7 +32,7 @@ class Camera(Protocol):
     """A source of frames.
 
     Attributes:
-        name: shown in messages.
+        name: Shown in messages.
     """
 
     name: str
@@ -52,7 +52,7 @@ class V4L2Camera:
         """Check that linuxpy is installed.
 
         Args:
-            device: path of the camera; None: the first one that delivers pictures.
+            device: Path of the camera; None takes the first one that delivers pictures.
         Raises:
             ScanError: linuxpy is not installed.
         """

@@ -18,11 +18,11 @@ def decode_frame(data: bytes, kind: str, width: int, height: int, stride: int = 
 
     Args:
         kind: V4L2 pixel format: MJPEG, JPEG, YUYV, NV12, RGB24 or GREY.
-        stride: bytes from row to row of an uncompressed frame; 0: the rows are not padded.
+        stride: Bytes from row to row of an uncompressed frame; 0: the rows are not padded.
     Returns:
-        the JPEG, or (H, W, 3) uint8.
+        The JPEG, or (H, W, 3) uint8.
     Raises:
-        ScanError: the format is another one, or bytes are missing.
+        ScanError: The format is another one, or bytes are missing.
     """
     if kind in ("MJPEG", "JPEG"):
         return data

@@ -29,11 +29,11 @@ class Hooks:
         """Check the commands, and start the thread.
 
         Args:
-            commands: split into words as a shell does.
-            notify: called with a sentence for each failure.
-            timeout_s: time limit of a command.
+            commands: Split into words as a shell does.
+            notify: Called with a sentence for each failure.
+            timeout_s: Time limit of a command.
         Raises:
-            ScanError: a command is empty, or its program does not exist.
+            ScanError: A command is empty, or its program does not exist.
         """
         self._commands = [_split_command(command) for command in commands]
         self._notify, self._timeout_s = notify, timeout_s
@@ -47,8 +47,8 @@ class Hooks:
         """Queue an answer for the commands.
 
         Args:
-            message: their standard input.
-            variables: added to their environment.
+            message: Their standard input.
+            variables: Added to their environment.
         """
         if not self._commands:
             return

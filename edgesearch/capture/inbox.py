@@ -20,8 +20,8 @@ class Frame:
     """The newest frame of a camera.
 
     Attributes:
-        at_s: its time on the monotonic clock.
-        dropped: number of frames dropped since the last one that was taken.
+        at_s: Its time on the monotonic clock.
+        dropped: Number of frames dropped since the last one that was taken.
     """
 
     photo: Photo
@@ -34,8 +34,8 @@ class IncomingPhoto:
     """A photo to answer.
 
     Attributes:
-        name: path, as it was given.
-        content: its bytes; None: not read yet.
+        name: Path, as it was given.
+        content: Its bytes; None: not read yet.
     """
 
     name: str
@@ -61,8 +61,8 @@ class SourceLost:
     """A source that can no longer be read.
 
     Attributes:
-        source: as in `ScanResult`.
-        text: sentence that says why.
+        source: As in `ScanResult`.
+        text: Sentence that says why.
     """
 
     source: str
@@ -74,7 +74,7 @@ class EndScan:
     """The end of the scan.
 
     Attributes:
-        source: source that ended; "": somebody asked for the end.
+        source: Source that ended; "": somebody asked for the end.
     """
 
     source: str = ""

@@ -55,7 +55,7 @@ class Scanner:
     """Answers events; begin with `run`.
 
     Attributes:
-        failed: number of errors reported.
+        failed: Number of errors reported.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Scanner:
         """Prepare a scan.
 
         Args:
-            report: called with each result.
-            notify: called with sentences for the operator.
-            count: counts the products; None: nothing is counted.
-            live: answer frames without waiting for a trigger.
-            k, fast: as in `Store.search`.
+            report: Called with each result.
+            notify: Called with sentences for the operator.
+            count: Counts the products; None: nothing is counted.
+            live: Answer frames without waiting for a trigger.
+            k, fast: As in `Store.search`.
         """
         self._store, self._report, self._notify, self._count, self._live = store, report, notify, count, live
         self._k, self._fast, self._stream = k, fast, store.stream(k=k, fast=fast)

@@ -13,13 +13,13 @@ class ScanResult:
 
     Attributes:
         source: "camera", "trigger", "file" or "wedge".
-        at: local time, ISO 8601.
+        at: Local time, ISO 8601.
         answer: None if there is none.
-        error: what went wrong; None if nothing did.
-        photo: path of a photo that could not be answered.
-        age_ms: time from the arrival of the frame to its answer.
-        dropped: number of frames dropped before this one.
-        counted: change of the count; None if there is none.
+        error: What went wrong; None if nothing did.
+        photo: Path of a photo that could not be answered.
+        age_ms: Time from the arrival of the frame to its answer.
+        dropped: Number of frames dropped before this one.
+        counted: Change of the count; None if there is none.
     """
 
     source: str

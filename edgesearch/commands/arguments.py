@@ -19,14 +19,14 @@ class Adder(Protocol):
         """Return the parser of a new command.
 
         Args:
-            run: carries out the command, given its options.
-            text: one line of help.
-            example: arguments for the example in the help.
+            run: Carries out the command, given its options.
+            text: One line of help.
+            example: Arguments for the example in the help.
         """
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """Add the catalogue and the options that tell how to read it."""
+    """Add the catalogue and the options for reading it."""
     parser.add_argument(
         "catalogue", help="CSV, Parquet or .xlsx with sku,name,images, or folder or archive of pictures"
     )
@@ -57,12 +57,17 @@ def positive_int(text: str) -> int:
 
 def positive_seconds(text: str) -> float:
     """Parse a number of seconds; raise ArgumentTypeError if it is not positive, or a million or more."""
+    return number_between(text, 1e6, "a number of seconds above 0")
+
+
+def number_between(text: str, limit: float, expected: str) -> float:
+    """Parse a number above 0 and below `limit`; raise ArgumentTypeError, which says what was `expected`."""
     try:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    if not 0 < value < limit:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
     return value
 
 

@@ -10,7 +10,7 @@ from ..bundle import signing
 from ..bundle.delta import delta
 from ..local_features.descriptors import DEFAULT_FEATURES, MAX_FEATURES
 from ..search.calibration import FALSE_ACCEPTS
-from .arguments import Adder, add_source_options, positive_int, read_source_options
+from .arguments import Adder, add_source_options, number_between, positive_int, read_source_options
 from .output import ProgressBar, print_note, print_report
 
 
@@ -160,23 +160,11 @@ def _delta(options: argparse.Namespace) -> None:
 
 
 def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = math.nan
-    if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share above 0 and below 1")
-    return share
+    return number_between(text, 1, "a share above 0 and below 1")
 
 
 def _budget(text: str) -> float:
-    try:
-        budget = float(text)
-    except ValueError:
-        budget = math.nan
-    if not 0 < budget < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of MB above 0")
-    return budget
+    return number_between(text, math.inf, "a number of MB above 0")
 
 
 def _feature_count(text: str) -> int:

@@ -22,7 +22,7 @@ def add(command: Adder) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     from ..audit import check_page, checks  # here, so that a search does not load them
-    from ..html import html_page  # here, so that a search does not load them
+    from ..html import html_page
 
     if options.output:
         html_page.check_path(options.output)

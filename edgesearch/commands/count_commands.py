@@ -37,7 +37,7 @@ def add(command: Adder) -> None:
         metavar="PHOTO=SKU",
         help='set the product of a photo; "-" for nothing to count, "" to review it again',
     )
-    parser.add_argument("--all", action="store_true", help="list products that were not counted as well")
+    parser.add_argument("--all", action="store_true", help="also list products that were not counted")
     _add_search_options(parser)
 
     parser = command(

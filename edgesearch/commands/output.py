@@ -78,7 +78,7 @@ def write_picture(path: Path, data: bytes) -> None:
     """Write a picture, replacing an old one only when it is complete.
 
     Raises:
-        EdgeSearchError: the path is a folder or cannot be written.
+        EdgeSearchError: The path is a folder or cannot be written.
     """
     try:
         if path.is_dir():

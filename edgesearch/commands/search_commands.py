@@ -43,7 +43,9 @@ def _add_search(command: Adder) -> None:
     parser.add_argument("photo", nargs="*", help="picture files; none to search by words alone")
     parser.add_argument("--text", metavar="WORDS", help="sentence in English or Chinese; the answer shows its filters")
     parser.add_argument(
-        "--where", metavar="FILTER", help='search only these, such as "category=Fruit and price<30 order by price"'
+        "--where",
+        metavar="FILTER",
+        help='search only products that match, such as "category=Fruit and price<30 order by price"',
     )
     parser.add_argument("--together", action="store_true", help="give one answer for several photos of one product")
     parser.add_argument("--fast", action=argparse.BooleanOptionalAction, help=FAST)
@@ -159,7 +161,7 @@ def _format_understood(understood: Understood) -> list[str]:
 
 def _eval(options: argparse.Namespace) -> None:
     from ..evaluation import report  # here, so that a search does not load them
-    from ..html import html_page  # here, so that a search does not load them
+    from ..html import html_page
 
     queries = loader.read_queries(options.queries)
     if options.report:

@@ -57,7 +57,7 @@ def _serve(options: argparse.Namespace) -> None:
         names=frozenset(options.name),
         access=options.access,
         certificate=certificate,
-        tell=lambda url: print_note(f"{options.store}: serving at {url} (Ctrl-C stops it)."),
+        announce=lambda url: print_note(f"{options.store}: serving at {url} (Ctrl-C stops it)."),
     )
 
 

@@ -45,7 +45,7 @@ def add(command: Adder) -> None:
 def _add_profile_actions(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     for name, on, text in (("on", True, "switch it on"), ("off", False, "switch it off, and keep what it recorded")):
         actions.add_parser(name, help=text, description=text).set_defaults(run=_switch, on=on)
-    show = actions.add_parser("show", help="print how much it recorded and what follows from that")
+    show = actions.add_parser("show", help="print the number of records, and the preferences derived from them")
     show.add_argument("--json", action="store_true", help="print everything as one JSON object")
     show.set_defaults(run=_show)
     export = actions.add_parser("export", help="write everything to a file")

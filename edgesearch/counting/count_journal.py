@@ -5,7 +5,7 @@
 
 Lines are only appended, and each is synced before the photo counts as done. The last line of a photo is valid, so a
 correction is one more line. A killed process leaves at most one incomplete line. The next writer removes that line;
-nobody was told yet that its photo was counted.
+no caller was told that its photo was counted.
 """
 
 import json
@@ -29,15 +29,15 @@ class CountEntry:
     """A photo, or products counted without one, and what became of it.
 
     Attributes:
-        id: derived from the photo's content, so that a copy has the same one.
-        photo: name of the photo.
-        file: size in bytes and modification time of its file; empty without a file.
+        id: Derived from the photo's content, so that a copy has the same one.
+        photo: Name of the photo.
+        file: Size in bytes and modification time of its file; empty without a file.
         status: "counted"; "aside" or "bad": needs review by a person; "dropped": shows nothing to count.
-        sku, name: the product that it was counted as.
-        by: how the product was recognized: "look" (its appearance), "barcode" or "hand".
-        why: reason for the review.
+        sku, name: The product that it was counted as.
+        by: How the product was recognized: "look" (its appearance), "barcode" or "hand".
+        why: Reason for the review.
         candidates: SKU and name of possible products, best first.
-        times: number of pieces.
+        times: Number of pieces.
     """
 
     id: str
@@ -80,7 +80,7 @@ class CountJournal:
     """The journal file, created if it does not exist; one process at a time may open it.
 
     Attributes:
-        entries: the entries by id, the most recently changed last.
+        entries: The entries by id, the most recently changed last.
     """
 
     def __init__(self, path: Path):

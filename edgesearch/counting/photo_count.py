@@ -31,10 +31,10 @@ class Progress:
     """A photo that is done.
 
     Attributes:
-        entry: what became of it.
-        new: whether this run counted it.
-        counted: number of pieces of its product so far.
-        done, total: number of photos.
+        entry: What became of it.
+        new: Whether this run counted it.
+        counted: Number of pieces of its product so far.
+        done, total: Number of photos.
     """
 
     entry: CountEntry
@@ -48,7 +48,7 @@ class Count:
     """An open count. Closing it writes its lists, even after an error.
 
     Attributes:
-        notes: a sentence for each input that was ignored or not applied.
+        notes: A sentence for each input that was ignored or not applied.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class Count:
 
         Args:
             output: CSV file to write.
-            fast, barcodes: as in `Store.search`.
-            everything: list all products, including those that were not counted.
+            fast, barcodes: As in `Store.search`.
+            everything: List all products, including those that were not counted.
         Raises:
-            CountError: the output file is no count's, another process has the count open, or a list is unusable.
+            CountError: The output file belongs to no count, another process has the count open, or a list is unusable.
         """
         if output.suffix.lower() != ".csv":
             raise CountError(f"{output}: not the name of a list; expected one that ends in .csv.")
@@ -127,10 +127,10 @@ class Count:
         """Count photo files one after the other; store each on the disk before reading the next.
 
         Args:
-            paths: photos, or folders of them.
-            report: called after each photo.
+            paths: Photos, or folders of them.
+            report: Called after each photo.
         Raises:
-            CountError: a folder cannot be read, or a photo's entry cannot be stored.
+            CountError: A folder cannot be read, or a photo's entry cannot be stored.
         """
         found, others = photo_files.find_photos(paths)
         own = {path.resolve() for path in (self.output, self.review, self._journal.path)}
@@ -149,13 +149,13 @@ class Count:
         """Count an encoded photo that is not a file.
 
         Args:
-            content: encoded photo.
-            name: its name in the lists.
-            times: number of pieces it stands for.
+            content: Encoded photo.
+            name: Its name in the lists.
+            times: Number of pieces it stands for.
         Returns:
-            its entry, and whether that is new: the same content is counted once.
+            Its entry, and whether that is new: the same content is counted once.
         Raises:
-            CountError: the entry cannot be stored.
+            CountError: The entry cannot be stored.
         """
         return self._count_content(content, name, (), times)
 
@@ -170,14 +170,14 @@ class Count:
         """Count the product of an existing answer, and store its entry before returning.
 
         Args:
-            name: its name in the lists.
+            name: Its name in the lists.
             photo_id: `photo_id` of its photo, which is counted once; "": counted each time.
             by: "hand"; "": as the answer says.
-            times: number of pieces.
+            times: Number of pieces.
         Returns:
-            its entry, which is set aside for review if the answer is not sure.
+            Its entry, which is set aside for review if the answer is not sure.
         Raises:
-            CountError: the entry cannot be stored.
+            CountError: The entry cannot be stored.
         """
         photo_id = photo_id or f"s{secrets.token_hex(ID_DIGITS // 2)}"
         if known := self._journal.entries.get(photo_id):
@@ -195,7 +195,7 @@ class Count:
         """Take back the last counted entry, an earlier one with each call; a photo goes to review.
 
         Raises:
-            CountError: no photo is counted.
+            CountError: No photo is counted.
         """
         last = next(self._journal.counted_entries(), None)
         if last is None:
@@ -206,10 +206,10 @@ class Count:
         """Set the product of a photo, whatever its state.
 
         Args:
-            photo: its id, its name, or the last part of its name.
+            photo: Its id, its name, or the last part of its name.
             sku: "-": nothing to count; "": to be reviewed.
         Raises:
-            CountError: no photo, or more than one, has that name, or no product has that SKU.
+            CountError: No photo, or more than one, has that name, or no product has that SKU.
         """
         entries = self._journal.entries
         named = [entries[photo]] if photo in entries else [entry for entry in entries.values() if entry.photo == photo]

@@ -29,11 +29,11 @@ class SortedPhoto:
     """A photo with its group.
 
     Attributes:
-        photo, path: name and file of the photo.
-        sku, name: of its product; empty if that is not sure.
-        value: value of the detail; None: for review.
-        folder: name of the group's folder.
-        why: reason for the review.
+        photo, path: Name and file of the photo.
+        sku, name: Of its product; empty if that is not sure.
+        value: Value of the detail; None: for review.
+        folder: Name of the group's folder.
+        why: Reason for the review.
     """
 
     photo: str
@@ -55,10 +55,10 @@ def assign_groups(
     """Yield each photo with its group, in the given order; unreadable photos are for review.
 
     Args:
-        by: a detail: category, location, sku, or any other column of the catalogue.
-        fast, barcodes: as in `Store.search`.
+        by: A detail: category, location, sku, or any other column of the catalogue.
+        fast, barcodes: As in `Store.search`.
     Raises:
-        CountError: no product has that detail.
+        CountError: No product has that detail.
     """
     names = folder_names(_values(store.products().values(), by))
     for photo in photos:
@@ -77,9 +77,9 @@ def copy_to_group(photo: SortedPhoto, output: Path) -> Path | None:
     """Copy a photo into its group's folder; keep existing files, and copy the same photo once.
 
     Returns:
-        the copy; None if the photo is no file, or may not be read.
+        The copy; None if the photo is no file, or may not be read.
     Raises:
-        CountError: the copy fails.
+        CountError: The copy fails.
     """
     folder, number = output / photo.folder, 1
     if not os.path.isfile(photo.path) or not os.access(photo.path, os.R_OK):

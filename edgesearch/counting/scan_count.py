@@ -19,8 +19,8 @@ class CountChange:
     """A change of a product's count.
 
     Attributes:
-        count: number of its pieces after the change.
-        more: number of pieces that the change added; negative for an undo.
+        count: Number of its pieces after the change.
+        more: Number of pieces that the change added; negative for an undo.
     """
 
     sku: str
@@ -33,7 +33,7 @@ class ScanCount:
     """Counts pieces; stores each on the disk before reporting it as counted.
 
     Attributes:
-        unsaved: number of changes since the lists were last written.
+        unsaved: Number of changes since the lists were last written.
     """
 
     def __init__(self, count: Count):
@@ -49,10 +49,10 @@ class ScanCount:
         """Count the product of an answer; return None if the answer is not sure.
 
         Args:
-            name, photo_id, by: as in `Count.add_answer`. An unsure answer goes to review only if it has a `photo_id`,
+            name, photo_id, by: As in `Count.add_answer`. An unsure answer goes to review only if it has a `photo_id`,
                 since only then can a person see the photo.
         Raises:
-            CountError: the piece cannot be stored, and is not counted.
+            CountError: The piece cannot be stored, and is not counted.
         """
         if answer.decision != "match":
             if photo_id:
@@ -66,8 +66,8 @@ class ScanCount:
         """Set the number of pieces of the product counted last; the one already counted is part of it.
 
         Raises:
-            ScanError: nothing was counted yet, or the number is out of range.
-            CountError: the pieces cannot be stored.
+            ScanError: Nothing was counted yet, or the number is out of range.
+            CountError: The pieces cannot be stored.
         """
         if self._last is None:
             raise ScanError(f"*{pieces}: nothing was counted yet; scan a product first, then give the number.")
@@ -82,8 +82,8 @@ class ScanCount:
         """Take back the last change of this run.
 
         Raises:
-            ScanError: this run has counted nothing that is left.
-            CountError: the change cannot be stored.
+            ScanError: This run has counted nothing that is left.
+            CountError: The change cannot be stored.
         """
         if not self._undoable:
             raise ScanError("-: nothing was counted in this run; there is nothing to take back.")

@@ -23,10 +23,10 @@ def write_stock(path: Path, counted: Iterable[CountEntry], products: Mapping[str
     """Write the stock list, sorted by SKU.
 
     Args:
-        counted: counted entries, also of products that no longer exist.
-        products: by SKU; each is listed, even if none was counted.
+        counted: Counted entries, also of products that no longer exist.
+        products: By SKU; each is listed, even if none was counted.
     Raises:
-        CountError: the file cannot be written.
+        CountError: The file cannot be written.
     """
     by_sku: dict[str, list[CountEntry]] = {}
     for entry in counted:
@@ -46,9 +46,9 @@ def write_review(path: Path, to_review: Iterable[CountEntry], rejected_skus: Map
     """Write the review list.
 
     Args:
-        rejected_skus: what was filled in before and is no SKU, by the photo's id or name; it is kept for correction.
+        rejected_skus: Entries filled in before that are no SKUs, by the photo's id or name; they stay to be corrected.
     Raises:
-        CountError: the file cannot be written.
+        CountError: The file cannot be written.
     """
     rows = []
     for entry in to_review:
@@ -61,7 +61,7 @@ def read_review(path: Path) -> list[tuple[str, str, str]]:
     """Return photo, id and SKU of each row with a filled-in SKU; return nothing if the file does not exist.
 
     Raises:
-        CountError: the file cannot be read, or lacks the columns sku and id.
+        CountError: The file cannot be read, or lacks the columns sku and id.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")

@@ -20,11 +20,11 @@ class Change:
     """The change of one product.
 
     Attributes:
-        own: whether the device added the product; if not, it disappears when a bundle drops it.
-        removed: whether the product is hidden.
-        details: new values by name.
-        was: the bundle's value of each when the change was made.
-        pictures: numbers of the added reference pictures, by name, which is the hash of their content.
+        own: Whether the device added the product; if not, it disappears when a bundle drops it.
+        removed: Whether the product is hidden.
+        details: New values by name.
+        was: The bundle's value of each when the change was made.
+        pictures: Numbers of the added reference pictures, by name, which is the hash of their content.
     """
 
     own: bool = False

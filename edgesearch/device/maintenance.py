@@ -34,16 +34,16 @@ def install(
 
     Args:
         bundle: `.edge` file, or a delta of an installed bundle.
-        device: device folder, created if it does not exist.
-        trust: public key that a new device trusts from now on.
-        who: user for the log; None: the user of this process.
-        encrypt: make a new device folder an encrypted one.
-        key: of an encrypted folder: 32 bytes, or a function that returns them; None: from the environment
+        device: Device folder, created if it does not exist.
+        trust: Public key that a new device trusts from now on.
+        who: User for the log; None: the user of this process.
+        encrypt: Make a new device folder an encrypted one.
+        key: Of an encrypted folder: 32 bytes, or a function that returns them; None: from the environment
             (`sealing.resolve_key`).
     Raises:
-        SignatureError: no key that the device trusts has signed the bundle.
-        BundleError: the bundle is damaged, or gives other results on this device than where it was built.
-        DeviceError: the bundle is older than one the device has had, it is a delta of a bundle the device lacks,
+        SignatureError: No key that the device trusts has signed the bundle.
+        BundleError: The bundle is damaged, or gives other results on this device than where it was built.
+        DeviceError: The bundle is older than one the device has had, it is a delta of a bundle the device lacks,
             another installation is running, or the folder cannot be changed.
     """
     slots = Slots(Path(device), key)
@@ -67,7 +67,7 @@ def log(device: str | os.PathLike[str], key: Key | None = None) -> list[Event]:
     """Return the log of a device, oldest line first.
 
     Raises:
-        DeviceError: nothing is installed there, or a line was altered.
+        DeviceError: Nothing is installed there, or a line was altered.
     """
     with _open_overlay(device, key) as overlay:
         return overlay.events()
@@ -83,9 +83,9 @@ def export(device: str | os.PathLike[str], folder: str | os.PathLike[str], key: 
     """Write what a device was taught into a new folder, for `build` to merge.
 
     Returns:
-        number of changed products.
+        Number of changed products.
     Raises:
-        DeviceError: nothing is installed there, or the folder exists or cannot be written.
+        DeviceError: Nothing is installed there, or the folder exists or cannot be written.
     """
     with _open_overlay(device, key) as overlay:
         return overlay_export.export(overlay, Path(folder))

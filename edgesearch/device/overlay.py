@@ -45,14 +45,14 @@ class Event:
     """A line of the log.
 
     Attributes:
-        number: counts from 1.
+        number: Counts from 1.
         time: ISO 8601, UTC, by the device's clock.
-        who: user.
-        what: one of `UNDOABLE`, "undo", "install", "rollback", "failed" or "fold".
-        sku: of the changed product; "" if there is none.
-        detail: further values, JSON-able.
-        state: hex hash of all changes after the event.
-        chain: hex hash of this line and all earlier ones.
+        who: User.
+        what: One of `UNDOABLE`, "undo", "install", "rollback", "failed" or "fold".
+        sku: Of the changed product; "" if there is none.
+        detail: Further values, JSON-able.
+        state: Hex hash of all changes after the event.
+        chain: Hex hash of this line and all earlier ones.
     """
 
     number: int
@@ -74,8 +74,8 @@ class OverlaySnapshot:
     """The changes of all products at one moment.
 
     Attributes:
-        version: number of the last line of the log; 0: the log is empty.
-        changes: by SKU.
+        version: Number of the last line of the log; 0: the log is empty.
+        changes: By SKU.
     """
 
     version: int = 0
@@ -136,12 +136,12 @@ class Overlay:
         """Change a product in one transaction, and add a line to the log.
 
         Args:
-            what: one of `UNDOABLE`.
-            revise: returns the new change from the current one; None stands for no change. If it raises an error,
+            what: One of `UNDOABLE`.
+            revise: Returns the new change from the current one; None stands for no change. If it raises an error,
                 nothing is changed.
             who: None: the user of this process.
-            pictures: pictures to add, each a JPEG and its reference.
-            space: of the references.
+            pictures: Pictures to add, each a JPEG and its reference.
+            space: Of the references.
         """
         with self._file.writing() as database:
             before = self._read_snapshot(database).changes.get(sku)
@@ -174,10 +174,10 @@ class Overlay:
         """Delete redundant changes, pictures without a change, and references outside the given spaces.
 
         Args:
-            is_redundant: returns whether the bundles already contain the change of a SKU.
-            spaces: of the installed bundles.
+            is_redundant: Returns whether the bundles already contain the change of a SKU.
+            spaces: Of the installed bundles.
         Returns:
-            the SKUs whose changes were deleted.
+            The SKUs whose changes were deleted.
         """
         with self._file.writing() as database:
             changes = self._read_snapshot(database).changes
@@ -214,7 +214,7 @@ class Overlay:
         self._file.close()
 
     def _read_snapshot(self, database: sqlite3.Connection) -> OverlaySnapshot:
-        """Read all changes; compare them with their hash in the last line of the log, so that none can be lost."""
+        """Read all changes; raise DamagedError if they differ from their hash in the last line of the log."""
         rows = database.execute("SELECT sku, content FROM change ORDER BY sku").fetchall()
         version, _ = _last_line(database)
         with _decoding():

@@ -29,9 +29,9 @@ def export(overlay: Overlay, folder: Path) -> int:
     """Write all changes and their pictures into a new folder; leave nothing incomplete behind.
 
     Returns:
-        number of changed products.
+        Number of changed products.
     Raises:
-        DeviceError: the folder exists, or cannot be written.
+        DeviceError: The folder exists, or cannot be written.
     """
     folder, changes = Path(folder), overlay.snapshot().changes
     if folder.exists():
@@ -64,9 +64,9 @@ def merge(entries: Iterable[Entry], folders: Iterable[Path]) -> tuple[list[Entry
     """Merge exported folders into a catalogue in the given order, by the rule of `changes`.
 
     Returns:
-        the merged catalogue, and a sentence for each change that was not applied or removed a product.
+        The merged catalogue, and a sentence for each change that was not applied or removed a product.
     Raises:
-        CatalogError: a folder is not what `export` writes.
+        CatalogError: A folder is not what `export` writes.
     """
     merged = {entry.product.sku: entry for entry in entries}
     notes: list[str] = []
@@ -88,7 +88,7 @@ def _merge_change(merged: dict[str, Entry], folder: Path, sku: str, change: Chan
         return _describe_overridden(folder, sku, change, entry.product if entry else None)
     if entry:
         del merged[sku]
-        return [f"{sku}: left out, {folder} has it removed"]
+        return [f"{sku}: left out, because it was removed in {folder}"]
     return [] if change.removed else [f"{sku}: is no longer in the catalogue, its change in {folder} is not used"]
 
 

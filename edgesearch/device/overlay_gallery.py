@@ -1,4 +1,4 @@
-"""Merge what a device was taught with the bundle it runs, into the gallery that a query searches."""
+"""Merge the overlay of a device with the bundle it runs, into the gallery that a query searches."""
 
 import contextlib
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ def merge_overlay(base: OpenBundle, overlay: Overlay, before: Gallery | None = N
     """Merge the current overlay into a bundle.
 
     Args:
-        before: an earlier gallery, whose references need not be read again.
+        before: An earlier gallery, whose references need not be read again.
     Raises:
-        DeviceError: the overlay cannot be read.
+        DeviceError: The overlay cannot be read.
     """
     while True:
         snapshot = overlay.snapshot()

@@ -102,7 +102,7 @@ class Profile:
         """Write `to_dict` into a new file that only its owner may read; return the number of records.
 
         Raises:
-            DeviceError: the file exists, or cannot be written.
+            DeviceError: The file exists, or cannot be written.
         """
         table = self.to_dict()
         if os.path.lexists(path):

@@ -17,11 +17,11 @@ class SlotState:
     """The content of `current`.
 
     Attributes:
-        slot: slot that runs.
-        highest: highest sequence number that was installed; no bundle below it may be installed.
-        installed: hash of the manifest in each slot.
-        trusting: whether `trusted.pub` contains keys.
-        encrypted: whether the folder is encrypted.
+        slot: Slot that runs.
+        highest: Highest sequence number that was installed; no bundle below it may be installed.
+        installed: Hash of the manifest in each slot.
+        trusting: Whether `trusted.pub` contains keys.
+        encrypted: Whether the folder is encrypted.
     """
 
     slot: str
@@ -46,7 +46,9 @@ class SlotState:
         try:
             table = json.loads(data)
             if table["format"] != FORMAT:
-                raise DeviceError(f"{name}: device format {table['format']}; this version reads {FORMAT}, upgrade it.")
+                raise DeviceError(
+                    f"{name}: device format {table['format']}; this version reads {FORMAT}, upgrade edgesearch."
+                )
             if table.pop("sha256") != hash_json(table):
                 raise ValueError("its numbers changed")
             flags = (bool(table[name]) for name in ("trusting", "encrypted"))

@@ -42,7 +42,7 @@ class Slots:
     """A device folder."""
 
     def __init__(self, folder: Path, key: Key | None = None):
-        """Name a folder, which need not exist; `key` is that of an encrypted one, None: from the environment."""
+        """Refer to a folder, which need not exist; `key` opens an encrypted one, None takes that of the environment."""
         self.folder, self._key = Path(folder), key
 
     @property
@@ -85,10 +85,10 @@ class Slots:
         """Open the bundle that runs. It was verified at installation, so it is verified as it is read.
 
         Args:
-            trusted: as in `Bundle`.
+            trusted: As in `Bundle`.
         Raises:
-            DeviceError: nothing is installed.
-            BundleError: the bundle is damaged.
+            DeviceError: Nothing is installed.
+            BundleError: The bundle is damaged.
         """
         state = self._require_state()
         return self._open_bundle(state, state.slot, trusted, whole=False)
@@ -110,9 +110,9 @@ class Slots:
         """Verify a bundle, copy it, check it, and switch to it, as `maintenance.install` describes.
 
         Args:
-            least_sequence: least sequence number to accept; the folder's own one counts besides.
+            least_sequence: Least sequence number to accept; the folder's own one counts besides.
         Raises:
-            SignatureError, BundleError, DeviceError: as `maintenance.install` does.
+            SignatureError, BundleError, DeviceError: As `maintenance.install` does.
         """
         with self._locked(create=True):
             state = self._read_state()
@@ -140,7 +140,7 @@ class Slots:
         """Return the settings that `doctor` chose, and the environment they were chosen for; None: `doctor` never ran.
 
         Raises:
-            DeviceError: the file is damaged.
+            DeviceError: The file is damaged.
         """
         content = self._read(run_settings.FILE)
         return None if content is None else run_settings.parse(content, str(self.folder / run_settings.FILE))
@@ -309,7 +309,7 @@ class Slots:
         """Lock the folder for a change; raise DeviceError if another process changes it, or the system refuses.
 
         Args:
-            create: create a folder that does not exist.
+            create: Create a folder that does not exist.
         """
         try:
             if create:

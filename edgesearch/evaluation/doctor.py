@@ -53,11 +53,11 @@ class Measurement:
     """Searches with some settings.
 
     Attributes:
-        settings: the settings.
-        median_ms, p95_ms: of a photo.
-        photos: number of searches.
-        agreement: median cosine of the embeddings and those of int8 kernels.
-        golden: whether the bundle's golden queries give the same results as where it was built.
+        settings: The settings.
+        median_ms, p95_ms: Of a photo.
+        photos: Number of searches.
+        agreement: Median cosine of the embeddings and those of int8 kernels.
+        golden: Whether the bundle's golden queries give the same results as where it was built.
     """
 
     settings: Settings
@@ -73,11 +73,11 @@ class Start:
     """A new process: from its start to its first answers, and at rest.
 
     Attributes:
-        import_ms: from the start of the process to the end of the import.
-        open_ms, answer_ms: the next steps.
-        resident_bytes: resident memory after the answers; without /proc, the peak; None: unknown.
-        own_bytes: the part of it that no file backs; None: unknown.
-        idle_cpu: share of one processor at rest.
+        import_ms: From the start of the process to the end of the import.
+        open_ms, answer_ms: The next steps.
+        resident_bytes: Resident memory after the answers; without /proc, the peak; None: unknown.
+        own_bytes: The part of it that no file backs; None: unknown.
+        idle_cpu: Share of one processor at rest.
     """
 
     import_ms: float
@@ -95,10 +95,14 @@ class Start:
 
 @dataclass(frozen=True)
 class Report:
-    """Measurements, the chosen settings, and a sentence with the reason of each choice.
+    """The measurements of a device, and the settings chosen from them.
 
     Attributes:
-        measured_for: network, runtime and processor that the settings are valid for.
+        measured_for: Network, runtime and processor that the settings are valid for.
+        measurements: One for each group of settings that was measured.
+        start: The median of the processes that were started.
+        settings: The chosen ones.
+        reasons: A sentence with the reason of each choice.
     """
 
     measured_for: Environment
@@ -130,9 +134,9 @@ def examine(store: Path | None = None, budget_ms: float = BUDGET_MS) -> Report:
 
     Args:
         store: `.edge` file or device folder; None: a small drawn store with the shipped model.
-        budget_ms: time for a photo; if three crops take longer, one crop is chosen.
+        budget_ms: Time for a photo; if three crops take longer, one crop is chosen.
     Raises:
-        EdgeSearchError: the store cannot be opened, or onnxruntime is not installed.
+        EdgeSearchError: The store cannot be opened, or onnxruntime is not installed.
     """
     if store is None:
         with tempfile.TemporaryDirectory(prefix="edgesearch-") as folder:

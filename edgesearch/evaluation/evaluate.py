@@ -22,12 +22,12 @@ class QueryResult:
 
     Attributes:
         sku: SKU of its product; "": the product is not in the catalogue.
-        best: first match; None if there is none.
-        rank: rank of the right product; 0: not among the first `DEPTH`, or not in the catalogue.
-        right_score: score of the right product; None if its rank is 0.
-        probability: stated probability that the first match is right.
-        known_probability: stated probability that the photo shows a product of the catalogue.
-        elapsed_ms: time by stage.
+        best: First match; None if there is none.
+        rank: Rank of the right product; 0: not among the first `DEPTH`, or not in the catalogue.
+        right_score: Score of the right product; None if its rank is 0.
+        probability: Stated probability that the first match is right.
+        known_probability: Stated probability that the photo shows a product of the catalogue.
+        elapsed_ms: Time by stage.
     """
 
     photo: Path
@@ -61,10 +61,10 @@ class Evaluation:
     """The results of Q queries, at least one, and the figures over them.
 
     Attributes:
-        results: one for each query.
-        products: the right products by SKU, each as a match of its first reference picture.
-        fast: as it was passed to `Store.search`.
-        skipped: reason for each photo that could not be read and was skipped.
+        results: One for each query.
+        products: The right products by SKU, each as a match of its first reference picture.
+        fast: As it was passed to `Store.search`.
+        skipped: Reason for each photo that could not be read and was skipped.
     """
 
     results: tuple[QueryResult, ...]
@@ -132,13 +132,13 @@ def evaluate(
     """Search each query, one after the other.
 
     Args:
-        queries: photo and SKU; an empty SKU: a product that is not in the catalogue.
-        fast: as in `Store.search`.
-        progress: called after each query with the number of queries done, and of all.
-        skip_bad: skip photos that cannot be read, instead of raising ImageError.
+        queries: Photo and SKU; an empty SKU: a product that is not in the catalogue.
+        fast: As in `Store.search`.
+        progress: Called after each query with the number of queries done, and of all.
+        skip_bad: Skip photos that cannot be read, instead of raising ImageError.
     Raises:
-        CatalogError: a SKU is not in the catalogue, or there are no queries.
-        ImageError: a photo cannot be read, or none can.
+        CatalogError: A SKU is not in the catalogue, or there are no queries.
+        ImageError: A photo cannot be read, or none can.
     """
     if not queries:
         raise CatalogError("no queries to ask; give at least one, a photo and its SKU.")

@@ -82,8 +82,8 @@ def open_set(known: np.ndarray, accepted: np.ndarray, right: np.ndarray) -> dict
         accepted: (Q,) bool, the answer is not "unknown".
         right: (Q,) bool, the first match is the product.
     Returns:
-        precision, recall and f1 of accepted first matches, false_accept_rate among unknown products and
-        false_reject_rate among known ones; None if there was nothing to measure.
+        Figures by name: precision, recall and f1 of accepted first matches, false_accept_rate among unknown products
+        and false_reject_rate among known ones; None if there was nothing to measure.
     """
     true_accepts = float((accepted & right & known).sum())
     precision = _ratio(true_accepts, accepted.sum())
@@ -127,11 +127,11 @@ def by_category(
     """Return figures by category, the category with most queries first.
 
     Args:
-        categories: of Q known products.
+        categories: Of Q known products.
         ranks: (Q,) int, as in `recall_at`.
         accepted: (Q,) bool.
     Returns:
-        queries, recall@1, recall@5, map, and the figures of `open_set`.
+        By category: queries, recall@1, recall@5, map, and the figures of `open_set`.
     """
     names, member, counts = np.unique(np.array(categories, object), return_inverse=True, return_counts=True)
     table = {}

@@ -4,7 +4,6 @@ import datetime
 import os
 import platform
 from collections.abc import Iterable
-from importlib import metadata
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from ..html.html_page import document
 from ..html.markup import Markup, join, tag
 from ..html.parts import facts, pluralize, section
 from ..store.store import Store
+from ..version import __version__
 from . import report_charts, report_misses, report_tables
 from .evaluate import Evaluation
 from .report_cases import confusion_cards, miss_cards
@@ -30,8 +30,8 @@ def page(evaluation: Evaluation, store: Store, command: str = "") -> str:
     """Return the page of an evaluation.
 
     Args:
-        store: the evaluated store.
-        command: command line to show in the footer.
+        store: The evaluated store.
+        command: Command line to show in the footer.
     """
     name = store.bundle.manifest.name
     body = [
@@ -151,7 +151,7 @@ def _footer(evaluation: Evaluation, store: Store, command: str) -> Markup:
         "Photos": f"{known:,} of products in the catalogue, {len(evaluation.results) - known:,} of others",
         "Device": f"{processor()}, {pluralize(os.cpu_count() or 1, 'core')}, {platform.system()} {platform.machine()}",
         "Settings": f"{settings.kernels} kernels, {threads}, {search}",
-        "Versions": f"edgesearch {_version()}, onnxruntime {version()}, "
+        "Versions": f"edgesearch {__version__}, onnxruntime {version()}, "
         f"numpy {np.__version__}, Python {platform.python_version()}",
         "Seed": "none: nothing is random",
         "Made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -162,10 +162,3 @@ def _footer(evaluation: Evaluation, store: Store, command: str) -> Markup:
     left_out += [tag("li", f"and {more:,} more")] if more > 0 else []
     skipped = join(tag("h3", "Photos that were left out"), tag("ul", *left_out)) if left_out else None
     return tag("footer", skipped, facts(facts_of_run.items()), command_line)
-
-
-def _version() -> str:
-    try:
-        return metadata.version("edgesearch")
-    except metadata.PackageNotFoundError:
-        return "not installed"

@@ -16,9 +16,9 @@ class Confusion:
 
     Attributes:
         sku: SKU of the right product.
-        found: the other product, as a match of the most confident photo.
-        results: most confident first.
-        photos: number of all photos of the product.
+        found: The other product, as a match of the most confident photo.
+        results: Most confident first.
+        photos: Number of all photos of the product.
     """
 
     sku: str

@@ -1,4 +1,4 @@
-"""Calibration: learn what evidence is worth in one catalogue from photos whose product is known.
+"""Calibrate a catalogue: learn the weights of evidence and the thresholds from photos whose product is known.
 
 Without photos the catalogue's own pictures serve, each left out in turn. Every picture gives two questions: one to the
 whole catalogue, and one to the catalogue without the picture's product, which makes the product unknown. Newton's
@@ -101,13 +101,13 @@ def calibrate(
     return set_thresholds(prior, questions, None)
 
 
-def prior_calibration(known: Calibration, false_accepts: float) -> Calibration:
-    """Return what is known before any question, with the threshold moved to a share of false accepts.
+def prior_calibration(prior: Calibration, false_accepts: float) -> Calibration:
+    """Return a prior with its threshold moved to a share of false accepts.
 
     The threshold moves by as much as with one picture a product, where it was measured.
     """
     stated, accept = np.interp([FALSE_ACCEPTS, false_accepts], [*ACCEPT_AT], [*ACCEPT_AT.values()])
-    return replace(known, accept=float(known.accept + accept - stated))
+    return replace(prior, accept=float(prior.accept + accept - stated))
 
 
 def ask(base: OpenBundle, photo: CalibrationPhoto) -> list[Question]:

@@ -1,4 +1,4 @@
-"""A product that a photo may show, and what speaks for it."""
+"""A product that a photo may show, and the evidence for it."""
 
 from dataclasses import dataclass
 

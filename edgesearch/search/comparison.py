@@ -1,7 +1,7 @@
 """Judge whether a photo shows a given product: align the photo to the product's own pictures and measure differences.
 
 The thresholds were chosen on drawn products of seed 31 (`tools/bench compare --seed 31`); `tools/bench compare`
-measures what they miss and report wrongly on other products.
+measures their misses and false reports on other products.
 
 H, W a photo's height and width in px, h, w those of the frame in which both pictures are compared.
 """
@@ -31,7 +31,7 @@ SURE = {"print": 30.0, "colour": 3.0}  # px: difference of a region from which i
 DOUBT = 0.17  # of that: with less a region is ignored
 RIVAL_SHARE = 0.5  # of the difference: if a rival's picture leaves less, the photo shows the rival
 MOST_BLURRED = 0.25  # median difference of the windows
-LEAST_PLACES = 8  # keypoints that must agree before a map is believed
+LEAST_KEYPOINTS = 8  # keypoints that must agree before a map is believed
 LEAST_SCALE = 0.4  # px of the photo for one of the frame; with less the product is too far away
 LEAST_COMPARED = 0.02  # share of the reference picture
 MOSTLY = 0.35  # share of what was compared: if more differs, it is another product
@@ -143,7 +143,7 @@ def _align(
     if reference is None:
         return None
     found, keypoints = alignment.match_features(features, extract_query_features(reference))
-    if found.inliers < LEAST_PLACES:
+    if found.inliers < LEAST_KEYPOINTS:
         return None
     pair = alignment.align(pixels, reference, found.affine)
     inside = alignment.find_shared_area(pair, keypoints)
@@ -202,8 +202,8 @@ def _judge_regions(aligned: _Alignment, regions: Sequence[Region]) -> tuple[Verd
     if sure and not aligned.clean:
         return "cannot tell", f"it differs from {aligned.match.image}, which has no plain background; check there."
     if sure:
-        places = f"{len(sure)} place{'s' * (len(sure) > 1)}"
-        return "damaged or altered", f"{_list_details(sure)} differ in {places}."
+        count = f"{len(sure)} place{'s' * (len(sure) > 1)}"
+        return "damaged or altered", f"{_list_details(sure)} differ in {count}."
     if regions:
         return "cannot tell", f"{_list_details(regions[:1])} differ a little in one place; check there, or try again."
     return "same", f"printed details agree wherever they were compared, {aligned.inside.mean():.0%} of the picture."

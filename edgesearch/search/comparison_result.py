@@ -13,11 +13,11 @@ from ..local_features.alignment import AlignedPair, align
 Verdict = Literal["same", "different", "damaged or altered", "cannot tell"]
 LIMITS = (
     "It compares printed details and colours on the side that both the reference picture and the photo show, away from "
-    "the outline. It cannot see anything smaller than about a fiftieth of the picture, other sides, content, weight or "
-    "material, and does not detect a careful copy; glare and objects in front count as damage. It reports damage only "
-    "if the reference picture shows the product on a plain background. Measured on drawn products: of 24 sound ones, "
-    "17 were called the same, 1 damaged and 1 another; of 36 damaged ones (2 to 12% of the product), 15 were reported "
-    "and 16 called the same; of 12 others in the catalogue that differ only in what is printed, 1 was called the same."
+    "the outline. It misses anything smaller than about a fiftieth of the picture, other sides, content, weight, "
+    "material and careful copies; glare and objects in front count as damage. It reports damage only if the reference "
+    "picture shows the product on a plain background. Measured on drawn products: of 24 sound ones, it judged 17 the "
+    "same, 1 damaged and 1 different; of 36 damaged ones (2 to 12% of the product), it reported 15 and judged 16 the "
+    "same; of 12 other products of the catalogue that differ only in printed details, it judged 1 the same."
 )
 
 
@@ -43,7 +43,7 @@ class Comparison:
     Attributes:
         photo: Its name.
         match: The product, as the reference picture that was compared matches it.
-        verdict: What the comparison found.
+        verdict: The judgement.
         why: The reason, one sentence.
         score: Cosine of the photo and the product's nearest picture.
         own: Lowest and highest cosine of each of the product's pictures with the nearest other; None for one picture.
@@ -107,7 +107,7 @@ class Comparison:
             panels = [
                 ("catalogue picture", drawing.draw_boxes(reference, boxes)),
                 ("photo, aligned to it", drawing.draw_boxes(shown, boxes)),
-                ("what differs", drawing.tint(shown, self.difference, self.inside)),
+                ("differences", drawing.tint(shown, self.difference, self.inside)),
             ]
             legend = [(drawing.RED, "differs; pale parts were not compared")]
         own = f", its own pictures {self.own[0]:.2f} to {self.own[1]:.2f}" if self.own else ""

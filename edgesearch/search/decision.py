@@ -1,4 +1,4 @@
-"""Match, ambiguous or unknown: the one place where evidence becomes a probability, and a probability a decision.
+"""Decide between match, ambiguous and unknown; no other module turns evidence into probabilities or a decision.
 
 The model is a conditional logit (McFadden, Conditional logit analysis of qualitative choice behavior, 1974). The photo
 shows one of the products that were found, or none of the catalogue. Each choice has a utility:
@@ -10,7 +10,7 @@ shows one of the products that were found, or none of the catalogue. Each choice
 The products' exponentiated utilities over those of all choices is the probability that the photo shows a product of the
 catalogue: if the whole catalogue is near, nearness says less. A softmax of the products' scores says which one. A score
 is the mean of both cosines, each raised by the local features. The logit itself would weigh local features too little,
-for they say little about groceries: with it, drawn twins that differ only in what is printed fell from 0.88 to 0.61
+for they say little about groceries: with it, drawn twins that differ only in printed details fell from 0.88 to 0.61
 (recall@1).
 
 P products, best first.

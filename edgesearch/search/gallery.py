@@ -62,7 +62,7 @@ class Gallery:
     Attributes:
         base: The bundle.
         version: Version of the overlay that was merged in.
-        references: What photos are compared with in each taught picture, by the overlay's number.
+        references: Embedding and local features of each taught picture, by the overlay's number.
         first_taught: Row of the first taught picture.
         taught: The taught pictures.
         visible: (R,) bool, the bundle's rows that a search may find; None for all.

@@ -121,7 +121,7 @@ class OpenBundle:
         return space_of(self.bundle.manifest)
 
     def make_reference(self, picture: bytes) -> Reference:
-        """Return what photos are compared with in an encoded picture; raise ImageError if it cannot be read."""
+        """Return the embedding and the local features of an encoded picture; raise ImageError if it cannot be read."""
         pixels = self.embedder.read(picture)
         rows, _ = self.embedder.embed_references([pixels])
         return Reference(
@@ -229,7 +229,7 @@ def space_of(manifest: Manifest) -> str:
 
 
 def run_environment(bundle: Bundle) -> Environment:
-    """Return what settings of a bundle hold for: its network on this device. Raise ModelError without onnxruntime."""
+    """Return the network, runtime and processor that settings are valid for; raise ModelError without onnxruntime."""
     return Environment(bundle.manifest.hashes.get("model", ""), version(), processor())
 
 

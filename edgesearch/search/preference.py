@@ -1,4 +1,4 @@
-"""Move a ranking a little towards what somebody seems to like: what was picked, passed over and dismissed.
+"""Adjust a ranking a little to what a person picked, passed over and dismissed.
 
 A product's traits are its brand, its category, its price range (each range doubles) and each of its colours. A trait
 that was picked P times and passed over D times weighs

@@ -244,7 +244,7 @@ def _nearest_products(
 
 
 def _last_rows(owners: np.ndarray, number: int) -> np.ndarray:
-    """Return the last `MOST_PICTURES` rows of a product, which include what was taught: (R,) int."""
+    """Return the last `MOST_PICTURES` rows of a product, which include all taught ones: (R,) int."""
     return np.flatnonzero(owners == number)[-MOST_PICTURES:]
 
 

@@ -1,4 +1,4 @@
-"""Store who may do what: PINs for people, tokens for programs.
+"""Store the PINs of people and the tokens of programs, each with its role.
 
 access.json is {"format": 1, "holders": [{"name": "night shift", "role": "staff", "kind": "pin", "secret": "..."}]}. It
 holds each PIN as an Argon2id hash (RFC 9106, by libsodium) and each token, which is random, as its SHA-256. Reading the
@@ -52,7 +52,7 @@ class Holder:
     """A person or program with a secret.
 
     Attributes:
-        secret: the hash that is stored, not the PIN or token.
+        secret: The hash that is stored, not the PIN or token.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Holder:
         return asdict(self) | {"role": str(self.role)}
 
     def accepts(self, secret: str) -> bool:
-        """Return whether a PIN or token is theirs; a wrong one takes as long to check."""
+        """Return whether a PIN or token is this holder's; a wrong one takes as long to check."""
         if self.kind == "token":
             return secrets.compare_digest(self.secret, hash_token(secret))
         try:
@@ -107,7 +107,7 @@ class Access:
         """Give somebody a PIN.
 
         Raises:
-            DeviceError: the PIN is malformed or taken, the name is taken, or the file cannot be written.
+            DeviceError: The PIN is malformed or taken, the name is taken, or the file cannot be written.
         """
         shortest, longest = PIN_DIGITS
         if not (pin.isascii() and pin.isdigit() and shortest <= len(pin) <= longest) or len(set(pin)) < 3:
@@ -123,7 +123,7 @@ class Access:
         """Give a program a token and return it; only its hash is stored.
 
         Raises:
-            DeviceError: the name is taken, or the file cannot be written.
+            DeviceError: The name is taken, or the file cannot be written.
         """
         token = secrets.token_urlsafe(32)
         self._add(Holder(name, role, "token", hash_token(token)))
@@ -133,7 +133,7 @@ class Access:
         """Remove the PIN or token of that name.
 
         Raises:
-            DeviceError: nobody has that name, or the file cannot be written.
+            DeviceError: Nobody has that name, or the file cannot be written.
         """
         holders = self.holders()
         left = [holder for holder in holders if holder.name != name]

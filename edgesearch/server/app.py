@@ -36,7 +36,7 @@ def create_app(state: ServerState, names: frozenset[str] = frozenset()) -> FastA
     """Return an ASGI application, which finishes the requests under way when it ends.
 
     Args:
-        names: host names to accept, as in `SecurityMiddleware`.
+        names: Host names to accept, as in `SecurityMiddleware`.
     """
 
     @contextlib.asynccontextmanager

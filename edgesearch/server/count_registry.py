@@ -35,8 +35,8 @@ class CountRegistry:
         """Prepare the counts; none is opened yet.
 
         Args:
-            device: the device folder.
-            clock: returns seconds.
+            device: The device folder.
+            clock: Returns seconds.
         """
         self._store, self._folder, self._clock = store, device / FOLDER, clock
         self._open: dict[str, _OpenCount] = {}
@@ -57,11 +57,11 @@ class CountRegistry:
         """Lock and yield a count.
 
         Args:
-            new: whether to begin the count if it does not exist.
+            new: Whether to begin the count if it does not exist.
         Raises:
-            MissingError: there is no count of that name.
-            CountError: the name is malformed, or another process is counting.
-            DeviceError: the store is a file, or its folder cannot be written.
+            MissingError: There is no count of that name.
+            CountError: The name is malformed, or another process is counting.
+            DeviceError: The store is a file, or its folder cannot be written.
         """
         path = self.path(name)
         if not new and name not in self._open and name not in self.names():

@@ -27,8 +27,8 @@ class Correction(BaseModel):
     """The product in a photo.
 
     Attributes:
-        photo: id of the photo.
-        sku: its product, "-" for nothing to count, "" to decide later.
+        photo: The photo's id.
+        sku: Its product, "-" for nothing to count, "" to decide later.
     """
 
     photo: str

@@ -29,15 +29,15 @@ _HEADERS = {
 class SecurityMiddleware:
     """ASGI middleware that rejects cross-origin requests and oversized bodies.
 
-    A foreign page in the same browser can send requests here, by our address or by a host name that it points here (DNS
-    rebinding). Its Origin or Host header gives it away, and the request is rejected.
+    A page of another site in the same browser can send requests to this server's address, or to a host name that its
+    owner resolves to this address (DNS rebinding). The Origin or Host header of such a request names the other site.
     """
 
     def __init__(self, app: ASGIApp, names: frozenset[str]):
         """Wrap an application.
 
         Args:
-            names: host names to accept in addition to addresses and localhost.
+            names: Host names to accept in addition to addresses and localhost.
         """
         self._app, self._names = app, names | {"localhost"}
         self._buffered = 0
@@ -88,7 +88,7 @@ class SecurityMiddleware:
             return 421, "WrongHost", f"{host!r} is not a name of this server; use its address, or start it with --name."
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
-            return 403, "WrongOrigin", f"a page of {origin!r} sent this request; only pages of this server may."
+            return 403, "WrongOrigin", f"cross-origin request from {origin!r}; send it from a page of this server."
         if not headers.get("content-length", "0").isdecimal():
             return 400, "BadRequest", "Content-Length is not a number; send the size of the body."
         return None
@@ -116,7 +116,7 @@ class _Body:
     """A request's body, measured as it arrives.
 
     Attributes:
-        size: bytes received so far.
+        size: Bytes received so far.
     """
 
     def __init__(self, receive: Receive, reserve: Callable[[int], None]):

@@ -30,7 +30,7 @@ class Metrics:
         """Count a request.
 
         Args:
-            path: the path of the route, not of the request, so that the number of labels stays bounded.
+            path: The path of the route, not of the request, so that the number of labels stays bounded.
         """
         self._requests.labels(path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
@@ -45,7 +45,7 @@ class Metrics:
         """Return all metrics in Prometheus's text format.
 
         Args:
-            waiting: number of requests that wait now.
+            waiting: Number of requests that wait now.
         """
         self._waiting.set(waiting)
         return generate_latest(self._registry)

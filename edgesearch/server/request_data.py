@@ -63,8 +63,8 @@ async def photos(request: Request, most: int = MOST_TOGETHER) -> list[bytes]:
     """Return the photos of a request: its body, or its form's photo parts.
 
     Raises:
-        ImageError: there is no photo, or more than `most`.
-        BadRequestError: the form is malformed.
+        ImageError: There is no photo, or more than `most`.
+        BadRequestError: The form is malformed.
     """
     if _is_form(request):
         return (await form(request, most))[0]

@@ -43,8 +43,8 @@ class ErrorDetail(BaseModel):
     """An error.
 
     Attributes:
-        kind: the class of the error.
-        message: one sentence that says what to do.
+        kind: The class of the error.
+        message: One sentence that says what to do.
     """
 
     kind: str
@@ -79,7 +79,7 @@ def error_response(status: int, kind: str, message: str, retry_s: float = 0.0) -
     """Return an error as a response.
 
     Args:
-        retry_s: seconds until the same request may succeed, 0 if it never will.
+        retry_s: Seconds until the same request may succeed, 0 if it never will.
     """
     headers = {"Retry-After": str(max(1, round(retry_s)))} if retry_s else None
     return JSONResponse({"error": {"kind": kind, "message": message}}, status, headers)

@@ -26,20 +26,20 @@ def serve(
     names: frozenset[str] = frozenset(),
     access: Path | None = None,
     certificate: tuple[Path, Path] | None = None,
-    tell: Callable[[str], None] = lambda url: None,
+    announce: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Answer requests until SIGINT or SIGTERM arrives.
 
     Args:
-        host: address to listen on; one that other machines reach needs a PIN or a token.
+        host: Address to listen on; one that other machines reach needs a PIN or a token.
         port: 0 for any free port.
-        names: host names to accept, as in `SecurityMiddleware`.
-        access: the access file, as in `ServerState`.
+        names: Host names to accept, as in `SecurityMiddleware`.
+        access: The access file, as in `ServerState`.
         certificate: PEM files of the certificate and its key.
-        tell: is called with the server's URL.
+        announce: Called with the server's URL.
     Raises:
-        EdgeSearchError: the store cannot be opened.
-        DeviceError: the address or the certificate cannot be used.
+        EdgeSearchError: The store cannot be opened.
+        DeviceError: The address or the certificate cannot be used.
     """
     blas.use_one_thread()
     chain, key = certificate or (None, None)
@@ -60,7 +60,7 @@ def serve(
             config.load()
         except OSError as error:
             raise DeviceError(f"{chain}: cannot be used ({error}); give a PEM certificate and its key.") from error
-        tell(f"http{'s' * bool(chain)}://{name}:{listening.getsockname()[1]}/")
+        announce(f"http{'s' * bool(chain)}://{name}:{listening.getsockname()[1]}/")
         with contextlib.suppress(KeyboardInterrupt):  # the usual end at a terminal
             uvicorn.Server(config).run([listening])
 

@@ -18,7 +18,7 @@ class RefusedError(EdgeSearchError):
     """A PIN is wrong, or too many were.
 
     Attributes:
-        wait_s: seconds until the next try.
+        wait_s: Seconds until the next try.
     """
 
     def __init__(self, message: str, wait_s: float = 0.0):
@@ -31,7 +31,7 @@ class Visitor:
     """The person or program that sends a request.
 
     Attributes:
-        name: for the log; "" for a customer.
+        name: For the log; "" for a customer.
     """
 
     role: Role
@@ -51,8 +51,8 @@ class Sessions:
         """Start without sessions.
 
         Args:
-            is_local: whether only this machine can reach the server.
-            clock: returns seconds.
+            is_local: Whether only this machine can reach the server.
+            clock: Returns seconds.
         """
         self._access, self._is_local, self._clock = access, is_local, clock
         self._sessions: dict[str, _Session] = {}
@@ -71,7 +71,7 @@ class Sessions:
             If no secrets are set up, a manager on this machine, and None elsewhere. Otherwise a customer, but None for
             other machines if there are tokens alone.
         Raises:
-            DeviceError: the access file is damaged.
+            DeviceError: The access file is damaged.
         """
         holders = self._access.holders()
         if not holders:
@@ -83,7 +83,7 @@ class Sessions:
         """Return the caller with that session or token; None if the caller has no rights.
 
         Raises:
-            DeviceError: the access file is damaged.
+            DeviceError: The access file is damaged.
         """
         if token:
             found = (holder for holder in self._access.holders() if holder.kind == "token" and holder.accepts(token))
@@ -96,8 +96,8 @@ class Sessions:
         Returns:
             The session, which the client sends with every request, and the person who has the PIN.
         Raises:
-            RefusedError: the PIN is wrong, or too many were.
-            DeviceError: the access file is damaged.
+            RefusedError: The PIN is wrong, or too many were.
+            DeviceError: The access file is damaged.
         """
         with self._lock:  # one at a time: each try takes memory, and guesses must be counted one by one
             wait = self._locked_until - self._clock()

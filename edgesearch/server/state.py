@@ -23,20 +23,20 @@ class ServerState:
     """An open store with everything that serves it.
 
     Attributes:
-        workers: threads that search and teach.
-        readers: threads that read products and pictures, also while the workers are busy.
-        installer: the thread that installs, one bundle at a time.
+        workers: Threads that search and teach.
+        readers: Threads that read products and pictures, also while the workers are busy.
+        installer: The thread that installs, one bundle at a time.
     """
 
     def __init__(self, store: Store, path: Path, is_local: bool = True, access: Path | None = None):
         """Prepare to serve a store.
 
         Args:
-            path: the path from which the store was opened.
-            is_local: whether only this machine can reach the server.
-            access: the access file; None for the one in the device folder.
+            path: The path from which the store was opened.
+            is_local: Whether only this machine can reach the server.
+            access: The access file; None for the one in the device folder.
         Raises:
-            DeviceError: other machines can reach the server without a PIN or token, or the access file is damaged.
+            DeviceError: Other machines can reach the server without a PIN or token, or the access file is damaged.
         """
         self.store, self.path = store, path
         if access is None and not path.is_dir() and not is_local:
@@ -67,8 +67,8 @@ class ServerState:
         Returns:
             The answer of the last frames of the scene, and their number.
         Raises:
-            BusyError: the frame before has no answer yet.
-            EdgeSearchError: as `Stream.add`.
+            BusyError: The frame before has no answer yet.
+            EdgeSearchError: As `Stream.add`.
         """
         key = f"{name}/{k}/{fast}"
         if key in self._streaming:

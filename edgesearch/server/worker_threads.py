@@ -19,8 +19,8 @@ class RequestWorkers:
         """Start the threads.
 
         Args:
-            timeout_s: longest time from a request to its answer; then its work is stopped.
-            waiting_per_thread: length of the queue.
+            timeout_s: Longest time from a request to its answer; then its work is stopped.
+            waiting_per_thread: Length of the queue.
         """
         self._workers = async_store.Workers(threads, threads * waiting_per_thread)
         self._timeout_s = timeout_s
@@ -39,8 +39,8 @@ class RequestWorkers:
         """Call a function in one of the threads, and return its result.
 
         Raises:
-            BusyError: the queue is full, or the call took too long.
-            Exception: whatever the function raises.
+            BusyError: The queue is full, or the call took too long.
+            Exception: Whatever the function raises.
         """
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -1,4 +1,4 @@
-"""The object users hold: show it a photo, get an answer."""
+"""The object that users hold: it takes a photo and returns an answer."""
 
 import functools
 from collections.abc import Collection, Sequence
@@ -53,7 +53,7 @@ class Store:
         settings: Settings | None = None,
         later: bool = False,
     ):
-        """Open a store; `opening.open` is the usual way, and describes path, threads and key.
+        """Open a store; `opening.open` calls this, and describes path, threads and key.
 
         Args:
             path: File or folder.
@@ -96,7 +96,7 @@ class Store:
 
     @property
     def profile(self) -> Profile:
-        """The profile of likes on this device. Raises DeviceError: the store is a file."""
+        """The device's record of picks and dismissals. Raises DeviceError: the store is a file."""
         profile = self._session.parts.profile
         if profile is None:
             raise DeviceError(f"{self._path}: a file keeps no profile; install it in a device folder, and open that.")

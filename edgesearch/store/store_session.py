@@ -28,9 +28,9 @@ class OpenParts:
 
     Attributes:
         base: The bundle.
-        state: Which bundle lay at the path when it was opened.
+        state: Identifies the bundle that lay at the path when it was opened.
         overlay: What the device was taught; None for a file.
-        profile: What was liked on the device; None for a file.
+        profile: The device's record of picks and dismissals; None for a file.
         gallery: The bundle merged with the overlay, as of the last search.
     """
 
@@ -105,7 +105,7 @@ class StoreSession:
         return self._reopen(self.parts)
 
     def pickle_arguments(self) -> PickleArguments:
-        """Return what another process needs to open the same store; raise DeviceError if it was closed or has a key."""
+        """Return the arguments to open it in another process; raise DeviceError if it was closed or has a key."""
         self._check_open()
         if self._key is not None:
             raise DeviceError(
@@ -145,7 +145,7 @@ class StoreSession:
         return before.bundle.digest != parts.base.bundle.digest
 
     def _state(self) -> object:
-        """Return which bundle lies at the path, without opening it; None if there is nothing to open."""
+        """Identify the bundle at the path without opening it; return None if there is nothing to open."""
         if os.path.isdir(self.path):
             return Slots(self.path).running()
         try:

@@ -27,7 +27,7 @@ class Enrolment:
     Attributes:
         product: The product as it is shown from now on.
         pictures: How many of its reference pictures were taught here.
-        like: Another product that its first photo was taken for, None if there was none.
+        like: Another product that its first photo matched before the enrolment; None if there was none.
     """
 
     product: Product

@@ -123,7 +123,7 @@ class App {
     if (error.status === 401 || error.status === 403) return this.needStaff(t("staff.need"));
     const words = { busy: "trouble.busy", ImageError: "trouble.photo" }[error.kind];
     this.toast(words ? t(words) : error instanceof api.ApiError && this.isStaff
-      ? t("trouble.told", { message: error.message }) : t("trouble.odd"));
+      ? t("trouble.message", { message: error.message }) : t("trouble.odd"));
   }
 
   /** Ask for a log-in, then return to this view. */

@@ -42,7 +42,7 @@ export function count(app, { name = null }) {
   if (!name) return chooseCount(app);
   let times = 1;
   let busy = false;
-  const message = h("div", { class: "count-said", role: "status" }, h("p", { class: "lead" }, t("count.ready")));
+  const message = h("div", { class: "count-message", role: "status" }, h("p", { class: "lead" }, t("count.ready")));
   const total = h("p", { class: "count-total" });
   const many = h("output", { class: "times" }, t("count.times.n", { n: 1 }));
   const press = h("button", { type: "button", class: "button primary count-press", onclick: () => shoot() }, icon("camera"), h("span", {}, t("count.press")));

@@ -1,15 +1,15 @@
-// The battery: when it is low, the page sends fewer frames and says so once.
+// The battery: when it is low, the page sends fewer frames and reports it once.
 
 const LOW = 0.2;
 
-/** Call tell(low) when the battery becomes low or recovers; some browsers never report it. */
-export async function onPower(tell) {
+/** Call notify(low) when the battery becomes low or recovers; some browsers never report it. */
+export async function onPower(notify) {
   const battery = await navigator.getBattery?.().catch(() => null);
   if (!battery) return;
   let low = false;
   const check = () => {
     const now = !battery.charging && battery.level <= LOW;
-    if (now !== low) tell(now);
+    if (now !== low) notify(now);
     low = now;
   };
   battery.addEventListener("levelchange", check);

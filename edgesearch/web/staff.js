@@ -7,11 +7,11 @@ import { t } from "./i18n.js";
 
 const MOST = 12;
 
-/** why: a sentence that says what needs the log-in; then: the view to open afterwards. */
+/** why: the reason for the log-in, one sentence; then: the view to open afterwards. */
 export function staff(app, { why = "", then = null }) {
   let pin = "";
   const dots = h("output", { class: "dots" });
-  const message = h("p", { class: "told", role: "alert" });
+  const message = h("p", { class: "login-error", role: "alert" });
   const press = (digit) => { if (pin.length < MOST) pin += digit; show(); };
   function show() {
     dots.replaceChildren(...Array.from(pin, () => h("i")), h("span", { class: "quiet-visually" }, t("staff.digits", { n: pin.length })));

@@ -3,8 +3,8 @@
 const GAP_MS = 90;
 const SHORTEST = 4;
 
-/** Call tell(code) for each scanned code; keys typed into a field are left alone. */
-export function onScan(tell) {
+/** Call onCode(code) for each scanned code; keys typed into a field are left alone. */
+export function onScan(onCode) {
   let code = "";
   let last = 0;
   document.addEventListener("keydown", (event) => {
@@ -15,7 +15,7 @@ export function onScan(tell) {
     else if (event.key === "Enter" && code.length >= SHORTEST) {
       event.preventDefault(); // do not press the focused button
       event.stopPropagation();
-      tell(code);
+      onCode(code);
       code = "";
     }
   }, true);
