@@ -9,8 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar, Token
+from typing import TypeVar
 
 from ..errors import StoppedError
+
+T = TypeVar("T")
 
 
 class Stop:
@@ -85,6 +88,13 @@ _current: ContextVar[Stop | None] = ContextVar("edgesearch stop", default=None)
 def current() -> Stop | None:
     """Return the stop of the running thread's context, or None."""
     return _current.get()
+
+
+def run_until_stopped(stop: Stop, work: Callable[[], T]) -> T:
+    """Call a function inside a stop, and return its result; raise StoppedError if it is set before the end."""
+    with stop:
+        stop.check()
+        return work()
 
 
 def check() -> None:

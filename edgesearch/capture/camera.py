@@ -10,7 +10,6 @@ so also reaches the cameras of libcamera.
 
 import contextlib
 import importlib.util
-import shlex
 import subprocess
 import threading
 import time
@@ -22,6 +21,7 @@ from ..errors import ScanError
 from ..images.image import Photo
 from .camera_frames import decode_frame, split_jpegs
 from .inbox import Inbox, Notice, SourceLost
+from .shell_words import split_command
 
 WIDTH, HEIGHT = 1280, 720  # px, enough to read a barcode; the driver chooses its nearest size
 STALLED_S = 5.0  # without a frame: the camera is opened again
@@ -82,10 +82,7 @@ class ProgramCamera:
 
     def __init__(self, command: str):
         """Split the command into words as a shell does, without running a shell; raise ScanError if that fails."""
-        try:
-            self._words = shlex.split(command)
-        except ValueError as error:
-            raise ScanError(f"{command}: cannot be split into words ({error}); check its quotes.") from error
+        self._words = split_command(command)
         if not self._words:
             raise ScanError("program: no command is given; expected one that writes JPEGs, as rpicam-vid.")
         self.name = self._words[0]

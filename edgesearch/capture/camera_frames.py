@@ -17,8 +17,10 @@ def decode_frame(data: bytes, kind: str, width: int, height: int, stride: int = 
     """Convert a frame into what `image.read` accepts.
 
     Args:
+        data: The frame as the driver delivers it.
         kind: V4L2 pixel format: MJPEG, JPEG, YUYV, NV12, RGB24 or GREY.
-        stride: Bytes from row to row of an uncompressed frame; 0: the rows are not padded.
+        width, height: Of the frame, px.
+        stride: Bytes from row to row of an uncompressed frame; 0 if the rows are not padded.
     Returns:
         The JPEG, or (H, W, 3) uint8.
     Raises:

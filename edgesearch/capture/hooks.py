@@ -6,7 +6,6 @@ No shell is involved, so text printed on a product or written in a catalogue can
 import collections
 import contextlib
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import ScanError
+from .shell_words import split_command
 
 MAX_QUEUED = 16  # answers; if the hooks stay slower than the answers, the oldest one is dropped
 TIMEOUT_S = 5.0
@@ -35,7 +35,7 @@ class Hooks:
         Raises:
             ScanError: A command is empty, or its program does not exist.
         """
-        self._commands = [_split_command(command) for command in commands]
+        self._commands = [_find_program(command) for command in commands]
         self._notify, self._timeout_s = notify, timeout_s
         self._queue: collections.deque[tuple[bytes, dict[str, str]]] = collections.deque()
         self._changed, self._stopped = threading.Condition(), False
@@ -105,11 +105,9 @@ def _run_command(words: Sequence[str], message: bytes, variables: dict[str, str]
     return f"hook {words[0]}: failed with status {process.returncode}." if process.returncode else ""
 
 
-def _split_command(command: str) -> list[str]:
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise ScanError(f"{command}: cannot be split into words ({error}); check its quotes.") from error
+def _find_program(command: str) -> list[str]:
+    """Return the words of a command; raise ScanError if it is empty, or its program does not exist."""
+    words = split_command(command)
     if not words or shutil.which(words[0]) is None:
         raise ScanError(f"{command or 'hook'}: no such program; check its path, and that it is executable.")
     return words

@@ -35,7 +35,7 @@ class IncomingPhoto:
 
     Attributes:
         name: Path, as it was given.
-        content: Its bytes; None: not read yet.
+        content: Its bytes; None if it was not read yet.
     """
 
     name: str
@@ -74,7 +74,7 @@ class EndScan:
     """The end of the scan.
 
     Attributes:
-        source: Source that ended; "": somebody asked for the end.
+        source: Source that ended; "" if somebody asked for the end.
     """
 
     source: str = ""

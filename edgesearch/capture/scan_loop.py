@@ -71,9 +71,10 @@ class Scanner:
         """Prepare a scan.
 
         Args:
+            store: Answers photos and barcodes.
             report: Called with each result.
             notify: Called with sentences for the operator.
-            count: Counts the products; None: nothing is counted.
+            count: Counts the products; None counts nothing.
             live: Answer frames without waiting for a trigger.
             k, fast: As in `Store.search`.
         """

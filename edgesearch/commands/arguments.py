@@ -19,6 +19,7 @@ class Adder(Protocol):
         """Return the parser of a new command.
 
         Args:
+            name: Of the command.
             run: Carries out the command, given its options.
             text: One line of help.
             example: Arguments for the example in the help.

@@ -62,6 +62,7 @@ class Count:
         """Start a count, or continue the one of an existing output file and apply its filled-in review list.
 
         Args:
+            store: Recognizes the products.
             output: CSV file to write.
             fast, barcodes: As in `Store.search`.
             everything: List all products, including those that were not counted.
@@ -171,8 +172,8 @@ class Count:
 
         Args:
             name: Its name in the lists.
-            photo_id: `photo_id` of its photo, which is counted once; "": counted each time.
-            by: "hand"; "": as the answer says.
+            photo_id: `photo_id` of its photo, which is counted once; "" counts it each time.
+            by: "hand"; "" takes what the answer says.
             times: Number of pieces.
         Returns:
             Its entry, which is set aside for review if the answer is not sure.
@@ -207,7 +208,7 @@ class Count:
 
         Args:
             photo: Its id, its name, or the last part of its name.
-            sku: "-": nothing to count; "": to be reviewed.
+            sku: Of its product; "-" for nothing to count, "" to review it again.
         Raises:
             CountError: No photo, or more than one, has that name, or no product has that SKU.
         """

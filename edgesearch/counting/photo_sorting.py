@@ -31,7 +31,7 @@ class SortedPhoto:
     Attributes:
         photo, path: Name and file of the photo.
         sku, name: Of its product; empty if that is not sure.
-        value: Value of the detail; None: for review.
+        value: Value of the detail; None if the photo needs review.
         folder: Name of the group's folder.
         why: Reason for the review.
     """
@@ -55,6 +55,8 @@ def assign_groups(
     """Yield each photo with its group, in the given order; unreadable photos are for review.
 
     Args:
+        store: Recognizes the products.
+        photos: To sort.
         by: A detail: category, location, sku, or any other column of the catalogue.
         fast, barcodes: As in `Store.search`.
     Raises:

@@ -23,6 +23,7 @@ def write_stock(path: Path, counted: Iterable[CountEntry], products: Mapping[str
     """Write the stock list, sorted by SKU.
 
     Args:
+        path: The file.
         counted: Counted entries, also of products that no longer exist.
         products: By SKU; each is listed, even if none was counted.
     Raises:
@@ -46,6 +47,8 @@ def write_review(path: Path, to_review: Iterable[CountEntry], rejected_skus: Map
     """Write the review list.
 
     Args:
+        path: The file.
+        to_review: The entries that a person must review.
         rejected_skus: Entries filled in before that are no SKUs, by the photo's id or name; they stay to be corrected.
     Raises:
         CountError: The file cannot be written.

@@ -36,9 +36,9 @@ def install(
         bundle: `.edge` file, or a delta of an installed bundle.
         device: Device folder, created if it does not exist.
         trust: Public key that a new device trusts from now on.
-        who: User for the log; None: the user of this process.
+        who: User for the log; None takes the user of this process.
         encrypt: Make a new device folder an encrypted one.
-        key: Of an encrypted folder: 32 bytes, or a function that returns them; None: from the environment
+        key: Of an encrypted folder: 32 bytes, or a function that returns them; None takes that of the environment
             (`sealing.resolve_key`).
     Raises:
         SignatureError: No key that the device trusts has signed the bundle.

@@ -74,7 +74,7 @@ class OverlaySnapshot:
     """The changes of all products at one moment.
 
     Attributes:
-        version: Number of the last line of the log; 0: the log is empty.
+        version: Number of the last line of the log; 0 if the log is empty.
         changes: By SKU.
     """
 
@@ -89,6 +89,7 @@ class Overlay:
     """
 
     def __init__(self, folder: Path, seal: Seal):
+        """Refer to the overlay of a folder, whose contents are sealed with `seal`."""
         self.path = Path(folder) / FILE
         self._seal = seal
         self._file = SqliteFile(self.path, _SCHEMA, FORMAT)
@@ -137,9 +138,10 @@ class Overlay:
 
         Args:
             what: One of `UNDOABLE`.
+            sku: Of the product.
             revise: Returns the new change from the current one; None stands for no change. If it raises an error,
                 nothing is changed.
-            who: None: the user of this process.
+            who: For the log; None takes the user of this process.
             pictures: Pictures to add, each a JPEG and its reference.
             space: Of the references.
         """

@@ -14,6 +14,8 @@ def merge_overlay(base: OpenBundle, overlay: Overlay, before: Gallery | None = N
     """Merge the current overlay into a bundle.
 
     Args:
+        base: The bundle that the device runs.
+        overlay: To merge.
         before: An earlier gallery, whose references need not be read again.
     Raises:
         DeviceError: The overlay cannot be read.

@@ -40,6 +40,7 @@ class Profile:
     """
 
     def __init__(self, folder: Path, seal: Seal):
+        """Refer to the profile of a folder, whose contents are sealed with `seal`."""
         self.path = Path(folder) / FILE
         self._seal = seal
         self._file = SqliteFile(self.path, _SCHEMA, FORMAT)

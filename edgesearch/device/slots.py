@@ -110,7 +110,10 @@ class Slots:
         """Verify a bundle, copy it, check it, and switch to it, as `maintenance.install` describes.
 
         Args:
-            least_sequence: Least sequence number to accept; the folder's own one counts besides.
+            source: The bundle or delta.
+            trust: Public key that a new device trusts from now on.
+            check: Raises EdgeSearchError if the bundle does not work here.
+            least_sequence: Lowest sequence number to accept; it cannot be lower than the folder's own.
         Raises:
             SignatureError, BundleError, DeviceError: As `maintenance.install` does.
         """
@@ -137,7 +140,7 @@ class Slots:
         return bundle.manifest
 
     def settings(self) -> tuple[Settings, Environment] | None:
-        """Return the settings that `doctor` chose, and the environment they were chosen for; None: `doctor` never ran.
+        """Return the settings that `doctor` chose, and the environment they were chosen for; None before its first run.
 
         Raises:
             DeviceError: The file is damaged.

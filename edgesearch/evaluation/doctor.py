@@ -53,8 +53,8 @@ class Measurement:
     """Searches with some settings.
 
     Attributes:
-        settings: The settings.
-        median_ms, p95_ms: Of a photo.
+        settings: What the searches ran with.
+        median_ms, p95_ms: Time of a photo: the median and the 95th percentile.
         photos: Number of searches.
         agreement: Median cosine of the embeddings and those of int8 kernels.
         golden: Whether the bundle's golden queries give the same results as where it was built.
@@ -75,8 +75,8 @@ class Start:
     Attributes:
         import_ms: From the start of the process to the end of the import.
         open_ms, answer_ms: The next steps.
-        resident_bytes: Resident memory after the answers; without /proc, the peak; None: unknown.
-        own_bytes: The part of it that no file backs; None: unknown.
+        resident_bytes: Resident memory after the answers; without /proc, the peak; None if unknown.
+        own_bytes: The part of it that no file backs; None if unknown.
         idle_cpu: Share of one processor at rest.
     """
 
@@ -133,8 +133,8 @@ def examine(store: Path | None = None, budget_ms: float = BUDGET_MS) -> Report:
     """Measure and choose, in less than 20 s if a photo takes up to half a second; change nothing.
 
     Args:
-        store: `.edge` file or device folder; None: a small drawn store with the shipped model.
-        budget_ms: Time for a photo; if three crops take longer, one crop is chosen.
+        store: `.edge` file or device folder; None measures a small drawn store with the shipped model.
+        budget_ms: Longest time for a photo; if three crops take longer, one crop is chosen.
     Raises:
         EdgeSearchError: The store cannot be opened, or onnxruntime is not installed.
     """
@@ -325,7 +325,7 @@ def _passes_golden_queries(store: Store) -> bool:
 
 
 def _memory_bytes() -> tuple[int | None, int | None]:
-    """Return the resident memory of this process in bytes, and the part that no file backs; None: unknown."""
+    """Return the resident memory of this process in bytes, and the part that no file backs; None if unknown."""
     with contextlib.suppress(OSError, KeyError), open("/proc/self/status", encoding="ascii") as file:
         lines = dict(line.split(":", 1) for line in file)
         resident, own = (int(lines[name].split()[0]) * 1024 for name in ("VmRSS", "RssAnon"))

@@ -21,9 +21,9 @@ class QueryResult:
     """One query and its answer.
 
     Attributes:
-        sku: SKU of its product; "": the product is not in the catalogue.
+        sku: SKU of its product; "" if the product is not in the catalogue.
         best: First match; None if there is none.
-        rank: Rank of the right product; 0: not among the first `DEPTH`, or not in the catalogue.
+        rank: Rank of the right product; 0 if it is not among the first `DEPTH`, or not in the catalogue.
         right_score: Score of the right product; None if its rank is 0.
         probability: Stated probability that the first match is right.
         known_probability: Stated probability that the photo shows a product of the catalogue.
@@ -132,7 +132,8 @@ def evaluate(
     """Search each query, one after the other.
 
     Args:
-        queries: Photo and SKU; an empty SKU: a product that is not in the catalogue.
+        store: To evaluate.
+        queries: Photo and SKU; an empty SKU marks a product that is not in the catalogue.
         fast: As in `Store.search`.
         progress: Called after each query with the number of queries done, and of all.
         skip_bad: Skip photos that cannot be read, instead of raising ImageError.

@@ -36,6 +36,7 @@ def create_app(state: ServerState, names: frozenset[str] = frozenset()) -> FastA
     """Return an ASGI application, which finishes the requests under way when it ends.
 
     Args:
+        state: What all requests share.
         names: Host names to accept, as in `SecurityMiddleware`.
     """
 

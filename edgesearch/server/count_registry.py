@@ -35,6 +35,7 @@ class CountRegistry:
         """Prepare the counts; none is opened yet.
 
         Args:
+            store: Recognizes the products.
             device: The device folder.
             clock: Returns seconds.
         """

@@ -37,6 +37,7 @@ class SecurityMiddleware:
         """Wrap an application.
 
         Args:
+            app: The ASGI application.
             names: Host names to accept in addition to addresses and localhost.
         """
         self._app, self._names = app, names | {"localhost"}

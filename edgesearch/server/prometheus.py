@@ -30,6 +30,8 @@ class Metrics:
         """Count a request.
 
         Args:
+            status: HTTP status of the response.
+            seconds: From the request to the end of the response.
             path: The path of the route, not of the request, so that the number of labels stays bounded.
         """
         self._requests.labels(path, str(status)).inc()

@@ -79,6 +79,9 @@ def error_response(status: int, kind: str, message: str, retry_s: float = 0.0) -
     """Return an error as a response.
 
     Args:
+        status: HTTP status.
+        kind: The class of the error.
+        message: One sentence that says what to do.
         retry_s: Seconds until the same request may succeed, 0 if it never will.
     """
     headers = {"Retry-After": str(max(1, round(retry_s)))} if retry_s else None

@@ -51,6 +51,7 @@ class Sessions:
         """Start without sessions.
 
         Args:
+            access: The PINs and tokens.
             is_local: Whether only this machine can reach the server.
             clock: Returns seconds.
         """

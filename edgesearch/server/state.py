@@ -32,6 +32,7 @@ class ServerState:
         """Prepare to serve a store.
 
         Args:
+            store: To serve; it stays open after `close`.
             path: The path from which the store was opened.
             is_local: Whether only this machine can reach the server.
             access: The access file; None for the one in the device folder.

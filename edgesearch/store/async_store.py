@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from .._util.stopping import Stop
+from .._util.stopping import Stop, run_until_stopped
 from ..answer import Answer
 from ..bundle.sealing import Key
 from ..errors import BusyError
@@ -78,7 +78,7 @@ class Workers:
         except BaseException:
             self._pending -= 1
             raise
-        running = self._pool.submit(_run_until_stopped, stop, work)
+        running = self._pool.submit(run_until_stopped, stop, work)
         running.add_done_callback(lambda _: _call_soon(loop, self._release))
         try:
             return await asyncio.wrap_future(running)
@@ -202,12 +202,6 @@ class AsyncStream:
     def clear(self) -> None:
         """Forget the frames; see `Stream.clear`."""
         self._stream.clear()
-
-
-def _run_until_stopped(stop: Stop, work: Callable[[], T]) -> T:
-    with stop:
-        stop.check()
-        return work()
 
 
 def _call_soon(loop: "asyncio.AbstractEventLoop", act: Callable[[], None]) -> None:

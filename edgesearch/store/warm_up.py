@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from .._util.stopping import Stop
+from .._util.stopping import Stop, run_until_stopped
 
 
 class WarmUps:
@@ -15,7 +15,7 @@ class WarmUps:
     def start(self, work: Callable[[], None]) -> "Future[None]":
         """Run a function in a new thread and return its future; `stop` ends it early."""
         stop, pool = Stop(), ThreadPoolExecutor(1, "edgesearch-warm")
-        future = pool.submit(_run_until_stopped, stop, work)
+        future = pool.submit(run_until_stopped, stop, work)
         self._running.append((stop, future))
         pool.shutdown(wait=False)  # the pool gets no more work
         return future
@@ -25,8 +25,3 @@ class WarmUps:
         for stop, future in self._running:
             stop.set()
             wait([future])
-
-
-def _run_until_stopped(stop: Stop, work: Callable[[], None]) -> None:
-    with stop:
-        work()
