@@ -1,4 +1,4 @@
 """Find likely mistakes in a catalogue before it is built: duplicates, wrong or unreadable pictures, odd prices.
 
-It imports `catalog`, `embedding`, `index` and `html`. Begin with `checks.py`.
+It may import `images`, `embedding`, `index`, `catalog` and `html`. Begin with `checks.py`.
 """

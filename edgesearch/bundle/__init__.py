@@ -1,5 +1,5 @@
 """Write, sign, verify and read the `.edge` file, and the deltas between two of them.
 
-It imports `index` and `embedding` for the golden queries alone. Begin with `bundle_file.py`; `container.py` holds the
-byte layout.
+It may import `_util` and, for the golden queries alone, `images`, `embedding` and `index`. Begin with `bundle_file.py`;
+`container.py` holds the byte layout.
 """

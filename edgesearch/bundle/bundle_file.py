@@ -32,12 +32,12 @@ class Bundle:
     """A bundle; none of its bytes is used before it is verified, once per process.
 
     Attributes:
-        content: The file.
-        sealed: Its contents must not be written to another file.
-        locations: Where each member lies in the file, manifest and signature included.
-        manifest: What it holds.
-        digest: Hash of the manifest, and so of everything in the bundle.
-        signer: Hex key that signed it; `None` if it is unsigned.
+        content: the file.
+        sealed: its contents must not be written to another file.
+        locations: where each member lies in the file, manifest and signature included.
+        manifest: what it holds.
+        digest: hash of the manifest, and so of everything in the bundle.
+        signer: hex key that signed it; `None` if it is unsigned.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class Bundle:
         """Map the file and verify it.
 
         Args:
-            path: The file.
-            trusted: Hex keys, one of which must have signed it; without any, it may be unsigned.
-            whole: Verify every byte now; otherwise verify each member, or piece of a large one, when it is read.
-            delta: Accept a delta too.
-            unseal: Reads the file if it is sealed.
+            path: the file.
+            trusted: hex keys, one of which must have signed it; without any, it may be unsigned.
+            whole: verify every byte now; otherwise verify each member, or piece of a large one, when it is read.
+            delta: accept a delta too.
+            unseal: reads the file if it is sealed.
         Raises:
-            SignatureError: No trusted key signed it, or the signature is wrong.
-            BundleError: It is not a bundle, or a byte differs from what the manifest says.
+            SignatureError: no trusted key signed it, or the signature is wrong.
+            BundleError: it is not a bundle, or a byte differs from what the manifest says.
         """
         self.path = Path(path)
         self._verified: set[str] = set()
@@ -88,7 +88,7 @@ class Bundle:
         heads = self.locations
         self.locations = container.locate_members(self.path, self.content, heads)
         if self.manifest.delta and not delta:
-            raise _is_delta(self.path, self.manifest.delta)
+            raise _not_whole_error(self.path, self.manifest.delta)
         members = {name: self.locations[name] for name in self.locations.keys() - heads}
         _check_members(self.path, members, self.manifest.files)
 
@@ -119,7 +119,7 @@ class Bundle:
         """Return a member to read in parts; pieces of a large one are verified when they are read.
 
         Raises:
-            BundleError: The member is missing, or is wrong.
+            BundleError: the member is missing, or is wrong.
         """
         hashes = None if name in self._verified else self._pieces.get(name)
         if hashes is None:
@@ -165,7 +165,7 @@ class Bundle:
         A library that has the copy open can still read it after it was removed.
 
         Raises:
-            BundleError: The member is missing or wrong, or the copy cannot be written.
+            BundleError: the member is missing or wrong, or the copy cannot be written.
         """
         try:
             with tempfile.TemporaryDirectory(prefix="edgesearch-") as folder:
@@ -193,13 +193,13 @@ def write(
     """Write every file below `folder` as one bundle: to a temporary file first, then moved to `path`.
 
     Args:
-        path: The bundle to write.
-        folder: Folder of its members.
-        fields: The fields of `Manifest` other than `files`.
-        sign: Private key; `None` leaves it unsigned.
-        limit_bytes: Largest size of the file; `None` sets no limit.
+        path: the bundle to write.
+        folder: folder of its members.
+        fields: the fields of `Manifest` other than `files`.
+        sign: private key; `None` leaves it unsigned.
+        limit_bytes: largest size of the file; `None` sets no limit.
     Raises:
-        BundleError: It cannot be written or exceeds the limit; what was at `path` is unchanged.
+        BundleError: it cannot be written or exceeds the limit; what was at `path` is unchanged.
         SignatureError: `sign` is not a private key.
     """
     files = {str(p.relative_to(folder).as_posix()): p for p in sorted(folder.rglob("*")) if p.is_file()}
@@ -231,8 +231,8 @@ def size_bytes(files: Mapping[str, int], head_bytes: int) -> int:
     """Return the size of the bundle that `write` makes.
 
     Args:
-        files: Size of each member in bytes.
-        head_bytes: Size of manifest and signature together.
+        files: size of each member in bytes.
+        head_bytes: size of manifest and signature together.
     """
     pieces = sum(-(-size // PIECE) * HASH_BYTES for size in files.values() if size > WHOLE_UP_TO)
     heads = {MANIFEST_FILE: head_bytes, SIGNATURE_FILE: 0} | ({PIECES_FILE: pieces} if pieces else {})
@@ -258,7 +258,7 @@ def _unseal(path: Path, content: Content, unseal: Callable[[Content], Content]) 
         raise BundleError(f"{path}: {error}; install the bundle again.") from error
 
 
-def _is_delta(path: Path, delta: Delta) -> BundleError:
+def _not_whole_error(path: Path, delta: Delta) -> BundleError:
     return BundleError(
         f"{path}: a delta from bundle {delta.base[:8]} to {delta.digest[:8]}, not a bundle; install it on a device "
         "that has the first one."

@@ -20,7 +20,7 @@ from .content import ContentFile
 
 MANIFEST_FILE, SIGNATURE_FILE = "manifest.json", "manifest.sig"
 ALIGNMENT = 64
-MOST_BETWEEN = 1024  # bytes of header between two members, and of the directory for each: nothing can hide between them
+MAX_GAP_BYTES = 1024  # of header between two members, and of directory for each: nothing can hide in a gap
 MAX_MANIFEST_BYTES = 16_000_000
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # of a zip member; its name and extra field follow, then the content
 _DIRECTORY_ENTRY, _DIRECTORY_END = 46, 22  # bytes of an entry without name and extra field, and of the end record
@@ -62,10 +62,10 @@ def locate_heads(path: Path, data: ByteSource) -> dict[str, slice]:
     """Return where the first members lie: the manifest, and its signature if there is one.
 
     Args:
-        path: Name of the file in errors.
-        data: Its content.
+        path: name of the file in errors.
+        data: its content.
     Raises:
-        BundleError: The manifest is not there, or a head is damaged.
+        BundleError: the manifest is not there, or a head is damaged.
     """
     found: dict[str, slice] = {}
     start = 0
@@ -93,18 +93,18 @@ def locate_heads(path: Path, data: ByteSource) -> dict[str, slice]:
 
 def max_file_bytes(sizes: Sequence[int]) -> int:
     """Return the largest size of a file with members of these sizes and a signature; it bounds the zip's directory."""
-    return sum(sizes) + 2 * MOST_BETWEEN * (len(sizes) + 2)
+    return sum(sizes) + 2 * MAX_GAP_BYTES * (len(sizes) + 2)
 
 
 def locate_members(path: Path, data: ByteSource, heads: Mapping[str, slice]) -> dict[str, slice]:
     """Return where the content of each member lies in the file, by name.
 
     Args:
-        path: Name of the file in errors.
-        data: Its content.
-        heads: Result of `locate_heads`.
+        path: name of the file in errors.
+        data: its content.
+        heads: result of `locate_heads`.
     Raises:
-        BundleError: It is not a zip of stored members one after the other, with `heads` where they were read.
+        BundleError: it is not a zip of stored members one after the other, with `heads` where they were read.
     """
     try:
         with zipfile.ZipFile(io.BufferedReader(ContentFile(data))) as archive:
@@ -115,7 +115,7 @@ def locate_members(path: Path, data: ByteSource, heads: Mapping[str, slice]) -> 
     ordered = sorted(locations.values(), key=lambda location: (location.start, location.stop))
     gaps = [after.start - before.stop for before, after in itertools.pairwise(ordered)]
     end = max((location.stop for location in ordered), default=0)
-    is_dense = all(0 <= gap <= MOST_BETWEEN for gap in gaps) and data.size - end <= MOST_BETWEEN * (len(infos) + 1)
+    is_dense = all(0 <= gap <= MAX_GAP_BYTES for gap in gaps) and data.size - end <= MAX_GAP_BYTES * (len(infos) + 1)
     moved = any(locations.get(name) != location for name, location in heads.items())
     if len(locations) < len(infos) or not is_dense or moved:
         raise BundleError(f"{path}: a zip, but not a bundle (a name occurs twice, members overlap or lie far apart).")

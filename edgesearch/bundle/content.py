@@ -69,11 +69,11 @@ class SealedFile:
         """Read the head of a sealed file.
 
         Args:
-            file: The file.
-            seal: Opens its pieces.
-            name: The name that it was sealed for.
+            file: the file.
+            seal: opens its pieces.
+            name: the name that it was sealed for.
         Raises:
-            ValueError: It is not a sealed file, or is cut off.
+            ValueError: it is not a sealed file, or is cut off.
         """
         self._file = file
         if file.size < _HEAD.size:
@@ -111,10 +111,10 @@ class SealedFileWriter:
         """Write the head.
 
         Args:
-            target: The file.
-            size: Length of the content that will be written.
-            seal: Seals the pieces.
-            name: The name that the file must be opened for.
+            target: the file.
+            size: length of the content that will be written.
+            seal: seals the pieces.
+            name: the name that the file must be opened for.
         """
         self._target, self._size, self._seal, self._name = target, size, seal, name
         self._number, self._pending = 0, bytearray()
@@ -139,10 +139,10 @@ class VerifiedRange:
         """Refer to a range.
 
         Args:
-            content: The file.
-            location: The range in it.
+            content: the file.
+            location: the range in it.
             hashes: sha256 of each 64 kB piece, one after another; `None` if all was verified before.
-            name: Name in errors.
+            name: name in errors.
         """
         self.content, self._location, self._hashes, self._name = content, location, hashes, name
         self.size = location.stop - location.start
@@ -152,7 +152,7 @@ class VerifiedRange:
         """Return some of its bytes; raise BundleError if they are outside the range, or wrong."""
         if not 0 <= start <= stop <= self.size:
             raise BundleError(
-                f"{self._name}: bytes {start} to {stop} were asked for, but it has {self.size}; build the bundle again."
+                f"{self._name}: has {self.size} bytes, expected bytes {start} to {stop}; build the bundle again."
             )
         if self._hashes is not None and stop > start:
             for number in range(start // PIECE, (stop - 1) // PIECE + 1):

@@ -1,14 +1,14 @@
-"""A delta: what a device that has one bundle lacks of the next, small enough for a slow line.
+"""Make and apply deltas: the parts of a bundle that a device with an older one lacks, small enough for a slow line.
 
 A delta is a file as `bundle_file` writes it. Its manifest says which bundle it turns into which (`manifest.Delta`), and
 its members say how (`delta_format`). The base is the manifest of a bundle and its members in the manifest's order, not
 its file, so it is the same whether signed or not. Each member is compared with the member of the same name in the base
 (`delta_matching`).
 
-New prices of all of 2,000 products, a catalogue of 495,616 bytes, take 11.5 kB. Blocks of 16 bytes take 30 kB, because
-their chance matches cost more than they save; deflate with the bytes at the same position as dictionary takes 19 kB.
-LZMA instead of deflate saves 3%, and some systems' Python lacks it. For two bundles of 1.1 GB, 57 MB of which are new,
-making a delta takes 65 s and 76 MB of memory, applying it 11 s and 27 MB (AMD EPYC).
+New prices of all of 2,000 products, a catalogue of 495,616 bytes, take 11.5 kB. With blocks of 16 bytes they take 30
+kB, because chance matches cost more than they save; deflate with the bytes at the same position as dictionary takes 19
+kB. LZMA instead of deflate saves 3%, and some systems' Python lacks it. For two bundles of 1.1 GB, 57 MB of which are
+new, making a delta takes 65 s and 76 MB of memory, applying it 11 s and 27 MB (AMD EPYC).
 """
 
 import contextlib
@@ -38,12 +38,12 @@ def delta(old: Path, new: Path, output: Path, sign: Path | None = None) -> Manif
     """Write the delta from one bundle to another, after applying it once as a test.
 
     Args:
-        old: The bundle that devices have.
-        new: The bundle that they are to get.
-        output: The file to write.
-        sign: Private key; `None` leaves it unsigned.
+        old: the bundle that devices have.
+        new: the bundle that they are to get.
+        output: the file to write.
+        sign: private key; `None` leaves it unsigned.
     Raises:
-        BundleError: A bundle is damaged, no device with `old` would take `new`, or the output cannot be written.
+        BundleError: a bundle is damaged, no device with `old` would take `new`, or the output cannot be written.
         SignatureError: `sign` is not a private key.
     """
     old, new, output = Path(old), Path(new), Path(output)
@@ -72,11 +72,11 @@ def rebuild(change: Bundle, base: Bundle, write: Callable[[memoryview], object])
     """Make the new file from the base, piece by piece; check all steps before writing the first piece.
 
     Args:
-        change: The delta.
-        base: The bundle that it changes.
-        write: Receives the pieces.
+        change: the delta.
+        base: the bundle that it changes.
+        write: receives the pieces.
     Raises:
-        BundleError: The delta is of another base, or does not make what it promises; discard what was written.
+        BundleError: the delta is of another base, or does not make what it promises; discard what was written.
     """
     promised = change.manifest.delta
     assert promised is not None
@@ -130,14 +130,16 @@ def _check_pair(before: Bundle, after: Bundle, output: Path) -> None:
 
 
 def _copyable_members(base: Bundle) -> dict[str, slice]:
-    """Return where in its file lies what a delta can copy from a bundle, by name."""
+    """Return the location of each part of a bundle's file that a delta can copy, by name."""
     return {name: base.locations[name] for name in (MANIFEST_FILE, *base.manifest.files)}
 
 
 def _find_all_copies(before: Bundle, after: Bundle) -> Iterator[Copy]:
-    """Yield what of the new file can be copied, in its order; sources count through the members of the base."""
+    """Yield the copyable parts of the new file, in its order; sources count through the members of the base."""
     data = np.frombuffer(after.content.read(0, after.content.size), np.uint8)
-    old = {name: before.content.read(at.start, at.stop) for name, at in _copyable_members(before).items()}
+    old = {
+        name: before.content.read(location.start, location.stop) for name, location in _copyable_members(before).items()
+    }
     begins = dict(zip(old, itertools.accumulate(map(len, old.values()), initial=0), strict=False))
     for name, location in sorted(after.locations.items(), key=lambda item: item[1].start):
         if name in old:

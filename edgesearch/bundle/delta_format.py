@@ -56,11 +56,11 @@ def read_steps(copies: memoryview, sizes: Sequence[int], size: int) -> Iterator[
     """Yield the steps of a delta, each checked against the base.
 
     Args:
-        copies: The member `copies`.
-        sizes: Size of each member of the base, in bytes.
-        size: Size of the file that the steps make.
+        copies: the member `copies`.
+        sizes: size of each member of the base, in bytes.
+        size: size of the file that the steps make.
     Raises:
-        ValueError, zlib.error: They do not make `size` bytes of these members.
+        ValueError, zlib.error: they do not make `size` bytes of these members.
     """
     begins = [*itertools.accumulate(sizes[:-1], initial=0)]
     stream, made, source = InflatingReader(copies), 0, 0
@@ -93,8 +93,8 @@ class InflatingReader:
         """Yield the next `size` bytes in pieces.
 
         Raises:
-            ValueError: There are fewer.
-            zlib.error: It is not a gzip stream.
+            ValueError: there are fewer.
+            zlib.error: it is not a gzip stream.
         """
         while size:
             if not self._output:

@@ -1,8 +1,8 @@
-"""Find what of a new member can be copied from the old one.
+"""Find the parts of a new member that can be copied from the old one.
 
 As in rsync (Tridgell, Efficient Algorithms for Sorting and Synchronization, 1999, chapter 3), a rolling hash finds
-blocks of the old member anywhere in the new one. Here blocks are short, the further apart the larger the member is, and
-every match grows in both directions.
+blocks of the old member anywhere in the new one. Here blocks are short, and every match grows in both directions. In
+larger members the blocks lie further apart.
 
 N bytes, B blocks.
 """
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 WINDOW = 32  # bytes of a block, a power of two; no copy is shorter
-LEAST_STEP, MOST_BLOCKS = 16, 1 << 20  # bytes between the starts of blocks; blocks to remember of a member
+MIN_STEP, MAX_BLOCKS = 16, 1 << 20  # bytes between the starts of blocks; blocks to remember of a member
 CHUNK = 1 << 18  # bytes to search or compare at once
 FILTER_BITS = 24
 _BASE = 0x9E3779B97F4A7C15  # odd; 2**64 over the golden ratio spreads neighbours
@@ -29,7 +29,7 @@ class Copy(NamedTuple):
 
 
 def find_copies(old: np.ndarray, new: np.ndarray) -> Iterator[Copy]:
-    """Yield what of a member can be copied from an older one, in the order of the new member.
+    """Yield the parts of a member that an older one has too, in the order of the new member.
 
     Args:
         old: (N,) uint8.
@@ -70,7 +70,7 @@ class _Blocks:
     @classmethod
     def of(cls, old: np.ndarray) -> "_Blocks":
         """Hash the blocks of a member, (N,) uint8, of at least one block."""
-        step = max(LEAST_STEP, -(-len(old) // MOST_BLOCKS))
+        step = max(MIN_STEP, -(-len(old) // MAX_BLOCKS))
         windows, many = np.lib.stride_tricks.sliding_window_view(old, WINDOW)[::step], CHUNK // WINDOW
         hashes = np.concatenate([_hash_windows(windows[i : i + many])[:, 0] for i in range(0, len(windows), many)])
         order = np.argsort(hashes, kind="stable")

@@ -1,4 +1,4 @@
-"""Golden queries: what a bundle answered where it was built, asked again on the device where it is to run.
+"""Record golden queries where a bundle is built, and ask them again on the device that is to run it.
 
 The queries are a few of its own pictures. The network must embed them here as it did there, and the index must find the
 same rows. A processor on which network or kernel computes something else is thus never put into service.
@@ -20,10 +20,10 @@ from ..index.compact_index import CompactIndex
 
 FILE = "golden.arrays"
 QUERIES = 8
-LEAST_COSINE = 0.99  # onnxruntime's kernels round differently from one processor to the next
-# Other arithmetic rounds differently between the operators, so that now and then the crop falls on another object: of
-# 200 photos (`Embedder.embed`) 26 fall below 0.99 with float kernels, mean 0.996, least 0.952; with one crop none.
-LEAST_MEAN, LEAST_OTHER_ARITHMETIC = 0.98, 0.9
+MIN_COSINE = 0.99  # onnxruntime's kernels round differently from one processor to the next
+# Other arithmetic rounds differently between the operators, so that now and then the crop falls on another object. With
+# float kernels, 26 of 200 photos (`Embedder.embed`) fall below 0.99 (mean 0.996, lowest 0.952); with one crop, none.
+MIN_MEAN_COSINE, MIN_COSINE_OTHER_ARITHMETIC = 0.98, 0.9
 SCORE_TOLERANCE = 1e-3
 
 
@@ -72,25 +72,25 @@ class GoldenQueries:
         """Ask the queries here and compare the answers with the recorded ones.
 
         Args:
-            embedder: The network of the bundle.
-            index: Its index.
-            picture: Returns the JPEG of a row.
-            same_arithmetic: The network runs here with the arithmetic that it was built with.
+            embedder: the network of the bundle.
+            index: its index.
+            picture: returns the JPEG of a row.
+            same_arithmetic: the network runs here with the arithmetic that it was built with.
         Raises:
-            BundleError: Network or index answer differently, or cannot be asked.
+            BundleError: network or index answer differently, or cannot be asked.
         """
         try:
             cosines = (_embed(embedder, self.rows, picture) * self.embeddings).sum(1)
             hits = index.search(self.embeddings, 1)
         except Exception as error:  # onnxruntime's have no base class, and a damaged catalogue may raise anything
             raise BundleError(f"its golden queries cannot be asked on this device ({error}).") from error
-        least = LEAST_COSINE if same_arithmetic else LEAST_OTHER_ARITHMETIC
-        is_near = cosines.min() >= least and (same_arithmetic or cosines.mean() >= LEAST_MEAN)
+        least = MIN_COSINE if same_arithmetic else MIN_COSINE_OTHER_ARITHMETIC
+        is_near = cosines.min() >= least and (same_arithmetic or cosines.mean() >= MIN_MEAN_COSINE)
         if not is_near:  # NaN is not near either
             raise BundleError(
                 f"its network computes other embeddings on this device than where it was built (cosine "
                 f"{cosines.min():.3f} to the golden embedding, at least {least} expected"
-                + f", and {LEAST_MEAN} on average" * (not same_arithmetic)
+                + f", and {MIN_MEAN_COSINE} on average" * (not same_arithmetic)
                 + "); build it with the float network."
             )
         off = np.abs(hits.scores[:, 0] - self.scores)

@@ -1,4 +1,4 @@
-"""The manifest: what a bundle says it holds, with a hash of every byte.
+"""Describe the contents of a bundle in its manifest, with a hash of every byte.
 
 It is JSON in UTF-8. `format` is read first; the other keys are read one by one into `Manifest`.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import BundleError
 
 FORMAT = 1
-COUNTS = {"products": 0, "pictures": 0}  # which every manifest has
+COUNTS = {"products": 0, "pictures": 0}  # every manifest has these
 DIGEST = re.compile(r"[0-9a-f]{64}")
 PUBLIC_KEY = re.compile(r"([0-9a-f]{64})?")
 # Members lie in folders of plain names, so that no path can leave the folder that a bundle is unpacked into.
@@ -32,10 +32,10 @@ class Delta:
     """The two bundles of a delta.
 
     Attributes:
-        base: Digest of the bundle that it changes.
-        digest: Digest of the bundle that it makes.
-        size: Size of that bundle's file in bytes.
-        sha256: Hash of that file.
+        base: digest of the bundle that it changes.
+        digest: digest of the bundle that it makes.
+        size: size of that bundle's file in bytes.
+        sha256: hash of that file.
     """
 
     base: str
@@ -49,16 +49,16 @@ class Manifest:
     """The contents of a bundle.
 
     Attributes:
-        name: Name of the bundle.
-        sequence: Sequence number; that of a device never goes down.
-        created: When it was built, ISO 8601 in UTC.
-        files: Every member except the manifest itself.
-        hashes: Hashes of "model", "preprocessing", "codebook" and "index", which bind these parts to each other.
-        counts: Number of "products", "pictures" and others.
-        calibration: The fields of `decision.Calibration`.
-        accuracy: Figures that the build measured.
-        next_key: Hex public key that devices trust from this bundle on; "" for none.
-        delta: What a delta makes; `None` for a whole bundle.
+        name: name of the bundle.
+        sequence: sequence number; that of a device never goes down.
+        created: when it was built, ISO 8601 in UTC.
+        files: every member except the manifest itself.
+        hashes: hashes of "model", "preprocessing", "codebook" and "index", which bind these parts to each other.
+        counts: number of "products", "pictures" and others.
+        calibration: the fields of `decision.Calibration`.
+        accuracy: figures that the build measured.
+        next_key: hex public key that devices trust from this bundle on; "" for none.
+        delta: what a delta makes; `None` for a whole bundle.
     """
 
     name: str
@@ -82,10 +82,10 @@ class Manifest:
         """Read a manifest.
 
         Args:
-            data: Content of the file.
-            name: Name of the bundle in errors.
+            data: content of the file.
+            name: name of the bundle in errors.
         Raises:
-            BundleError: It is not a manifest, has a newer format, or a key is missing or wrong.
+            BundleError: it is not a manifest, has a newer format, or a key is missing or wrong.
         """
         try:
             table = json.loads(data)

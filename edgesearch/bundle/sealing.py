@@ -1,8 +1,8 @@
-"""Seal bytes at rest, so that reading proves that they are what was written.
+"""Seal bytes at rest, so that reading proves that they have not changed.
 
-Without a key a hash precedes the content, against decay. With a key it is XChaCha20-Poly1305 (RFC 8439 with the nonces
-of draft-irtf-cfrg-xchacha, by libsodium), and only holders of the key can read or make content. Either way, content
-sealed for one context does not open in another.
+Without a key, a hash precedes the content and reveals decay. With a key, XChaCha20-Poly1305 (RFC 8439 with the nonces
+of draft-irtf-cfrg-xchacha, by libsodium) encrypts the content, and only holders of the key can read or make it. Either
+way, content sealed for one context does not open in another.
 """
 
 import hashlib
@@ -26,8 +26,8 @@ def resolve_key(key: Key | None) -> bytes | None:
 
     Returns: 32 bytes; `None` if there is no key.
     Raises:
-        DeviceError: The key is not 32 bytes.
-        SignatureError: The file is not a device key.
+        DeviceError: the key is not 32 bytes.
+        SignatureError: the file is not a device key.
     """
     if callable(key):
         key = key()

@@ -15,16 +15,16 @@ from ..errors import SignatureError
 
 PRIVATE, PUBLIC, SECRET, SIGNATURE = "private key", "public key", "device key", "signature"
 MAX_BYTES = 1 << 16  # of any of these files
-CONTEXT = b"edgesearch manifest\n"  # prefix of what is signed: a signature of anything else does not fit a manifest
+CONTEXT = b"edgesearch manifest\n"  # precedes what is signed: no other signature then fits a manifest
 _LINE = re.compile(rf"edgesearch ({PRIVATE}|{PUBLIC}|{SECRET}|{SIGNATURE}) 1: ([0-9a-f]+(?: [0-9a-f]+)?)")
 
 
 def keygen(name: Path) -> tuple[Path, Path]:
     """Make a pair of keys: NAME.key signs bundles, NAME.pub lets devices verify them. Overwrite nothing.
 
-    Returns: The private key and the public key.
+    Returns: the private key and the public key.
     Raises:
-        SignatureError: A file of that name exists, or cannot be written.
+        SignatureError: a file of that name exists, or cannot be written.
     """
     from nacl.signing import SigningKey  # imported here, so that unsigned stores open without it
 
@@ -55,7 +55,7 @@ def read_trusted(path: Path) -> list[str]:
     """Return the hex keys of a trusted.pub, the newest last; none if there is no such file.
 
     Raises:
-        SignatureError: A line is not a public key, or the file is empty.
+        SignatureError: a line is not a public key, or the file is empty.
     """
     if not os.path.exists(path):
         return []
@@ -81,11 +81,11 @@ def verify_signature(message: bytes, signature: bytes, name: str) -> str:
     """Return the hex key that signed a manifest.
 
     Args:
-        message: The manifest.
-        signature: The signature file, as `sign` returns it.
-        name: Name of the bundle in errors.
+        message: the manifest.
+        signature: the signature file, as `sign` returns it.
+        name: name of the bundle in errors.
     Raises:
-        SignatureError: It is not a signature, or not of this manifest.
+        SignatureError: it is not a signature, or not of this manifest.
     """
     from nacl.exceptions import BadSignatureError
     from nacl.signing import VerifyKey
@@ -120,7 +120,7 @@ def _write_new(keys: Mapping[Path, tuple[str, bytes]]) -> None:
         _remove(written)
         if isinstance(error, FileExistsError):
             raise SignatureError(f"{path}: exists already; keys are not overwritten, give a new name.") from None
-        raise SignatureError(f"{path}: cannot be written ({error.strerror}); give a folder that can.") from error
+        raise SignatureError(f"{path}: cannot be written ({error.strerror}); give another folder.") from error
 
 
 def _line(kind: str, content: str) -> str:

@@ -17,7 +17,7 @@ from . import archives, columns, numerals, sources, tabular
 from .columns import Columns
 from .product import OPTIONAL, REQUIRED, Entry, Product
 from .row_parser import Resolve, RowParser
-from .tabular import Number, Row
+from .tabular import NumberCell, Row
 
 TABLES = (".csv", ".tsv", *tabular.PARQUET_SUFFIXES, *tabular.SPREADSHEET_SUFFIXES)
 SAMPLE_ROWS = 1000  # searched for the decimal sign before any row is parsed
@@ -158,7 +158,7 @@ def _detect_decimal(sample: Sequence[Row], found: Columns, where: str) -> str:
         return ""
     position = found.names.index("price")
     signs = numerals.find_decimal_signs(
-        row[position] for _, row in sample if len(row) > position and not isinstance(row[position], Number)
+        row[position] for _, row in sample if len(row) > position and not isinstance(row[position], NumberCell)
     )
     if len(signs) > 1:
         one, other = signs.values()

@@ -8,7 +8,7 @@ from ..images.barcode import LENGTHS, parse_gtin
 from ..images.photo_files import SUFFIXES
 from . import numerals
 from .product import REQUIRED, Entry, parse_product
-from .tabular import Number
+from .tabular import NumberCell
 
 _ROUNDED = re.compile(r"\d([.,]\d+)?[Ee]\+\d+")
 _QUOTED_FORMULA = re.compile(r'="(.*)"')  # ="0012": tells a spreadsheet to keep the zeros of a number
@@ -139,7 +139,7 @@ class RowParser:
 
     def _decimal_sign(self, cell: str) -> str:
         """Return the decimal sign that holds for a cell, or "" if it is unknown."""
-        return numerals.POINT if isinstance(cell, Number) else self._decimal
+        return numerals.POINT if isinstance(cell, NumberCell) else self._decimal
 
     def _note_shortened_barcode(self, cell: str, where: str) -> None:
         if cell.isdecimal() and len(cell) not in LENGTHS and 7 <= len(cell) < LENGTHS[-1] and parse_gtin(cell):

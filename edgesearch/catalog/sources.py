@@ -1,7 +1,8 @@
-"""Read pictures from wherever a catalogue keeps them: each has a source, one text that any process can read it by.
+"""Read pictures from any source that a catalogue names.
 
-A source is a local path; a URL of any file system that fsspec knows (the extra `urls` installs it); or a member of an
-archive with its position, so that the archive's directory is read only once:
+A source is one text by which any process can read the picture. It is a local path; a URL of any file system that fsspec
+knows (the extra `urls` installs it); or a member of an archive with its position, so that the archive's directory is
+read only once:
 
     zip:START+SIZE+CRC:ARCHIVE!/NAME    START of the local header, packed SIZE in bytes
     tar:START+SIZE+0:ARCHIVE!/NAME      START of the content, which a tar does not pack
@@ -64,7 +65,7 @@ def resolve(base: str, name: str) -> str:
     if is_url(base):
         if posixpath.isabs(name):
             raise ValueError(
-                "a path of this machine in a catalogue from elsewhere; write it relative to the catalogue, or as a URL"
+                "a path of this machine in a catalogue at a URL; write it relative to the catalogue, or as a URL"
             )
         return f"{base}/{name}"
     path = os.path.join(base, name)

@@ -1,5 +1,6 @@
 """Store products and their reference pictures in one SQLite file."""
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,8 +61,7 @@ _REQUIRED = ("sku", "name", "source", "start", "size")
 
 def write(path: Path, products: Iterable[tuple[Product, Sequence[Picture]]]) -> None:
     """Write a catalogue file; the products keep their order and get the numbers 0, 1, 2, ..."""
-    connection = sqlite3.connect(path)
-    try:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
         with connection:
             connection.executescript(SCHEMA)
             for number, (product, pictures) in enumerate(products):
@@ -72,20 +72,15 @@ def write(path: Path, products: Iterable[tuple[Product, Sequence[Picture]]]) -> 
                 rows = [(p.row, number, p.source, p.start, p.size) for p in pictures]
                 connection.executemany("INSERT INTO picture VALUES (?, ?, ?, ?, ?)", rows)
         connection.execute("VACUUM")
-    finally:
-        connection.close()
 
 
 def set_picture_offsets(path: Path, offsets: Iterable[tuple[int, int]]) -> None:
     """Change where a catalogue file says the pictures are: (start, size) of each row, in the order of the rows."""
-    connection = sqlite3.connect(path)
-    try:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
         with connection:
             rows = ((start, size, row) for row, (start, size) in enumerate(offsets))
             connection.executemany("UPDATE picture SET start = ?, size = ? WHERE row = ?", rows)
         connection.execute("VACUUM")
-    finally:
-        connection.close()
 
 
 class Catalog:

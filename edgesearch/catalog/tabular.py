@@ -23,7 +23,7 @@ SPREADSHEET_SUFFIXES, PARQUET_SUFFIXES = (".xlsx", ".xlsm"), (".parquet", ".pq")
 Row = tuple[int, list[str]]
 
 
-class Number(str):
+class NumberCell(str):
     """A cell that the file stores as a number: its decimal sign is a point, whatever the text cells use."""
 
 
@@ -167,9 +167,9 @@ def _format_cell(value: object, where: str, number: int) -> str:
     if isinstance(value, float):
         if value != value:  # NaN
             return ""
-        return Number(int(value) if value.is_integer() and abs(value) < 1e15 else repr(value))
+        return NumberCell(int(value) if value.is_integer() and abs(value) < 1e15 else repr(value))
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-        return Number(value)
+        return NumberCell(value)
     if isinstance(value, list):
         return ";".join(_format_cell(part, where, number) for part in value)
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():

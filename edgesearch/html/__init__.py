@@ -1,4 +1,4 @@
 """Compose HTML pages and SVG charts that are one file and load nothing.
 
-It imports `images`. Begin with `html_page.py`; `markup.py` escapes all text.
+It may import `_util` and `images`. Begin with `html_page.py`; `markup.py` escapes all text.
 """

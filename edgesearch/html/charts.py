@@ -67,14 +67,14 @@ class Plot:
     def text(self, point: Point, text: str, kind: str = "", by: Point = (0, 0), anchor: str = "start") -> None:
         """Write a text; by: px to the right and down; anchor: which end of the text is at the point."""
         x, y = self._to_px(*point)
-        self._marks.append(tag("text", text, x=x + by[0], y=y + by[1], text_anchor=anchor, class_=f"said {kind}"))
+        self._marks.append(tag("text", text, x=x + by[0], y=y + by[1], text_anchor=anchor, class_=f"label {kind}"))
 
     def key(self, *named: tuple[str, str]) -> None:
         """Explain kinds of lines, (kind, text) each, above the plot, where there is always space."""
         x = self._left + 6.0
         for kind, text in named:
             self._marks.append(tag("path", d=f"M{x:.1f} 12h{SAMPLE}", class_=f"line {kind}"))
-            self._marks.append(tag("text", text, x=x + SAMPLE + 5, y=16, class_=f"said {kind}"))
+            self._marks.append(tag("text", text, x=x + SAMPLE + 5, y=16, class_=f"label {kind}"))
             x += SAMPLE + 17 + LETTER_PX * len(text)
 
     def svg(self, label: str) -> Markup:

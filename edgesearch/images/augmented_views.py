@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
+from .crops import connected_part
+
 LIGHT = 230  # a corner is plain background if its darkest channel has at least this value
 CUTOUT_TOLERANCE = 24  # largest difference of the background from its corner's colour, summed over RGB
 MIN_PRODUCT_AREA = 0.02  # of the picture; with less, the product is as light as its background
@@ -62,42 +64,11 @@ def product_mask(image: np.ndarray) -> np.ndarray:
     for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
         if kept[corner] and image[corner].min() >= LIGHT:
             alike = np.abs(image.astype(np.int16) - image[corner]).sum(2) <= CUTOUT_TOLERANCE
-            kept &= ~_fill_region(alike & kept, corner)
+            kept &= ~connected_part(alike & kept, corner)
     if kept.mean() < MIN_PRODUCT_AREA:
         return np.full(kept.shape, 255, np.uint8)
     mask = Image.fromarray((kept * 255).astype(np.uint8))
     return np.asarray(mask.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.GaussianBlur(0.7)))
-
-
-def _fill_region(area: np.ndarray, start: tuple[int, int]) -> np.ndarray:
-    """Return the 4-connected part of an area that contains a pixel.
-
-    Each round fills whole runs of rows and columns. Filling one pixel at a time would take as many rounds as the
-    longest path has pixels, and Pillow's floodfill visits pixels one by one.
-
-    Args:
-        area: (H, W) bool.
-        start: row and column of the pixel.
-    Returns:
-        (H, W) bool.
-    """
-    rows, columns = _number_runs(area), _number_runs(area.T).T
-    found, before = np.zeros_like(area), 0
-    found[start] = True
-    while (count := int(found.sum())) > before:
-        before = count
-        for runs in (rows, columns):
-            reached = np.zeros(runs.max() + 1, bool)
-            reached[runs[found]] = True
-            found = reached[runs] & area
-    return found
-
-
-def _number_runs(area: np.ndarray) -> np.ndarray:
-    """Number the runs of each row of an (H, W) bool area from 1; pixels outside the area get arbitrary numbers."""
-    begins = area.copy()
-    begins[:, 1:] &= ~area[:, :-1]
-    return begins.cumsum().reshape(area.shape)
 
 
 def cut_out(image: np.ndarray) -> Image.Image:
@@ -154,9 +125,9 @@ def draw_heap_view(product: Image.Image, side: int, rng: np.random.Generator) ->
     return _degrade(scene, rng)
 
 
-def _resize(product: Image.Image, size: float) -> Image.Image:
-    shape = [max(1, round(length * size)) for length in product.size]
-    return product.resize(shape, _BILINEAR, reducing_gap=3.0)
+def _resize(product: Image.Image, scale: float) -> Image.Image:
+    size = [max(1, round(length * scale)) for length in product.size]
+    return product.resize(size, _BILINEAR, reducing_gap=3.0)
 
 
 def _paste(scene: Image.Image, copy: Image.Image, middle: np.ndarray) -> None:

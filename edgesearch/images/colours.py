@@ -37,6 +37,7 @@ TERMS = {
     "pink": ("ffc0cb", "ff69b4", "ff1493", "db7093", "ffb6c1"),
     "brown": ("8b4513", "a0522d", "d2b48c", "5c4033"),
 }
+GREYS = 3  # the first terms of `TERMS`, without chroma: dark, between, light
 _WHITE_POINT = np.array([0.95047, 1.0, 1.08883])  # D65
 _TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
@@ -68,7 +69,7 @@ def name_colours(shares: Sequence[np.ndarray]) -> str:
     """Name a product's colours, the most frequent first, such as "red, white".
 
     Args:
-        shares: result of `colour_shares`, (T,) float64, for each of its pictures.
+        shares: of each of its pictures, (T,) float64, from `colour_shares`.
     """
     mean = np.mean(shares, axis=0)
     most = np.argsort(-mean, kind="stable")[:MAX_COLOURS]
@@ -93,7 +94,6 @@ def _assign_terms(lab: np.ndarray) -> np.ndarray:
     return np.where(is_grey, np.digitize(lab[:, 0], (DARK, LIGHT)), nearest)
 
 
-GREYS = 3  # the first terms of `TERMS`, without chroma: dark, between, light
 _CODES = list(TERMS.values())[GREYS:]
 _PROTOTYPES = _to_lab(np.array([list(bytes.fromhex(code)) for codes in _CODES for code in codes], np.uint8))
 _OWNERS = np.repeat(np.arange(GREYS, len(TERMS)), [len(codes) for codes in _CODES])

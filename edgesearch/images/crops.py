@@ -7,7 +7,7 @@ H height, W width in px; h, w size of the network's response.
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 
@@ -63,7 +63,8 @@ def object_crop(crop: Crop, response: np.ndarray) -> Crop:
         response: (h, w) float32, the network's last feature maps summed over their channels.
     """
     strength = response - np.quantile(response, BACKGROUND_QUANTILE)
-    rows, columns = np.nonzero(_connected_part(strength >= OBJECT_RESPONSE * strength.max(), strength.argmax()))
+    strongest = np.unravel_index(strength.argmax(), strength.shape)
+    rows, columns = np.nonzero(connected_part(strength >= OBJECT_RESPONSE * strength.max(), strongest))
     cell = crop.side / np.array(response.shape)
     top, left = rows.min() * cell[0], columns.min() * cell[1]
     height, width = (rows.max() + 1) * cell[0] - top, (columns.max() + 1) * cell[1] - left
@@ -81,26 +82,43 @@ def connected_parts(mask: np.ndarray) -> list[np.ndarray]:
     """Split an (h, w) bool mask into its 4-connected parts, (h, w) bool each."""
     parts, remaining = [], mask.copy()
     while remaining.any():
-        parts.append(_connected_part(remaining, remaining.argmax()))
+        parts.append(connected_part(remaining, np.unravel_index(remaining.argmax(), remaining.shape)))
         remaining &= ~parts[-1]
     return parts
 
 
+def connected_part(mask: np.ndarray, start: tuple[SupportsIndex, ...]) -> np.ndarray:
+    """Return the 4-connected part of a mask that contains a pixel.
+
+    Each round fills whole runs of rows and columns. Filling one pixel at a time would take as many rounds as the
+    longest path has pixels, and Pillow's floodfill visits pixels one by one.
+
+    Args:
+        mask: (h, w) bool.
+        start: row and column of the pixel, which counts as part of the mask.
+    Returns:
+        (h, w) bool.
+    """
+    mask = mask.copy()
+    mask[start] = True
+    rows, columns = _number_runs(mask), _number_runs(mask.T).T
+    found, before = np.zeros_like(mask), 0
+    found[start] = True
+    while (count := int(found.sum())) > before:
+        before = count
+        for runs in (rows, columns):
+            reached = np.zeros(runs.max() + 1, bool)
+            reached[runs[found]] = True
+            found = reached[runs] & mask
+    return found
+
+
+def _number_runs(mask: np.ndarray) -> np.ndarray:
+    """Number the runs of each row of an (h, w) bool mask from 1; pixels outside the mask get arbitrary numbers."""
+    begins = mask.copy()
+    begins[:, 1:] &= ~mask[:, :-1]
+    return begins.cumsum().reshape(mask.shape)
+
+
 def _square_around(x: float, y: float, side: float) -> Crop:
     return Crop(x - side / 2, y - side / 2, side)
-
-
-def _connected_part(mask: np.ndarray, start: np.integer) -> np.ndarray:
-    """Return the 4-connected part of an (h, w) bool mask that contains the flat index `start`."""
-    part = np.zeros_like(mask)
-    part.flat[start] = mask.flat[start] = True
-    while True:
-        grown = part.copy()
-        grown[1:] |= part[:-1]
-        grown[:-1] |= part[1:]
-        grown[:, 1:] |= part[:, :-1]
-        grown[:, :-1] |= part[:, 1:]
-        grown &= mask
-        if (grown == part).all():
-            return part
-        part = grown

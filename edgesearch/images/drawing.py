@@ -36,24 +36,24 @@ Corners = Sequence[tuple[float, float]]
 Box = tuple[float, float, float, float]
 
 
-def highlight(picture: np.ndarray, heat: np.ndarray, part: Crop, product: np.ndarray) -> np.ndarray:
+def highlight(picture: np.ndarray, heat: np.ndarray, crop: Crop, product: np.ndarray) -> np.ndarray:
     """Draw a panel that is paler where heat is lower, with a contour around the hottest parts.
 
     Args:
         picture: (H, W, 3) uint8.
         heat: (g, g) float32, 0 to 1.
-        part: the crop that the heat covers.
+        crop: the part of the picture that the heat covers.
         product: (H, W) uint8, 255 on the product and 0 on the background.
     Returns:
         (h, w, 3) uint8.
     """
     panel = _fit_panel(picture)
     scale = np.array(panel.size) / picture.shape[1::-1]
-    size = [max(1, round(part.side * factor)) for factor in scale.tolist()]
+    size = [max(1, round(crop.side * factor)) for factor in scale.tolist()]
     placed = Image.new("F", panel.size)
     placed.paste(
         Image.fromarray(heat.astype(np.float32)).resize(size, Image.Resampling.BICUBIC),
-        (round(part.left * scale[0]), round(part.top * scale[1])),
+        (round(crop.left * scale[0]), round(crop.top * scale[1])),
     )
     share = np.asarray(placed).clip(0, 1) * _resize(product.astype(np.float32) / 255, panel.size)
     faded = Image.fromarray(_fade(np.asarray(panel), (share / MATTERS).clip(0, 1)))
@@ -99,8 +99,8 @@ def tint(picture: np.ndarray, heat: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
     Args:
         picture: (H, W, 3) uint8.
-        heat: float32, 0 to 1, of any size.
-        kept: bool, of any size, True where the picture was compared.
+        heat: two-dimensional float32 of any size, 0 to 1.
+        kept: two-dimensional bool of any size, True where the picture was compared.
     Returns:
         (h, w, 3) uint8.
     """

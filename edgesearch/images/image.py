@@ -59,7 +59,7 @@ def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
 
     Args:
         photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 array.
-        needed_side: the shorter side may become smaller, but not smaller than this many px.
+        needed_side: px that the shorter side must keep; None keeps every pixel.
     Returns:
         (H, W, 3) uint8.
     Raises:
@@ -99,17 +99,17 @@ def read_bytes(path: Path) -> bytes:
         raise ImageError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions.") from error
 
 
-def crop_square(image: np.ndarray, part: tuple[float, float, float], side: int) -> np.ndarray:
+def crop_square(image: np.ndarray, square: tuple[float, float, float], side: int) -> np.ndarray:
     """Cut a square out of a picture and resize it; outside the picture it has the median colour of its border.
 
     Args:
         image: (H, W, 3) uint8.
-        part: left, top and side of the square in px.
+        square: its left, top and side in px.
         side: S.
     Returns:
         (S, S, 3) uint8.
     """
-    left, top, length = part
+    left, top, length = square
     picture = Image.fromarray(image)
     if left < 0 or top < 0 or left + length > picture.width or top + length > picture.height:
         border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])

@@ -31,12 +31,12 @@ BLURRED = 0.09  # second difference along the axis where it is smaller, to the s
 FAR = 0.34  # side of the object, to the side of the whole crop
 
 
-def find_flaw(picture: np.ndarray, part: Crop) -> Flaw:
+def find_flaw(picture: np.ndarray, crop: Crop) -> Flaw:
     """Return what is wrong with a photo, or "".
 
     Args:
         picture: (H, W, 3) uint8.
-        part: crop around its object, as `Embedder.embed_and_locate` returns it.
+        crop: the crop around its object, as `Embedder.embed_and_locate` returns it.
     """
     grey = image.to_grey(picture, SIDE).astype(np.float32)
     if np.percentile(grey, SHARPEST) < DARK:
@@ -45,7 +45,7 @@ def find_flaw(picture: np.ndarray, part: Crop) -> Flaw:
         return "empty"
     if min(_measure_sharpness(grey), _measure_sharpness(grey.T)) < BLURRED * grey.std():
         return "blurred"
-    return "far" if part.side <= FAR * crops.whole_crop(picture.shape[:2]).side else ""
+    return "far" if crop.side <= FAR * crops.whole_crop(picture.shape[:2]).side else ""
 
 
 def _measure_sharpness(grey: np.ndarray) -> float:

@@ -1,9 +1,9 @@
 """Align a photo with a reference picture, and measure where the two differ.
 
 The map that most keypoints agree on (`geometry`) aligns the photo. One smooth warp corrects what a map of a plane
-leaves: the curve of a can, the camera's angle. It is fitted to how far each window of the photo is from where it should
-be, and damage hardly bends it. Windows are compared by the covariance and contrast terms of SSIM (Wang et al., Image
-Quality Assessment, IEEE TIP 2004), without its brightness term, so that light does not count. Colour is compared
+leaves: the curve of a can, the camera's angle. It is fitted to the offset of each window of the photo from its expected
+position, and damage hardly bends it. Windows are compared by the covariance and contrast terms of SSIM (Wang et al.,
+Image Quality Assessment, IEEE TIP 2004), without its brightness term, so that light does not count. Colour is compared
 separately, as shares of the light and after one fit for the whole picture, so that the colour of a lamp does not count.
 
 On 96 photos of drawn products (seed 31), the sum by which `compare` judges tells damaged parts from sound ones with an
@@ -58,18 +58,18 @@ def match_features(photo: LocalFeatures, reference: LocalFeatures) -> tuple[geom
         return geometry.NO_FIT, np.empty((0, 4), np.float32)
     distances = 2 - 2 * photo.descriptors @ reference.descriptors.T
     nearest = distances.argmin(1)
-    two = np.partition(distances, 1, axis=1)
-    passed = np.flatnonzero(two[:, 0] < RATIO**2 * two[:, 1])
-    passed = passed[np.argsort(two[passed, 0], kind="stable")]
-    _, unique = np.unique(nearest[passed], return_index=True)
+    two_lowest = np.partition(distances, 1, axis=1)
+    passed = np.flatnonzero(two_lowest[:, 0] < RATIO**2 * two_lowest[:, 1])  # Lowe's ratio test
+    passed = passed[np.argsort(two_lowest[passed, 0], kind="stable")]
+    _, unique = np.unique(nearest[passed], return_index=True)  # a reference keypoint matches once
     passed = passed[np.sort(unique)]
     source, target = reference.keypoints[nearest[passed]], photo.keypoints[passed]
     fit = geometry.fit_affine(target, source)
     if not fit.inliers:
         return fit, source[:0]
     scale = np.sqrt(np.linalg.det(fit.affine[:, :2]))
-    off = np.hypot(*(source[:, :2] @ fit.affine[:, :2].T + fit.affine[:, 2] - target[:, :2]).T) / scale
-    return fit, source[off < geometry.TOLERANCES[-1]]
+    errors = np.hypot(*(source[:, :2] @ fit.affine[:, :2].T + fit.affine[:, 2] - target[:, :2]).T) / scale
+    return fit, source[errors < geometry.TOLERANCES[-1]]
 
 
 def align(photo: np.ndarray, reference: np.ndarray, affine: np.ndarray, frame: int = FRAME) -> AlignedPair:
@@ -81,16 +81,16 @@ def align(photo: np.ndarray, reference: np.ndarray, affine: np.ndarray, frame: i
         affine: (2, 3) float64, from the reference to the photo, both in shares of their longer side.
         frame: px of the frame's longer side.
     """
-    tall, wide = (max(1, round(frame * n / max(reference.shape[:2]))) for n in reference.shape[:2])
+    height, width = (max(1, round(frame * n / max(reference.shape[:2]))) for n in reference.shape[:2])
     scale = float(np.sqrt(np.linalg.det(affine[:, :2]))) * max(photo.shape[:2]) / frame
     factor = max(1, int(scale))  # average so many px, so that none is skipped
     small = _average_blocks(photo, factor)
-    y, x = np.mgrid[:tall, :wide] / frame
-    at = np.tensordot(affine[:, :2], np.stack([x, y]), 1) + affine[:, 2, None, None]
-    at = at * max(photo.shape[:2]) / factor - 0.5
-    visible = (at >= 0).all(0) & (at[0] <= small.shape[1] - 1) & (at[1] <= small.shape[0] - 1)
-    picture = _resize(_average_blocks(reference, max(1, max(reference.shape[:2]) // frame)), (tall, wide))
-    return AlignedPair(picture, _sample(small, at[0], at[1]), visible, scale, affine)
+    y, x = np.mgrid[:height, :width] / frame
+    mapped = np.tensordot(affine[:, :2], np.stack([x, y]), 1) + affine[:, 2, None, None]
+    x, y = mapped * max(photo.shape[:2]) / factor - 0.5  # px of the reduced photo
+    visible = (x >= 0) & (y >= 0) & (x <= small.shape[1] - 1) & (y <= small.shape[0] - 1)
+    picture = _resize(_average_blocks(reference, max(1, max(reference.shape[:2]) // frame)), (height, width))
+    return AlignedPair(picture, _sample(small, x, y), visible, scale, affine)
 
 
 def find_shared_area(pair: AlignedPair, keypoints: np.ndarray) -> np.ndarray:
@@ -103,7 +103,7 @@ def find_shared_area(pair: AlignedPair, keypoints: np.ndarray) -> np.ndarray:
     """
     mask = augmented_views.product_mask(np.asarray(pair.reference.round(), np.uint8))
     whole = _mean(((mask > 127) & pair.visible).astype(np.float32), MARGIN) > 0.99
-    return whole & _fill_hull(keypoints[:, :2] * FRAME, pair.visible.shape)
+    return whole & _fill_hull(keypoints[:, :2] * max(pair.visible.shape), pair.visible.shape)
 
 
 def _fill_hull(points: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
@@ -154,20 +154,20 @@ def _fit_warp(first: np.ndarray, second: np.ndarray, inside: np.ndarray) -> tupl
     best, *steps = _match_windows(halves[0], halves[1], COARSE_REACH)
     weight = best.clip(0.01) ** 4 * np.sqrt(_variance(halves[0], WINDOW) + 1)
     weight = weight * _average_blocks(inside[..., None], 2)[..., 0]
-    at = _make_powers(halves[0].shape).reshape(-1, 6)
+    powers = _make_powers(halves[0].shape).reshape(-1, 6)
     warp = []
-    for step in steps:
-        off, trust = step.ravel(), weight.ravel().astype(np.float64) + 1e-9
+    for step in steps:  # iteratively reweighted, regularized least squares
+        offsets, trust = step.ravel(), weight.ravel().astype(np.float64) + 1e-9
         for _ in range(FITS):
-            scaled = at * trust[:, None]
-            bent = np.linalg.solve(scaled.T @ at + 1e-6 * trust.sum() * np.eye(6), scaled.T @ off)
-            trust = weight.ravel() / (1 + (off - at @ bent) ** 2) + 1e-9  # outliers count little
-        warp.append(2 * (_make_powers(first.shape) @ bent).astype(np.float32))
+            scaled = powers * trust[:, None]
+            coefficients = np.linalg.solve(scaled.T @ powers + 1e-6 * trust.sum() * np.eye(6), scaled.T @ offsets)
+            trust = weight.ravel() / (1 + (offsets - powers @ coefficients) ** 2) + 1e-9  # outliers count little
+        warp.append(2 * (_make_powers(first.shape) @ coefficients).astype(np.float32))
     return warp[0], warp[1]
 
 
 def _make_powers(size: tuple[int, ...]) -> np.ndarray:
-    """Return the quadratic polynomials that make up a warp: (h, w, 6)."""
+    """Return the six terms of a quadratic polynomial in each pixel's position: (h, w, 6) float64."""
     y, x = np.mgrid[: size[0], : size[1]] / max(size) - 0.5
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], 2)
 
@@ -195,16 +195,16 @@ def _match_windows(first: np.ndarray, second: np.ndarray, reach: int) -> tuple[n
 def _compare_colours(first: np.ndarray, second: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """Return the distance of the colours, in shares of the light, after one fit for the whole: (h, w) float32."""
     one, other = (_colour_shares(_mean(part, WINDOW // 2)) for part in (first, second))
-    off = np.zeros(visible.shape, np.float32)
+    squares = np.zeros(visible.shape, np.float32)
     for k in range(2):
         x, y = one[..., k][visible], other[..., k][visible]
         gain, shift = _fit_line(x, y)
-        off += (other[..., k] - gain * one[..., k] - shift) ** 2
-    return np.sqrt(off)
+        squares += (other[..., k] - gain * one[..., k] - shift) ** 2
+    return np.sqrt(squares)
 
 
 def _colour_shares(picture: np.ndarray) -> np.ndarray:
-    """Return red and blue minus green, in shares of the light: (h, w, 2)."""
+    """Return red and blue minus green, in shares of the light: (h, w, 3) float32 -> (h, w, 2) float32."""
     light = picture.sum(2) + 3 * 255 * DIM
     return np.stack([(picture[..., 0] - picture[..., 1]) / light, (picture[..., 2] - picture[..., 1]) / light], 2)
 
@@ -213,8 +213,8 @@ def _fit_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Fit a line to points (N,), again and again to those near it; return gain and shift."""
     gain, shift = 1.0, float(np.median(y - x)) if len(x) else 0.0
     for _ in range(4):
-        off = np.abs(y - gain * x - shift)
-        near = off <= np.quantile(off, 0.7) if len(off) else off > 0
+        errors = np.abs(y - gain * x - shift)
+        near = errors <= np.quantile(errors, 0.7) if len(errors) else errors > 0
         spread = float(x[near].var()) if near.any() else 0.0
         if spread < 1e-4:  # a single colour has no gain
             return 1.0, float(np.median(y - x)) if len(x) else 0.0
@@ -233,6 +233,7 @@ def _match_contrast(first: np.ndarray, second: np.ndarray, visible: np.ndarray) 
 
 
 def _variance(picture: np.ndarray, side: int) -> np.ndarray:
+    """Return the variance in the square of an odd side around each pixel: (h, w) float32 -> (h, w) float32."""
     return (_mean(picture * picture, side) - _mean(picture, side) ** 2).clip(0)
 
 
@@ -249,8 +250,9 @@ def _mean(picture: np.ndarray, side: int) -> np.ndarray:
 
 def _average_blocks(picture: np.ndarray, factor: int) -> np.ndarray:
     """Average blocks of pixels: (H, W, C) -> (H / factor, W / factor, C) float32."""
-    tall, wide = (n // factor * factor for n in picture.shape[:2])
-    blocks = picture[:tall, :wide].astype(np.float32).reshape(tall // factor, factor, wide // factor, factor, -1)
+    height, width = (n // factor * factor for n in picture.shape[:2])
+    blocks = picture[:height, :width].astype(np.float32)
+    blocks = blocks.reshape(height // factor, factor, width // factor, factor, -1)
     return blocks.mean((1, 3))
 
 

@@ -75,9 +75,9 @@ class PackedFeatures(NamedTuple):
     """The local features of a picture as an index stores them, padded to whole blocks of 32.
 
     Attributes:
-        size: P.
-        packed: (P / 32, M/2, 32) uint8, codes of the descriptors, from `kernel.pack_codes`.
-        keypoints: (32 P / 32, 4) uint8, quantized; `dequantize_keypoints` restores them.
+        size: P, without padding.
+        packed: (ceil(P / 32), M/2, 32) uint8, codes of the descriptors, from `kernel.pack_codes`.
+        keypoints: (P, 4) uint8, P rounded up to whole blocks, quantized; `dequantize_keypoints` restores them.
         words: (V,) uint16, the visual words, ascending.
     """
 
@@ -121,9 +121,9 @@ class PackedFeatures(NamedTuple):
 def extract_query_features(picture: np.ndarray, crop: Crop | None = None, limit: int = QUERY_FEATURES) -> LocalFeatures:
     """Return the strongest features of a query photo, or of a crop of it and what surrounds the crop.
 
-    Small print is larger in a crop, and other objects do not crowd out the features of the product.
+    Small lettering is larger in a crop, and other objects do not crowd out the features of the product.
 
-    Args: picture: (H, W, 3) uint8.
+    Args: picture: (H, W, 3) uint8; limit: most features to return.
     """
     size = height, width = picture.shape[:2]
     left, top, right, bottom = crop.clip(size, CROP_MARGIN) if crop else (0, 0, width, height)
@@ -137,21 +137,22 @@ def extract_query_features(picture: np.ndarray, crop: Crop | None = None, limit:
 def extract_stable_features(picture: np.ndarray, limit: int = DEFAULT_FEATURES) -> LocalFeatures:
     """Return the features of a reference picture that other views of it show too.
 
-    From far away or at an angle, a photo loses the strong features of small print first.
+    From far away or at an angle, a photo loses the strong features of small lettering first.
 
-    Args: picture: (H, W, 3) uint8.
+    Args: picture: (H, W, 3) uint8; limit: most features to return.
     """
     grey = image.to_grey(picture, SIDE)
     found = sift.detect(grey, CANDIDATES_PER_FEATURE * limit)
     unit = found.descriptors / np.float32(sift.DESCRIPTOR_SCALE)
-    worth = np.linspace(0.5, 0, len(unit))  # the stronger of equals wins
+    stability = np.linspace(0.5, 0, len(unit))  # the stronger of equals wins
     for view in VIEWS:
         warped_grey, affine = warp_view(grey, view)
         other = sift.detect(warped_grey, CANDIDATES_PER_FEATURE * limit)
         cosines = unit @ (other.descriptors / np.float32(sift.DESCRIPTOR_SCALE)).T
-        again = np.where(_find_same_position(found.keypoints, other.keypoints, affine), cosines, 0).max(1, initial=0)
-        worth += (again - MIN_COSINE).clip(0) / (1 - MIN_COSINE)
-    best = np.argsort(-worth, kind="stable")[:limit]
+        same = _find_same_position(found.keypoints, other.keypoints, affine)
+        highest = np.where(same, cosines, 0).max(1, initial=0)
+        stability += (highest - MIN_COSINE).clip(0) / (1 - MIN_COSINE)
+    best = np.argsort(-stability, kind="stable")[:limit]
     return _rescale(sift.SiftFeatures(found.keypoints[best], found.descriptors[best]), 1 / max(grey.shape))
 
 
@@ -249,12 +250,12 @@ def _rescale(found: sift.SiftFeatures, scale: float, corner: ArrayLike = (0, 0))
 
 
 def _find_same_position(keypoints: np.ndarray, others: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Tell which pairs a map brings together at the same size: (P, 4) px, (Q, 4) px, (2, 3) -> (P, Q) bool."""
+    """Return which pairs a map brings together at the same size: (P, 4) px, (Q, 4) px, (2, 3) -> (P, Q) bool."""
     x, y = affine[:, :2] @ keypoints[:, :2].T + affine[:, 2:]
     sigma = keypoints[:, 2] * np.sqrt(np.linalg.det(affine[:, :2]))
-    off = np.hypot(x[:, None] - others[:, 0], y[:, None] - others[:, 1])
+    distance = np.hypot(x[:, None] - others[:, 0], y[:, None] - others[:, 1])
     octaves = np.abs(np.log2(others[:, 2] / sigma[:, None]))
-    return (off < np.maximum(1, 0.6 * sigma)[:, None]) & (octaves < 0.5)
+    return (distance < np.maximum(1, 0.6 * sigma)[:, None]) & (octaves < 0.5)
 
 
 def _quantize_keypoints(keypoints: np.ndarray) -> np.ndarray:

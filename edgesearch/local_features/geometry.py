@@ -58,7 +58,7 @@ def fit_affine(photo: np.ndarray, reference: np.ndarray) -> AffineFit:
 
 
 def fit_affine_by_numpy(photo: np.ndarray, reference: np.ndarray) -> AffineFit:
-    """Specify `fit_affine`. photo, reference: (P, 4) float32."""
+    """Specify `fit_affine`. photo, reference: (P, 4) float32, at most `MAX_PAIRS` pairs."""
     found = NO_FIT
     if len(photo) < MIN_PAIRS:
         return found
@@ -97,23 +97,23 @@ def find_consistent_pairs_by_numpy(photo: np.ndarray, reference: np.ndarray, aff
     """Specify `find_consistent_pairs`: (P, 4), (Q, 4) float32, (2, 3) float64 -> (P, ceil(Q / 32)) uint32."""
     scale, turn = _nearest_similarity(affine)
     x, y = affine[:, :2] @ reference[:, :2].T.astype(np.float64) + affine[:, 2:]
-    off = np.hypot(x - photo[:, :1], y - photo[:, 1:2]) / scale
+    errors = np.hypot(x - photo[:, :1], y - photo[:, 1:2]) / scale
     octaves = np.log2(photo[:, 2:3] / reference[:, 2]) - np.log2(scale)
-    turned = _rotation_size(photo[:, 3:].astype(np.float64) - reference[:, 3] - turn)
-    mask = (off < PAIR_TOLERANCE) & (np.abs(octaves) < SCALE_TOLERANCE) & (turned < TURN_TOLERANCE)
-    words = -(-len(reference) // 32)
-    padded = np.zeros((len(photo), words * 32), bool)
+    rotated = _rotation_size(photo[:, 3:].astype(np.float64) - reference[:, 3] - turn)
+    mask = (errors < PAIR_TOLERANCE) & (np.abs(octaves) < SCALE_TOLERANCE) & (rotated < TURN_TOLERANCE)
+    padded = np.zeros((len(photo), -(-len(reference) // 32) * 32), bool)
     padded[:, : len(reference)] = mask
     return np.packbits(padded, axis=1, bitorder="little").view("<u4").astype(np.uint32)
 
 
 def _find_supporters(photo: np.ndarray, reference: np.ndarray, octaves: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    """Tell whether the similarity of pair i maps pair j to nearly where it is: (P, P) bool."""
-    at, came = (k[:, 0] + 1j * k[:, 1].astype(np.float64) for k in (photo, reference))
-    scaled = 2**octaves * np.exp(2j * np.pi * turns)
-    off = np.abs(scaled[:, None] * (came[None] - came[:, None]) - (at[None] - at[:, None])) / np.abs(scaled)[:, None]
+    """Return whether the similarity of pair i maps pair j to nearly where it is: (P, P) bool."""
+    target, source = (k[:, 0] + 1j * k[:, 1].astype(np.float64) for k in (photo, reference))
+    factors = 2**octaves * np.exp(2j * np.pi * turns)  # a similarity multiplies complex positions by its factor
+    mapped = factors[:, None] * (source[None] - source[:, None])
+    errors = np.abs(mapped - (target[None] - target[:, None])) / np.abs(factors)[:, None]
     same_scale = np.abs(octaves[:, None] - octaves[None]) < SCALE_TOLERANCE
-    return (off < COARSE_TOLERANCE) & same_scale & (_rotation_size(turns[:, None] - turns[None]) < TURN_TOLERANCE)
+    return (errors < COARSE_TOLERANCE) & same_scale & (_rotation_size(turns[:, None] - turns[None]) < TURN_TOLERANCE)
 
 
 def _rotation_size(turns: np.ndarray) -> np.ndarray:
@@ -145,11 +145,11 @@ def _find_inliers(
     octaves: np.ndarray,
     turns: np.ndarray,
 ) -> np.ndarray:
-    """Tell which pairs a map explains: (P,) bool."""
+    """Return which pairs a map explains: (P,) bool."""
     scale, turn = _nearest_similarity(affine)
-    off = np.hypot(*(reference[:, :2] @ affine[:, :2].T + affine[:, 2] - photo[:, :2]).T) / scale
+    errors = np.hypot(*(reference[:, :2] @ affine[:, :2].T + affine[:, 2] - photo[:, :2]).T) / scale
     return (
-        (off < tolerance)
+        (errors < tolerance)
         & (np.abs(octaves - np.log2(scale)) < SCALE_TOLERANCE)
         & (_rotation_size(turns - turn) < TURN_TOLERANCE)
     )

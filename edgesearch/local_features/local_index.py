@@ -38,7 +38,7 @@ from .descriptors import (
 
 FILE = "local.arrays"
 LAYOUT = 1
-LARGE = ("packed", "places", "postings")  # arrays that grow with the pictures; a search reads parts of them
+LARGE = ("packed", "places", "postings")  # arrays that a search reads in part; "places" holds keypoints
 RATIO = 0.85  # of the distances to the nearest and the next reference feature; as strict as 0.8 of exact descriptors
 MIN_POINTS = 5  # chance makes four points agree now and then
 MIRROR_BELOW, MIRROR_MIN_POINTS = 20, 10  # points: with fewer, also try the mirror image; it counts from so many
@@ -82,7 +82,7 @@ class LocalIndex:
     """The local features of all reference pictures, in the order of the compact index's rows."""
 
     def __init__(self, parts: Mapping[str, np.ndarray], large: Mapping[str, np.ndarray | LazyArray]):
-        """Use the arrays of a file, as `build` makes them. large: the arrays of which a search reads few rows."""
+        """Use the arrays of a file, as `build` makes them; large: those named in `LARGE`."""
         self.codebook = Codebook(ProductQuantizer(None, parts["codes"]), ProductQuantizer(None, parts["words"]))
         self._parts, self._large = parts, large
 

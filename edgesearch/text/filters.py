@@ -1,10 +1,11 @@
 """Parse filter expressions such as `category=Fruit and price<30`, within limits, and write them back.
 
-    where      = [any] ["order by" column ["desc"]]
-    any        = all {"or" all}                       all = one {"and" one}
-    one        = "not" one | "(" any ")" | condition
-    condition  = column operator value | column ["not"] "in" "(" value {"," value} ")"
-    operator   = "=" "!=" "<" "<=" ">" ">=" "~" (contains)
+    where        = [disjunction] ["order by" column ["desc"]]
+    disjunction  = conjunction {"or" conjunction}
+    conjunction  = negation {"and" negation}
+    negation     = "not" negation | "(" disjunction ")" | condition
+    condition    = column operator value | column ["not"] "in" "(" value {"," value} ")"
+    operator     = "=" "!=" "<" "<=" ">" ">=" "~" (contains)
 
 Columns and values are bare words. Quotes are needed around a keyword or a sign.
 """
@@ -45,7 +46,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Not:
-    """A filter that passes what its part does not pass."""
+    """A filter that passes the products that its part rejects."""
 
     part: "Filter"
 
@@ -54,8 +55,8 @@ class Not:
 
 
 @dataclass(frozen=True)
-class All:
-    """A filter that passes what all its parts pass."""
+class And:
+    """A filter that passes the products that all its parts pass."""
 
     parts: tuple["Filter", ...]
 
@@ -64,8 +65,8 @@ class All:
 
 
 @dataclass(frozen=True)
-class Any:
-    """A filter that passes what any of its parts passes."""
+class Or:
+    """A filter that passes the products that any of its parts passes."""
 
     parts: tuple["Filter", ...]
 
@@ -73,7 +74,7 @@ class Any:
         return " or ".join(map(_parenthesize, self.parts))
 
 
-Filter = Condition | Not | All | Any
+Filter = Condition | Not | And | Or
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def parse(text: str) -> Where:
     if len(text) > MAX_CHARACTERS:
         raise QueryError(f"where: {len(text)} characters; give at most {MAX_CHARACTERS}.")
     parser = _Parser(text)
-    found = None if parser.is_next("order") else parser.parse_any(0)
+    found = None if parser.is_next("order") else parser.parse_or(0)
     order, descending = None, False
     if parser.take("order"):
         parser.expect("by", "`by` and a column after `order`")
@@ -123,7 +124,7 @@ def _is_bare(word: str) -> bool:
 
 
 def _parenthesize(part: Filter) -> str:
-    return f"({part})" if isinstance(part, (All, Any)) else str(part)
+    return f"({part})" if isinstance(part, (And, Or)) else str(part)
 
 
 class _Parser:
@@ -133,25 +134,26 @@ class _Parser:
         self._text, self._position, self._conditions = text, 0, 0
         self._tokens = _tokenize(text)
 
-    def parse_any(self, depth: int) -> Filter:
-        parts = [self._parse_all(depth)]
+    def parse_or(self, depth: int) -> Filter:
+        """Read a filter inside `depth` parentheses and negations; raise QueryError if none comes next."""
+        parts = [self._parse_and(depth)]
         while self.take("or"):
-            parts.append(self._parse_all(depth))
-        return parts[0] if len(parts) == 1 else Any(tuple(parts))
+            parts.append(self._parse_and(depth))
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
-    def _parse_all(self, depth: int) -> Filter:
-        parts = [self._parse_one(depth)]
+    def _parse_and(self, depth: int) -> Filter:
+        parts = [self._parse_not(depth)]
         while self.take("and"):
-            parts.append(self._parse_one(depth))
-        return parts[0] if len(parts) == 1 else All(tuple(parts))
+            parts.append(self._parse_not(depth))
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
 
-    def _parse_one(self, depth: int) -> Filter:
+    def _parse_not(self, depth: int) -> Filter:
         if depth > MAX_DEPTH:
             raise QueryError(f"where: parentheses and `not` more than {MAX_DEPTH} deep; simplify the filter.")
         if self.take("not"):
-            return Not(self._parse_one(depth + 1))
+            return Not(self._parse_not(depth + 1))
         if self.take("("):
-            inside = self.parse_any(depth + 1)
+            inside = self.parse_or(depth + 1)
             self.expect(")", "`)`")
             return inside
         return self._parse_condition()
@@ -182,7 +184,8 @@ class _Parser:
     def take_phrase(self, what: str) -> str:
         """Read one quoted text, or bare words up to the next keyword or sign.
 
-        Raises:  QueryError: neither comes next; what: what was expected, for the message.
+        Args:    what: what was expected, for the message.
+        Raises:  QueryError: neither comes next.
         """
         kind, text = self._next()
         if kind == "quoted":
@@ -197,23 +200,28 @@ class _Parser:
         return " ".join(words)
 
     def is_next(self, word: str) -> bool:
+        """Return whether a keyword or sign comes next."""
         kind, text = self._next()
         return kind in ("word", "sign") and text.casefold() == word
 
     def take(self, word: str) -> bool:
+        """Read a keyword or sign if it comes next; return whether it did."""
         taken = self.is_next(word)
         self._position += taken
         return taken
 
     def expect(self, word: str, what: str) -> None:
+        """Read a keyword or sign; raise QueryError if another comes next. what: names it in the message."""
         if not self.take(word):
             raise self.unexpected(what)
 
     def expect_end(self) -> None:
+        """Raise QueryError if any token is left."""
         if self._next()[0]:
             raise self.unexpected("`and`, `or`, or the end")
 
     def unexpected(self, what: str) -> QueryError:
+        """Return the error for the next token; what: what was expected."""
         found = self._next()[1] or "the end"
         return QueryError(f"where {self._text!r}: found {found!r}, expected {what}; {EXAMPLE}.")
 
@@ -222,7 +230,7 @@ class _Parser:
 
 
 def _tokenize(text: str) -> Sequence[tuple[str, str]]:
-    """Split an expression into tokens: (kind, text) each."""
+    """Split an expression into tokens, (kind, text) each; raise QueryError at a character that begins none."""
     found, position, end = [], 0, len(text.rstrip())
     while position < end:
         match = _TOKEN.match(text, position)

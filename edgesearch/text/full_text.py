@@ -4,7 +4,7 @@ The index is one SQLite file of its own, beside the catalogue in the bundle, so 
 alone never copies it:
 
     word     FTS5, contentless: the terms (`terms.index_terms`) of name, kind (brand, category) and other (the rest)
-    told     name and value: "lengths" holds one byte a product, the number of terms in its name
+    told     facts about the index, by name: "lengths" holds one byte a product, the number of terms in its name
 
 The index returns product numbers per term; ranking happens here and not in bm25(). So filters apply before anything is
 cut off, and products that a device learned count like those of the catalogue. A product scores the share of the query's
@@ -158,7 +158,7 @@ class Ranking:
         scores: (P,) float32; the weighted share of the query's words that each product has, 0 to 1.
         complete: (P,) bool; the product has all the words.
         lengths: (P,) uint8; the number of terms in its name.
-        corrected: words that were read as others, with these.
+        corrected: the words that replaced a misspelt or unfinished one, by that word.
         unknown: words that no product has.
     """
 
@@ -171,7 +171,7 @@ class Ranking:
     def order(self, allowed: np.ndarray) -> np.ndarray:
         """Rank the allowed products that have at least one word.
 
-        Products with all words come first, then higher scores, then shorter names, which say less else.
+        Products with all words come first, then higher scores, then shorter names, which hold fewer other words.
 
         Args:    allowed: (P,) bool.
         Returns: (R,) int64, product numbers, best first.

@@ -1,4 +1,4 @@
-"""Hold the columns of all products at one moment, catalogue and device changes combined, for filters to ask.
+"""Hold the columns of all products, catalogue and device changes combined, and evaluate filters on them.
 
 P products, by number: those of the catalogue, then those that the device added.
 """
@@ -18,7 +18,7 @@ from ..catalog.product import Product, details_of
 from ..catalog.sqlite_catalog import Catalog
 from ..errors import QueryError
 from . import colour_words
-from .filters import All, Condition, Filter, Not, quote
+from .filters import And, Condition, Filter, Not, quote
 from .terms import fold, split_words
 
 NUMBERS = ("price", "stock")
@@ -154,7 +154,7 @@ class ProductTable:
         return self._value_words[found] if found else []
 
     def find(self, name: str) -> str | None:
-        """Return the own name of the column that a name means, or None; the first colour column stands for all."""
+        """Return a column's name in the table by any of its names, or None; the first colour column represents all."""
         if colour_words.is_colour_column(name):
             return next(filter(colour_words.is_colour_column, self.names), None)
         wanted = fold(name).strip()
@@ -174,7 +174,7 @@ class ProductTable:
         if isinstance(condition, Not):
             return ~self._matching(condition.part)
         matches = [self._matching(part) for part in condition.parts]
-        return np.all(matches, axis=0) if isinstance(condition, All) else np.any(matches, axis=0)
+        return np.all(matches, axis=0) if isinstance(condition, And) else np.any(matches, axis=0)
 
     def order_by(self, numbers: np.ndarray, name: str, descending: bool) -> np.ndarray:
         """Sort product numbers, (R,) int64, by a column; empty values last, equal values in the given order."""
@@ -193,10 +193,10 @@ class ProductTable:
         Raises:  AssertionError: some product passes, which is a mistake of the caller.
         """
         left, passed = self.visible, list[Filter]()
-        for part in condition.parts if isinstance(condition, All) else (condition,):
+        for part in condition.parts if isinstance(condition, And) else (condition,):
             matches = self.matching(part)
             if not (left & matches).any():
-                none, whose = f"none of the {left.sum()} products with {All(tuple(passed))}", "their"
+                none, whose = f"none of the {left.sum()} products with {And(tuple(passed))}", "their"
                 if not matches.any():
                     none, whose, left = "no product", "the products'", self.visible
                 return QueryError(f"where {condition}: {none} matches {part}; {self._suggest(part, left, whose)}.")
@@ -204,7 +204,7 @@ class ProductTable:
         raise AssertionError("a product passes the filter")
 
     def _suggest(self, part: Filter, left: np.ndarray, whose: str) -> str:
-        """Say what would work in place of a condition; left: (P,) bool, the products that it was asked of."""
+        """Return a hint at what would work in place of a condition; left: (P,) bool, the products that it filtered."""
         if not isinstance(part, Condition):
             return "loosen that condition, or leave it out"
         column = self.column(part.column)
@@ -217,8 +217,8 @@ class ProductTable:
         values = {column.folded[code]: str(column.values[code]) for code in codes}
         close = [values[text] for text in _closest_values(fold(part.values[0]), [*values])]
         named = close or [*values.values()][:SUGGESTIONS]
-        few = "such as " * (len(values) > len(named))
-        return f"{whose} {column.name} is {few}{', '.join(map(quote, named))}"
+        such_as = "such as " * (len(values) > len(named))
+        return f"{whose} {column.name} is {such_as}{', '.join(map(quote, named))}"
 
     def _read_column(self, name: str) -> Column:
         values: list[object] = [None]

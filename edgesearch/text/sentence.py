@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import QueryError
 from . import amounts, colour_words
-from .filters import Any, Condition, Filter, quote
+from .filters import Condition, Filter, Or, quote
 from .full_text import WordSearch
 from .product_table import ProductTable, format_number
 from .terms import UNSPACED, fold, is_unspaced, split_words
@@ -63,8 +63,8 @@ class Sentence:
 
     Attributes:
         where: the filter, as `filters.parse` reads it.
-        words: all that is no filter.
-        notes: what was ignored or stayed a word, and why.
+        words: the rest of the sentence, to search for.
+        notes: the parts that were ignored or stayed words, and why.
     """
 
     where: str
@@ -112,8 +112,8 @@ class _SentenceParser:
 
     Attributes:
         rest: the parts that are left.
-        conditions: what the parts taken out mean.
-        notes: what was ignored or stays a word, and why.
+        conditions: the conditions that the parts taken out mean.
+        notes: the parts that were ignored or stay words, and why.
     """
 
     def __init__(self, text: str, table: ProductTable, words: WordSearch, photo: bool):
@@ -122,7 +122,7 @@ class _SentenceParser:
         self.notes: list[str] = []
 
     def take(self, pattern: re.Pattern[str]) -> bool:
-        """Take out what matches a pattern; return whether anything did."""
+        """Take out every match of a pattern; return whether there was one."""
         before, self.rest = self.rest, pattern.sub(" ", self.rest)
         return before != self.rest
 
@@ -164,7 +164,7 @@ class _SentenceParser:
             if named.column == colour_words.COLUMN and not named.negated:
                 condition = self._colour_condition(named.value, text[named.start : named.stop])
                 colours = {condition: None} | colours
-                if isinstance(condition, Any) and not self._photo:
+                if isinstance(condition, Or) and not self._photo:
                     continue  # a product with the colour in its name is the better answer
             self.rest = self._without(named.start, named.stop)
             if named.negated:
@@ -177,7 +177,7 @@ class _SentenceParser:
         self._add_colours(list(colours), is_either=_OR.search(text) is not None)
 
     def take_unknown_negations(self) -> None:
-        """Take out what is unwanted and not understood, since a word search would find exactly that."""
+        """Take out unwanted words that are not understood, since a word search would find exactly these."""
         for match in reversed([*_UNKNOWN_NEGATION.finditer(self.rest)]):
             word = match["word"]
             if word and self._words.products_with(match[0], "name").any():
@@ -210,9 +210,9 @@ class _SentenceParser:
             )
 
     def _add_colours(self, colours: list[Filter], is_either: bool) -> None:
-        conditions: list[Filter] = [Any(tuple(colours))] if is_either and len(colours) > 1 else colours
+        conditions: list[Filter] = [Or(tuple(colours))] if is_either and len(colours) > 1 else colours
         self.conditions += [
-            f"({condition})" if isinstance(condition, Any) else str(condition) for condition in conditions
+            f"({condition})" if isinstance(condition, Or) else str(condition) for condition in conditions
         ]
 
     def _find_values(self) -> Iterator[_NamedValue]:
@@ -226,7 +226,7 @@ class _SentenceParser:
                 yield from self._find_value(colour_words.COLUMN, value, words)
 
     def _find_value(self, column: str, value: str, words: list[str]) -> Iterator[_NamedValue]:
-        """Find where the words of a value stand in the sentence, one after the other."""
+        """Find the words of a value in the sentence, one after the other."""
         if not words or not all(word.rstrip("s") in self.rest for word in words):
             return
         first = r"[\W_]*".join(re.escape(word) for word in words[:-1])
@@ -270,7 +270,7 @@ class _SentenceParser:
     def _colour_condition(self, colour: str, words: str) -> Filter:
         """Return a condition on a colour; it also passes names with the colour's words if some lack the colour."""
         condition = Condition(colour_words.COLUMN, "=", (colour,))
-        return Any((condition, Condition("name", "~", (words,)))) if self._count_others(words, condition) else condition
+        return Or((condition, Condition("name", "~", (words,)))) if self._count_others(words, condition) else condition
 
     def _count_others(self, words: str, condition: Filter) -> int:
         """Return how many products have words in their name but do not pass a condition."""

@@ -2,7 +2,7 @@
 
 Folding removes case, width, accents and ligatures (Unicode NFKD). It keeps Japanese voicing marks, which make other
 syllables. Scripts without spaces become overlapping pairs of characters, as in Lucene's CJKAnalyzer. The last character
-of a run is indexed too, so that a prefix search finds a single character wherever it stands.
+of a run is indexed too, so that a prefix search finds a single character at any position.
 """
 
 import re

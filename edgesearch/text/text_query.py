@@ -16,7 +16,7 @@ import numpy as np
 
 from ..answer import Decision, Understood
 from ..errors import QueryError
-from .filters import All, Filter, Where, parse
+from .filters import And, Filter, Where, parse
 from .full_text import Ranking, WordSearch
 from .product_table import ProductTable
 
@@ -111,7 +111,7 @@ def describe_exclusions(table: ProductTable, where: str) -> list[str]:
     where: as in `Understood.where`.
     """
     condition = parse(where).filter if where else None
-    parts = condition.parts if isinstance(condition, All) else (condition,) if condition else ()
+    parts = condition.parts if isinstance(condition, And) else (condition,) if condition else ()
     count = int(table.visible.sum())
     return [f"{part} leaves out {count - table.matching(part).sum()} of {count} products" for part in parts]
 
@@ -133,7 +133,7 @@ def _no_match_error(
         return QueryError(
             f"text {text!r}: no product here has any of these words{_in_parentheses(notes)}; try other words."
         )
-    parts = condition.parts if isinstance(condition, All) else (condition,)
+    parts = condition.parts if isinstance(condition, And) else (condition,)
     without_one = [
         np.logical_and.reduce([has_words, *(table.matching(other) for other in parts if other is not part)])
         for part in parts

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgesearch.images import augmented_views
+from edgesearch.images import augmented_views, crops
 
 RED = (200, 30, 40)
 
@@ -39,7 +39,7 @@ def test_filling_a_region_equals_a_plain_flood_fill() -> None:
             if 0 <= y < area.shape[0] and 0 <= x < area.shape[1] and area[y, x] and not expected[y, x]:
                 expected[y, x] = True
                 pending += [(y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1)]
-        np.testing.assert_array_equal(augmented_views._fill_region(area, (0, -1)), expected)
+        np.testing.assert_array_equal(crops.connected_part(area, (0, -1)), expected)
 
 
 def test_a_cut_out_contains_only_the_product() -> None:
