@@ -232,7 +232,7 @@ def test_newer_instructions_can_be_hidden() -> None:
     if "avx512f" not in older_cpu.visible_instructions() or shutil.which("cc") is None:
         pytest.skip("this processor has no AVX-512 to hide, or there is no C compiler")
     code = (
-        "from figures import older; older_cpu.restart_as('avx2')\n"
+        "from benchmarks import older_cpu; older_cpu.restart_as('avx2')\n"
         "from numpy._core._multiarray_umath import __cpu_features__ as seen\n"
         "print(older_cpu.visible_instructions(), seen['AVX512F'], seen['AVX2'])"
     )

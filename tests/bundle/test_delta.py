@@ -150,7 +150,7 @@ def test_a_wrong_base_is_named(edges: list[Path], make: Make, keys: Path, device
         edgesearch.install(make(1, 2), tmp_path / "new", keys / "shop.pub")
     (path,) = (device / "slots").glob("*/*")
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DeviceError, match=r"no sound one"):
+    with pytest.raises(DeviceError, match=r"no intact one"):
         edgesearch.install(make(0, 1), device)
 
 
