@@ -30,7 +30,7 @@ from ..errors import BundleError, CatalogError, several
 from ..images import image
 from ..index.cells import ParallelMap
 from ..index.compact_index import CompactIndex
-from ..search.calibration import FALSE_ACCEPTS, FEWEST, calibrate, calibration_photos
+from ..search.calibration import FALSE_ACCEPTS, MIN_QUESTIONS, calibrate, calibration_photos
 from ..search.decision import Calibration
 from ..search.open_bundle import MODEL, open_index
 from .assemble import Products, UsablePicture, assemble, new_folder
@@ -362,10 +362,10 @@ def describe_calibration(
     """Yield notes on photos that were not used and on a target that the calibration misses."""
     if photos_used < photos_given:
         yield f"{options.queries}: {photos_given - photos_used} of its photos are of products that were left out"
-    if photos_used and calibration.questions < FEWEST:
+    if photos_used and calibration.questions < MIN_QUESTIONS:
         yield (
             f"{options.queries}: {photos_used} photos are too few to calibrate with and only measure the error "
-            f"rates; give at least {FEWEST // 2} of its products."
+            f"rates; give at least {MIN_QUESTIONS // 2} of its products."
         )
     elif options.false_accepts != FALSE_ACCEPTS and calibration.false_accept_rate > options.false_accepts:
         yield (

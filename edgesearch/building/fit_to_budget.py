@@ -23,17 +23,17 @@ from .optional_members import OptionalMembers
 from .search_plans import SUBQUANTIZER_COUNTS, Evaluate, SearchPlans
 from .staged_bundle import HEAD_BYTES, StagedBundle
 
-LEAST_ROW_BYTES = min(SUBQUANTIZER_COUNTS) // 2 + 4  # its code and its number
+MIN_ROW_BYTES = min(SUBQUANTIZER_COUNTS) // 2 + 4  # its code and its number
 
 
 def check_feasible(output: Path, model_bytes: int, pictures: int, limit_bytes: int) -> None:
     """Raise BundleError if network and rows alone exceed the limit, before any picture is read."""
-    least = model_bytes + pictures * LEAST_ROW_BYTES + HEAD_BYTES
+    least = model_bytes + pictures * MIN_ROW_BYTES + HEAD_BYTES
     if least > limit_bytes:
         fewer = ", or fewer pictures" if model_bytes + HEAD_BYTES < limit_bytes else ""
         raise BundleError(
             f"{output}: the budget is {format_mb(limit_bytes)}, but the network takes {format_mb(model_bytes)} and "
-            f"{pictures:,} pictures {format_mb(pictures * LEAST_ROW_BYTES)} more, whatever else is left out; give more "
+            f"{pictures:,} pictures {format_mb(pictures * MIN_ROW_BYTES)} more, whatever else is left out; give more "
             f"than --budget-mb {sufficient_mb(least)}{fewer}."
         )
 

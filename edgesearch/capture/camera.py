@@ -25,7 +25,7 @@ from .shell_words import split_command
 
 WIDTH, HEIGHT = 1280, 720  # px, enough to read a barcode; the driver chooses its nearest size
 STALLED_S = 5.0  # without a frame: the camera is opened again
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0  # before the camera is opened again
+FIRST_WAIT_S, MAX_WAIT_S = 0.5, 5.0  # before the camera is opened again
 
 
 class Camera(Protocol):
@@ -118,7 +118,7 @@ class CameraThread(threading.Thread):
                     self._inbox.put_now(SourceLost("camera", _describe_loss(self._camera.name, error)))
                 self._is_lost = True
             self._stopped.wait(self._wait_s)
-            self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
+            self._wait_s = min(2 * self._wait_s, MAX_WAIT_S)
 
     def stop(self) -> None:
         """Close the camera, and wait up to 2 s until it is closed."""

@@ -15,7 +15,7 @@ from ..device.slots import Slots, open_bundle
 from ..errors import EdgeSearchError, QueryError
 from ..evaluation import evaluate
 from ..store.opening import open as open_store
-from ..store.store import MOST_TOGETHER
+from ..store.store import MAX_TOGETHER
 from .arguments import BARCODES, FAST, STORE, Adder, positive_int
 from .output import PICTURES, ProgressBar, picture_kind, print_note, print_table, report_error, write_picture
 
@@ -78,8 +78,8 @@ def _search(options: argparse.Namespace) -> int:
         options.refuse("--explain needs a photo")
     if options.together and (options.explain or not options.photo):
         options.refuse("--together needs photos, and excludes --explain")
-    if options.together and len(options.photo) > MOST_TOGETHER:
-        options.refuse(f"--together takes at most {MOST_TOGETHER} photos, not {len(options.photo)}")
+    if options.together and len(options.photo) > MAX_TOGETHER:
+        options.refuse(f"--together takes at most {MAX_TOGETHER} photos, not {len(options.photo)}")
     status = 0
     drawings = _name_drawings(options.explain, options.photo) if options.explain else {}
     with open_store(options.store) as store:

@@ -14,7 +14,7 @@ FALSE_ACCEPTS = (0.01, 0.02, 0.05, 0.1, 0.2)  # at which the table lists the fal
 PERCENTILES = (5, 25, 50, 75, 95)
 TOTAL = "total"
 ROW_PX = 38
-BARS, LONGEST = 25, 99  # of the time histogram; its last bar contains all times above this percentile
+BARS, LAST_PERCENTILE = 25, 99  # of the time histogram; its last bar contains all times above this percentile
 
 
 def recall_curve(evaluation: Evaluation) -> Markup:
@@ -141,7 +141,7 @@ def stage_times(evaluation: Evaluation) -> Markup:
 def time_histogram(evaluation: Evaluation) -> Markup:
     """Draw the number of photos by time."""
     values = evaluation.elapsed_ms()
-    axis = amount_axis("ms", float(np.percentile(values, LONGEST)))
+    axis = amount_axis("ms", float(np.percentile(values, LAST_PERCENTILE)))
     counts, edges = np.histogram(np.minimum(values, axis.high), BARS, (0, axis.high))
     plot = Plot(axis, _photos_axis(counts))
     for count, least, most in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):

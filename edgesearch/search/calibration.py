@@ -27,16 +27,16 @@ from ..images import image
 from ..images.augmented_views import cut_out, draw_shelf_view
 from ..local_features.descriptors import extract_query_features
 from . import pipeline
-from .decision import LEAST_LEAD, ONE_PICTURE, SEVERAL_PICTURES, Calibration, crowding, standardize
+from .decision import MIN_LEAD, ONE_PICTURE, SEVERAL_PICTURES, Calibration, crowding, standardize
 from .gallery import Gallery, OverlayRows
 from .open_bundle import OpenBundle
 
 FALSE_ACCEPTS = 0.05
 MATCH_PRECISION = 0.9  # share of first matches that are right, among those that are called a match
-MOST_PICTURES = 200  # of the catalogue
-FEWEST = 20  # questions needed to learn anything
+MAX_PICTURES = 200  # of the catalogue
+MIN_QUESTIONS = 20  # questions needed to learn anything
 PRIOR_QUESTIONS = 6  # how many questions the prior counts for
-MOST_STEPS = 50  # of Newton's method
+MAX_STEPS = 50  # of Newton's method
 NONE = -1
 # With one picture a product: the lowest accepted probability, by the share of unknown products it accepts.
 ACCEPT_AT = {0.01: 0.84, 0.02: 0.81, 0.05: 0.75, 0.1: 0.67, 0.2: 0.57}
@@ -96,7 +96,7 @@ def calibrate(
         questions = [question for pair in pool.map(lambda photo: ask(base, photo), asked) for question in pair]
     left_out = _has_several_pictures(base).mean() > 1 / 2
     prior = prior_calibration(SEVERAL_PICTURES if left_out else ONE_PICTURE, false_accepts)
-    if len(questions) >= FEWEST and (photos or left_out):
+    if len(questions) >= MIN_QUESTIONS and (photos or left_out):
         return set_thresholds(fit_weights(questions, prior), questions, false_accepts)
     return set_thresholds(prior, questions, None)
 
@@ -139,7 +139,7 @@ def fit_weights(questions: Sequence[Question], prior: Calibration) -> Calibratio
     choices = [_as_choice(question) for question in questions if not question.known or question.right != NONE]
     strength = PRIOR_QUESTIONS / max(1, len(choices))
     loss, gradient, hessian = _loss(weights, choices, expected, strength)
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         step, share = np.linalg.solve(hessian, gradient), 1.0
         while (tried := _loss(weights - share * step, choices, expected, strength))[0] > loss and share > 1e-4:
             share /= 2
@@ -160,12 +160,12 @@ def set_thresholds(fitted: Calibration, questions: Sequence[Question], false_acc
     given = [fitted.probabilities(question.evidence) for question in questions]
     totals, is_known = np.array([p.sum() for p in given]), np.array([question.known for question in questions])
     known, unknown = totals[is_known], np.sort(totals[~is_known])
-    if false_accepts is not None and len(unknown) >= FEWEST:
+    if false_accepts is not None and len(unknown) >= MIN_QUESTIONS:
         rank = min(len(unknown) - 1, int(np.ceil(len(unknown) * (1 - false_accepts))))
         fitted = replace(fitted, accept=float(np.nextafter(unknown[rank], 1)))
         pairs = zip(given, questions, strict=True)
         accepted = [(p, question.right) for p, question in pairs if question.known and p.sum() >= fitted.accept]
-        if len(accepted) >= FEWEST:
+        if len(accepted) >= MIN_QUESTIONS:
             shares = np.array([p.max() / p.sum() for p, _ in accepted])
             fitted = replace(fitted, lead=_fit_lead(shares, np.array([p.argmax() == right for p, right in accepted])))
     return replace(
@@ -199,8 +199,8 @@ def _own_pictures(base: OpenBundle, pictures: Sequence[str], rng: np.random.Gene
     several = _has_several_pictures(base)
     left_out = several.mean() > 1 / 2
     rows = np.flatnonzero(several) if left_out else np.arange(len(pictures))
-    chosen = rng.permutation(rows)[:MOST_PICTURES].tolist()
-    for row, own_seed in zip(chosen, rng.integers(1 << 32, size=MOST_PICTURES), strict=False):
+    chosen = rng.permutation(rows)[:MAX_PICTURES].tolist()
+    for row, own_seed in zip(chosen, rng.integers(1 << 32, size=MAX_PICTURES), strict=False):
 
         def pixels(row: int = row, own_seed: int = int(own_seed)) -> np.ndarray:
             picture = sources.read_picture(pictures[row], base.embedder.read)
@@ -253,4 +253,4 @@ def _fit_lead(shares: np.ndarray, right: np.ndarray) -> float:
     order = np.argsort(-shares, kind="stable")
     precision = np.cumsum(right[order]) / np.arange(1, len(shares) + 1)
     precise = np.flatnonzero(precision >= MATCH_PRECISION)
-    return max(LEAST_LEAD, float(shares[order][precise[-1]])) if len(precise) else 1.0
+    return max(MIN_LEAD, float(shares[order][precise[-1]])) if len(precise) else 1.0

@@ -30,13 +30,13 @@ PRINT_OFF, COLOUR_OFF = 0.3, 0.15  # difference of a window above the median fro
 SURE = {"print": 30.0, "colour": 3.0}  # px: difference of a region from which it is reported as damage
 DOUBT = 0.17  # of that: with less a region is ignored
 RIVAL_SHARE = 0.5  # of the difference: if a rival's picture leaves less, the photo shows the rival
-MOST_BLURRED = 0.25  # median difference of the windows
-LEAST_KEYPOINTS = 8  # keypoints that must agree before a map is believed
-LEAST_SCALE = 0.4  # px of the photo for one of the frame; with less the product is too far away
-LEAST_COMPARED = 0.02  # share of the reference picture
-MOSTLY = 0.35  # share of what was compared: if more differs, it is another product
-MOST_ALIGNED = 2  # reference pictures that the photo is aligned to
-MOST_PICTURES = 64  # of the product, the nearest, that are compared
+MAX_BLURRED = 0.25  # median difference of the windows
+MIN_KEYPOINTS = 8  # keypoints that must agree before a map is believed
+MIN_SCALE = 0.4  # px of the photo for one of the frame; with less the product is too far away
+MIN_COMPARED = 0.02  # share of the reference picture
+MAX_DIFFERING = 0.35  # share of what was compared: if more differs, it is another product
+MAX_ALIGNED = 2  # reference pictures that the photo is aligned to
+MAX_PICTURES = 64  # of the product, the nearest, that are compared
 SEARCHED = 5  # products of the search for rivals
 DETAILS = {"print": "printed details", "colour": "colour"}  # by kind of difference
 
@@ -106,10 +106,10 @@ def _match_pictures(
 ) -> tuple[tuple[Match, ...], float, tuple[float, float] | None]:
     """Return the product's pictures whose local features agree most, its score, and its own pictures' scores."""
     candidates = scoring.compare_rows(gallery, rows, observation.embedding)
-    near = sorted(candidates, key=lambda candidate: -candidate.cosine)[:MOST_PICTURES]
+    near = sorted(candidates, key=lambda candidate: -candidate.cosine)[:MAX_PICTURES]
     own = _own_scores(gallery, [candidate.row for candidate in near])
     verified = scoring.match_local_features(gallery, near, features)
-    agreeing = sorted(verified, key=lambda candidate: -candidate.evidence.weight)[:MOST_ALIGNED]
+    agreeing = sorted(verified, key=lambda candidate: -candidate.evidence.weight)[:MAX_ALIGNED]
     size = observation.pixels.shape[:2]
     matches = gallery.matches([replace(candidate, size=size) for candidate in agreeing])
     return matches, near[0].cosine, own
@@ -143,7 +143,7 @@ def _align(
     if reference is None:
         return None
     found, keypoints = alignment.match_features(features, extract_query_features(reference))
-    if found.inliers < LEAST_KEYPOINTS:
+    if found.inliers < MIN_KEYPOINTS:
         return None
     pair = alignment.align(pixels, reference, found.affine)
     inside = alignment.find_shared_area(pair, keypoints)
@@ -181,16 +181,16 @@ def _box(part: np.ndarray) -> tuple[float, float, float, float]:
 
 def _judge_alignment(aligned: _Alignment, regions: Sequence[Region], rival: Match | None) -> tuple[Verdict, str]:
     """Return the verdict on an aligned photo, and the reason."""
-    if aligned.pair.scale < LEAST_SCALE:
+    if aligned.pair.scale < MIN_SCALE:
         return "cannot tell", "the product is too small in the photo; go closer."
-    if aligned.inside.mean() < LEAST_COMPARED:
+    if aligned.inside.mean() < MIN_COMPARED:
         return "cannot tell", "the photo shows too little of what the picture shows; show the same side, straight."
     if rival:
         return "different", f"it looks more like {rival.sku} {rival.name}."
-    if np.median(aligned.unlike[aligned.inside]) > MOST_BLURRED:
+    if np.median(aligned.unlike[aligned.inside]) > MAX_BLURRED:
         return "cannot tell", "the photo is too blurred, or shows another side; take another one, straight and still."
-    share = float((aligned.unlike[aligned.inside] > PRINT_OFF + MOST_BLURRED).mean())
-    if share > MOSTLY:
+    share = float((aligned.unlike[aligned.inside] > PRINT_OFF + MAX_BLURRED).mean())
+    if share > MAX_DIFFERING:
         return "different", f"printed details differ in {share:.0%} of what was compared."
     return _judge_regions(aligned, regions)
 
@@ -234,9 +234,9 @@ def _find_rival(answer: Answer, sku: str) -> Match | None:
 def _find_nearer_rival(own: _Alignment, answer: Answer, sku: str, align: Align) -> Match | None:
     """Return another product whose picture the photo fits far better, if it does not fit its own well."""
     off = sum(region.strength for region in _find_regions(own))
-    others = [match for match in answer.matches if match.sku != sku and match.points][:MOST_ALIGNED] if off >= 1 else []
+    others = [match for match in answer.matches if match.sku != sku and match.points][:MAX_ALIGNED] if off >= 1 else []
     for other in filter(None, map(align, others)):
-        enough = other.points >= own.points and other.inside.mean() >= LEAST_COMPARED
+        enough = other.points >= own.points and other.inside.mean() >= MIN_COMPARED
         if enough and sum(region.strength for region in _find_regions(other)) < RIVAL_SHARE * off:
             return other.match
     return None

@@ -26,7 +26,7 @@ from ..answer import Decision
 
 CONSIDERED = 20  # products
 SHARPNESS = 25.0  # of the softmax; calibration error (ECE) of the first match 0.02, with 15 and 40 0.04 to 0.07
-LEAST_LEAD = 0.51  # two identical products have a half each
+MIN_LEAD = 0.51  # two identical products have a half each
 CROWD = 5  # best products whose cosines measure how near the whole catalogue is
 MIDDLE, SPREAD = 0.6, 0.1  # cosines are standardized with these
 
@@ -130,5 +130,5 @@ def crowding(terms: np.ndarray) -> float:
 
 # Learned from 528 photos of 40 grocery products, which the network was trained on too: against one catalogue picture a
 # product, and against five photos a product (`tools/bench answers --learn`).
-ONE_PICTURE = Calibration(1.01, 1.01, 2.96, 1.45, 1.35, accept=0.75, lead=LEAST_LEAD)
+ONE_PICTURE = Calibration(1.01, 1.01, 2.96, 1.45, 1.35, accept=0.75, lead=MIN_LEAD)
 SEVERAL_PICTURES = Calibration(1.35, 1.35, 4.41, 3.53, 1.86, accept=0.78, lead=0.54)

@@ -31,7 +31,7 @@ from .scoring import ROWS_PER_RESULT
 
 RELEVANCE = 0.7  # 1 returns the nearest, however similar they are to each other
 POOL = 4  # products to pick each of the k from
-MOST_PICTURES = 32  # compared of a product
+MAX_PICTURES = 32  # compared of a product
 
 
 class ComparedDetails(NamedTuple):
@@ -244,8 +244,8 @@ def _nearest_products(
 
 
 def _last_rows(owners: np.ndarray, number: int) -> np.ndarray:
-    """Return the last `MOST_PICTURES` rows of a product, which include all taught ones: (R,) int."""
-    return np.flatnonzero(owners == number)[-MOST_PICTURES:]
+    """Return the last `MAX_PICTURES` rows of a product, which include all taught ones: (R,) int."""
+    return np.flatnonzero(owners == number)[-MAX_PICTURES:]
 
 
 def _have_same_currency(one: ComparedDetails, other: ComparedDetails) -> bool:

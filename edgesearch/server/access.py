@@ -22,7 +22,7 @@ from ..errors import DeviceError
 
 FILE = "access.json"
 FORMAT = 1
-MOST_HOLDERS = 50  # a log-in tries every PIN
+MAX_HOLDERS = 50  # a log-in tries every PIN
 PIN_DIGITS = (6, 12)
 HASH_BYTES = 16 * 1024 * 1024  # memory to try one PIN; a scanner has little
 HASH_PASSES = 4
@@ -147,8 +147,8 @@ class Access:
         taken = [other.name for other in holders]
         if not holder.name.strip() or not holder.name.isprintable() or holder.name in taken:
             raise DeviceError(f"{holder.name!r}: the name is empty or taken; choose another.")
-        if len(holders) >= MOST_HOLDERS:
-            raise DeviceError(f"{self.path}: has {len(holders)} of {MOST_HOLDERS} PINs and tokens; remove one first.")
+        if len(holders) >= MAX_HOLDERS:
+            raise DeviceError(f"{self.path}: has {len(holders)} of {MAX_HOLDERS} PINs and tokens; remove one first.")
         self._write([*holders, holder])
 
     def _write(self, holders: list[Holder]) -> None:

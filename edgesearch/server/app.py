@@ -21,7 +21,7 @@ from ..errors import EdgeSearchError
 from ..images import barcode
 from ..version import __version__
 from . import api_docs, count_routes, login_routes, manage_routes, responses, search_routes, teach_routes
-from .middleware import LARGEST_BODY_BYTES, SecurityMiddleware, TooLargeError, TooSlowError
+from .middleware import MAX_BODY_BYTES, SecurityMiddleware, TooLargeError, TooSlowError
 from .request_data import BadRequestError, Customer, State, UnauthorizedError
 from .state import ServerState
 
@@ -136,7 +136,7 @@ def _handle_errors(app: FastAPI) -> None:
         return responses.error_response(400, "BadRequest", str(error))
 
     async def too_large(_: Request, error: Exception) -> Response:
-        message = f"the body is too large; send at most {LARGEST_BODY_BYTES:,} bytes."
+        message = f"the body is too large; send at most {MAX_BODY_BYTES:,} bytes."
         return responses.error_response(413, "TooLarge", message)
 
     async def too_slow(_: Request, error: Exception) -> Response:

@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..errors import BusyError
 
 BODY_TIMEOUT_S = 120.0
-LARGEST_BODY_BYTES = 100_000_000
-MOST_BUFFERED_BYTES = 300_000_000  # the bodies of all requests at one moment
+MAX_BODY_BYTES = 100_000_000
+MAX_BUFFERED_BYTES = 300_000_000  # the bodies of all requests at one moment
 INSTALL_PATH = "/v1/install"  # its body is a bundle, which goes to a file as it arrives
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
@@ -65,10 +65,8 @@ class SecurityMiddleware:
             await self._app(scope, receive, send_with_headers)
             return
         size = int(headers.get("content-length") or 0)
-        if size > LARGEST_BODY_BYTES:
-            message = (
-                f"the body has {size:,} bytes; send smaller photos, at most {LARGEST_BODY_BYTES:,} bytes together."
-            )
+        if size > MAX_BODY_BYTES:
+            message = f"the body has {size:,} bytes; send smaller photos, at most {MAX_BODY_BYTES:,} bytes together."
             await _send_error(send_with_headers, 413, "TooLarge", message)
             return
         body = _Body(receive, self._reserve)
@@ -78,7 +76,7 @@ class SecurityMiddleware:
             self._buffered -= body.size
 
     def _reserve(self, size: int) -> None:
-        if self._buffered + size > MOST_BUFFERED_BYTES:
+        if self._buffered + size > MAX_BUFFERED_BYTES:
             raise BusyError("photos of other requests fill the memory; try again in a second.")
         self._buffered += size
 
@@ -136,7 +134,7 @@ class _Body:
             raise TooSlowError from error
         self._complete = not message.get("more_body", False)
         size = len(message.get("body", b""))
-        if self.size + size > LARGEST_BODY_BYTES:
+        if self.size + size > MAX_BODY_BYTES:
             raise TooLargeError
         self._reserve(size)
         self.size += size

@@ -7,16 +7,16 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ..errors import EdgeSearchError, ImageError
-from ..store.store import MOST_TOGETHER
+from ..store.store import MAX_TOGETHER
 from .access import Role
-from .middleware import LARGEST_BODY_BYTES
+from .middleware import MAX_BODY_BYTES
 from .sessions import RefusedError, Visitor
 from .state import ServerState
 
 COOKIE = "edgesearch"
 PHOTO = "photo"  # name of a form's photo parts
 K = 5
-MOST_MATCHES = 50
+MAX_MATCHES = 50
 
 
 class BadRequestError(EdgeSearchError):
@@ -59,7 +59,7 @@ Staff = Annotated[Visitor, _at_least(Role.STAFF)]
 Manager = Annotated[Visitor, _at_least(Role.MANAGER)]
 
 
-async def photos(request: Request, most: int = MOST_TOGETHER) -> list[bytes]:
+async def photos(request: Request, most: int = MAX_TOGETHER) -> list[bytes]:
     """Return the photos of a request: its body, or its form's photo parts.
 
     Raises:
@@ -105,11 +105,11 @@ def _is_form(request: Request) -> bool:
 class _Parser(MultiPartParser):
     """A parser that keeps photos in memory, so that no customer's photo reaches a disk."""
 
-    spool_max_size = LARGEST_BODY_BYTES
+    spool_max_size = MAX_BODY_BYTES
 
 
 async def _parse_form(request: Request) -> FormData:
     try:
-        return await _Parser(request.headers, request.stream(), max_files=MOST_TOGETHER + 1).parse()
+        return await _Parser(request.headers, request.stream(), max_files=MAX_TOGETHER + 1).parse()
     except MultiPartException as error:
         raise BadRequestError(f"the request: the form is malformed ({error.message}); send it again.") from error

@@ -14,7 +14,7 @@ from ..store.opening import open as open_store
 from .app import create_app
 from .state import ServerState
 
-MOST_CONNECTIONS = 128
+MAX_CONNECTIONS = 128
 SHUTDOWN_S = 10  # for the requests under way
 
 
@@ -52,7 +52,7 @@ def serve(
                 log_level="warning",
                 access_log=False,  # searches are private
                 server_header=False,
-                limit_concurrency=MOST_CONNECTIONS,
+                limit_concurrency=MAX_CONNECTIONS,
                 timeout_graceful_shutdown=SHUTDOWN_S,
                 ssl_certfile=chain,
                 ssl_keyfile=key,

@@ -16,7 +16,7 @@ from .state import ServerState
 
 router = APIRouter(tags=["search"])
 PICTURE_CACHE_S = 86_400  # a browser may keep a picture, because its URL names the row and the bundle
-Count = Annotated[int, Query(ge=1, le=request_data.MOST_MATCHES, description="number of products")]
+Count = Annotated[int, Query(ge=1, le=request_data.MAX_MATCHES, description="number of products")]
 Words = Annotated[str | None, Query(max_length=500)]
 StreamName = Annotated[str, Query(pattern="^[A-Za-z0-9]{8,64}$", description="chosen by the client, one per camera")]
 Json = dict[str, Any]

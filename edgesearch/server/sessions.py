@@ -11,7 +11,7 @@ from .access import Access, Role, hash_token
 
 SESSION_S = 900.0  # since its last use
 FREE_TRIES = 5  # wrong PINs in a row before a log-in has to wait
-FIRST_WAIT_S, LONGEST_WAIT_S = 60.0, 900.0
+FIRST_WAIT_S, MAX_WAIT_S = 60.0, 900.0
 
 
 class RefusedError(EdgeSearchError):
@@ -134,6 +134,6 @@ class Sessions:
         excess = self._wrong_pins - FREE_TRIES
         if excess < 0:
             return RefusedError(f"nobody has that PIN; {-excess} more tries are left.")
-        wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**excess)
+        wait = min(MAX_WAIT_S, FIRST_WAIT_S * 2**excess)
         self._locked_until = self._clock() + wait
         return RefusedError(f"nobody has that PIN; try again in {wait:.0f} seconds.", wait)

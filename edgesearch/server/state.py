@@ -16,7 +16,7 @@ from .worker_threads import RequestWorkers
 
 ANSWER_TIMEOUT_S = 20.0
 INSTALL_TIMEOUT_S = 600.0
-MOST_STREAMS = 64
+MAX_STREAMS = 64
 
 
 class ServerState:
@@ -76,7 +76,7 @@ class ServerState:
             raise BusyError("the previous frame has no answer yet; send the next one after it.")
         stream = self._streams.pop(key, None) or self.store.stream(k=k, fast=fast)
         self._streams[key] = stream
-        if len(self._streams) > MOST_STREAMS:
+        if len(self._streams) > MAX_STREAMS:
             self._streams.popitem(last=False)
         self._streaming.add(key)
         try:

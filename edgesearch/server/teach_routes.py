@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request
 
 from ..errors import CatalogError
-from ..store.teaching import MOST_PHOTOS
+from ..store.teaching import MAX_PHOTOS
 from . import request_data
 from .count_registry import MissingError
 from .request_data import Staff, State
@@ -39,7 +39,7 @@ Details = Annotated[dict[str, str | int | float | None], Body(description="detai
 @router.post("/products", status_code=201, openapi_extra=_FORM)
 async def enrol(request: Request, state: State, staff: Staff) -> dict[str, Any]:
     """Teach a product with 1 to 5 photos, or add photos to a known one; searches find it from then on."""
-    photos, fields = await request_data.form(request, MOST_PHOTOS)
+    photos, fields = await request_data.form(request, MAX_PHOTOS)
     sku = fields.pop("sku", "")
     if not sku:
         raise CatalogError("the request: no sku; give the product's SKU.")

@@ -23,7 +23,7 @@ from .store import Store
 if TYPE_CHECKING:
     import asyncio
 
-MOST_WAITING = 64
+MAX_WAITING = 64
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class Workers:
         capacity: Number of calls that may run or wait.
     """
 
-    def __init__(self, threads: int | None = None, most_waiting: int = MOST_WAITING):
+    def __init__(self, threads: int | None = None, most_waiting: int = MAX_WAITING):
         """Start the threads.
 
         Args:
@@ -139,7 +139,7 @@ class AsyncStore:
     explain = _awaitable(Store.explain)
     compare = _awaitable(Store.compare)
 
-    def __init__(self, store: Store, workers: int | None = None, most_waiting: int = MOST_WAITING):
+    def __init__(self, store: Store, workers: int | None = None, most_waiting: int = MAX_WAITING):
         """Wrap a store, which `close` closes too; workers and most_waiting are as for `Workers`."""
         self.store, self._workers = store, Workers(workers, most_waiting)
 
@@ -153,7 +153,7 @@ class AsyncStore:
         *,
         warm: bool = False,
         workers: int | None = None,
-        most_waiting: int = MOST_WAITING,
+        most_waiting: int = MAX_WAITING,
     ) -> "AsyncStore":
         """Open a store in a thread, for that may take a while; arguments as for `edgesearch.open` and `Workers`."""
         import asyncio

@@ -34,7 +34,7 @@ from .store_session import StoreSession
 from .teaching import Enrolment
 from .warm_up import WarmUps
 
-MOST_TOGETHER = 16  # photos of one search
+MAX_TOGETHER = 16  # photos of one search
 
 
 class Store:
@@ -138,8 +138,8 @@ class Store:
         if photo is None:
             return pipeline.search_words(gallery, text, where, k)
         photos: list[Photo] = [*photo] if isinstance(photo, (list, tuple)) else [photo]  # type: ignore[list-item]
-        if not 0 < len(photos) <= MOST_TOGETHER:
-            raise ValueError(f"{len(photos)} photos of one product; expected 1 to {MOST_TOGETHER}.")
+        if not 0 < len(photos) <= MAX_TOGETHER:
+            raise ValueError(f"{len(photos)} photos of one product; expected 1 to {MAX_TOGETHER}.")
         return pipeline.search_photos(
             gallery, photos, k, self._is_fast(fast), text, where, barcodes, self._preference()
         )

@@ -16,7 +16,7 @@ from ..images.image import Photo
 from ..search.open_bundle import OpenBundle
 from ..text import colour_words
 
-MOST_PHOTOS = 5  # of one enrolment
+MAX_PHOTOS = 5  # of one enrolment
 TAUGHT_SIDE = 960  # px; longer side of a taught picture at most
 
 
@@ -51,7 +51,7 @@ def enrol(
         base: What the device runs.
         search: Answers an encoded picture, before the change.
         sku: Of the product.
-        photos: 1 to `MOST_PHOTOS`.
+        photos: 1 to `MAX_PHOTOS`.
         details: Of the product, by name.
         who: For the log.
     Raises:
@@ -59,8 +59,8 @@ def enrol(
         CatalogError: There are too many photos, a detail is wrong, or a new product has no name.
         DeviceError: The overlay cannot be changed.
     """
-    if not 1 <= len(photos) <= MOST_PHOTOS:
-        raise CatalogError(f"{sku}: {len(photos)} photos; give 1 to {MOST_PHOTOS} of them.")
+    if not 1 <= len(photos) <= MAX_PHOTOS:
+        raise CatalogError(f"{sku}: {len(photos)} photos; give 1 to {MAX_PHOTOS} of them.")
     given = product.check_details(sku, details)
     pictures = [image.thumbnail(image.read(photo, TAUGHT_SIDE), TAUGHT_SIDE) for photo in photos]
     references = [(picture, base.make_reference(picture).to_bytes()) for picture in pictures]

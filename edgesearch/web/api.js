@@ -12,7 +12,7 @@ export class ApiError extends Error {
 export class GoneError extends Error {}
 
 const TIMEOUT_MS = 15000;
-const MOST_WAIT_S = 5;
+const MAX_WAIT_S = 5;
 const listeners = { gone: () => {}, back: () => {}, busy: () => {}, login: () => {} };
 
 /** Set the listener of an event: gone, back, busy or login (a session ended). */
@@ -55,7 +55,7 @@ async function readError(response) {
 }
 
 /** Milliseconds to wait before retrying on a busy server. */
-export const waitMs = (error) => 1000 * Math.min(MOST_WAIT_S, error.afterS || 1);
+export const waitMs = (error) => 1000 * Math.min(MAX_WAIT_S, error.afterS || 1);
 
 /** Send a request; while the server is busy wait as it says, and retry up to `retries` times. */
 export async function ask(method, path, options = {}, retries = 3) {

@@ -9,7 +9,7 @@ import { setPref } from "./prefs.js";
 import { pictureUrl } from "./product.js";
 
 const SIDE = 1024;
-const MOST_TIMES = 999;
+const MAX_TIMES = 999;
 const address = (name, rest = "") => `counts/${encodeURIComponent(name)}${rest}`;
 
 /** Ask for the name of a count, or offer existing ones. */
@@ -46,7 +46,7 @@ export function count(app, { name = null }) {
   const total = h("p", { class: "count-total" });
   const many = h("output", { class: "times" }, t("count.times.n", { n: 1 }));
   const press = h("button", { type: "button", class: "button primary count-press", onclick: () => shoot() }, icon("camera"), h("span", {}, t("count.press")));
-  const step = (by) => { times = Math.max(1, Math.min(MOST_TIMES, times + by)); many.textContent = t("count.times.n", { n: times }); };
+  const step = (by) => { times = Math.max(1, Math.min(MAX_TIMES, times + by)); many.textContent = t("count.times.n", { n: times }); };
   const panel = h("div", { class: "count-panel" }, h("h1", { class: "quiet-visually" }, `${t("count.title")}: ${name}`), total, message,
     h("div", { class: "count-controls" },
       h("div", { class: "stepper", role: "group", "aria-label": t("count.times") }, round("", "minus", t("count.fewer"), () => step(-1)), many, round("", "plus", t("count.more"), () => step(1))),

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { difference } from "./camera.js";
 
-const MOST_MEASURES = 256;
+const MAX_MEASURES = 256;
 const FRAME = "frame to answer"; // name in the browser's tools
 const TICK_MS = 90;
 const SAVING_MS = 450; // between frames when the battery is low
@@ -80,7 +80,7 @@ export class LiveSearch {
   }
 
   async #sendFrame(start, signal) {
-    if (++this.frames % MOST_MEASURES === 0) performance.clearMeasures(FRAME);
+    if (++this.frames % MAX_MEASURES === 0) performance.clearMeasures(FRAME);
     const photo = this.app.camera.frame();
     const answer = await api.frame(photo, { stream: this.stream, k: 3, fast: true }, signal);
     performance.measure(FRAME, { start });

@@ -5,14 +5,14 @@ import { button, h, icon, round } from "./dom.js";
 import { beep } from "./beep.js";
 import { t } from "./i18n.js";
 
-const MOST = 12;
+const MAX_DIGITS = 12;
 
 /** why: the reason for the log-in, one sentence; then: the view to open afterwards. */
 export function staff(app, { why = "", then = null }) {
   let pin = "";
   const dots = h("output", { class: "dots" });
   const message = h("p", { class: "login-error", role: "alert" });
-  const press = (digit) => { if (pin.length < MOST) pin += digit; show(); };
+  const press = (digit) => { if (pin.length < MAX_DIGITS) pin += digit; show(); };
   function show() {
     dots.replaceChildren(...Array.from(pin, () => h("i")), h("span", { class: "quiet-visually" }, t("staff.digits", { n: pin.length })));
     message.textContent = "";
@@ -52,6 +52,6 @@ export function staff(app, { why = "", then = null }) {
     element, layout: "page",
     enter() { document.addEventListener("keydown", typed); },
     leave() { document.removeEventListener("keydown", typed); },
-    scanned(code) { if (/^\d+$/.test(code)) { pin = code.slice(0, MOST); enter(); } }, // a badge with a barcode
+    scanned(code) { if (/^\d+$/.test(code)) { pin = code.slice(0, MAX_DIGITS); enter(); } }, // a badge with a barcode
   };
 }

@@ -7,7 +7,7 @@ import { openCamera } from "./find.js";
 import { t } from "./i18n.js";
 import { productTile } from "./product.js";
 
-const MOST_PHOTOS = 5;
+const MAX_PHOTOS = 5;
 const SIDE = 960; // px; the store keeps taught photos at this size
 const MORE = { sku: "text", category: "text", brand: "text", location: "text", stock: "number", barcode: "text" };
 const LABELS = { sku: "teach.sku", category: "teach.category", brand: "teach.brand", location: "teach.place", stock: "teach.stock", barcode: "teach.barcode" };
@@ -46,7 +46,7 @@ export function teach(app, { photo = null, answer = null, sku = null, name = nul
     addresses = photos.map((taken) => URL.createObjectURL(taken));
     strip.replaceChildren(...addresses.map((address, number) => h("li", {}, h("img", { src: address, alt: t("answer.shown") }),
       round("small", "close", t("teach.drop", { n: number + 1 }), () => { photos.splice(number, 1); redraw(); }))));
-    add.disabled = photos.length >= MOST_PHOTOS;
+    add.disabled = photos.length >= MAX_PHOTOS;
   }
 
   async function takePhoto() {

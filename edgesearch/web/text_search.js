@@ -5,7 +5,7 @@ import { button, h, icon } from "./dom.js";
 import { money, t } from "./i18n.js";
 import { productTile } from "./product.js";
 
-const MOST = 24;
+const MAX_RESULTS = 24;
 const CHOICES = { category: ["words.kind", "categories"], brand: ["words.brand", "brands"], colour: ["words.colour", "colours"] };
 
 /** Return the filters as a where expression. */
@@ -84,7 +84,7 @@ export function textSearch(app, { lost = false } = {}) {
     if (!asked.text && !filter) return showCategories();
     results.setAttribute("aria-busy", "true");
     try {
-      const found = await api.get("search", { text: asked.text, where: filter, k: MOST });
+      const found = await api.get("search", { text: asked.text, where: filter, k: MAX_RESULTS });
       if (mine === lastRun) show(found);
     } catch (error) {
       if (mine !== lastRun) return undefined;
@@ -107,7 +107,7 @@ export function textSearch(app, { lost = false } = {}) {
     results.replaceChildren(
       asked.text && understood?.where ? h("p", { class: "understood" }, `${t("words.understood")}: `, h("button", { type: "button", class: "chip on", onclick: () => editQuery(understood) },
         [understood.words, understood.where].filter(Boolean).join(" · "), icon("edit"))) : "",
-      h("p", { class: "quiet" }, found, matches.length === MOST ? ` · ${t("words.most", { n: MOST })}` : ""),
+      h("p", { class: "quiet" }, found, matches.length === MAX_RESULTS ? ` · ${t("words.most", { n: MAX_RESULTS })}` : ""),
       h("ul", { class: "tiles grid" }, matches.map((match) => productTile(match, () => app.go("product", { sku: match.sku, match })))));
     app.say(found);
     return undefined;

@@ -1,7 +1,7 @@
 // A barcode scanner that acts as a keyboard: fast keys, then Enter.
 
 const GAP_MS = 90;
-const SHORTEST = 4;
+const MIN_LENGTH = 4;
 
 /** Call onCode(code) for each scanned code; keys typed into a field are left alone. */
 export function onScan(onCode) {
@@ -12,7 +12,7 @@ export function onScan(onCode) {
     if (event.timeStamp - last > GAP_MS) code = "";
     last = event.timeStamp;
     if (event.key.length === 1 && /[\w-]/.test(event.key)) code += event.key;
-    else if (event.key === "Enter" && code.length >= SHORTEST) {
+    else if (event.key === "Enter" && code.length >= MIN_LENGTH) {
       event.preventDefault(); // do not press the focused button
       event.stopPropagation();
       onCode(code);

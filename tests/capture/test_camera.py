@@ -129,7 +129,7 @@ class FlakyCamera:
 
 def test_a_disconnected_camera_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera, "FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(camera, "LONGEST_WAIT_S", 0.02)
+    monkeypatch.setattr(camera, "MAX_WAIT_S", 0.02)
     flaky, inbox = FlakyCamera(frames=3, away=4), Inbox()
     thread = CameraThread(flaky, inbox)
     thread.start()

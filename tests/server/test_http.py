@@ -90,7 +90,7 @@ def test_content_security_policy_allows_only_this_server(client: Client) -> None
 
 
 def test_body_above_the_limit_is_rejected(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "LARGEST_BODY_BYTES", 1000)
+    monkeypatch.setattr(middleware, "MAX_BODY_BYTES", 1000)
 
     async def parts() -> Iterator[bytes]:  # type: ignore[misc]
         for _ in range(100):
@@ -103,9 +103,9 @@ def test_body_above_the_limit_is_rejected(client: Client, monkeypatch: pytest.Mo
 def test_bodies_of_all_requests_together_are_bounded(
     client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(middleware, "MOST_BUFFERED_BYTES", len(photo) - 1)
+    monkeypatch.setattr(middleware, "MAX_BUFFERED_BYTES", len(photo) - 1)
     assert client("POST", "/v1/search", content=photo).status_code == 429
-    monkeypatch.setattr(middleware, "MOST_BUFFERED_BYTES", len(photo))
+    monkeypatch.setattr(middleware, "MAX_BUFFERED_BYTES", len(photo))
     assert [client("POST", "/v1/search", content=photo).status_code for _ in range(2)] == [200, 200]
 
 
