@@ -1,4 +1,4 @@
-"""A file of named arrays that is memory-mapped and used in place.
+"""Write and read a file of named arrays, which is memory-mapped and used in place.
 
 Layout; all numbers are little-endian:
 
@@ -129,7 +129,7 @@ def write(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> No
 def read(data: memoryview | ByteSource, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read all arrays of a file; arrays of bytes in memory are views.
 
-    Args:    data: content of the file; name: of the file, for errors.
+    Args:    data: content of the file; name: of the file, for error messages.
     Returns: arrays (N, ...) by name, read-only if `data` is, and the meta passed to `write`.
     Raises:  IndexFileError: the data have another format or a newer version, or are damaged.
     """
@@ -140,7 +140,7 @@ def read(data: memoryview | ByteSource, name: str) -> tuple[dict[str, np.ndarray
 def open_arrays(data: memoryview | ByteSource, name: str) -> tuple[dict[str, LazyArray], dict[str, Any]]:
     """Open a file without reading its arrays.
 
-    Args:    data: content of the file; name: of the file, for errors.
+    Args:    data: content of the file; name: of the file, for error messages.
     Returns: arrays by name, and the meta passed to `write`.
     Raises:  IndexFileError: the data have another format or a newer version, or are damaged.
     """
@@ -174,4 +174,5 @@ def _locate(source: ByteSource, begin: int, dtype: str, shape: list[int], offset
 
 
 def _align(offset: int) -> int:
+    """Round an offset up to a multiple of `ALIGNMENT`."""
     return -(-offset // ALIGNMENT) * ALIGNMENT

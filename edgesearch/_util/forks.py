@@ -1,4 +1,4 @@
-"""Abandon in a forked process what only its parent may use.
+"""Abandon, in a forked process, objects that only its parent may use.
 
 The locks of SQLite and the threads of onnxruntime belong to the process that made them. A lock that another thread held
 at the moment of the fork is never released in the child. So the owners of such objects abandon them in the child, and

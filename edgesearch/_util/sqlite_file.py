@@ -1,4 +1,4 @@
-"""A SQLite file that many threads and processes use at once, and that no power cut or killed process damages.
+"""Share a SQLite file between threads and processes, so that no power cut or killed process damages it.
 
 It uses a write-ahead log (sqlite.org/wal.html), which is synced before a transaction counts as done. Readers see the
 last complete transaction and wait for nobody; writers wait for each other.
@@ -21,7 +21,7 @@ class DamagedError(Exception):
 
 
 class SqliteFile:
-    """The file, which need not exist yet. Safe to share between threads and processes."""
+    """A SQLite file, which need not exist yet. Safe to share between threads and processes."""
 
     def __init__(self, path: Path, schema: Sequence[str], version: int):
         """Name the file; `schema` are the statements that create its tables, `version` is the number of its format."""

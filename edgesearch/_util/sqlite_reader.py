@@ -1,4 +1,4 @@
-"""A SQLite file that is only read."""
+"""Read a SQLite file, and share the connection between threads."""
 
 import sqlite3
 import threading
@@ -10,7 +10,7 @@ from ..errors import EdgeSearchError
 
 
 class SqliteReader:
-    """The file, or its content in memory. Safe to share between threads."""
+    """A SQLite file that is only read, or its content in memory. Safe to share between threads."""
 
     def __init__(self, file: Path | bytes | None, damaged: Callable[[object], EdgeSearchError]):
         """Open the file.

@@ -33,7 +33,7 @@ class Stop:
                 and then at once.
         """
         self._after_s = after_s
-        self._end = None if after_s is None else time.monotonic() + after_s
+        self._deadline_s = None if after_s is None else time.monotonic() + after_s
         self._is_set, self._lock = False, threading.Lock()
         self._interrupt: Callable[[], None] | None = None
         self._tokens: list[Token[Stop | None]] = []
@@ -50,7 +50,7 @@ class Stop:
         """Raise StoppedError if this stop or one around it is set, or its time is over."""
         if self._is_set:
             raise StoppedError("the call was stopped; make it again.")
-        if self._end is not None and time.monotonic() >= self._end:
+        if self._deadline_s is not None and time.monotonic() >= self._deadline_s:
             raise StoppedError(f"the call took longer than its {self._after_s:g} s; repeat it, or allow more time.")
         if self._outer:
             self._outer.check()

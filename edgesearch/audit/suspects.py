@@ -127,12 +127,15 @@ def examine_pictures(
 
 
 def _is_blank(pixels: np.ndarray) -> bool:
+    """Return whether a picture, (H, W, 3) uint8, has one colour."""
     return bool(image.to_grey(pixels, GREY_SIDE).std() < BLANK_DEVIATION)
 
 
 def _read_batches(
     entries: Sequence[Entry], refs: Sequence[PictureRef], embedder: Embedder
 ) -> Iterator[list[_ReadPicture]]:
+    """Read, hash and decode pictures on all cores; yield `BATCH` at a time."""
+
     def read(ref: PictureRef) -> _ReadPicture:
         _, source = entries[ref.entry].images[ref.picture]
         digest = b""

@@ -1,4 +1,4 @@
-"""The bundle, `store.edge`: one file with model, index, catalogue and pictures, verified before anything parses it.
+"""Write and read bundles: one file with model, index, catalogue and pictures, verified before anything parses it.
 
 A container (`container.py`) holds `manifest.json`, then the signature `manifest.sig` if the bundle is signed, then the
 members that the manifest lists. Reading checks in this order: signature, manifest, sizes, hashes. Only verified bytes
@@ -35,7 +35,7 @@ class Bundle:
         content: the file.
         sealed: its contents must not be written to another file.
         locations: where each member lies in the file, manifest and signature included.
-        manifest: what it holds.
+        manifest: describes its members.
         digest: hash of the manifest, and so of everything in the bundle.
         signer: hex key that signed it; `None` if it is unsigned.
     """

@@ -1,4 +1,4 @@
-"""The container of a bundle: a zip of stored members, each at a multiple of 64 bytes, read without trusting it.
+"""Write and read the container of a bundle: a zip of stored members, each at a multiple of 64 bytes; trust none of it.
 
 Every zip tool can read it. The manifest and its signature come first and are found without the zip's directory, so
 that only their headers are parsed before the signature is checked.
@@ -62,7 +62,7 @@ def locate_heads(path: Path, data: ByteSource) -> dict[str, slice]:
     """Return where the first members lie: the manifest, and its signature if there is one.
 
     Args:
-        path: name of the file in errors.
+        path: name of the file, for error messages.
         data: its content.
     Raises:
         BundleError: the manifest is not there, or a head is damaged.
@@ -100,7 +100,7 @@ def locate_members(path: Path, data: ByteSource, heads: Mapping[str, slice]) -> 
     """Return where the content of each member lies in the file, by name.
 
     Args:
-        path: name of the file in errors.
+        path: name of the file, for error messages.
         data: its content.
         heads: result of `locate_heads`.
     Raises:

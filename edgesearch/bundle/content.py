@@ -1,4 +1,4 @@
-"""Files that are read in parts: mapped as they are, or sealed and opened piece by piece.
+"""Read files in parts: map them as they are, or open sealed ones piece by piece.
 
 A sealed file is MAGIC, the length of its content as uint64 little-endian, and the content in pieces of 64 kB. Each
 piece is sealed (`sealing`) for its position in this file, so any part can be read in bounded memory.
@@ -142,7 +142,7 @@ class VerifiedRange:
             content: the file.
             location: the range in it.
             hashes: sha256 of each 64 kB piece, one after another; `None` if all was verified before.
-            name: name in errors.
+            name: of the range, for error messages.
         """
         self.content, self._location, self._hashes, self._name = content, location, hashes, name
         self.size = location.stop - location.start
@@ -226,4 +226,5 @@ def _open_piece(file: MappedFile, seal: Seal, name: str, size: int, number: int)
 
 
 def _piece_context(name: str, number: int, size: int) -> str:
+    """Return the context for which a piece is sealed; it binds the piece to file, position and length."""
     return f"{name} {number} {size}"

@@ -1,4 +1,4 @@
-"""The two members of a delta, each a gzip stream.
+"""Write and read the two members of a delta, each a gzip stream.
 
     literals   bytes that the base lacks, in the order of the new file
     copies     steps that make the new file: three int64, little-endian: bytes to take from `literals`; where to copy
@@ -80,7 +80,7 @@ def read_steps(copies: memoryview, sizes: Sequence[int], size: int) -> Iterator[
 
 
 class InflatingReader:
-    """Reads a gzip stream, inflating only what is asked for, so that a wrong size cannot fill the memory."""
+    """Reads a gzip stream; inflates only the bytes that are read, so that a wrong size cannot fill the memory."""
 
     def __init__(self, data: memoryview):
         """Read from compressed bytes."""
@@ -124,6 +124,7 @@ def _steps_of(copies: Iterable[Copy], size: int) -> Iterator[tuple[int, int, int
 
 
 def _read_batch(stream: InflatingReader) -> list[list[int]]:
+    """Return the three numbers of each of the next `BATCH` steps; raise ValueError if the stream ends before."""
     data = np.frombuffer(b"".join(stream.read(BATCH * 3 * STEP.itemsize)), np.uint8)
     return data.reshape(-1, BATCH).T.copy().view(STEP).tolist()
 

@@ -102,6 +102,7 @@ def _hash_windows(data: np.ndarray) -> np.ndarray:
 
 
 def _first_bits(hashes: np.ndarray) -> np.ndarray:
+    """Return the first `FILTER_BITS` bits of each hash, spread evenly: uint64 -> uint64 of the same shape."""
     return (hashes * np.uint64(_BASE)) >> np.uint64(64 - FILTER_BITS)
 
 

@@ -33,7 +33,7 @@ class GoldenQueries:
 
     Attributes:
         rows: (G,) int64, the rows whose pictures are asked.
-        embeddings: (G, D) float32, their embeddings.
+        embeddings: (G, D) float32, rows of unit length.
         found: (G,) int64, the nearest row of each.
         scores: (G,) float32, its cosine.
     """

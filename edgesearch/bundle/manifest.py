@@ -58,7 +58,7 @@ class Manifest:
         calibration: the fields of `decision.Calibration`.
         accuracy: figures that the build measured.
         next_key: hex public key that devices trust from this bundle on; "" for none.
-        delta: what a delta makes; `None` for a whole bundle.
+        delta: the two bundles of a delta; `None` for a whole bundle.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Manifest:
 
         Args:
             data: content of the file.
-            name: name of the bundle in errors.
+            name: of the bundle, for error messages.
         Raises:
             BundleError: it is not a manifest, has a newer format, or a key is missing or wrong.
         """

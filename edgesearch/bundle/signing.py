@@ -1,6 +1,6 @@
-"""Keys and signatures of bundles: Ed25519 (RFC 8032, by libsodium).
+"""Make keys, and sign and verify bundles, by Ed25519 (RFC 8032, by libsodium).
 
-Each file is one line of text that says what it is: `NAME.key`, `NAME.pub`, `NAME.secret`, a signature. A device's
+Each file is one line of text that names its kind: `NAME.key`, `NAME.pub`, `NAME.secret`, a signature. A device's
 `trusted.pub` holds one line per key, the newest last.
 """
 
@@ -15,7 +15,7 @@ from ..errors import SignatureError
 
 PRIVATE, PUBLIC, SECRET, SIGNATURE = "private key", "public key", "device key", "signature"
 MAX_BYTES = 1 << 16  # of any of these files
-CONTEXT = b"edgesearch manifest\n"  # precedes what is signed: no other signature then fits a manifest
+CONTEXT = b"edgesearch manifest\n"  # precedes the signed manifest; no signature of anything else fits it
 _LINE = re.compile(rf"edgesearch ({PRIVATE}|{PUBLIC}|{SECRET}|{SIGNATURE}) 1: ([0-9a-f]+(?: [0-9a-f]+)?)")
 
 
@@ -83,7 +83,7 @@ def verify_signature(message: bytes, signature: bytes, name: str) -> str:
     Args:
         message: the manifest.
         signature: the signature file, as `sign` returns it.
-        name: name of the bundle in errors.
+        name: of the bundle, for error messages.
     Raises:
         SignatureError: it is not a signature, or not of this manifest.
     """

@@ -1,4 +1,4 @@
-"""List the files in a folder or an archive: names with "/", and the source (`sources`) of each."""
+"""List the files in a folder or an archive, by names with "/", with the source (`sources`) of each."""
 
 import atexit
 import gzip
@@ -79,6 +79,7 @@ def _list_local(folder: str) -> dict[str, str]:
 
 
 def _list_zip(archive: str) -> dict[str, str]:
+    """List a zip file; raise CatalogError if a member is encrypted or of an unusual compression."""
     found = {}
     with sources.open_source(archive) as file:
         for info in _read_zip_directory(archive, file):
@@ -118,6 +119,7 @@ def _list_tar(archive: str, name: str) -> dict[str, str]:
 
 
 def _iterate_tar(archive: str, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """Yield the members of a tar file; raise CatalogError if it is damaged."""
     file.seek(0)
     try:
         with tarfile.open(fileobj=file, mode="r:") as opened:
@@ -168,6 +170,7 @@ def _file_state(archive: str) -> tuple[str, int, int]:
 
 
 def _decompress(archive: str, packed: BinaryIO, target: BinaryIO) -> None:
+    """Unpack a gzip file; raise CatalogError if it is damaged or unpacks to too much."""
     limit = packed.seek(0, os.SEEK_END) * MAX_GROWTH + image.MAX_BYTES
     packed.seek(0)
     try:

@@ -1,4 +1,4 @@
-"""Decide which column of a table holds what: by its name, or as the user maps it."""
+"""Identify the columns of a table by their names, or as the user maps them."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -117,6 +117,7 @@ def _find_mapped(header: Sequence[str], name: str, theirs: str, where: str) -> l
 def _check_names(
     names: Sequence[str], header: Sequence[str], required: Sequence[str], mapping: Mapping[str, str], where: str
 ) -> None:
+    """Raise CatalogError if a required column is missing or a column occurs twice."""
     missing = [name for name in required if name not in names]
     if missing:
         present = f"its columns are {_list_columns(header)}" if any(header) else "it has no columns"

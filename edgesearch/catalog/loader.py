@@ -29,7 +29,7 @@ class SourceCatalog:
 
     Attributes:
         entries: the products, in the catalogue's order.
-        notes: sentences on how edgesearch read whatever was not plain, and on what the owner may not have meant.
+        notes: sentences on how edgesearch read unusual formats, and on possible mistakes of the owner.
     """
 
     entries: list[Entry]
@@ -63,7 +63,7 @@ def read(
         encoding: of a text file; None or "" to detect it.
         decimal: the decimal sign, "." or ","; "" to detect it.
     Raises:
-        CatalogError: the catalogue cannot be read; the message names the line, what was found and what was expected.
+        CatalogError: the catalogue cannot be read; the message names the line, the fault and the remedy.
     """
     source, options = os.fspath(source), _Options(mapping or {}, encoding, decimal)
     named_as_table = sources.is_url(source) and source.lower().endswith(TABLES)  # any web page may list files

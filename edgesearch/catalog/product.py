@@ -1,4 +1,4 @@
-"""Products, and the details that describe them."""
+"""Describe products, and check the details that describe them."""
 
 import math
 import re
@@ -47,7 +47,7 @@ class Entry:
 
 
 def check_queries(queries: Iterable[tuple[Path, str]], known: Collection[str], where: object) -> None:
-    """Raise CatalogError if a query names a SKU that is not known; where: what the known SKUs are in."""
+    """Raise CatalogError if a query names an unknown SKU; where: names the holder of the known SKUs in the message."""
     strange = sorted({sku for _, sku in queries if sku}.difference(known))
     if strange:
         skus = "SKU of the queries is" if len(strange) == 1 else "SKUs of the queries are"

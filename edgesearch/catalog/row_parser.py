@@ -29,9 +29,9 @@ class RowParser:
         """Start a table.
 
         Args:
-            where: what error messages call the table.
+            where: the name of the table, for error messages.
             resolve: gives the source of a picture.
-            decimal: the decimal sign of the table; "" if unknown.
+            decimal: the decimal sign of the table, "." or ","; "" if unknown.
             plain: the table is UTF-8 with commas between its cells, where a point is a decimal sign.
         """
         self._where, self._resolve, self._decimal, self._plain = where, resolve, decimal, plain
@@ -63,7 +63,7 @@ class RowParser:
         return list(self._entries.values())
 
     def notes(self) -> list[str]:
-        """Return a sentence for each way in which cells were read differently from how they are written."""
+        """Return a sentence for each kind of cell that was read differently from how it is written."""
         notes = [f"{self._where}: {adjustment}" for adjustment in self._adjustments]
         if not self._shortened:
             return notes

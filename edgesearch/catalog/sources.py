@@ -56,7 +56,7 @@ def base_folder(source: str) -> str:
 
 
 def resolve(base: str, name: str) -> str:
-    """Return the source of what a catalogue in the folder `base` names.
+    """Return the source of a picture or table that a catalogue in the folder `base` names.
 
     Raises:  ValueError: a catalogue at a URL names a file of this machine.
     """
@@ -114,7 +114,7 @@ def read_picture(source: str, decode: Callable[[bytes], np.ndarray]) -> np.ndarr
     """Read and decode a picture.
 
     Args:    decode: bytes -> (H, W, 3) uint8.
-    Returns: (H, W, 3) uint8, what `decode` returns.
+    Returns: (H, W, 3) uint8, from `decode`.
     Raises:  ImageError: the picture cannot be read; the message names the source.
     """
     data = read_bytes(source)

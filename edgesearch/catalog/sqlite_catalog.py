@@ -263,7 +263,7 @@ class Catalog:
 def _load_product(cells: Sequence[Any], attributes: str) -> Product:
     """Return a product from its cells, in the order of `COLUMNS`, and its attributes as JSON.
 
-    Raises:  TypeError, ValueError: not what `write` stores.
+    Raises:  TypeError, ValueError: `write` stores no such values.
     """
     named = dict(zip(COLUMNS, cells, strict=True))
     _check_types(named)

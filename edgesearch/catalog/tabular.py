@@ -24,7 +24,7 @@ Row = tuple[int, list[str]]
 
 
 class NumberCell(str):
-    """A cell that the file stores as a number: its decimal sign is a point, whatever the text cells use."""
+    """A cell that the file stores as a number; its decimal sign is a point, even if text cells use a comma."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def read(file: BinaryIO, where: str, encoding: str | None, count_wanted: Callabl
 def _open_text(
     file: BinaryIO, where: str, encoding: str | None, count_wanted: Callable[[Sequence[str]], int]
 ) -> TableRows:
+    """Open a text table: detect its encoding and delimiter, unless the file or the user declares them."""
     name, sample = text_encoding.detect_encoding(file, where, encoding)
     is_plain = not sample and name in ("utf-8", text_encoding.UTF_8)
     detected = [] if is_plain else [f"{name} ({sample!r})" if sample else name]

@@ -92,7 +92,7 @@ class ModelConfig:
 
         Args:
             data: content of `config.json`.
-            name: what error messages call it.
+            name: of the file, for error messages.
         Raises:
             ModelError: the config is no JSON or of another format, or a key is missing or wrong.
         """
@@ -227,7 +227,7 @@ class Embedder:
         return normalize_rows(total + self._run_crops(pictures, objects)[0]), objects
 
     def _run_crops(self, pictures: Sequence[np.ndarray], parts: Sequence[Crop]) -> list[np.ndarray]:
-        """Run the network on one crop of each picture."""
+        """Run the network on one crop of each of B pictures, (H, W, 3) uint8; returns the arrays of `run`."""
         inputs = [self.config.preprocessing(*pair) for pair in zip(pictures, parts, strict=True)]
         return self.run(np.stack(inputs))
 

@@ -5,8 +5,8 @@ unverified, from the working directory; and some operators of other domains read
 
 The file is parsed as protobuf (protobuf.dev/programming-guides/encoding): a message is a sequence of fields, each a
 key, 8 * number + kind, and a value. The check follows only fields that can lead to a tensor or an operator; their
-numbers are those of onnx.proto, which never change. It refuses what is not clearly well-formed, because another parser
-might read it differently.
+numbers are those of onnx.proto, which never change. It refuses messages that are not clearly well-formed, because
+another parser might read them differently.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def check(network: bytes, name: str) -> None:
 
     Args:
         network: content of the ONNX file.
-        name: what error messages call it.
+        name: of the network, for error messages.
     Raises:
         ModelError: the network holds anything else, or is damaged.
     """
@@ -66,7 +66,7 @@ def check(network: bytes, name: str) -> None:
 
 
 def _find_refused(field: tuple[str, int], value: int | memoryview) -> str | None:
-    """Return what a field holds if it is refused, else None."""
+    """Return a description of a field's content if it is refused, else None."""
     if field in REFUSED:
         return REFUSED[field]
     if field == LOCATION and value:

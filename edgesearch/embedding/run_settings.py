@@ -1,4 +1,4 @@
-"""Settings that `edgesearch doctor` chose for a device, kept in `settings.json` of the device folder.
+"""Store the settings that `edgesearch doctor` chose for a device in `settings.json` of the device folder.
 
 JSON, UTF-8: `format`, then the fields of `Settings` under `settings` and those of `Environment` under `measured_for`.
 """
@@ -72,7 +72,7 @@ def parse(data: bytes, name: str) -> tuple[Settings, Environment]:
 
     Args:
         data: the file's bytes.
-        name: what error messages call the file.
+        name: of the file, for error messages.
     Raises:
         DeviceError: the content is damaged or of another format.
     """

@@ -67,7 +67,7 @@ def load(content: bytes, name: str, threads: int = 1, unfused: bool = False) -> 
 
     Args:
         content: an ONNX file's content, already checked by the caller.
-        name: what error messages call the network.
+        name: of the network, for error messages.
         threads: number of threads for one call.
         unfused: compute a quantized network in float, rounding to its quantized values between the operators.
     Raises:

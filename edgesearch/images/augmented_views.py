@@ -131,6 +131,7 @@ def _resize(product: Image.Image, scale: float) -> Image.Image:
 
 
 def _paste(scene: Image.Image, copy: Image.Image, middle: np.ndarray) -> None:
+    """Paste an RGBA copy into a scene, in place; middle: (2,) float64, where the copy's middle falls, in px."""
     left, top = (round(centre - length / 2) for centre, length in zip(middle.tolist(), copy.size, strict=True))
     scene.paste(copy, (left, top), copy)
 

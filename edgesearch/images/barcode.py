@@ -45,7 +45,7 @@ def read(photo: image.Photo, side: int) -> tuple[np.ndarray, tuple[Barcode, ...]
     """Decode a photo once, for its barcodes and for the network.
 
     Args:
-        photo: what `image.read` accepts.
+        photo: any form that `image.read` accepts.
         side: shorter side in px that the network needs.
     Returns:
         The photo as `image.read` returns it, (H, W, 3) uint8, and its barcodes without duplicates, from the top.

@@ -1,4 +1,4 @@
-"""Draw the pages that explain an answer: two pictures, what made them match or where they differ, and a few words.
+"""Draw the pages that explain an answer: two pictures, the parts that match or differ, and a few words.
 
 Parts that do not matter are pale, so that a product on white stays on white. The font is Pillow's own, so that it is
 available everywhere; letters that it lacks are omitted.

@@ -235,6 +235,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def _draft_size(size: tuple[int, int], needed_side: int) -> tuple[int, int]:
+    """Return the size in px, of the same aspect ratio, whose shorter side is `needed_side`."""
     scale = needed_side / min(size)
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
@@ -250,6 +251,7 @@ def _check_size(size: tuple[int, int], name: str, most: int = MAX_PIXELS) -> Non
 
 
 def _check_array(array: np.ndarray) -> np.ndarray:
+    """Return an (H, W, 3) uint8 array; raise ImageError for any other, or for one that is too large or too small."""
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         raise ImageError(f"array: {array.dtype} of shape {array.shape}; expected uint8 of shape (H, W, 3), RGB.")
     _check_size((array.shape[1], array.shape[0]), "array")

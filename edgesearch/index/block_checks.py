@@ -7,11 +7,15 @@ from .product_quantizer import CODEWORDS
 
 
 def find_misfit(blocks: Blocks, size: int, probes: int, shortlist: int) -> str:
-    """Return what is wrong with the arrays and settings of an index; empty if they fit together."""
+    """Return what is wrong with the arrays and settings of an index, or "" if they fit together.
+
+    Args:    size: N; probes, shortlist: as in `CompactIndex`.
+    """
     return _find_wrong_shape(blocks) or _find_wrong_number(blocks, size, probes, shortlist)
 
 
 def _find_wrong_shape(blocks: Blocks) -> str:
+    """Name the first array whose dtype or shape is wrong; "" if there is none."""
     d, m, p, c = (
         len(array) if array.ndim else 0 for array in (blocks.rotation, blocks.codebook, blocks.packed, blocks.centers)
     )
@@ -32,6 +36,7 @@ def _find_wrong_shape(blocks: Blocks) -> str:
 
 
 def _find_wrong_number(blocks: Blocks, size: int, probes: int, shortlist: int) -> str:
+    """Describe the first impossible value in arrays of the right shapes; "" if there is none."""
     starts, rows, cells = blocks.starts, blocks.rows, len(blocks.centers)
     if starts[0] != 0 or starts[-1] != len(blocks.packed) or (starts[1:] < starts[:-1]).any():
         return "the cells do not cover the blocks in order"

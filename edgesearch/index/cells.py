@@ -27,7 +27,7 @@ class ParallelMap(Protocol):
     def __call__(self, function: Callable[[Part], Result], parts: Iterable[Part], /) -> Iterator[Result]:
         """Yield the function's result for each part.
 
-        Args: function: defined in a module or a `partial` of such, because another process may call it.
+        Args: function: a function of a module, or a `partial` of one, because another process may call it.
         """
 
 
@@ -43,6 +43,7 @@ class _EncodedRows(NamedTuple):
 
 
 def _encode_rows(quantizer: ProductQuantizer, centers: np.ndarray, x: np.ndarray) -> _EncodedRows:
+    """Encode rows, (R, D) float32, with the nearest of the centres, (C, D) float32."""
     return _EncodedRows(_find_nearest_center(centers, x), quantizer.encode(x), kernel.quantize_rows(x))
 
 

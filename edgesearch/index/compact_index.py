@@ -1,4 +1,4 @@
-"""The compact index: cells of similar rows, 4-bit codes to scan, int8 vectors to rescore.
+"""Search compressed vectors: cells of similar rows, 4-bit codes to scan, int8 vectors to rescore.
 
 A query touches three tiers. Cell centres and codes stay in memory; int8 vectors are read for the shortlist only. Rows
 are stored cell after cell in blocks of 32, and `kernel` searches them in one call.
@@ -352,4 +352,5 @@ def _list_probes(limit: int) -> list[int]:
 
 
 def _normalize(x: np.ndarray) -> np.ndarray:
+    """Scale the rows of (R, D) float32 to unit length; rows of zeros stay zero."""
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.float32(1e-12))

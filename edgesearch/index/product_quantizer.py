@@ -1,4 +1,4 @@
-"""Product quantization, with or without a learned rotation.
+"""Compress vectors by product quantization, with or without a learned rotation.
 
 Jégou, Douze, Schmid: Product Quantization for Nearest Neighbor Search, TPAMI 2011. The rotation is the non-parametric
 solution of OPQ (Ge, He, Ke, Sun: Optimized Product Quantization, CVPR 2013).
@@ -105,6 +105,7 @@ class ProductQuantizer:
         return rows.reshape(len(x), self.subquantizers, x.shape[1] // self.subquantizers).transpose(1, 0, 2)
 
     def _check(self, x: np.ndarray) -> None:
+        """Raise ValueError unless x is (B, D)."""
         dim = self.codebook.shape[0] * self.codebook.shape[2]
         if x.ndim != 2 or x.shape[1] != dim:
             raise ValueError(f"got shape {x.shape}; expected (B, {dim}).")

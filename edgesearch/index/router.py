@@ -22,7 +22,7 @@ def build_router(centers: np.ndarray) -> Graph:
 def open_router(data: memoryview, name: str, dim: int, cells: int) -> Graph:
     """Load a graph from the content of its file.
 
-    Args:    name: of the file, for errors.
+    Args:    name: of the file, for error messages; dim: D; cells: C.
     Raises:  IndexFileError: the file is damaged, or its graph has other cells or dimensions.
     """
     graph = _make_graph(dim)

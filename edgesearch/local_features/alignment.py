@@ -24,7 +24,7 @@ from .local_index import RATIO
 FRAME = 192  # px
 PASSES, FITS = 2, 5
 COARSE_REACH, FINE_REACH = 6, 3  # px in each direction; the coarse search works at half the size
-MARGIN = 17  # px; windows within half of it of the edge show what is beside the product
+MARGIN = 17  # px; windows within half of it of the edge also show the product's surroundings
 WINDOW = 13  # px, at the size of either search
 SOFT = 3  # px of blur for both pictures; a hurried photo has as much
 FLAT = 60.0  # variance of grey levels below which a window shows nothing
@@ -94,7 +94,7 @@ def align(photo: np.ndarray, reference: np.ndarray, affine: np.ndarray, frame: i
 
 
 def find_shared_area(pair: AlignedPair, keypoints: np.ndarray) -> np.ndarray:
-    """Return what both pictures show: the area within the matched keypoints and away from the product's edge.
+    """Return the area that both pictures show, within the matched keypoints and away from the product's edge.
 
     A plain background is no part of it.
 
@@ -210,7 +210,7 @@ def _colour_shares(picture: np.ndarray) -> np.ndarray:
 
 
 def _fit_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Fit a line to points (N,), again and again to those near it; return gain and shift."""
+    """Fit a line to points (N,), repeatedly to the points near it; return gain and shift."""
     gain, shift = 1.0, float(np.median(y - x)) if len(x) else 0.0
     for _ in range(4):
         errors = np.abs(y - gain * x - shift)

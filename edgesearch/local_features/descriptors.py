@@ -119,7 +119,7 @@ class PackedFeatures(NamedTuple):
 
 
 def extract_query_features(picture: np.ndarray, crop: Crop | None = None, limit: int = QUERY_FEATURES) -> LocalFeatures:
-    """Return the strongest features of a query photo, or of a crop of it and what surrounds the crop.
+    """Return the strongest features of a query photo, or of a crop of it with a margin.
 
     Small lettering is larger in a crop, and other objects do not crowd out the features of the product.
 

@@ -223,6 +223,7 @@ class LocalIndex:
         return [self._verify_row(photo, tables, row) for row in rows]
 
     def _verify_row(self, photo: LocalFeatures, tables: DistanceTables, row: int) -> Evidence:
+        """Match a photo with one picture, fit a map to the matches, and weigh all features that the map explains."""
         stopping.check()
         first, last, size = *self._parts["starts"][row : row + 2].astype(int), int(self._parts["sizes"][row])
         packed, start = self._large["packed"][first:last], first * BLOCK

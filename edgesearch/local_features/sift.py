@@ -1,4 +1,4 @@
-"""Detect scale-invariant features: keypoints, and descriptors of what surrounds them.
+"""Detect scale-invariant features: keypoints, and descriptors of their surroundings.
 
 Lowe, Distinctive Image Features from Scale-Invariant Keypoints, IJCV 2004. Descriptors are square roots of histograms
 (Arandjelović, Zisserman, Three Things Everyone Should Know to Improve Object Retrieval, CVPR 2012). Unlike Lowe, this
@@ -56,7 +56,7 @@ def detect(grey: np.ndarray, limit: int) -> SiftFeatures:
     """Detect the strongest features.
 
     Args:    grey: (H, W) uint8, at most `MAX_PIXELS`; limit: most features to return.
-    Raises:  ValueError: grey is not such a picture.
+    Raises:  ValueError: grey is not (H, W) uint8, is empty, or is larger than `MAX_PIXELS`.
     """
     if grey.ndim != 2 or grey.dtype != np.uint8 or not 0 < grey.size <= MAX_PIXELS:
         raise ValueError(f"got {grey.dtype} of shape {grey.shape}; expected (H, W) uint8, at most {MAX_PIXELS:,} px.")

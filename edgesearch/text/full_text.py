@@ -1,4 +1,4 @@
-"""Full-text search: find and rank the products whose texts have some words.
+"""Find and rank the products whose texts have some words (full-text search).
 
 The index is one SQLite file of its own, beside the catalogue in the bundle, so that a store that is opened for photos
 alone never copies it:

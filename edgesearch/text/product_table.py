@@ -169,6 +169,7 @@ class ProductTable:
         return self._matching(condition) & self.visible
 
     def _matching(self, condition: Filter) -> np.ndarray:
+        """Return which products, visible or not, pass a filter: (P,) bool."""
         if isinstance(condition, Condition):
             return self.column(condition.column).matching(condition)
         if isinstance(condition, Not):
@@ -188,7 +189,7 @@ class ProductTable:
         return numbers[np.argsort(ranks[column.codes[numbers]], kind="stable")]
 
     def explain_empty(self, condition: Filter) -> QueryError:
-        """Return an error for a filter that nothing passes: which condition removed the last, and what would work.
+        """Return an error for a filter that nothing passes, with the condition that removed the last product and a hint.
 
         Raises:  AssertionError: some product passes, which is a mistake of the caller.
         """
@@ -221,6 +222,7 @@ class ProductTable:
         return f"{whose} {column.name} is {such_as}{', '.join(map(quote, named))}"
 
     def _read_column(self, name: str) -> Column:
+        """Read a column of the catalogue and the changed products; merge all colour columns into one."""
         values: list[object] = [None]
         code_of: dict[object, int] = {None: 0}
         codes = [0] * self.size
@@ -255,7 +257,7 @@ def _closest_values(wanted: str, values: Sequence[str]) -> list[str]:
 
 
 def facets(table: ProductTable) -> dict[str, Any]:
-    """Return what users can filter the visible products by, JSON-able.
+    """Return the values by which users can filter the visible products, JSON-able.
 
     Returns: the values of each of `FACETS`, most frequent first; "currency": the most frequent one, or None; "price":
              {"low", "high"}, or None; "has_location", "has_stock": whether any product has one.
@@ -284,6 +286,7 @@ def _frequent_values(table: ProductTable, name: str) -> list[str]:
 
 
 def _range(table: ProductTable, name: str) -> dict[str, float] | None:
+    """Return the lowest and highest number of a column among visible products, or None if there is none."""
     if table.find(name) is None:
         return None
     column = table.column(name)
