@@ -56,7 +56,7 @@ def assemble(
         cache: Holds the extract of every picture.
         extraction: How they were extracted.
         folder: Empty folder for the members and temporary files.
-        like: Index whose quantizer and cells to keep; `None` learns new ones.
+        like: Index whose quantizer and cells to keep; None learns new ones.
         parallel_map: Maps the parts of the index on workers.
     """
     stage, spill = new_folder(folder / "stage"), new_folder(folder / "spill")

@@ -38,7 +38,7 @@ class Plan:
         rescored: The bundle keeps int8 vectors to rescore the shortlist.
         features: Most local features kept of a picture.
         size_bytes: Size of the bundle with the least of everything else.
-        accuracy: `None` if the plan was not evaluated.
+        accuracy: None if the plan was not evaluated.
     """
 
     code_bytes: int
@@ -138,7 +138,7 @@ class BudgetReport:
 
 
 def choose_plan(plans: Sequence[Plan], limit_bytes: int) -> Plan | None:
-    """Return the best evaluated plan within the limit; `None` if none fits.
+    """Return the best evaluated plan within the limit; None if none fits.
 
     Among plans as accurate as the best one, take the smallest; among equally small ones, the most confident.
     """

@@ -59,8 +59,8 @@ class Built:
         size_bytes: Size of its file.
         skipped: For each picture that was left out, why it cannot be used.
         left_out: SKUs without any usable picture.
-        notes: What the reader of the catalogue, the merge or the calibration reports.
-        fitted: What was kept within the budget; `None` if everything was.
+        notes: Notes of the catalogue's reader, the merge and the calibration.
+        fitted: Report on the fit to the budget; None if everything was kept.
     """
 
     manifest: Manifest
@@ -84,7 +84,7 @@ def build(
     Args:
         catalogue: CSV, Parquet or .xlsx file, or a folder or archive of pictures.
         output: The `.edge` file to write.
-        model: Model folder; `None` uses the shipped model.
+        model: Model folder; None uses the shipped model.
         progress: Called with the number of pictures done and of all pictures.
         options: Any field of `edgesearch.building.build_options.BuildOptions`.
     Raises:
@@ -176,7 +176,7 @@ class CatalogueInput(NamedTuple):
         entries: Products with their pictures, merged with what devices were taught.
         photos: Photos to calibrate with.
         photo_hashes: sha256 of each photo, and its SKU.
-        notes: What the reader and the merge report.
+        notes: Notes of the reader and the merge.
     """
 
     entries: Sequence[Entry]
@@ -311,7 +311,7 @@ def apply_budget(
         staged: The bundle.
         output: Name of the bundle in errors.
         folder: Folder for a temporary bundle.
-        limit_bytes: The budget; `None` sets no limit.
+        limit_bytes: The budget; None sets no limit.
         sources: Sources of the pictures, by row.
         photos: Photos to evaluate search plans with; without any, the catalogue's own pictures are asked.
     Raises:

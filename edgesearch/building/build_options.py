@@ -48,24 +48,24 @@ class BuildOptions:
     """The options of a build.
 
     Attributes:
-        model: Model folder; `None` uses the shipped model.
+        model: Model folder; None uses the shipped model.
         precision: Network to ship, "int8" or "fp32".
         skip_bad: Leave out pictures that cannot be read, instead of stopping.
         local_features: Local features to keep of each picture, 20 bytes each; 0 keeps none.
-        sign: Private key that signs the bundle; `None` leaves it unsigned.
+        sign: Private key that signs the bundle; None leaves it unsigned.
         next_key: Public key that devices trust from this bundle on, besides that of `sign`.
-        sequence: Sequence number; devices install no bundle with a lower one. `None` takes the seconds since 1970.
+        sequence: Sequence number; devices install no bundle with a lower one. None takes the seconds since 1970.
         merge: Folders of overlays that devices exported, to merge into the catalogue.
         like: Earlier bundle whose quantizer and cells the index keeps, so that a delta from it is small.
-        queries: CSV of photos and their SKUs to calibrate with; `None` uses the catalogue's own pictures.
+        queries: CSV of photos and their SKUs to calibrate with; None uses the catalogue's own pictures.
         false_accepts: Share of the photos of unknown products that may be accepted.
-        mapping: Column of the catalogue by field name; `None` recognizes the columns by their titles.
-        encoding: Text encoding of the catalogue; `None` detects it.
+        mapping: Column of the catalogue by field name; None recognizes the columns by their titles.
+        encoding: Text encoding of the catalogue; None detects it.
         decimal: Decimal separator of the catalogue's numbers, "." or ","; "" detects it.
         budget_mb: Largest size of the bundle in millions of bytes; the build keeps what finds most products within it.
         seed: Seed of everything random: augmented views, index, codebook.
         engine: "local" for the threads of this machine, "ray" for a cluster.
-        workers: Number of workers of the engine; `None` uses all processors.
+        workers: Number of workers of the engine; None uses all processors.
         resume: Continue a stopped build of the same output, and keep the extracts in OUTPUT.work for the next build.
     """
 
@@ -107,5 +107,5 @@ class BuildOptions:
 
     @property
     def limit_bytes(self) -> int | None:
-        """The largest size of the bundle in bytes; `None` sets no limit."""
+        """The largest size of the bundle in bytes; None sets no limit."""
         return None if self.budget_mb is None else budget_bytes(self.budget_mb)

@@ -36,7 +36,7 @@ class Extract(NamedTuple):
         embedding: (D,) float32, unit length.
         colours: (T,) float64, share of each colour term.
         thumbnail: JPEG.
-        local_features: Packed local features; `None` if the build keeps none.
+        local_features: Packed local features; None if the build keeps none.
     """
 
     embedding: np.ndarray

@@ -1,7 +1,7 @@
-"""A cache of what builds extracted from pictures, keyed by the hash of each file.
+"""Keep the extracts of pictures between builds, by the hash of each file.
 
 A stopped build continues from it, and the next build reuses it. It is one SQLite file. Every picture is written once;
-what was committed survives a killed process.
+committed extracts survive a killed process.
 """
 
 import contextlib

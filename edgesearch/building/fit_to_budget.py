@@ -48,7 +48,7 @@ def fit_to_budget(
         output: Name of the bundle in errors.
         limit_bytes: The budget.
         evaluate: Measures an index with an index of local features.
-        plans: Search plans of `staged`, to share them between several budgets; `None` makes them.
+        plans: Search plans of `staged`, to share them between several budgets; None makes them.
     Raises:
         BundleError: It cannot be made so small; its folder is of no use then.
     """

@@ -130,7 +130,7 @@ class OptionalMembers:
         (self._stage / packed_catalog.FILE).write_bytes(packed_catalog.pack(self._removed / PLACED))
 
     def _reduced(self, row: int, side: int | None) -> bytes:
-        """Return the picture of a row, reduced to the longest side; `None` leaves it as it is."""
+        """Return the picture of a row, reduced to the longest side; None leaves it as it is."""
         picture = _read(self._removed / PICTURES, *self._positions[row])
         return image.to_webp(picture, side, QUALITY) if side else picture
 

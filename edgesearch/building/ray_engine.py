@@ -31,7 +31,7 @@ def connect_cluster(workers: int | None = None) -> Iterator[ParallelMap]:
     The cluster is the one that ray is already connected to or that `RAY_ADDRESS` names, else processes on this machine.
 
     Args:
-        workers: Largest number of workers; `None` takes one per processor of the cluster.
+        workers: Largest number of workers; None takes one per processor of the cluster.
     Raises:
         EdgeSearchError: ray is not installed, or the cluster cannot be reached.
     """

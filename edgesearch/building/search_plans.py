@@ -40,7 +40,7 @@ class SearchPlans:
         Args:
             embeddings: (N, D) float32, the rows of the index.
             index: The index of the whole catalogue.
-            local: Its index of local features; `None` if there is none.
+            local: Its index of local features; None if there is none.
             seed: Seed of the quantizers.
             keeps_codebook: Offer no plan with another quantizer than that of `index`.
         """
@@ -118,7 +118,7 @@ class SearchPlans:
         return index, index.drop_vectors(self._embeddings, self._seed)
 
     def _truncate_local(self, features: int) -> LocalIndex | None:
-        """Return an index of at most so many local features of each picture; `None` for 0."""
+        """Return an index of at most so many local features of each picture; None for 0."""
         if not features or self._local is None:
             return None
         if features >= self._sizes.max():

@@ -31,7 +31,7 @@ class StagedBundle:
         embeddings: (N, D) float32, the rows of the index.
         embedder: The network that computed them.
         index: The vector index.
-        local: The index of local features; `None` if the bundle keeps none.
+        local: The index of local features; None if the bundle keeps none.
         seed: Seed of the index.
         keeps_codebook: The quantizer of the index must not change.
     """

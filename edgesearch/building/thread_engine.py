@@ -23,7 +23,7 @@ def open_thread_pool(workers: int | None = None) -> Iterator[ParallelMap]:
     """Yield a function that maps parts on a pool of threads and returns the results in order.
 
     Args:
-        workers: Number of threads; `None` starts one per processor core.
+        workers: Number of threads; None starts one per processor core.
     Raises:
         StoppedError: The caller stopped the build; raised between two parts.
     """

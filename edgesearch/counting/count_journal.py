@@ -1,4 +1,4 @@
-"""The journal of a count: a file of JSON lines that records what became of each photo.
+"""The journal of a count: a file of JSON lines that records the status of each photo.
 
     {"format": 1}
     {"id": "p3f...", "photo": "IMG_1.jpg", "file": [size, time], "status": "counted", "sku": "P1", ...}
@@ -26,7 +26,7 @@ _TEXT_FIELDS = ("id", "photo", "status", "sku", "name", "by", "why")
 
 @dataclass(frozen=True)
 class CountEntry:
-    """A photo, or products counted without one, and what became of it.
+    """A photo, or pieces counted without one, and its status.
 
     Attributes:
         id: Derived from the photo's content, so that a copy has the same one.

@@ -31,7 +31,7 @@ class Progress:
     """A photo that is done.
 
     Attributes:
-        entry: What became of it.
+        entry: Its entry in the journal.
         new: Whether this run counted it.
         counted: Number of pieces of its product so far.
         done, total: Number of photos.

@@ -1,4 +1,4 @@
-"""The two lists of a count, as CSV files: what was counted, and what a person must review.
+"""Write and read the two lists of a count, as CSV files: the stock list, and the photos that a person must review.
 
 stock.csv         sku,name,counted,location,stock,difference,photos
 stock.review.csv  photo,why,sku,candidates,id: fill in a SKU, or "-" for nothing to count; the next run applies it

@@ -22,7 +22,7 @@ def add_advice(
     """Add the first photo's flaw, if all photos have one, and guesses from the likely products.
 
     Args:
-        gallery: What was searched.
+        gallery: The gallery that was searched.
         answer: To add to.
         photos: (H, W, 3) uint8 pixels of each photo, and the square that holds its object.
         candidates: The most likely first.

@@ -22,7 +22,7 @@ def apply_labels(
     """Return the answer by appearance, changed by barcodes.
 
     Args:
-        gallery: What was searched.
+        gallery: The gallery that was searched.
         answer: By appearance.
         codes: Barcodes in the photo.
         candidates: All candidates that were judged; the answer has the best of them.

@@ -48,7 +48,7 @@ class _Alignment(NamedTuple):
         match: The product as that picture matches it.
         points: Number of keypoints that agree.
         pair: Both pictures in one frame.
-        inside: (h, w) bool, what was compared.
+        inside: (h, w) bool, True where the pictures were compared.
         unlike: (h, w) float32, how much printed details differ.
         colours: (h, w) float32, how much colours differ.
         clean: Whether the picture shows the product alone, on a plain background.

@@ -52,7 +52,7 @@ class Comparison:
         compared: Share of the reference picture that was compared.
         regions: Where they differ, the strongest first.
         pair: The photo aligned to the reference picture; None if that failed, and then the next two are None too.
-        inside: (h, w) bool, what was compared.
+        inside: (h, w) bool, True where the pictures were compared.
         difference: (h, w) float32, 0 to 1, how much they differ.
     """
 

@@ -102,7 +102,7 @@ def read_photo(gallery: Gallery, photo: Photo, barcodes: bool | None) -> tuple[n
     """Return a photo's pixels, (H, W, 3) uint8 as `Embedder.read` gives them, and its barcodes.
 
     Args:
-        gallery: What is searched.
+        gallery: The gallery to search.
         photo: As for `Store.search`.
         barcodes: Whether to read barcodes; None reads them if their reader is installed and a product has one.
     """
@@ -122,7 +122,7 @@ def find_candidates(
     """Find the products that a photo may show, and verify them if the nearest does not lead clearly.
 
     Args:
-        gallery: What to search.
+        gallery: The gallery to search.
         embedding: (1, D) float32, unit row, of the photo.
         extract: Returns the photo's local features, called only to verify; None skips verification.
         k: Number of products, `CONSIDERED` at least.
@@ -153,7 +153,7 @@ def answer_observations(
     """Answer what several photos of one product show.
 
     Args:
-        gallery: What was searched.
+        gallery: The gallery that was searched.
         observations: One of each photo, at least one.
         k: Number of matches.
         query: Words and a filter that were asked too.
@@ -240,7 +240,7 @@ def warm_up(gallery: Gallery, fast: bool, words: bool) -> None:
     """Run every stage once, with a picture of the gallery, so that the first search need not wait.
 
     Args:
-        gallery: What will be searched.
+        gallery: The gallery to warm up.
         fast: As for `Store.search`.
         words: Also search by words once.
     """

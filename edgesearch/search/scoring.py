@@ -24,7 +24,7 @@ def find_nearest(gallery: Gallery, embedding: np.ndarray, k: int) -> list[Candid
     """Return the nearest pictures, nearest first: enough to show k products if there are as many.
 
     Args:
-        gallery: What to search.
+        gallery: The gallery to search.
         embedding: (1, D) float32, unit row.
         k: Number of products.
     """
@@ -60,7 +60,7 @@ def verify(
     different parts of it. So the candidate has the cosine of the one and the evidence of the other.
 
     Args:
-        gallery: What was searched.
+        gallery: The gallery that was searched.
         nearest: Pictures from `find_nearest`.
         features: Local features of the photo.
         embedding: (1, D) float32, unit row, of the photo.
@@ -130,7 +130,7 @@ def collect_evidence(gallery: Gallery, candidates: Sequence[Candidate], embeddin
     """Return the evidence for each candidate.
 
     Args:
-        gallery: What was searched.
+        gallery: The gallery that was searched.
         candidates: One of each of P products.
         embedding: (1, D) float32, unit row, of the photo.
     Returns:

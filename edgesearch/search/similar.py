@@ -99,7 +99,7 @@ def find_similar(
     """Return k alternatives to a product, nearest first; fewer only if no more satisfy the conditions.
 
     Args:
-        gallery: What to search.
+        gallery: The gallery to search.
         sku: Of the product.
         k: Number of alternatives.
         wanted: Conditions.
@@ -170,7 +170,7 @@ def _admit(gallery: Gallery, owners: np.ndarray, found: tuple[int, Product], wan
     The last element stands for number -1, the owner of rows that are not shown.
 
     Args:
-        gallery: What to search.
+        gallery: The gallery to search.
         owners: (R,) int32, the product of each row.
         found: The product, with its number.
         wanted: Conditions.
@@ -221,7 +221,7 @@ def _nearest_products(
     """Return the nearest row of each of the nearest products, nearest first.
 
     Args:
-        gallery: What to search.
+        gallery: The gallery to search.
         mask: (R,) bool, rows of products that may be alternatives.
         own: Rows of the product itself.
         owners: (R,) int32, the product of each row.

@@ -303,7 +303,7 @@ class Store:
         return self._session.reopen()
 
     def warm_up(self, words: bool = False) -> "Future[None]":
-        """Run once, in a thread of its own, what the first search would have to wait for.
+        """Run every stage of a search once, in a thread of its own, so that the first search need not wait.
 
         Args:
             words: Whether to warm up searches by words too.

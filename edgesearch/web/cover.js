@@ -1,4 +1,4 @@
-// Screens that cover the whole page: the attract screen of a kiosk, and troubles with what to do about them.
+// Screens that cover the whole page: the attract screen of a kiosk, and problems with instructions.
 
 import * as api from "./api.js";
 import { difference } from "./camera.js";

@@ -1,4 +1,4 @@
-// Nobody there: a kiosk asks and then starts over; other devices switch the camera off.
+// When nobody is there, a kiosk asks, then starts over; other devices switch the camera off.
 
 import { button, dialog, h } from "./dom.js";
 import { t } from "./i18n.js";
