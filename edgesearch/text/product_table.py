@@ -189,7 +189,7 @@ class ProductTable:
         return numbers[np.argsort(ranks[column.codes[numbers]], kind="stable")]
 
     def explain_empty(self, condition: Filter) -> QueryError:
-        """Return an error for a filter that nothing passes, with the condition that removed the last product and a hint.
+        """Return an error for a filter that nothing passes, with the condition that removed the last one and a hint.
 
         Raises:  AssertionError: some product passes, which is a mistake of the caller.
         """
