@@ -19,7 +19,7 @@ svg { color-scheme: light dark; --ink: #14181f; --quiet: #5a6472; --edge: #dde1e
 }
 text { fill: var(--ink); font: 13px system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
 .tick, .axis { fill: var(--quiet); }
-.said { font-weight: 600; paint-order: stroke; stroke: var(--paper); stroke-width: 4px; stroke-linejoin: round;
+.label { font-weight: 600; paint-order: stroke; stroke: var(--paper); stroke-width: 4px; stroke-linejoin: round;
   fill: var(--hue, var(--ink)); }
 .grid { stroke: var(--edge); fill: none; }
 .line { fill: none; stroke: var(--hue, var(--ink)); stroke-width: 2; stroke-linejoin: round; }
