@@ -93,6 +93,24 @@ def test_rules_have_no_circle() -> None:
         above.add(package)
 
 
+def test_architecture_draws_the_rules() -> None:
+    """The diagram shows each rule that does not follow from others."""
+    drawn = set()
+    for line in (
+        (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("flowchart TD")[1].split("```")[0].splitlines()
+    ):
+        if " --> " in line:
+            package, imported = line.strip().split(" --> ")
+            drawn |= {(package, name) for name in imported.split(" & ")}
+    below: dict[str, set[str]] = {}
+    for package, allowed in MAY_IMPORT.items():  # those below come first
+        below[package] = allowed.union(*(below[name] for name in allowed))
+    rules = {(package, name) for package, allowed in MAY_IMPORT.items() for name in allowed}
+    assert drawn == {
+        (package, name) for package, name in rules if not any(name in below[o] for o in MAY_IMPORT[package])
+    }
+
+
 @pytest.mark.parametrize("library", ONLY_USER)
 def test_a_library_has_one_user(library: str) -> None:
     users = {package_of(module) for module in MODULES if library in imports(module)[1]}

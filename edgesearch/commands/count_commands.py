@@ -26,7 +26,7 @@ def add(command: Adder) -> None:
         type=Path,
         required=True,
         metavar="CSV",
-        help="list to write or continue, with CSV.session beside it; fill in CSV.review.csv and run again",
+        help="list to write or continue, with stock.session beside it; fill in stock.review.csv and run again",
     )
     parser.add_argument("--undo", action="store_true", help="take back the last counted photo, one more each time")
     parser.add_argument(
