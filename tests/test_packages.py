@@ -1,6 +1,7 @@
 """Check the structure of the package: imports point one way, importing is light, every name is found once."""
 
 import ast
+import functools
 import subprocess
 import sys
 from collections import Counter
@@ -60,9 +61,11 @@ def package_of(module: Path) -> str:
     return module.parts[0]
 
 
+@functools.cache
 def imports(module: Path) -> tuple[set[str], set[str]]:
     """Return the packages of edgesearch and the libraries that a module imports."""
-    own, libraries = set(), set()
+    own: set[str] = set()
+    libraries: set[str] = set()
     for node in ast.walk(ast.parse((PACKAGE / module).with_suffix(".py").read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
             inside = module.parent.parts[: len(module.parent.parts) - node.level + 1]

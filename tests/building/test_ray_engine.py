@@ -17,7 +17,7 @@ from edgesearch.building.extraction import Extract, Extraction, PictureResult
 from ..conftest import TINY_MODEL
 
 ray = pytest.importorskip("ray", reason="ray is not installed")
-PICTURES = 40
+PICTURES = 12
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,7 +47,7 @@ def build(catalogue: Path, folder: str, **options: object) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore")  # of ray itself
-@pytest.mark.parametrize("group_bytes", [1 << 28, 200])
+@pytest.mark.parametrize("group_bytes", [1 << 28, 600])
 def test_a_cluster_gives_the_same_bytes(drawn: Path, monkeypatch: pytest.MonkeyPatch, group_bytes: int) -> None:
     monkeypatch.setattr(ray_engine, "GROUP_BYTES", group_bytes)
     assert build(drawn, "many", engine="ray", workers=2) == build(drawn, "one")
