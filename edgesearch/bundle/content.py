@@ -152,7 +152,7 @@ class VerifiedRange:
         """Return some of its bytes; raise BundleError if they are outside the range, or wrong."""
         if not 0 <= start <= stop <= self.size:
             raise BundleError(
-                f"{self._name}: has {self.size} bytes, of which bytes {start} to {stop} were to be read; build the bundle again."
+                f"{self._name}: has {self.size} bytes, but bytes {start} to {stop} are needed; build the bundle again."
             )
         if self._hashes is not None and stop > start:
             for number in range(start // PIECE, (stop - 1) // PIECE + 1):
