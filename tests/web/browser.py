@@ -70,3 +70,11 @@ def customer(shows_known: Browser, address: str, known_photo: Path) -> Iterator[
     came = new_visitor(shows_known, address, known_photo, **PHONE)
     yield came
     came.page.context.close()
+
+
+@pytest.fixture
+def onlooker(shows_known: Browser, address: str, known_photo: Path) -> Iterator[Visitor]:
+    """Yield a visit on a phone that only looks at screens: without the service worker, which loads every file again."""
+    came = new_visitor(shows_known, address, known_photo, service_workers="block", **PHONE)
+    yield came
+    came.page.context.close()

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,11 @@ def folder(tiny_edge: Path, shop: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@contextmanager
-def served(device: Path) -> Iterator[str]:
-    """Yield the URL of a server in a process of its own."""
+@pytest.fixture(scope="module")
+def url(tiny_edge: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the URL of a server in a process of its own, whose device no test changes."""
+    device = tmp_path_factory.mktemp("served") / "device"
+    edgesearch.install(tiny_edge, device)
     pytest.importorskip("fastapi", reason="the extra `server` is not installed")
     command = [sys.executable, "-m", "edgesearch", "serve", str(device), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
@@ -58,21 +59,20 @@ def test_code_of_the_page_runs(
     assert len(names["answers"]) == 2  # type: ignore[arg-type]
 
 
-def test_java_example_searches(folder: Path) -> None:
+def test_java_example_searches(folder: Path, url: str) -> None:
     if not shutil.which("java"):
         pytest.skip("java is absent")
     with edgesearch.open(folder / "device") as store:
         answer = store.search(folder / "photo.jpg", k=3)
     (folder / "bad.jpg").write_bytes(b"none")
-    with served(folder / "device") as url:
-        command = [
-            "java",
-            str(API / "Search.java"),
-            *(str(folder / name) for name in ("photo.jpg", "bad.jpg", "no.jpg")),
-        ]
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | {"EDGESEARCH_URL": url}, check=False, timeout=120
-        )
+    command = [
+        "java",
+        str(API / "Search.java"),
+        *(str(folder / name) for name in ("photo.jpg", "bad.jpg", "no.jpg")),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"EDGESEARCH_URL": url}, check=False, timeout=120
+    )
     first, *lines = done.stdout.splitlines()
     assert first == f"{folder / 'photo.jpg'}: {answer.decision}"
     for match, line in zip(answer.matches, lines, strict=False):
@@ -82,11 +82,10 @@ def test_java_example_searches(folder: Path) -> None:
     assert done.returncode == 1
 
 
-def test_curl_example_searches(folder: Path) -> None:
+def test_curl_example_searches(folder: Path, url: str) -> None:
     if not shutil.which("curl"):
         pytest.skip("curl is absent")
     (line,) = re.findall(r"^    (curl .*)$", (API / "README.md").read_text(encoding="utf-8"), re.M)
-    with served(folder / "device") as url:
-        command = line.replace("http://127.0.0.1:8765", url)
-        done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=True)
+    command = line.replace("http://127.0.0.1:8765", url)
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=True)
     assert '"decision"' in done.stdout
