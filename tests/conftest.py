@@ -1,4 +1,4 @@
-"""What several tests share: a small drawn shop, and stores built of it."""
+"""Share a small drawn shop, and stores built of it, among tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +11,19 @@ import edgesearch
 ROOT = Path(__file__).parent.parent
 TINY_MODEL = Path(__file__).parent / "data" / "tiny_model"
 REAL_PHOTOS = ROOT.parent / "shared" / "data"
+SLOW_FIXTURES = {"shop_edge", "real_photos", "playwright"}  # tests that use one of them are slow
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests as slow by the fixtures that they use."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with catalogue.csv (8 products), queries.csv (8 known photos, 2 unknown) and their pictures."""
+    """Return a folder with catalogue.csv (8 products), queries.csv (8 known photos, 2 unknown) and their pictures."""
     folder = tmp_path_factory.mktemp("shop")
     write_catalogue(folder, products=8, unknown=2, photos=1, seed=0)
     return folder
@@ -23,7 +31,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_edge(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shop as a bundle with an untrained network of a few kilobytes."""
+    """Build the shop with an untrained network of a few kilobytes."""
     path = tmp_path_factory.mktemp("tiny") / "shop.edge"
     edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, sequence=1)
     return path
@@ -31,7 +39,7 @@ def tiny_edge(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the pairs shop, next and foreign."""
+    """Return a folder with the key pairs shop, next and foreign."""
     folder = tmp_path_factory.mktemp("keys")
     for name in ("shop", "next", "foreign"):
         edgesearch.keygen(folder / name)
@@ -40,7 +48,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shop_edge(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shop as a bundle with the shipped model."""
+    """Build the shop with the shipped model."""
     path = tmp_path_factory.mktemp("shipped") / "shop.edge"
     edgesearch.build(shop / "catalogue.csv", path, sequence=2)
     return path
@@ -48,27 +56,27 @@ def shop_edge(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def device(tiny_edge: Path, tmp_path: Path) -> Path:
-    """A device folder of one test, which runs the tiny shop."""
+    """Install the tiny shop into a device folder for one test."""
     edgesearch.install(tiny_edge, tmp_path / "device")
     return tmp_path / "device"
 
 
 @pytest.fixture
 def store(device: Path) -> Iterator[edgesearch.Store]:
-    """That device, open."""
+    """Open that device."""
     with edgesearch.open(device) as opened:
         yield opened
 
 
 @pytest.fixture
 def photo(shop: Path) -> Path:
-    """A photo of a product of the shop."""
+    """Return a photo of a product of the shop."""
     return shop / "photos" / "P000001-1.jpg"
 
 
 @pytest.fixture(scope="session")
 def real_photos() -> Path:
-    """The folder of real photos; the test is skipped where it is absent."""
+    """Return the folder of real photos; skip the test if it is absent."""
     if not (REAL_PHOTOS / "groceries").is_dir():
         pytest.skip("the folder of real photos (shared/data) is absent")
     return REAL_PHOTOS

@@ -114,6 +114,7 @@ def test_architecture_draws_the_rules() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ONLY_USER)
 def test_a_library_has_one_user(library: str) -> None:
     users = {package_of(module) for module in MODULES if library in imports(module)[1]}
@@ -132,6 +133,7 @@ def test_packages_say_what_they_are_for() -> None:
         assert text and text.count(".") >= 3, f"{package}: say what it is for, what it may import, where to begin"
 
 
+@pytest.mark.slow
 def test_importing_loads_neither_torch_nor_a_model() -> None:
     code = "import sys, edgesearch; print(*sys.modules)"
     loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())

@@ -149,6 +149,7 @@ def test_many_products_with_one_placeholder_are_one_finding(market: Path) -> Non
     assert kinds(found) == {"same": 1}
 
 
+@pytest.mark.slow
 def test_a_sample_examines_only_some_products(market: Path) -> None:
     (market / "P000004-1.jpg").unlink()
     every = [checked(market, sample=2, seed=seed) for seed in range(12)]
@@ -186,6 +187,7 @@ def test_the_page_is_self_contained_and_escapes_names(market: Path) -> None:
     assert html_page.POLICY.split(";")[0] in page.replace("&#x27;", "'")
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_writes_the_findings(
     market: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

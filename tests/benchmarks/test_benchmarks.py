@@ -36,6 +36,8 @@ from edgesearch.embedding.embedder import default_model
 
 from ..conftest import ROOT, TINY_MODEL
 
+pytestmark = pytest.mark.slow
+
 # name: products, pictures of the gallery, queries
 SIZES = {
     "groceries-catalogue": (81, 81, 2485),

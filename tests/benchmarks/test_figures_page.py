@@ -15,6 +15,8 @@ from edgesearch.embedding.embedder import default_model
 
 from ..conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 MEASURED: Results = context(default_model(), SEED) | {"measured": {"on": "2026-01-02", "took_s": 61.0, "others": 0.25}}
 COLD: Results = MEASURED | {
     "command": "tools/bench cold --json", "products": 1000, "bundle_bytes": 1.5e9, "first_answer_ms": 770.4,

@@ -1,12 +1,15 @@
 """A bundle within a budget: the choice, the size of the file, and that every call still works."""
 
+import functools
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import edgesearch
-from edgesearch import BundleError
+from edgesearch import Built, BundleError
 from edgesearch.building import budget
 from edgesearch.building.budget import BudgetReport, Extra, Plan, PlanAccuracy, choose_plan, drop_dominated
 from edgesearch.bundle.bundle_file import Bundle
@@ -17,6 +20,9 @@ from edgesearch.text import full_text
 
 from ..conftest import TINY_MODEL
 
+pytestmark = pytest.mark.slow
+
+BuildShare = Callable[[float], tuple[Path, Built]]
 SEQUENCE = 7
 MB = 1_000_000
 
@@ -72,9 +78,30 @@ def test_the_report_lists_what_was_taken_and_refused() -> None:
 
 @pytest.fixture(scope="module")
 def whole(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the shop without a budget; the folder beside it keeps what was extracted."""
     path = tmp_path_factory.mktemp("whole") / "shop.edge"
-    edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, sequence=SEQUENCE)
+    edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, sequence=SEQUENCE, resume=True)
     return path
+
+
+def reuse_extracts(whole: Path, output: Path) -> None:
+    """Let a resumed build of `output` find the pictures already extracted."""
+    shutil.copytree(whole.with_name("shop.edge.work"), output.with_name(f"{output.name}.work"))
+
+
+@pytest.fixture(scope="module")
+def build_share(shop: Path, whole: Path, tmp_path_factory: pytest.TempPathFactory) -> BuildShare:
+    """Return a function that builds the shop within a share of its size, each once, of pictures extracted once."""
+    output = tmp_path_factory.mktemp("work") / "shop.edge"
+    reuse_extracts(whole, output)
+
+    @functools.cache
+    def build(share: float) -> tuple[Path, Built]:
+        options = {"sequence": SEQUENCE, "budget_mb": share * whole.stat().st_size / 1e6, "resume": True}
+        built = edgesearch.build(shop / "catalogue.csv", output, TINY_MODEL, **options)  # type: ignore[arg-type]
+        return output.rename(tmp_path_factory.mktemp("share") / "shop.edge"), built
+
+    return build
 
 
 def read_members(path: Path) -> dict[str, bytes]:
@@ -92,10 +119,11 @@ def test_a_sufficient_budget_changes_nothing(shop: Path, whole: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("share", [0.95, 0.6, 0.3])
-def test_a_bundle_within_a_budget_answers_everything(shop: Path, whole: Path, tmp_path: Path, share: float) -> None:
+def test_a_bundle_within_a_budget_answers_everything(
+    shop: Path, whole: Path, build_share: BuildShare, tmp_path: Path, share: float
+) -> None:
     budget_mb = share * whole.stat().st_size / 1e6
-    path = tmp_path / "shop.edge"
-    built = edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, sequence=SEQUENCE, budget_mb=budget_mb)
+    path, built = build_share(share)
     assert built.size_bytes == path.stat().st_size <= budget_mb * 1e6
     assert built.fitted is not None
     assert built.fitted.size_bytes <= budget_mb * 1e6
@@ -117,22 +145,23 @@ def test_a_bundle_within_a_budget_answers_everything(shop: Path, whole: Path, tm
         assert store.search(shop / "photos" / "P000002-1.jpg").matches[0].sku == "NEW"
 
 
-def test_the_same_budget_gives_the_same_file(shop: Path, whole: Path, tmp_path: Path) -> None:
-    budget_mb = 0.6 * whole.stat().st_size / 1e6
-    for name in ("a.edge", "b.edge"):
-        edgesearch.build(shop / "catalogue.csv", tmp_path / name, TINY_MODEL, sequence=SEQUENCE, budget_mb=budget_mb)
-    assert read_members(tmp_path / "a.edge") == read_members(tmp_path / "b.edge")
+def test_the_same_budget_gives_the_same_file(shop: Path, whole: Path, build_share: BuildShare, tmp_path: Path) -> None:
+    budget_mb, (built_before, _) = 0.6 * whole.stat().st_size / 1e6, build_share(0.6)
+    anew = tmp_path / "anew.edge"  # without what was extracted before
+    edgesearch.build(shop / "catalogue.csv", anew, TINY_MODEL, sequence=SEQUENCE, budget_mb=budget_mb)
+    assert read_members(anew) == read_members(built_before)
 
 
-def test_too_small_a_budget_names_the_least_sufficient_one(shop: Path, tmp_path: Path) -> None:
+def test_too_small_a_budget_names_the_least_sufficient_one(shop: Path, whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.edge"
+    reuse_extracts(whole, path)
     before = b"PK\3\4" + bytes(26) + b"manifest.json"  # as a bundle begins
     path.write_bytes(before)
     with pytest.raises(BundleError, match=r"are the least, .* give --budget-mb") as caught:
-        edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, budget_mb=0.04)
+        edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, budget_mb=0.04, resume=True)
     assert path.read_bytes() == before
     least = float(str(caught.value).split("give --budget-mb ")[1].split(",")[0])
-    built = edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, budget_mb=least)
+    built = edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, budget_mb=least, resume=True)
     assert built.size_bytes <= least * 1e6
     members = read_members(path)
     assert packed_catalog.FILE in members
@@ -149,12 +178,16 @@ def test_an_impossible_budget_is_refused_before_pictures_are_read(tmp_path: Path
         edgesearch.build(tmp_path / "c.csv", tmp_path / "c.edge", TINY_MODEL, budget_mb=0.04)
 
 
-def test_a_delta_between_bundles_within_a_budget_applies(shop: Path, whole: Path, tmp_path: Path) -> None:
-    budget_mb = 0.6 * whole.stat().st_size / 1e6
-    for sequence, name in enumerate(("a.edge", "b.edge"), SEQUENCE):
-        edgesearch.build(shop / "catalogue.csv", tmp_path / name, TINY_MODEL, sequence=sequence, budget_mb=budget_mb)
-    edgesearch.delta(tmp_path / "a.edge", tmp_path / "b.edge", tmp_path / "ab.delta")
-    edgesearch.install(tmp_path / "a.edge", tmp_path / "device")
+def test_a_delta_between_bundles_within_a_budget_applies(
+    shop: Path, whole: Path, build_share: BuildShare, tmp_path: Path
+) -> None:
+    budget_mb, (first, _) = 0.6 * whole.stat().st_size / 1e6, build_share(0.6)
+    second = tmp_path / "b.edge"
+    reuse_extracts(whole, second)
+    options = {"sequence": SEQUENCE + 1, "budget_mb": budget_mb, "resume": True}
+    edgesearch.build(shop / "catalogue.csv", second, TINY_MODEL, **options)  # type: ignore[arg-type]
+    edgesearch.delta(first, second, tmp_path / "ab.delta")
+    edgesearch.install(first, tmp_path / "device")
     edgesearch.install(tmp_path / "ab.delta", tmp_path / "device")
     with edgesearch.open(tmp_path / "device") as store:
         assert store.bundle.manifest.sequence == SEQUENCE + 1
@@ -162,7 +195,8 @@ def test_a_delta_between_bundles_within_a_budget_applies(shop: Path, whole: Path
 
 def test_like_keeps_the_codebook_within_a_budget(shop: Path, whole: Path, tmp_path: Path) -> None:
     path, budget_mb = tmp_path / "x.edge", 0.6 * whole.stat().st_size / 1e6
-    edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, like=whole, budget_mb=budget_mb)
+    reuse_extracts(whole, path)
+    edgesearch.build(shop / "catalogue.csv", path, TINY_MODEL, like=whole, budget_mb=budget_mb, resume=True)
     assert Bundle(path).manifest.hashes["codebook"] == Bundle(whole).manifest.hashes["codebook"]
 
 

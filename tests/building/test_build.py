@@ -15,6 +15,8 @@ from edgesearch.images import image
 
 from ..conftest import TINY_MODEL
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def spoiled(shop: Path, tmp_path: Path) -> Path:

@@ -16,6 +16,8 @@ from edgesearch.building.extraction import Extract, Extraction, PictureResult
 
 from ..conftest import TINY_MODEL
 
+pytestmark = pytest.mark.slow
+
 ray = pytest.importorskip("ray", reason="ray is not installed")
 PICTURES = 12
 

@@ -18,8 +18,11 @@ from edgesearch._util.files import try_lock
 from edgesearch.building.extraction import Extract, Extraction
 from edgesearch.building.extraction_cache import FILE, LOCK, ExtractionCache
 from edgesearch.images import image
+from edgesearch.local_features.descriptors import DEFAULT_FEATURES
 
 from ..conftest import TINY_MODEL
+
+pytestmark = pytest.mark.slow
 
 Extracted = list[bytes]  # contents of pictures
 
@@ -55,16 +58,17 @@ def drawn(tmp_path: Path) -> Path:
 
 
 def build(catalogue: Path, folder: str, **options: object) -> bytes:
-    """Build a bundle in a folder beside the catalogue, and return its bytes."""
+    """Build a bundle in a folder beside the catalogue, without local features unless asked; return its bytes."""
     output = catalogue.parent / folder / "x.edge"
     output.parent.mkdir(exist_ok=True)
-    edgesearch.build(catalogue, output, TINY_MODEL, **options)  # type: ignore[arg-type]
+    edgesearch.build(catalogue, output, TINY_MODEL, **{"local_features": 0, **options})  # type: ignore[arg-type]
     return output.read_bytes()
 
 
 def test_the_number_of_workers_changes_no_byte(drawn: Path) -> None:
-    one = build(drawn, "one", workers=1)
-    assert one == build(drawn, "three", workers=3) == build(drawn, "kept", workers=2, resume=True)
+    one = build(drawn, "one", workers=1, local_features=DEFAULT_FEATURES)
+    three = build(drawn, "three", workers=3, local_features=DEFAULT_FEATURES)
+    assert one == three == build(drawn, "kept", workers=2, resume=True, local_features=DEFAULT_FEATURES)
     assert [path.name for path in (drawn.parent / "one").iterdir()] == ["x.edge"]
     assert (drawn.parent / "kept" / "x.edge.work").is_dir()
 
@@ -130,7 +134,7 @@ def slow(self, picture):
         time.sleep(60)
     return extract(self, picture)
 Extraction.extract = slow
-edgesearch.build(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[4]), resume=True, workers=1)
+edgesearch.build(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[4]), resume=True, workers=1, local_features=0)
 """
 
 

@@ -17,6 +17,8 @@ from edgesearch.bundle.bundle_file import MANIFEST_FILE, Bundle
 from edgesearch.bundle.container import ALIGNMENT
 from edgesearch.bundle.manifest import Manifest
 
+pytestmark = pytest.mark.slow
+
 FIELDS = {
     "name": "test",
     "sequence": 1,

@@ -27,6 +27,8 @@ from edgesearch.commands.cli import main
 from ..conftest import TINY_MODEL
 from ..device.test_slots import runs
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[[int, int], Path]
 
 
@@ -44,8 +46,10 @@ def edges(shop: Path, keys: Path, tmp_path_factory: pytest.TempPathFactory) -> l
             writer.writeheader()
             writer.writerows(listed)
         made.append(folder / f"{sequence}.edge")
+        if sequence:  # take over the work of the one before, so that pictures are extracted once
+            (folder / f"{sequence - 1}.edge.work").rename(folder / f"{sequence}.edge.work")
         key = keys / "shop.key"
-        edgesearch.build(folder / "catalogue.csv", made[-1], TINY_MODEL, sign=key, sequence=sequence)
+        edgesearch.build(folder / "catalogue.csv", made[-1], TINY_MODEL, sign=key, sequence=sequence, resume=True)
     return made
 
 
@@ -63,11 +67,18 @@ def make(edges: list[Path], keys: Path, tmp_path_factory: pytest.TempPathFactory
     return make_delta
 
 
+@pytest.fixture(scope="module")
+def ready_device(edges: list[Path], keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the first bundle once; tests change copies of this folder."""
+    folder = tmp_path_factory.mktemp("ready") / "device"
+    edgesearch.install(edges[0], folder, keys / "shop.pub")
+    return folder
+
+
 @pytest.fixture
-def device(edges: list[Path], keys: Path, tmp_path: Path) -> Path:
+def device(ready_device: Path, tmp_path: Path) -> Path:
     """Return a device folder with the first bundle."""
-    edgesearch.install(edges[0], tmp_path / "device", keys / "shop.pub")
-    return tmp_path / "device"
+    return Path(shutil.copytree(ready_device, tmp_path / "device"))
 
 
 def installed(device: Path) -> set[bytes]:

@@ -197,6 +197,7 @@ def with_driver(driver: Path, command: list[str], **settings: str) -> "subproces
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fourcc", ["", "YUYV"])
 def test_a_linux_camera_yields_frames_until_it_is_disconnected(fake_driver: Path, tmp_path: Path, fourcc: str) -> None:
     (tmp_path / "frame.jpg").write_bytes(jpeg())
@@ -219,6 +220,7 @@ def test_a_linux_camera_yields_frames_until_it_is_disconnected(fake_driver: Path
     assert last == "[Errno 19] No such device"
 
 
+@pytest.mark.slow
 def test_a_scan_continues_when_the_camera_is_reconnected(fake_driver: Path, tiny_edge: Path, shop: Path) -> None:
     photo = str(next((shop / "pictures").glob("*.jpg")))
     command = [sys.executable, "-m", "edgesearch", "scan", str(tiny_edge), "--camera", "/dev/video9", "--json"]

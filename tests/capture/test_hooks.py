@@ -54,6 +54,7 @@ def test_failed_and_slow_hooks_are_reported(tmp_path: Path) -> None:
     assert notes[1:] == [f"hook {sys.executable}: took more than 0.5 s and was killed."]
 
 
+@pytest.mark.slow
 def test_answers_for_slow_hooks_do_not_pile_up(tmp_path: Path) -> None:
     notes: list[str] = []
     gate = tmp_path / "gate"

@@ -343,6 +343,7 @@ class ScanProcess:
         return status, shown
 
 
+@pytest.mark.slow
 def test_a_process_scans_a_folder_handles_signals_and_ends_cleanly(tiny_edge: Path, shop: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     photo = next((shop / "photos").glob("*.jpg")).read_bytes()

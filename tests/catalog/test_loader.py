@@ -233,6 +233,7 @@ def test_folders_without_pictures_are_noted(shop: Path, tmp_path: Path) -> None:
     assert loader.read(tmp_path / "packed.zip").notes[-1].endswith(says.format(1, "Texts"))
 
 
+@pytest.mark.slow
 def test_many_pictures_of_one_product_take_linear_time(tmp_path: Path) -> None:
     rows = [f"A,Cup,{n}.jpg" for n in range(30_000)]  # comparing them in pairs would take minutes
     (entry,) = loader.read(csv_file(tmp_path, "\n".join(["sku,name,images", *rows]))).entries

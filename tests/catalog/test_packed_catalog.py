@@ -25,6 +25,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "made.sqlite"
 
 
+@pytest.mark.slow
 def test_a_packed_catalogue_round_trips(file: Path, tmp_path: Path) -> None:
     packed = packed_catalog.pack(file)
     assert packed == packed_catalog.pack(file)

@@ -147,6 +147,7 @@ def test_the_header_alone_shows_the_delimiter(tmp_path: Path) -> None:
         loader.read(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["xlsx", "parquet"])
 def test_stored_numbers_keep_their_decimal_point(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"c.{kind}"

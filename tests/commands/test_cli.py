@@ -70,6 +70,7 @@ def test_eval_prints_one_object(shop: Path, tiny_edge: Path, capsys: pytest.Capt
     assert set(wanted.split()) <= set(figures)
 
 
+@pytest.mark.slow
 def test_keygen_build_install_rollback_verify(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keys, device = tmp_path / "shop", str(tmp_path / "device")
     assert main(["keygen", str(keys)]) == 0
@@ -150,6 +151,7 @@ def test_help_lists_all_commands() -> None:
     assert re.findall(r"^    (\w+)  ", _parser().format_help(), re.M) == list(COMMANDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["inspect"], ["verify"]])
 def test_full_disk_at_stdout_is_an_error(tiny_edge: Path, arguments: list[str]) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}

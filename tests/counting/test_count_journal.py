@@ -99,6 +99,7 @@ with edgesearch.open(sys.argv[1]) as store, Count(store, Path(sys.argv[3])) as c
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_count_killed_at_any_step_ends_with_the_same_lists(tiny_edge: Path, shop: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos"

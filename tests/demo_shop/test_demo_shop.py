@@ -68,6 +68,7 @@ def test_twins_differ_in_one_property(family: int, fields: set[str]) -> None:
     assert len({without(twin) for twin in twins}) == 1
 
 
+@pytest.mark.slow
 def test_twins_are_reproducible(tmp_path: Path) -> None:
     all_photos, fewer = tmp_path / "all", tmp_path / "fewer"
     write_twins(all_photos, families=1, photos=2)

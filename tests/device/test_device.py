@@ -17,6 +17,8 @@ from edgesearch.search import scoring
 from ..conftest import TINY_MODEL
 from .conftest import Build, first_of
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_enrolled_product_is_found_at_once_by_all_stores(store: Store, device: Path, strange: list[Path]) -> None:
     other = edgesearch.open(device)

@@ -69,6 +69,7 @@ def test_its_files_contain_no_readable_text(device: Path, shop: Path, tmp_path: 
                 assert word.encode() not in content, (path, word)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "says"),
     [(None, "is encrypted; give its key"), (OTHER, "with another key"), (b"short", "5 bytes, expected 32")],

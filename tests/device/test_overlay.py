@@ -36,6 +36,7 @@ def test_a_moved_overlay_file_is_noticed(store: Store, device: Path, strange: li
     assert first_of(store, strange[0]) == "NEW"
 
 
+@pytest.mark.slow
 def test_several_processes_can_create_the_overlay(device: Path) -> None:
     for path in device.glob(f"{overlay.FILE}*"):
         path.unlink()
@@ -130,6 +131,7 @@ def test_photos_of_searches_are_not_stored(store: Store, device: Path, strange: 
     assert before == {path: path.read_bytes() for path in before}
 
 
+@pytest.mark.slow
 def test_concurrent_writers_do_not_damage_the_file(device: Path) -> None:
     code = """if True:
         import sys, threading

@@ -15,6 +15,7 @@ from .conftest import Build, first_of
 NO_EXPORTS = (b"", b"{}", b'{"format": 2}', b'{"format": 1, "changes": [{"sku": 3}]}', b"[" * 9000)
 
 
+@pytest.mark.slow
 def test_exported_changes_come_back_with_the_catalogue(
     build: Build, store: Store, device: Path, shop: Path, strange: list[Path], tmp_path: Path
 ) -> None:
@@ -39,6 +40,7 @@ def test_exported_changes_come_back_with_the_catalogue(
     assert [event.detail["skus"] for event in edgesearch.log(device) if event.what == "fold"][-1]
 
 
+@pytest.mark.slow
 def test_changes_of_two_devices_are_merged_in_order(
     first: Path, shop: Path, strange: list[Path], tmp_path: Path
 ) -> None:

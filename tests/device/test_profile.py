@@ -260,6 +260,7 @@ def test_a_killed_process_loses_no_finished_record(store: Store, device: Path) -
     assert store.profile.reactions() == []
 
 
+@pytest.mark.slow
 def test_the_profile_survives_the_next_bundle(store: Store, device: Path, shop: Path, tmp_path: Path) -> None:
     store.profile.switch(True)
     store.feedback([], "P000001")
@@ -289,6 +290,7 @@ def test_damage_is_reported_and_can_be_erased(store: Store, device: Path, conten
     assert store.similar("P000001")
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_database_is_reported(store: Store, device: Path) -> None:
     (device / profile.FILE).write_bytes(b"no database, " * 400)
     for act in (store.profile.is_on, store.profile.erase, lambda: store.similar("P000001")):

@@ -1,6 +1,7 @@
 """A device folder: which bundles may be installed, which one runs, and rollback."""
 
 import errno
+import functools
 import json
 import os
 import shutil
@@ -21,18 +22,33 @@ from edgesearch.index.compact_index import CompactIndex
 
 from ..conftest import TINY_MODEL
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
 def make(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Return a function that builds a bundle of the shop with an untrained network."""
+    """Return a function that gives a copy of a bundle of the shop with an untrained network, each built once."""
+    output = tmp_path_factory.mktemp("built") / "shop.edge"  # one output, so that pictures are extracted once
+
+    @functools.cache
+    def build(sequence: int, sign: Path | None, next_key: Path | None) -> bytes:
+        edgesearch.build(
+            shop / "catalogue.csv",
+            output,
+            TINY_MODEL,
+            local_features=0,
+            sign=sign,
+            next_key=next_key,
+            sequence=sequence,
+            resume=True,
+        )
+        return output.read_bytes()
 
     def make_bundle(sequence: int, sign: Path | None = None, next_key: Path | None = None) -> Path:
         path = tmp_path_factory.mktemp("bundle") / f"shop{sequence}.edge"
-        edgesearch.build(
-            shop / "catalogue.csv", path, TINY_MODEL, local_features=0, sign=sign, next_key=next_key, sequence=sequence
-        )
+        path.write_bytes(build(sequence, sign, next_key))
         return path
 
     return make_bundle

@@ -32,6 +32,7 @@ def examples_folder(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("examples_folder")
 def test_examples_of_the_python_page_run() -> None:
     names: dict[str, object] = {"__name__": "python"}

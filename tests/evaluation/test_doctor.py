@@ -20,6 +20,8 @@ from edgesearch.search import open_bundle
 
 from ..conftest import TINY_MODEL
 
+pytestmark = pytest.mark.slow
+
 ONE = replace(DEFAULT, crops=1)
 FLOATS = replace(DEFAULT, kernels=FLOAT)
 
@@ -30,7 +32,8 @@ def measured(median_ms: float, how: Settings = DEFAULT, agreement: float = 1.0, 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Search each photo once, and start one process."""
+    """Search each of two photos once, and start one process."""
+    monkeypatch.setattr(doctor, "PHOTOS", 2)
     for name in ("COMPARISON_S", "SETTLE_S", "STARTS_S"):
         monkeypatch.setattr(doctor, name, 0)
 

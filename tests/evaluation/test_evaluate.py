@@ -48,6 +48,7 @@ def test_an_unreadable_photo_raises_unless_skipped(shop: Path, tiny_edge: Path, 
             evaluate(store, queries[:1], skip_bad=True)
 
 
+@pytest.mark.slow
 def test_each_result_matches_its_search(shop: Path, tiny_edge: Path) -> None:
     queries = read_queries(shop / "queries.csv")
     with edgesearch.open(tiny_edge) as store:

@@ -143,6 +143,7 @@ def test_a_deleted_photo_is_replaced_by_its_description(nasty: Store, evaluation
     assert "Photo: gone.jpg (the picture is gone)" in read.text
 
 
+@pytest.mark.slow
 def test_a_page_with_thousands_of_misses_stays_small(nasty: Store, evaluation: Evaluation) -> None:
     few = evaluation.results
     wrong = [one for one in few if not one.right] or [replace(few[0], rank=2)]

@@ -25,6 +25,8 @@ from export.torchvision_cpu import torchvision  # noqa: E402
 from export.train import Sampler, Trainer, contrastive_loss, relational_loss  # noqa: E402
 from export.training_pictures import Pictures  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Path(__file__).parents[2] / "export" / "recipes" / "mobilenet_v2.toml"
 
 

@@ -8,6 +8,8 @@ import pytest
 from edgesearch import CatalogError
 from export.training_pictures import drawn_sources, pack, training_sources
 
+pytestmark = pytest.mark.slow
+
 
 def test_drawn_products_are_training_products(shop: Path) -> None:
     sources = list(drawn_sources(shop))

@@ -168,6 +168,7 @@ def test_the_number_of_results_does_not_change_how_a_label_is_judged(tmp_path: P
             assert [(one.decision, one.matches[0].sku, one.conflict) for one in answers] == [("match", sku, "")] * 2
 
 
+@pytest.mark.slow
 @needs_reader
 def test_a_label_of_a_filtered_out_product_is_no_match(shop: Path, tmp_path: Path) -> None:
     edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL)
@@ -180,6 +181,7 @@ def test_a_label_of_a_filtered_out_product_is_no_match(shop: Path, tmp_path: Pat
         assert "NEW" not in {one.sku for one in store.search(photo, where="price<500").matches}
 
 
+@pytest.mark.slow
 @needs_reader
 def test_barcodes_taught_to_a_device_are_found(shop: Path, tmp_path: Path) -> None:
     edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL)

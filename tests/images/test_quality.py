@@ -36,6 +36,7 @@ def test_sound_photos_have_no_flaw(photos: list[np.ndarray]) -> None:
     assert [find_flaw(photo, middle(photo)) for photo in photos] == [""] * len(photos)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worse", [blurred, smeared, lambda photo: np.swapaxes(smeared(photo), 0, 1)])
 def test_blurred_photos_are_recognized(photos: list[np.ndarray], worse) -> None:  # type: ignore[no-untyped-def]
     found = [find_flaw(worse(photo), middle(worse(photo))) for photo in photos]

@@ -57,6 +57,7 @@ def test_like_keeps_the_bytes_of_shared_rows(count: int) -> None:
     assert found.recall >= before.recall - 0.02  # of random rows
 
 
+@pytest.mark.slow
 def test_like_with_too_few_cells_gets_new_cells() -> None:
     x = unit_rows(9000)
     found = CompactIndex.build(x, "space", like=CompactIndex.build(x[:100], "space"))
@@ -78,6 +79,7 @@ def test_released_vectors_can_be_searched_again(monkeypatch: pytest.MonkeyPatch,
         built.release_pages()  # does nothing for an index in memory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "subquantizers"), [(4, 2), (32, 16), (132, 44), (160, 40), (192, 64), (256, 64)])
 def test_every_embedding_width_gets_subquantizers(dim: int, subquantizers: int) -> None:
     x = unit_rows(40, dim)
@@ -101,6 +103,7 @@ def test_codes_alone_find_nearly_the_same_rows() -> None:
     assert np.abs(hits.scores - exact).mean() < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 400, 9000])
 def test_index_without_vectors_rescores_by_codes(count: int, tmp_path: Path) -> None:
     x, queries = unit_rows(count), unit_rows(20, seed=1)

@@ -1,5 +1,6 @@
 """Pack local features, find pictures by visual words and verify them."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from edgesearch import IndexFileError
 from edgesearch._util import array_file
 from edgesearch.images.crops import Crop
 from edgesearch.local_features import descriptors, local_index
-from edgesearch.local_features.descriptors import Codebook, LocalFeatures
+from edgesearch.local_features.descriptors import Codebook, LocalFeatures, PackedFeatures
 from edgesearch.local_features.descriptors import extract_query_features as extract
 from edgesearch.local_features.descriptors import extract_stable_features as extract_stable
 from edgesearch.local_features.local_index import FILE, Evidence, LocalIndex
@@ -39,10 +40,19 @@ def codebook() -> Codebook:
 
 
 @pytest.fixture(scope="module")
-def index(codebook: Codebook) -> LocalIndex:
-    """Index six labels and a plain picture, which is the last."""
+def encoded(codebook: Codebook) -> tuple[PackedFeatures, ...]:
+    """Encode six labels and a plain picture, which is the last."""
     pictures = [*(draw_label(i) for i in range(len(WORDS))), draw_plain()]
-    return LocalIndex.build(codebook, [codebook.encode(extract_stable(picture)) for picture in pictures])
+    packed = tuple(codebook.encode(extract_stable(picture)) for picture in pictures)
+    for part in (part for one in packed for part in one if isinstance(part, np.ndarray)):
+        part.flags.writeable = False
+    return packed
+
+
+@pytest.fixture(scope="module")
+def index(codebook: Codebook, encoded: tuple[PackedFeatures, ...]) -> LocalIndex:
+    """Index those pictures."""
+    return LocalIndex.build(codebook, list(encoded))
 
 
 @pytest.fixture
@@ -60,9 +70,19 @@ def take_photo(number: int) -> np.ndarray:
     return np.asarray(table)
 
 
+@functools.cache
+def see(number: int) -> LocalFeatures:
+    """Extract the features of that photo, once; no test may write to them."""
+    seen = extract(take_photo(number))
+    for part in seen:
+        part.flags.writeable = False
+    return seen
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(WORDS)))
 def test_same_label_gives_the_strongest_evidence(index: LocalIndex, number: int) -> None:
-    evidence = index.verify(extract(take_photo(number)), range(len(index)))
+    evidence = index.verify(see(number), range(len(index)))
     weights = [candidate.weight for candidate in evidence]
     assert int(np.argmax(weights)) == number
     assert evidence[number].points >= 20
@@ -73,7 +93,7 @@ def test_same_label_gives_the_strongest_evidence(index: LocalIndex, number: int)
 
 
 def test_outline_surrounds_the_label(index: LocalIndex) -> None:
-    (evidence,) = index.verify(extract(take_photo(1)), [1])
+    (evidence,) = index.verify(see(1), [1])
     left, top = evidence.outline.min(0) * 400
     right, bottom = evidence.outline.max(0) * 400
     assert 80 <= left < right <= 360
@@ -84,7 +104,7 @@ def test_outline_surrounds_the_label(index: LocalIndex) -> None:
 def test_features_of_a_crop_have_positions_in_the_picture(index: LocalIndex) -> None:
     part = Crop(100, 120, 210)
     (whole,), (near,) = (
-        index.verify(extract(take_photo(1)), [1]),
+        index.verify(see(1), [1]),
         index.verify(extract(take_photo(1), part), [1]),
     )
     assert near.points > whole.points / 2
@@ -101,9 +121,9 @@ def test_crop_is_clipped_to_the_picture(part: Crop) -> None:
 
 def test_visual_words_find_the_picture(index: LocalIndex) -> None:
     for number in range(len(WORDS)):
-        named = index.find_candidates(extract(take_photo(number)), 3)
+        named = index.find_candidates(see(number), 3)
         assert number in named
-    assert len(index.find_candidates(extract(take_photo(0)), 100)) <= len(index)
+    assert len(index.find_candidates(see(0), 100)) <= len(index)
 
 
 def test_plain_photos_give_no_evidence(index: LocalIndex) -> None:
@@ -116,8 +136,8 @@ def test_plain_photos_give_no_evidence(index: LocalIndex) -> None:
 
 @pytest.mark.parametrize("number", range(len(WORDS)))
 def test_mirrored_label_is_found_and_reported(index: LocalIndex, number: int) -> None:
-    right, seen = take_photo(number), extract(np.ascontiguousarray(take_photo(number)[:, ::-1]))
-    (evidence,), (expected,) = index.verify(seen, [number]), index.verify(extract(right), [number])
+    seen = extract(np.ascontiguousarray(take_photo(number)[:, ::-1]))
+    (evidence,), (expected,) = index.verify(seen, [number]), index.verify(see(number), [number])
     assert evidence.mirrored
     assert evidence.weight > 0.8 * expected.weight
     assert np.allclose(evidence.outline, [1, 0] + expected.outline * [-1, 1], atol=0.02)
@@ -135,6 +155,7 @@ def test_mirrored_features_equal_those_of_the_mirrored_picture() -> None:
     assert ((off < 0.003) & (alike > 0.95)).any(1).mean() > 0.7
 
 
+@pytest.mark.slow
 def test_reference_features_are_limited(codebook: Codebook) -> None:
     picture = draw_label(0)
     every, few = extract_stable(picture, 1000), extract_stable(picture, 40)
@@ -158,7 +179,7 @@ def test_pictures_of_any_size_have_features(size: tuple[int, int]) -> None:
 
 
 def test_written_index_gives_the_same_results(index: LocalIndex, data: bytes) -> None:
-    opened, seen = LocalIndex.open(memoryview(data)), extract(take_photo(3))
+    opened, seen = LocalIndex.open(memoryview(data)), see(3)
     assert len(opened) == len(index) == 7
     assert opened.feature_count == index.feature_count
     assert opened.space == index.space
@@ -200,7 +221,7 @@ def test_words_that_name_missing_pictures_are_rejected(data: bytes, tmp_path: Pa
     array_file.write(tmp_path / "x", parts | {"postings": parts["postings"] + np.uint16(7)}, meta)
     opened = LocalIndex.open(memoryview((tmp_path / "x").read_bytes()))
     with pytest.raises(IndexFileError, match="pictures that do not exist"):
-        opened.find_candidates(extract(take_photo(3)), 5)
+        opened.find_candidates(see(3), 5)
 
 
 def test_missing_parts_and_other_kinds_are_rejected(data: bytes, tmp_path: Path) -> None:
@@ -214,13 +235,16 @@ def test_missing_parts_and_other_kinds_are_rejected(data: bytes, tmp_path: Path)
         LocalIndex.open(memoryview((tmp_path / "x").read_bytes()))
 
 
-def test_pages_of_the_inverted_file_do_not_matter(codebook: Codebook, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_pages_of_the_inverted_file_do_not_matter(
+    codebook: Codebook, encoded: tuple[PackedFeatures, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(local_index, "PAGE", 4)
-    pictures = [codebook.encode(extract_stable(draw_label(i % 6))) for i in range(6)]
+    pictures = list(encoded[:6])
     paged = LocalIndex.build(codebook, pictures)
     monkeypatch.undo()
     whole = LocalIndex.build(codebook, pictures)
-    seen = extract(take_photo(5))
+    seen = see(5)
     expected = whole.find_candidates(seen, 6)
     monkeypatch.setattr(local_index, "PAGE", 4)
     assert np.array_equal(paged.find_candidates(seen, 6), expected)
@@ -232,8 +256,8 @@ def test_pictures_without_features_make_an_index(codebook: Codebook, tmp_path: P
     empty = LocalIndex.open(memoryview((tmp_path / FILE).read_bytes()))
     assert len(empty) == 2
     assert empty.feature_count == 0
-    assert len(empty.find_candidates(extract(take_photo(0)), 5)) == 0
-    assert empty.verify(extract(take_photo(0)), [0, 1]) == [local_index.NO_EVIDENCE] * 2
+    assert len(empty.find_candidates(see(0), 5)) == 0
+    assert empty.verify(see(0), [0, 1]) == [local_index.NO_EVIDENCE] * 2
 
 
 def test_codebook_round_trip_and_distances(tmp_path: Path) -> None:
@@ -259,9 +283,11 @@ def test_missing_or_wrong_codebooks_are_rejected(tmp_path: Path) -> None:
         Codebook.read(tmp_path / "other")
 
 
-def test_read_features_returns_what_the_index_was_built_from(index: LocalIndex, codebook: Codebook) -> None:
-    drawn = [*map(draw_label, range(len(WORDS))), draw_plain()]
-    expected = [codebook.encode(extract_stable(picture)).to_bytes() for picture in drawn]
+@pytest.mark.slow
+def test_read_features_returns_what_the_index_was_built_from(
+    index: LocalIndex, encoded: tuple[PackedFeatures, ...]
+) -> None:
+    expected = [picture.to_bytes() for picture in encoded]
     assert [picture.to_bytes() for picture in index.read_features()] == expected
 
 

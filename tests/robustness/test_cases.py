@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from robustness import reader_inputs, readers
 
+pytestmark = pytest.mark.slow
+
 CASES = sorted(path for path in (Path(__file__).parent / "cases").rglob("*") if path.is_file())
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from ..conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 SOME = (
     "device: bit flips",
     "install the third: killed",

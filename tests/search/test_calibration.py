@@ -29,6 +29,7 @@ def draw_questions(count: int, seed: int) -> list[Question]:
     return questions
 
 
+@pytest.mark.slow
 def test_fit_recovers_the_weights_behind_the_answers() -> None:
     found = fit_weights(draw_questions(4000, 0), ONE_PICTURE)
     assert found.weights()[:3] == pytest.approx(TRUE.weights()[:3], abs=0.2)
@@ -42,6 +43,7 @@ def test_few_questions_change_the_prior_little() -> None:
     assert few.max() < 0.5 < many.max()
 
 
+@pytest.mark.slow
 def test_threshold_keeps_the_requested_false_accepts() -> None:
     for share in (0.02, 0.05, 0.3):
         found = set_thresholds(TRUE, draw_questions(2000, 2), share)
@@ -57,6 +59,7 @@ def test_fewer_false_accepts_cost_more_false_rejects() -> None:
     assert strict.false_reject_rate > lax.false_reject_rate
 
 
+@pytest.mark.slow
 def test_probabilities_are_calibrated() -> None:
     found, asked = fit_weights(draw_questions(2000, 4), ONE_PICTURE), draw_questions(4000, 5)
     likely = np.array([found.probabilities(one.evidence).sum() for one in asked])
@@ -98,6 +101,7 @@ def test_standardized_cosines_are_in_units_of_the_spread() -> None:
     assert standardize(np.array([[0.7, 0.5, 0.2]])) == pytest.approx(np.array([[1, -1, 0.2]]))
 
 
+@pytest.mark.slow
 def test_catalogue_with_several_pictures_learns_from_them(shop: Path, tmp_path: Path) -> None:
     rows = [
         f"P{number % 8},Name,{path}"
@@ -112,6 +116,7 @@ def test_catalogue_with_several_pictures_learns_from_them(shop: Path, tmp_path: 
     assert found.weights() != pytest.approx(SEVERAL_PICTURES.weights())
 
 
+@pytest.mark.slow
 def test_catalogue_with_one_picture_each_keeps_the_prior(shop: Path, tmp_path: Path) -> None:
     made = edgesearch.build(shop / "catalogue.csv", tmp_path / "c.edge", TINY_MODEL, false_accepts=0.2)
     found = Calibration.from_dict(dict(made.manifest.calibration))
@@ -120,6 +125,7 @@ def test_catalogue_with_one_picture_each_keeps_the_prior(shop: Path, tmp_path: P
     assert found.questions == 16
 
 
+@pytest.mark.slow
 def test_build_calibrates_with_given_photos(shop: Path, tmp_path: Path) -> None:
     asked = {"queries": shop / "queries.csv"}
     made = edgesearch.build(shop / "catalogue.csv", tmp_path / "c.edge", TINY_MODEL, **asked)

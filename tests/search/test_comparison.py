@@ -3,12 +3,13 @@
 import io
 import json
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from demo_shop import DEFECTS, catalogue_picture, deface, lone_photo, make_twins
+from demo_shop import DEFECTS, Product, catalogue_picture, deface, lone_photo, make_twins
 from PIL import Image
 
 import edgesearch
@@ -17,6 +18,8 @@ from edgesearch.commands.cli import main
 from edgesearch.embedding.embedder import Embedder
 from edgesearch.local_features import alignment
 from edgesearch.local_features.descriptors import extract_query_features
+
+pytestmark = pytest.mark.slow
 
 FIRST, SECOND, THIRD = make_twins(31, 0)[:3]  # differ in one word
 
@@ -40,10 +43,11 @@ def store(folder: Path) -> Iterator[Store]:
         yield opened
 
 
-def take_photo(product: object, **damage: object) -> Image.Image:
-    """Return a photo of a product, damaged or not; the same one each time."""
+@cache
+def take_photo(product: Product, **damage: Any) -> Image.Image:
+    """Return a photo of a product, damaged or not; the same one each time, which no test may change."""
     altered = partial(deface, rng=np.random.default_rng(1), **damage) if damage else lambda cutout: cutout
-    return lone_photo(product, np.random.default_rng([31, 0, 0]), altered)  # type: ignore[arg-type]
+    return lone_photo(product, np.random.default_rng([31, 0, 0]), altered)
 
 
 def test_sound_product_is_the_same(store: Store) -> None:

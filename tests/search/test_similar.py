@@ -112,6 +112,7 @@ def test_likeness_uses_all_pictures_of_a_product(store: Store, shop: Path) -> No
     assert store.similar("P000000", k=20) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sku", "conditions", "message"),
     [

@@ -36,6 +36,7 @@ def test_client_that_disconnects_is_not_an_error(client: Client) -> None:
     assert sent[0]["status"] == 499
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "verb, path, asked, status, said",
     [
@@ -120,6 +121,7 @@ def test_body_that_arrives_too_slowly_is_rejected(client: Client, monkeypatch: p
     assert client("POST", "/v1/search", content=parts()).status_code == 408
 
 
+@pytest.mark.slow
 def test_requests_beyond_the_queue_get_429(client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     held = threading.Event()
     search = Store.search

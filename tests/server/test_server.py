@@ -143,6 +143,7 @@ def test_taught_products_are_exported_as_a_zip(client: Client, device: Path, pho
     assert not [path for path in device.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_server_runs_until_a_signal_arrives(device: Path) -> None:
     command = [sys.executable, "-m", "edgesearch", "serve", str(device), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

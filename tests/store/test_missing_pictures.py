@@ -60,6 +60,7 @@ def test_missing_pictures_are_blank(lean: Path) -> None:
     assert image.read(blank).std() > 5  # something is drawn there
 
 
+@pytest.mark.slow
 def test_search_similar_and_explain_work_without_pictures(lean: Path, shop: Path) -> None:
     with edgesearch.open(lean) as store:
         photo = shop / "pictures" / "P000003.jpg"

@@ -17,6 +17,8 @@ from edgesearch import BundleError, DeviceError, Store
 
 from ..conftest import TINY_MODEL
 
+pytestmark = pytest.mark.slow
+
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 
 

@@ -65,6 +65,7 @@ def test_large_k_returns_all_products(tiny_edge: Path, shop: Path) -> None:
         assert len({m.sku for m in store.search(shop / "pictures" / "P000000.jpg", k=50).matches}) == 8
 
 
+@pytest.mark.slow
 def test_product_with_many_pictures_is_one_match(shop: Path, tmp_path: Path) -> None:
     lines = ["sku,name,images", *(f"A,Cup,{shop}/photos/{p.name}" for p in (shop / "photos").glob("*.jpg"))]
     lines += [f"B,Jug,{shop}/pictures/P000000.jpg"]
@@ -75,6 +76,7 @@ def test_product_with_many_pictures_is_one_match(shop: Path, tmp_path: Path) -> 
             assert [m.sku for m in store.search(photo, k=2).matches] == ["A", "B"]
 
 
+@pytest.mark.slow
 def test_store_can_be_shared_between_threads(shop: Path, tiny_edge: Path) -> None:
     photos = sorted((shop / "photos").glob("*.jpg")) * 6
     with edgesearch.open(tiny_edge) as store, ThreadPoolExecutor(8) as pool:

@@ -90,6 +90,7 @@ def test_an_encrypted_device_searches_words(shop: Path, tiny_edge: Path, tmp_pat
         assert store.search(text="mug").matches[0].sku == plain.search(text="mug").matches[0].sku
 
 
+@pytest.mark.slow
 def test_filters_work_without_fts5_and_words_are_refused(
     device: Path, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,8 @@ import edgesearch
 
 from ..conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 API = ROOT / "examples" / "api"
 
 
