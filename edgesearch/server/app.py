@@ -20,7 +20,7 @@ from .._util.systemd import Notifier
 from ..errors import EdgeSearchError
 from ..images import barcode
 from ..version import __version__
-from . import api_docs, count_routes, login_routes, manage_routes, responses, search_routes, teach_routes
+from . import api_docs, count_routes, login_routes, manager_routes, responses, search_routes, teach_routes
 from .middleware import MAX_BODY_BYTES, SecurityMiddleware, TooLargeError, TooSlowError
 from .request_data import BadRequestError, Customer, State, UnauthorizedError
 from .state import ServerState
@@ -121,7 +121,7 @@ def _add_routes(app: FastAPI) -> None:
         search_routes.router,
         teach_routes.router,
         count_routes.router,
-        manage_routes.router,
+        manager_routes.router,
     ):
         app.include_router(router, prefix="/v1", responses=responses.FAILURES)
     app.add_api_route("/metrics", metrics, include_in_schema=False)
