@@ -82,6 +82,7 @@ def test_every_package_has_a_rule() -> None:
     assert {package_of(module) for module in MODULES} == MAY_IMPORT.keys() | ANYTHING | EVERYBODY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_packages_import_one_way(package: str) -> None:
     found = set().union(*(imports(module)[0] for module in MODULES if package_of(module) == package))

@@ -56,6 +56,7 @@ def test_the_network_is_interrupted(shop_edge: Path) -> None:
     assert stopped_s < time.monotonic() - start
 
 
+@pytest.mark.slow
 def test_each_stage_can_be_stopped(store: Store, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checks = 0
     real = stopping.check

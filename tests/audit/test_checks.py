@@ -56,12 +56,14 @@ def kinds(found: CheckResult) -> Counter[str]:
     return Counter(one.kind for one in found.findings)
 
 
+@pytest.mark.slow
 def test_a_sound_catalogue_has_no_findings(market: Path) -> None:
     found = checked(market)
     assert (found.products, found.pictures, found.examined, found.findings) == (8, 16, 8, ())
     assert "Nothing was found" in check_page.render(found, "shop")
 
 
+@pytest.mark.slow
 def test_each_kind_is_found_and_named(market: Path) -> None:
     shutil.copy(market / "P000000-0.jpg", market / "P000001-0.jpg")
     with Image.open(market / "P000002-0.jpg") as picture:
@@ -93,6 +95,7 @@ def test_each_kind_is_found_and_named(market: Path) -> None:
     assert [one.kind for one in found.findings] == sorted((one.kind for one in found.findings), key=[*KINDS].index)
 
 
+@pytest.mark.slow
 def test_a_product_may_repeat_its_own_barcode(market: Path) -> None:
     rows = rows_of(market)
     rows[0][5] = rows[1][5] = "012345678905;12345678905"
@@ -138,6 +141,7 @@ def test_a_saved_again_and_cropped_picture_correlates(shop: Path) -> None:
     assert suspects.correlation(plain, plain) == 0
 
 
+@pytest.mark.slow
 def test_many_products_with_one_placeholder_are_one_finding(market: Path) -> None:
     for number in range(8):
         shutil.copy(market / "P000000-0.jpg", market / f"P00000{number}-1.jpg")
@@ -172,6 +176,7 @@ def test_catalogues_with_hardly_any_readable_picture_are_checked(market: Path, p
     assert kinds(checked(market)) == {"unreadable": 16 - (pictures == "one")}
 
 
+@pytest.mark.slow
 def test_the_page_is_self_contained_and_escapes_names(market: Path) -> None:
     rows = rows_of(market)
     for row in rows[:4]:

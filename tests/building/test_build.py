@@ -36,6 +36,7 @@ def test_the_manifest_counts_and_measures_the_build(tiny_edge: Path) -> None:
     assert manifest.accuracy["ann_recall@10"] >= 0.9
 
 
+@pytest.mark.slow
 def test_bad_pictures_stop_the_build_and_are_all_listed(spoiled: Path) -> None:
     with pytest.raises(CatalogError, match=r"1 of its pictures .*\(P000001: .*no such file\)"):
         edgesearch.build(spoiled / "catalogue.csv", spoiled / "x.edge", TINY_MODEL)
@@ -48,6 +49,7 @@ def test_bad_pictures_stop_the_build_and_are_all_listed(spoiled: Path) -> None:
     assert not (spoiled / "x.edge").exists()
 
 
+@pytest.mark.slow
 def test_skip_bad_leaves_out_bad_pictures(spoiled: Path) -> None:
     built = edgesearch.build(spoiled / "catalogue.csv", spoiled / "x.edge", skip_bad=True)
     assert built.left_out == ("P000001", "P000002", "P000003")
@@ -68,6 +70,7 @@ def test_one_good_picture_among_many_bad_ones_is_enough(shop: Path, tmp_path: Pa
     assert len(built.skipped) == 900
 
 
+@pytest.mark.slow
 def test_any_model_file_name_works(shop: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(TINY_MODEL, tmp_path / "model"))
     (folder / "model.int8.onnx").rename(folder / "My Model-8.onnx")
@@ -77,6 +80,7 @@ def test_any_model_file_name_works(shop: Path, tmp_path: Path) -> None:
     edgesearch.open(tmp_path / "x.edge").close()
 
 
+@pytest.mark.slow
 def test_a_full_temporary_folder_is_reported(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -102,6 +106,7 @@ def test_one_product_is_enough(shop: Path, tmp_path: Path) -> None:
     assert answer.decision == "match"
 
 
+@pytest.mark.slow
 def test_progress_is_reported_to_the_end(shop: Path, tmp_path: Path) -> None:
     reports: list[tuple[int, int]] = []
     edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, progress=lambda *at: reports.append(at))
@@ -115,6 +120,7 @@ def test_an_unwritable_output_is_reported_first(shop: Path, tmp_path: Path) -> N
             edgesearch.build(shop / "catalogue.csv", output, TINY_MODEL)
 
 
+@pytest.mark.slow
 def test_like_refuses_a_bundle_of_another_model(shop: Path, tiny_edge: Path, tmp_path: Path) -> None:
     edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, local_features=0, like=tiny_edge)
     with pytest.raises(BundleError, match="another model"):

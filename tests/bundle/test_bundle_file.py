@@ -96,6 +96,7 @@ def test_unpacked_copies_are_removed(edge: Path) -> None:
     assert not copy.parent.exists()
 
 
+@pytest.mark.slow
 def test_every_flipped_byte_is_detected(edge: Path) -> None:
     data = bytearray(edge.read_bytes())
     opened = Bundle(edge)
@@ -110,6 +111,7 @@ def test_every_flipped_byte_is_detected(edge: Path) -> None:
         data[i] ^= 0x11
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_anywhere_raises_or_changes_nothing(edge: Path) -> None:
     data = bytearray(edge.read_bytes())
     for i in range(len(data)):
@@ -125,6 +127,7 @@ def test_a_flipped_byte_anywhere_raises_or_changes_nothing(edge: Path) -> None:
         data[i] ^= 0xFF
 
 
+@pytest.mark.slow
 def test_every_truncation_is_detected(edge: Path) -> None:
     data = edge.read_bytes()
     for length in range(0, len(data), 7):
@@ -229,6 +232,7 @@ def test_the_same_content_gives_the_same_bytes(edge: Path) -> None:
     assert edge.read_bytes() == edge.with_name("y.edge").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_damaged_store_never_answers(tiny_edge: Path, shop: Path, tmp_path: Path) -> None:
     """Damage a whole store at random: it raises or, in unused bytes, answers the same."""
     data = tiny_edge.read_bytes()

@@ -170,6 +170,7 @@ def test_a_trigger_ignores_older_frames() -> None:
     assert scan.short() == ["matchA"]
 
 
+@pytest.mark.slow
 def test_a_trigger_without_frames_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgesearch.capture.scan_loop.TRIGGER_S", 0.01)
     scan, inbox = FakeScan(live=False), Inbox()

@@ -131,6 +131,7 @@ def test_a_missing_folder_is_watched_once_it_appears(tmp_path: Path) -> None:
     assert polled.poll(5)[1:] == ["a.jpg"]
 
 
+@pytest.mark.slow
 def test_thousands_of_photos_are_delivered_in_order(tmp_path: Path) -> None:
     for number in range(2000):
         path = tmp_path / f"{(number * 7919) % 2000:04}.jpg"

@@ -286,6 +286,7 @@ def test_a_full_disk_is_not_blamed_on_the_archive(tmp_path: Path, monkeypatch: p
     assert not room.exists()
 
 
+@pytest.mark.slow
 def test_pictures_are_read_over_http(tmp_path: Path) -> None:
     pytest.importorskip("aiohttp", reason="aiohttp is not installed")
     (tmp_path / "a.png").write_bytes(picture())

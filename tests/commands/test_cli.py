@@ -15,6 +15,7 @@ from edgesearch.commands.cli import COMMANDS, _parser, main
 from ..conftest import TINY_MODEL
 
 
+@pytest.mark.slow
 def test_build_prints_a_summary(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", str(shop / "catalogue.csv"), "-o", str(tmp_path / "x.edge"), "--model", str(TINY_MODEL)]) == 0
     out, err = capsys.readouterr()
@@ -163,6 +164,7 @@ def test_full_disk_at_stdout_is_an_error(tiny_edge: Path, arguments: list[str]) 
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_names_the_terminal_cannot_show_are_escaped(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text(f"sku,name,images\nA,杯子,{shop}/pictures/P000000.jpg\n", encoding="utf-8")
     assert main(["build", str(tmp_path / "c.csv"), "-o", str(tmp_path / "c.edge"), "--model", str(TINY_MODEL)]) == 0
@@ -171,6 +173,7 @@ def test_names_the_terminal_cannot_show_are_escaped(shop: Path, tmp_path: Path) 
     assert b"\\u676f" in subprocess.run(command, capture_output=True, env=environment, check=True).stdout
 
 
+@pytest.mark.slow
 def test_closed_output_pipe_prints_no_error(shop: Path, tiny_edge: Path) -> None:
     photos = [str(path) for path in (shop / "photos").glob("*.jpg")] * 20
     command = [sys.executable, "-m", "edgesearch", "search", str(tiny_edge), *photos, "--json"]

@@ -20,6 +20,7 @@ from .conftest import Build, first_of
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.slow
 def test_an_enrolled_product_is_found_at_once_by_all_stores(store: Store, device: Path, strange: list[Path]) -> None:
     other = edgesearch.open(device)
     before = first_of(other, strange[0])
@@ -63,6 +64,7 @@ def test_edits_and_removals_take_effect_at_once(store: Store, shop: Path) -> Non
     assert sku not in store.skus()
 
 
+@pytest.mark.slow
 def test_undo_takes_back_changes_one_by_one(store: Store, shop: Path, strange: list[Path]) -> None:
     entry = read(shop / "catalogue.csv").entries[0]
     photo, sku = entry.images[0][1], entry.product.sku
@@ -83,6 +85,7 @@ def test_undo_takes_back_changes_one_by_one(store: Store, shop: Path, strange: l
     assert first_of(store, strange[0]) == "NEW"
 
 
+@pytest.mark.slow
 def test_taught_products_do_not_hide_those_of_the_bundle(
     build: Build, shop: Path, strange: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,11 +141,13 @@ def test_a_refused_change_changes_nothing(
     assert [event.what for event in edgesearch.log(device)] == ["install"]
 
 
+@pytest.mark.slow
 def test_a_bundle_file_cannot_be_taught(first: Path, strange: list[Path]) -> None:
     with edgesearch.open(first) as store, pytest.raises(DeviceError, match="install it in a device folder"):
         store.enrol("NEW", strange[:1], name="x")
 
 
+@pytest.mark.slow
 def test_a_running_process_reopens_a_new_bundle_on_request(
     build: Build, store: Store, device: Path, shop: Path, strange: list[Path]
 ) -> None:
@@ -170,6 +175,7 @@ def test_a_running_process_reopens_a_new_bundle_on_request(
     assert not failed
 
 
+@pytest.mark.slow
 def test_taught_products_survive_a_bundle_with_another_network(
     build: Build, store: Store, device: Path, shop: Path, strange: list[Path], tmp_path: Path
 ) -> None:
@@ -189,6 +195,7 @@ def test_taught_products_survive_a_bundle_with_another_network(
         assert first_of(back, strange[0]) == "NEW"
 
 
+@pytest.mark.slow
 def test_a_picture_of_a_match_from_another_bundle_is_refused(
     build: Build, store: Store, device: Path, strange: list[Path]
 ) -> None:
@@ -202,6 +209,7 @@ def test_a_picture_of_a_match_from_another_bundle_is_refused(
         store.picture(known)
 
 
+@pytest.mark.slow
 def test_a_removed_product_does_not_return_with_the_next_bundle(
     build: Build, store: Store, device: Path, strange: list[Path], tmp_path: Path
 ) -> None:
@@ -215,6 +223,7 @@ def test_a_removed_product_does_not_return_with_the_next_bundle(
     assert "NEW" in store.skus()
 
 
+@pytest.mark.slow
 def test_older_bundles_are_refused_even_without_the_state_file(build: Build, device: Path, first: Path) -> None:
     edgesearch.install(build(3), device)
     (device / "current").unlink()

@@ -32,6 +32,7 @@ def device(edges: list[Path], tmp_path: Path) -> Path:
     return tmp_path / "device"
 
 
+@pytest.mark.slow
 def test_an_encrypted_folder_answers_as_a_plain_one(edges: list[Path], device: Path, shop: Path) -> None:
     with edgesearch.open(edges[0]) as plain, edgesearch.open(device, key=lambda: KEY) as store:
         for photo in sorted((shop / "photos").glob("*.jpg")):

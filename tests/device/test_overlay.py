@@ -80,6 +80,7 @@ def test_an_overlay_of_a_newer_format_is_refused(device: Path, strange: list[Pat
         store.search(strange[0])
 
 
+@pytest.mark.slow
 def test_writers_queue_and_readers_see_complete_transactions(device: Path, strange: list[Path]) -> None:
     store = edgesearch.open(device)
     store.enrol("NEW", [strange[0]], name="Blue mug", price=0)
@@ -103,6 +104,7 @@ def test_writers_queue_and_readers_see_complete_transactions(device: Path, stran
     assert len(edgesearch.log(device)) == 2 + 3 * 5
 
 
+@pytest.mark.slow
 def test_a_read_only_folder_can_be_read(device: Path, strange: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     with edgesearch.open(device) as store:
         store.enrol("NEW", [strange[0]], name="Blue mug")

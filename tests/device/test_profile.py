@@ -68,6 +68,7 @@ def test_the_profile_is_off_until_it_is_switched_on(store: Store, shop: Path, de
     assert store.similar("P000001") == moved
 
 
+@pytest.mark.slow
 def test_a_device_with_the_profile_off_answers_as_the_bundle_file(store: Store, edge: Path, shop: Path) -> None:
     store.profile.switch(True)
     store.feedback([], "P000001")
@@ -82,6 +83,7 @@ def test_a_device_with_the_profile_off_answers_as_the_bundle_file(store: Store, 
             _ = plain.profile
 
 
+@pytest.mark.slow
 def test_the_first_match_of_a_photo_never_moves(store: Store, shop: Path) -> None:
     photos = sorted((shop / "photos").glob("*.jpg"))[::3]
     before = [store.search(photo, k=8) for photo in photos]
@@ -226,6 +228,7 @@ def test_only_the_last_records_are_kept(store: Store, monkeypatch: pytest.Monkey
     assert [one.sku for one in store.profile.reactions()] == ["P000000", "P000007", "P000006", "P000005", "P000004"]
 
 
+@pytest.mark.slow
 def test_threads_and_processes_can_record_at_once(store: Store, device: Path) -> None:
     store.profile.switch(True)
     code = f"import edgesearch; s = edgesearch.open({str(device)!r}); [s.feedback([], 'P000002') for _ in range(10)]"
@@ -242,6 +245,7 @@ def test_threads_and_processes_can_record_at_once(store: Store, device: Path) ->
     assert (skus.count("P000001"), skus.count("P000002")) == (30, 10)
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_no_finished_record(store: Store, device: Path) -> None:
     store.profile.switch(True)
     code = (
@@ -300,6 +304,7 @@ def test_a_file_that_is_no_database_is_reported(store: Store, device: Path) -> N
     assert store.similar("P000001")
 
 
+@pytest.mark.slow
 def test_the_profile_command(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def run(*arguments: str) -> tuple[int, str, str]:
         status = main(["profile", str(device), *arguments])

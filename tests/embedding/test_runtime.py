@@ -96,6 +96,7 @@ def test_a_missing_onnxruntime_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         Embedder.open(TINY_MODEL)
 
 
+@pytest.mark.slow
 def test_importing_onnxruntime_opens_no_connection() -> None:
     code = (
         "import sys\n"

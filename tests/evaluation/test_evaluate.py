@@ -19,6 +19,7 @@ def test_all_catalogue_pictures_are_found(shop: Path, shop_edge: Path) -> None:
     assert 0 < figures["p50_ms"] <= figures["p95_ms"]
 
 
+@pytest.mark.slow
 def test_unknown_products_are_counted_separately(shop: Path, tiny_edge: Path) -> None:
     with edgesearch.open(tiny_edge) as store:
         figures = evaluate(store, read_queries(shop / "queries.csv")).to_dict()
@@ -65,6 +66,7 @@ def test_each_result_matches_its_search(shop: Path, tiny_edge: Path) -> None:
     assert 0 <= found.to_dict()["ece"] <= 1
 
 
+@pytest.mark.slow
 def test_taught_products_count_as_known(shop: Path, tiny_edge: Path, tmp_path: Path) -> None:
     edgesearch.install(tiny_edge, tmp_path / "device")
     strange = sorted((shop / "photos").glob("P12*.jpg"))[0]

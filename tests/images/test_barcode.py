@@ -155,6 +155,7 @@ def test_a_photo_with_a_label_is_answered_by_its_barcode(shop: Path, shop_edge: 
         assert not store.search(add_label(photo, one.product.barcode), barcodes=False).barcodes
 
 
+@pytest.mark.slow
 @needs_reader
 def test_the_number_of_results_does_not_change_how_a_label_is_judged(tmp_path: Path, shop: Path) -> None:
     picture = shop / "pictures" / "P000001.jpg"

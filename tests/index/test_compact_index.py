@@ -45,6 +45,7 @@ def test_a_small_catalogue_is_searched_exactly(count: int) -> None:
     assert (np.diff(hits.scores, axis=1) <= 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [400, 9000])
 def test_like_keeps_the_bytes_of_shared_rows(count: int) -> None:
     x = unit_rows(count + 30)
@@ -64,6 +65,7 @@ def test_like_with_too_few_cells_gets_new_cells() -> None:
     assert found.cells == CompactIndex.build(x, "space").cells
 
 
+@pytest.mark.slow
 def test_released_vectors_can_be_searched_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     x, queries = np.split(unit_rows(5020), [5000])
     built = CompactIndex.build(x, "space")
@@ -135,6 +137,7 @@ def test_index_without_vectors_searches_allowed_rows() -> None:
     assert np.isneginf(hits.scores[:, 3:]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compared", [4, 15])
 def test_routing_finds_nearly_all_rows(compared: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(compact_index, "ONE_CELL_UP_TO", 500)

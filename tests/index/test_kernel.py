@@ -167,6 +167,7 @@ def test_search_rejects_arrays_that_do_not_fit() -> None:
             kernel.search(blocks, SearchRequest(queries, 5, 1, 50, routed=routed))
 
 
+@pytest.mark.slow
 def test_one_warning_without_compiled_modules() -> None:
     code = """if True:
         import sys

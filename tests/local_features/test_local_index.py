@@ -119,6 +119,7 @@ def test_crop_is_clipped_to_the_picture(part: Crop) -> None:
     assert (keypoints[:, :2] <= 1).all()
 
 
+@pytest.mark.slow
 def test_visual_words_find_the_picture(index: LocalIndex) -> None:
     for number in range(len(WORDS)):
         named = index.find_candidates(see(number), 3)
@@ -134,6 +135,7 @@ def test_plain_photos_give_no_evidence(index: LocalIndex) -> None:
     assert Evidence(0, 0.0, np.empty((0, 2))).raise_score(0.7) == 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(WORDS)))
 def test_mirrored_label_is_found_and_reported(index: LocalIndex, number: int) -> None:
     seen = extract(np.ascontiguousarray(take_photo(number)[:, ::-1]))
@@ -171,6 +173,7 @@ def test_packed_features_are_small(index: LocalIndex, codebook: Codebook) -> Non
     assert size <= 6000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(8, 8), (8, 4000), (3000, 4000)])
 def test_pictures_of_any_size_have_features(size: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
@@ -291,6 +294,7 @@ def test_read_features_returns_what_the_index_was_built_from(
     assert [picture.to_bytes() for picture in index.read_features()] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [32, 64])
 def test_truncate_keeps_the_best_features(codebook: Codebook, count: int) -> None:
     seen = extract_stable(draw_label(0))

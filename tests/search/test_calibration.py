@@ -53,6 +53,7 @@ def test_threshold_keeps_the_requested_false_accepts() -> None:
         assert np.mean(strangers) == pytest.approx(share, abs=0.03)
 
 
+@pytest.mark.slow
 def test_fewer_false_accepts_cost_more_false_rejects() -> None:
     strict, lax = (set_thresholds(TRUE, draw_questions(2000, 2), share) for share in (0.01, 0.2))
     assert strict.accept > lax.accept

@@ -18,6 +18,7 @@ from edgesearch.search import explanation
 from edgesearch.text import text_query
 
 
+@pytest.mark.slow
 def test_occlusion_map_highlights_the_shared_part(shop: Path) -> None:
     embedder = Embedder.open(default_model())
     product = image.read(shop / "pictures" / "P000001.jpg", 224)
@@ -29,6 +30,7 @@ def test_occlusion_map_highlights_the_shared_part(shop: Path) -> None:
     assert heat[:, :4].sum() > 4 * heat[:, 4:].sum()
 
 
+@pytest.mark.slow
 def test_occlusion_map_of_a_flat_picture_is_finite() -> None:
     embedder = Embedder.open(default_model())
     flat = np.full((64, 64, 3), 90, np.uint8)
@@ -105,6 +107,7 @@ def test_plain_background_is_not_highlighted() -> None:
     assert int(lit[20, 20].min()) == 255
 
 
+@pytest.mark.slow
 def test_photos_of_one_name_do_not_overwrite_each_other(shop: Path, tiny_edge: Path, tmp_path: Path) -> None:
     photos = []
     for name in ("one/IMG_1.jpg", "one/IMG_1-2.jpg", "two/img_1.jpg", "two/IMG_1-2.jpg"):

@@ -44,6 +44,7 @@ def test_photos_of_one_product_answer_together(store: Store, shop: Path, photos:
     assert len({match.sku for match in answer.matches}) == 5
 
 
+@pytest.mark.slow
 def test_list_of_one_photo_answers_as_the_photo(store: Store, photos: list[Path]) -> None:
     for photo in photos:
         assert store.search([photo], k=8).matches == store.search(photo, k=8).matches
@@ -154,6 +155,7 @@ def test_blurred_frame_does_not_change_the_answer(store: Store, photos: list[Pat
     assert stream.add(shaken).matches[0].sku == before.matches[0].sku
 
 
+@pytest.mark.slow
 def test_answer_without_match_guesses_category_and_brand(store: Store, shop: Path) -> None:
     for photo in sorted((shop / "photos").glob("*.jpg")):
         answer = store.search(photo)

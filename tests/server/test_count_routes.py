@@ -41,6 +41,7 @@ def test_counts_by_photo_by_hand_and_undo(client: Client, device: Path, shop: Pa
     assert count_by_sku(client("GET", "/v1/counts/Gang 4")) == {"P000000": 9}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "verb, path, asked, status",
     [

@@ -84,6 +84,7 @@ def test_cross_origin_requests_are_rejected(client: Client, photo: bytes) -> Non
     assert client("POST", "/v1/search", content=photo, headers={"Origin": HERE}).status_code == 200
 
 
+@pytest.mark.slow
 def test_content_security_policy_allows_only_this_server(client: Client) -> None:
     for path in ("/", "/v1/health", "/v1/docs", "/v1/none", "/docs.css"):
         policy = client("GET", path).headers["content-security-policy"]
@@ -157,6 +158,7 @@ def test_slow_work_is_stopped_after_the_timeout() -> None:
     asyncio.run(ask())
 
 
+@pytest.mark.slow
 def test_metrics_count_requests_by_route_and_answers_by_decision(client: Client, photo: bytes) -> None:
     decision = client("POST", "/v1/search", content=photo).json()["decision"]
     client("GET", "/v1/products/none")

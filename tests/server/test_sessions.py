@@ -23,6 +23,7 @@ from .client import guarded as guarded
 from .client import photo as photo
 
 
+@pytest.mark.slow
 def test_each_role_has_its_rights(guarded: Client, photo: bytes) -> None:
     def statuses() -> list[int]:
         asked = [("POST", "/v1/search", {"content": photo}), ("POST", "/v1/undo", {}), ("GET", "/v1/log", {})]

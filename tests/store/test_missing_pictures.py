@@ -76,6 +76,7 @@ def test_search_similar_and_explain_work_without_pictures(lean: Path, shop: Path
         store.warm_up(words=True).result()
 
 
+@pytest.mark.slow
 def test_compare_reports_a_missing_picture(lean: Path, shop: Path) -> None:
     with edgesearch.open(lean) as store:
         found = store.compare(shop / "pictures" / "P000003.jpg", "P000003")

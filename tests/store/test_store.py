@@ -89,6 +89,7 @@ def test_bad_photo_raises_image_error(tiny_edge: Path, tmp_path: Path) -> None:
         store.search(tmp_path / "none.jpg")
 
 
+@pytest.mark.slow
 def test_killed_process_leaves_no_files(tiny_edge: Path, tmp_path: Path) -> None:
     code = f"import edgesearch, os; s = edgesearch.open({str(tiny_edge)!r}); s.skus(); os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False, env=os.environ | {"TMPDIR": str(tmp_path)})
@@ -179,6 +180,7 @@ def test_fast_search_skips_local_features(shop: Path, shop_edge: Path) -> None:
     assert all(match.points == 0 for match in answer.matches)
 
 
+@pytest.mark.slow
 def test_store_without_local_features_answers_by_embedding(shop: Path, tmp_path: Path) -> None:
     built = edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, local_features=0)
     assert built.manifest.counts["local_features"] == 0

@@ -46,6 +46,7 @@ def test_a_photo_finds_the_nearest_allowed_products(shop: Path, device: Path) ->
             store.search()
 
 
+@pytest.mark.slow
 def test_words_find_enrolled_but_not_removed_products(shop: Path, device: Path) -> None:
     strange = sorted((shop / "photos").glob("P12*.jpg"))[0]
     with edgesearch.open(device) as store:
