@@ -7,8 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edgesearch.images import image
-from edgesearch.local_features import descriptors as prints
-from edgesearch.local_features.descriptors import Codebook
+from edgesearch.local_features.descriptors import DEFAULT_FEATURES, Codebook, extract_query_features
 
 DESCRIPTORS = 40_000
 
@@ -21,7 +20,7 @@ def codebook(pictures: Sequence[Path], seed: int) -> Codebook:
         seed: seed of the sample of descriptors.
     """
     found = [
-        prints.extract_query_features(image.read(path, image.WORKING_SIDE), limit=prints.DEFAULT_FEATURES).descriptors
+        extract_query_features(image.read(path, image.WORKING_SIDE), limit=DEFAULT_FEATURES).descriptors
         for path in tqdm(pictures, desc="codebook", unit="picture", disable=None)
     ]
     descriptors = np.concatenate(found)

@@ -166,13 +166,13 @@ def sound_index(rows: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def sound_local_features() -> tuple[dict[str, np.ndarray], LocalFeatures]:
     """Return the arrays of an index of local features of three pictures, and the features of the first picture."""
     rng, codebook = np.random.default_rng(0), read_default_codebook()
-    prints = []
+    features = []
     for _ in range(3):
         descriptors = np.abs(rng.standard_normal((40, sift.DIM))).astype(np.float32)
         keypoints = rng.uniform((0, 0, 0.01, 0), (1, 1, 0.02, 1), (40, 4)).astype(np.float32)
-        prints.append(LocalFeatures(keypoints, descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)))
-    index = LocalIndex.build(codebook, [codebook.encode(one) for one in prints])
-    return {**index._parts, **{name: rows[:] for name, rows in index._large.items()}}, prints[0]
+        features.append(LocalFeatures(keypoints, descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)))
+    index = LocalIndex.build(codebook, [codebook.encode(one) for one in features])
+    return {**index._parts, **{name: rows[:] for name, rows in index._large.items()}}, features[0]
 
 
 @cache
