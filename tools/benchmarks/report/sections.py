@@ -75,7 +75,7 @@ before it. [The protocols and columns](accuracy.md).
 
 GROCERIES = Section(
     "Accuracy by kind",
-    {"groceries": Run("groceries")},
+    {"groceries": Run("groceries", limit_s=60 * MINUTE)},
     """Share of grocery photos whose first match is the right product, and in parentheses is among the first five, as a
 device answers, with local features. Packages carry print; vegetables and fruit do not.
 
