@@ -51,8 +51,18 @@ def _train(options: argparse.Namespace) -> None:
     from .training_pictures import pack
 
     recipe = Recipe.read(options.recipe)
-    pictures = pack(options.data, options.drawn, options.run / "pictures")
-    print(Trainer(recipe, pictures, options.weights, options.run).run())
+    pictures = pack(options.data, options.drawn, options.pictures or options.run / "pictures")
+    teacher = np.load(options.teacher) if options.teacher else None
+    print(Trainer(recipe, pictures, options.weights, options.run, teacher).run())
+
+
+def _teacher(options: argparse.Namespace) -> None:
+    from .teacher import Member, teacher
+    from .training_pictures import pack
+
+    members = [Member.parse(text) for text in options.members]
+    np.save(options.file, teacher(members, pack(options.data, options.drawn, options.pictures), options.dim))
+    print(options.file)
 
 
 def _to_onnx(options: argparse.Namespace) -> None:
@@ -135,10 +145,22 @@ def _parser() -> argparse.ArgumentParser:
 def _add_training(verbs: Verbs) -> None:
     added = _add_verb(verbs, "train", _train, "train a network, or continue a stopped run")
     added.add_argument("recipe", type=Path)
-    added.add_argument("--data", type=Path, required=True, help="folder of training pictures")
-    added.add_argument("--drawn", type=Path, help="folder made by `demo_shop.make_pictures`")
-    added.add_argument("--weights", type=Path, help="pretrained weights (default: what torchvision publishes)")
+    _add_pictures(added)
+    added.add_argument(
+        "--weights",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="pretrained weights, or folders of models or runs to go on from (default: what is published)",
+    )
+    added.add_argument("--teacher", type=Path, help="file made by `teacher` (default: the pretrained backbone)")
     added.add_argument("--run", type=Path, required=True, help="folder for checkpoints and results")
+
+    added = _add_verb(verbs, "teacher", _teacher, "compute the vectors that a student learns from several networks")
+    added.add_argument("file", type=Path, help="the .npy file to write")
+    added.add_argument("members", nargs="+", metavar="NETWORK=WEIGHT", help="backbones, runs or model folders")
+    added.add_argument("--dim", type=int, default=256, help="components (default: %(default)s)")
+    _add_pictures(added)
 
     added = _add_verb(
         verbs, "to_onnx", _to_onnx, "write a model folder with the float network, and check it against torch"
@@ -146,6 +168,12 @@ def _add_training(verbs: Verbs) -> None:
     added.add_argument("folder", type=Path)
     added.add_argument("--data", type=Path, required=True)
     added.add_argument("--run", type=Path, required=True)
+
+
+def _add_pictures(added: argparse.ArgumentParser) -> None:
+    added.add_argument("--data", type=Path, required=True, help="folder of training pictures")
+    added.add_argument("--drawn", type=Path, help="folder made by `demo_shop.make_pictures`")
+    added.add_argument("--pictures", type=Path, help="folder of the packed pictures (default: in the run's)")
 
 
 def _add_quantization(verbs: Verbs) -> None:

@@ -12,6 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgesearch.errors import ModelError
 
+from .efficientnet_lite import SCALES, efficientnet_lite, rename_published
 from .torchvision_cpu import torchvision
 from .weights import Weights
 
@@ -38,7 +39,9 @@ BACKBONES = {
     "mobilenet_v3_large": Backbone(960),
     "resnet18": Backbone(512, _RESNET),
     "resnet50": Backbone(2048, _RESNET),
+    **{name: Backbone(1280) for name in SCALES},
 }
+DUO = "+"  # joins the names of two backbones whose feature maps are concatenated
 
 
 class EmbeddingNetwork(nn.Module):
@@ -46,7 +49,7 @@ class EmbeddingNetwork(nn.Module):
 
     def __init__(self, backbone: str, convention: str, features: nn.Module, channels: int, dim: int):
         super().__init__()
-        self.backbone = backbone
+        self.backbone, self.convention = backbone, convention
         self.prepare = Standardize() if convention == "torchvision" else nn.Identity()
         self.features = features
         self.projection = nn.Linear(channels, dim)
@@ -66,6 +69,11 @@ class EmbeddingNetwork(nn.Module):
         self.projection.weight[: first.shape[1]] = first.T
         self.projection.bias.copy_(-self.projection.weight @ mean)
 
+    @property
+    def towers(self) -> list[nn.Module]:
+        """The backbones: one, or several whose maps are concatenated."""
+        return list(self.features) if isinstance(self.features, Towers) else [self.features]
+
     def maps(self, x: Tensor) -> Tensor:
         """Return the backbone's last feature maps: (B, 3, H, W) float32 in [-1, 1] -> (B, C, h, w)."""
         maps: Tensor = self.features(self.prepare(x))
@@ -84,6 +92,14 @@ class EmbeddingNetwork(nn.Module):
         """
         maps = self.maps(x)
         return self.head(maps), maps.sum(1)
+
+
+class Towers(nn.ModuleList):
+    """Networks that see the same picture; their feature maps are concatenated."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return all feature maps: (B, 3, H, W) float32 -> (B, sum of C, h, w) float32."""
+        return torch.cat([tower(x) for tower in self], 1)
 
 
 class Standardize(nn.Module):
@@ -126,13 +142,24 @@ def build_network(
     Raises:
         ModelError: the backbone or convention is unknown, or the weights do not belong to it.
     """
-    if name not in BACKBONES or convention not in CONVENTIONS:
+    names = name.split(DUO)
+    if not BACKBONES.keys() >= set(names) or convention not in CONVENTIONS:
         raise ModelError(
-            f"backbone {name!r} with convention {convention!r} is unknown; choose one of {', '.join(BACKBONES)} and "
-            f"one of {', '.join(CONVENTIONS)}."
+            f"backbone {name!r} with convention {convention!r} is unknown; choose one of {', '.join(BACKBONES)}, or "
+            f"two joined by {DUO!r}, and one of {', '.join(CONVENTIONS)}."
         )
+    towers = [_build_features(one, convention, weights) for one in names]
+    features = towers[0] if len(towers) == 1 else Towers(towers)
+    built = EmbeddingNetwork(name, convention, features, sum(BACKBONES[one].channels for one in names), dim)
+    return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _build_features(name: str, convention: str, weights: Weights | None) -> nn.Module:
     backbone = BACKBONES[name]
-    network = torchvision.models.get_model(name, weights=None)
+    if name in SCALES:
+        network = nn.ModuleDict({"features": efficientnet_lite(name)})
+    else:
+        network = torchvision.models.get_model(name, weights=None)
     if weights is not None:
         _load(network, weights, name)
     parts = OrderedDict((part, getattr(network, part)) for part in backbone.parts)
@@ -141,8 +168,15 @@ def build_network(
     pool_by_mean(features)
     if convention == "tensorflow":
         pad_same(features)
-    built = EmbeddingNetwork(name, convention, features, backbone.channels, dim)
-    return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return features
+
+
+def join(networks: list[EmbeddingNetwork], dim: int) -> EmbeddingNetwork:
+    """Join trained networks as towers under a new projection to `dim` dimensions."""
+    name, convention = DUO.join(network.backbone for network in networks), networks[0].convention
+    features = Towers([network.features for network in networks])
+    channels = sum(network.projection.in_features for network in networks)
+    return EmbeddingNetwork(name, convention, features, channels, dim)
 
 
 def half_whitening(features: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -163,14 +197,15 @@ def half_whitening(features: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def pad_same(module: nn.Module) -> None:
-    """Give every 3x3 stride-2 convolution TensorFlow's "SAME" padding: one pixel right and bottom.
+    """Give every stride-2 convolution TensorFlow's "SAME" padding for even sides: one pixel more right and bottom.
 
     Weights published from TensorFlow were trained with it; torchvision's symmetric padding gives another result.
     """
     for name, child in list(module.named_children()):
-        if isinstance(child, nn.Conv2d) and child.stride == (2, 2) and child.kernel_size == (3, 3):
+        if isinstance(child, nn.Conv2d) and child.stride == (2, 2) and child.kernel_size[0] > 1:
+            before = child.kernel_size[0] // 2 - 1
             child.padding = (0, 0)
-            setattr(module, name, nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), child))
+            setattr(module, name, nn.Sequential(nn.ZeroPad2d((before, before + 1, before, before + 1)), child))
         else:
             pad_same(child)
 
@@ -199,8 +234,9 @@ def fold_batch_norm(module: nn.Module) -> None:
 
 
 def _load(network: nn.Module, weights: Weights, name: str) -> None:
+    tensors = rename_published(weights.tensors, network) if name in SCALES else weights.tensors
     try:
-        missing, unexpected = network.load_state_dict(weights.tensors, strict=False)
+        missing, unexpected = network.load_state_dict(tensors, strict=False)
     except RuntimeError as error:  # an array of another shape
         detail = str(error).splitlines()[-1].strip()
         raise ModelError(

@@ -31,6 +31,8 @@ class Recipe:
     weight_decay: float
     warmup_steps: int
     average_decay: float
+    regression_weight: float = 0.0
+    unlabelled: tuple[str, ...] = ()
     limit: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -89,7 +91,7 @@ def _read_tables(path: Path) -> dict[str, Any]:
     table = _read_toml(path)
     if "extends" not in table:
         return table
-    merged = _read_toml(path.parent / str(table.pop("extends")))
+    merged = _read_tables(path.parent / str(table.pop("extends")))
     for key, value in table.items():
         merged[key] = merged[key] | value if isinstance(value, dict) and key in merged else value
     return merged

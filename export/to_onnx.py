@@ -12,7 +12,7 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from edgesearch.embedding.embedder import RESPONSE
+from edgesearch.embedding.embedder import CONFIG_FILE, RESPONSE
 from edgesearch.errors import ModelError
 
 from . import model_folder
@@ -60,6 +60,26 @@ def load(weights: Path) -> tuple[EmbeddingNetwork, dict[str, Any]]:
     except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
         raise ModelError(f"{weights}: not weights saved by `train` ({error}); train first.") from error
     return model.eval(), provenance
+
+
+def load_any(folder: Path) -> tuple[EmbeddingNetwork, dict[str, Any]]:
+    """Load a network and its provenance from the folder of a model or of a training run."""
+    if (folder / CONFIG_FILE).exists():
+        return load_folder(folder), model_folder.read(folder)["provenance"]
+    return load(folder / "weights.pt")
+
+
+def load_folder(folder: Path) -> EmbeddingNetwork:
+    """Load the float network of a model folder, to train on from it; raise ModelError if it is none that we wrote."""
+    try:
+        table = model_folder.read(folder)
+        model = build_network(table["backbone"], table["dim"], "tensorflow")
+        graph = onnx.load(folder / model_folder.FP32_FILE).graph
+        stored = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
+        model.load_state_dict({key: stored[key] for key in model.state_dict()})
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{folder}: no float model ({error}); name a folder that `to_onnx` wrote.") from error
+    return model.eval()
 
 
 def to_onnx(model: EmbeddingNetwork, path: Path, side: int) -> None:

@@ -3,8 +3,9 @@
 A supervised contrastive loss (Khosla et al. 2020, arXiv 2004.11362) pulls two views of each product together and pushes
 all other products of the batch away; a picture without a known product is its own product. Fine-tuning on few kinds of
 products makes a network forget the others. A second loss therefore holds the cosines between different products near
-those of the frozen pretrained backbone on the clean pictures (relational distillation, Park et al. 2019, arXiv
-1904.05068, in the row-wise KL form).
+those of a teacher on the clean pictures (relational distillation, Park et al. 2019, arXiv 1904.05068, in the row-wise
+KL form); a third may pull each view to the teacher's vector itself. The teacher is the frozen pretrained backbone, or
+several networks (`teacher.py`).
 
 B batch, D embedding dimensions, C feature channels, N pictures.
 """
@@ -12,7 +13,7 @@ B batch, D embedding dimensions, C feature channels, N pictures.
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,19 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
+from edgesearch.errors import ModelError
+
 from .augment import Augmenter, plain_views
-from .backbones import EmbeddingNetwork, build_network, half_whitening
+from .backbones import EmbeddingNetwork, build_network, half_whitening, join
 from .recipe import Recipe
+from .to_onnx import load_any
 from .training_pictures import SIDE, Pictures
 from .weights import pretrained
 
 CHUNK = 16  # views drawn at a time, so that their planes fit the processor's cache
 CHECKPOINT_EVERY = 100
 TEACHER_DIM = 256
+RIDGE = 0.01  # of the mean variance of the features
 BFLOAT16 = torch.backends.cpu.get_cpu_capability() == "AVX512"  # emulated elsewhere, ten times slower than float32
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -45,14 +50,14 @@ class Sampler:
         self.rng = np.random.default_rng(seed)
         self.groups: list[list[np.ndarray]] = []
         self.weights: list[float] = []
-        self.clean = pictures.clean
+        self.clean, self.label = pictures.clean, pictures.label
         usable = ~pictures.held_out
         for group, weight in recipe.share.items():
             rows = np.flatnonzero((pictures.group == group) & usable)
             limit = recipe.limit.get(group)
             if len(rows) and limit != 0:
-                order = rows[np.argsort(pictures.label[rows], kind="stable")]
-                cuts = np.flatnonzero(np.diff(pictures.label[order])) + 1
+                order = rows[np.argsort(pictures.unit[rows], kind="stable")]
+                cuts = np.flatnonzero(np.diff(pictures.unit[order])) + 1
                 self.groups.append(np.split(order, cuts)[:limit])
                 self.weights.append(weight)
         self.cut_out = pictures.cut_out
@@ -61,7 +66,7 @@ class Sampler:
     def pairs(self, count: int) -> np.ndarray:
         """Draw pairs of pictures of one product, (count, 2) int64 row numbers.
 
-        No product comes twice, unless its group has too few.
+        No product comes twice, nor one of its look-alikes, unless its group has too few.
         """
         numbers = self.rng.multinomial(count, np.array(self.weights) / sum(self.weights))
         chosen = [
@@ -72,7 +77,11 @@ class Sampler:
         return np.stack([self._draw_pair(rows) for rows in chosen])
 
     def _draw_pair(self, rows: np.ndarray) -> np.ndarray:
-        """Draw two pictures, different ones if possible; sometimes one of them is a clean catalogue view."""
+        """Draw two pictures of one product, different ones if possible; sometimes one is a clean catalogue view.
+
+        rows: (R,) int64, the pictures of a product or of several that look alike.
+        """
+        rows = rows[self.label[rows] == self.label[self.rng.choice(rows)]]
         clean = rows[self.clean[rows]]
         if len(clean) and len(clean) < len(rows) and self.rng.random() < self.catalogue_probability:
             return np.array([self.rng.choice(clean), self.rng.choice(rows[~self.clean[rows]])])
@@ -136,18 +145,29 @@ def relational_loss(
 class Trainer:
     """A training run, which continues from its last checkpoint in `out`."""
 
-    def __init__(self, recipe: Recipe, pictures: Pictures, weights: Path | None, out: Path):
+    def __init__(
+        self, recipe: Recipe, pictures: Pictures, weights: Sequence[Path], out: Path, teacher: np.ndarray | None = None
+    ):
+        """Start a run, or continue it.
+
+        Args:
+            recipe: its settings.
+            pictures: the N pictures.
+            weights: pretrained weights, or folders of a model or a run to go on from, one for each tower; empty for
+                those that `pretrained` fetches.
+            out: folder of its checkpoints and results.
+            teacher: (N, K) float32, unit rows, K at least D; None for the backbone's own features.
+        """
         torch.manual_seed(recipe.seed)
         self.recipe, self.pictures, self.out = recipe, pictures, out
         out.mkdir(parents=True, exist_ok=True)
         self.cut_out = torch.from_numpy(pictures.cut_out)
         self.aspect = torch.from_numpy(pictures.aspect)
-        start = pretrained(recipe.backbone, recipe.convention, weights)
-        self.weights = start.source
-        self.model = build_network(recipe.backbone, recipe.dim, recipe.convention, start)
-        self.teacher = self._start_from_pca()
-        for stage in list(self.model.features.children())[: recipe.frozen_stages]:
-            stage.requires_grad_(False)
+        self.model, self.weights = _start(recipe, weights)
+        self.teacher = self._start_from_pca() if teacher is None else self._start_from_teacher(teacher)
+        for tower in self.model.towers:
+            for stage in list(tower.children())[: recipe.frozen_stages]:
+                stage.requires_grad_(False)
         self.average = AveragedModel(self.model, multi_avg_fn=self._average)
         self.optimizer = torch.optim.AdamW(
             [
@@ -203,16 +223,19 @@ class Trainer:
             maps = self.model.maps(views)
         embeddings = self.model.head(maps.float())
         labels = torch.from_numpy(self.pictures.label[rows])
-        contrast = contrastive_loss(embeddings, labels, recipe.temperature)
+        labelled = torch.from_numpy(~np.isin(self.pictures.group[rows], recipe.unlabelled))
+        contrast = contrastive_loss(embeddings[labelled], labels[labelled], recipe.temperature)
         relation = relational_loss(
             embeddings, self.teacher[rows], labels, recipe.temperature, recipe.distill_temperature
         )
+        target = self.teacher[rows, : recipe.dim]
+        regression = 1 - F.cosine_similarity(embeddings, target).mean()
         self.optimizer.zero_grad()
-        (contrast + recipe.distill_weight * relation).backward()
+        (contrast + recipe.distill_weight * relation + recipe.regression_weight * regression).backward()
         self.optimizer.step()
         self.schedule.step()
         self.average.update_parameters(self.model)
-        return {"contrast": contrast.item(), "relation": relation.item()}
+        return {"contrast": contrast.item(), "relation": relation.item(), "regression": regression.item()}
 
     def _views(self, rows: np.ndarray, sampler: Sampler, augmenter: Augmenter, side: int) -> Tensor:
         backgrounds = sampler.backgrounds(rows)
@@ -260,6 +283,17 @@ class Trainer:
         self.model.start_from(mean, axes)
         return F.normalize((features - mean) @ axes)
 
+    def _start_from_teacher(self, teacher: np.ndarray) -> Tensor:
+        """Initialize the projection by ridge regression onto the teacher's first D components; return the teacher."""
+        target = torch.from_numpy(teacher)
+        features = self._features()
+        mean, wanted = features.mean(0), target[:, : self.recipe.dim]
+        centred = features - mean
+        scatter = centred.T @ centred
+        scatter.diagonal().add_(RIDGE * scatter.diagonal().mean())
+        self.model.start_from(mean, torch.linalg.solve(scatter, centred.T @ (wanted - wanted.mean(0))))
+        return target
+
     def _features(self) -> Tensor:
         """Return the untrained backbone's pooled feature maps of all pictures, (N, C) float32."""
         file = self.out / "features.npy"  # takes minutes, and is the same when a stopped run continues
@@ -286,7 +320,8 @@ class Trainer:
         """Return the rows of gallery and queries of each protocol, which resemble those of the test.
 
         The gallery of a group holds the clean pictures of all its products, that of `-unseen` only of products never
-        trained on, that of `-5ref` five photos of each; `+photos` adds photos of other things.
+        trained on, that of `-5ref` five photos of each; `+photos` adds photos of other things. The gallery of
+        `products` holds the first picture of each, and its queries are the other pictures of those held out.
         """
         pictures, found = self.pictures, {}
         others = np.flatnonzero(np.isin(pictures.group, ("clothing", "packaging")))[::8]
@@ -297,10 +332,15 @@ class Trainer:
             unseen = np.flatnonzero(clean & pictures.unseen), np.flatnonzero(asked & pictures.unseen)
             found[f"{group}-unseen"] = unseen
             found[f"{group}-unseen+photos"] = np.concatenate([unseen[0], others]), unseen[1]
+        first = np.zeros(len(pictures.label), bool)
+        first[_first_of_each(pictures.label, 1)] = True
+        shelf = pictures.group == "products"
+        chosen = shelf & pictures.held_out
+        found["products"] = np.flatnonzero(shelf & first), np.flatnonzero(chosen & ~first)
         photos = np.flatnonzero((pictures.group == "groceries") & ~pictures.clean)
         five = photos[_first_of_each(pictures.label[photos], 5)]
         found["groceries-5ref"] = five, np.setdiff1d(photos[pictures.held_out[photos]], five)
-        return found
+        return {name: (known, asked) for name, (known, asked) in found.items() if len(asked)}
 
     def _checkpoint(self) -> None:
         state = {"step": self.step, "model": self.model.state_dict(), "average": self.average.state_dict()}
@@ -325,6 +365,18 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.step = state["step"]
+
+
+def _start(recipe: Recipe, weights: Sequence[Path]) -> tuple[EmbeddingNetwork, str]:
+    """Return the untrained network, and where its weights come from."""
+    if not any(path.is_dir() for path in weights):
+        start = pretrained(recipe.backbone, recipe.convention, weights[0] if weights else None)
+        return build_network(recipe.backbone, recipe.dim, recipe.convention, start), start.source
+    towers = [load_any(folder)[0] for folder in weights]
+    model = towers[0] if len(towers) == 1 else join(towers, recipe.dim)
+    if model.backbone != recipe.backbone:
+        raise ModelError(f"--weights: they give {model.backbone}, and the recipe wants {recipe.backbone}; correct one.")
+    return model.train(), "; ".join(f"{folder.name}" for folder in weights)
 
 
 def _first_of_each(labels: np.ndarray, count: int) -> np.ndarray:

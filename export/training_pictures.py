@@ -3,14 +3,15 @@
 Every picture becomes a square of premultiplied RGBA, squeezed to S x S, with alpha 0 where a clean background was cut
 away; its aspect ratio is stored separately. Pictures of one product share a label; a picture of no known product is a
 product of its own. This module alone excludes what must never be trained on: groceries with an even class id, every
-third object, and every `test.txt`.
+third object, every third product with matched pictures, and every `test.txt`.
 
 H height, W width in px; N pictures; S side of a packed picture in px.
 """
 
 import csv
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,10 +32,12 @@ class Source:
 
     Attributes:
         path: its file.
-        group: its origin: "groceries", "objects", "drawn", "clothing", "packaging", "catalogue" or "background".
+        group: its origin: "groceries", "objects", "products", "scenes", "phone cases", "drawn", "clothing",
+            "packaging", "catalogue" or "background".
         product: pictures of the same product are positives of each other.
         clean: whether it is a catalogue view, whose plain background is cut away.
         held_out: whether it is kept for validation: of a product never trained on, or one more photo of another.
+        look_alikes: name of a group of products that may be one: they are never negatives of each other.
     """
 
     path: Path
@@ -42,6 +45,12 @@ class Source:
     product: str
     clean: bool = False
     held_out: bool = False
+    look_alikes: str = ""
+
+    @property
+    def unit(self) -> str:
+        """Name of what may come once in a step: its look-alikes, or the product alone."""
+        return self.look_alikes or self.product
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,7 @@ class Pictures:
         group: (N,) str, as in `Source`.
         clean: (N,) bool, as in `Source`.
         held_out: (N,) bool, as in `Source`.
+        unit: (N,) int64, number of `Source.unit`.
     """
 
     pixels: np.ndarray
@@ -63,6 +73,7 @@ class Pictures:
     group: np.ndarray
     clean: np.ndarray
     held_out: np.ndarray
+    unit: np.ndarray
 
     @cached_property
     def cut_out(self) -> np.ndarray:
@@ -86,7 +97,7 @@ def pack(data: Path, drawn: Path | None, out: Path) -> Pictures:
         CatalogError: `data` holds no training pictures.
     """
     sources = list(training_sources(data)) + (list(drawn_sources(drawn)) if drawn else [])
-    listing = [[str(s.path), s.product, s.held_out] for s in sources]
+    listing = [[str(s.path), s.product, s.held_out, s.unit] for s in sources]
     if (out / "sources.json").exists() and json.loads((out / "sources.json").read_text()) == listing:
         return load(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -96,7 +107,7 @@ def pack(data: Path, drawn: Path | None, out: Path) -> Pictures:
         picture = rgba(source)
         aspect[i] = picture.width / picture.height
         pixels[i] = planes(picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0))
-    products = {p: i for i, p in enumerate(dict.fromkeys(s.product for s in sources))}
+    products, units = _numbers(s.product for s in sources), _numbers(s.unit for s in sources)
     np.savez(
         out / "labels.npz",
         aspect=aspect,
@@ -104,16 +115,21 @@ def pack(data: Path, drawn: Path | None, out: Path) -> Pictures:
         group=np.array([s.group for s in sources]),
         clean=np.array([s.clean for s in sources]),
         held_out=np.array([s.held_out for s in sources]),
+        unit=np.array([units[s.unit] for s in sources]),
     )
     pixels.flush()
     (out / "sources.json").write_text(json.dumps(listing))
     return load(out)
 
 
+def _numbers(names: Iterable[str]) -> dict[str, int]:
+    return {name: i for i, name in enumerate(dict.fromkeys(names))}
+
+
 def load(out: Path) -> Pictures:
     """Open a packed set."""
     with np.load(out / "labels.npz") as labels:
-        return Pictures(pixels=np.load(out / "pixels.npy"), **{key: labels[key] for key in labels.files})
+        return Pictures(pixels=np.load(out / "pixels.npy", mmap_mode="r"), **{key: labels[key] for key in labels.files})
 
 
 def training_sources(data: Path) -> Iterator[Source]:
@@ -131,6 +147,8 @@ def training_sources(data: Path) -> Iterator[Source]:
             yield Source(path, group, str(path.relative_to(data)))
     for path in _images(data / "catalogue-pictures"):
         yield Source(path, "catalogue", path.stem, clean=True)
+    for listing in sorted((data / "products").glob("*/index.csv")):
+        yield from _products(listing)
 
 
 def _groceries(folder: Path) -> Iterator[Source]:
@@ -157,6 +175,29 @@ def _objects(folder: Path) -> Iterator[Source]:
             clean = path.stem.startswith("c")
             held_out = i % 4 == 3 or (not clean and number % 6 == 0)
             yield Source(path, "objects", name, clean=clean, held_out=held_out)
+
+
+def _products(listing: Path) -> Iterator[Source]:
+    """Yield the products of one index.
+
+    Of those with several matched pictures, `mNNN`, every third is left out, and every third is held out.
+    """
+    with open(listing, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            kind = row.get("kind", "")
+            third = int(row["product"][1:]) % 3 if re.fullmatch(r"m\d{3}", row["product"]) else 0
+            if third == 2 or kind == "text" or listing.parent.name == "abo-artwork":
+                continue
+            scanned = listing.parent.name == "prl-scans"
+            group = "objects" if scanned else {"phone-case?": "phone cases", "scene": "scenes"}.get(kind, "products")
+            yield Source(
+                listing.parent / row["file"],
+                group,
+                f"{listing.parent.name}-{row['product']}",
+                clean=row["view"].startswith("c") if scanned else kind != "scene",
+                held_out=third == 1,
+                look_alikes=f"near-{row['near_group']}" if row.get("near_group") else "",
+            )
 
 
 def drawn_sources(folder: Path) -> Iterator[Source]:

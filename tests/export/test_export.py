@@ -93,7 +93,7 @@ def made_up(products: int = 6, views: int = 7) -> Pictures:
     group[(labels >= products // 2) & (labels < products)] = "objects"
     clean = np.arange(len(labels)) % views == 0
     held_out = np.isin(labels, (products // 2 - 1, products - 1))
-    return Pictures(pixels, np.ones(len(labels), np.float32), labels, group, clean, held_out)
+    return Pictures(pixels, np.ones(len(labels), np.float32), labels, group, clean, held_out, labels)
 
 
 def test_the_sampler_pairs_pictures_of_one_product_and_omits_held_out_ones() -> None:
@@ -109,6 +109,15 @@ def test_the_sampler_pairs_pictures_of_one_product_and_omits_held_out_ones() -> 
     assert (clean == 1).any()
     few = Sampler(pictures, replace(even, limit={"groceries": 1, "objects": 0}), seed=0).pairs(50)
     assert set(pictures.label[few[:, 0]]) == {0}
+
+
+def test_products_that_look_alike_never_meet_in_a_step() -> None:
+    pictures = made_up()
+    pictures = replace(pictures, unit=np.where(pictures.label == 1, 0, pictures.label))
+    sampler = Sampler(pictures, replace(Recipe.read(RECIPE), share={"groceries": 1.0}), seed=0)
+    steps = [pictures.label[sampler.pairs(1)][0] for _ in range(40)]
+    assert {one for one, _ in steps} == {0, 1}
+    assert all(one == other for one, other in steps)
 
 
 def test_a_background_is_a_surface_or_a_photo_of_the_same_step() -> None:
@@ -163,17 +172,29 @@ def small_recipe(tmp_path: Path, steps: str) -> Recipe:
 def run(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished training run of three steps."""
     folder = tmp_path_factory.mktemp("run")
-    Trainer(small_recipe(folder, "[[2, 64], [1, 96]]"), made_up(), weights, folder).run()
+    Trainer(small_recipe(folder, "[[2, 64], [1, 96]]"), made_up(), [weights], folder).run()
     return folder
 
 
 def test_a_stopped_run_continues(run: Path, weights: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(run, tmp_path / "run"))
-    again = Trainer(small_recipe(copied, "[[2, 64], [2, 96]]"), made_up(), weights, copied)
+    again = Trainer(small_recipe(copied, "[[2, 64], [2, 96]]"), made_up(), [weights], copied)
     again._resume()
     assert again.step == 3
     again.run()
     assert again.step == 4
+
+
+def test_a_student_starts_near_its_teacher_and_goes_on_from_a_run(run: Path, tmp_path: Path) -> None:
+    recipe = replace(small_recipe(tmp_path, "[[1, 64]]"), regression_weight=1.0, unlabelled=("groceries",))
+    vectors = np.random.default_rng(0).normal(size=(made_up().label.max() + 1, 20)).astype(np.float32)
+    teacher = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True))[made_up().label]
+    student = Trainer(recipe, made_up(), [run], tmp_path / "student", teacher)
+    plain = student._embed_plain(np.arange(len(teacher)), student.model).numpy()
+    assert (plain * teacher[:, :16]).sum(1).mean() > 0.5
+    assert student.run().exists()
+    with pytest.raises(ModelError, match="the recipe wants resnet18"):
+        Trainer(replace(recipe, backbone="resnet18"), made_up(), [run], tmp_path / "other", teacher)
 
 
 def test_a_damaged_recipe_is_named(tmp_path: Path) -> None:

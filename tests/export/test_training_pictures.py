@@ -41,6 +41,13 @@ def test_excluded_pictures_are_never_training_pictures(real_photos: Path) -> Non
     assert not [source for source in sources if "/groceries/test/" in source.path.as_posix()]
 
 
+def test_every_third_matched_product_is_left_out(real_photos: Path) -> None:
+    sources = [s for s in training_sources(real_photos) if s.product.startswith("abo-m")]
+    matched = {int(s.product.removeprefix("abo-m")): s.held_out for s in sources}
+    assert len(matched) > 90
+    assert all(number % 3 != 2 and held_out == (number % 3 == 1) for number, held_out in matched.items())
+
+
 def test_validation_queries_are_not_trained_on(real_photos: Path) -> None:
     sources = list(training_sources(real_photos))
     for group in ("groceries", "objects"):
