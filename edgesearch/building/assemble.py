@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._util.spill_file import SpillFile
+from .._util.spill_file import SpillFile, split_portions
 from ..bundle.golden_queries import FILE as GOLDEN_FILE
 from ..bundle.golden_queries import GoldenQueries
 from ..catalog import sqlite_catalog
 from ..catalog.product import Product
 from ..catalog.sqlite_catalog import Catalog, Picture
+from ..embedding.embedder import Embedder
+from ..embedding.whitening import FILE as WHITENING_FILE
 from ..index.cells import ParallelMap
 from ..index.compact_index import CompactIndex
 from ..local_features.local_index import FILE as LOCAL_FILE
@@ -21,7 +23,9 @@ from ..search.open_bundle import CATALOG, INDEX, PICTURES
 from ..text import colour_words, full_text
 from .extraction import Extract, Extraction
 from .extraction_cache import ExtractionCache
-from .staged_bundle import StagedBundle
+from .fit_whitening import fit_whitening
+from .similar_bundle import SimilarIndex
+from .staged_bundle import PlainRows, StagedBundle
 
 
 class UsablePicture(NamedTuple):
@@ -46,7 +50,7 @@ def assemble(
     cache: ExtractionCache,
     extraction: Extraction,
     folder: Path,
-    like: CompactIndex | None,
+    like: SimilarIndex | None,
     parallel_map: ParallelMap,
 ) -> StagedBundle:
     """Write all members of a bundle but the network.
@@ -56,20 +60,50 @@ def assemble(
         cache: Holds the extract of every picture.
         extraction: How they were extracted.
         folder: Empty folder for the members and temporary files.
-        like: Index whose quantizer and cells to keep; None learns new ones.
+        like: Index whose quantizer and cells to keep, and its whitening; None learns new ones.
         parallel_map: Maps the parts of the index on workers.
     """
     stage, spill = new_folder(folder / "stage"), new_folder(folder / "spill")
-    embeddings = _write_catalog(products, cache, extraction, stage, spill)
+    plain = _write_catalog(products, cache, extraction, stage, spill)
     local = _write_local_features(products, cache, extraction, stage, spill)
+    owners = np.repeat(np.arange(len(products)), [len(pictures) for _, pictures in products])
+    whitening = like.whitening if like else fit_whitening(plain, owners, extraction.seed)
+    embedder = extraction.embedder.with_whitening(whitening)
+    if whitening:
+        whitening.write(stage / WHITENING_FILE)
+    embeddings = whiten_rows(embedder, plain, spill / "whitened")
     index = CompactIndex.build(
-        embeddings, extraction.embedder.space, seed=extraction.seed, like=like, parallel_map=parallel_map
+        embeddings, embedder.space, seed=extraction.seed, like=like.index if like else None, parallel_map=parallel_map
     )
     index.write(new_folder(stage / INDEX))
-    _write_golden_queries(extraction, index, stage)
+    _write_golden_queries(embedder, index, stage)
     return StagedBundle(
-        stage, len(products), embeddings, extraction.embedder, index, local, extraction.seed, like is not None
+        stage,
+        len(products),
+        embeddings,
+        embedder,
+        index,
+        local,
+        extraction.seed,
+        like is not None,
+        PlainRows(plain, owners) if whitening else None,
     )
+
+
+def whiten_rows(embedder: Embedder, rows: np.ndarray, path: Path) -> np.ndarray:
+    """Return the rows of an index, (N, D) float32, from embeddings without whitening.
+
+    Args:
+        embedder: Holds the whitening; without one, the embeddings are the rows.
+        rows: (N, D) float32, in memory or mapped.
+        path: File for the rows if they are many.
+    """
+    if not embedder.whitening:
+        return rows
+    whitened = SpillFile(rows.shape[1:], "float32", path)
+    for portion in split_portions(rows):
+        whitened.append(embedder.whiten(portion))
+    return whitened.rows()
 
 
 def new_folder(folder: Path) -> Path:
@@ -112,7 +146,7 @@ def _write_local_features(
     return local
 
 
-def _write_golden_queries(extraction: Extraction, index: CompactIndex, stage: Path) -> None:
+def _write_golden_queries(embedder: Embedder, index: CompactIndex, stage: Path) -> None:
     """Write golden queries, and the word index if this SQLite has FTS5; a device without one builds its own."""
     with contextlib.closing(Catalog(stage / CATALOG)) as catalog, open(stage / PICTURES, "rb") as thumbnails:
 
@@ -121,6 +155,6 @@ def _write_golden_queries(extraction: Extraction, index: CompactIndex, stage: Pa
             thumbnails.seek(stored.start)
             return thumbnails.read(stored.size)
 
-        GoldenQueries.record(extraction.embedder, index, picture).write(stage / GOLDEN_FILE)
+        GoldenQueries.record(embedder, index, picture).write(stage / GOLDEN_FILE)
         if full_text.is_available():
             full_text.write(stage / full_text.FILE, catalog.products())

@@ -29,17 +29,18 @@ from ..embedding.embedder import copy_model
 from ..errors import BundleError, CatalogError, several
 from ..images import image
 from ..index.cells import ParallelMap
-from ..index.compact_index import CompactIndex
 from ..search.calibration import FALSE_ACCEPTS, MIN_QUESTIONS, calibrate, calibration_photos
 from ..search.decision import Calibration
-from ..search.open_bundle import MODEL, open_index
+from ..search.open_bundle import MODEL
 from .assemble import Products, UsablePicture, assemble, new_folder
 from .budget import BudgetReport
 from .build_options import ENGINES, BuildKeywords, BuildOptions
+from .cross_fit import cross_fit
 from .extraction import Extraction, PictureResult
 from .extraction_cache import ExtractionCache
 from .fit_to_budget import check_feasible, fit_to_budget
 from .plan_evaluation import PlanEvaluation
+from .similar_bundle import open_similar_index
 from .staged_bundle import StagedBundle
 from .workspace import open_workspace
 
@@ -107,7 +108,7 @@ def build_bundle(
     read = read_catalogue(catalogue, options)
     extraction = Extraction.of(options.model_folder, options.precision, options.local_features, options.seed)
     check_before_extraction(catalogue, output, read.entries, extraction, options)
-    like = open_similar_index(Path(options.like), extraction.embedder.space) if options.like else None
+    like = open_similar_index(Path(options.like), extraction.embedder) if options.like else None
     with (
         open_workspace(output, options.resume, extraction.digest) as (cache, folder),
         blas.one_thread(),
@@ -231,14 +232,6 @@ def check_before_extraction(
         _refuse_bad_pictures(catalogue, entries, missing, skip_bad=False)
 
 
-def open_similar_index(path: Path, space: str) -> CompactIndex:
-    """Open the index of the bundle to be like; raise BundleError if another model built it."""
-    index = open_index(bundle_file.Bundle(path))
-    if index.space != space:
-        raise BundleError(f"{path}: was built with another model; give one of this model, or leave out --like.")
-    return index
-
-
 # Stage 2: extract features from the pictures.
 
 
@@ -319,11 +312,12 @@ def apply_budget(
     """
     if limit_bytes is None or staged.size_bytes <= limit_bytes:
         return staged, None
+    known = [(path, sku) for path, sku in photos if sku]
+    asked = staged if known else staged.without_whitening()  # it was learned from the pictures that would be asked
     with staged.open_draft(folder) as draft:
-        evaluation = PlanEvaluation(
-            draft, calibration_photos(draft, sources, [(path, sku) for path, sku in photos if sku])
-        )
-        return fit_to_budget(staged, output, limit_bytes, evaluation)
+        draft.embedder = asked.embedder
+        evaluation = PlanEvaluation(draft, calibration_photos(draft, sources, known))
+        return fit_to_budget(staged, output, limit_bytes, evaluation, asked=asked)
 
 
 # Stage 5: calibrate.
@@ -352,7 +346,9 @@ def calibrate_staged(
     with staged.open_draft(folder) as draft:
         members = {name: entry.sha256 for name, entry in draft.bundle.manifest.files.items()}
         digest = hash_json([members, photo_hashes, false_accepts])
-        learned = cache.calibration(digest, lambda: calibrate(draft, sources, photos, false_accepts).to_dict())
+        learned = cache.calibration(
+            digest, lambda: calibrate(cross_fit(staged, draft, folder), sources, photos, false_accepts).to_dict()
+        )
     return Calibration.from_dict(learned)
 
 

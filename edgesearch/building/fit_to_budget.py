@@ -39,7 +39,12 @@ def check_feasible(output: Path, model_bytes: int, pictures: int, limit_bytes: i
 
 
 def fit_to_budget(
-    staged: StagedBundle, output: Path, limit_bytes: int, evaluate: Evaluate, plans: SearchPlans | None = None
+    staged: StagedBundle,
+    output: Path,
+    limit_bytes: int,
+    evaluate: Evaluate,
+    plans: SearchPlans | None = None,
+    asked: StagedBundle | None = None,
 ) -> tuple[StagedBundle, BudgetReport]:
     """Reduce a staged bundle that exceeds a budget to what finds most within it.
 
@@ -48,14 +53,14 @@ def fit_to_budget(
         output: Name of the bundle in errors.
         limit_bytes: The budget.
         evaluate: Measures an index with an index of local features.
-        plans: Search plans of `staged`, to share them between several budgets; None makes them.
+        plans: Search plans of `asked`, to share them between several budgets; None makes them.
+        asked: The same bundle without whitening, to evaluate instead of `staged`; None evaluates `staged`.
     Raises:
         BundleError: It cannot be made so small; its folder is of no use then.
     """
     all_bytes = staged.size_bytes
-    search_plans = plans or SearchPlans(
-        staged.embeddings, staged.index, staged.local, staged.seed, staged.keeps_codebook
-    )
+    asked = asked or staged
+    search_plans = plans or _search_plans(asked)
     with tempfile.TemporaryDirectory(prefix="edgesearch-build-") as removed:
         optional = OptionalMembers(staged, Path(removed))
         rest = {name: size for name, size in staged.sizes().items() if name not in (INDEX + ARRAYS_FILE, LOCAL_FILE)}
@@ -65,14 +70,19 @@ def fit_to_budget(
         candidates = search_plans.evaluate(candidates, limit_bytes, evaluate)
         best = choose_plan(candidates, limit_bytes)
         assert best is not None
-        accuracy = evaluate(staged.index, staged.local)
+        accuracy = evaluate(asked.index, asked.local)
         most_features = max(plan.features for plan in candidates)
         whole = Plan(staged.index.code_bytes, True, most_features, all_bytes, accuracy)
-        chosen = replace(staged, index=search_plans.index(best), local=search_plans.local_index(best.features))
+        final = search_plans if asked is staged else _search_plans(staged)
+        chosen = replace(staged, index=final.index(best), local=search_plans.local_index(best.features))
         _write_indexes(chosen)
         kept, left_out = optional.spend(limit_bytes)
         GoldenQueries.record(chosen.embedder, chosen.index, optional.picture).write(chosen.folder / GOLDEN_FILE)
     return chosen, BudgetReport(limit_bytes, chosen.size_bytes, best, tuple(candidates), whole, kept, left_out)
+
+
+def _search_plans(staged: StagedBundle) -> SearchPlans:
+    return SearchPlans(staged.embeddings, staged.index, staged.local, staged.seed, staged.keeps_codebook)
 
 
 def _write_indexes(staged: StagedBundle) -> None:

@@ -5,9 +5,9 @@ N rows, D dimensions.
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,18 @@ from ..search.open_bundle import OpenBundle, binding_hashes
 HEAD_BYTES = 16_384  # upper bound of manifest and signature
 
 
+class PlainRows(NamedTuple):
+    """The embeddings of a catalogue as the network computes them, without whitening.
+
+    Attributes:
+        rows: (N, D) float32, unit rows, in memory or mapped.
+        owners: (N,) int, product of each row.
+    """
+
+    rows: np.ndarray
+    owners: np.ndarray
+
+
 @dataclass(frozen=True)
 class StagedBundle:
     """A bundle before it is written.
@@ -29,11 +41,12 @@ class StagedBundle:
         folder: Folder of its members; fitting it to a budget changes them.
         products: Number of products.
         embeddings: (N, D) float32, the rows of the index.
-        embedder: The network that computed them.
+        embedder: The network that computed them, with its whitening.
         index: The vector index.
         local: The index of local features; None if the bundle keeps none.
         seed: Seed of the index.
         keeps_codebook: The quantizer of the index must not change.
+        plain: The embeddings without whitening; None if there is no whitening.
     """
 
     folder: Path
@@ -44,6 +57,15 @@ class StagedBundle:
     local: LocalIndex | None
     seed: int = 0
     keeps_codebook: bool = False
+    plain: PlainRows | None = None
+
+    def without_whitening(self) -> "StagedBundle":
+        """Return the bundle with the embeddings as the network computes them; its files stay as they are."""
+        if self.plain is None:
+            return self
+        embedder = self.embedder.plain
+        index = CompactIndex.build(self.plain.rows, embedder.space, 2 * self.index.code_bytes, self.seed)
+        return replace(self, embeddings=self.plain.rows, embedder=embedder, index=index, plain=None)
 
     @property
     def size_bytes(self) -> int:

@@ -33,7 +33,7 @@ class GoldenQueries:
 
     Attributes:
         rows: (G,) int64, the rows whose pictures are asked.
-        embeddings: (G, D) float32, rows of unit length.
+        embeddings: (G, D) float32, rows of unit length, without whitening.
         found: (G,) int64, the nearest row of each.
         scores: (G,) float32, its cosine.
     """
@@ -48,7 +48,7 @@ class GoldenQueries:
         """Ask the queries and record the answers; `picture` returns the JPEG of a row."""
         rows = np.array(golden_rows(len(index)), np.int64)
         embeddings = _embed(embedder, rows, picture)
-        hits = index.search(embeddings, 1)
+        hits = index.search(embedder.whiten(embeddings), 1)
         return cls(rows, embeddings, hits.rows[:, 0].astype(np.int64), hits.scores[:, 0].astype(np.float32))
 
     def write(self, path: Path) -> None:
@@ -81,7 +81,7 @@ class GoldenQueries:
         """
         try:
             cosines = (_embed(embedder, self.rows, picture) * self.embeddings).sum(1)
-            hits = index.search(self.embeddings, 1)
+            hits = index.search(embedder.whiten(self.embeddings), 1)
         except Exception as error:  # onnxruntime's have no base class, and a damaged catalogue may raise anything
             raise BundleError(f"its golden queries cannot be asked on this device ({error}).") from error
         least = MIN_COSINE if same_arithmetic else MIN_COSINE_OTHER_ARITHMETIC
@@ -106,5 +106,5 @@ def golden_rows(count: int) -> list[int]:
 
 
 def _embed(embedder: Embedder, rows: np.ndarray, picture: Callable[[int], bytes]) -> np.ndarray:
-    """Return the embeddings of rows' pictures: (G,) int64 -> (G, D) float32."""
-    return embedder.embed([image.read(picture(row)) for row in rows.tolist()])
+    """Return the embeddings of rows' pictures, without whitening: (G,) int64 -> (G, D) float32."""
+    return embedder.plain.embed([image.read(picture(row)) for row in rows.tolist()])

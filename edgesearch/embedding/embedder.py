@@ -4,6 +4,7 @@ A model folder holds `config.json` and the ONNX files that it names. B batch, D 
 width of a picture in px, S side of the network's input in px, h and w size of its response.
 """
 
+import copy
 import json
 import math
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from ..errors import ModelError
 from ..images import augmented_views, crops, image
 from ..images.crops import Crop
 from . import onnx_file, runtime
+from .whitening import Whitening
+from .whitening import normalize_rows as normalize_rows
 
 DEFAULT_MODEL = "mobilenet_v2_v4"
 CONFIG_FILE = "config.json"
@@ -121,6 +124,7 @@ class Embedder:
     Attributes:
         config: the model's config.
         network_sha256: hash of the network's ONNX file.
+        whitening: maps what the network embeds; None leaves it as it is.
     """
 
     def __init__(self, config: ModelConfig, network: bytes, threads: int = 1, unfused: bool = False):
@@ -139,6 +143,7 @@ class Embedder:
         self._network = runtime.load(network, f"model {config.name}", threads, unfused)
         self.config = config
         self.network_sha256 = sha256(network)
+        self.whitening: Whitening | None = None
         side = config.preprocessing.crop
         outputs = self._network.output_shapes
         first, *others = outputs
@@ -154,7 +159,23 @@ class Embedder:
     @property
     def space(self) -> str:
         """Name of the embedding space; vectors of different spaces must not be compared."""
-        return hash_json([self.network_sha256, self.config.preprocessing.digest()])
+        parts = [self.network_sha256, self.config.preprocessing.digest()]
+        return hash_json([*parts, self.whitening.digest] if self.whitening else parts)
+
+    def with_whitening(self, whitening: Whitening | None) -> "Embedder":
+        """Return an embedder that runs the same network and maps its embeddings; None maps nothing."""
+        mapped = copy.copy(self)
+        mapped.whitening = whitening
+        return mapped
+
+    def whiten(self, rows: np.ndarray) -> np.ndarray:
+        """Apply the whitening, if there is one, to unit rows of the plain network, (B, D) float32."""
+        return self.whitening(rows) if self.whitening else rows
+
+    @property
+    def plain(self) -> "Embedder":
+        """The same network without whitening."""
+        return self.with_whitening(None)
 
     @classmethod
     def open(cls, folder: Path, precision: str = "int8", threads: int = 1) -> "Embedder":
@@ -171,7 +192,7 @@ class Embedder:
         return image.read(photo, self.config.preprocessing.decoded_side)
 
     def run(self, inputs: np.ndarray) -> list[np.ndarray]:
-        """Run the network.
+        """Run the network alone, without whitening.
 
         Args:
             inputs: (B, 3, S, S) float32 as made by `config.preprocessing`.
@@ -183,6 +204,10 @@ class Embedder:
         """
         stop = stopping.current()
         return self._network.run(inputs, stop.interrupting if stop else None)
+
+    def embed_inputs(self, inputs: np.ndarray) -> np.ndarray:
+        """Embed inputs of the network, (B, 3, S, S) float32 as for `run`; returns (B, D) float32, unit rows."""
+        return self.whiten(self.run(inputs)[0])
 
     def embed(self, pictures: Sequence[np.ndarray], fast: bool = False) -> np.ndarray:
         """Embed decoded pictures.
@@ -211,7 +236,7 @@ class Embedder:
         sizes = [picture.shape[:2] for picture in pictures]
         if fast:
             middles = [self.config.preprocessing.centre_crop(size) for size in sizes]
-            return self._run_crops(pictures, middles)[0], middles
+            return self.whiten(self._run_crops(pictures, middles)[0]), middles
         wholes = [crops.whole_crop(size) for size in sizes]
         nears = [crops.centre_crop(size, crops.NEAR_SHARE) for size in sizes]
         # Two crops of one picture in one run: a tenth faster than one by one, as fast as larger batches, and the
@@ -222,9 +247,9 @@ class Embedder:
         total = np.stack([rows.sum(0) for rows, *_ in outputs])
         responses = [response[0] for _, *others in outputs for response in others]
         if not responses:
-            return normalize_rows(total), wholes
+            return self.whiten(normalize_rows(total)), wholes
         objects = list(map(crops.object_crop, wholes, responses))
-        return normalize_rows(total + self._run_crops(pictures, objects)[0]), objects
+        return self.whiten(normalize_rows(total + self._run_crops(pictures, objects)[0])), objects
 
     def _run_crops(self, pictures: Sequence[np.ndarray], parts: Sequence[Crop]) -> list[np.ndarray]:
         """Run the network on one crop of each of B pictures, (H, W, 3) uint8; returns the arrays of `run`."""
@@ -243,9 +268,11 @@ class Embedder:
         Returns:
             (B, D) float32, rows for the index, and (B, D) float32, embeddings of the centre crops alone.
         """
-        centres = self.embed(pictures, fast=True)
-        rows = [self._embed_reference(*pair, seed) for pair in zip(pictures, centres, strict=True)]
-        return np.concatenate([np.empty((0, self.config.dim), np.float32), *rows]), centres
+        plain = self.plain
+        centres = plain.embed(pictures, fast=True)
+        rows = [plain._embed_reference(*pair, seed) for pair in zip(pictures, centres, strict=True)]
+        empty = np.empty((0, self.config.dim), np.float32)
+        return self.whiten(np.concatenate([empty, *rows])), self.whiten(centres)
 
     def _embed_reference(self, picture: np.ndarray, centre: np.ndarray, seed: int) -> np.ndarray:
         """Embed one picture, (H, W, 3) uint8, whose centre crop has the embedding (D,); returns (1, D) float32."""
@@ -260,12 +287,6 @@ class Embedder:
         """Decode and embed B photos; returns (B, D) float32. Raise ImageError if one cannot be read."""
         starts = range(0, max(1, len(photos)), batch)
         return np.concatenate([self.embed([self.read(p) for p in photos[i : i + batch]], fast) for i in starts])
-
-
-def normalize_rows(rows: np.ndarray) -> np.ndarray:
-    """Scale the rows of (B, D) float32 to unit length; rows of zeros stay zero."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
 
 
 def read_model(folder: Path, precision: str = "int8") -> tuple[ModelConfig, bytes]:

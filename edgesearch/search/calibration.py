@@ -112,7 +112,7 @@ def prior_calibration(prior: Calibration, false_accepts: float) -> Calibration:
 
 def ask(base: OpenBundle, photo: CalibrationPhoto) -> list[Question]:
     """Search the catalogue for a photo, and again without the photo's product if the catalogue has it."""
-    pixels = photo.pixels()
+    pixels, base = photo.pixels(), base.without(photo.row)
     embedding, (crop,) = base.embedder.embed_and_locate([pixels])
     searches = [([] if photo.row is None else [photo.row], photo.product is not None)]
     if photo.product is not None:

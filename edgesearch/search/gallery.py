@@ -223,4 +223,4 @@ def _taught_rows(base: OpenBundle, references: Sequence[Reference]) -> TaughtRow
     embeddings = np.array([one.embedding for one in references], np.float32).reshape(-1, base.index.dim)
     features = [one.features for one in references if one.features]
     local = LocalIndex.build(base.local.codebook, features) if base.local and features else None
-    return TaughtRows(embeddings, local, np.ones(len(references), bool))
+    return TaughtRows(base.embedder.whiten(embeddings), local, np.ones(len(references), bool))

@@ -21,6 +21,8 @@ from ..catalog.sqlite_catalog import Catalog
 from ..embedding.embedder import CONFIG_FILE, Embedder, ModelConfig
 from ..embedding.run_settings import DEFAULT, FLOAT, Environment, Settings, processor
 from ..embedding.runtime import version
+from ..embedding.whitening import FILE as WHITENING_FILE
+from ..embedding.whitening import Whitening
 from ..errors import BundleError, EdgeSearchError
 from ..images import image
 from ..index.compact_index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
@@ -38,10 +40,10 @@ MODEL, INDEX, CATALOG, PICTURES = "model/", "index/", "catalog.sqlite", "picture
 
 
 class Reference(NamedTuple):
-    """A reference picture as photos are compared with it.
+    """A taught reference picture, as the network sees it; `Gallery` maps its embedding as the bundle says.
 
     Attributes:
-        embedding: (D,) float32, unit length.
+        embedding: (D,) float32, unit length, without whitening.
         features: Its local features; None if the bundle has none.
     """
 
@@ -72,11 +74,13 @@ class OpenBundle:
         calibration: Turns evidence into a decision.
         catalog: Products and pictures.
         embedder: The network.
+        cross_fits: Returns the bundle to ask about the picture of a row; None asks this one. A build sets it.
     """
 
     def __init__(self, bundle: Bundle, settings: Settings = DEFAULT):
         """Open all parts. Raise EdgeSearchError if one is damaged, or they do not belong together."""
         self.bundle, self.settings = bundle, settings
+        self.cross_fits: Callable[[int], OpenBundle] | None = None
         with ThreadPoolExecutor(1) as pool:
             embedder = pool.submit(_open_embedder, bundle, settings)  # takes as long as all other parts together
             self.index = open_index(bundle)
@@ -117,13 +121,21 @@ class OpenBundle:
 
     @property
     def space(self) -> str:
-        """Hash of network, preprocessing and codebook: a `Reference` can be compared only in the same space."""
+        """Hash of network, preprocessing and codebook; a `Reference` is valid only in the same space."""
         return space_of(self.bundle.manifest)
+
+    def without(self, row: int | None) -> "OpenBundle":
+        """Return the bundle to ask about one of its own pictures, whose whitening was not learned from it.
+
+        Args:
+            row: The picture's row; None for any other photo.
+        """
+        return self if row is None or self.cross_fits is None else self.cross_fits(row)
 
     def make_reference(self, picture: bytes) -> Reference:
         """Return the embedding and the local features of an encoded picture; raise ImageError if it cannot be read."""
         pixels = self.embedder.read(picture)
-        rows, _ = self.embedder.embed_references([pixels])
+        rows, _ = self.embedder.plain.embed_references([pixels])
         return Reference(
             rows[0],
             self.local.codebook.encode(extract_stable_features(pixels, DEFAULT_FEATURES)) if self.local else None,
@@ -174,6 +186,11 @@ def open_index(bundle: Bundle) -> CompactIndex:
     return CompactIndex.open(bundle.open_member(INDEX + ARRAYS_FILE), router)
 
 
+def open_whitening(bundle: Bundle, dim: int) -> Whitening | None:
+    """Read the whitening of a bundle, of D dimensions; None if it has none. Raise EdgeSearchError if it is damaged."""
+    return Whitening.read(memoryview(bundle.copy_member(WHITENING_FILE)), dim) if WHITENING_FILE in bundle else None
+
+
 def open_catalog(bundle: Bundle) -> Catalog:
     """Open the catalogue of a bundle; raise BundleError or CatalogError if that fails."""
     if CATALOG in bundle or packed_catalog.FILE not in bundle:
@@ -212,10 +229,11 @@ def _is_kept_in_memory(bundle: Bundle) -> bool:
 
 
 def binding_hashes(embedder: Embedder, index: CompactIndex, local: LocalIndex | None) -> dict[str, str]:
-    """Return the hashes by which a manifest binds model, preprocessing, codebooks and index to each other."""
+    """Return the hashes by which a manifest binds model, whitening, codebooks and index to each other."""
     rotation, codebook = index.blocks.rotation, index.blocks.codebook
     return {
         **({} if local is None else {"local": local.space}),
+        **({} if embedder.whitening is None else {"whitening": embedder.whitening.digest}),
         "model": embedder.network_sha256,
         "preprocessing": embedder.config.preprocessing.digest(),
         "codebook": sha256(rotation.tobytes() + codebook.tobytes()),
@@ -225,7 +243,8 @@ def binding_hashes(embedder: Embedder, index: CompactIndex, local: LocalIndex | 
 
 def space_of(manifest: Manifest) -> str:
     """Return the `OpenBundle.space` of a bundle from its manifest."""
-    return hash_json([manifest.hashes["index"], manifest.hashes.get("local", "")])
+    network = hash_json([manifest.hashes["model"], manifest.hashes["preprocessing"]])
+    return hash_json([network, manifest.hashes.get("local", "")])
 
 
 def run_environment(bundle: Bundle) -> Environment:
@@ -239,7 +258,8 @@ def _open_embedder(bundle: Bundle, settings: Settings) -> Embedder:
         raise BundleError(f"{bundle.path}: its model names {len(config.files)} networks, expected one; build it again.")
     ((file, _),) = config.files.values()
     network = bundle.copy_member(MODEL + file)
-    return Embedder(config, network, settings.threads, settings.kernels == FLOAT)
+    embedder = Embedder(config, network, settings.threads, settings.kernels == FLOAT)
+    return embedder.with_whitening(open_whitening(bundle, config.dim))
 
 
 def _read_calibration(bundle: Bundle) -> Calibration:
