@@ -57,11 +57,15 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _teacher(options: argparse.Namespace) -> None:
+    from .recipe import Recipe
+    from .sampler import trained_rows
     from .teacher import Member, teacher
     from .training_pictures import pack
 
     members = [Member.parse(text) for text in options.members]
-    np.save(options.file, teacher(members, pack(options.data, options.drawn, options.pictures), options.dim))
+    pictures = pack(options.data, options.drawn, options.pictures)
+    rows = trained_rows(pictures, Recipe.read(options.recipe))
+    np.save(options.file, teacher(members, pictures, rows, options.dim))
     print(options.file)
 
 
@@ -157,6 +161,7 @@ def _add_training(verbs: Verbs) -> None:
     added.add_argument("--run", type=Path, required=True, help="folder for checkpoints and results")
 
     added = _add_verb(verbs, "teacher", _teacher, "compute the vectors that a student learns from several networks")
+    added.add_argument("recipe", type=Path, help="of the student: which pictures it trains on")
     added.add_argument("file", type=Path, help="the .npy file to write")
     added.add_argument("members", nargs="+", metavar="NETWORK=WEIGHT", help="backbones, runs or model folders")
     added.add_argument("--dim", type=int, default=256, help="components (default: %(default)s)")

@@ -41,7 +41,7 @@ BACKBONES = {
     "resnet50": Backbone(2048, _RESNET),
     **{name: Backbone(1280) for name in SCALES},
 }
-DUO = "+"  # joins the names of two backbones whose feature maps are concatenated
+JOINED = "+"  # joins the names of two backbones whose feature maps are concatenated
 
 
 class EmbeddingNetwork(nn.Module):
@@ -142,11 +142,11 @@ def build_network(
     Raises:
         ModelError: the backbone or convention is unknown, or the weights do not belong to it.
     """
-    names = name.split(DUO)
+    names = name.split(JOINED)
     if not BACKBONES.keys() >= set(names) or convention not in CONVENTIONS:
         raise ModelError(
             f"backbone {name!r} with convention {convention!r} is unknown; choose one of {', '.join(BACKBONES)}, or "
-            f"two joined by {DUO!r}, and one of {', '.join(CONVENTIONS)}."
+            f"two joined by {JOINED!r}, and one of {', '.join(CONVENTIONS)}."
         )
     towers = [_build_features(one, convention, weights) for one in names]
     features = towers[0] if len(towers) == 1 else Towers(towers)
@@ -173,7 +173,7 @@ def _build_features(name: str, convention: str, weights: Weights | None) -> nn.M
 
 def join(networks: list[EmbeddingNetwork], dim: int) -> EmbeddingNetwork:
     """Join trained networks as towers under a new projection to `dim` dimensions."""
-    name, convention = DUO.join(network.backbone for network in networks), networks[0].convention
+    name, convention = JOINED.join(network.backbone for network in networks), networks[0].convention
     features = Towers([network.features for network in networks])
     channels = sum(network.projection.in_features for network in networks)
     return EmbeddingNetwork(name, convention, features, channels, dim)

@@ -1,9 +1,11 @@
 """Compute the teacher of a training run: the vectors of several networks for all training pictures, in one.
 
 Networks that were trained apart know different things. Each one's pooled features are half-whitened, weighted and
-concatenated, and PCA of the whole orders the components, so that a student can aim at the first D of them.
+concatenated, and the whole is half-whitened again to as many components as a student has. Of v4 and EfficientNet-Lite2
+and -Lite0, weights 1, .7 and .7, recall@1 of 418 held-out photos of groceries among their catalogue pictures is .821 in
+all 656 components, .811 in 256, and .763 for v4 alone (held-out objects 1.000, 1.000 and .969).
 
-N pictures, K components.
+N pictures, R rows of them, K components.
 """
 
 from dataclasses import dataclass
@@ -19,11 +21,11 @@ from edgesearch.errors import ModelError
 from .augment import plain_views
 from .backbones import BACKBONES, EmbeddingNetwork, build_network, half_whitening
 from .to_onnx import load_any
+from .train import BFLOAT16
 from .training_pictures import SIDE, Pictures
 from .weights import pretrained
 
 AXES = 200  # of each network that is not trained
-SPREAD_OVER = 4  # every so many pictures estimate the axes
 CHUNK = 32
 
 
@@ -50,26 +52,26 @@ class Member:
 
 
 @torch.no_grad()
-def teacher(members: list[Member], pictures: Pictures, dim: int) -> np.ndarray:
-    """Return the teacher's vectors, (N, K) float32, unit rows, K = `dim`.
+def teacher(members: list[Member], pictures: Pictures, rows: np.ndarray, dim: int) -> np.ndarray:
+    """Return the teacher's vectors, (N, K) float32, K = `dim`: unit rows for the given rows, (R,) int64, else zeros.
 
     Raises:
         ModelError: a network cannot be had.
     """
-    parts = [member.weight * _vectors(member, pictures) for member in members]
-    joined = torch.cat(parts, 1)
-    mean = joined.mean(0)
-    _, _, axes = torch.pca_lowrank(joined - mean, q=dim, center=False, niter=6)
-    return F.normalize((joined - mean) @ axes).numpy()
+    joined = torch.cat([member.weight * _vectors(member, pictures, rows) for member in members], 1)
+    mean, axes = half_whitening(joined, dim)
+    vectors = np.zeros((len(pictures.label), dim), np.float32)
+    vectors[rows] = F.normalize((joined - mean) @ axes)
+    return vectors
 
 
-def _vectors(member: Member, pictures: Pictures) -> Tensor:
-    """Return a network's vectors: (N, K) float32, unit rows."""
+def _vectors(member: Member, pictures: Pictures, rows: np.ndarray) -> Tensor:
+    """Return a network's vectors: (R, K) float32, unit rows."""
     folder = Path(member.network)
     if member.network in BACKBONES:
         start = pretrained(member.network, "tensorflow")
-        features = pooled_features(build_network(member.network, 1, "tensorflow", start), pictures)
-        mean, axes = half_whitening(features[::SPREAD_OVER], AXES)
+        features = _pooled_features(build_network(member.network, 1, "tensorflow", start), pictures, rows)
+        mean, axes = half_whitening(features, AXES)
         return F.normalize((features - mean) @ axes)
     if not folder.is_dir():
         raise ModelError(
@@ -77,16 +79,16 @@ def _vectors(member: Member, pictures: Pictures) -> Tensor:
             "a run or a model."
         )
     model, _ = load_any(folder)
-    return F.normalize(model.projection(pooled_features(model, pictures)))
+    return F.normalize(model.projection(_pooled_features(model, pictures, rows)))
 
 
-@torch.no_grad()
-def pooled_features(model: EmbeddingNetwork, pictures: Pictures) -> Tensor:
-    """Return the pooled feature maps, (N, C) float32, of all pictures without augmentation."""
+def _pooled_features(model: EmbeddingNetwork, pictures: Pictures, rows: np.ndarray) -> Tensor:
+    """Return the pooled feature maps, (R, C) float32, of pictures without augmentation."""
     aspect, cut_out = torch.from_numpy(pictures.aspect), torch.from_numpy(pictures.cut_out)
     found = []
-    for start in range(0, len(aspect), CHUNK):
-        part = slice(start, start + CHUNK)
-        views = plain_views(torch.from_numpy(pictures.pixels[part].copy()), aspect[part], cut_out[part], SIDE)
-        found.append(model.maps(views).mean((2, 3)))
+    for part in np.array_split(rows, max(1, len(rows) // CHUNK)):
+        views = plain_views(torch.from_numpy(pictures.pixels[part]), aspect[part], cut_out[part], SIDE)
+        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
+            maps = model.maps(views)
+        found.append(maps.float().mean((2, 3)))
     return torch.cat(found)

@@ -7,7 +7,7 @@ those of a teacher on the clean pictures (relational distillation, Park et al. 2
 KL form); a third may pull each view to the teacher's vector itself. The teacher is the frozen pretrained backbone, or
 several networks (`teacher.py`).
 
-B batch, D embedding dimensions, C feature channels, N pictures.
+B batch, D embedding dimensions, C feature channels, N pictures, R rows of them.
 """
 
 import json
@@ -28,8 +28,9 @@ from tqdm import tqdm
 from edgesearch.errors import ModelError
 
 from .augment import Augmenter, plain_views
-from .backbones import EmbeddingNetwork, build_network, half_whitening, join
+from .backbones import JOINED, EmbeddingNetwork, build_network, half_whitening, join
 from .recipe import Recipe
+from .sampler import Sampler, trained_rows
 from .to_onnx import load_any
 from .training_pictures import SIDE, Pictures
 from .weights import pretrained
@@ -38,71 +39,9 @@ CHUNK = 16  # views drawn at a time, so that their planes fit the processor's ca
 CHECKPOINT_EVERY = 100
 TEACHER_DIM = 256
 RIDGE = 0.01  # of the mean variance of the features
+FITTED_EVERY = 3  # pictures: a third of them fits the first projection
 BFLOAT16 = torch.backends.cpu.get_cpu_capability() == "AVX512"  # emulated elsewhere, ten times slower than float32
 Tensors = tuple[Tensor, ...] | list[Tensor]
-
-
-class Sampler:
-    """Draw the products of a step, and two pictures of each."""
-
-    def __init__(self, pictures: Pictures, recipe: Recipe, seed: int):
-        self.catalogue_probability = recipe.catalogue_probability
-        self.rng = np.random.default_rng(seed)
-        self.groups: list[list[np.ndarray]] = []
-        self.weights: list[float] = []
-        self.clean, self.label = pictures.clean, pictures.label
-        usable = ~pictures.held_out
-        for group, weight in recipe.share.items():
-            rows = np.flatnonzero((pictures.group == group) & usable)
-            limit = recipe.limit.get(group)
-            if len(rows) and limit != 0:
-                order = rows[np.argsort(pictures.unit[rows], kind="stable")]
-                cuts = np.flatnonzero(np.diff(pictures.unit[order])) + 1
-                self.groups.append(np.split(order, cuts)[:limit])
-                self.weights.append(weight)
-        self.cut_out = pictures.cut_out
-        self.surfaces = np.flatnonzero(pictures.group == "background")
-
-    def pairs(self, count: int) -> np.ndarray:
-        """Draw pairs of pictures of one product, (count, 2) int64 row numbers.
-
-        No product comes twice, nor one of its look-alikes, unless its group has too few.
-        """
-        numbers = self.rng.multinomial(count, np.array(self.weights) / sum(self.weights))
-        chosen = [
-            group[i]
-            for group, number in zip(self.groups, numbers, strict=True)
-            for i in self.rng.choice(len(group), number, replace=number > len(group))
-        ]
-        return np.stack([self._draw_pair(rows) for rows in chosen])
-
-    def _draw_pair(self, rows: np.ndarray) -> np.ndarray:
-        """Draw two pictures of one product, different ones if possible; sometimes one is a clean catalogue view.
-
-        rows: (R,) int64, the pictures of a product or of several that look alike.
-        """
-        rows = rows[self.label[rows] == self.label[self.rng.choice(rows)]]
-        clean = rows[self.clean[rows]]
-        if len(clean) and len(clean) < len(rows) and self.rng.random() < self.catalogue_probability:
-            return np.array([self.rng.choice(clean), self.rng.choice(rows[~self.clean[rows]])])
-        return self.rng.choice(rows, 2, replace=len(rows) < 2)
-
-    def backgrounds(self, rows: np.ndarray) -> np.ndarray:
-        """Draw a background for each product: a surface, or a photo of the same step.
-
-        The network must then distinguish such a photo, itself a product of the step, from the product in front of it,
-        and so learns to ignore the background.
-
-        Args:
-            rows: (B,) int64, row numbers of the products' pictures.
-        Returns:
-            (B,) int64, row numbers of the backgrounds.
-        """
-        photos = rows[~self.cut_out[rows]]
-        surfaces = self.rng.choice(self.surfaces, len(rows))
-        if not len(photos):
-            return surfaces
-        return np.where(self.rng.random(len(rows)) < 0.5, surfaces, self.rng.choice(photos, len(rows)))
 
 
 def contrastive_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
@@ -153,7 +92,7 @@ class Trainer:
         Args:
             recipe: its settings.
             pictures: the N pictures.
-            weights: pretrained weights, or folders of a model or a run to go on from, one for each tower; empty for
+            weights: for each tower its pretrained weights, or the folder of a model or a run to go on from; empty for
                 those that `pretrained` fetches.
             out: folder of its checkpoints and results.
             teacher: (N, K) float32, unit rows, K at least D; None for the backbone's own features.
@@ -206,12 +145,13 @@ class Trainer:
         return self.average.module
 
     def _provenance(self) -> dict[str, Any]:
-        trained_on = np.isin(self.pictures.group, list(self.recipe.share)) & ~self.pictures.held_out
-        groups, counts = np.unique(self.pictures.group[trained_on], return_counts=True)
+        rows = trained_rows(self.pictures, self.recipe)
+        groups, counts = np.unique(self.pictures.group[rows], return_counts=True)
         return {
             "weights": f"{self.recipe.pretrained}; {self.weights}",
             "recipe": asdict(self.recipe),
             "pictures": dict(zip(groups.tolist(), counts.tolist(), strict=True)),
+            "products": len(np.unique(self.pictures.label[rows])),
             "torch": str(torch.__version__),
         }
 
@@ -278,28 +218,27 @@ class Trainer:
 
     def _start_from_pca(self) -> Tensor:
         """Initialize the projection as PCA of all pictures; return the teacher, (N, C) float32 unit rows."""
-        features = self._features()
+        features = self._features(np.arange(len(self.pictures.label)))
         mean, axes = half_whitening(features, min(TEACHER_DIM, *features.shape))
         self.model.start_from(mean, axes)
         return F.normalize((features - mean) @ axes)
 
     def _start_from_teacher(self, teacher: np.ndarray) -> Tensor:
         """Initialize the projection by ridge regression onto the teacher's first D components; return the teacher."""
-        target = torch.from_numpy(teacher)
-        features = self._features()
-        mean, wanted = features.mean(0), target[:, : self.recipe.dim]
+        rows = trained_rows(self.pictures, self.recipe)[::FITTED_EVERY]
+        features, target = self._features(rows), torch.from_numpy(teacher[rows, : self.recipe.dim])
+        mean = features.mean(0)
         centred = features - mean
         scatter = centred.T @ centred
         scatter.diagonal().add_(RIDGE * scatter.diagonal().mean())
-        self.model.start_from(mean, torch.linalg.solve(scatter, centred.T @ (wanted - wanted.mean(0))))
-        return target
+        self.model.start_from(mean, torch.linalg.solve(scatter, centred.T @ (target - target.mean(0))))
+        return torch.from_numpy(teacher)
 
-    def _features(self) -> Tensor:
-        """Return the untrained backbone's pooled feature maps of all pictures, (N, C) float32."""
+    def _features(self, rows: np.ndarray) -> Tensor:
+        """Return the untrained backbone's pooled feature maps of R pictures, (R, C) float32."""
         file = self.out / "features.npy"  # takes minutes, and is the same when a stopped run continues
         if not file.exists():
-            every = np.arange(len(self.pictures.label))
-            np.save(file, torch.cat([maps.mean((2, 3)) for maps in self._plain_maps(every, self.model)]).numpy())
+            np.save(file, torch.cat([maps.mean((2, 3)) for maps in self._plain_maps(rows, self.model)]).numpy())
         return torch.from_numpy(np.load(file))
 
     def validate(self, model: EmbeddingNetwork) -> dict[str, float]:
@@ -368,15 +307,24 @@ class Trainer:
 
 
 def _start(recipe: Recipe, weights: Sequence[Path]) -> tuple[EmbeddingNetwork, str]:
-    """Return the untrained network, and where its weights come from."""
-    if not any(path.is_dir() for path in weights):
-        start = pretrained(recipe.backbone, recipe.convention, weights[0] if weights else None)
-        return build_network(recipe.backbone, recipe.dim, recipe.convention, start), start.source
-    towers = [load_any(folder)[0] for folder in weights]
-    model = towers[0] if len(towers) == 1 else join(towers, recipe.dim)
-    if model.backbone != recipe.backbone:
-        raise ModelError(f"--weights: they give {model.backbone}, and the recipe wants {recipe.backbone}; correct one.")
-    return model.train(), "; ".join(f"{folder.name}" for folder in weights)
+    """Return the untrained network, and where its weights come from; `weights` as `Trainer` takes them."""
+    names = recipe.backbone.split(JOINED)
+    if weights and len(weights) != len(names):
+        raise ModelError(
+            f"--weights: {len(weights)} given, and {recipe.backbone} has {len(names)} towers; name one each."
+        )
+    towers, sources = [], []
+    for name, path in zip(names, weights or [None] * len(names), strict=True):
+        if path and path.is_dir():
+            tower, source = load_any(path)[0], path.name
+        else:
+            start = pretrained(name, recipe.convention, path)
+            tower, source = build_network(name, recipe.dim, recipe.convention, start), start.source
+        if tower.backbone != name:
+            raise ModelError(f"{path}: holds {tower.backbone}, and the recipe wants {name}; correct one of them.")
+        towers.append(tower)
+        sources.append(source)
+    return (towers[0] if len(towers) == 1 else join(towers, recipe.dim)).train(), "; ".join(sources)
 
 
 def _first_of_each(labels: np.ndarray, count: int) -> np.ndarray:

@@ -21,8 +21,9 @@ from export.augment import Augmenter, plain_views  # noqa: E402
 from export.backbones import BACKBONES, build_network, fold_batch_norm, half_whitening, pad_same  # noqa: E402
 from export.model_card import write_card  # noqa: E402
 from export.recipe import Quantization, Recipe  # noqa: E402
+from export.sampler import Sampler  # noqa: E402
 from export.torchvision_cpu import torchvision  # noqa: E402
-from export.train import Sampler, Trainer, contrastive_loss, relational_loss  # noqa: E402
+from export.train import Trainer, contrastive_loss, relational_loss  # noqa: E402
 from export.training_pictures import Pictures  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -195,6 +196,13 @@ def test_a_student_starts_near_its_teacher_and_goes_on_from_a_run(run: Path, tmp
     assert student.run().exists()
     with pytest.raises(ModelError, match="the recipe wants resnet18"):
         Trainer(replace(recipe, backbone="resnet18"), made_up(), [run], tmp_path / "other", teacher)
+    two = replace(recipe, backbone="mobilenet_v2+mobilenet_v2", frozen_stages=19)
+    with pytest.raises(ModelError, match=r"1 given, and mobilenet_v2\+mobilenet_v2 has 2 towers"):
+        Trainer(two, made_up(), [run], tmp_path / "two", teacher)
+    frozen = Trainer(two, made_up(), [run, run], tmp_path / "two", teacher)
+    before = [one.clone() for one in frozen.model.features.parameters()]
+    assert frozen.run().exists()
+    assert all(torch.equal(one, other) for one, other in zip(frozen.model.features.parameters(), before, strict=True))
 
 
 def test_a_damaged_recipe_is_named(tmp_path: Path) -> None:

@@ -23,10 +23,11 @@ def test_a_teacher_joins_its_members(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teacher, "pretrained", lambda *_: None)
     monkeypatch.setattr(teacher, "build_network", lambda name, dim, convention, _: build_network(name, dim, convention))
     members = [Member.parse(f"{default_model()}=1"), Member.parse("efficientnet_lite0=0.5")]
-    vectors = teacher.teacher(members, made_up(products=4, views=3), 16)
+    vectors = teacher.teacher(members, made_up(products=4, views=3), np.arange(21), 16)
     assert vectors.shape == (24, 16)
-    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    own = vectors.reshape(8, 3, 16)
+    assert np.allclose(np.linalg.norm(vectors[:21], axis=1), 1, atol=1e-5)
+    assert not vectors[21:].any()
+    own = vectors[:21].reshape(7, 3, 16)
     assert (own[:, 0] * own[:, 1]).sum(1).mean() > (own[:-1, 0] * own[1:, 0]).sum(1).mean() + 0.3
 
 
@@ -35,6 +36,6 @@ def test_a_wrong_member_is_named(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=text):
             Member.parse(text)
     with pytest.raises(ModelError, match="neither a backbone nor a folder"):
-        teacher.teacher([Member("alexnet", 1)], made_up(), 8)
+        teacher.teacher([Member("alexnet", 1)], made_up(), np.arange(9), 8)
     with pytest.raises(ModelError, match="not weights saved"):
-        teacher.teacher([Member(str(tmp_path), 1)], made_up(), 8)
+        teacher.teacher([Member(str(tmp_path), 1)], made_up(), np.arange(9), 8)
