@@ -313,8 +313,9 @@ def _start(recipe: Recipe, weights: Sequence[Path]) -> tuple[EmbeddingNetwork, s
         raise ModelError(
             f"--weights: {len(weights)} given, and {recipe.backbone} has {len(names)} towers; name one each."
         )
+    given: list[Path | None] = list(weights) or [None] * len(names)
     towers, sources = [], []
-    for name, path in zip(names, weights or [None] * len(names), strict=True):
+    for name, path in zip(names, given, strict=True):
         if path and path.is_dir():
             tower, source = load_any(path)[0], path.name
         else:
