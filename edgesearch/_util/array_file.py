@@ -33,6 +33,7 @@ DTYPES = {
     "uint32": "<u4",
     "int32": "<i4",
     "int64": "<i8",
+    "float16": "<f2",
     "float32": "<f4",
 }
 _PREFIX = struct.Struct("<8sII")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._util.spill_file import SpillFile, split_portions
+from .._util.spill_file import SpillFile
 from ..bundle.golden_queries import FILE as GOLDEN_FILE
 from ..bundle.golden_queries import GoldenQueries
 from ..catalog import sqlite_catalog
@@ -15,6 +15,7 @@ from ..catalog.product import Product
 from ..catalog.sqlite_catalog import Catalog, Picture
 from ..embedding.embedder import Embedder
 from ..embedding.whitening import FILE as WHITENING_FILE
+from ..embedding.whitening import Whitening
 from ..index.cells import ParallelMap
 from ..index.compact_index import CompactIndex
 from ..local_features.local_index import FILE as LOCAL_FILE
@@ -25,7 +26,7 @@ from .extraction import Extract, Extraction
 from .extraction_cache import ExtractionCache
 from .fit_whitening import fit_whitening
 from .similar_bundle import SimilarIndex
-from .staged_bundle import PlainRows, StagedBundle
+from .staged_bundle import LearnedFrom, StagedBundle, whiten_rows
 
 
 class UsablePicture(NamedTuple):
@@ -52,6 +53,7 @@ def assemble(
     folder: Path,
     like: SimilarIndex | None,
     parallel_map: ParallelMap,
+    shipped: Whitening | None = None,
 ) -> StagedBundle:
     """Write all members of a bundle but the network.
 
@@ -62,12 +64,14 @@ def assemble(
         folder: Empty folder for the members and temporary files.
         like: Index whose quantizer and cells to keep, and its whitening; None learns new ones.
         parallel_map: Maps the parts of the index on workers.
+        shipped: The model's own whitening; None if it has none.
     """
     stage, spill = new_folder(folder / "stage"), new_folder(folder / "spill")
     plain = _write_catalog(products, cache, extraction, stage, spill)
     local = _write_local_features(products, cache, extraction, stage, spill)
     owners = np.repeat(np.arange(len(products)), [len(pictures) for _, pictures in products])
-    whitening = like.whitening if like else fit_whitening(plain, owners, extraction.seed)
+    whitening = like.whitening if like else fit_whitening(plain, owners, shipped, extraction.seed)
+    is_learned = whitening is not None and (shipped is None or whitening.digest != shipped.digest)
     embedder = extraction.embedder.with_whitening(whitening)
     if whitening:
         whitening.write(stage / WHITENING_FILE)
@@ -86,24 +90,8 @@ def assemble(
         local,
         extraction.seed,
         like is not None,
-        PlainRows(plain, owners) if whitening else None,
+        LearnedFrom(plain, owners, shipped) if is_learned else None,
     )
-
-
-def whiten_rows(embedder: Embedder, rows: np.ndarray, path: Path) -> np.ndarray:
-    """Return the rows of an index, (N, D) float32, from embeddings without whitening.
-
-    Args:
-        embedder: Holds the whitening; without one, the embeddings are the rows.
-        rows: (N, D) float32, in memory or mapped.
-        path: File for the rows if they are many.
-    """
-    if not embedder.whitening:
-        return rows
-    whitened = SpillFile(rows.shape[1:], "float32", path)
-    for portion in split_portions(rows):
-        whitened.append(embedder.whiten(portion))
-    return whitened.rows()
 
 
 def new_folder(folder: Path) -> Path:

@@ -25,7 +25,7 @@ from ..catalog import loader, product
 from ..catalog.product import Entry
 from ..catalog.sources import format_source, is_missing
 from ..device import overlay_export
-from ..embedding.embedder import copy_model
+from ..embedding.embedder import copy_model, read_whitening
 from ..errors import BundleError, CatalogError, several
 from ..images import image
 from ..index.cells import ParallelMap
@@ -118,7 +118,8 @@ def build_bundle(
         products, skipped = select_usable(read.entries, results)
         _refuse_bad_pictures(catalogue, products, skipped, options.skip_bad)
         photos = read.photos_of(products)
-        staged = assemble(products, cache, extraction, folder, like, parallel_map)
+        shipped = read_whitening(options.model_folder)
+        staged = assemble(products, cache, extraction, folder, like, parallel_map, shipped)
         copy_model(options.model_folder, options.precision, new_folder(staged.folder / MODEL))
         sources = [picture.source for _, pictures in products for picture in pictures]
         staged, report = apply_budget(staged, output, folder, options.limit_bytes, sources, photos)
@@ -313,7 +314,7 @@ def apply_budget(
     if limit_bytes is None or staged.size_bytes <= limit_bytes:
         return staged, None
     known = [(path, sku) for path, sku in photos if sku]
-    asked = staged if known else staged.without_whitening()  # it was learned from the pictures that would be asked
+    asked = staged if known else staged.with_shipped_whitening(folder / "asked")  # not learned from what is asked
     with staged.open_draft(folder) as draft:
         draft.embedder = asked.embedder
         evaluation = PlanEvaluation(draft, calibration_photos(draft, sources, known))

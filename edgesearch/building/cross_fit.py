@@ -17,9 +17,8 @@ import numpy as np
 
 from ..index.compact_index import CompactIndex
 from ..search.open_bundle import OpenBundle
-from .assemble import whiten_rows
-from .fit_whitening import learn_from_catalogue
-from .staged_bundle import StagedBundle
+from .fit_whitening import learn_without
+from .staged_bundle import StagedBundle, whiten_rows
 
 PARTS = 4
 
@@ -32,21 +31,20 @@ def cross_fit(staged: StagedBundle, draft: OpenBundle, folder: Path) -> OpenBund
         draft: Its draft.
         folder: Folder for temporary files.
     """
-    plain = staged.plain
-    if plain is None:
+    if staged.learned_from is None:
         return draft
-    part = np.random.default_rng(staged.seed).permutation(len(plain.rows)) % PARTS
+    rows, owners, shipped = staged.learned_from
+    part = np.random.default_rng(staged.seed).permutation(len(rows)) % PARTS
     lock, asked = threading.Lock(), copy.copy(draft)
 
     @cache
     def fit(number: int) -> OpenBundle:
-        kept = np.flatnonzero(part != number)
-        whitening = learn_from_catalogue(plain.rows, plain.owners, kept)
+        whitening = learn_without(rows, owners, np.flatnonzero(part != number), shipped)
         base = copy.copy(draft)
         base.embedder = draft.embedder.with_whitening(whitening)
-        rows = whiten_rows(base.embedder, plain.rows, folder / f"part{number}")
-        index = CompactIndex.build(rows, base.embedder.space, seed=staged.seed, like=staged.index)
-        base.index = index.drop_vectors(rows, staged.seed) if staged.index.is_codes_only else index
+        whitened = whiten_rows(base.embedder, rows, folder / f"part{number}")
+        index = CompactIndex.build(whitened, base.embedder.space, seed=staged.seed, like=staged.index)
+        base.index = index.drop_vectors(whitened, staged.seed) if staged.index.is_codes_only else index
         return base
 
     def without(row: int) -> OpenBundle:

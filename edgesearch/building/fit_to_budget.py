@@ -54,7 +54,7 @@ def fit_to_budget(
         limit_bytes: The budget.
         evaluate: Measures an index with an index of local features.
         plans: Search plans of `asked`, to share them between several budgets; None makes them.
-        asked: The same bundle without whitening, to evaluate instead of `staged`; None evaluates `staged`.
+        asked: The same bundle with another whitening, to evaluate instead of `staged`; None evaluates `staged`.
     Raises:
         BundleError: It cannot be made so small; its folder is of no use then.
     """

@@ -1,5 +1,7 @@
 """Learn the whitening of a catalogue from its products with several pictures.
 
+It is learned from embeddings as the model's own map leaves them, and applied after that.
+
 The scatter of pictures around the mean of their product is estimated from all such products together, and shrunk
 towards an even one the more, the fewer pictures there are. The map is the inverse square root of the result.
 
@@ -32,32 +34,44 @@ MIN_GAIN = 0.001  # mean log likelihood of the right product
 SHARPNESSES = (10, 15, 25, 40, 60, 100)  # of the softmax; the best is taken with and without the map
 
 
-def fit_whitening(rows: np.ndarray, owners: np.ndarray, seed: int = 0) -> Whitening | None:
-    """Learn a map from a catalogue; None if it has too few products with several pictures, or the map does not help.
+def fit_whitening(
+    rows: np.ndarray, owners: np.ndarray, shipped: Whitening | None = None, seed: int = 0
+) -> Whitening | None:
+    """Learn a map from a catalogue, to be applied after the model's.
 
     Args:
         rows: (N, D) float32, unit rows, in memory or mapped.
         owners: (N,) int, product of each row.
+        shipped: The model's map; None if it has none.
         seed: Chooses the halves.
+    Returns:
+        Both maps as one; `shipped` if too few products have several pictures, or the catalogue's map does not help.
     """
     chosen = _choose_rows(owners, MAX_ROWS)
     products = len(np.unique(owners[chosen]))
     if products < MIN_PRODUCTS:
-        return None
-    rows, owners = np.asarray(rows[chosen], np.float64), owners[chosen]
-    return learn(rows, owners) if measure_gain(rows, owners, seed) >= MIN_GAIN else None
+        return shipped
+    rows, owners = (shipped(rows[chosen]) if shipped else rows[chosen]).astype(np.float64), owners[chosen]
+    return _combine(shipped, learn(rows, owners)) if measure_gain(rows, owners, seed) >= MIN_GAIN else shipped
 
 
-def learn_from_catalogue(rows: np.ndarray, owners: np.ndarray, kept: np.ndarray) -> Whitening:
-    """Return the map of a catalogue without some of its pictures, which need not help.
+def learn_without(
+    rows: np.ndarray, owners: np.ndarray, kept: np.ndarray, shipped: Whitening | None = None
+) -> Whitening:
+    """Return what `fit_whitening` learns without some of the pictures, whether it helps or not.
 
     Args:
         rows: (N, D) float32, unit rows, in memory or mapped.
         owners: (N,) int, product of each row.
         kept: (K,) int, numbers of the rows to learn from, ascending.
+        shipped: The model's map; None if it has none.
     """
     chosen = kept[_choose_rows(owners[kept], MAX_ROWS)]
-    return learn(rows[chosen], owners[chosen])
+    return _combine(shipped, learn(shipped(rows[chosen]) if shipped else rows[chosen], owners[chosen]))
+
+
+def _combine(shipped: Whitening | None, learned: Whitening) -> Whitening:
+    return shipped.then(learned) if shipped else learned
 
 
 def learn(rows: np.ndarray, owners: np.ndarray) -> Whitening:
@@ -76,7 +90,7 @@ def learn(rows: np.ndarray, owners: np.ndarray) -> Whitening:
     even = max(np.trace(scatter), LEAST_SCATTER) / len(scatter) / max(1, freedom)
     scatter += PRIOR_PICTURES * even * np.eye(len(scatter))
     spread, axes = np.linalg.eigh(scatter / np.trace(scatter) * len(scatter))
-    return Whitening(np.asarray((axes * (spread.clip(0) + FLOOR) ** -0.5) @ axes.T, np.float32))
+    return Whitening.of((axes * (spread.clip(0) + FLOOR) ** -0.5) @ axes.T)
 
 
 def measure_gain(rows: np.ndarray, owners: np.ndarray, seed: int = 0) -> float:

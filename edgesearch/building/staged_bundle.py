@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._util.spill_file import SpillFile, split_portions
 from ..bundle import bundle_file
 from ..embedding.embedder import Embedder
+from ..embedding.whitening import Whitening
 from ..index.compact_index import CompactIndex
 from ..local_features.local_index import LocalIndex
 from ..search.decision import ONE_PICTURE
@@ -21,16 +23,18 @@ from ..search.open_bundle import OpenBundle, binding_hashes
 HEAD_BYTES = 16_384  # upper bound of manifest and signature
 
 
-class PlainRows(NamedTuple):
-    """The embeddings of a catalogue as the network computes them, without whitening.
+class LearnedFrom(NamedTuple):
+    """The embeddings that a catalogue's whitening was learned from.
 
     Attributes:
-        rows: (N, D) float32, unit rows, in memory or mapped.
+        rows: (N, D) float32, unit rows, as the network computes them, in memory or mapped.
         owners: (N,) int, product of each row.
+        shipped: The model's own whitening; None if it has none.
     """
 
     rows: np.ndarray
     owners: np.ndarray
+    shipped: Whitening | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class StagedBundle:
         local: The index of local features; None if the bundle keeps none.
         seed: Seed of the index.
         keeps_codebook: The quantizer of the index must not change.
-        plain: The embeddings without whitening; None if there is no whitening.
+        learned_from: Origin of the whitening; None if it was not learned from this catalogue.
     """
 
     folder: Path
@@ -57,15 +61,20 @@ class StagedBundle:
     local: LocalIndex | None
     seed: int = 0
     keeps_codebook: bool = False
-    plain: PlainRows | None = None
+    learned_from: LearnedFrom | None = None
 
-    def without_whitening(self) -> "StagedBundle":
-        """Return the bundle with the embeddings as the network computes them; its files stay as they are."""
-        if self.plain is None:
+    def with_shipped_whitening(self, path: Path) -> "StagedBundle":
+        """Return the bundle with the model's whitening instead of the catalogue's; its files stay as they are.
+
+        Args:
+            path: File for the rows of its index if they are many.
+        """
+        if self.learned_from is None:
             return self
-        embedder = self.embedder.plain
-        index = CompactIndex.build(self.plain.rows, embedder.space, 2 * self.index.code_bytes, self.seed)
-        return replace(self, embeddings=self.plain.rows, embedder=embedder, index=index, plain=None)
+        embedder = self.embedder.with_whitening(self.learned_from.shipped)
+        rows = whiten_rows(embedder, self.learned_from.rows, path)
+        index = CompactIndex.build(rows, embedder.space, 2 * self.index.code_bytes, self.seed)
+        return replace(self, embeddings=rows, embedder=embedder, index=index, learned_from=None)
 
     @property
     def size_bytes(self) -> int:
@@ -103,3 +112,19 @@ class StagedBundle:
         with contextlib.closing(OpenBundle(bundle_file.Bundle(path, whole=False))) as draft:
             yield draft
         path.unlink()
+
+
+def whiten_rows(embedder: Embedder, rows: np.ndarray, path: Path) -> np.ndarray:
+    """Return the rows of an index, (N, D) float32, from embeddings without whitening.
+
+    Args:
+        embedder: Holds the whitening; without one, the embeddings are the rows.
+        rows: (N, D) float32, in memory or mapped.
+        path: File for the rows if they are many.
+    """
+    if not embedder.whitening:
+        return rows
+    whitened = SpillFile(rows.shape[1:], "float32", path)
+    for portion in split_portions(rows):
+        whitened.append(embedder.whiten(portion))
+    return whitened.rows()

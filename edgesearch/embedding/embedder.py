@@ -20,6 +20,7 @@ from ..errors import ModelError
 from ..images import augmented_views, crops, image
 from ..images.crops import Crop
 from . import onnx_file, runtime
+from .whitening import FILE as WHITENING_FILE
 from .whitening import Whitening
 from .whitening import normalize_rows as normalize_rows
 
@@ -80,6 +81,7 @@ class ModelConfig:
         preprocessing: how pictures become the network's input.
         files: name and sha256 of the ONNX file for each precision, "int8" or "fp32".
         provenance: how the model was made, in free form.
+        whitening: sha256 of the file of a map learned with the model; "" if there is none.
     """
 
     name: str
@@ -88,6 +90,7 @@ class ModelConfig:
     preprocessing: Preprocessing
     files: dict[str, tuple[str, str]]
     provenance: dict[str, Any]
+    whitening: str = ""
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> "ModelConfig":
@@ -113,6 +116,7 @@ class ModelConfig:
                 ),
                 files={kind: (str(f["file"]), str(f["sha256"])) for kind, f in table["files"].items()},
                 provenance=dict(table["provenance"]),
+                whitening=str(table.get("whitening", "")),
             )
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ModelError(f"{name}: {error} is missing or wrong; export the model again.") from error
@@ -308,12 +312,30 @@ def read_model(folder: Path, precision: str = "int8") -> tuple[ModelConfig, byte
     return config, network
 
 
+def read_whitening(folder: Path) -> Whitening | None:
+    """Read the map of a model folder; None if it has none.
+
+    Raises:
+        EdgeSearchError: a file is missing or damaged, or is not the one that the config names.
+    """
+    config = ModelConfig.parse(_read_file(folder / CONFIG_FILE), str(folder / CONFIG_FILE))
+    if not config.whitening:
+        return None
+    data = _read_file(folder / WHITENING_FILE)
+    if sha256(data) != config.whitening:
+        raise ModelError(
+            f"{folder / WHITENING_FILE}: not the file that {CONFIG_FILE} names (sha256); copy the folder again."
+        )
+    return Whitening.read(memoryview(data), config.dim)
+
+
 def copy_model(folder: Path, precision: str, target: Path) -> None:
     """Copy one network of a model folder and a config that names it alone; raise ModelError as `read_model` does."""
     config, network = read_model(folder, precision)
     _, digest = config.files[precision]
     name = f"model.{precision}.onnx"
     table = json.loads(_read_file(folder / CONFIG_FILE)) | {"files": {precision: {"file": name, "sha256": digest}}}
+    table.pop("whitening", None)  # a bundle keeps its own
     (target / CONFIG_FILE).write_text(json.dumps(table, indent=1), encoding="utf-8")
     (target / name).write_bytes(network)
 

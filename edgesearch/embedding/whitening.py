@@ -3,9 +3,10 @@
 Pictures of one product differ more in some directions than in others: in light, background or pose. The map shrinks
 each direction by the spread of such differences in it (within-class covariance normalization: Hatch, Kajarekar,
 Stolcke, Within-class covariance normalization for SVM-based speaker recognition, Interspeech 2006). What remains tells
-products apart. `building.fit_whitening` learns the map from a catalogue.
+products apart. A model folder may hold a map learned from training products (`export.whiten`);
+`building.fit_whitening` learns another from a catalogue, and a bundle holds the product of both.
 
-The file `whitening.arrays` holds the array `matrix`, in the layout of `array_file`.
+The file `whitening.arrays` holds the array `matrix`, (D, D) float16, in the layout of `array_file`.
 
 B batch, D embedding dimensions.
 """
@@ -28,10 +29,19 @@ class Whitening:
     """A linear map of embeddings.
 
     Attributes:
-        matrix: (D, D) float32.
+        matrix: (D, D) float32, rounded to float16; `of` rounds it.
     """
 
     matrix: np.ndarray
+
+    @classmethod
+    def of(cls, matrix: np.ndarray) -> "Whitening":
+        """Round a matrix, (D, D) float32 or float64, as the file stores it."""
+        return cls(matrix.astype(np.float16).astype(np.float32))
+
+    def then(self, other: "Whitening") -> "Whitening":
+        """Return the map that applies this one and then another."""
+        return Whitening.of(self.matrix.astype(np.float64) @ other.matrix)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Map unit rows, (B, D) float32, to unit rows, (B, D) float32."""
@@ -40,11 +50,11 @@ class Whitening:
     @property
     def digest(self) -> str:
         """Hash of the map."""
-        return sha256(self.matrix.astype("<f4").tobytes())
+        return sha256(self.matrix.astype("<f2").tobytes())
 
     def write(self, path: Path) -> None:
         """Write the file that `read` reads."""
-        array_file.write(path, {ARRAY: self.matrix}, {})
+        array_file.write(path, {ARRAY: self.matrix.astype(np.float16)}, {})
 
     @classmethod
     def read(cls, data: memoryview, dim: int) -> "Whitening":
@@ -58,13 +68,13 @@ class Whitening:
             BundleError: it holds no map of D dimensions.
         """
         arrays, _ = array_file.read(data, FILE)
-        matrix = arrays.get(ARRAY, np.empty(0, np.float32))
-        if matrix.shape != (dim, dim) or matrix.dtype != np.float32 or not np.isfinite(matrix).all():
+        matrix = arrays.get(ARRAY, np.empty(0, np.float16))
+        if matrix.shape != (dim, dim) or matrix.dtype != np.float16 or not np.isfinite(matrix).all():
             raise BundleError(
-                f"{FILE}: {matrix.dtype} numbers of shape {matrix.shape}; expected finite float32 of shape "
+                f"{FILE}: {matrix.dtype} numbers of shape {matrix.shape}; expected finite float16 of shape "
                 f"{(dim, dim)}; build the bundle again."
             )
-        return cls(matrix)
+        return cls(matrix.astype(np.float32))
 
 
 def normalize_rows(rows: np.ndarray) -> np.ndarray:

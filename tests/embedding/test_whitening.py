@@ -17,7 +17,7 @@ DIM = 16
 
 @pytest.fixture
 def whitening() -> Whitening:
-    return Whitening(np.diag(np.linspace(0.5, 2, DIM, dtype=np.float32)))
+    return Whitening.of(np.diag(np.linspace(0.5, 2, DIM)))
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_damage_to_the_file_is_reported(whitening: Whitening, tmp_path: Path) ->
     for cut in range(0, len(content), 97):
         with pytest.raises(EdgeSearchError):
             Whitening.read(memoryview(content[:cut]), DIM)
-    with pytest.raises(BundleError, match=r"\(16, 16\); expected finite float32 of shape \(32, 32\)"):
+    with pytest.raises(BundleError, match=r"\(16, 16\); expected finite float16 of shape \(32, 32\)"):
         Whitening.read(memoryview(content), 32)
 
 
@@ -73,10 +73,10 @@ def test_damage_to_the_file_is_reported(whitening: Whitening, tmp_path: Path) ->
     "arrays",
     [
         {},
-        {"other": np.eye(DIM, dtype=np.float32)},
-        {ARRAY: np.eye(DIM, dtype=np.float32)[:8]},
+        {"other": np.eye(DIM, dtype=np.float16)},
+        {ARRAY: np.eye(DIM, dtype=np.float16)[:8]},
         {ARRAY: np.eye(DIM, dtype=np.int8)},
-        {ARRAY: np.full((DIM, DIM), np.nan, np.float32)},
+        {ARRAY: np.full((DIM, DIM), np.nan, np.float16)},
     ],
 )
 def test_other_contents_are_refused(arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
