@@ -6,6 +6,7 @@ python -m export train export/recipes/mobilenet_v2.toml --data DATA --drawn buil
 python -m export to_onnx artifacts/mobilenet_v2_v4 --data DATA --run build/run
 python -m export quantize artifacts/mobilenet_v2_v4 --data DATA
 python -m export verify artifacts/mobilenet_v2_v4 --data DATA
+python -m export whiten artifacts/mobilenet_v2_v4 --data DATA
 tools/bench accuracy --json >accuracy.json && python -m export card artifacts/mobilenet_v2_v4 accuracy.json
 
 Other backbones have their own recipes; `compare` prints size, latency and int8 loss of each. `codebook` writes
@@ -99,6 +100,12 @@ def _verify(options: argparse.Namespace) -> None:
     print(json.dumps(verify(options.folder, HeldBack.from_sources(list(training_sources(options.data))))))
 
 
+def _whiten(options: argparse.Namespace) -> None:
+    from .whiten import whiten
+
+    print(whiten(options.folder, list(training_sources(options.data))).digest)
+
+
 def _compare(options: argparse.Namespace) -> None:
     from .backbone_comparison import compare, table
     from .verify import HeldBack
@@ -189,6 +196,10 @@ def _add_quantization(verbs: Verbs) -> None:
     added.add_argument("--recipe", type=Path, default=recipe)
 
     added = _add_verb(verbs, "verify", _verify, "compare int8 with float again")
+    added.add_argument("folder", type=Path)
+    added.add_argument("--data", type=Path, required=True)
+
+    added = _add_verb(verbs, "whiten", _whiten, "learn the map that evens out how pictures of one product differ")
     added.add_argument("folder", type=Path)
     added.add_argument("--data", type=Path, required=True)
 

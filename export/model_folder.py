@@ -8,6 +8,7 @@ import numpy as np
 
 from edgesearch._util.hashing import sha256
 from edgesearch.embedding.embedder import CONFIG_FILE, CONFIG_FORMAT, Embedder, Preprocessing
+from edgesearch.embedding.whitening import FILE as WHITENING_FILE
 from edgesearch.images import image
 
 FP32_FILE, INT8_FILE, CARD_FILE = "model.fp32.onnx", "model.int8.onnx", "MODEL_CARD.md"
@@ -39,6 +40,14 @@ def add_int8(folder: Path) -> None:
     """Add the int8 file to the config."""
     table = read(folder)
     table["files"] = {"int8": _entry(folder / INT8_FILE), "fp32": table["files"]["fp32"]}
+    _write(folder, table)
+
+
+def add_whitening(folder: Path, facts: dict[str, Any]) -> None:
+    """Add the map in the folder to the config, and how it was learned to the provenance."""
+    table = read(folder)
+    table["whitening"] = sha256((folder / WHITENING_FILE).read_bytes())
+    table["provenance"]["whitening"] = facts
     _write(folder, table)
 
 
