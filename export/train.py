@@ -36,7 +36,7 @@ from .training_pictures import SIDE, Pictures
 from .weights import pretrained
 
 CHUNK = 16  # views drawn at a time, so that their planes fit the processor's cache
-CHECKPOINT_EVERY = 100
+CHECKPOINT_EVERY, VALIDATE_EVERY = 50, 200  # steps
 TEACHER_DIM = 256
 RIDGE = 0.01  # of the mean variance of the features
 FITTED_EVERY = 3  # pictures: a third of them fits the first projection
@@ -260,7 +260,7 @@ class Trainer:
 
         The gallery of a group holds the clean pictures of all its products, that of `-unseen` only of products never
         trained on, that of `-5ref` five photos of each; `+photos` adds photos of other things. The gallery of
-        `products` holds the first picture of each, and its queries are the other pictures of those held out.
+        `products` holds the first picture of some, and its queries are the other pictures of those held out.
         """
         pictures, found = self.pictures, {}
         others = np.flatnonzero(np.isin(pictures.group, ("clothing", "packaging")))[::8]
@@ -275,7 +275,8 @@ class Trainer:
         first[_first_of_each(pictures.label, 1)] = True
         shelf = pictures.group == "products"
         chosen = shelf & pictures.held_out
-        found["products"] = np.flatnonzero(shelf & first), np.flatnonzero(chosen & ~first)
+        shown = np.union1d(np.flatnonzero(shelf & first)[::8], np.flatnonzero(chosen & first))
+        found["products"] = shown, np.flatnonzero(chosen & ~first)
         photos = np.flatnonzero((pictures.group == "groceries") & ~pictures.clean)
         five = photos[_first_of_each(pictures.label[photos], 5)]
         found["groceries-5ref"] = five, np.setdiff1d(photos[pictures.held_out[photos]], five)
@@ -286,6 +287,8 @@ class Trainer:
         state |= {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
         torch.save(state, self.out / "checkpoint.tmp")
         (self.out / "checkpoint.tmp").replace(self.out / "checkpoint.pt")
+        if self.step % VALIDATE_EVERY and self.step < self.recipe.total_steps:
+            return
         entry = {
             "step": self.step,
             "time": time.strftime("%H:%M:%S"),
