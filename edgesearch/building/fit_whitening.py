@@ -11,7 +11,7 @@ such as views of an object on white, says nothing about photos; a map learned fr
 scanned objects, 6 views each: recall@1 .962 without and .953 with the map). So the map is used only if it raises the
 likelihood of the right products.
 
-Chosen on groceries with odd class ids and on objects that may be trained on; `tools/bench whitening` measures the
+Chosen on groceries with odd class ids and on objects that may be trained on; `tools/bench accuracy` measures the
 protocols.
 
 N rows, D embedding dimensions, P products.

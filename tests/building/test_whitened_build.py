@@ -11,10 +11,12 @@ from PIL import Image
 
 import edgesearch
 from edgesearch import BundleError, EdgeSearchError
+from edgesearch._util.hashing import sha256
 from edgesearch.building import fit_whitening
 from edgesearch.building.build_options import BuildKeywords
 from edgesearch.bundle import bundle_file
 from edgesearch.bundle.bundle_file import Bundle
+from edgesearch.embedding.embedder import CONFIG_FILE
 from edgesearch.embedding.whitening import FILE, Whitening
 from edgesearch.search.open_bundle import OpenBundle
 
@@ -55,7 +57,8 @@ def build(tmp_path: Path) -> Build:
     def build(name: str = "x.edge", products: int = PRODUCTS, **options: BuildKeywords) -> Path:
         folder = tmp_path / f"pictures{products}"
         catalogue = folder / "c.csv" if folder.exists() else write_catalogue(folder, products)
-        edgesearch.build(catalogue, tmp_path / name, TINY_MODEL, **({"local_features": 32, "sequence": 1} | options))  # type: ignore[arg-type]
+        given = {"model": TINY_MODEL, "local_features": 32, "sequence": 1} | options
+        edgesearch.build(catalogue, tmp_path / name, **given)  # type: ignore[arg-type]
         return tmp_path / name
 
     return build
@@ -124,6 +127,26 @@ def test_taught_pictures_survive_an_update_to_another_whitening(
         best = store.search(photo).matches[0]
         assert best.sku == "NEW" and best.score > 0.99
     assert not made, "the taught picture was embedded again, though the network is the same"
+
+
+def test_the_map_of_the_catalogue_follows_that_of_the_model(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(TINY_MODEL, model)
+    shipped = Whitening.of(np.diag(np.linspace(0.5, 2, DIM)))
+    shipped.write(model / FILE)
+    table = json.loads((model / CONFIG_FILE).read_text())
+    table["whitening"] = sha256((model / FILE).read_bytes())
+    (model / CONFIG_FILE).write_text(json.dumps(table))
+    both = Bundle(build("both.edge", model=model))
+    limit = both.path.stat().st_size / 1e6 - 0.004
+    OpenBundle(Bundle(build("fitted.edge", model=model, budget_mb=limit))).self_test()
+    monkeypatch.setattr(fit_whitening, "MIN_GAIN", 1000.0)
+    alone = Bundle(build("alone.edge", model=model))
+    assert alone.manifest.hashes["whitening"] == shipped.digest != both.manifest.hashes["whitening"]
+    like = Bundle(build("like.edge", PRODUCTS + 1, model=model, like=both.path, sequence=2))
+    assert bytes(like.member(FILE)) == bytes(both.member(FILE))
 
 
 def test_a_bundle_without_its_whitening_is_refused(build: Build, tmp_path: Path) -> None:

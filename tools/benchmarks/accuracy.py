@@ -15,7 +15,8 @@ from tqdm import tqdm
 import edgesearch
 from edgesearch import Store
 from edgesearch.catalog.loader import read, read_queries
-from edgesearch.embedding.embedder import Embedder
+from edgesearch.embedding.embedder import Embedder, read_whitening
+from edgesearch.embedding.whitening import Whitening
 from edgesearch.evaluation import metrics
 from edgesearch.evaluation.evaluate import evaluate
 
@@ -23,6 +24,7 @@ from .context import Results, add_data, add_model, require_photos
 from .protocols import AMONG_DISTRACTORS, DRAWN, PROTOCOLS, Protocol, write_all
 
 # Each system changes one thing in the one before it. SHIPPED is a device's search; FAST is the search with --fast.
+WHITENED_BY_MODEL, WHITENED = "whitened by the model", "and by the catalogue"
 VECTOR_ONLY, SHIPPED, FAST = "rescored int8", "with local features", "fast"
 SYSTEMS = (
     "pretrained 1280-d",
@@ -30,6 +32,8 @@ SYSTEMS = (
     "augmented references",
     "three crops",
     "int8 network",
+    WHITENED_BY_MODEL,
+    WHITENED,
     "4-bit PQ",
     VECTOR_ONLY,
     SHIPPED,
@@ -83,6 +87,7 @@ def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) ->
     threads = os.cpu_count() or 1
     networks = {precision: _Network(Embedder.open(model, precision, threads)) for precision in ("fp32", "int8")}
     results: dict[str, dict[str, Figures]] = {}
+    shipped = read_whitening(model)
     with tempfile.TemporaryDirectory() as temporary:
         for protocol in tqdm(write_all(data, Path(temporary), names), desc="accuracy", disable=None):
             asked, found = _ProtocolPictures.read(protocol), results.setdefault(protocol.name, {})
@@ -93,7 +98,14 @@ def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) ->
             edge = Path(temporary) / f"{protocol.name}.edge"
             edgesearch.build(protocol.catalogue, edge, model)
             with edgesearch.open(edge) as store:
-                found["4-bit PQ"] = asked.figures(_code_scores(store, networks["int8"].photos(asked.queries)))
+                maps = {WHITENED_BY_MODEL: shipped, WHITENED: store.base.embedder.whitening}
+                if not protocol.name.endswith(AMONG_DISTRACTORS):
+                    found |= {
+                        name: asked.figures(_whitened_scores(networks["int8"], asked, one))
+                        for name, one in maps.items()
+                    }
+                queries = store.base.embedder.whiten(networks["int8"].photos(asked.queries))
+                found["4-bit PQ"] = asked.figures(_code_scores(store, queries))
                 found[SHIPPED] = _through_engine(store, protocol, fast=False)
                 found[FAST] = _through_engine(store, protocol, fast=True)
                 store.base.local = None
@@ -125,6 +137,12 @@ def _exact_scores(networks: dict[str, _Network], asked: _ProtocolPictures) -> It
     yield SYSTEMS[2], exact.quick(asked.queries) @ references.T
     yield SYSTEMS[3], exact.photos(asked.queries) @ references.T
     yield SYSTEMS[4], coarse.photos(asked.queries) @ coarse.references(asked.gallery).T
+
+
+def _whitened_scores(network: _Network, asked: _ProtocolPictures, whitening: Whitening | None) -> np.ndarray:
+    """Return (Q, N) float32 exact cosines, after a map if there is one."""
+    queries, references = network.photos(asked.queries), network.references(asked.gallery)
+    return whitening(queries) @ whitening(references).T if whitening else queries @ references.T
 
 
 def _code_scores(store: Store, queries: np.ndarray) -> np.ndarray:
