@@ -23,7 +23,7 @@ class Match:
         points: Number of local features that agree with the photo; 0 if too few do, or they were not compared.
         outline: Where they lie in the photo: four corners (x, y), shares of its width and height; none without points.
         mirrored: Whether they agree with the mirror image of the photo.
-        probability: How likely the photo shows this product.
+        probability: How likely the photo shows this product; 0 without a photo.
         words: Weighted share of the words that describe it, also the score without a photo; None without words.
     """
 
@@ -108,6 +108,29 @@ class Understood:
 
 
 @dataclass(frozen=True)
+class EmptiedBy:
+    """The conditions to blame for an empty answer to words or a filter.
+
+    Attributes:
+        where: The condition of the filter that no product meets which meets the others; "" if the words are to blame.
+        words: The words that none of these products has; "" if the filter is to blame.
+        others_leave: Number of products that the other conditions leave.
+        hint: What would find something.
+    """
+
+    where: str
+    words: str
+    others_leave: int
+    hint: str
+
+    def __str__(self) -> str:
+        """Return one sentence."""
+        blamed = " and ".join(filter(None, (self.where, f"the words {self.words!r}" * bool(self.words))))
+        left = "1 product is" if self.others_leave == 1 else f"{self.others_leave:,} products are"
+        return f"without {blamed}, {left} left; {self.hint}"
+
+
+@dataclass(frozen=True)
 class Answer:
     """The result of one search.
 
@@ -116,12 +139,16 @@ class Answer:
         decision: "match", "ambiguous" or "unknown".
         matches: Best first; kept even if the decision is "unknown".
         elapsed_ms: Milliseconds by stage, and their `total`.
-        known: Probability that the photo shows a product of the catalogue.
+        known: Probability that the photo shows a product of the catalogue, also `probability_in_catalogue`; 0 without a
+            photo.
         barcodes: Barcodes in the photo; a product that one of them names is the first match.
         conflict: What barcodes and appearance each say, if they disagree.
         understood: How words were understood; None without words.
         flaw: What is wrong with the photo, if the answer is no match.
         guesses: Likely category and brand, if the answer is no match.
+        found: Number of products that words and filter find, or leave for the photo to be compared with; None without
+            words and filter. `matches` has the first of them.
+        emptied_by: If that is 0: each condition without which products would be left, the most first.
     """
 
     photo: str
@@ -134,6 +161,8 @@ class Answer:
     understood: Understood | None = None
     flaw: Flaw = ""
     guesses: Mapping[str, Guess] = field(default_factory=dict)
+    found: int | None = None
+    emptied_by: tuple[EmptiedBy, ...] = ()
 
     @property
     def advice(self) -> str:
@@ -146,6 +175,16 @@ class Answer:
         return self.matches[0].probability if self.matches else 0.0
 
     @property
+    def probability_in_catalogue(self) -> float:
+        """Probability that the photo shows a product of the catalogue, and not an unknown one."""
+        return self.known
+
+    @property
+    def by_words(self) -> bool:
+        """True if words or a filter were asked without a photo, so that no probability is known."""
+        return not self.photo and self.found is not None
+
+    @property
     def by_barcode(self) -> bool:
         """True if it is a match because a barcode names the product."""
         return self.decision == "match" and any(label.skus == (self.matches[0].sku,) for label in self.barcodes)
@@ -155,8 +194,8 @@ class Answer:
         table = {
             "photo": self.photo,
             "decision": self.decision,
-            "known": round(self.known, 4),
-            "matches": [match.to_dict() for match in self.matches],
+            **dict.fromkeys(("known", "probability_in_catalogue"), None if self.by_words else round(self.known, 4)),
+            "matches": [match.to_dict() | ({"probability": None} if self.by_words else {}) for match in self.matches],
             "elapsed_ms": {stage: round(ms, 3) for stage, ms in self.elapsed_ms.items()},
             "barcodes": [dict(vars(label)) for label in self.barcodes],
             "conflict": self.conflict,
@@ -164,4 +203,7 @@ class Answer:
             "advice": self.advice,
             "guesses": {name: {"value": one.value, "share": round(one.share, 4)} for name, one in self.guesses.items()},
         }
-        return table | ({"understood": vars(self.understood)} if self.understood else {})
+        if self.understood:
+            table |= {"understood": vars(self.understood), "found": self.found}
+            table |= {"emptied_by": [vars(reason) | {"message": str(reason)} for reason in self.emptied_by]}
+        return table

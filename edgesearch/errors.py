@@ -49,7 +49,7 @@ class ReportError(EdgeSearchError):
 
 
 class QueryError(EdgeSearchError):
-    """A query is not understood, or no product can answer it; the message says what would work."""
+    """A query is not understood; the message says what was expected."""
 
 
 class StoppedError(EdgeSearchError):

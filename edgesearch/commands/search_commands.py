@@ -88,7 +88,7 @@ def _search(options: argparse.Namespace) -> int:
                 answer = store.search(
                     photo, options.k, options.fast, text=options.text, where=options.where, barcodes=options.barcodes
                 )
-                text = json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else _format_answer(answer)
+                text = json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else format_answer(answer)
                 print(text, flush=True)
                 if number in drawings and answer.matches:
                     path = drawings[number]
@@ -124,11 +124,15 @@ def _name_drawings(path: Path, photos: Sequence[str]) -> dict[int, Path]:
     return dict(enumerate(names.values()))
 
 
-def _format_answer(answer: Answer) -> str:
-    lines = [f"{answer.photo or 'words'}: {answer.decision} ({answer.elapsed_ms['total']:.1f} ms)"]
+def format_answer(answer: Answer) -> str:
+    """Return an answer as the lines that `search` prints."""
+    decision, total_ms = f"{answer.decision}{_format_found(answer)}", answer.elapsed_ms["total"]
+    lines = [f"{answer.photo or 'words'}: {decision} ({total_ms:.1f} ms)"]
     if answer.understood:
         lines += _format_understood(answer.understood)
-    lines += [_format_match(rank, match, bool(answer.photo)) for rank, match in enumerate(answer.matches, 1)]
+    lines += [f"  {reason}" for reason in answer.emptied_by]
+    lines += ["  the most similar products here:"] * bool(answer.decision == "unknown" and answer.matches)
+    lines += [_format_match(rank, match, answer) for rank, match in enumerate(answer.matches, 1)]
     lines += [
         f"  {label.format} {label.text}: {', '.join(label.skus) or 'no product here'}" for label in answer.barcodes
     ]
@@ -138,13 +142,25 @@ def _format_answer(answer: Answer) -> str:
     return "\n".join(lines + [f"  about the photo: {answer.advice}"] * bool(answer.advice))
 
 
-def _format_match(rank: int, match: Match, by_photo: bool) -> str:
-    likely = match.probability if by_photo else match.score
+def _format_found(answer: Answer) -> str:
+    """Return how many products words and filter find, or leave for the photo."""
+    if answer.found is None:
+        return ""
+    products = f"{f'{answer.found:,}' if answer.found else 'no'} {'product' if answer.found <= 1 else 'products'}"
+    if answer.found and not answer.by_words:
+        return f" among {products}"
+    shown = len(answer.matches)
+    return f", {products}" + (f", the first {shown}" if shown < answer.found else "")
+
+
+def _format_match(rank: int, match: Match, answer: Answer) -> str:
+    """Return a line; a probability beside "unknown" would contradict it, and for words there is none."""
+    likely = "" if answer.by_words or answer.decision == "unknown" else f"{match.probability:4.0%}  "
     price = "" if match.price is None else f"  {match.price:.2f} {match.product.currency or ''}".rstrip()
     mirrored = ", mirrored" * match.mirrored
     agreement = f"  ({match.points} local features agree{mirrored})" if match.points else ""
-    words = "" if match.words is None or not by_photo else f"  ({match.words:.0%} of the words)"
-    return f"  {rank}  {likely:4.0%}  {match.sku}  {match.name}{price}{agreement}{words}"
+    words = "" if match.words is None else f"  ({match.words:.0%} of the words)"
+    return f"  {rank}  {likely}{match.sku}  {match.name}{price}{agreement}{words}"
 
 
 def _likely_guesses(answer: Answer) -> list[tuple[str, Guess]]:

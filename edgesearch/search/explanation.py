@@ -100,10 +100,11 @@ def describe_match(answer: Answer, removed: Sequence[str] = (), is_kept: bool = 
     """
     best, *others = answer.matches
     others_likely = f", {others[0].probability:.0%} {others[0].sku} {others[0].name}" if others else ""
+    likely = "" if answer.decision == "unknown" else f"{best.probability:.0%} likely{others_likely}; "
     agreement = f"{best.points} local features agree{', mirrored' * best.mirrored}"
     agreement = agreement if best.points else "no local features were compared, or none agree"
     return [
-        f"{best.probability:.0%} likely{others_likely}; score {best.score:.3f}",
+        f"{likely}score {best.score:.3f}",
         f"matched with {PurePath(best.image).name}{', whose picture is not kept' * (not is_kept)}; {agreement}",
         *removed,
         *[answer.conflict] * bool(answer.conflict),

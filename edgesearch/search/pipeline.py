@@ -73,6 +73,8 @@ def search_photos(
     if text is not None or where is not None:
         with timer.stage("words"):
             query = text_query.interpret(gallery.table, lambda: gallery.words, text, where, True)
+        if query.emptied_by:
+            return _answer_empty(gallery, photos, query, timer)
         gallery = gallery.restrict_to(query.allowed)
     observations = [observe(gallery, photo, k, fast, barcodes, timer) for photo in photos]
     return answer_observations(gallery, observations, k, query, preference, timer)
@@ -173,7 +175,8 @@ def answer_observations(
         matches = _add_word_scores(gallery, ranked, gallery.matches(ranked[:k]), query)
     matches = preference.rerank(matches) if preference else matches
     name = " + ".join(observation.name for observation in observations)
-    answer = Answer(name, decision, matches, {}, known, understood=query.understood if query else None)
+    answer = Answer(name, decision, matches, {}, known)
+    answer = _add_query(answer, query, int(query.allowed.sum())) if query else answer
     codes = tuple(dict.fromkeys(code for observation in observations for code in observation.barcodes))
     answer = apply_labels(gallery, answer, codes, judged, embedding) if codes else answer
     if answer.decision != "match":
@@ -215,12 +218,25 @@ def search_words(gallery: Gallery, text: str | None, where: str | None, k: int) 
     timer = StageTimer()
     with timer.stage("words"):
         query = text_query.interpret(gallery.table, lambda: gallery.words, text, where, False)
-    numbers, decision = query.best(gallery.table, k)
-    pictures = scoring.nearest_pictures(gallery, numbers)
+    found, decision = query.answer(gallery.table)
+    pictures = scoring.nearest_pictures(gallery, found[:k].tolist())
     candidates = [Candidate(picture.row, query.score(number)) for number, picture in pictures.items()]
     with timer.stage("catalog"):
         matches = _add_word_scores(gallery, candidates, gallery.matches(candidates), query)
-    return Answer("", decision, matches, timer.report(), understood=query.understood)
+    return _add_query(Answer("", decision, matches, timer.report()), query, len(found))
+
+
+def _answer_empty(gallery: Gallery, photos: Sequence[Photo], query: Query, timer: StageTimer) -> Answer:
+    """Answer photos if the filter leaves no product; raise ImageError if a photo cannot be read."""
+    with timer.stage("image"):
+        for photo in photos:
+            gallery.base.embedder.read(photo)
+    name = " + ".join(map(_name_of, photos))
+    return _add_query(Answer(name, "unknown", (), timer.report()), query, 0)
+
+
+def _add_query(answer: Answer, query: Query, found: int) -> Answer:
+    return replace(answer, understood=query.understood, found=found, emptied_by=query.emptied_by)
 
 
 def search_code(gallery: Gallery, text: str, k: int) -> Answer:
@@ -257,7 +273,7 @@ def warm_up(gallery: Gallery, fast: bool, words: bool) -> None:
     (match, *_) = gallery.matches(candidates)
     gallery.base.release_pages()
     if words:
-        with contextlib.suppress(QueryError):  # a product's name may read as a filter that leaves nothing
+        with contextlib.suppress(QueryError):  # a product's name may read as a sentence about a photo
             search_words(gallery, match.name, None, 1)
 
 

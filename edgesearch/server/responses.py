@@ -65,14 +65,20 @@ FAILURES: dict[int | str, dict[str, Any]] = {
 
 def format_match(match: Match) -> dict[str, Any]:
     """Return a match as JSON, with the path of its picture."""
-    query = urlencode({"row": match.row, "base": match.base})
-    picture = f"/v1/pictures/{quote(match.sku, safe='')}?{query}"
-    return match.to_dict() | {"row": match.row, "base": match.base, "picture": picture}
+    return match.to_dict() | _picture_of(match)
 
 
 def format_answer(answer: Answer) -> dict[str, Any]:
     """Return an answer as JSON."""
-    return answer.to_dict() | {"matches": [format_match(match) for match in answer.matches]}
+    table = answer.to_dict()
+    pairs = zip(table["matches"], answer.matches, strict=True)
+    return table | {"matches": [entry | _picture_of(match) for entry, match in pairs]}
+
+
+def _picture_of(match: Match) -> dict[str, Any]:
+    query = urlencode({"row": match.row, "base": match.base})
+    picture = f"/v1/pictures/{quote(match.sku, safe='')}?{query}"
+    return {"row": match.row, "base": match.base, "picture": picture}
 
 
 def error_response(status: int, kind: str, message: str, retry_s: float = 0.0) -> JSONResponse:

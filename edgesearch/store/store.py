@@ -126,7 +126,7 @@ class Store:
         Raises:
             ImageError: The photo cannot be read.
             DeviceError: The overlay cannot be read.
-            QueryError: `text` or `where` cannot be understood or leaves no product; the message says what would work.
+            QueryError: `text` or `where` cannot be understood, or names a column that no product has.
             ValueError: k is below 1, or there is no photo, text or filter.
             EdgeSearchError: Barcodes are wanted, and their reader is not installed.
         """

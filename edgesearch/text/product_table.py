@@ -188,33 +188,19 @@ class ProductTable:
         ranks = np.array([len(rank), *map(rank.__getitem__, texts)])  # the first value is None
         return numbers[np.argsort(ranks[column.codes[numbers]], kind="stable")]
 
-    def explain_empty(self, condition: Filter) -> QueryError:
-        """Return an error for a filter that nothing passes, with the condition that removed the last one and a hint.
-
-        Raises:  AssertionError: some product passes, which is a mistake of the caller.
-        """
-        left, passed = self.visible, list[Filter]()
-        for part in condition.parts if isinstance(condition, And) else (condition,):
-            matches = self.matching(part)
-            if not (left & matches).any():
-                none, whose = f"none of the {left.sum()} products with {And(tuple(passed))}", "their"
-                if not matches.any():
-                    none, whose, left = "no product", "the products'", self.visible
-                return QueryError(f"where {condition}: {none} matches {part}; {self._suggest(part, left, whose)}.")
-            left, passed = left & matches, [*passed, part]
-        raise AssertionError("a product passes the filter")
-
-    def _suggest(self, part: Filter, left: np.ndarray, whose: str) -> str:
+    def suggest(self, part: Filter, left: np.ndarray) -> str:
         """Return a hint at what would work in place of a condition; left: (P,) bool, the products that it filtered."""
         if not isinstance(part, Condition):
             return "loosen that condition, or leave it out"
-        column = self.column(part.column)
+        column, count = self.column(part.column), left.sum()
+        whose = "the products'" if count == self.visible.sum() else "its" if count == 1 else "their"
         codes = [code for code in np.unique(column.codes[left]).tolist() if column.values[code] is not None]
         if not codes:
             return f"{whose} {column.name} is empty, leave the condition out"
         if column.numbers is not None:
             numbers = column.numbers[codes]
-            return f"{whose} {column.name} is {format_number(numbers.min())} to {format_number(numbers.max())}"
+            low, high = format_number(numbers.min()), format_number(numbers.max())
+            return f"{whose} {column.name} is {low}{f' to {high}' * (low != high)}"
         values = {column.folded[code]: str(column.values[code]) for code in codes}
         close = [values[text] for text in _closest_values(fold(part.values[0]), [*values])]
         named = close or [*values.values()][:SUGGESTIONS]

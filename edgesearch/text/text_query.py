@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..answer import Decision, Understood
+from ..answer import Decision, EmptiedBy, Understood
 from ..errors import QueryError
-from .filters import And, Filter, Where, parse
+from .empty_result import Required, explain_empty, split_filter
+from .filters import Where, parse
 from .full_text import Ranking, WordSearch
 from .product_table import ProductTable
 
@@ -32,18 +33,20 @@ class Query:
         allowed: (P,) bool; the visible products that pass the filter.
         where: the filter.
         ranking: of the products by words; None if the query has no words.
+        emptied_by: the conditions to blame if no product is left, as in `Answer`.
     """
 
     understood: Understood
     allowed: np.ndarray
     where: Where
     ranking: Ranking | None
+    emptied_by: tuple[EmptiedBy, ...] = ()
 
-    def best(self, table: ProductTable, k: int) -> tuple[list[int], Decision]:
+    def answer(self, table: ProductTable) -> tuple[np.ndarray, Decision]:
         """Answer a query without a photo.
 
-        Returns: the numbers of at most k products, best first; and the decision: "match" if one product has everything
-                 that was asked, "ambiguous" if several have, "unknown" if none has all the words.
+        Returns: (R,) int64, the numbers of all products found, best first; and the decision: "match" if one product has
+                 everything that was asked, "ambiguous" if several have, "unknown" if none has all the words.
         """
         if self.ranking is None:
             found = complete = np.flatnonzero(self.allowed)
@@ -53,7 +56,7 @@ class Query:
         if self.where.order:
             found = table.order_by(complete if len(complete) else found, self.where.order, self.where.descending)
         count = len(complete)
-        return found[:k].tolist(), "unknown" if not count else "match" if count == 1 else "ambiguous"
+        return found, "unknown" if not count else "match" if count == 1 else "ambiguous"
 
     def nearest_by_words(self) -> list[int]:
         """Return the numbers of the best allowed products by words, best first, at most `MAX_WORD_MATCHES`."""
@@ -80,7 +83,7 @@ def interpret(
         where: a filter, as `filters.parse` reads it.
         photo: whether a photo comes with it.
     Raises:
-        QueryError: the query is malformed, or no product is left; the message then names the cause.
+        QueryError: the query is malformed.
     """
     notes: tuple[str, ...] = ()
     if where is None and text is not None:
@@ -93,16 +96,14 @@ def interpret(
         table.column(condition.order)
         notes += ("the order is ignored: with a photo, the most similar products come first",) if photo else ()
     allowed = table.visible if condition.filter is None else table.matching(condition.filter)
-    if condition.filter is not None and not allowed.any():
-        raise table.explain_empty(condition.filter)
     ranking = words().rank(text) if text else None
-    if ranking:
-        notes += _spelling_notes(ranking)
-        if not photo and not (allowed & (ranking.scores > 0)).any():
-            raise _no_match_error(str(text), table, condition.filter, ranking.scores > 0, notes)
+    notes += _spelling_notes(ranking) if ranking else ()
     if not (ranking or where or photo):
         raise QueryError(f"text: no word to search for{_in_parentheses(notes)}; give words of a product, or a filter.")
-    return Query(Understood(str(condition), text or "", notes), allowed, condition, ranking)
+    required = Required(ranking.scores > 0, str(text)) if ranking and not photo else None
+    is_empty = not (allowed if required is None else allowed & required.matching).any()
+    emptied_by = explain_empty(table, condition.filter, required) if is_empty else ()
+    return Query(Understood(str(condition), text or "", notes), allowed, condition, ranking, emptied_by)
 
 
 def describe_exclusions(table: ProductTable, where: str) -> list[str]:
@@ -110,8 +111,7 @@ def describe_exclusions(table: ProductTable, where: str) -> list[str]:
 
     where: as in `Understood.where`.
     """
-    condition = parse(where).filter if where else None
-    parts = condition.parts if isinstance(condition, And) else (condition,) if condition else ()
+    parts = split_filter(parse(where).filter if where else None)
     count = int(table.visible.sum())
     return [f"{part} leaves out {count - table.matching(part).sum()} of {count} products" for part in parts]
 
@@ -119,33 +119,6 @@ def describe_exclusions(table: ProductTable, where: str) -> list[str]:
 def _spelling_notes(ranking: Ranking) -> tuple[str, ...]:
     corrected = [f"{word!r} is read as {' or '.join(read)}" for word, read in ranking.corrected.items()]
     return (*corrected, *(f"no product here has the word {word!r}, or a similar one" for word in ranking.unknown))
-
-
-def _no_match_error(
-    text: str, table: ProductTable, condition: Filter | None, has_words: np.ndarray, notes: Sequence[str]
-) -> QueryError:
-    """Return an error that says why words find nothing, and which query would find something.
-
-    has_words: (P,) bool; the products that have at least one of the words.
-    """
-    has_words = has_words & table.visible
-    if condition is None or not has_words.any():
-        return QueryError(
-            f"text {text!r}: no product here has any of these words{_in_parentheses(notes)}; try other words."
-        )
-    parts = condition.parts if isinstance(condition, And) else (condition,)
-    without_one = [
-        np.logical_and.reduce([has_words, *(table.matching(other) for other in parts if other is not part)])
-        for part in parts
-    ]
-    best = int(np.argmax([found.sum() for found in without_one]))
-    helps = without_one[best].any()
-    instead = f"without {parts[best]}" if helps else "without a filter"
-    count = int((without_one[best] if helps else has_words).sum())
-    return QueryError(
-        f"text {text!r}: none of the {table.matching(condition).sum()} products with {condition} has any of these words"
-        f"{_in_parentheses(notes)}; {instead} {count} {'has' if count == 1 else 'have'}."
-    )
 
 
 def _in_parentheses(notes: Sequence[str]) -> str:

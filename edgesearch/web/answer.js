@@ -6,8 +6,9 @@ import { t } from "./i18n.js";
 import { pref } from "./prefs.js";
 import { alternatives, productCard, productTile } from "./product.js";
 import { LiveSearch } from "./live.js";
+import { reasons } from "./text_search.js";
 
-const [VERY, QUITE, POSSIBLE] = [0.9, 0.65, 0.25];
+const [VERY, QUITE, HALF, POSSIBLE] = [0.9, 0.65, 0.5, 0.25];
 const LIKELY = 0.5; // the product is probably in the catalogue, so let the person choose
 const MANY_FEATURES = 12; // local features that agree
 
@@ -17,10 +18,10 @@ const barcodeOfBest = (answer) => answer.barcodes?.find((label) => label.skus.le
 function certainty(answer) {
   const [best] = answer.matches;
   const kind = barcodeOfBest(answer) ? "barcode" : best.points >= MANY_FEATURES && best.probability >= VERY ? "details"
-    : best.probability >= VERY ? "high" : best.probability >= QUITE ? "good" : "fair";
+    : best.probability >= VERY ? "high" : best.probability >= QUITE ? "good" : best.probability >= HALF ? "fair" : "best";
   return t(`sure.${kind}`);
 }
-const chance = (match) => t(match.probability >= POSSIBLE ? "sure.maybe" : "sure.low");
+const chance = (match) => (match.probability >= POSSIBLE ? t("sure.maybe") : "");
 
 /** Open a dialog with both pictures, their matching parts marked, and the evidence in sentences. */
 function explain(app, { answer, photo }) {
@@ -66,7 +67,7 @@ const CONTENT = {
       h("div", { class: "row" }, button("", "bulb", t("answer.why"), () => explain(app, found)),
         button("", "close", t("answer.not"), () => reject(app, found))),
       near.length > 0 && h("section", {}, h("h2", {}, t("answer.or")), h("ul", { class: "tiles" },
-        near.map((match) => productTile(match, () => pick(app, found, match), chance(match))))),
+        near.map((match) => productTile(match, () => pick(app, found, match), chance(match) || t("sure.low"))))),
       alternatives(app, best)];
   },
   ambiguous(app, found) {
@@ -80,12 +81,13 @@ const CONTENT = {
   unknown(app, found) {
     const { answer } = found;
     const guess = Object.values(answer.guesses ?? {}).map(({ value }) => value).join(", ");
-    return [heading("unknown", t("answer.unknown"), answer.flaw ? t(`flaw.${answer.flaw}`) : t("answer.unknown.help")),
+    const [why] = reasons(answer);
+    return [why ? heading("unknown", t("words.none"), why) : heading("unknown", t("answer.unknown"), answer.flaw ? t(`flaw.${answer.flaw}`) : t("answer.unknown.help")),
       guess && h("p", { class: "lead" }, t("answer.guess", { what: guess })),
       h("div", { class: "row" }, button("primary", app.isStaff && app.health.can_teach ? "teach" : "search",
         t(app.isStaff && app.health.can_teach ? "words.staff" : "words.title"), () => reject(app, found))),
       answer.matches.length > 0 && h("section", {}, h("h2", {}, t("answer.nearest")), h("ul", { class: "tiles" },
-        answer.matches.slice(0, 4).map((match) => productTile(match, () => pick(app, found, match), chance(match)))))];
+        answer.matches.slice(0, 4).map((match) => productTile(match, () => pick(app, found, match)))))];
   },
 };
 

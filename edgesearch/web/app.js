@@ -165,10 +165,11 @@ class App {
     if (this.shown?.view.scanned) return this.shown.view.scanned(code);
     try {
       const { matches } = await api.get("search", { where: api.is("barcode", code), k: 1 });
+      if (!matches.length) return this.toast(t("trouble.nocode", { code }));
       beep("good");
       return this.go("product", { sku: matches[0].sku, match: matches[0] });
     } catch (error) {
-      if (error.kind === "QueryError") return this.toast(t("trouble.nocode", { code }));
+      if (error.kind === "QueryError") return this.toast(t("trouble.nocode", { code })); // no product has any barcode
       return this.failed(error);
     }
   }

@@ -5,6 +5,7 @@ import { t } from "./i18n.js";
 import { pref } from "./prefs.js";
 import { noticeScreen } from "./cover.js";
 import { LiveSearch } from "./live.js";
+import { reasons } from "./text_search.js";
 
 const PHOTO_SIDE = 1024; // px of a photo for the full search
 const TROUBLE = { denied: "lock", missing: "plug", taken: "camera", insecure: "lock", ask: "camera" };
@@ -107,7 +108,7 @@ export function find(app) {
 }
 
 /** Return what to do about a frame without a known product. */
-const advice = (answer) => (answer.flaw ? t(`flaw.${answer.flaw}`) : t("find.unknown"));
+const advice = (answer) => reasons(answer)[0] ?? (answer.flaw ? t(`flaw.${answer.flaw}`) : t("find.unknown"));
 
 function filterChip(app) {
   const what = app.filter.replace(/^\w+="(.*)"$/, "$1");

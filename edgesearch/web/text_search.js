@@ -46,6 +46,10 @@ function filterFields(app, onChange) {
   return choices;
 }
 
+/** Return a sentence for each condition of an empty answer: how many products are left without it. */
+export const reasons = ({ emptied_by: conditions = [] }) => conditions.map(({ where: filter, words, others_leave: n }) =>
+  t("words.without", { n, what: [filter.replace(/^\w+="?([^"]*)"?$/, "$1"), words].filter(Boolean).join(", ") }));
+
 export function textSearch(app, { lost = false } = {}) {
   const { asked } = app;
   const input = h("input", { type: "search", id: "words", value: asked.text, placeholder: t("words.place"), enterkeyhint: "search", maxlength: "300", autocomplete: "off" });
@@ -89,25 +93,26 @@ export function textSearch(app, { lost = false } = {}) {
     } catch (error) {
       if (mine !== lastRun) return undefined;
       if (error.kind !== "QueryError") return app.failed(error);
-      showNothing(error.message);
+      showNothing(app.isStaff ? [error.message] : []);
     } finally {
       results.removeAttribute("aria-busy");
     }
     return undefined;
   }
 
-  function showNothing(reason) {
-    results.replaceChildren(h("p", { class: "lead" }, t("words.none")), app.isStaff ? h("p", { class: "quiet" }, reason) : "");
+  function showNothing(sentences) {
+    results.replaceChildren(h("p", { class: "lead" }, t("words.none")), ...sentences.map((sentence) => h("p", { class: "quiet" }, sentence)));
     app.say(t("words.none"));
   }
 
-  function show({ matches, understood }) {
-    if (!matches.length) return showNothing("");
-    const found = t("words.found", { n: matches.length });
+  function show(answer) {
+    const { matches, understood } = answer;
+    if (!matches.length) return showNothing(reasons(answer));
+    const found = t("words.found", { n: answer.found });
     results.replaceChildren(
       asked.text && understood?.where ? h("p", { class: "understood" }, `${t("words.understood")}: `, h("button", { type: "button", class: "chip on", onclick: () => editQuery(understood) },
         [understood.words, understood.where].filter(Boolean).join(" · "), icon("edit"))) : "",
-      h("p", { class: "quiet" }, found, matches.length === MAX_RESULTS ? ` · ${t("words.most", { n: MAX_RESULTS })}` : ""),
+      h("p", { class: "quiet" }, found, matches.length < answer.found ? ` · ${t("words.most", { n: matches.length })}` : ""),
       h("ul", { class: "tiles grid" }, matches.map((match) => productTile(match, () => app.go("product", { sku: match.sku, match })))));
     app.say(found);
     return undefined;

@@ -94,6 +94,8 @@ class Verdict(QFrame):
 
 def describe_answer(answer: Answer) -> tuple[str, str, str]:
     """Return the decision in words, the advice, and the name of its colour."""
+    if answer.emptied_by:
+        return "No product meets the filter", f"{'; '.join(map(str, answer.emptied_by))}.".capitalize(), "bad"
     if answer.conflict:
         return "Check this", answer.conflict, "unsure"
     if answer.decision == "match":

@@ -159,15 +159,16 @@ class Window(QMainWindow):
             self.find_page.verdict.hide()
         sure = self.answer.decision != "unknown"
         pairs = enumerate(zip(matches, pictures, strict=True))
-        self.find_page.results.show([make_row(*pair, sure and i == 0, asked) for i, pair in pairs])
-        count = "1 product" if len(matches) == 1 else f"{len(matches)} products"
+        self.find_page.results.show([make_row(*pair, sure and i == 0, asked and sure) for i, pair in pairs])
+        count = "1 product" if self.answer.found == 1 else f"{self.answer.found} products"
         understood = self.answer.understood
         where = f"   ·   understood: {understood.where}" if understood and understood.where else ""
         likeliest = "Most alike" if asked else count
         self.find_page.heading.setText(likeliest + where)
         self.find_page.list.setVisible(bool(matches))
         self.find_page.empty.setVisible(not matches)
-        self.find_page.empty.setText("No product matches.")
+        reasons = "; ".join(map(str, self.answer.emptied_by))
+        self.find_page.empty.setText(f"No product matches: {reasons}." if reasons else "No product matches.")
         self.find_page.list.scrollToTop()
         self._enable()
         QTimer.singleShot(0, self.shown.emit)

@@ -6,11 +6,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from edgesearch.answer import Answer, Decision, Match
+from edgesearch.catalog.product import Product
 from edgesearch.commands import output
 from edgesearch.commands.cli import COMMANDS, _parser, main
+from edgesearch.commands.search_commands import format_answer
 
 from ..conftest import TINY_MODEL
 
@@ -41,6 +45,15 @@ def test_search_prints_one_line_per_match(shop: Path, shop_edge: Path, capsys: p
     assert re.fullmatch(r".*P000001\.jpg: (match|ambiguous|unknown) \(\d+\.\d ms\)", first)
     assert len(matches) == 2
     assert "P000001" in matches[0]
+
+
+def test_no_percentage_contradicts_the_word_unknown() -> None:
+    match = Match(Product("A", "Cup"), 0.9, "a.jpg", 0, probability=0.51)
+    printed = {
+        decision: format_answer(Answer("x.jpg", decision, (match,), {"total": 1.0})) for decision in get_args(Decision)
+    }
+    assert printed["unknown"].splitlines()[1:] == ["  the most similar products here:", "  1  A  Cup"]
+    assert " 51%  A  Cup" in printed["match"] and " 51%  A  Cup" in printed["ambiguous"]
 
 
 def test_search_json_prints_one_object_per_photo(

@@ -44,6 +44,8 @@ def test_description_gives_probability_and_evidence() -> None:
     text = "\n".join(explanation.describe_match(Answer("x", "match", (first, second), {})))
     assert "70% likely, 12% B Jug; score 0.900" in text
     assert "a.jpg; 7 local features agree" in text
+    unknown = "\n".join(explanation.describe_match(Answer("x", "unknown", (first, second), {})))
+    assert "%" not in unknown and "score 0.900" in unknown
     assert "likely, " not in "\n".join(explanation.describe_match(Answer("x", "match", (second,), {})))
 
 

@@ -63,6 +63,23 @@ def test_search_by_filter_returns_that_category_and_the_filter(client: Client) -
     assert answer["understood"]["where"]
 
 
+def test_search_that_finds_nothing_says_which_condition_is_to_blame(client: Client, photo: bytes) -> None:
+    asked = {"where": "price<0 and sku~P", "k": 1}
+    for answer in (
+        client("GET", "/v1/search", params=asked),
+        client("POST", "/v1/search", params=asked, content=photo),
+    ):
+        assert answer.status_code == 200
+        table = answer.json()
+        assert (table["decision"], table["matches"], table["found"]) == ("unknown", [], 0)
+        (reason,) = table["emptied_by"]
+        assert reason["where"] == "price<0" and reason["others_leave"] == 8 and reason["hint"]
+    table = client("GET", "/v1/search", params={"text": "zeppelin"}).json()
+    assert [reason["words"] for reason in table["emptied_by"]] == ["zeppelin"]
+    table = client("GET", "/v1/search", params={"where": "price>0", "k": 1}).json()
+    assert (table["found"], len(table["matches"]), table["matches"][0]["probability"]) == (8, 1, None)
+
+
 def test_product_with_special_characters_in_its_sku_can_be_managed(client: Client, photo: bytes) -> None:
     sku, files = "A/b ü?#%", [("photo", ("a.jpg", photo, "image/jpeg"))]
     at = "/v1/products/A%2Fb%20%C3%BC%3F%23%25"

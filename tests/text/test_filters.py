@@ -1,5 +1,6 @@
 """Filters, orders and facets over the columns of products."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -74,23 +75,75 @@ def test_malformed_filters_say_what_was_expected(where: str, says: str) -> None:
         ("price<abc", "price is 'abc'; expected a number such as 2.50"),
         ("price=2,50", "found ','"),
         ("name<3", "name holds text"),
-        ("brand=Adidsa", "no product matches brand=Adidsa; the products' brand is such as Adidas"),
-        ("price<1", "no product matches price<1; the products' price is 1.5 to 60"),
-        (
-            "category=Kitchen and price<2",
-            "none of the 2 products with category=Kitchen matches price<2; their price is 4.5 to 60",
-        ),
-        ("category=Kitchen and not brand=Adidas and not brand=Nord", "loosen that condition"),
-        (
-            "category=Kitchen and size=2",
-            "none of the 2 .* matches size=2; their size is empty, leave the condition out",
-        ),
     ],
 )
-def test_filters_that_match_nothing_say_what_would_work(where: str, says: str, tmp_path: Path) -> None:
+def test_filters_that_cannot_be_applied_are_errors(where: str, says: str, tmp_path: Path) -> None:
     table, words_of_shelf = shelf(tmp_path)
     with pytest.raises(QueryError, match=says):
         text_query.interpret(table, lambda: words_of_shelf, None, where, photo=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "says"),
+    [
+        (None, "brand=Adidsa", ["without brand=Adidsa, 9 products are left; the products' brand is such as Adidas"]),
+        (None, "price<1", ["without price<1, 9 products are left; the products' price is 1.5 to 60"]),
+        (
+            None,
+            "category=Kitchen and price<2",
+            ["without price<2, 2 products are left; their price is 4.5 to 60", "without category=Kitchen, 1 product"],
+        ),
+        (
+            None,
+            "category=Kitchen and not brand=Adidas and not brand=Nord",
+            ["without category=Kitchen, ", "without not brand=Adidas, 1 product", "without not brand=Nord, 1 product"],
+        ),
+        (
+            None,
+            "category=Kitchen and size=2",
+            ["without size=2, 2 .*; their size is empty, leave the condition out", "without category=Kitchen, 1 "],
+        ),
+        (
+            None,
+            "category=Kitchen and brand=Zzz and price<1",
+            ["without brand=Zzz and price<1, 2 products are left; their brand is Adidas, Nord; their price is 4.5 to"],
+        ),
+        (None, "price<1 or price>1000", ["without price<1 or price>1000, 9 .* loosen that condition"]),
+        ("zeppelin", None, ["without the words 'zeppelin', 9 products are left; try other words"]),
+        ("zeppelin", "category=Kitchen", ["without the words 'zeppelin', 2 products are left"]),
+        ("zeppelin", "price<1", ["without price<1 and the words 'zeppelin', 9 products are left"]),
+        ("mug", "category=Drinks", ["without category=Drinks, 2 products", "without the words 'mug', 2 products"]),
+        ("mug under 3", None, ["without price<3, 2 products are left", "without the words 'mug', 2 products are left"]),
+        ("orchard", "stock>2 and category=Kitchen", ["without stock>2, 1 product", "without the words 'orchard', 1 "]),
+        ("orchard under 1", None, ["without price<1, 1 product is left; its price is 60$"]),
+    ],
+)
+def test_conditions_that_match_nothing_are_blamed_one_by_one(
+    text: str | None, where: str | None, says: list[str], tmp_path: Path
+) -> None:
+    table, words_of_shelf = shelf(tmp_path)
+    query = text_query.interpret(table, lambda: words_of_shelf, text, where, photo=False)
+    found, decision = query.answer(table)
+    assert (len(found), decision) == (0, "unknown")
+    for reason, start in zip(query.emptied_by, says, strict=True):
+        assert re.match(start, str(reason)), str(reason)
+
+
+def test_blame_counts_what_a_search_without_the_condition_finds(tmp_path: Path) -> None:
+    table, words_of_shelf = shelf(tmp_path)
+    parts = ["category=Drinks", "price<2", "brand=Adidas"]
+    query = text_query.interpret(table, lambda: words_of_shelf, None, " and ".join(parts), photo=False)
+    assert query.emptied_by
+    for reason in query.emptied_by:
+        others = " and ".join(part for part in parts if part != reason.where)
+        again = text_query.interpret(table, lambda: words_of_shelf, None, others, photo=False)
+        assert len(again.answer(table)[0]) == reason.others_leave > 0
+
+
+def test_a_filter_restricts_a_photo_and_words_do_not(tmp_path: Path) -> None:
+    table, words_of_shelf = shelf(tmp_path)
+    assert not text_query.interpret(table, lambda: words_of_shelf, "zeppelin", None, photo=True).emptied_by
+    assert text_query.interpret(table, lambda: words_of_shelf, "zeppelin", "price<1", photo=True).emptied_by
 
 
 def test_colour_columns_of_any_language_are_combined(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import edgesearch
-from edgesearch import QueryError
 from edgesearch.catalog.product import Product
 from edgesearch.images import colours
 from edgesearch.text import colour_words, full_text, text_query
@@ -50,14 +49,6 @@ def test_corrected_and_unknown_words_are_noted(tmp_path: Path) -> None:
         "'orchart' is read as orchard",
         "no product here has the word 'zzz', or a similar one",
     )
-
-
-def test_words_that_the_filter_excludes_say_what_would_work(tmp_path: Path) -> None:
-    table, words_of_shelf = shelf(tmp_path)
-    with pytest.raises(QueryError, match=r"none of the 2 products with price<3 has any .*; without price<3 2 have"):
-        text_query.interpret(table, lambda: words_of_shelf, "mug under 3", None, photo=False)
-    with pytest.raises(QueryError, match="without stock>2 1 has"):
-        text_query.interpret(table, lambda: words_of_shelf, "orchard", "category=Kitchen and stock>2", photo=False)
 
 
 def test_edit_distances_count_swaps_as_one() -> None:
