@@ -42,21 +42,22 @@ saturates on processors without VNNI, biases corrected for the rounding (`export
 cosine of int8 to float {cosine:.4f}, recall@1 {recall_fp32:.3f} in float and {recall_int8:.3f} in int8.
 ONNX and torch agree to {parity:.0e}.
 
-## Accuracy
+{whitening}## Accuracy
 
 `{command}`, seed {bench_seed}, {model}, {device}.
 The columns give recall@1, and each adds one thing to the column before. "rescored int8" is this model in the index;
-"with local features" is what ships (they are not part of the model); "fast" is one crop with the model alone. Recall@5,
-mAP and times follow. All choices were made on the held-out pictures named above. One training run, one
-seed.
+"with local features" is what ships (they are not part of the model); "fast" is one crop with the model alone. Recall@1
+of what ships by kind of grocery, recall@5, mAP and times follow. Packages carry print; vegetables and fruit do not. All
+choices were made on the held-out pictures named above. One training run, one seed.
 
 {table}
 
 {limits}## Known failures
 
 - Finding a shop photo's product from one catalogue picture is the hardest case: the model confuses products that differ
-  only in what is printed on them (milk, yoghurt and juice of one brand) and fruits of one colour. Five photos a product
-  help most.
+  only in what is printed on them (milk, yoghurt and juice of one brand) and fruits of one colour. A few photos of
+  your own of each product help most, above all of fruit and vegetables: compare `groceries-5ref` with
+  `groceries-catalogue`.
 - In a photo of several products the embedding mixes all of them.
 - The model confuses products that share shape and colour with many others, are far away (under some 80 px) or blurred.
 - Among thousands of photos of other things, a clean catalogue picture on white is found less often, because photos lie
@@ -64,6 +65,16 @@ seed.
   `groceries-catalogue-unseen` 0.513 -> 0.452, `objects-unseen` 0.921 -> 0.819, `groceries-5ref-unseen` 0.809 ->
   0.807). Enrol photos too.
 - A search for the catalogue picture itself does not score 1: its row in the index is the mean with augmented views.
+"""
+
+
+WHITENING = """\
+## Whitening
+
+`whitening.arrays` maps embeddings so that pictures of one product differ alike in all directions. It was learned from
+{groups} that may be trained on, at most {photos} photos a product and their catalogue pictures, with a shrinkage of
+{shrinkage:g} (`python -m export whiten`). A bundle uses it, and adds to it what its catalogue teaches.
+
 """
 
 
@@ -113,10 +124,18 @@ def write_card(folder: Path, accuracy: dict[str, Any], runs: list[Path]) -> Path
         model=accuracy["model"],
         device=accuracy["device"],
         table=accuracy["markdown"],
+        whitening=_describe_whitening(facts),
         limits=LIMITS.format(table=_format_limits(runs)) if runs else "",
     )
     (folder / model_folder.CARD_FILE).write_text(text, encoding="utf-8")
     return folder / model_folder.CARD_FILE
+
+
+def _describe_whitening(facts: dict[str, Any]) -> str:
+    """Return the section on the model's map; "" if it has none."""
+    if "whitening" not in facts:
+        return ""
+    return WHITENING.format(**facts["whitening"] | {"groups": " and ".join(facts["whitening"]["groups"])})
 
 
 def _format_limits(runs: list[Path]) -> str:

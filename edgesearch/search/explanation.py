@@ -41,8 +41,9 @@ def occlusion_map(embedder: Embedder, picture: np.ndarray, other: np.ndarray) ->
     inputs = np.repeat(whole[None], len(starts), 0)
     for covered, (y, x) in zip(inputs, starts, strict=True):
         covered[:, edges[y] : edges[y + COVERED], edges[x] : edges[x + COVERED]] = grey
-    cosines = np.concatenate([embedder.run(inputs[i : i + BATCH])[0] @ other for i in range(0, len(starts), BATCH)])
-    lost = float(embedder.run(whole[None])[0][0] @ other) - cosines
+    batches = [inputs[i : i + BATCH] for i in range(0, len(starts), BATCH)]
+    cosines = np.concatenate([embedder.embed_inputs(batch) @ other for batch in batches])
+    lost = float(embedder.embed_inputs(whole[None])[0] @ other) - cosines
     heat, times = np.zeros((CELLS, CELLS), np.float32), np.zeros((CELLS, CELLS), np.float32)
     for (y, x), loss in zip(starts, lost.tolist(), strict=True):
         heat[y : y + COVERED, x : x + COVERED] += loss

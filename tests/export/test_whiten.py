@@ -20,6 +20,7 @@ from ..conftest import TINY_MODEL
 onnx = pytest.importorskip("onnx", reason="onnx is not installed; it is needed for export alone")
 
 from export import whiten  # noqa: E402
+from export.model_card import _describe_whitening  # noqa: E402
 from export.training_pictures import Source  # noqa: E402
 
 
@@ -83,6 +84,12 @@ def test_a_bundle_uses_the_map_of_its_model(model: Path, sources: list[Source], 
     assert bundle.bundle.manifest.hashes["whitening"] == learned.digest
     assert bundle.embedder.whitening is not None
     bundle.self_test()
+
+
+def test_the_card_describes_the_map_if_there_is_one() -> None:
+    facts = {"groups": ["groceries", "objects"], "photos": 24, "shrinkage": 4.0}
+    assert "learned from\ngroceries and objects that" in _describe_whitening({"whitening": facts})
+    assert _describe_whitening({}) == ""
 
 
 def test_the_map_can_be_learned_again(model: Path, sources: list[Source]) -> None:
