@@ -7,12 +7,16 @@ towards an even one the more, the fewer pictures there are. The map is the inver
 
 The map must prove itself on products that it was not learned from: it is learned from one half of them, and each
 picture of the other half is left out and asked among its half. A catalogue whose pictures are found without the map,
-such as views of an object on white, says nothing about photos; a map learned from it would find fewer of them (31
-scanned objects, 6 views each: recall@1 .962 without and .953 with the map). So the map is used only if it raises the
-likelihood of the right products.
+such as views of an object on white, says nothing about photos; a map learned from it may find fewer of them (halves of
+31 scanned objects, 6 views each, after the model's map: recall@1 .962 without and .953 with it). So the map is used
+only if it raises the likelihood of the right products.
 
-Chosen on groceries with odd class ids and on objects that may be trained on; `tools/bench accuracy` measures the
-protocols.
+The constants were chosen on halves of the 40 groceries with odd class ids (mobilenet_v2_v4, vectors alone, exact
+cosines, recall@1 without and with the map): catalogue picture and one photo .873 and .893, two .922 and .939, five .963
+and .973, twelve .970 and .982; five photos alone .955 and .965. `PRIOR_PICTURES` of 50 to 200 and a `FLOOR` of 0 to 1
+differ by at most .004. `tools/bench accuracy` measures the protocols.
+
+For 100,000 pictures, learning takes 1.6 s of one thread and mapping 0.5 s; a photo takes 0.03 ms.
 
 N rows, D embedding dimensions, P products.
 """
