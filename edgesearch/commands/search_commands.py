@@ -4,7 +4,7 @@ import argparse
 import itertools
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +189,30 @@ def _eval(options: argparse.Namespace) -> None:
             html_page.write(options.report, report.page(evaluation, store, _command_line(options)))
     for reason in evaluation.skipped:
         print_note(f"left out {reason}")
-    print_table(evaluation.to_dict(), options.json)
+    figures = evaluation.to_dict()
+    if options.json:
+        print_table(figures, True)
+    else:
+        by_category = figures.pop("by_category")
+        print_table(figures, False)
+        for line in format_categories(by_category):
+            print(line)
+
+
+def format_categories(by_category: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """Return figures by category as lines, and what to do if one is low; none for no categories."""
+    from ..evaluation import report_tables  # here, so that a search does not load it
+
+    if not by_category:
+        return []
+    names = {"queries": "photos", "recall@1": "recall@1", "recall@5": "recall@5", "false_reject_rate": "unknown"}
+    lines = [f"{'by category':24} {' '.join(f'{title:>8}' for title in names.values())}"]
+    for category, row in list(by_category.items())[: report_tables.MAX_CATEGORIES]:
+        cells = [f"{row['queries']:8,}", *(f"{row[name] or 0.0:8.4f}" for name in [*names][1:])]
+        lines.append(f"  {category:22} {' '.join(cells)}")
+    more = len(by_category) - report_tables.MAX_CATEGORIES
+    lines += [f"  and {more:,} more, which --json prints"] * (more > 0)
+    return lines + [report_tables.ADVICE] * report_tables.needs_photos(by_category)
 
 
 def _command_line(options: argparse.Namespace) -> str:

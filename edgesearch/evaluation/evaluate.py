@@ -13,6 +13,7 @@ from ..errors import CatalogError, ImageError
 from ..store.store import Store
 from . import metrics
 
+UNNAMED = "(no category)"
 DEPTH = 100  # products ranked for each query; a product below counts as not found
 
 
@@ -97,12 +98,24 @@ class Evaluation:
         """Stated probabilities against the share of right first matches; for an unknown product none is right."""
         return metrics.reliability(np.array([result.probability for result in self.results]), self.ranks == 1)
 
+    @property
+    def by_category(self) -> dict[str, dict[str, float | None]]:
+        """Figures by category of the right product, as `metrics.by_category`; empty if no product has a category."""
+        right = [self.products[result.sku].product for result in self.results if result.known]
+        if not any(one.category for one in right):
+            return {}
+        own = [one.category or UNNAMED for one in right]
+        return metrics.by_category(own, self.ranks[self.known], self.accepted[self.known])
+
     def elapsed_ms(self, stage: str = "total") -> np.ndarray:
         """Return the times of a stage, (Q,) float64; fewer if some photos did not reach the stage."""
         return np.array([result.elapsed_ms[stage] for result in self.results if stage in result.elapsed_ms])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-able figures; recall@k and mAP are over known products, None if there are none."""
+        """Return JSON-able figures; recall@k and mAP are over known products, None if there are none.
+
+        Those of each category are under "by_category".
+        """
         ranks, errors = self.ranks[self.known], self.errors
         ranked = {
             "recall@1": metrics.recall_at(ranks, 1),
@@ -119,6 +132,7 @@ class Evaluation:
             "ece": self.reliability.ece,
             "p50_ms": float(p50),
             "p95_ms": float(p95),
+            "by_category": self.by_category,
         }
 
 

@@ -1,15 +1,18 @@
 """Show the figures of a report that are not charts: outcomes, key figures, products and categories."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..html.markup import Markup, join, tag
 from ..html.parts import number, percent, pluralize, share_cell, table
-from . import metrics
 from .evaluate import Evaluation
 
 MAX_CATEGORIES, MAX_PRODUCTS = 40, 10
-UNNAMED = "(no category)"
+HELPED = 0.6  # recall@1 of a category below which own photos are recommended
+ADVICE = (
+    "Where the right product seldom comes first, take a few photos of each product as your users will, and add them to "
+    "the catalogue or enrol them."
+)
 
 
 def outcomes(evaluation: Evaluation) -> Iterable[Markup]:
@@ -82,11 +85,9 @@ def most_missed(evaluation: Evaluation) -> Markup:
 
 def category_table(evaluation: Evaluation) -> Iterable[Markup]:
     """Return figures by category, or a note if the catalogue has none."""
-    known = evaluation.known
-    own = [evaluation.products[result.sku].product.category or UNNAMED for result in evaluation.results if result.known]
-    if set(own) == {UNNAMED}:
+    by_category = evaluation.by_category
+    if not by_category:
         return [tag("p", "The catalogue has no categories.", class_="quiet")]
-    by_category = metrics.by_category(own, evaluation.ranks[known], evaluation.accepted[known])
     head = ("Category", "Photos", "Recall@1", "Recall@5", "mAP", "Precision", "Recall", "F1", "False rejects")
     rows = [
         (
@@ -99,4 +100,10 @@ def category_table(evaluation: Evaluation) -> Iterable[Markup]:
     more = len(by_category) - len(rows)
     left_out = f"; {more} more are not shown" if more > 0 else ""
     caption = f"By category of the right product, most photos first{left_out}"
-    return [tag("h3", "By category"), tag("div", table(caption, head, rows), class_="wide")]
+    advice = [tag("p", ADVICE)] * needs_photos(by_category)
+    return [tag("h3", "By category"), tag("div", table(caption, head, rows), class_="wide"), *advice]
+
+
+def needs_photos(by_category: Mapping[str, Mapping[str, float | None]]) -> bool:
+    """Return whether the right product of some category seldom comes first."""
+    return any((row["recall@1"] or 0.0) < HELPED for row in by_category.values())

@@ -25,7 +25,7 @@ from benchmarks import (
     vectors,
     word_search,
 )
-from benchmarks.accuracy import SYSTEMS, VECTOR_ONLY, WHITENED, _cache_embeddings, accuracy, table
+from benchmarks.accuracy import FAST, SHIPPED, SYSTEMS, VECTOR_ONLY, WHITENED, _cache_embeddings, accuracy, table
 from benchmarks.protocols import PROTOCOLS, write_all
 from demo_shop import write_twins
 from PIL import Image
@@ -106,6 +106,15 @@ def test_accuracy_measures_every_system(real_photos: Path) -> None:
     assert (recalls > 0.7).all()
     assert abs(found[WHITENED]["recall@1"] - found[VECTOR_ONLY]["recall@1"]) <= 0.01
     assert "| objects-unseen |" in table(results)
+
+
+def test_the_table_of_accuracy_tells_kinds_of_groceries_apart() -> None:
+    shipped = {"recall@1": 0.5, "recall@5": 0.75, "map": 0.6, "p50_ms": 1.0, "p95_ms": 2.0}
+    rows = dict.fromkeys((SHIPPED, VECTOR_ONLY, FAST), shipped)
+    of_groceries = rows | {SHIPPED: shipped | {"packages": 0.9, "vegetables": 0.4, "fruit": 0.25}}
+    head, _, groceries, objects = table({"groceries-5ref": of_groceries, "objects": rows}).splitlines()
+    assert "| packages | vegetables | fruit | @5 |" in head
+    assert "| 0.900 | 0.400 | 0.250 | 0.750 |" in groceries and "|  |  |  | 0.750 |" in objects
 
 
 def test_files_of_earlier_protocols_are_embedded_once() -> None:

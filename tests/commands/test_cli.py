@@ -14,7 +14,7 @@ from edgesearch.answer import Answer, Decision, Match
 from edgesearch.catalog.product import Product
 from edgesearch.commands import output
 from edgesearch.commands.cli import COMMANDS, _parser, main
-from edgesearch.commands.search_commands import format_answer
+from edgesearch.commands.search_commands import format_answer, format_categories
 
 from ..conftest import TINY_MODEL
 
@@ -82,6 +82,22 @@ def test_eval_prints_one_object(shop: Path, tiny_edge: Path, capsys: pytest.Capt
     figures = json.loads(capsys.readouterr().out)
     wanted = "queries recall@1 recall@5 map precision recall f1 false_accept_rate false_reject_rate p50_ms p95_ms"
     assert set(wanted.split()) <= set(figures)
+    by_category = figures["by_category"]
+    assert sum(row["queries"] for row in by_category.values()) == figures["known"]
+    assert main(["eval", str(tiny_edge), str(shop / "queries.csv")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("by category                photos recall@1 recall@5  unknown")
+    assert [line.split("  ")[1] for line in lines[start + 1 :][: len(by_category)]] == [*by_category]
+
+
+def test_categories_that_are_seldom_found_come_with_advice() -> None:
+    row = {"queries": 7, "recall@1": 0.25, "recall@5": 1.0, "false_reject_rate": 0.125}
+    head, line, advice = format_categories({"Fruit": row})
+    assert line.split() == ["Fruit", "7", "0.2500", "1.0000", "0.1250"] and len(line) == len(head)
+    assert "a few photos" in advice
+    assert len(format_categories({"Packages": row | {"recall@1": 0.9}})) == 2
+    assert format_categories({}) == []
+    assert format_categories({str(n): row for n in range(100)})[-2] == "  and 60 more, which --json prints"
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ import edgesearch
 from edgesearch import ReportError, Store
 from edgesearch.catalog.loader import read_queries
 from edgesearch.commands.cli import main
-from edgesearch.evaluation import report, report_misses, report_tables
-from edgesearch.evaluation.evaluate import Evaluation, QueryResult, evaluate
+from edgesearch.evaluation import report, report_misses
+from edgesearch.evaluation.evaluate import UNNAMED, Evaluation, QueryResult, evaluate
 from edgesearch.html import charts, markup
 from edgesearch.html import html_page as pages
 
@@ -111,7 +111,7 @@ def test_a_page_contains_the_figures(nasty: Store, evaluation: Evaluation) -> No
     for name in ("map", "auroc", "ece"):
         assert f"{figures[name]:.3f}" in read.text
     manifest = nasty.bundle.manifest
-    for text in (manifest.created[:10], manifest.hashes["model"][:12], "edgesearch eval x", report_tables.UNNAMED):
+    for text in (manifest.created[:10], manifest.hashes["model"][:12], "edgesearch eval x", UNNAMED):
         assert text in read.text
 
 
@@ -135,6 +135,14 @@ def test_a_page_without_categories_says_so(
     with edgesearch.open(tiny_edge) as store:
         read = ParsedPage(report.page(replace(evaluation, products=bare), store))
     assert "has no categories" in read.text
+    assert replace(evaluation, products=bare).to_dict()["by_category"] == {}
+
+
+def test_a_page_recommends_own_photos_where_few_are_right(nasty: Store, evaluation: Evaluation) -> None:
+    for rank, is_advised in ((2, True), (1, False)):
+        ranked = tuple(replace(one, rank=rank if one.known else 0) for one in evaluation.results)
+        read = ParsedPage(report.page(replace(evaluation, results=ranked), nasty))
+        assert ("take a few photos of each product" in read.text) == is_advised
 
 
 def test_a_deleted_photo_is_replaced_by_its_description(nasty: Store, evaluation: Evaluation, tmp_path: Path) -> None:

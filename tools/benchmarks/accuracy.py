@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from edgesearch.embedding.whitening import Whitening
 from edgesearch.evaluation import metrics
 from edgesearch.evaluation.evaluate import evaluate
 
+from .accuracy_by_kind import GROCERIES, KINDS, kinds_by_sku, recall_by_kind
 from .context import Results, add_data, add_model, require_photos
 from .protocols import AMONG_DISTRACTORS, DRAWN, PROTOCOLS, Protocol, write_all
 
@@ -81,7 +82,8 @@ def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) ->
         model:   model folder with both precisions.
         names:   protocols.
 
-    Returns: figures by protocol and system: recall@1, recall@5, map, and for whole searches p50_ms and p95_ms.
+    Returns: figures by protocol and system: recall@1, recall@5, map, for whole searches p50_ms and p95_ms, and for
+             groceries as a device answers recall@1 of each of `KINDS`.
     """
     baseline = _cache_embeddings(_load_pretrained(weights)) if weights else None
     threads = os.cpu_count() or 1
@@ -106,7 +108,8 @@ def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) ->
                     }
                 queries = store.base.embedder.whiten(networks["int8"].photos(asked.queries))
                 found["4-bit PQ"] = asked.figures(_code_scores(store, queries))
-                found[SHIPPED] = _through_engine(store, protocol, fast=False)
+                kinds = kinds_by_sku(data / "groceries") if protocol.name.startswith(GROCERIES) else None
+                found[SHIPPED] = _through_engine(store, protocol, fast=False, kinds=kinds)
                 found[FAST] = _through_engine(store, protocol, fast=True)
                 store.base.local = None
                 found[VECTOR_ONLY] = _through_engine(store, protocol, fast=False)
@@ -153,9 +156,13 @@ def _code_scores(store: Store, queries: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _through_engine(store: Store, protocol: Protocol, fast: bool) -> Figures:
-    figures = evaluate(store, read_queries(protocol.queries), fast).to_dict()
-    return {name: figures[name] for name in ("recall@1", "recall@5", "map", "p50_ms", "p95_ms")}
+def _through_engine(store: Store, protocol: Protocol, fast: bool, kinds: Mapping[str, str] | None = None) -> Figures:
+    """Answer the queries as a device does; kinds: by SKU, to return recall@1 of each kind too."""
+    evaluation = evaluate(store, read_queries(protocol.queries), fast)
+    figures = evaluation.to_dict()
+    found = {name: figures[name] for name in ("recall@1", "recall@5", "map", "p50_ms", "p95_ms")}
+    by_kind = recall_by_kind(evaluation.results, kinds) if kinds else {}
+    return found | {kind: by_kind[kind]["recall@1"] for kind in KINDS.values() if kind in by_kind}
 
 
 def _figures(ranks: np.ndarray) -> Figures:
@@ -204,15 +211,15 @@ def _load_pretrained(weights: Path) -> Embed:
 
 
 def table(results: dict[str, dict[str, Figures]]) -> str:
-    """Return Markdown: recall@1 of each system; recall@5, mAP and time of the shipped one."""
+    """Return Markdown: recall@1 of each system; of the shipped one also recall@1 by kind, recall@5, mAP and time."""
     systems = [s for s in SYSTEMS if any(s in found for found in results.values())]
-    lines = [
-        f"| protocol | {' | '.join(systems)} | @5 | mAP | ms a photo, p50 (p95) | without local features | `--fast` |",
-        "|---|" + "---|" * (len(systems) + 5),
-    ]
+    times = ("ms a photo, p50 (p95)", "without local features", "`--fast`")
+    heads = ("protocol", *systems, *KINDS.values(), "@5", "mAP", *times)
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, found in results.items():
         cells = [f"{found[system]['recall@1']:.3f}" if system in found else "" for system in systems]
         last = found[SHIPPED]
+        cells += [f"{last[kind]:.3f}" if kind in last else "" for kind in KINDS.values()]
         cells += [f"{last['recall@5']:.3f}", f"{last['map']:.3f}"]
         cells += [
             f"{found[system]['p50_ms']:.1f} ({found[system]['p95_ms']:.1f})" for system in (SHIPPED, VECTOR_ONLY, FAST)

@@ -15,6 +15,7 @@ from edgesearch.evaluation.evaluate import QueryResult, evaluate
 from .context import Results, add_data, add_model, require_photos
 from .protocols import write_all
 
+GROCERIES = "groceries"  # protocols whose names begin so
 PROTOCOLS = ("groceries-catalogue", "groceries-catalogue-unseen", "groceries-5ref", "groceries-5ref-unseen")
 KINDS = {"Packages": "packages", "Vegetables": "vegetables", "Fruit": "fruit"}  # by folder of the catalogue picture
 
