@@ -216,6 +216,24 @@ def test_scanner_that_types_shows_the_product(customer: Visitor, shop: Path) -> 
 
 
 @needs_chromium
+def test_words_that_find_nothing_name_the_condition_to_blame(customer: Visitor) -> None:
+    customer.open("words")
+    customer.page.fill("#words", "zeppelin")
+    customer.page.press("#words", "Enter")
+    customer.wait_until(
+        "document.querySelector('.results').textContent.includes('Without “zeppelin”, 8 products fit.')"
+    )
+
+
+@needs_chromium
+def test_a_scanned_code_of_no_product_is_reported(customer: Visitor) -> None:
+    customer.open("menu")
+    typed = "(key) => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }))"
+    customer.page.evaluate(f"{json.dumps([*'40000000', 'Enter'])}.forEach({typed})")
+    customer.wait_until("document.querySelector('.toast')?.textContent.includes('40000000')")
+
+
+@needs_chromium
 @pytest.mark.parametrize(("share", "words_of"), [(0.6, "answer.ambiguous"), (0.4, "answer.unknown")])
 def test_probably_known_product_shows_a_choice(customer: Visitor, share: float, words_of: str) -> None:
     customer.force_decision("unknown", known=share, flaw="")
