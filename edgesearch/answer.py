@@ -8,6 +8,7 @@ from .catalog.product import Product
 from .images.quality import ADVICE, Flaw
 
 Decision = Literal["match", "ambiguous", "unknown"]
+CHOICES = 5  # products that an ambiguous answer offers
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ class Answer:
 
     Attributes:
         photo: Its name; "" without a photo.
-        decision: "match", "ambiguous" or "unknown".
+        decision: "match": act on it. "ambiguous": let a person choose among `choices`. "unknown": the catalogue lacks
+            the product, or the photo shows nothing usable.
         matches: Best first; kept even if the decision is "unknown".
         elapsed_ms: Milliseconds by stage, and their `total`.
         known: Probability that the photo shows a product of the catalogue, also `probability_in_catalogue`; 0 without a
@@ -183,6 +185,11 @@ class Answer:
     def by_words(self) -> bool:
         """True if words or a filter were asked without a photo, so that no probability is known."""
         return not self.photo and self.found is not None
+
+    @property
+    def choices(self) -> tuple[Match, ...]:
+        """The products to choose from if the answer is ambiguous, else none."""
+        return self.matches[:CHOICES] if self.decision == "ambiguous" else ()
 
     @property
     def by_barcode(self) -> bool:

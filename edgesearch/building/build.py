@@ -11,14 +11,14 @@ SOURCE_DATE_EPOCH fixes it (reproducible-builds.org/docs/source-date-epoch).
 
 import datetime
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
 from .._util import blas
-from .._util.hashing import hash_json, sha256
+from .._util.hashing import sha256
 from ..bundle import bundle_file, container, signing
 from ..bundle.manifest import Manifest
 from ..catalog import loader, product
@@ -29,13 +29,13 @@ from ..embedding.embedder import copy_model, read_whitening
 from ..errors import BundleError, CatalogError, several
 from ..images import image
 from ..index.cells import ParallelMap
-from ..search.calibration import FALSE_ACCEPTS, MIN_QUESTIONS, calibrate, calibration_photos
+from ..search.calibration import rehearsal_photos
 from ..search.decision import Calibration
 from ..search.open_bundle import MODEL
 from .assemble import Products, UsablePicture, assemble, new_folder
 from .budget import BudgetReport
 from .build_options import ENGINES, BuildKeywords, BuildOptions
-from .cross_fit import cross_fit
+from .calibrating import calibrate_staged, describe_calibration
 from .extraction import Extraction, PictureResult
 from .extraction_cache import ExtractionCache
 from .fit_to_budget import check_feasible, fit_to_budget
@@ -123,7 +123,7 @@ def build_bundle(
         copy_model(options.model_folder, options.precision, new_folder(staged.folder / MODEL))
         sources = [picture.source for _, pictures in products for picture in pictures]
         staged, report = apply_budget(staged, output, folder, options.limit_bytes, sources, photos)
-        calibration = calibrate_staged(staged, folder, cache, sources, photos, read.photo_hashes, options.false_accepts)
+        calibration = calibrate_staged(staged, folder, cache, sources, photos, read.photo_hashes, options)
         manifest = write_bundle(output, staged, header, report, calibration, options)
         cache.keep_only(picture.key for _, pictures in products for picture in pictures)
     notes = [*read.notes, *describe_calibration(calibration, options, len(photos), len(read.photos))]
@@ -317,62 +317,11 @@ def apply_budget(
     asked = staged if known else staged.with_shipped_whitening(folder / "asked")  # not learned from what is asked
     with staged.open_draft(folder) as draft:
         draft.embedder = asked.embedder
-        evaluation = PlanEvaluation(draft, calibration_photos(draft, sources, known))
+        evaluation = PlanEvaluation(draft, rehearsal_photos(draft, sources, known))
         return fit_to_budget(staged, output, limit_bytes, evaluation, asked=asked)
 
 
-# Stage 5: calibrate.
-
-
-def calibrate_staged(
-    staged: StagedBundle,
-    folder: Path,
-    cache: ExtractionCache,
-    sources: Sequence[str],
-    photos: Sequence[LabelledPhoto],
-    photo_hashes: Sequence[tuple[str, str]],
-    false_accepts: float,
-) -> Calibration:
-    """Calibrate the bundle, or return the cached calibration of the same members and photos.
-
-    Args:
-        staged: The bundle.
-        folder: Folder for a temporary bundle.
-        cache: Keeps the last calibration.
-        sources: Sources of the pictures, by row.
-        photos: Photos to calibrate with; without any, the catalogue's own pictures are used.
-        photo_hashes: sha256 and SKU of each photo.
-        false_accepts: Share of the photos of unknown products that may be accepted.
-    """
-    with staged.open_draft(folder) as draft:
-        members = {name: entry.sha256 for name, entry in draft.bundle.manifest.files.items()}
-        digest = hash_json([members, photo_hashes, false_accepts])
-        learned = cache.calibration(
-            digest, lambda: calibrate(cross_fit(staged, draft, folder), sources, photos, false_accepts).to_dict()
-        )
-    return Calibration.from_dict(learned)
-
-
-def describe_calibration(
-    calibration: Calibration, options: BuildOptions, photos_used: int, photos_given: int
-) -> Iterator[str]:
-    """Yield notes on photos that were not used and on a target that the calibration misses."""
-    if photos_used < photos_given:
-        yield f"{options.queries}: {photos_given - photos_used} of its photos are of products that were left out"
-    if photos_used and calibration.questions < MIN_QUESTIONS:
-        yield (
-            f"{options.queries}: {photos_used} photos are too few to calibrate with and only measure the error "
-            f"rates; give at least {MIN_QUESTIONS // 2} of its products."
-        )
-    elif options.false_accepts != FALSE_ACCEPTS and calibration.false_accept_rate > options.false_accepts:
-        yield (
-            f"{calibration.false_accept_rate:.2f} of the unknown products were accepted, more than the target of "
-            f"{options.false_accepts:g}: one picture a product is too little to learn from; give photos with "
-            "--calibrate."
-        )
-
-
-# Stage 6: write the file.
+# Stage 5, calibrate, is in `calibrating.py`. Stage 6: write the file.
 
 
 def write_bundle(

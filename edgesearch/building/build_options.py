@@ -9,7 +9,7 @@ from typing import TypedDict
 from ..embedding.embedder import default_model
 from ..index.cells import ParallelMap
 from ..local_features.descriptors import DEFAULT_FEATURES, MAX_FEATURES
-from ..search.calibration import FALSE_ACCEPTS
+from ..search.outcomes import Targets
 from .budget import budget_bytes
 from .ray_engine import connect_cluster
 from .thread_engine import open_thread_pool
@@ -32,7 +32,9 @@ class BuildKeywords(TypedDict, total=False):
     merge: Sequence[Path]
     like: Path | None
     queries: Path | None
-    false_accepts: float
+    wrong_matches: float
+    missed: float
+    unknown_share: float
     mapping: Mapping[str, str] | None
     encoding: str | None
     decimal: str
@@ -58,7 +60,9 @@ class BuildOptions:
         merge: Folders of overlays that devices exported, to merge into the catalogue.
         like: Earlier bundle whose quantizer and cells the index keeps, so that a delta from it is small.
         queries: CSV of photos and their SKUs to calibrate with; None uses the catalogue's own pictures.
-        false_accepts: Share of the photos of unknown products that may be accepted.
+        wrong_matches: Share of the matches that may name a wrong product.
+        missed: Share of the photos of the catalogue's products that may be called unknown.
+        unknown_share: Share of all photos that show products outside the catalogue, for `wrong_matches`.
         mapping: Column of the catalogue by field name; None recognizes the columns by their titles.
         encoding: Text encoding of the catalogue; None detects it.
         decimal: Decimal separator of the catalogue's numbers, "." or ","; "" detects it.
@@ -79,7 +83,9 @@ class BuildOptions:
     merge: Sequence[Path] = ()
     like: Path | None = None
     queries: Path | None = None
-    false_accepts: float = FALSE_ACCEPTS
+    wrong_matches: float = Targets.wrong_matches
+    missed: float = Targets.missed
+    unknown_share: float = Targets.unknown_share
     mapping: Mapping[str, str] | None = None
     encoding: str | None = None
     decimal: str = ""
@@ -95,10 +101,14 @@ class BuildOptions:
             raise ValueError(f"engine is {self.engine!r}; expected one of {', '.join(ENGINES)}.")
         if not 0 <= self.local_features <= MAX_FEATURES:
             raise ValueError(f"local_features is {self.local_features}; expected 0 to {MAX_FEATURES}.")
-        if not 0 < self.false_accepts < 1:
-            raise ValueError(f"false_accepts is {self.false_accepts}; expected a share above 0 and below 1.")
+        _ = self.targets
         if self.budget_mb is not None:
             budget_bytes(self.budget_mb)
+
+    @property
+    def targets(self) -> Targets:
+        """The errors to accept; raise ValueError for a share outside its limits."""
+        return Targets(self.wrong_matches, self.missed, self.unknown_share)
 
     @property
     def model_folder(self) -> Path:

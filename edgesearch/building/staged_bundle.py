@@ -17,7 +17,7 @@ from ..embedding.embedder import Embedder
 from ..embedding.whitening import Whitening
 from ..index.compact_index import CompactIndex
 from ..local_features.local_index import LocalIndex
-from ..search.decision import ONE_PICTURE
+from ..search.decision import Calibration
 from ..search.open_bundle import OpenBundle, binding_hashes
 
 HEAD_BYTES = 16_384  # upper bound of manifest and signature
@@ -107,7 +107,7 @@ class StagedBundle:
             folder: Folder for the file, which is removed afterwards.
         """
         path = folder / "draft.edge"
-        head = {"name": "", "sequence": 0, "created": "", "calibration": ONE_PICTURE.to_dict()}
+        head = {"name": "", "sequence": 0, "created": "", "calibration": Calibration().to_dict()}
         bundle_file.write(path, self.folder, head | self.manifest_fields())
         with contextlib.closing(OpenBundle(bundle_file.Bundle(path, whole=False))) as draft:
             yield draft

@@ -9,9 +9,15 @@ from ..building.build_options import ENGINES, BuildOptions
 from ..bundle import signing
 from ..bundle.delta import delta
 from ..local_features.descriptors import DEFAULT_FEATURES, MAX_FEATURES
-from ..search.calibration import FALSE_ACCEPTS
+from ..search.outcomes import Targets
 from .arguments import Adder, add_source_options, number_between, positive_int, read_source_options
 from .output import ProgressBar, print_note, print_report
+
+_TARGETS = {
+    "wrong_matches": "share of matches that may name a wrong product",
+    "missed": "share of photos of the catalogue's products that may be called unknown",
+    "unknown_share": "share of photos that show other products, for --wrong-matches",
+}
 
 
 def add(command: Adder) -> None:
@@ -60,13 +66,10 @@ def _add_accuracy_options(parser: argparse.ArgumentParser) -> None:
         metavar="QUERIES",
         help="CSV of image,sku: photos to choose the thresholds with (default: the catalogue's own pictures)",
     )
-    parser.add_argument(
-        "--false-accepts",
-        type=_share,
-        default=FALSE_ACCEPTS,
-        metavar="X",
-        help=f"share of photos of unknown products that may be accepted (default: {FALSE_ACCEPTS})",
-    )
+    for name, meaning in _TARGETS.items():
+        default = getattr(Targets, name)
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=_share, default=default, metavar="X", help=f"{meaning} (default: {default})")
     parser.add_argument(
         "--budget-mb",
         type=_budget,
@@ -142,7 +145,9 @@ def _run_build(options: argparse.Namespace) -> Built:
         merge=options.merge_overlay,
         like=options.like,
         queries=options.calibrate,
-        false_accepts=options.false_accepts,
+        wrong_matches=options.wrong_matches,
+        missed=options.missed,
+        unknown_share=options.unknown_share,
         budget_mb=options.budget_mb,
         engine=options.engine,
         workers=options.workers,

@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from .._util import blas
@@ -95,7 +96,7 @@ def _format_progress(progress: Progress) -> str:
     entry = progress.entry
     start = f"{progress.done}/{progress.total}  {entry.photo}: "
     if entry.status != "counted":
-        return f"{start}set aside, {entry.why}"
+        return f"{start}set aside, {entry.why}{_format_choices(entry.candidates)}"
     return f"{start}{entry.sku}  {entry.name}  ({progress.counted}{', by its barcode' * (entry.by == 'barcode')})"
 
 
@@ -129,5 +130,10 @@ def _sort(options: argparse.Namespace) -> None:
 
 
 def _format_sorted(photo: photo_sorting.SortedPhoto) -> str:
-    product = ", ".join(filter(None, (f"{photo.sku} {photo.name}".strip(), photo.why)))
+    choices = _format_choices(photo.candidates)
+    product = ", ".join(filter(None, (f"{photo.sku} {photo.name}".strip(), f"{photo.why}{choices}")))
     return f"{photo.photo} -> {product} -> {photo.value or photo_sorting.REVIEW}"
+
+
+def _format_choices(candidates: Sequence[tuple[str, str]]) -> str:
+    return f" ({'; '.join(f'{sku} {name}' for sku, name in candidates)})" if candidates else ""

@@ -11,7 +11,7 @@ from types import FrameType
 
 from .._util import blas
 from .._util.systemd import Notifier
-from ..answer import Answer
+from ..answer import CHOICES, Answer
 from ..capture.camera import CameraThread, ProgramCamera, V4L2Camera
 from ..capture.hooks import TIMEOUT_S, Hooks
 from ..capture.inbox import TRIGGER, EndScan, Inbox, ReopenStore
@@ -191,7 +191,7 @@ def _format_result(result: ScanResult) -> str:
 
 def _format_answer(answer: Answer, with_name: bool) -> list[str]:
     parts = [f"{answer.photo}:"] * with_name + [answer.decision]
-    for match in answer.matches[: {"match": 1, "ambiguous": 3}.get(answer.decision, 0)]:
+    for match in answer.matches[: {"match": 1, "ambiguous": CHOICES}.get(answer.decision, 0)]:
         product = match.product
         price = "" if match.price is None else f"{match.price:.2f} {product.currency or ''}".rstrip()
         parts += filter(None, (f"{match.probability:.0%}", match.sku, match.name, price, product.location))

@@ -13,17 +13,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..answer import Answer
+from ..answer import CHOICES, Answer
 from ..errors import CountError, EdgeSearchError, ImageError
 from ..images import image, photo_files
 from ..images.photo_files import PhotoFile
 from ..store.store import Store
 from . import stock_lists
 from .count_journal import CountEntry, CountJournal
+from .review_reasons import review_reason
 
-CANDIDATES = 3  # products suggested for a photo to review
 ID_DIGITS = 16  # of a photo's hash
-REVIEW_REASONS = {"unknown": "like no product here", "ambiguous": "like several products"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Count:
             if path.exists() and not session.exists():
                 raise CountError(f"{path}: exists, but its count ({session.name}) does not; give another output.")
         self._store, self._everything = store, everything
-        self._search = functools.partial(store.search, k=CANDIDATES, fast=fast, barcodes=barcodes)
+        self._search = functools.partial(store.search, k=CHOICES, fast=fast, barcodes=barcodes)
         self.notes: list[str] = []
         self._rejected_skus: dict[str, str] = {}  # from the review list, by id or name of the photo
         self._unreadable: dict[str, CountEntry] = {}  # by name
@@ -289,15 +288,8 @@ def photo_id(content: bytes) -> str:
 
 def _apply_answer(entry: CountEntry, answer: Answer) -> CountEntry:
     """Return the entry as counted, or with a reason for review if the answer is not sure."""
-    candidates = tuple((match.sku, match.name) for match in answer.matches[:CANDIDATES])
+    candidates = tuple((match.sku, match.name) for match in answer.matches[:CHOICES])
     if answer.decision != "match":
-        return replace(entry, why=_review_reason(answer), candidates=candidates)
+        return replace(entry, why=review_reason(answer), candidates=candidates)
     (sku, name), by = candidates[0], "barcode" if answer.by_barcode else "look"
     return replace(entry, status="counted", sku=sku, name=name, by=by, candidates=candidates)
-
-
-def _review_reason(answer: Answer) -> str:
-    if answer.conflict:
-        return answer.conflict
-    reason, unknown = REVIEW_REASONS[answer.decision], [label.text for label in answer.barcodes if not label.skus]
-    return f"{reason}; its barcode {', '.join(unknown)} is of no product here" if unknown else reason

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from .._util.files import replacing
+from ..answer import CHOICES
 from ..catalog.product import Product, details_of
 from ..errors import CountError, ImageError
 from ..images.photo_files import PhotoFile
 from ..store.store import Store
+from .review_reasons import review_reason
 
 REVIEW = "review"  # folder of photos whose product is not sure, or lacks the detail
 MAX_NAME_BYTES = 80  # of a folder's name
@@ -34,6 +36,7 @@ class SortedPhoto:
         value: Value of the detail; None if the photo needs review.
         folder: Name of the group's folder.
         why: Reason for the review.
+        candidates: SKU and name of the products to choose from, for photos to review.
     """
 
     photo: str
@@ -43,6 +46,7 @@ class SortedPhoto:
     value: str | None = None
     folder: str = REVIEW
     why: str = ""
+    candidates: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form."""
@@ -65,14 +69,15 @@ def assign_groups(
     names = folder_names(_values(store.products().values(), by))
     for photo in photos:
         try:
-            answer = store.search(photo.path, k=1, fast=fast, barcodes=barcodes)
+            answer = store.search(photo.path, k=CHOICES, fast=fast, barcodes=barcodes)
         except ImageError as error:
             yield SortedPhoto(*photo, why=photo.strip_path(error))
             continue
         if answer.decision == "match":
             yield _assign_group(photo, answer.matches[0].product, by, names)
         else:
-            yield SortedPhoto(*photo, why=answer.conflict or answer.decision)
+            choices = tuple((match.sku, match.name) for match in answer.matches)
+            yield SortedPhoto(*photo, why=review_reason(answer), candidates=choices)
 
 
 def copy_to_group(photo: SortedPhoto, output: Path) -> Path | None:

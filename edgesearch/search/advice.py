@@ -14,12 +14,15 @@ from .decision import CONSIDERED
 from .gallery import Gallery
 
 GUESSED = ("category", "brand")
+USELESS = ("dark", "empty")  # flaws of photos that show nothing to choose by
 
 
 def add_advice(
     gallery: Gallery, answer: Answer, photos: Sequence[tuple[np.ndarray, Crop]], candidates: Sequence[Candidate]
 ) -> Answer:
     """Add the first photo's flaw, if all photos have one, and guesses from the likely products.
+
+    No choice is offered by photos that show nothing usable, unless a barcode offers it.
 
     Args:
         gallery: The gallery that was searched.
@@ -30,7 +33,9 @@ def add_advice(
     flaws = [quality.find_flaw(pixels, crop) for pixels, crop in photos]
     likely = gallery.matches([candidate for candidate in candidates if candidate.probability > 0][:CONSIDERED])
     guesses = {name: guess for name in GUESSED if (guess := guess_detail(likely, name))}
-    return replace(answer, flaw=flaws[0] if all(flaws) else "", guesses=guesses)
+    is_useless = answer.decision == "ambiguous" and not answer.barcodes and all(flaw in USELESS for flaw in flaws)
+    decision = "unknown" if is_useless else answer.decision
+    return replace(answer, decision=decision, flaw=flaws[0] if all(flaws) else "", guesses=guesses)
 
 
 def guess_detail(likely: Sequence[Match], name: str) -> Guess | None:

@@ -10,7 +10,7 @@ from ..images import barcode
 from ..images.barcode import Barcode
 from . import scoring
 from .candidate import Candidate
-from .decision import Calibration
+from .decision import LEAST_MATCH
 from .gallery import Gallery
 
 SURE = 0.99  # probability of a product that its label names; the label may be on another product
@@ -36,10 +36,10 @@ def apply_labels(
     matches = {match.sku: match for match in answer.matches}
     named = [matches.get(match.sku, match) for match in gallery.matches([*pictures.values()])]
     named.sort(key=lambda match: (-match.probability, -match.score))
-    return combine(answer, labels, named, gallery.base.calibration)
+    return combine(answer, labels, named)
 
 
-def combine(answer: Answer, labels: Sequence[Label], named: Sequence[Match], calibration: Calibration) -> Answer:
+def combine(answer: Answer, labels: Sequence[Label], named: Sequence[Match]) -> Answer:
     """Return the answer by appearance, changed by labels.
 
     Args:
@@ -47,11 +47,10 @@ def combine(answer: Answer, labels: Sequence[Label], named: Sequence[Match], cal
             product, even if the match is not accepted.
         labels: Barcodes in the photo.
         named: Products that the labels name, as appearance scores them, best first.
-        calibration: Of the answer by appearance.
     """
     best = answer.matches[0] if answer.matches else None
     seen = best if best and (answer.decision != "unknown" or best.probability >= 1 / 2) else None
-    decision, conflict = _decide(labels, named, seen, calibration.lead) if named else _decide_unnamed(labels, seen)
+    decision, conflict = _decide(labels, named, seen) if named else _decide_unnamed(labels, seen)
     if decision == "match":
         named = [replace(named[0], probability=max(SURE, named[0].probability))]
     skus = {match.sku for match in named}
@@ -66,12 +65,10 @@ def combine(answer: Answer, labels: Sequence[Label], named: Sequence[Match], cal
     )
 
 
-def _decide(
-    labels: Sequence[Label], named: Sequence[Match], seen: Match | None, lead: float
-) -> tuple[Decision | None, str]:
+def _decide(labels: Sequence[Label], named: Sequence[Match], seen: Match | None) -> tuple[Decision | None, str]:
     """Return the decision and the conflict if labels name products; None leaves the decision to appearance."""
     differs = seen is not None and seen.sku != named[0].sku
-    if seen is not None and differs and seen.probability >= lead * (seen.probability + named[0].probability):
+    if seen is not None and differs and seen.probability >= LEAST_MATCH * (seen.probability + named[0].probability):
         return "ambiguous", f"the label names {_list(named)}, but the photo looks like {_list([seen])}"
     if len(named) == 1:
         return "match", ""

@@ -1,13 +1,18 @@
-"""Calibrate a catalogue: learn the weights of evidence and the thresholds from photos whose product is known.
+"""Calibrate a catalogue: adapt the weights of evidence to it, choose the thresholds, and say what to expect.
 
-Without photos the catalogue's own pictures serve, each left out in turn. Every picture gives two questions: one to the
-whole catalogue, and one to the catalogue without the picture's product, which makes the product unknown. Newton's
-method fits the model of `decision`. A prior learned from grocery photos counts as much as a few questions, so that a
-small catalogue is not fitted to chance.
+Photos whose product is known are asked; without any, the catalogue's own pictures, each left out in turn. Every picture
+gives two questions: one to the whole catalogue, and one to the catalogue without the picture's product, which makes the
+product unknown.
 
-If most products have one picture, none can be left out. Views made of the picture are used instead, but they flatter:
-of 40 grocery products they find 0.99, photos find 0.67, and a model fitted to the views called 92% of the photos
-unknown. So the views only measure the error rates; nothing is learned from them.
+A photo in a shop is less like the catalogue's photos than these are like each other, for some of them were taken
+together. Of 40 groceries with one catalogue picture and five photos each, pictures left out are found .93 of the time,
+photos from another shop .77; with twelve photos .97 and .81. A model fitted to pictures left out therefore called most
+photos unknown, the more, the more pictures there were. So with each picture `TAKEN_TOGETHER` of its product's other
+pictures are left out, the nearest ones; then the same pictures are found .83 and .79 of the time.
+
+Products with one picture cannot be asked: views made of the picture flatter even more. For them the weights of the
+model stay, which were learned from photos of groceries and of objects (`decision_prior`), and so do the outcomes of
+these photos. With a mix of both, each counts by the share of products.
 
 Q questions, P products, R rows.
 """
@@ -27,19 +32,21 @@ from ..images import image
 from ..images.augmented_views import cut_out, draw_shelf_view
 from ..local_features.descriptors import extract_query_features
 from . import pipeline
-from .decision import MIN_LEAD, ONE_PICTURE, SEVERAL_PICTURES, Calibration, crowding, standardize
+from .decision import Calibration, Weights, explain, known_weights, sigmoid
+from .decision_prior import UNKNOWN_SHARE, Prior, Row
 from .gallery import Gallery, OverlayRows
 from .open_bundle import OpenBundle
+from .outcomes import DEFAULT_TARGETS, NOT_FOUND, Outcomes, Targets, choose_thresholds, expect
 
-FALSE_ACCEPTS = 0.05
-MATCH_PRECISION = 0.9  # share of first matches that are right, among those that are called a match
 MAX_PICTURES = 200  # of the catalogue
-MIN_QUESTIONS = 20  # questions needed to learn anything
-PRIOR_QUESTIONS = 6  # how many questions the prior counts for
+MIN_QUESTIONS = 20  # photos of known products needed to learn anything
+PRIOR_PHOTOS = 50  # how many photos the outcomes of the model count for
+TAKEN_TOGETHER = 1 / 3  # share of a product's other pictures that are left out with one
 MAX_STEPS = 50  # of Newton's method
 NONE = -1
-# With one picture a product: the lowest accepted probability, by the share of unknown products it accepts.
-ACCEPT_AT = {0.01: 0.84, 0.02: 0.81, 0.05: 0.75, 0.1: 0.67, 0.2: 0.57}
+SHARPER = np.geomspace(0.4, 2.5, 41)  # factors of the sharpness that are tried
+SHARPER_SPREAD = 0.3  # standard deviation of their logarithm, a priori
+KNOWN_SPREAD = np.array([1.0, 3.0, 0.5, 1.5])  # standard deviations of the weights of the logistic regression, a priori
 
 
 @dataclass(frozen=True)
@@ -47,14 +54,18 @@ class Question:
     """The candidates found for a photo whose product is known.
 
     Attributes:
-        evidence: (P, 3) float64.
+        evidence: (P, 4) float64.
         right: Position of the photo's product in it, `NONE` if it is missing.
         known: Whether the catalogue has the product, found or not.
+        products: Numbers of the P products.
+        product: Number of the photo's product; None if the catalogue never had it.
     """
 
     evidence: np.ndarray
     right: int
     known: bool
+    products: tuple[int, ...] = ()
+    product: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,18 +86,22 @@ class CalibrationPhoto:
 def calibrate(
     base: OpenBundle,
     pictures: Sequence[str],
+    prior: Prior,
     photos: Sequence[tuple[Path, str]] = (),
-    false_accepts: float = FALSE_ACCEPTS,
+    targets: Targets = DEFAULT_TARGETS,
     seed: int = 0,
-) -> Calibration:
+) -> tuple[Calibration, list[Question]]:
     """Calibrate a catalogue.
 
     Args:
         base: Holds the catalogue.
         pictures: Sources of the pictures, by row.
+        prior: Of the model.
         photos: Photos to learn from instead, each with its SKU; an empty SKU marks a product the catalogue lacks.
-        false_accepts: Share of photos of unknown products to accept.
+        targets: The errors to accept.
         seed: Chooses pictures and views.
+    Returns:
+        The calibration, and what was asked.
     Raises:
         CatalogError: The catalogue lacks a SKU.
         ImageError: A photo cannot be read.
@@ -94,27 +109,49 @@ def calibrate(
     asked = calibration_photos(base, pictures, photos, seed)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         questions = [question for pair in pool.map(lambda photo: ask(base, photo), asked) for question in pair]
-    left_out = _has_several_pictures(base).mean() > 1 / 2
-    prior = prior_calibration(SEVERAL_PICTURES if left_out else ONE_PICTURE, false_accepts)
-    if len(questions) >= MIN_QUESTIONS and (photos or left_out):
-        return set_thresholds(fit_weights(questions, prior), questions, false_accepts)
-    return set_thresholds(prior, questions, None)
+    counts = np.bincount(base.catalog.owners)
+    several = 1.0 if photos else float((counts > 1).mean())  # share of products that the questions stand for
+    known = sum(question.known for question in questions)
+    if known < MIN_QUESTIONS:
+        questions, several = [], 0.0
+    weights = shift_unknown_share(fit_weights(questions, prior.weights), targets.unknown_share)
+    outcomes = _join_outcomes(weights, questions, several, prior.outcomes_for(float(counts.mean())), targets)
+    source = ("photos" if photos else "pictures") if questions else "model" if outcomes else ""
+    if outcomes is None:
+        return Calibration(weights), questions
+    match_from, known_from = choose_thresholds(outcomes, targets)
+    expected = expect(outcomes, match_from, known_from)
+    return Calibration(weights, match_from, known_from, expected, source, known if questions else 0), questions
 
 
-def prior_calibration(prior: Calibration, false_accepts: float) -> Calibration:
-    """Return a prior with its threshold moved to a share of false accepts.
+def _join_outcomes(
+    weights: Weights, questions: Sequence[Question], several: float, prior: Sequence[Row], targets: Targets
+) -> Outcomes | None:
+    """Return the outcomes of the questions and of the model, each by how much it tells; None if there are none."""
+    own = judge(questions, weights)
+    known = sum(is_known for *_, is_known in own)
+    share = several * known / (known + PRIOR_PHOTOS) if prior else 1.0
+    parts = [(own, share), (prior, 1 - share)]
+    found = [Outcomes.of(rows, targets.unknown_share).scaled(weight) for rows, weight in parts if rows and weight]
+    return Outcomes.join(found) if found else None
 
-    The threshold moves by as much as with one picture a product, where it was measured.
-    """
-    stated, accept = np.interp([FALSE_ACCEPTS, false_accepts], [*ACCEPT_AT], [*ACCEPT_AT.values()])
-    return replace(prior, accept=float(prior.accept + accept - stated))
+
+def judge(questions: Sequence[Question], weights: Weights) -> list[Row]:
+    """Return how a calibration with these weights judges each question, as rows for `Outcomes.of`."""
+    rows = []
+    for question in questions:
+        likely = Calibration(weights).probabilities(question.evidence)
+        order = np.argsort(-likely, kind="stable").tolist()
+        rank = order.index(question.right) + 1 if question.right != NONE else NOT_FOUND
+        rows.append((float(likely.max(initial=0)), float(likely.sum()), rank, question.known))
+    return rows
 
 
 def ask(base: OpenBundle, photo: CalibrationPhoto) -> list[Question]:
     """Search the catalogue for a photo, and again without the photo's product if the catalogue has it."""
     pixels, base = photo.pixels(), base.without(photo.row)
     embedding, (crop,) = base.embedder.embed_and_locate([pixels])
-    searches = [([] if photo.row is None else [photo.row], photo.product is not None)]
+    searches = [(_rows_taken_together(base, photo, embedding), photo.product is not None)]
     if photo.product is not None:
         searches.append((base.catalog.rows_of([photo.product]).tolist(), False))
     questions = []
@@ -123,64 +160,99 @@ def ask(base: OpenBundle, photo: CalibrationPhoto) -> list[Question]:
         candidates, evidence = pipeline.find_candidates(
             gallery, embedding, functools.partial(extract_query_features, pixels, crop)
         )
-        products = [gallery.owner(candidate.row) for candidate in candidates[: len(evidence)]]
+        products = tuple(gallery.owner(candidate.row) for candidate in candidates[: len(evidence)])
         right = products.index(photo.product) if known and photo.product in products else NONE
-        questions.append(Question(evidence, right, known))
+        questions.append(Question(evidence, right, known, products, photo.product))
     base.release_pages()
     return questions
 
 
-def fit_weights(questions: Sequence[Question], prior: Calibration) -> Calibration:
-    """Return the most likely weights given the answers and a prior.
+def _rows_taken_together(base: OpenBundle, photo: CalibrationPhoto, embedding: np.ndarray) -> list[int]:
+    """Return the row of a picture of the catalogue, and those of its product's pictures that are most like it."""
+    if photo.row is None or photo.product is None:
+        return []
+    others = base.catalog.rows_of([photo.product])
+    others = others[others != photo.row]
+    count = round((len(others) - 1) * TAKEN_TOGETHER)
+    nearest = np.argsort(-base.index.read_vectors(others) @ embedding[0], kind="stable")[: max(0, count)]
+    return [photo.row, *others[nearest].tolist()]
 
-    Questions whose product was not found teach nothing, for the evidence lacks it.
+
+def fit_weights(questions: Sequence[Question], prior: Weights) -> Weights:
+    """Return the most likely weights given the answers and a prior; those of pictures and growth stay.
+
+    Known products that were not found teach nothing, for the evidence lacks them.
     """
-    weights = expected = prior.weights()
-    choices = [_as_choice(question) for question in questions if not question.known or question.right != NONE]
-    strength = PRIOR_QUESTIONS / max(1, len(choices))
-    loss, gradient, hessian = _loss(weights, choices, expected, strength)
-    for _ in range(MAX_STEPS):
-        step, share = np.linalg.solve(hessian, gradient), 1.0
-        while (tried := _loss(weights - share * step, choices, expected, strength))[0] > loss and share > 1e-4:
-            share /= 2
-        if tried[0] >= loss - 1e-9:
-            break
-        weights, (loss, gradient, hessian) = weights - share * step, tried
-    return Calibration.of(weights, prior)
+    asked = [question for question in questions if len(question.evidence)]
+    answered = [question for question in asked if not question.known or question.right != NONE]
+    if not answered:
+        return prior
+    terms = [(explain(question.evidence, prior), question.right) for question in answered]
+    sharper = _fit_sharpness([(t.sharpness * prior.sharpness * t.scores, right) for t, right in terms if right != NONE])
+    inside = np.array([question.known for question in answered])
+    share = np.where(inside, 1 - UNKNOWN_SHARE, UNKNOWN_SHARE) / np.where(inside, inside.sum(), (~inside).sum())
+    share = share * len(answered) if inside.any() and not inside.all() else np.zeros(len(answered))
+    known = _fit_logistic(np.array([t.known for t, _ in terms]), inside, share, known_weights(prior))
+    names = ("known", "height", "details", "crowd")
+    return replace(prior, sharpness=sharper * prior.sharpness, **dict(zip(names, known.tolist(), strict=True)))
 
 
-def set_thresholds(fitted: Calibration, questions: Sequence[Question], false_accepts: float | None) -> Calibration:
-    """Return a calibration with its measured error rates, and with thresholds that keep a share of false accepts.
+def _fit_sharpness(choices: Sequence[tuple[np.ndarray, int]]) -> float:
+    """Return the most likely factor of the sharpness, from utilities (P,) and the position of the right product."""
+    losses = (np.log(SHARPER) / SHARPER_SPREAD) ** 2 / 2
+    for utilities, right in choices:
+        scaled = SHARPER[:, None] * (utilities - utilities.max())
+        losses = losses + np.log(np.exp(scaled).sum(1)) - scaled[:, right]
+    return float(SHARPER[losses.argmin()])
+
+
+def _fit_logistic(terms: np.ndarray, known: np.ndarray, shares: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Return the most likely weights (4,) of a logistic regression.
 
     Args:
-        fitted: Holds the weights.
-        questions: What to measure with.
-        false_accepts: Share of unknown products to accept; None keeps the thresholds.
+        terms: (Q, 4) float64.
+        known: (Q,) bool, whether each photo shows a product of the catalogue.
+        shares: (Q,) float64, how much each photo counts.
+        prior: (4,) float64, mean of the weights a priori.
     """
-    given = [fitted.probabilities(question.evidence) for question in questions]
-    totals, is_known = np.array([p.sum() for p in given]), np.array([question.known for question in questions])
-    known, unknown = totals[is_known], np.sort(totals[~is_known])
-    if false_accepts is not None and len(unknown) >= MIN_QUESTIONS:
-        rank = min(len(unknown) - 1, int(np.ceil(len(unknown) * (1 - false_accepts))))
-        fitted = replace(fitted, accept=float(np.nextafter(unknown[rank], 1)))
-        pairs = zip(given, questions, strict=True)
-        accepted = [(p, question.right) for p, question in pairs if question.known and p.sum() >= fitted.accept]
-        if len(accepted) >= MIN_QUESTIONS:
-            shares = np.array([p.max() / p.sum() for p, _ in accepted])
-            fitted = replace(fitted, lead=_fit_lead(shares, np.array([p.argmax() == right for p, right in accepted])))
-    return replace(
-        fitted,
-        false_accept_rate=float((unknown >= fitted.accept).mean()) if len(unknown) else 0.0,
-        false_reject_rate=float((known < fitted.accept).mean()) if len(known) else 0.0,
-        questions=len(questions),
-    )
+    weights, precision = prior.copy(), np.diag(KNOWN_SPREAD**-2.0)
+    for _ in range(MAX_STEPS):
+        likely = sigmoid(terms @ weights)
+        gradient = terms.T @ (shares * (likely - known)) + precision @ (weights - prior)
+        hessian = (terms.T * (shares * likely * (1 - likely))) @ terms + precision
+        step = np.linalg.solve(hessian, gradient)
+        weights = weights - step * min(1.0, 1 / max(np.abs(step / KNOWN_SPREAD).max(), 1e-12))
+        if np.abs(step).max() < 1e-6:
+            break
+    return np.asarray(weights)
+
+
+def shift_unknown_share(weights: Weights, share: float) -> Weights:
+    """Return the weights if another share of all photos show unknown products than `UNKNOWN_SHARE`."""
+    shift = np.log((1 - share) / share) - np.log((1 - UNKNOWN_SHARE) / UNKNOWN_SHARE)
+    return replace(weights, known=weights.known + float(shift))
 
 
 def calibration_photos(
     base: OpenBundle, pictures: Sequence[str], photos: Sequence[tuple[Path, str]] = (), seed: int = 0
 ) -> Iterator[CalibrationPhoto]:
-    """Yield the given photos, or else pictures of the catalogue; arguments as for `calibrate`."""
-    return labelled_photos(base, photos) if photos else _own_pictures(base, pictures, np.random.default_rng(seed))
+    """Yield the given photos, or else pictures of products with several; arguments as for `calibrate`."""
+    if photos:
+        return labelled_photos(base, photos)
+    owners = base.catalog.owners
+    rows = np.flatnonzero(np.bincount(owners)[owners] > 1)
+    return _own_pictures(base, pictures, rows, np.random.default_rng(seed))
+
+
+def rehearsal_photos(
+    base: OpenBundle, pictures: Sequence[str], photos: Sequence[tuple[Path, str]] = ()
+) -> Iterator[CalibrationPhoto]:
+    """Yield the same if most products have several pictures, else views of all pictures, to compare indexes with."""
+    owners = base.catalog.owners
+    if photos or (np.bincount(owners)[owners] > 1).mean() > 1 / 2:
+        return calibration_photos(base, pictures, photos)
+    found = _own_pictures(base, pictures, np.arange(len(owners)), np.random.default_rng(0))
+    return (replace(photo, row=None) for photo in found)
 
 
 def labelled_photos(base: OpenBundle, photos: Sequence[tuple[Path, str]]) -> Iterator[CalibrationPhoto]:
@@ -191,66 +263,21 @@ def labelled_photos(base: OpenBundle, photos: Sequence[tuple[Path, str]]) -> Ite
         yield CalibrationPhoto(functools.partial(base.embedder.read, path), stored[sku].number if sku else None)
 
 
-def _own_pictures(base: OpenBundle, pictures: Sequence[str], rng: np.random.Generator) -> Iterator[CalibrationPhoto]:
-    """Yield some of the catalogue's pictures, each to be left out if most products have several.
+def _own_pictures(
+    base: OpenBundle, pictures: Sequence[str], rows: np.ndarray, rng: np.random.Generator
+) -> Iterator[CalibrationPhoto]:
+    """Yield the pictures of some of these rows, each to be left out.
 
     A picture on a plain background becomes a view: clean pictures are more alike than a photo is to one of them.
     """
-    several = _has_several_pictures(base)
-    left_out = several.mean() > 1 / 2
-    rows = np.flatnonzero(several) if left_out else np.arange(len(pictures))
     chosen = rng.permutation(rows)[:MAX_PICTURES].tolist()
     for row, own_seed in zip(chosen, rng.integers(1 << 32, size=MAX_PICTURES), strict=False):
 
         def pixels(row: int = row, own_seed: int = int(own_seed)) -> np.ndarray:
             picture = sources.read_picture(pictures[row], base.embedder.read)
             product = cut_out(picture)
-            if left_out and product.getchannel("A").getextrema()[0] == 255:  # a photo already: no plain background
+            if product.getchannel("A").getextrema()[0] == 255:  # a photo already: no plain background
                 return picture
             return draw_shelf_view(product, image.WORKING_SIDE, np.random.default_rng(own_seed))
 
-        yield CalibrationPhoto(pixels, base.catalog.owner(row), row if left_out else None)
-
-
-def _has_several_pictures(base: OpenBundle) -> np.ndarray:
-    """Return whether each row's product has several pictures: (R,) bool."""
-    owners = base.catalog.owners
-    return np.asarray(np.bincount(owners)[owners] > 1)
-
-
-def _as_choice(question: Question) -> tuple[np.ndarray, int]:
-    """Return the terms of each choice, (P + 1, 5) with "none of the products" last, and which is right."""
-    terms = standardize(question.evidence)
-    choices = np.zeros((len(terms) + 1, 5))
-    choices[:-1, :3], choices[-1, 3:] = terms, (1, crowding(terms))
-    return choices, question.right
-
-
-def _loss(
-    weights: np.ndarray, choices: Sequence[tuple[np.ndarray, int]], prior: np.ndarray, strength: float
-) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return the mean negative log likelihood with the prior, its gradient (5,) and its Hessian (5, 5)."""
-    off = weights - prior
-    loss, gradient, hessian = strength / 2 * off @ off, strength * off, strength * np.eye(len(weights))
-    for terms, right in choices:
-        utilities = terms @ weights
-        shares = np.exp(utilities - utilities.max())
-        shares /= shares.sum()
-        mean = shares @ terms
-        loss -= np.log(max(shares[right], 1e-300)) / len(choices)
-        gradient = gradient + (mean - terms[right]) / len(choices)
-        hessian = hessian + ((terms.T * shares) @ terms - np.outer(mean, mean)) / len(choices)
-    return float(loss), gradient, hessian
-
-
-def _fit_lead(shares: np.ndarray, right: np.ndarray) -> float:
-    """Return the lowest share of the first product from which `MATCH_PRECISION` of the first products are right.
-
-    Args:
-        shares: (Q,) float64, share of the first product among all probabilities.
-        right: (Q,) bool, whether it is the photo's product.
-    """
-    order = np.argsort(-shares, kind="stable")
-    precision = np.cumsum(right[order]) / np.arange(1, len(shares) + 1)
-    precise = np.flatnonzero(precision >= MATCH_PRECISION)
-    return max(MIN_LEAD, float(shares[order][precise[-1]])) if len(precise) else 1.0
+        yield CalibrationPhoto(pixels, base.catalog.owner(row), row)

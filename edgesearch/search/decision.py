@@ -1,23 +1,28 @@
 """Decide between match, ambiguous and unknown; no other module turns evidence into probabilities or a decision.
 
-The model is a conditional logit (McFadden, Conditional logit analysis of qualitative choice behavior, 1974). The photo
-shows one of the products that were found, or none of the catalogue. Each choice has a utility:
+Two questions are answered apart. *Which product?* is a conditional logit (McFadden, Conditional logit analysis of
+qualitative choice behavior, 1974) over the products that were found. Each has the utility
 
-    a product    nearest * cosine of its nearest picture + mean * cosine of the mean of its pictures
-                 + printed * share of local features that agree
-    none         unknown + crowd * mean of the best products' cosines
+    sharpness * (1 + growth * ln of its pictures, averaged over the products) * (likeness + printed * (1 - cosine) * s)
+    likeness = cosine - pictures * ln of its pictures, cosine = (1 - mean) * nearest + mean * cosine of the mean
+    s = share of local features that agree
 
-The products' exponentiated utilities over those of all choices is the probability that the photo shows a product of the
-catalogue: if the whole catalogue is near, nearness says less. A softmax of the products' scores says which one. A score
-is the mean of both cosines, each raised by the local features. The logit itself would weigh local features too little,
-for they say little about groceries: with it, drawn twins that differ only in printed details fell from 0.88 to 0.61
-(recall@1).
+The more pictures a product has, the nearer its nearest one is to any photo: without the term for pictures, of products
+half of which have five photos more, those without are found .24 instead of .38 of the time. *Is it in the catalogue?*
+is a logistic regression on the first product:
+
+    known + height * likeness + details * s + crowd * mean likeness of the best products
+
+A photo shows a product with the product of both probabilities. Each decision has its own threshold: `match_from` bounds
+the share of wrong products among matches, `known_from` the share of known products that are called unknown. Between
+them a person chooses.
 
 P products, best first.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -25,110 +30,144 @@ import numpy as np
 from ..answer import Decision
 
 CONSIDERED = 20  # products
-SHARPNESS = 25.0  # of the softmax; calibration error (ECE) of the first match 0.02, with 15 and 40 0.04 to 0.07
-MIN_LEAD = 0.51  # two identical products have a half each
-CROWD = 5  # best products whose cosines measure how near the whole catalogue is
-MIDDLE, SPREAD = 0.6, 0.1  # cosines are standardized with these
+CROWD = 5  # best products, whose likeness tells how near the whole catalogue is
+LEAST_MATCH = 0.51  # probability of a match; two identical products have a half each
+NEAREST, MEAN, PRINTED, PICTURES = range(4)  # columns of evidence
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of evidence; the formulas of the module name them."""
+
+    mean: float
+    printed: float
+    pictures: float
+    sharpness: float
+    growth: float
+    known: float
+    height: float
+    details: float
+    crowd: float
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> "Weights":
+        """Read what `asdict` made; raise KeyError, TypeError, ValueError or OverflowError."""
+        return cls(**{one.name: _finite(one.name, table[one.name]) for one in fields(cls)})
+
+
+# For a model without weights of its own; they were learned from groceries with mobilenet_v2_v4.
+PLAIN = Weights(0.7, 0.5, 0.05, 19.0, 0.2, -2.85, 12.0, 1.6, -3.8)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The weights of evidence in one catalogue, and the thresholds of acceptance.
+    """The weights and thresholds of one catalogue.
 
     Attributes:
-        nearest: Weight of the cosine of a product's nearest picture.
-        mean: Weight of the cosine of the mean of its pictures.
-        printed: Weight of the share of local features that agree.
-        unknown: Utility of "none of the catalogue".
-        crowd: What that utility gains with the mean cosine of the best products.
-        accept: Open-set threshold: the lowest accepted probability that the catalogue has the product.
-        lead: Share of that probability which the first product needs; below it a match is ambiguous.
-        false_accept_rate: Share of unknown products that were accepted with this threshold.
-        false_reject_rate: Share of known products that were rejected with it.
-        questions: Number of photos, or pictures left out in turn, that were measured; 0 if none were.
+        weights: Of the evidence.
+        match_from: Least probability of a match.
+        known_from: Least probability that the catalogue has the product; below it the answer is unknown.
+        expected: Shares of photos by answer, as measured at build; empty if nothing was measured.
+        source: What they were learned from: "pictures", "photos", "model" or "".
+        questions: Number of photos, or of pictures left out in turn, of products of the catalogue; 0 if none were.
     """
 
-    nearest: float
-    mean: float
-    printed: float
-    unknown: float
-    crowd: float
-    accept: float
-    lead: float
-    false_accept_rate: float = 0.0
-    false_reject_rate: float = 0.0
+    weights: Weights = PLAIN
+    match_from: float = 0.75
+    known_from: float = 0.6
+    expected: Mapping[str, float] = field(default_factory=dict)
+    source: str = ""
     questions: int = 0
-
-    @classmethod
-    def of(cls, weights: np.ndarray, before: "Calibration") -> "Calibration":
-        """Make a calibration of the model's weights, (5,) float64, with the thresholds of another one."""
-        return cls(*map(float, weights), accept=before.accept, lead=before.lead)  # type: ignore[misc, arg-type]
-
-    def weights(self) -> np.ndarray:
-        """Return the weights of the model: (5,) float64."""
-        return np.array([self.nearest, self.mean, self.printed, self.unknown, self.crowd])
 
     def probabilities(self, evidence: np.ndarray) -> np.ndarray:
         """Return how likely the photo shows each product.
 
         Args:
-            evidence: (P, 3) float64, as `scoring.collect_evidence` returns it.
+            evidence: (P, 4) float64, as `scoring.collect_evidence` returns it.
         Returns:
             (P,) float64; the rest to 1 is the probability that the photo shows none of them.
         """
-        products, none = utilities(evidence, self.weights())
-        highest = max([none, *products])
-        inside = np.exp(products - highest).sum()
-        cosines, printed = np.asarray(evidence, np.float64)[:, :2], np.asarray(evidence, np.float64)[:, 2:]
-        scores = (cosines + (1 - cosines) * printed).mean(1)
-        shares = np.exp(SHARPNESS * (scores - scores.max(initial=-np.inf)))
-        return np.asarray(inside / (inside + np.exp(none - highest)) * shares / max(shares.sum(), 1.0))
+        if not len(evidence):
+            return np.empty(0)
+        terms = explain(evidence, self.weights)
+        shares = softmax(terms.sharpness * self.weights.sharpness * terms.scores)
+        return np.asarray(sigmoid(terms.known @ known_weights(self.weights)) * shares)
 
     def decide(self, probabilities: np.ndarray) -> Decision:
         """Return the decision for (P,) float64 probabilities, as `probabilities` returns them."""
-        known = probabilities.sum()
-        if not len(probabilities) or known < self.accept:
+        if not len(probabilities) or probabilities.sum() < self.known_from:
             return "unknown"
-        return "match" if probabilities.max() >= self.lead * known else "ambiguous"
+        return "match" if probabilities.max() >= self.match_from else "ambiguous"
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form, which `from_dict` reads."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, table: dict[str, Any]) -> "Calibration":
-        """Read a `to_dict` of this version or the first; raise KeyError, TypeError, ValueError or OverflowError."""
-        if "threshold" in table:  # the first format, which had a threshold of cosines
-            return ONE_PICTURE
-        read = {name: float(table[name]) for name in cls.__dataclass_fields__}
-        for name, value in read.items():
-            if not math.isfinite(value):
-                raise ValueError(f"{name}, {value}")
-        return cls(**(read | {"questions": int(read["questions"])}))  # type: ignore[arg-type]
+    def from_dict(cls, table: Mapping[str, Any]) -> "Calibration":
+        """Read a `to_dict` of this version or an earlier one.
+
+        Raises:
+            KeyError, TypeError, ValueError, OverflowError: Something is missing or wrong.
+        """
+        if "threshold" in table or "accept" in table:  # earlier formats, whose single threshold answered otherwise
+            return cls()
+        return cls(
+            Weights.from_dict(table["weights"]),
+            _finite("match_from", table["match_from"]),
+            _finite("known_from", table["known_from"]),
+            {str(name): _finite(name, value) for name, value in dict(table["expected"]).items()},
+            str(table["source"]),
+            int(table["questions"]),
+        )
 
 
-def utilities(evidence: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the utility of each product, (P,) float64, and of none of them.
+@dataclass(frozen=True)
+class Terms:
+    """Evidence as the model takes it.
 
-    Args:
-        evidence: (P, 3) float64.
-        weights: (5,) float64.
+    Attributes:
+        scores: (P,) float64, likeness raised by local features.
+        sharpness: Factor of the sharpness, which grows with the pictures.
+        known: (4,) float64, the terms of the logistic regression.
     """
-    terms = standardize(evidence)
-    return terms @ weights[:3], float(weights[3] + weights[4] * crowding(terms))
+
+    scores: np.ndarray
+    sharpness: float
+    known: np.ndarray
 
 
-def standardize(evidence: np.ndarray) -> np.ndarray:
-    """Return (P, 3) float64 evidence as the model takes it: cosines less `MIDDLE`, in units of `SPREAD`."""
-    return (np.asarray(evidence, np.float64) - (MIDDLE, MIDDLE, 0)) / (SPREAD, SPREAD, 1)
+def explain(evidence: np.ndarray, weights: Weights) -> Terms:
+    """Return the terms of the model, from (P, 4) float64 evidence for P >= 1 products."""
+    rows = np.asarray(evidence, np.float64)
+    cosines = (1 - weights.mean) * rows[:, NEAREST] + weights.mean * rows[:, MEAN]
+    pictures = np.log(rows[:, PICTURES].clip(1))
+    likeness = cosines - weights.pictures * pictures
+    scores = likeness + weights.printed * (1 - cosines) * rows[:, PRINTED]
+    first = int(scores.argmax())
+    crowd = float(np.sort(likeness)[-CROWD:].sum()) / CROWD  # a missing product counts as unlike
+    known = np.array([1, likeness[first], rows[first, PRINTED], crowd])
+    return Terms(scores, 1 + weights.growth * float(pictures.mean()), known)
 
 
-def crowding(terms: np.ndarray) -> float:
-    """Return how near the best products are together, from (P, 3) terms; missing products count as `MIDDLE`."""
-    return float(np.sort(terms[:, 0])[-CROWD:].sum()) / CROWD
+def known_weights(weights: Weights) -> np.ndarray:
+    """Return the weights of the logistic regression: (4,) float64."""
+    return np.array([weights.known, weights.height, weights.details, weights.crowd])
 
 
-# Learned from 528 photos of 40 grocery products, which the network was trained on too: against one catalogue picture a
-# product, and against five photos a product (`tools/bench answers --learn`).
-ONE_PICTURE = Calibration(1.01, 1.01, 2.96, 1.45, 1.35, accept=0.75, lead=MIN_LEAD)
-SEVERAL_PICTURES = Calibration(1.35, 1.35, 4.41, 3.53, 1.86, accept=0.78, lead=0.54)
+def softmax(utilities: np.ndarray) -> np.ndarray:
+    """Return the shares of exponentiated utilities: (P,) float64."""
+    shares = np.exp(utilities - utilities.max())
+    return np.asarray(shares / shares.sum())
+
+
+def sigmoid(logits: np.ndarray | float) -> np.ndarray | float:
+    """Return the logistic function, without overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * logits))
+
+
+def _finite(name: str, value: Any) -> float:
+    read = float(value)
+    if not math.isfinite(read):
+        raise ValueError(f"{name}, {read}")
+    return read

@@ -46,7 +46,7 @@ class Observation:
         barcodes: Barcodes that were read in it.
         embedding: (1, D) float32, unit row.
         candidates: Products, best score first.
-        evidence: (P, 3) float64, for the first P candidates: `CONSIDERED`, or all if there are fewer.
+        evidence: (P, 4) float64, for the first P candidates: `CONSIDERED`, or all if there are fewer.
     """
 
     name: str
@@ -130,7 +130,7 @@ def find_candidates(
         k: Number of products, `CONSIDERED` at least.
         timer: Times the stages.
     Returns:
-        Candidates, best score first, and (P, 3) float64, the evidence for the first `CONSIDERED` of them.
+        Candidates, best score first, and (P, 4) float64, the evidence for the first `CONSIDERED` of them.
     """
     timer = timer or StageTimer()
     with timer.stage("index"):
@@ -206,7 +206,7 @@ def judge(gallery: Gallery, observations: Sequence[Observation]) -> tuple[list[C
             best[number] = max(best.get(number, candidate), candidate, key=lambda candidate: candidate.score)
             if row is not None:  # among the first `CONSIDERED` of its photo
                 evidence[number] = np.maximum(evidence.get(number, row), row)
-    probabilities = gallery.base.calibration.probabilities(np.array([*evidence.values()]).reshape(-1, 3))
+    probabilities = gallery.base.calibration.probabilities(np.array([*evidence.values()]).reshape(-1, 4))
     likely = dict(zip(evidence, probabilities.tolist(), strict=True))
     judged = [replace(candidate, probability=likely.get(number, 0.0)) for number, candidate in best.items()]
     judged.sort(key=lambda candidate: (-candidate.probability, -candidate.score))

@@ -134,23 +134,27 @@ def collect_evidence(gallery: Gallery, candidates: Sequence[Candidate], embeddin
         candidates: One of each of P products.
         embedding: (1, D) float32, unit row, of the photo.
     Returns:
-        (P, 3) float64: the cosine of the nearest picture, the cosine of the mean of the product's pictures, and the
-        share of local features that agree.
+        (P, 4) float64: the cosine of the nearest picture, the cosine of the mean of the product's pictures, the share
+        of local features that agree, and the number of the product's pictures.
     """
     means = _mean_cosines(gallery, candidates, embedding)
-    rows = [(one.cosine, mean, one.evidence.share) for one, mean in zip(candidates, means, strict=True)]
-    return np.array(rows, np.float64).reshape(-1, 3)
+    pairs = zip(candidates, means, strict=True)
+    rows = [(one.cosine, mean, one.evidence.share, pictures) for one, (mean, pictures) in pairs]
+    return np.array(rows, np.float64).reshape(-1, 4)
 
 
-def _mean_cosines(gallery: Gallery, candidates: Sequence[Candidate], embedding: np.ndarray) -> list[float]:
-    """Return the cosine of a photo and the mean of each product's pictures."""
+def _mean_cosines(gallery: Gallery, candidates: Sequence[Candidate], embedding: np.ndarray) -> list[tuple[float, int]]:
+    """Return the cosine of a photo and the mean of each product's pictures, and their number."""
     products = [gallery.owner(candidate.row) for candidate in candidates]
     rows = gallery.rows_of_products(products)
     if len(rows) == len(products):  # one picture each
-        return [candidate.cosine for candidate in candidates]
+        return [(candidate.cosine, 1) for candidate in candidates]
     owners, vectors = np.array([gallery.owner(row) for row in rows]), gallery.vectors(np.array(rows))
-    sums = [vectors[owners == product].sum(0) for product in products]
-    return [float(total @ embedding[0] / np.linalg.norm(total)) for total in sums]
+    own = [vectors[owners == product] for product in products]
+    sums = [some.sum(0) for some in own]
+    return [
+        (float(total @ embedding[0] / np.linalg.norm(total)), len(some)) for total, some in zip(sums, own, strict=True)
+    ]
 
 
 def _nearest_taught(gallery: Gallery, embedding: np.ndarray, count: int) -> list[Candidate]:

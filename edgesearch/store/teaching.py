@@ -18,6 +18,7 @@ from ..text import colour_words
 
 MAX_PHOTOS = 5  # of one enrolment
 TAUGHT_SIDE = 960  # px; longer side of a taught picture at most
+LIKE = 1 / 2  # probability from which an enrolment names another product that looks like it
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def enrol(
         return changes.enrol(sku, before, known, coloured if is_new else given)
 
     change = _change_after(overlay.change("enrol", sku, revise, who, references, base.space))
-    like = [match for match in answer.matches if answer.decision != "unknown" and match.sku != sku]
+    like = [match for match in answer.matches if match.probability >= LIKE and match.sku != sku]
     return Enrolment(_apply(change, sku, known), len(change.pictures), like[0] if like else None)
 
 

@@ -9,7 +9,7 @@ import { LiveSearch } from "./live.js";
 import { reasons } from "./text_search.js";
 
 const [VERY, QUITE, HALF, POSSIBLE] = [0.9, 0.65, 0.5, 0.25];
-const LIKELY = 0.5; // the product is probably in the catalogue, so let the person choose
+const CHOICES = 5; // products to choose from
 const MANY_FEATURES = 12; // local features that agree
 
 const barcodeOfBest = (answer) => answer.barcodes?.find((label) => label.skus.length === 1 && label.skus[0] === answer.matches[0]?.sku);
@@ -72,7 +72,7 @@ const CONTENT = {
   },
   ambiguous(app, found) {
     const { answer } = found;
-    const several = answer.matches.slice(0, 4);
+    const several = answer.matches.slice(0, CHOICES);
     return [heading("ambiguous", t("answer.ambiguous"), answer.conflict ? t("answer.conflict") : t("answer.ambiguous.help")),
       h("ul", { class: "tiles choices" }, several.map((match) => productTile(match, () => pick(app, found, match), chance(match)))),
       h("div", { class: "row" }, button("", "bulb", t("answer.why"), () => explain(app, found)),
@@ -94,9 +94,8 @@ const CONTENT = {
 export function answer(app) {
   const found = app.answered;
   if (!found) return null;
-  const { decision, matches, known, flaw } = found.answer;
-  const likely = decision === "unknown" && known >= LIKELY && !flaw;
-  const kind = likely ? "ambiguous" : matches.length ? decision : "unknown";
+  const { decision, matches } = found.answer;
+  const kind = matches.length ? decision : "unknown";
   const element = h("section", { class: "answer" },
     h("div", { class: "answer-body" }, CONTENT[kind](app, found)),
     h("div", { class: "answer-foot" }, button("primary wide", "next", t("answer.again"), () => app.go("find", {}, true))));

@@ -14,9 +14,7 @@ from edgesearch.building.assemble import Products, assemble, new_folder
 from edgesearch.building.budget import PlanAccuracy
 from edgesearch.building.build import (
     apply_budget,
-    calibrate_staged,
     check_before_extraction,
-    describe_calibration,
     extract_pictures,
     read_catalogue,
     select_usable,
@@ -24,6 +22,7 @@ from edgesearch.building.build import (
     write_bundle,
 )
 from edgesearch.building.build_options import BuildOptions
+from edgesearch.building.calibrating import calibrate_staged, describe_calibration
 from edgesearch.building.extraction import Extraction, PictureResult
 from edgesearch.building.extraction_cache import ExtractionCache
 from edgesearch.building.fit_to_budget import fit_to_budget
@@ -32,8 +31,10 @@ from edgesearch.building.staged_bundle import StagedBundle
 from edgesearch.building.workspace import open_workspace
 from edgesearch.bundle.bundle_file import Bundle
 from edgesearch.embedding.embedder import copy_model
-from edgesearch.search.decision import ONE_PICTURE
+from edgesearch.search.decision import Calibration
+from edgesearch.search.decision_prior import Prior
 from edgesearch.search.open_bundle import MODEL, OpenBundle
+from edgesearch.search.outcomes import Targets
 
 from ..conftest import TINY_MODEL
 
@@ -189,37 +190,38 @@ def test_fitting_keeps_the_plan_that_the_evaluation_prefers(staged: StagedBundle
 def test_calibration_is_cached_by_members_and_target(
     staged: StagedBundle, products: Products, cache: ExtractionCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    targets: list[float] = []
+    asked: list[Targets] = []
 
-    def calibrate(draft: OpenBundle, sources: list[str], photos: object, false_accepts: float) -> object:
-        targets.append(false_accepts)
-        return ONE_PICTURE
+    def calibrate(draft: OpenBundle, sources: list[str], prior: Prior, photos: object, targets: Targets) -> object:
+        asked.append(targets)
+        return Calibration(), []
 
-    monkeypatch.setattr("edgesearch.building.build.calibrate", calibrate)
-    for false_accepts in (0.05, 0.05, 0.1):
-        found = calibrate_staged(staged, tmp_path, cache, sources_of(products), [], [], false_accepts)
-        assert found == ONE_PICTURE
-    assert targets == [0.05, 0.1]
+    monkeypatch.setattr("edgesearch.building.calibrating.calibrate", calibrate)
+    for missed in (0.05, 0.05, 0.1):
+        options = BuildOptions(TINY_MODEL, missed=missed)
+        found = calibrate_staged(staged, tmp_path, cache, sources_of(products), [], [], options)
+        assert found == Calibration()
+    assert [one.missed for one in asked] == [0.05, 0.1]
 
 
 def test_notes_name_unused_photos(tmp_path: Path) -> None:
     options = BuildOptions(queries=tmp_path / "q.csv")
-    (note,) = describe_calibration(ONE_PICTURE, options, 0, 2)
+    (note,) = describe_calibration(Calibration(), options, 0, 2)
     assert "2 of its photos are of products that were left out" in note
-    assert list(describe_calibration(ONE_PICTURE, options, 0, 0)) == []
+    assert list(describe_calibration(Calibration(), options, 0, 0)) == []
 
 
 def test_writing_adds_header_and_calibration(staged: StagedBundle, tmp_path: Path) -> None:
     output = tmp_path / "shop.edge"
     header = start_manifest(output, OPTIONS)
-    manifest = write_bundle(output, staged, header, None, ONE_PICTURE, OPTIONS)
+    manifest = write_bundle(output, staged, header, None, Calibration(), OPTIONS)
     with contextlib.closing(Bundle(output)) as bundle:
         assert bundle.manifest == manifest
         assert (manifest.name, manifest.sequence) == ("shop", 5)
-        assert manifest.calibration == ONE_PICTURE.to_dict()
+        assert manifest.calibration == Calibration().to_dict()
     before = output.read_bytes()
     with pytest.raises(BundleError, match="the budget is 1,000"):
-        write_bundle(output, staged, header, None, ONE_PICTURE, BuildOptions(budget_mb=0.001))
+        write_bundle(output, staged, header, None, Calibration(), BuildOptions(budget_mb=0.001))
     assert output.read_bytes() == before
 
 

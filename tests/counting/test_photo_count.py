@@ -21,7 +21,7 @@ def test_the_list_shows_the_difference_from_the_stock(counting: CountFolder) -> 
         ["B", "Jug, blue", "1", "", "", "", "three.jpg"],
     ]
     assert counting.to_review() == {
-        "five.jpg": "like several products",
+        "five.jpg": "which one?",
         "four.jpg": "like no product here",
         "six.jpg": "damaged; take it again.",
     }
@@ -88,7 +88,7 @@ def test_skus_filled_into_the_review_list_are_applied(counting: CountFolder) -> 
     counting.fill(one="A", two="nonsense", three="B", four="-")
     counting.run()
     assert counting.counted() == {"A": 1, "B": 1}
-    assert counting.to_review() == {"two.jpg": "like several products"}
+    assert counting.to_review() == {"two.jpg": "which one?"}
     assert "two.jpg: nonsense is no product here" in counting.notes[0]
     assert "nonsense" in counting.review.read_text(encoding="utf-8")  # to be corrected there
     counting.fill(two="B")

@@ -16,7 +16,6 @@ from edgesearch.catalog.product import Product
 from edgesearch.images import barcode
 from edgesearch.images.barcode import Barcode
 from edgesearch.search import barcode_labels
-from edgesearch.search.decision import ONE_PICTURE
 
 from ..conftest import TINY_MODEL
 
@@ -53,7 +52,7 @@ def match(sku: str, probability: float, code: str | None = None) -> Match:
 
 
 def judge_with_labels(decision: Decision, found: list[Match], said: list[Label], named: list[Match]) -> Answer:
-    return barcode_labels.combine(Answer("photo", decision, tuple(found), {}), said, named, ONE_PICTURE)
+    return barcode_labels.combine(Answer("photo", decision, tuple(found), {}), said, named)
 
 
 A, B = match("A", 0.05), match("B", 0.9, "4006381333931")

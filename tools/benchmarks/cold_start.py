@@ -23,7 +23,7 @@ from edgesearch.evaluation import doctor
 from edgesearch.images import image
 from edgesearch.index.compact_index import CompactIndex
 from edgesearch.local_features.local_index import FILE as LOCAL_FILE
-from edgesearch.search.decision import ONE_PICTURE
+from edgesearch.search.decision import Calibration
 from edgesearch.search.open_bundle import CATALOG, INDEX, MODEL, PICTURES, binding_hashes
 
 from . import local_features_cost, vectors
@@ -86,7 +86,7 @@ def make_device(products: int, folder: Path, seed: int, known: Sequence[np.ndarr
         "created": "",
         "hashes": binding_hashes(embedder, index, local),
         "counts": {"products": products, "pictures": products},
-        "calibration": ONE_PICTURE.to_dict(),
+        "calibration": Calibration().to_dict(),
         "accuracy": {},
     }
     bundle_file.write(folder / "made.edge", stage, described)

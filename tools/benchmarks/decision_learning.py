@@ -1,0 +1,238 @@
+"""Learn the weights of decisions from real photos, and write them to the model folder (`answers --learn`).
+
+Each catalogue below is built and asked about photos whose product it has, and about the same photos without their
+product. Photos come from another shop than the catalogue's photos, as a user's would: the photos of `val.txt` were
+taken elsewhere than those of `train.txt`. Only groceries of odd class id and objects that may be trained on are used.
+
+Q questions, P products.
+"""
+
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+import edgesearch
+from edgesearch import Store
+from edgesearch.embedding.embedder import read_whitening
+from edgesearch.search import calibration
+from edgesearch.search.calibration import NONE, Question
+from edgesearch.search.decision import CONSIDERED, CROWD, MEAN, NEAREST, PICTURES, PLAIN, PRINTED, Weights
+from edgesearch.search.decision_prior import KINDS, UNKNOWN_SHARE, Prior, Row, write_prior
+
+from .protocols import grocery_products, on_white, pasted, split
+
+Queries = list[tuple[Path, str]]
+Pictures = dict[str, list[Path]]
+MANY, FEW = 12, 5  # photos of a product
+PER_PRODUCT = 16  # queries
+KEPT_OUTCOMES = 300  # of a catalogue, in the model folder
+UNEVEN = "mixed"  # catalogue of products with one and with several pictures, which teaches the weight of pictures
+STEPS, TINY = 300, 1e-5  # of the optimizer
+SCALES = Weights(0.1, 0.3, 0.02, 5, 0.1, 2, 4, 1, 3)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A catalogue and photos to ask it.
+
+    Attributes:
+        name: Of the catalogue.
+        pictures: Of each product, by SKU.
+        queries: Photos and their SKUs.
+        counts: Pictures of a product, under which its outcomes are kept; 0 keeps none.
+    """
+
+    name: str
+    pictures: Pictures
+    queries: Queries
+    counts: int
+
+
+def learn(data: Path, model: Path, folder: Path) -> dict[str, float]:
+    """Learn the weights and write them to the model folder; returns the weights of each kind of catalogue."""
+    shipped = read_whitening(model)
+    asked: dict[str, dict[str, list[Question]]] = {kind: {} for kind in KINDS}
+    lessons = [*grocery_lessons(data / "groceries"), *object_lessons(data, folder / "objects")]
+    for lesson in lessons:
+        with edgesearch.open(build(lesson, model, folder / lesson.name)) as store:
+            kind = KINDS[store.base.embedder.whitening != shipped]
+            asked[kind][lesson.name] = ask(store, lesson)
+    counts = {lesson.name: lesson.counts for lesson in lessons}
+    priors = {kind: learn_prior(questions, counts) for kind, questions in asked.items()}
+    write_prior(model, priors)
+    return {f"{kind}: {name}": value for kind, prior in priors.items() for name, value in asdict(prior.weights).items()}
+
+
+def grocery_lessons(groceries: Path) -> Iterator[Lesson]:
+    """Yield catalogues of groceries: one catalogue picture, one with some photos of one shop, and a mix of both."""
+    train, val = split(groceries, "train.txt"), split(groceries, "val.txt")
+    products = [one for one in grocery_products(groceries) if one.number % 2]
+    clean = {one.sku: [one.catalogue_picture] for one in products}
+    first = {one.sku: train[one.number] for one in products}
+    second = {one.sku: val[one.number][:FEW] for one in products if len(val.get(one.number, [])) >= FEW - 1}
+    asked_first = [(path, sku) for sku in first for path in spread(first[sku], PER_PRODUCT)]
+    asked_second = [(path, sku) for sku, paths in second.items() for path in paths]
+    returned = [(path, sku) for path, sku in asked_first if sku in second]
+    yield Lesson("one", clean, [*asked_first[::2], *asked_second], 1)
+    for photos in (FEW, MANY):
+        some = {sku: [*clean[sku], *spread(first[sku], photos)] for sku in clean}
+        yield Lesson(f"first-{photos}", some, asked_second, photos + 1)
+    for photos in (1, 2, FEW):
+        some = {sku: [*clean[sku], *second.get(sku, spread(first[sku], FEW))[:photos]] for sku in clean}
+        yield Lesson(f"second-{photos}", some, returned[photos % 2 :: 2], photos + 1)
+    taught = [*second][::2]
+    some = {sku: [*clean[sku], *(second[sku] if sku in taught else [])] for sku in clean}
+    yield Lesson(UNEVEN, some, returned[::3], 0)
+
+
+def object_lessons(data: Path, out: Path) -> Iterator[Lesson]:
+    """Yield catalogues of objects on white, one and six pictures each; the queries show them on other backgrounds."""
+    folders = sorted(path for path in (data / "objects").iterdir() if path.is_dir())
+    backgrounds = sorted((data / "backgrounds").glob("*.jpg"))
+    views: Pictures = {}
+    queries: Queries = []
+    out.mkdir(parents=True, exist_ok=True)
+    for folder in (folder for number, folder in enumerate(folders) if number % 3 != 2):
+        for view in [*sorted(folder.glob("c*.webp")), *sorted(folder.glob("v*.webp"))[::8]]:
+            path, is_clean = out / f"{folder.name}-{view.stem}.png", view.stem.startswith("c")
+            picture = on_white(view) if is_clean else pasted(view, backgrounds, path.stem, (0.45, 0.85), 256)
+            picture.save(path)
+            if is_clean:
+                views.setdefault(folder.name, []).append(path)
+            else:
+                queries.append((path, folder.name))
+    yield Lesson("objects-1", {sku: paths[:1] for sku, paths in views.items()}, queries, 0)
+    yield Lesson("objects-6", views, queries, 0)
+
+
+def spread(photos: Sequence[Path], count: int) -> list[Path]:
+    """Return some photos, spread over all."""
+    return [*photos][:: max(1, len(photos) // count)][:count]
+
+
+def build(lesson: Lesson, model: Path, folder: Path) -> Path:
+    """Build the catalogue of a lesson."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "catalogue.csv", "w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("sku", "name", "images"))
+        rows.writerows((sku, sku, path.resolve()) for sku, paths in lesson.pictures.items() for path in paths)
+    edgesearch.build(folder / "catalogue.csv", folder / "store.edge", model)
+    return folder / "store.edge"
+
+
+def ask(store: Store, lesson: Lesson) -> list[Question]:
+    """Ask the photos of a lesson, with and without their product."""
+    shown = list(calibration.labelled_photos(store.base, lesson.queries))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        pairs = pool.map(lambda photo: calibration.ask(store.base, photo), shown)
+        return [one for pair in tqdm(pairs, total=len(shown), desc=lesson.name, disable=None) for one in pair]
+
+
+def learn_prior(asked: Mapping[str, Sequence[Question]], counts: Mapping[str, int]) -> Prior:
+    """Fit the weights to all catalogues of one kind, each counting the same, and keep how they judge the photos."""
+    if not asked:
+        return Prior()
+    batches = [_Batch.of(questions) for questions in asked.values()]
+    start = replace(PLAIN, **dict.fromkeys(("growth", "pictures"), 0.0))
+    weights = fit(batches, start)
+    outcomes: dict[int, list[Row]] = {}
+    for name, questions in asked.items():
+        if counts[name]:
+            rows = calibration.judge(questions, weights)
+            known, unknown = ([row for row in rows if row[3] is is_known] for is_known in (True, False))
+            kept = [*thin(known, KEPT_OUTCOMES), *thin(unknown, KEPT_OUTCOMES)]
+            outcomes[counts[name]] = [*outcomes.get(counts[name], []), *kept]
+    return Prior(weights, outcomes)
+
+
+def thin(rows: list[Row], count: int) -> list[Row]:
+    """Return some rows, spread evenly over the probabilities of their first product."""
+    ordered = sorted(rows)
+    return [ordered[i] for i in np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The questions to one catalogue as arrays; missing products have nan evidence.
+
+    Attributes:
+        evidence: (Q, P, 4) float64.
+        right: (Q,) int64.
+        known: (Q,) bool.
+    """
+
+    evidence: np.ndarray
+    right: np.ndarray
+    known: np.ndarray
+
+    @classmethod
+    def of(cls, questions: Sequence[Question]) -> "_Batch":
+        evidence = np.full((len(questions), CONSIDERED, 4), np.nan)
+        for row, question in zip(evidence, questions, strict=True):
+            row[: len(question.evidence)] = question.evidence
+        right = np.array([question.right for question in questions])
+        return cls(evidence, right, np.array([question.known for question in questions]))
+
+    def loss(self, weights: Weights) -> float:
+        """Return the mean negative log likelihood of the right products, and of known and unknown ones.
+
+        The formulas are those of `decision.explain`, for all questions at once.
+        """
+        missing, rows = np.isnan(self.evidence[:, :, 0]), np.nan_to_num(self.evidence)
+        cosines = (1 - weights.mean) * rows[:, :, NEAREST] + weights.mean * rows[:, :, MEAN]
+        pictures = np.log(rows[:, :, PICTURES].clip(1))
+        likeness = np.where(missing, 0, cosines - weights.pictures * pictures)
+        scores = likeness + weights.printed * (1 - cosines) * rows[:, :, PRINTED]
+        scores = np.where(missing, -np.inf, scores)
+        growth = 1 + weights.growth * pictures.sum(1) / (~missing).sum(1)
+        utilities = (weights.sharpness * growth)[:, None] * scores
+        highest = utilities.max(1, keepdims=True)
+        each, first = np.arange(len(rows)), scores.argmax(1)
+        choice = np.log(np.exp(utilities - highest).sum(1)) + highest[:, 0] - utilities[each, self.right]
+        choice = choice[self.known & (self.right != NONE)].mean()
+        crowd = np.sort(likeness, 1)[:, -CROWD:].mean(1)
+        logits = weights.known + weights.height * likeness[each, first] + weights.details * rows[each, first, PRINTED]
+        logits = logits + weights.crowd * crowd
+        surprise = np.logaddexp(0, np.where(self.known, -logits, logits))
+        known = (1 - UNKNOWN_SHARE) * surprise[self.known].mean() + UNKNOWN_SHARE * surprise[~self.known].mean()
+        return float(choice + known / (4 * UNKNOWN_SHARE * (1 - UNKNOWN_SHARE)))  # both count about the same
+
+
+def fit(batches: Sequence[_Batch], start: Weights) -> Weights:
+    """Return the weights of the least loss, by BFGS (Nocedal, Wright: Numerical optimization, 2006)."""
+    scales = np.array([*asdict(SCALES).values()])
+    origin = np.array([*asdict(start).values()])
+
+    def weights_at(x: np.ndarray) -> Weights:
+        mean, printed, pictures, *others = (origin + scales * x).tolist()
+        return Weights(min(max(mean, 0), 1), max(printed, 0), max(pictures, 0), *others)
+
+    def loss(x: np.ndarray) -> float:
+        return sum(batch.loss(weights_at(x)) for batch in batches) / len(batches) + 1e-4 * float(x @ x)
+
+    def gradient(x: np.ndarray) -> np.ndarray:
+        return np.array([(loss(x + step) - loss(x - step)) / (2 * TINY) for step in TINY * np.eye(len(x))])
+
+    x, inverse = np.zeros(len(scales)), np.eye(len(scales))
+    value, slope = loss(x), gradient(x)
+    for _ in range(STEPS):
+        direction, length = -inverse @ slope, 1.0
+        while (tried := loss(x + length * direction)) > value + 1e-4 * length * direction @ slope and length > 1e-8:
+            length /= 2
+        step, before = length * direction, slope
+        x, slope = x + step, gradient(x + step)
+        change = slope - before
+        if value - tried < 1e-8:
+            break
+        value = tried
+        if (scale := float(change @ step)) > 1e-12:
+            turn = np.eye(len(x)) - np.outer(step, change) / scale
+            inverse = turn @ inverse @ turn.T + np.outer(step, step) / scale
+    return weights_at(x)
