@@ -205,7 +205,7 @@ def format_categories(by_category: Mapping[str, Mapping[str, float | None]]) -> 
 
     if not by_category:
         return []
-    names = {"queries": "photos", "recall@1": "recall@1", "recall@5": "recall@5", "false_reject_rate": "unknown"}
+    names = {"queries": "photos"} | {name: name for name in ("recall@1", "recall@5", "match", "shown", "unknown")}
     lines = [f"{'by category':24} {' '.join(f'{title:>8}' for title in names.values())}"]
     for category, row in list(by_category.items())[: report_tables.MAX_CATEGORIES]:
         cells = [f"{row['queries']:8,}", *(f"{row[name] or 0.0:8.4f}" for name in [*names][1:])]

@@ -48,8 +48,13 @@ class QueryResult:
 
     @property
     def accepted(self) -> bool:
-        """True if the answer is not "unknown"."""
-        return self.decision != "unknown"
+        """True if the answer is a match, on which a user acts without being asked."""
+        return self.decision == "match"
+
+    @property
+    def rejected(self) -> bool:
+        """True if the answer is "unknown"."""
+        return self.decision == "unknown"
 
     @property
     def right(self) -> bool:
@@ -85,8 +90,15 @@ class Evaluation:
 
     @property
     def accepted(self) -> np.ndarray:
-        """True for answers other than "unknown", (Q,) bool."""
+        """True for matches, (Q,) bool."""
         return np.array([result.accepted for result in self.results])
+
+    @property
+    def answers(self) -> metrics.Answers:
+        """The answers as arrays."""
+        rejected = np.array([result.rejected for result in self.results])
+        probabilities = np.array([result.probability for result in self.results])
+        return metrics.Answers(self.known, self.accepted, rejected, self.ranks, probabilities)
 
     @property
     def errors(self) -> metrics.ErrorCurve | None:
@@ -105,7 +117,7 @@ class Evaluation:
         if not any(one.category for one in right):
             return {}
         own = [one.category or UNNAMED for one in right]
-        return metrics.by_category(own, self.ranks[self.known], self.accepted[self.known])
+        return metrics.by_category(own, self.answers.of(self.known))
 
     def elapsed_ms(self, stage: str = "total") -> np.ndarray:
         """Return the times of a stage, (Q,) float64; fewer if some photos did not reach the stage."""
@@ -127,7 +139,7 @@ class Evaluation:
             "queries": len(self.results),
             "known": len(ranks),
             **(ranked if len(ranks) else dict.fromkeys(ranked)),
-            **metrics.open_set(self.known, self.accepted, self.ranks == 1),
+            **self.answers.figures(),
             "auroc": errors.auroc if errors else None,
             "ece": self.reliability.ece,
             "p50_ms": float(p50),

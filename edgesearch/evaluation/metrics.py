@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..answer import CHOICES
+from ..search.outcomes import Outcomes
+
 NOT_FOUND = 0  # rank of a product that is not among the matches
 BINS = 10  # of probability, of equal width
 NORMAL_95 = 1.96  # standard deviations around the mean that contain 95% of a normal distribution
@@ -74,27 +77,81 @@ def mean_average_precision(ranks: np.ndarray) -> float:
     return float((found / np.where(found, ranks, 1)).mean()) if len(ranks) else 0.0
 
 
-def open_set(known: np.ndarray, accepted: np.ndarray, right: np.ndarray) -> dict[str, float | None]:
-    """Return figures of the decision between a product and "unknown".
+@dataclass(frozen=True)
+class Answers:
+    """The answers to Q photos.
+
+    Attributes:
+        known: (Q,) bool, the product is in the catalogue.
+        matched: (Q,) bool, the answer is a match.
+        rejected: (Q,) bool, the answer is "unknown".
+        ranks: (Q,) int, as in `recall_at`.
+        probabilities: (Q,) float64, stated, that the first match is right.
+    """
+
+    known: np.ndarray
+    matched: np.ndarray
+    rejected: np.ndarray
+    ranks: np.ndarray
+    probabilities: np.ndarray
+
+    def of(self, chosen: np.ndarray) -> "Answers":
+        """Return the answers to some photos, (Q,) bool."""
+        return Answers(*(values[chosen] for values in vars(self).values()))
+
+    def figures(self) -> dict[str, float | None]:
+        """Return figures by name; None if there was nothing to measure.
+
+        Returns:
+            Those of `open_set`, and of the photos of known products: match, choice, unknown: shares answered so; shown:
+            share whose product is the match or among the choices; coverage_at_95: share that can be answered with a
+            precision of 0.95. wrong_matches is the share of wrong products among all matches.
+        """
+        known, right = self.known, self.ranks == 1
+        choice, among = ~self.matched & ~self.rejected, (self.ranks >= 1) & (self.ranks <= CHOICES)
+        shown = (self.matched & right) | (choice & among)
+        count = known.sum()
+        return {
+            **open_set(known, self.matched, right, self.rejected),
+            "match": _ratio((self.matched & known).sum(), count),
+            "choice": _ratio((choice & known).sum(), count),
+            "unknown": _ratio((self.rejected & known).sum(), count),
+            "shown": _ratio((shown & known).sum(), count),
+            "wrong_matches": _ratio((self.matched & ~(right & known)).sum(), self.matched.sum()),
+            "coverage_at_95": self.of(known).outcomes.coverage_at() if count else None,
+        }
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """The same, to choose thresholds by; each photo counts the same."""
+        certain = np.ones(len(self.known))
+        return Outcomes(self.probabilities, certain, self.ranks, self.known, certain)
+
+
+def open_set(
+    known: np.ndarray, matched: np.ndarray, right: np.ndarray, rejected: np.ndarray
+) -> dict[str, float | None]:
+    """Return figures of the decision between a match and "unknown".
 
     Args:
         known: (Q,) bool, the product is in the catalogue.
-        accepted: (Q,) bool, the answer is not "unknown".
+        matched: (Q,) bool, the answer is a match.
         right: (Q,) bool, the first match is the product.
+        rejected: (Q,) bool, the answer is "unknown".
     Returns:
-        Figures by name: precision, recall and f1 of accepted first matches, false_accept_rate among unknown products
-        and false_reject_rate among known ones; None if there was nothing to measure.
+        Figures by name: precision, recall and f1 of matches, false_accept_rate: share of unknown products answered
+        with a match, false_reject_rate: share of known ones answered "unknown"; None if there was nothing to measure.
     """
-    true_accepts = float((accepted & right & known).sum())
-    precision = _ratio(true_accepts, accepted.sum())
+    true_accepts = float((matched & right & known).sum())
+    precision = _ratio(true_accepts, matched.sum())
     recall = _ratio(true_accepts, known.sum())
     both = (precision or 0) + (recall or 0)
     return {
         "precision": precision,
         "recall": recall,
         "f1": 2 * (precision or 0) * (recall or 0) / both if both else (None if recall is None else 0.0),
-        "false_accept_rate": _ratio((accepted & ~known).sum(), (~known).sum()),
-        "false_reject_rate": _ratio((~accepted & known).sum(), known.sum()),
+        "false_accept_rate": _ratio((matched & ~known).sum(), (~known).sum()),
+        "false_reject_rate": _ratio((rejected & known).sum(), known.sum()),
     }
 
 
@@ -121,25 +178,22 @@ def reliability(probabilities: np.ndarray, right: np.ndarray) -> Reliability:
     return Reliability(counts, stated / np.maximum(1, counts), true / np.maximum(1, counts))
 
 
-def by_category(
-    categories: Sequence[str], ranks: np.ndarray, accepted: np.ndarray
-) -> dict[str, dict[str, float | None]]:
+def by_category(categories: Sequence[str], answers: Answers) -> dict[str, dict[str, float | None]]:
     """Return figures by category, the category with most queries first.
 
     Args:
         categories: Of Q known products.
-        ranks: (Q,) int, as in `recall_at`.
-        accepted: (Q,) bool.
+        answers: To their photos.
     Returns:
-        By category: queries, recall@1, recall@5, map, and the figures of `open_set`.
+        By category: queries, recall@1, recall@5, map, and the figures of `Answers`.
     """
     names, member, counts = np.unique(np.array(categories, object), return_inverse=True, return_counts=True)
     table = {}
     for number in np.argsort(-counts, kind="stable").tolist():
-        own = ranks[member == number]
+        some = answers.of(member == number)
+        own = some.ranks
         ranked = {"recall@1": recall_at(own, 1), "recall@5": recall_at(own, 5), "map": mean_average_precision(own)}
-        decided = open_set(np.ones(len(own), bool), accepted[member == number], own == 1)
-        table[str(names[number])] = {"queries": len(own), **ranked, **decided}
+        table[str(names[number])] = {"queries": len(own), **ranked, **some.figures()}
     return table
 
 

@@ -21,8 +21,8 @@ from .report_cases import confusion_cards, miss_cards
 MAX_SKIPPED = 12
 DIGITS = 12  # shown of a hash
 SECTIONS = {
-    "summary": "Summary", "found": "Found", "confused": "Confused", "misses": "Worst misses", "decided": "Known or not",
-    "meant": "Calibration", "time": "Time", "bundle": "The store",
+    "summary": "Summary", "answered": "At once", "found": "Found", "confused": "Confused", "misses": "Worst misses",
+    "decided": "Known or not", "meant": "Calibration", "time": "Time", "bundle": "The store",
 }  # fmt: skip
 
 
@@ -56,16 +56,17 @@ def _header(evaluation: Evaluation, name: str) -> Markup:
 def _summarize(evaluation: Evaluation) -> Iterable[str]:
     """Yield a summary of two or three sentences."""
     known, right = int(evaluation.known.sum()), evaluation.ranks == 1
-    first, accepted = int(right.sum()), int((right & evaluation.accepted).sum())
+    first, matched = int(right.sum()), int((right & evaluation.accepted).sum())
+    shown = round((evaluation.answers.figures()["shown"] or 0.0) * known)
     unknown = len(evaluation.results) - known
     false_accepts = int((evaluation.accepted & ~evaluation.known).sum())
     if known:
         yield (
             f"Of {pluralize(known, 'photo')} of products in the catalogue, the right one came first in {first:,}; in "
-            f"{accepted:,} it was accepted. "
+            f"{matched:,} it was the match, in {shown - matched:,} more among the choices. "
         )
     if unknown:
-        yield f"Of {pluralize(unknown, 'photo')} of other products, {false_accepts:,} were accepted as a known one. "
+        yield f"Of {pluralize(unknown, 'photo')} of other products, {false_accepts:,} were taken for a known one. "
     if evaluation.skipped:
         yield f"{pluralize(len(evaluation.skipped), 'photo')} could not be read and were left out."
 
@@ -75,6 +76,7 @@ def _sections(evaluation: Evaluation, store: Store) -> Iterable[Markup]:
     yield section(
         "summary", "Summary", *report_tables.outcomes(evaluation), report_tables.figure_tiles(evaluation.to_dict())
     )
+    yield section("answered", "How much can be answered at once?", report_charts.risk_coverage(evaluation))
     yield section(
         "found", "Is the right product found?", *(_recall_section(evaluation) if has_known else [_NONE_KNOWN])
     )
@@ -84,11 +86,7 @@ def _sections(evaluation: Evaluation, store: Store) -> Iterable[Markup]:
         *confusion_cards(report_misses.confusions(evaluation), evaluation, store),
     )
     yield section("misses", "Worst misses", *miss_cards(evaluation, store))
-    curves = (
-        _row(report_charts.threshold_curves(errors, evaluation), report_charts.roc_curve(errors, evaluation))
-        if errors
-        else _ONE_KIND
-    )
+    curves = _row(report_charts.known_curves(errors), report_charts.roc_curve(errors)) if errors else _ONE_KIND
     yield section("decided", "Are unknown products recognized?", curves)
     reliability = evaluation.reliability
     yield section(

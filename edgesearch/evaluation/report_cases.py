@@ -27,7 +27,7 @@ def confusion_cards(confusions: Sequence[Confusion], evaluation: Evaluation, sto
     for pair in confusions[:MAX_SHOWN]:
         names = tag("strong", tag("bdi", evaluation.products[pair.sku].name), " for ", tag("bdi", pair.found.name))
         accepted = sum(result.accepted for result in pair.results)
-        photos = f" in {len(pair.results)} of its {pluralize(pair.photos, 'photo')}, {accepted} of them accepted."
+        photos = f" in {len(pair.results)} of its {pluralize(pair.photos, 'photo')}, {accepted} of them as a match."
         cards.append(_card(pair.results[0], evaluation, store, join(names, photos)))
     return [
         tag("p", _count_heading(len(confusions), "pair") + "The most confident photo of each.", class_="quiet"),
@@ -38,12 +38,12 @@ def confusion_cards(confusions: Sequence[Confusion], evaluation: Evaluation, sto
 def miss_cards(evaluation: Evaluation, store: Store) -> Iterable[Markup]:
     """Yield cards of the worst misses of each kind."""
     kinds = {
-        "Wrong product, accepted": (
+        "Wrong match": (
             report_misses.wrong_products,
-            "Accepted answers that name another product, the most confident first.",
+            "Matches that name another product, the most confident first.",
         ),
         "In the catalogue, answered unknown": (report_misses.false_rejects, "The least confident first."),
-        "Not in the catalogue, accepted": (report_misses.false_accepts, "The most confident first."),
+        "Not in the catalogue, but a match": (report_misses.false_accepts, "The most confident first."),
     }
     for title, (choose, order) in kinds.items():
         results = choose(evaluation)

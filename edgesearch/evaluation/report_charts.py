@@ -5,12 +5,14 @@ import numpy as np
 from ..html.charts import Axis, Plot, amount_axis, share_axis
 from ..html.markup import Markup
 from ..html.parts import figure, number, percent, table
+from ..search.outcomes import risk_curve
 from . import metrics
 from .evaluate import Evaluation
 from .metrics import ErrorCurve, Reliability
 
 MAX_RANK = 10  # of the recall curve
 FALSE_ACCEPTS = (0.01, 0.02, 0.05, 0.1, 0.2)  # at which the table lists the false rejects
+TARGET, RISKS = 0.05, (0.01, 0.02, 0.05, 0.1, 0.2)  # shares of wrong answers
 PERCENTILES = (5, 25, 50, 75, 95)
 TOTAL = "total"
 ROW_PX = 38
@@ -35,43 +37,53 @@ def recall_curve(evaluation: Evaluation) -> Markup:
     return figure("Recall@k", chart, caption, table("Recall@k", ("k", "Recall"), rows))
 
 
-def threshold_curves(errors: ErrorCurve, evaluation: Evaluation) -> Markup:
-    """Draw false accepts and false rejects at each threshold, and those of the store."""
-    figures, threshold = evaluation.to_dict(), _operating_threshold(evaluation)
+def risk_coverage(evaluation: Evaluation) -> Markup:
+    """Draw the share of wrong answers against the share of photos that are answered, and the matches of the store."""
+    answers = evaluation.answers
+    coverage, risk, _ = risk_curve(answers.outcomes)
+    plot = Plot(share_axis("photos answered at once"), share_axis("wrong answers"))
+    plot.line([(0, TARGET), (1, TARGET)], "mark")
+    plot.line(zip(coverage.tolist(), risk.tolist(), strict=True), "wrong")
+    matched, wrong = float(answers.matched.mean()), answers.figures()["wrong_matches"]
+    if wrong is not None:
+        plot.dot((matched, wrong), "wrong")
+        plot.text((matched, wrong), "store", "wrong", *(((10, -8), "start") if matched < 0.7 else ((-8, -8), "end")))
+    rows = [(percent(1 - r), percent(answers.outcomes.coverage_at(1 - r))) for r in RISKS]
+    caption = (
+        f"The surest {percent(answers.outcomes.coverage_at(1 - TARGET))} of all photos can be answered at once if "
+        f"{percent(TARGET)} of these answers may be wrong (line). The store answers {percent(matched)} at once; "
+        f"{percent(wrong)} of these answers are wrong."
+    )
+    numbers = table("Photos that can be answered at a precision", ("Precision", "Photos"), rows)
+    return figure("Risk and coverage", plot.svg(f"Risk-coverage curve. {caption}"), caption, numbers)
+
+
+def known_curves(errors: ErrorCurve) -> Markup:
+    """Draw the errors at each threshold of the probability that the catalogue has the product."""
     ends = np.append(errors.thresholds[:-1], 1.0)
-    plot = Plot(share_axis("least probability that is accepted"), share_axis("photos"))
-    plot.line([(threshold, 0), (threshold, 1)], "mark")
-    plot.key(("wrong", "false accepts"), ("second", "false rejects"), ("mark", "threshold of the store"))
+    plot = Plot(share_axis("least probability of a known product"), share_axis("photos"))
+    plot.key(("wrong", "unknown products kept"), ("second", "known products sent away"))
     curves = {"wrong": errors.false_accept_rate, "second": errors.false_reject_rate}
     for kind, rates in curves.items():
         plot.line([(0, rates[0]), *zip(ends.tolist(), rates.tolist(), strict=True)], kind)
-    accepts, rejects = figures["false_accept_rate"], figures["false_reject_rate"]
-    plot.dot((threshold, accepts), "wrong")
-    plot.dot((threshold, rejects), "second")
-    caption = (
-        f"The store accepts {percent(accepts)} of the photos of unknown products and rejects {percent(rejects)} of the "
-        "known ones (dots). A higher threshold accepts fewer of both."
-    )
+    caption = "A higher threshold sends more photos away, of unknown products and of known ones."
     rows = [(percent(rate), percent(errors.reject_rate_at(rate))) for rate in FALSE_ACCEPTS]
-    numbers = table("False rejects at a given rate of false accepts", ("False accepts, at most", "False rejects"), rows)
-    chart = plot.svg(f"False accepts and false rejects at each threshold. {caption}")
+    numbers = table("Known products sent away", ("Unknown products kept, at most", "Known sent away"), rows)
+    chart = plot.svg(f"Errors at each threshold. {caption}")
     return figure("Both errors by threshold", chart, caption, numbers)
 
 
-def roc_curve(errors: ErrorCurve, evaluation: Evaluation) -> Markup:
-    """Draw accepted known products against accepted unknown ones."""
-    figures = evaluation.to_dict()
-    plot = Plot(share_axis("unknown products accepted"), share_axis("known products accepted"))
+def roc_curve(errors: ErrorCurve) -> Markup:
+    """Draw known products against unknown ones, by the least probability of a known product."""
+    plot = Plot(share_axis("unknown products kept"), share_axis("known products kept"))
     plot.line([(0, 0), (1, 1)], "chance")
     plot.line(zip(errors.false_accept_rate.tolist(), (1 - errors.false_reject_rate).tolist(), strict=True), "right")
-    here = figures["false_accept_rate"], 1 - figures["false_reject_rate"]
-    plot.dot(here, "right")
-    plot.text(here, "store", "right", *(((10, 16), "start") if here[0] < 0.7 else ((-4, 20), "end")))
     plot.text((1, 0), f"AUROC {errors.auroc:.3f}", "big", (-10, -14), "end")
     plot.text((0.62, 0.62), "by chance", "quiet", (8, 14))
     caption = (
         f"In {percent(errors.auroc)} of all pairs of a known and an unknown product, the known one has the higher "
-        f"probability (AUROC). At 5% false accepts, {percent(errors.reject_rate_at(0.05))} of the known are rejected."
+        f"probability (AUROC). Where 5% of the unknown are kept, {percent(errors.reject_rate_at(0.05))} of the known "
+        "are sent away."
     )
     return figure("ROC", plot.svg(f"ROC curve. {caption}"), caption)
 
@@ -156,10 +168,3 @@ def time_histogram(evaluation: Evaluation) -> Markup:
 def _photos_axis(counts: np.ndarray) -> Axis:
     """Return an axis of photo counts (B,) with some room above."""
     return amount_axis("photos", max(5.0, float(counts.max()) * 1.1))
-
-
-def _operating_threshold(evaluation: Evaluation) -> float:
-    """Return the threshold of probability that accepts about as many photos as the store did."""
-    ordered = np.sort([result.known_probability for result in evaluation.results])
-    rejected = int((~evaluation.accepted).sum())
-    return float(np.append(ordered, 1.0)[rejected])

@@ -28,7 +28,7 @@ class Confusion:
 
 
 def confusions(evaluation: Evaluation) -> list[Confusion]:
-    """Return products mistaken for the same other one more than once, most frequent first, accepted or not."""
+    """Return products mistaken for the same other one more than once, most frequent first, whatever the decision."""
     pairs: dict[tuple[str, str], list[QueryResult]] = defaultdict(list)
     photos: dict[str, int] = defaultdict(int)
     for result in evaluation.results:
@@ -44,7 +44,7 @@ def confusions(evaluation: Evaluation) -> list[Confusion]:
 
 
 def wrong_products(evaluation: Evaluation) -> list[QueryResult]:
-    """Return accepted answers that name another product of the catalogue, most confident first."""
+    """Return matches that name another product of the catalogue, most confident first."""
     return _most_confident(
         result for result in evaluation.results if result.known and result.accepted and not result.right
     )
@@ -52,11 +52,11 @@ def wrong_products(evaluation: Evaluation) -> list[QueryResult]:
 
 def false_rejects(evaluation: Evaluation) -> list[QueryResult]:
     """Return known products that were answered "unknown", least confident first."""
-    return _most_confident(result for result in evaluation.results if result.known and not result.accepted)[::-1]
+    return _most_confident(result for result in evaluation.results if result.known and result.rejected)[::-1]
 
 
 def false_accepts(evaluation: Evaluation) -> list[QueryResult]:
-    """Return unknown products that were accepted, most confident first."""
+    """Return unknown products that got a match, most confident first."""
     return _most_confident(result for result in evaluation.results if not result.known and result.accepted)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..answer import CHOICES
 from ..html.markup import Markup, join, tag
 from ..html.parts import number, percent, pluralize, share_cell, table
 from .evaluate import Evaluation
@@ -17,16 +18,21 @@ ADVICE = (
 
 def outcomes(evaluation: Evaluation) -> Iterable[Markup]:
     """Yield the outcomes of known and of unknown products, as strips."""
-    known, accepted, right = evaluation.known, evaluation.accepted, evaluation.ranks == 1
+    answers = evaluation.answers
+    known, match, away, ranks = answers.known, answers.matched, answers.rejected, answers.ranks
+    choice, among = ~match & ~away, (ranks >= 1) & (ranks <= CHOICES)
     kinds = {
         "Products in the catalogue": (
-            ("right", "right product", known & accepted & right),
-            ("wrong", "another product", known & accepted & ~right),
-            ("idle", "answered unknown", known & ~accepted),
+            ("right", "right match", known & match & (ranks == 1)),
+            ("second", f"a choice of {CHOICES} with the right one", known & choice & among),
+            ("wrong", "another product", known & match & (ranks != 1)),
+            ("idle", "a choice without the right one", known & choice & ~among),
+            ("away", "answered unknown", known & away),
         ),
         "Products not in the catalogue": (
-            ("right", "answered unknown", ~known & ~accepted),
-            ("wrong", "accepted as one in the catalogue", ~known & accepted),
+            ("right", "answered unknown", ~known & away),
+            ("second", "a choice", ~known & choice),
+            ("wrong", "taken for one in the catalogue", ~known & match),
         ),
     }
     for title, parts in kinds.items():
@@ -53,11 +59,20 @@ def figure_tiles(figures: dict[str, Any]) -> Markup:
         ("Recall@1", percent(figures["recall@1"]), "right product first"),
         ("Recall@5", percent(figures["recall@5"]), "among the first five"),
         ("mAP", number(figures["map"]), "mean of 1 / rank"),
-        ("Precision", percent(figures["precision"]), "of accepted answers are right"),
-        ("Recall", percent(figures["recall"]), "of known products are accepted and right"),
+        ("Matches", percent(figures["match"]), "of known products are answered at once"),
+        ("Choices", percent(figures["choice"]), f"of known products are a choice of {CHOICES}"),
+        ("Shown", percent(figures["shown"]), "of known products are the match or a choice"),
+        ("Wrong matches", percent(figures["wrong_matches"]), "of all matches"),
+        (
+            "Coverage at 95%",
+            percent(figures["coverage_at_95"]),
+            "of known products, where 95% of the answers are right",
+        ),
+        ("Precision", percent(figures["precision"]), "of matches are right"),
+        ("Recall", percent(figures["recall"]), "of known products have the right match"),
         ("F1", percent(figures["f1"]), "of precision and recall"),
-        ("False accepts", percent(figures["false_accept_rate"]), "of unknown products are accepted"),
-        ("False rejects", percent(figures["false_reject_rate"]), "of known products are rejected"),
+        ("False accepts", percent(figures["false_accept_rate"]), "of unknown products get a match"),
+        ("False rejects", percent(figures["false_reject_rate"]), "of known products are called unknown"),
         ("AUROC", number(figures["auroc"]), "known against unknown products"),
         ("ECE", number(figures["ece"]), "stated against true probability"),
         ("p50", f"{figures['p50_ms']:.0f} ms", "half the photos are faster"),
@@ -88,18 +103,18 @@ def category_table(evaluation: Evaluation) -> Iterable[Markup]:
     by_category = evaluation.by_category
     if not by_category:
         return [tag("p", "The catalogue has no categories.", class_="quiet")]
-    head = ("Category", "Photos", "Recall@1", "Recall@5", "mAP", "Precision", "Recall", "F1", "False rejects")
+    head = ("Category", "Photos", "Recall@1", "Recall@5", "Matches", "Wrong", "Choices", "Unknown", "Shown", "At 95%")
     rows = [
         (
             tag("bdi", name), number(row["queries"]), share_cell(row["recall@1"]), share_cell(row["recall@5"]),
-            number(row["map"]), percent(row["precision"]), percent(row["recall"]), percent(row["f1"]),
-            share_cell(row["false_reject_rate"], "wrong"),
+            percent(row["match"]), percent(row["wrong_matches"]), percent(row["choice"]), percent(row["unknown"]),
+            share_cell(row["shown"]), percent(row["coverage_at_95"]),
         )
         for name, row in list(by_category.items())[:MAX_CATEGORIES]
     ]  # fmt: skip
     more = len(by_category) - len(rows)
     left_out = f"; {more} more are not shown" if more > 0 else ""
-    caption = f"By category of the right product, most photos first{left_out}"
+    caption = f"By category of the right product, most photos first; the columns are as above{left_out}"
     advice = [tag("p", ADVICE)] * needs_photos(by_category)
     return [tag("h3", "By category"), tag("div", table(caption, head, rows), class_="wide"), *advice]
 

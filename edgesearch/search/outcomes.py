@@ -75,6 +75,12 @@ class Outcomes(NamedTuple):
         """Return the outcomes of all parts."""
         return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
+    def coverage_at(self, precision: float = PRECISION) -> float:
+        """Return the largest share of photos whose answers are right with a precision; 0 if there is none."""
+        coverage, risk, _ = risk_curve(self)
+        allowed = np.flatnonzero(risk <= 1 - precision + 1e-9)
+        return float(coverage[allowed[-1]]) if len(allowed) else 0.0
+
     @property
     def right(self) -> np.ndarray:
         """Whether the first product is right, (Q,) bool."""
@@ -113,13 +119,6 @@ def risk_curve(outcomes: Outcomes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return answered[last] / max(answered[-1:].sum(), 1e-12), risk[last], first[last]
 
 
-def coverage_at(outcomes: Outcomes, precision: float = PRECISION) -> float:
-    """Return the largest share of photos whose answers are right with a precision; 0 if there is none."""
-    coverage, risk, _ = risk_curve(outcomes)
-    allowed = np.flatnonzero(risk <= 1 - precision + 1e-9)
-    return float(coverage[allowed[-1]]) if len(allowed) else 0.0
-
-
 def expect(outcomes: Outcomes, match_from: float, known_from: float) -> Mapping[str, float]:
     """Return the shares of photos by answer.
 
@@ -145,5 +144,5 @@ def expect(outcomes: Outcomes, match_from: float, known_from: float) -> Mapping[
         "shown": share(shown, known),
         "wrong_matches": share(~outcomes.right, match),
         "unknown_sent_away": share(away, ~known),
-        "coverage_at_95": coverage_at(Outcomes(*(column[known] for column in outcomes))),
+        "coverage_at_95": Outcomes(*(column[known] for column in outcomes)).coverage_at(),
     }

@@ -86,14 +86,14 @@ def test_eval_prints_one_object(shop: Path, tiny_edge: Path, capsys: pytest.Capt
     assert sum(row["queries"] for row in by_category.values()) == figures["known"]
     assert main(["eval", str(tiny_edge), str(shop / "queries.csv")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    start = lines.index("by category                photos recall@1 recall@5  unknown")
+    start = lines.index("by category                photos recall@1 recall@5    match    shown  unknown")
     assert [line.split("  ")[1] for line in lines[start + 1 :][: len(by_category)]] == [*by_category]
 
 
 def test_categories_that_are_seldom_found_come_with_advice() -> None:
-    row = {"queries": 7, "recall@1": 0.25, "recall@5": 1.0, "false_reject_rate": 0.125}
+    row = {"queries": 7, "recall@1": 0.25, "recall@5": 1.0, "match": 0.5, "shown": 0.75, "unknown": 0.125}
     head, line, advice = format_categories({"Fruit": row})
-    assert line.split() == ["Fruit", "7", "0.2500", "1.0000", "0.1250"] and len(line) == len(head)
+    assert line.split() == ["Fruit", "7", "0.2500", "1.0000", "0.5000", "0.7500", "0.1250"] and len(line) == len(head)
     assert "a few photos" in advice
     assert len(format_categories({"Packages": row | {"recall@1": 0.9}})) == 2
     assert format_categories({}) == []

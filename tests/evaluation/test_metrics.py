@@ -15,9 +15,10 @@ def test_recall_and_map_of_known_ranks() -> None:
 
 def test_open_set_counts() -> None:
     known = np.array([True, True, True, True, False, False])
-    accepted = np.array([True, True, True, False, True, False])
+    matched = np.array([True, True, True, False, True, False])
     right = np.array([True, True, False, True, False, False])
-    found = metrics.open_set(known, accepted, right)
+    rejected = np.array([False, False, False, True, False, False])
+    found = metrics.open_set(known, matched, right, rejected)
     assert found["precision"] == pytest.approx(2 / 4)
     assert found["recall"] == pytest.approx(2 / 4)
     assert found["f1"] == pytest.approx(0.5)
@@ -26,11 +27,24 @@ def test_open_set_counts() -> None:
 
 
 def test_figures_without_data_are_none() -> None:
-    found = metrics.open_set(np.array([True]), np.array([False]), np.array([True]))
+    found = metrics.open_set(*np.array([[True], [False], [True], [True]]))
     assert found["false_accept_rate"] is None
     assert found["precision"] is None
     assert found["f1"] == 0.0
-    assert metrics.open_set(np.array([False]), np.array([False]), np.array([False]))["f1"] is None
+    assert metrics.open_set(*np.zeros((4, 1), bool))["f1"] is None
+
+
+def test_three_answers_are_counted() -> None:
+    known = np.array([True] * 6 + [False] * 2)
+    matched = np.array([True, True, False, False, False, False, True, False])
+    rejected = np.array([False, False, False, False, True, True, False, True])
+    answers = metrics.Answers(known, matched, rejected, np.array([1, 2, 5, 6, 1, 0, 0, 0]), np.linspace(0.9, 0.2, 8))
+    found = answers.figures()
+    assert (found["match"], found["choice"], found["unknown"]) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+    assert found["shown"] == pytest.approx(2 / 6)  # a right match, and the fifth of five choices
+    assert found["wrong_matches"] == pytest.approx(2 / 3)
+    assert found["coverage_at_95"] == pytest.approx(1 / 6)
+    assert answers.of(~known).figures()["shown"] is None
 
 
 def test_ann_recall_ignores_order_and_missing_rows() -> None:
@@ -90,7 +104,9 @@ def test_true_probabilities_have_a_small_calibration_error() -> None:
 
 def test_categories_are_counted_separately() -> None:
     categories, ranks = ["Tea", "Milk", "Tea", "Tea"], np.array([1, 1, 2, 0])
-    found = metrics.by_category(categories, ranks, np.array([True, False, True, False]))
+    matched = np.array([True, False, True, False])
+    answers = metrics.Answers(np.ones(4, bool), matched, ~matched, ranks, np.array([0.9, 0.2, 0.8, 0.3]))
+    found = metrics.by_category(categories, answers)
     assert list(found) == ["Tea", "Milk"]
     tea, milk = found["Tea"], found["Milk"]
     assert (tea["queries"], tea["recall@1"], tea["recall@5"]) == pytest.approx((3, 1 / 3, 2 / 3))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgesearch.search.outcomes import Outcomes, Targets, choose_thresholds, coverage_at, expect, risk_curve
+from edgesearch.search.outcomes import Outcomes, Targets, choose_thresholds, expect, risk_curve
 
 Row = tuple[float, float, int, bool]
 
@@ -67,9 +67,9 @@ def test_equal_probabilities_are_answered_together() -> None:
 def test_coverage_is_the_largest_share_with_the_precision() -> None:
     rows: list[Row] = [(1 - i / 100, 1.0, 2 if i % 10 == 9 else 1, True) for i in range(40)]
     outcomes = Outcomes.of(rows, 0.1)
-    assert coverage_at(outcomes, 0.9) == pytest.approx(1)
-    assert coverage_at(outcomes, 0.95) == pytest.approx(9 / 40)
-    assert coverage_at(outcomes._replace(ranks=np.zeros(40, int))) == 0
+    assert outcomes.coverage_at(0.9) == pytest.approx(1)
+    assert outcomes.coverage_at(0.95) == pytest.approx(9 / 40)
+    assert outcomes._replace(ranks=np.zeros(40, int)).coverage_at() == 0
 
 
 def test_shown_are_right_matches_and_choices_of_five() -> None:

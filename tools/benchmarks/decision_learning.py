@@ -33,7 +33,7 @@ MANY, FEW = 12, 5  # photos of a product
 PER_PRODUCT = 16  # queries
 KEPT_OUTCOMES = 300  # of a catalogue, in the model folder
 UNEVEN = "mixed"  # catalogue of products with one and with several pictures, which teaches the weight of pictures
-STEPS, TINY = 300, 1e-5  # of the optimizer
+STEPS, TINY = 100, 1e-5  # of the optimizer
 SCALES = Weights(0.1, 0.3, 0.02, 5, 0.1, 2, 4, 1, 3)
 
 
@@ -197,7 +197,7 @@ class _Batch:
         each, first = np.arange(len(rows)), scores.argmax(1)
         choice = np.log(np.exp(utilities - highest).sum(1)) + highest[:, 0] - utilities[each, self.right]
         choice = choice[self.known & (self.right != NONE)].mean()
-        crowd = np.sort(likeness, 1)[:, -CROWD:].mean(1)
+        crowd = np.partition(likeness, -CROWD, 1)[:, -CROWD:].mean(1)
         logits = weights.known + weights.height * likeness[each, first] + weights.details * rows[each, first, PRINTED]
         logits = logits + weights.crowd * crowd
         surprise = np.logaddexp(0, np.where(self.known, -logits, logits))
@@ -229,7 +229,7 @@ def fit(batches: Sequence[_Batch], start: Weights) -> Weights:
         step, before = length * direction, slope
         x, slope = x + step, gradient(x + step)
         change = slope - before
-        if value - tried < 1e-8:
+        if value - tried < 1e-6:
             break
         value = tried
         if (scale := float(change @ step)) > 1e-12:
