@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..answer import CHOICES
-from .decision import LEAST_MATCH
+from .decision import LEAST_MATCH, sigmoid
 
 PRECISION = 0.95  # of answers, at which coverage is stated
 NOT_FOUND = 0  # rank of a product that was not found
+TINY, STEPS = 1e-4, 20  # least probability, and steps of Newton's method, of the fitted curve
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,9 @@ class Outcomes(NamedTuple):
 def choose_thresholds(outcomes: Outcomes, targets: Targets) -> tuple[float, float]:
     """Return `match_from` and `known_from`: as many answers as the targets allow.
 
+    Few wrong matches are seen, and one of them can move a threshold far. So the risk is the mean of the measured one
+    and of that of a curve fitted to all probabilities.
+
     Args:
         outcomes: Of known and of unknown products.
         targets: The errors to accept.
@@ -100,9 +104,30 @@ def choose_thresholds(outcomes: Outcomes, targets: Targets) -> tuple[float, floa
     kept = min(int(np.searchsorted(share, targets.missed, side="right")), len(order) - 1)
     known_from = float(outcomes.known[known][order][kept])
     answered = np.where(outcomes.known < known_from, 0, outcomes.first)
-    _, risk, thresholds = risk_curve(outcomes._replace(first=answered))
+    outcomes = outcomes._replace(first=answered)
+    _, measured, thresholds = risk_curve(outcomes)
+    risk = (measured + _smooth_risk(outcomes, thresholds)) / 2
     allowed = np.flatnonzero((risk <= targets.wrong_matches) & (thresholds >= LEAST_MATCH))
     return (float(thresholds[allowed[-1]]) if len(allowed) else 1.0), known_from
+
+
+def _smooth_risk(outcomes: Outcomes, thresholds: np.ndarray) -> np.ndarray:
+    """Return the risk at thresholds, (T,) float64, if the logit of being right is linear in that of the probability.
+
+    Platt: Probabilistic outputs for support vector machines, 1999.
+    """
+    logits = np.log(outcomes.first.clip(TINY, 1 - TINY) / (1 - outcomes.first.clip(TINY, 1 - TINY)))
+    terms = np.column_stack([np.ones(len(logits)), logits])
+    counts = np.where(outcomes.first > 0, outcomes.weights * len(logits), 0)  # 0: never answered
+    line = np.array([0.0, 1.0])
+    for _ in range(STEPS):
+        likely = sigmoid(terms @ line)
+        hessian = (terms.T * (counts * likely * (1 - likely))) @ terms + np.eye(2)
+        line = line - np.linalg.solve(hessian, terms.T @ (counts * (likely - outcomes.right)) + line - (0, 1))
+    order = np.argsort(-outcomes.first, kind="stable")
+    weights, wrong = outcomes.weights[order], 1 - sigmoid(terms[order] @ line)
+    risk = np.cumsum(weights * wrong) / np.maximum(np.cumsum(weights), 1e-12)
+    return np.asarray(risk[np.searchsorted(-outcomes.first[order], -thresholds, side="right") - 1])
 
 
 def risk_curve(outcomes: Outcomes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
