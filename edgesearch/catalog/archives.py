@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from ..errors import CatalogError
 from ..images import image, photo_files
-from . import sources
+from . import remote_files, sources
 
 GZIPPED = (".tar.gz", ".tgz")
 ARCHIVES = (".zip", ".tar", *GZIPPED)
@@ -31,7 +31,7 @@ def is_archive(source: str) -> bool:
 
 def is_folder(source: str) -> bool:
     """Return whether a path or URL names a folder; raise CatalogError if its file system cannot be asked."""
-    return sources.list_folder(source) is not None if sources.is_url(source) else os.path.isdir(source)
+    return remote_files.list_folder(source) is not None if sources.is_url(source) else os.path.isdir(source)
 
 
 def list_files(source: str) -> dict[str, str]:
@@ -43,7 +43,7 @@ def list_files(source: str) -> dict[str, str]:
              not UTF-8.
     """
     if not is_archive(source):
-        found = sources.list_folder(source) or {} if sources.is_url(source) else _list_local(source)
+        found = remote_files.list_folder(source) or {} if sources.is_url(source) else _list_local(source)
     elif source.lower().endswith(".zip"):
         found = _list_zip(source)
     else:
@@ -81,7 +81,7 @@ def _list_local(folder: str) -> dict[str, str]:
 def _list_zip(archive: str) -> dict[str, str]:
     """List a zip file; raise CatalogError if a member is encrypted or of an unusual compression."""
     found = {}
-    with sources.open_source(archive) as file:
+    with sources.open_source(archive, keep=True) as file:
         for info in _read_zip_directory(archive, file):
             if info.filename.endswith("/"):
                 continue
@@ -108,7 +108,7 @@ def _read_zip_directory(archive: str, file: BinaryIO) -> list[zipfile.ZipInfo]:
 def _list_tar(archive: str, name: str) -> dict[str, str]:
     """List a tar file; name: of the archive that it was unpacked from, for error messages."""
     found: dict[str, str] = {}
-    with sources.open_source(archive) as file:
+    with sources.open_source(archive, keep=True) as file:
         for info in _iterate_tar(name, file):
             if info.islnk() and (target := found.get(_member_name(name, info.linkname))):
                 found[_member_name(name, info.name)] = target  # a hard link: the same content under another name

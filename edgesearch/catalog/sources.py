@@ -18,20 +18,20 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO
 
 import numpy as np
 
 from ..errors import CatalogError, EdgeSearchError, ImageError
 from ..images import image
 from ..images.photo_files import strip_name
+from . import remote_files
 
 _MEMBER = re.compile(r"(zip|tar|not):(\d+)\+(\d+)\+(\d+):(.*?)!/(.+)", re.S)
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
 _HEADER = 30  # bytes of a zip's local header, before the name
 STORED, DEFLATED = 0, 8
 REMOTE = ("http", "https", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "hf")  # never files of this machine
-T = TypeVar("T")
 
 
 def is_url(name: str) -> bool:
@@ -100,8 +100,7 @@ def read_bytes(source: str) -> bytes:
             return _read_member(found)
         if not is_url(source):
             return image.read_bytes(Path(source))
-        with open_source(source, ImageError) as file:
-            return file.read(image.MAX_BYTES + 1)
+        return remote_files.read(source, image.MAX_BYTES + 1, ImageError)
     except ImageError:
         raise
     except Exception as failed:  # each file system has its own errors, and a damaged archive can cause any
@@ -130,10 +129,13 @@ def name_source_in_errors(source: str, read: Callable[[], np.ndarray]) -> np.nda
 
 
 @contextlib.contextmanager
-def open_source(where: str, error: type[EdgeSearchError] = CatalogError) -> Iterator[BinaryIO]:
-    """Open a local file or a URL for reading at any position; raise `error` if opening or reading fails."""
+def open_source(where: str, error: type[EdgeSearchError] = CatalogError, keep: bool = False) -> Iterator[BinaryIO]:
+    """Open a local file or a URL for reading at any position; raise `error` if opening or reading fails.
+
+    keep: keep the download of a file that can only be downloaded whole, because it will be opened again.
+    """
     try:
-        with _open_url(where, error) if is_url(where) else _open_path(where, error) as file:
+        with remote_files.open_file(where, error, keep) if is_url(where) else _open_path(where, error) as file:
             yield file
     except OSError as failed:
         raise error(
@@ -147,55 +149,13 @@ def _open_path(path: str, error: type[EdgeSearchError]) -> BinaryIO:
     return open(path, "rb")
 
 
-def _open_url(url: str, error: type[EdgeSearchError]) -> BinaryIO:
-    def open_file(system: Any, path: str) -> BinaryIO:
-        return system.open(path, "rb")
-
-    return _call_fsspec(url, error, open_file)
-
-
-def list_folder(url: str) -> dict[str, str] | None:
-    """Return the URL of every file below a folder by its name in the folder; None if the URL is no folder.
-
-    Raises:  CatalogError: the file system cannot be asked.
-    """
-
-    def list_files(system: Any, path: str) -> dict[str, str] | None:
-        if not system.isdir(path):
-            return None
-        root = system._strip_protocol(path).rstrip("/") + "/"
-        return {name.removeprefix(root): system.unstrip_protocol(name) for name in system.find(path)}
-
-    return _call_fsspec(url, CatalogError, list_files)
-
-
-def _call_fsspec(url: str, error: type[EdgeSearchError], call: Callable[[Any, str], T]) -> T:
-    """Return what `call` makes of the URL's file system and path; raise `error` if that fails."""
-    try:
-        import fsspec
-    except ImportError as missing:
-        raise error(f"{url}: URLs need fsspec; pip install edgesearch[urls], or give a local path.") from missing
-    try:
-        return call(*fsspec.core.url_to_fs(url))
-    except ImportError as missing:
-        raise error(
-            f"{url}: cannot be read ({missing}); install that package, or edgesearch[urls] for http and https."
-        ) from missing
-    except FileNotFoundError as missing:
-        if missing.__cause__ is None or getattr(missing.__cause__, "status", None) == 404:
-            raise error(f"{url}: no such file; check its name.") from missing
-        raise error(f"{url}: cannot be read ({missing.__cause__}); check that the server answers.") from missing
-    except Exception as failed:  # each file system has its own errors
-        raise error(f"{url}: cannot be read ({failed}); check its name and its permissions.") from failed
-
-
 def _read_member(source: re.Match[str]) -> bytes:
     kind, start, size, crc = source[1], int(source[2]), int(source[3]), int(source[4])
     name = format_source(source[0])
     if kind == "not":
         raise ImageError(f"{name}: not in the archive; check its name in the catalogue.")
     limit = min(size, image.MAX_BYTES + 1)
-    with open_source(_unescape(source[5]), ImageError) as file:
+    with open_source(_unescape(source[5]), ImageError, keep=True) as file:
         file.seek(start)
         data = _read_zip_member(file, size, crc, name) if kind == "zip" else file.read(limit)
     if kind == "tar" and len(data) < limit:
