@@ -9,8 +9,10 @@ packaging at 224 px, one code was read, on a can.
 
 import importlib.util
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,8 @@ from ..errors import EdgeSearchError
 from . import image
 
 SIDE = 720  # px; photos are decoded with at least this shorter side
+COVER_WIDTH, COVER_HEIGHT = 1.15, 0.8  # of the rectangle that covers a code, to the code's width; an EAN-13 is 0.7 high
+RING = 1.3  # outer size of the ring whose colour covers a code, to the rectangle
 FORMATS = ("EAN13", "EAN8", "UPCA", "UPCE", "Code128")  # zxing-cpp gives UPC-A and UPC-E as EAN-13
 LENGTHS = (8, 12, 13, 14)  # digits of a GTIN: EAN-8, UPC-A, EAN-13, GTIN-14
 _SEPARATORS = str.maketrans("", "", " -")
@@ -30,10 +34,13 @@ class Barcode:
     Attributes:
         text: the code.
         format: its symbology, such as "EAN-13".
+        line: from the left end of its bars to the right end: x, y, x, y in shares of the photo's width and height;
+            empty if it was not read in a photo.
     """
 
     text: str
     format: str
+    line: tuple[float, ...] = field(default=(), compare=False)
 
 
 def can_read() -> bool:
@@ -68,7 +75,56 @@ def scan(pixels: np.ndarray) -> tuple[Barcode, ...]:
     formats = zxingcpp.BarcodeFormats([getattr(zxingcpp.BarcodeFormat, name) for name in FORMATS])
     found = zxingcpp.read_barcodes(np.ascontiguousarray(pixels[..., 0]), formats=formats, try_invert=False)
     found = sorted(found, key=lambda code: (code.position.top_left.y, code.position.top_left.x))
-    return tuple(dict.fromkeys(Barcode(code.text, str(code.format)) for code in found))
+    codes = (Barcode(code.text, str(code.format), _find_line(code.position, pixels.shape)) for code in found)
+    return tuple(dict.fromkeys(codes))
+
+
+def _find_line(position: Any, shape: tuple[int, ...]) -> tuple[float, ...]:
+    """Return the line through the middle of a code's bars, as `Barcode.line`."""
+    left, right = (position.top_left, position.bottom_left), (position.top_right, position.bottom_right)
+    ends = [(sum(corner.x for corner in side) / 2, sum(corner.y for corner in side) / 2) for side in (left, right)]
+    return tuple(value / length for end in ends for value, length in zip(end, (shape[1], shape[0]), strict=True))
+
+
+def cover(pixels: np.ndarray, codes: Sequence[Barcode]) -> np.ndarray:
+    """Return a picture, (H, W, 3) uint8, whose barcodes are covered with the colour around them."""
+    covered = pixels
+    for code in codes:
+        if code.line:
+            inside, ring = (find_region(code, pixels.shape[:2], size) for size in (1.0, RING))
+            ring &= ~inside
+            covered = covered.copy() if covered is pixels else covered
+            covered[inside] = np.median(pixels[ring if ring.any() else inside], axis=0) if inside.any() else 0
+    return covered
+
+
+def find_region(code: Barcode, size: tuple[int, int], scale: float = 1.0) -> np.ndarray:
+    """Return which pixels of a picture of (H, W) belong to a code with its digits and margin: (H, W) bool.
+
+    Args:
+        code: read in the picture, or in a larger version of it.
+        size: H and W.
+        scale: factor of the region's width and height.
+    """
+    rows, columns = np.ogrid[: size[0], : size[1]]
+    return _covers(code, size, columns + 0.5, rows + 0.5, scale)
+
+
+def covers_points(code: Barcode, size: tuple[int, int], points: np.ndarray) -> np.ndarray:
+    """Return which points (P, 2), x and y in px, lie on a code in a picture of (H, W): (P,) bool."""
+    return _covers(code, size, points[:, 0], points[:, 1], 1.0)
+
+
+def _covers(code: Barcode, size: tuple[int, int], x: np.ndarray, y: np.ndarray, scale: float) -> np.ndarray:
+    height, width = size
+    ends = np.array(code.line).reshape(2, 2) * (width, height)
+    centre, along = ends.mean(0), ends[1] - ends[0]
+    length = max(float(np.hypot(*along)), 1.0)
+    along = along / length
+    x, y = x - centre[0], y - centre[1]
+    half_width, half_height = (share * scale * length / 2 for share in (COVER_WIDTH, COVER_HEIGHT))
+    is_along = np.abs(x * along[0] + y * along[1]) <= half_width
+    return np.asarray(is_along & (np.abs(y * along[0] - x * along[1]) <= half_height))
 
 
 @cache

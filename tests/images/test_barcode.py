@@ -209,3 +209,20 @@ def test_search_works_without_the_barcode_reader(shop: Path, tiny_edge: Path, mo
         assert (plain.matches, plain.decision, asked.barcodes) == (asked.matches, asked.decision, ())
         with pytest.raises(EdgeSearchError, match=r"edgesearch\[barcode\]"):
             store.search(photo, barcodes=True)
+
+
+@needs_reader
+@pytest.mark.parametrize("turn", [0, 25, 90])
+def test_a_covered_code_cannot_be_read_and_the_rest_stays(turn: int) -> None:
+    photo = Image.new("RGB", (900, 900), (190, 170, 140))
+    photo.paste(draw_ean13("4006381333931", 3), (300, 300))
+    pixels = np.asarray(photo.rotate(turn, fillcolor=(190, 170, 140)))
+    codes = barcode.scan(pixels)
+    assert len(codes) == 1
+    covered = barcode.cover(pixels, codes)
+    assert barcode.scan(covered) == ()
+    changed = (covered != pixels).any(2)
+    assert 0 < changed.mean() < 0.3
+    assert barcode.cover(pixels, [Barcode("400", "")]) is pixels  # typed, so it lies nowhere
+    inside = barcode.covers_points(codes[0], (900, 900), np.array([[450.0, 450.0], [5.0, 5.0]]))
+    assert not inside[1]
