@@ -27,8 +27,12 @@ MAY_IMPORT = {
     "html": {"_util", "images"},
     "audit": {"images", "embedding", "index", "catalog", "html"},
     "search": {"_util", "images", "embedding", "index", "local_features", "catalog", "answer", "text", "bundle"},
+    "learning": set(),
     "device": {"_util", "embedding", "catalog", "bundle", "search"},
-    "store": {"_util", "images", "embedding", "catalog", "answer", "text", "bundle", "search", "device"},
+    "store": {
+        "_util", "images", "embedding", "local_features", "catalog", "answer", "text", "bundle", "search", "learning",
+        "device",
+    },
     "building": {
         "_util", "images", "embedding", "index", "local_features", "catalog", "text", "bundle", "search", "device",
     },

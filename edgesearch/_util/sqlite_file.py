@@ -80,6 +80,10 @@ class SqliteFile:
             database.execute("PRAGMA secure_delete = ON")
             for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
                 database.execute(f'DELETE FROM "{table}"')
+        self.scrub()
+
+    def scrub(self) -> None:
+        """Write the file anew, so that no byte of rows that were deleted with `secure_delete` stays; as `wipe`."""
         with (
             self._translating_errors(),
             contextlib.closing(sqlite3.connect(self.path, BUSY_TIMEOUT_S, isolation_level=None)) as connection,

@@ -12,6 +12,7 @@ from ..errors import EdgeSearchError
 from ..search.open_bundle import OpenBundle, open_catalog, space_of
 from . import overlay_export
 from .changes import Change
+from .learned import LearnedPictures
 from .overlay import Event, Overlay, OverlaySnapshot
 from .overlay_gallery import merge_overlay
 from .profile import Profile
@@ -163,3 +164,4 @@ def _fold_overlay(slots: Slots) -> None:
             return all(change.is_redundant(sku, catalog.find_skus([sku]).get(sku)) for catalog in catalogs)
 
         overlay.fold(is_redundant, spaces)
+        LearnedPictures(overlay).fold(spaces)

@@ -48,7 +48,8 @@ class Event:
         number: Counts from 1.
         time: ISO 8601, UTC, by the device's clock.
         who: User.
-        what: One of `UNDOABLE`, "undo", "install", "rollback", "failed" or "fold".
+        what: One of `UNDOABLE`, "undo", "install", "rollback", "failed" or "fold"; of `learned`, "learning", "learn",
+            "settle", "forget" or "erase".
         sku: Of the changed product; "" if there is none.
         detail: Further values, JSON-able.
         state: Hex hash of all changes after the event.
@@ -91,8 +92,9 @@ class Overlay:
     def __init__(self, folder: Path, seal: Seal):
         """Refer to the overlay of a folder, whose contents are sealed with `seal`."""
         self.path = Path(folder) / FILE
-        self._seal = seal
+        self.seal = seal
         self._file = SqliteFile(self.path, _SCHEMA, FORMAT)
+        self.reading, self.writing, self.scrub = self._file.reading, self._file.writing, self._file.scrub
 
     def version(self) -> int:
         """Return the number of the last line of the log; this is quick enough for every query."""
@@ -111,14 +113,14 @@ class Overlay:
             row = database.execute(sql, (number,)).fetchone() if database else None
             if row is None:
                 raise DeviceError(f"{self.path}: picture {number} was deleted; search again.")
-            return self._unseal(row[0], f"picture {number}")
+            return self.unseal(row[0], f"picture {number}")
 
     def references(self, space: str, pictures: Iterable[int]) -> dict[int, bytes]:
         """Return the references of these pictures in a space, as far as `store_references` stored them."""
         with self._file.reading() as database:
             sql = "SELECT picture, content FROM reference, json_each(?) WHERE space = ? AND picture = value"
             rows = database.execute(sql, (json.dumps(list(pictures)), space)).fetchall() if database else []
-            return {number: self._unseal(content, f"reference {number} {space}") for number, content in rows}
+            return {number: self.unseal(content, f"reference {number} {space}") for number, content in rows}
 
     def store_references(self, space: str, references: Mapping[int, bytes]) -> None:
         """Store references by picture; only those of the same space can be compared."""
@@ -170,7 +172,7 @@ class Overlay:
     def record(self, what: str, detail: Mapping[str, Any], who: str | None = None) -> Event:
         """Add a line to the log for an event that changes no product."""
         with self._file.writing() as database:
-            return self._add_event(database, what, "", who, detail)
+            return self.add_event(database, what, "", who, detail)
 
     def fold(self, is_redundant: Callable[[str, Change], bool], spaces: Collection[str]) -> list[str]:
         """Delete redundant changes, pictures without a change, and references outside the given spaces.
@@ -184,7 +186,7 @@ class Overlay:
         with self._file.writing() as database:
             changes = self._read_snapshot(database).changes
             deleted = [sku for sku, change in changes.items() if is_redundant(sku, change)]
-            database.executemany("DELETE FROM change WHERE sku = ?", [(self._seal.name(sku),) for sku in deleted])
+            database.executemany("DELETE FROM change WHERE sku = ?", [(self.seal.name(sku),) for sku in deleted])
             kept = [number for sku in changes.keys() - deleted for number in changes[sku].pictures.values()]
             picture_count = database.execute(
                 "DELETE FROM picture WHERE number NOT IN (SELECT value FROM json_each(?))", (json.dumps(kept),)
@@ -195,7 +197,7 @@ class Overlay:
                 (json.dumps([*spaces]),),
             )
             if deleted or picture_count:  # `undo` cannot restore what was deleted
-                self._add_event(database, "fold", "", None, {"skus": deleted})
+                self.add_event(database, "fold", "", None, {"skus": deleted})
         return deleted
 
     def events(self) -> list[Event]:
@@ -222,7 +224,7 @@ class Overlay:
         with _decoding():
             if (self._event_at(database, version).state if version else _hash_rows([])) != _hash_rows(rows):
                 raise DamagedError("its changes are not those of its log")
-            tables = [self._read_table(content, f"change {name.hex()}") for name, content in rows]
+            tables = [self.open_table(content, f"change {name.hex()}") for name, content in rows]
             return OverlaySnapshot(version, {table["sku"]: Change.from_dict(table) for table in tables})
 
     def _write_change(
@@ -235,14 +237,14 @@ class Overlay:
         who: str | None,
         **detail: Any,
     ) -> Event:
-        name = self._seal.name(sku)
+        name = self.seal.name(sku)
         was, is_now = (change.to_dict() if change else None for change in (before, after))
         if is_now is None:
             database.execute("DELETE FROM change WHERE sku = ?", (name,))
         else:
-            content = self._seal.close(_json({"sku": sku, **is_now}), f"change {name.hex()}")
+            content = self.seal.close(_json({"sku": sku, **is_now}), f"change {name.hex()}")
             database.execute("INSERT OR REPLACE INTO change VALUES (?, ?)", (name, content))
-        return self._add_event(database, what, sku, who, {"before": was, "after": is_now, **detail})
+        return self.add_event(database, what, sku, who, {"before": was, "after": is_now, **detail})
 
     def _add_pictures(
         self, database: sqlite3.Connection, pictures: Sequence[tuple[bytes, bytes]], space: str, known: Collection[str]
@@ -255,26 +257,27 @@ class Overlay:
                 continue
             number = database.execute("INSERT INTO picture (content) VALUES (x'')").lastrowid  # the seal contains it
             assert number is not None
-            content = self._seal.close(jpeg, f"picture {number}")
+            content = self.seal.close(jpeg, f"picture {number}")
             database.execute("UPDATE picture SET content = ? WHERE number = ?", (content, number))
             self._write_references(database, space, {number: reference})
             added[name] = number
         return added
 
     def _write_references(self, database: sqlite3.Connection, space: str, references: Mapping[int, bytes]) -> None:
-        rows = [(n, space, self._seal.close(content, f"reference {n} {space}")) for n, content in references.items()]
+        rows = [(n, space, self.seal.close(content, f"reference {n} {space}")) for n, content in references.items()]
         database.executemany("INSERT OR REPLACE INTO reference VALUES (?, ?, ?)", rows)
 
-    def _add_event(
+    def add_event(
         self, database: sqlite3.Connection, what: str, sku: str, who: str | None, detail: Mapping[str, Any]
     ) -> Event:
+        """Add a line to the log, in a transaction of `writing`."""
         last, before = _last_line(database)
         number = last + 1
         time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         state = _hash_rows(database.execute("SELECT sku, content FROM change ORDER BY sku").fetchall())
-        user = (who or _user_name()).encode(errors="replace").decode()
+        user = (who or user_name()).encode(errors="replace").decode()
         table = {"time": time, "who": user, "what": what, "sku": sku, "detail": detail, "state": state}
-        content = self._seal.close(_json(table), f"event {number}")
+        content = self.seal.close(_json(table), f"event {number}")
         chain = _chain_hash(before, number, content)
         database.execute("INSERT INTO event VALUES (?, ?, ?)", (number, content, chain))
         return self._read_event(number, content, chain)
@@ -297,14 +300,20 @@ class Overlay:
 
     def _read_event(self, number: int, content: bytes, chain: bytes) -> Event:
         with _decoding():
-            return Event(number=number, chain=chain.hex(), **self._read_table(content, f"event {number}"))
+            return Event(number=number, chain=chain.hex(), **self.open_table(content, f"event {number}"))
 
-    def _read_table(self, sealed: bytes, context: str) -> dict[str, Any]:
-        return dict(json.loads(self._unseal(sealed, context)))
+    def close_table(self, table: Mapping[str, Any], context: str) -> bytes:
+        """Return names and values, sealed for a place in the file."""
+        return self.seal.close(_json(table), context)
 
-    def _unseal(self, sealed: bytes, context: str) -> bytes:
+    def open_table(self, sealed: bytes, context: str) -> dict[str, Any]:
+        """Return what `close_table` sealed; raise DamagedError or ValueError for anything else."""
+        return dict(json.loads(self.unseal(sealed, context)))
+
+    def unseal(self, sealed: bytes, context: str) -> bytes:
+        """Return the content of a place in the file; raise DamagedError if it is not what was sealed for it."""
         try:
-            return self._seal.open(sealed, context)
+            return self.seal.open(sealed, context)
         except (ValueError, TypeError) as error:
             raise DamagedError(f"{context[:80]}: {error}") from error
 
@@ -342,7 +351,8 @@ def _json(table: Mapping[str, Any]) -> bytes:
     return json.dumps(table, ensure_ascii=False, sort_keys=True).encode()
 
 
-def _user_name() -> str:
+def user_name() -> str:
+    """Return the name of the user of this process."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a user without a name

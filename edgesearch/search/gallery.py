@@ -25,6 +25,8 @@ from .barcode_index import BarcodeIndex
 from .candidate import Candidate
 from .open_bundle import OpenBundle, Reference
 
+LEARNED = 1 << 32  # numbers of learned pictures begin above it
+
 
 @dataclass
 class OverlayRows:
@@ -33,7 +35,8 @@ class OverlayRows:
     Attributes:
         products: Products that are new or changed, by number.
         hidden: Rows of the bundle that are not shown, by SKU.
-        pictures: Taught pictures: the overlay's number, the name, and the number of the product.
+        pictures: Taught and learned pictures: number, name, and the number of the product. The number of a taught
+            picture is the overlay's, that of a learned one follows `LEARNED`.
     """
 
     products: dict[int, Product] = field(default_factory=dict)
@@ -49,11 +52,13 @@ class TaughtRows:
         embeddings: (T, D) float32, unit rows.
         local: Their local features; None if the bundle has none.
         visible: (T,) bool, whether a search may find each.
+        owners: (T,) int32, the number of each one's product.
     """
 
     embeddings: np.ndarray
     local: LocalIndex | None
     visible: np.ndarray
+    owners: np.ndarray
 
 
 class Gallery:
@@ -75,7 +80,7 @@ class Gallery:
         """Merge a bundle with the rows of an overlay; the arguments are as the attributes."""
         self.base, self.version, self.references, self._overlay = base, version, references, overlay_rows
         self.first_taught = len(base.index)
-        self.taught = _taught_rows(base, [references[picture] for picture, _, _ in overlay_rows.pictures])
+        self.taught = _taught_rows(base, overlay_rows, references)
         self.base_products = len(base.catalog) - len(overlay_rows.hidden)
         self.visible: np.ndarray | None = None
         if overlay_rows.hidden:
@@ -106,8 +111,7 @@ class Gallery:
         restricted.visible = allowed[owners]
         restricted.allowed = self.base.index.make_filter(restricted.visible)
         restricted.base_products = int(allowed[: len(self.base.catalog)].sum())
-        visible = np.array([allowed[number] for *_, number in self._overlay.pictures], bool)
-        restricted.taught = replace(self.taught, visible=visible)
+        restricted.taught = replace(self.taught, visible=allowed[self.taught.owners])
         return restricted
 
     def skus(self) -> set[str]:
@@ -143,13 +147,13 @@ class Gallery:
     def owner(self, row: int) -> int:
         """Return the number of a row's product."""
         taught = row - self.first_taught
-        return self.base.catalog.owner(row) if taught < 0 else self._overlay.pictures[taught][2]
+        return self.base.catalog.owner(row) if taught < 0 else int(self.taught.owners[taught])
 
     def owners(self) -> np.ndarray:
         """Return the product number of each row, -1 for rows that are not shown: (R,) int32."""
         owners = self.base.catalog.owners
         shown = owners if self.visible is None else np.where(self.visible, owners, -1)
-        return np.concatenate([shown, np.array([number for _, _, number in self._overlay.pictures], np.int32)])
+        return np.concatenate([shown, self.taught.owners])
 
     def rows_of(self, sku: str) -> list[int]:
         """Return all rows of a product; none if it is not shown."""
@@ -161,9 +165,13 @@ class Gallery:
         wanted = set(numbers)
         stored = self.base.catalog.rows_of([number for number in wanted if number < len(self.base.catalog)])
         stored = stored if self.visible is None else stored[self.visible[stored]]
-        pictures = enumerate(zip(self._overlay.pictures, self.taught.visible.tolist(), strict=True), self.first_taught)
-        taught = (row for row, ((*_, number), is_visible) in pictures if is_visible and number in wanted)
-        return [*stored.tolist(), *taught]
+        taught = np.flatnonzero(np.isin(self.taught.owners, [*wanted]) & self.taught.visible) + self.first_taught
+        return [*stored.tolist(), *taught.tolist()]
+
+    def picture_numbers(self, rows: Sequence[int]) -> list[int]:
+        """Return the number of each taught or learned row's picture, as in `OverlayRows`; 0 for rows of the bundle."""
+        first, pictures = self.first_taught, self._overlay.pictures
+        return [pictures[row - first][0] if row >= first else 0 for row in rows]
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """Return the embeddings of rows.
@@ -185,7 +193,8 @@ class Gallery:
         stored = self.base.catalog.find_skus(set(skus) - self._overlay.hidden.keys())
         first = {sku: (changed.get(e.number, e.product), e.sources[0], e.rows[0]) for sku, e in stored.items()}
         for picture, name, number in self._overlay.pictures:
-            first.setdefault(changed[number].sku, (changed[number], f"{name}.jpg", -picture))
+            if number in changed:  # the bundle shows the others
+                first.setdefault(changed[number].sku, (changed[number], f"{name}.jpg", -picture))
         found = {sku: (product, 1.0, source, row) for sku, (product, source, row) in first.items() if sku in skus}
         return {sku: Match(*fields, self.base.bundle.digest) for sku, fields in found.items()}
 
@@ -196,13 +205,13 @@ class Gallery:
         return tuple(self._match(candidate, stored.get(candidate.row)) for candidate in candidates)
 
     def _match(self, candidate: Candidate, stored: tuple[Product, Picture] | None) -> Match:
-        changed = self._overlay.products.get(self.owner(candidate.row))
+        number = self.owner(candidate.row)
+        changed = self._overlay.products.get(number)
         if stored:
             product, source, row = changed or stored[0], stored[1].source, candidate.row
         else:
-            assert changed is not None
             picture, name, _ = self._overlay.pictures[candidate.row - self.first_taught]
-            product, source, row = changed, f"{name}.jpg", -picture
+            product, source, row = changed or self._stored_product(number), f"{name}.jpg", -picture
         evidence = candidate.evidence
         sides = max(candidate.size) / np.array(candidate.size[::-1])
         outline = tuple((x, y) for x, y in (evidence.outline * sides).tolist())
@@ -218,9 +227,15 @@ class Gallery:
             candidate.probability,
         )
 
+    def _stored_product(self, number: int) -> Product:
+        ((product, _),) = self.base.catalog.find(self.base.catalog.rows_of([number])[:1].tolist())
+        return product
 
-def _taught_rows(base: OpenBundle, references: Sequence[Reference]) -> TaughtRows:
-    embeddings = np.array([one.embedding for one in references], np.float32).reshape(-1, base.index.dim)
-    features = [one.features for one in references if one.features]
+
+def _taught_rows(base: OpenBundle, overlay_rows: OverlayRows, references: Mapping[int, Reference]) -> TaughtRows:
+    found = [references[picture] for picture, _, _ in overlay_rows.pictures]
+    embeddings = np.array([one.embedding for one in found], np.float32).reshape(-1, base.index.dim)
+    features = [one.features for one in found if one.features]
     local = LocalIndex.build(base.local.codebook, features) if base.local and features else None
-    return TaughtRows(base.embedder.whiten(embeddings), local, np.ones(len(references), bool))
+    owners = np.array([number for *_, number in overlay_rows.pictures], np.int32)
+    return TaughtRows(base.embedder.whiten(embeddings), local, np.ones(len(found), bool), owners)

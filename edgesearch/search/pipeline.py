@@ -45,6 +45,8 @@ class Observation:
         crop: The square of the photo that holds its object.
         barcodes: Barcodes that were read in it.
         embedding: (1, D) float32, unit row.
+        plain: The same without whitening.
+        extract: Returns the photo's local features, once computed; None after a fast search.
         candidates: Products, best score first.
         evidence: (P, 4) float64, for the first P candidates: `CONSIDERED`, or all if there are fewer.
     """
@@ -54,6 +56,8 @@ class Observation:
     crop: Crop
     barcodes: tuple[Barcode, ...]
     embedding: np.ndarray
+    plain: np.ndarray
+    extract: Callable[[], LocalFeatures] | None
     candidates: list[Candidate]
     evidence: np.ndarray
 
@@ -67,8 +71,12 @@ def search_photos(
     where: str | None = None,
     barcodes: bool | None = None,
     preference: Preference | None = None,
+    seen: list[Observation] | None = None,
 ) -> Answer:
-    """Answer photos of one product, among all products or those that words and a filter leave; as `Store.search`."""
+    """Answer photos of one product, among all products or those that words and a filter leave; as `Store.search`.
+
+    `seen` gets what was observed.
+    """
     timer, query = StageTimer(), None
     if text is not None or where is not None:
         with timer.stage("words"):
@@ -77,6 +85,8 @@ def search_photos(
             return _answer_empty(gallery, photos, query, timer)
         gallery = gallery.restrict_to(query.allowed)
     observations = [observe(gallery, photo, k, fast, barcodes, timer) for photo in photos]
+    if seen is not None:
+        seen += observations
     return answer_observations(gallery, observations, k, query, preference, timer)
 
 
@@ -93,11 +103,12 @@ def observe(
     with timer.stage("image"):
         pixels, codes = read_photo(gallery, photo, barcodes)
     with timer.stage("embed"):
-        embedding, (crop,) = gallery.base.embedder.embed_and_locate([pixels], fast)
-    extract = None if fast else functools.partial(extract_query_features, pixels, crop)
+        plain, (crop,) = gallery.base.embedder.plain.embed_and_locate([pixels], fast)
+        embedding = gallery.base.embedder.whiten(plain)
+    extract = None if fast else functools.cache(functools.partial(extract_query_features, pixels, crop))
     candidates, evidence = find_candidates(gallery, embedding, extract, k, timer)
     candidates = [replace(candidate, size=pixels.shape[:2]) for candidate in candidates]
-    return Observation(_name_of(photo), pixels, crop, codes, embedding, candidates, evidence)
+    return Observation(_name_of(photo), pixels, crop, codes, embedding, plain, extract, candidates, evidence)
 
 
 def read_photo(gallery: Gallery, photo: Photo, barcodes: bool | None) -> tuple[np.ndarray, tuple[Barcode, ...]]:

@@ -159,8 +159,10 @@ def _mean_cosines(gallery: Gallery, candidates: Sequence[Candidate], embedding: 
 
 def _nearest_taught(gallery: Gallery, embedding: np.ndarray, count: int) -> list[Candidate]:
     cosines = gallery.taught.embeddings @ embedding[0]
-    order = np.argsort(-cosines, kind="stable")
-    nearest = order[gallery.taught.visible[order]][:count]
+    cosines = np.where(gallery.taught.visible, cosines, -np.inf)
+    some = np.argpartition(-cosines, count)[:count] if count < len(cosines) else np.arange(len(cosines))
+    nearest = some[np.argsort(-cosines[some], kind="stable")]
+    nearest = nearest[gallery.taught.visible[nearest]]
     return [Candidate(gallery.first_taught + row, float(cosines[row])) for row in nearest.tolist()]
 
 

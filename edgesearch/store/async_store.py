@@ -135,6 +135,7 @@ class AsyncStore:
     edit = _awaitable(Store.edit)
     remove = _awaitable(Store.remove)
     undo = _awaitable(Store.undo)
+    learn = _awaitable(Store.learn)
     reopen = _awaitable(Store.reopen)
     explain = _awaitable(Store.explain)
     compare = _awaitable(Store.compare)

@@ -12,8 +12,6 @@ from ..answer import Answer, Match
 from ..bundle.bundle_file import Bundle
 from ..bundle.sealing import Key
 from ..catalog.product import Product
-from ..device.overlay import Event, Overlay
-from ..device.profile import Profile
 from ..embedding.run_settings import ONE_CROP, Settings
 from ..errors import CatalogError, DeviceError
 from ..images.image import Photo
@@ -29,15 +27,14 @@ from ..search.preference import Preference
 from ..search.similar import AlternativeFilter, find_similar
 from ..text import text_query
 from ..text.product_table import facets
-from . import teaching
 from .store_session import StoreSession
-from .teaching import Enrolment
+from .taught_store import TaughtStore
 from .warm_up import WarmUps
 
 MAX_TOGETHER = 16  # photos of one search
 
 
-class Store:
+class Store(TaughtStore):
     """An open catalogue with its model, and what the device was taught.
 
     Safe to share between threads. A forked process opens its own when it first searches; a pickled store is opened
@@ -75,11 +72,6 @@ class Store:
         return self._session.parts.base
 
     @property
-    def overlay(self) -> Overlay | None:
-        """The overlay: products the device was taught; None if the store is a file."""
-        return self._session.parts.overlay
-
-    @property
     def bundle(self) -> Bundle:
         """The bundle that it searches."""
         return self.base.bundle
@@ -94,14 +86,6 @@ class Store:
         """True once the store was closed."""
         return self._session.closed
 
-    @property
-    def profile(self) -> Profile:
-        """The device's record of picks and dismissals. Raises DeviceError: the store is a file."""
-        profile = self._session.parts.profile
-        if profile is None:
-            raise DeviceError(f"{self._path}: a file keeps no profile; install it in a device folder, and open that.")
-        return profile
-
     def search(
         self,
         photo: "Photo | Sequence[Photo] | None" = None,
@@ -111,6 +95,7 @@ class Store:
         text: str | None = None,
         where: str | None = None,
         barcodes: bool | None = None,
+        learn: bool = True,
     ) -> Answer:
         """Find the products that a photo shows, or that words describe, or both.
 
@@ -123,6 +108,7 @@ class Store:
             text: A sentence; the answer says how it was understood. With `where` its words are searched as they are.
             where: A filter such as "category=Fruit and price<30".
             barcodes: Whether to read barcodes. None reads them if their reader is installed and a product has one.
+            learn: Whether a barcode in the photo teaches the device, if it learns: `learner`.
         Raises:
             ImageError: The photo cannot be read.
             DeviceError: The overlay cannot be read.
@@ -140,9 +126,11 @@ class Store:
         photos: list[Photo] = [*photo] if isinstance(photo, (list, tuple)) else [photo]  # type: ignore[list-item]
         if not 0 < len(photos) <= MAX_TOGETHER:
             raise ValueError(f"{len(photos)} photos of one product; expected 1 to {MAX_TOGETHER}.")
-        return pipeline.search_photos(
-            gallery, photos, k, self._is_fast(fast), text, where, barcodes, self._preference()
+        seen: list[pipeline.Observation] = []
+        answer = pipeline.search_photos(
+            gallery, photos, k, self._is_fast(fast), text, where, barcodes, self._preference(), seen
         )
+        return self._learn_from_barcodes(answer, seen) if learn else answer
 
     def stream(self, frames: int = FRAMES, k: int = 5, fast: bool | None = None) -> Stream:
         """Return a stream for a camera: `Stream.add` each frame; the last ones of one scene answer together."""
@@ -178,30 +166,6 @@ class Store:
         matches = find_similar(gallery, sku, k, wanted, self._preference())
         gallery.base.release_pages()
         return matches
-
-    def feedback(self, shown: Answer | Sequence[str], sku: str, picked: bool = True) -> bool:
-        """Record in the profile which of the products on display was picked or dismissed.
-
-        Args:
-            shown: An answer, or SKUs in the order they were displayed. Those before a picked product count as passed
-                over; all of them do if it is not among them.
-            sku: Of the product.
-            picked: Whether it was picked; False if it was dismissed.
-        Returns:
-            Whether it was recorded; False if the profile is off.
-        Raises:
-            CatalogError: The product is unknown.
-            DeviceError: The store is a file, or its profile cannot be written.
-        """
-        profile, gallery = self.profile, self._gallery()
-        skus = [match.sku for match in shown.matches] if isinstance(shown, Answer) else list(shown)
-        found = gallery.find_product(sku)
-        if found is None:
-            raise CatalogError(f"{sku}: no product of that SKU is here; check it.")
-        if not picked:
-            return profile.dismiss(found[1])
-        before = [gallery.find_product(one) for one in skus[: skus.index(sku) if sku in skus else None]]
-        return profile.pick(found[1], [one[1] for one in before if one])
 
     def named_by(self, text: str, k: int = 5) -> Answer:
         """Answer a barcode that another reader read, or a SKU that was typed.
@@ -249,48 +213,6 @@ class Store:
             DeviceError: The match comes from another bundle.
         """
         return self._picture(self.base, match)
-
-    def enrol(self, /, sku: str, photos: Sequence[Photo], *, who: str | None = None, **details: object) -> Enrolment:
-        """Teach the device a product, or more pictures of a known one; searches find it from then on.
-
-        Args:
-            sku: Of the product.
-            photos: 1 to 5 photos, each as for `search`.
-            who: For the log; None takes the user of this process.
-            details: Name, price and the other fields of `Product`; any other name becomes an attribute. For a known
-                product, give only what changes. The colour of a new product is measured unless it is given.
-        Raises:
-            ImageError: A photo cannot be read.
-            CatalogError: A detail is wrong, or a new product has no name.
-            DeviceError: The store is a file, or its folder cannot be changed. After an error nothing has changed.
-        """
-        search = functools.partial(self.search, k=1)
-        return teaching.enrol(self._writable_overlay(), self.base, search, sku, photos, details, who)
-
-    def edit(self, /, sku: str, *, who: str | None = None, **details: object) -> Product:
-        """Change details of a product, and return it as it is shown from then on.
-
-        Args:
-            sku: Of the product.
-            who: As for `enrol`.
-            details: As for `enrol`; None empties a detail.
-        Raises:
-            CatalogError: The product is unknown, or a detail is wrong.
-            DeviceError: As `enrol`.
-        """
-        return teaching.edit(self._writable_overlay(), self.base, sku, details, who)
-
-    def remove(self, sku: str, *, who: str | None = None) -> None:
-        """Stop showing a product. Raise CatalogError for an unknown SKU, DeviceError as `enrol`."""
-        teaching.remove(self._writable_overlay(), self.base, sku, who)
-
-    def undo(self, *, who: str | None = None) -> Event:
-        """Undo the last enrolment, edit or removal; each further call undoes the one before.
-
-        Raises:
-            DeviceError: There was none since the last installation; or as `enrol`.
-        """
-        return self._writable_overlay().undo(who)
 
     def reopen(self) -> bool:
         """Switch to what the device runs now; running searches end with what they began with.
@@ -368,7 +290,7 @@ class Store:
 
     def _picture(self, base: OpenBundle, match: Match) -> bytes:
         if match.row < 0:
-            return self._writable_overlay().picture(-match.row)
+            return self._taught_picture(-match.row)
         if match.base != base.bundle.digest:
             raise DeviceError(f"{self._path}: runs another bundle than the one that found {match.sku}; search again.")
         return base.picture(match.row)
@@ -379,11 +301,6 @@ class Store:
 
     def _is_fast(self, fast: bool | None) -> bool:
         return self.settings.crops == ONE_CROP if fast is None else fast
-
-    def _writable_overlay(self) -> Overlay:
-        if self.overlay is None:
-            raise DeviceError(f"{self._path}: a file cannot be taught; install it in a device folder, and open that.")
-        return self.overlay
 
 
 _pickled_stores: dict[tuple[object, ...], Store] = {}

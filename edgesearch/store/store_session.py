@@ -10,6 +10,7 @@ from pathlib import Path
 from .._util import forks
 from ..bundle.bundle_file import Bundle
 from ..bundle.sealing import Key
+from ..device.learned import LearnedPictures
 from ..device.overlay import Overlay
 from ..device.overlay_gallery import merge_overlay
 from ..device.profile import Profile
@@ -31,6 +32,7 @@ class OpenParts:
         state: Identifies the bundle that lay at the path when it was opened.
         overlay: What the device was taught; None for a file.
         profile: The device's record of picks and dismissals; None for a file.
+        learned: What the device learned from use; None for a file.
         gallery: The bundle merged with the overlay, as of the last search.
     """
 
@@ -38,6 +40,7 @@ class OpenParts:
     state: object
     overlay: Overlay | None
     profile: Profile | None
+    learned: LearnedPictures | None
     gallery: Gallery
 
 
@@ -95,7 +98,11 @@ class StoreSession:
                 gallery = parts.gallery
                 if (gallery.base, gallery.version) != (parts.base, version):
                     overlay = parts.overlay
-                    gallery = merge_overlay(parts.base, overlay, gallery) if overlay else _plain_gallery(parts.base)
+                    gallery = (
+                        merge_overlay(parts.base, overlay, gallery, parts.learned)
+                        if overlay
+                        else _plain_gallery(parts.base)
+                    )
                     parts.gallery = gallery
         return gallery
 
@@ -134,7 +141,8 @@ class StoreSession:
         state, base = self._state(), self._open_base()
         seal = Slots(self.path, self._key).seal if os.path.isdir(self.path) else None
         overlay, profile = (Overlay(self.path, seal), Profile(self.path, seal)) if seal else (None, None)
-        return OpenParts(base, state, overlay, profile, _plain_gallery(base))
+        learned = LearnedPictures(overlay) if overlay else None
+        return OpenParts(base, state, overlay, profile, learned, _plain_gallery(base))
 
     def _reopen(self, parts: OpenParts) -> bool:
         state = self._state()

@@ -1,0 +1,203 @@
+"""The part of a store that changes its device: the profile, what staff teach it, and what it learns from use."""
+
+import functools
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..answer import Answer
+from ..catalog.product import Product
+from ..device.overlay import Event, Overlay
+from ..device.profile import Profile
+from ..errors import CatalogError, DeviceError
+from ..images import image
+from ..images.image import Photo
+from ..search import pipeline
+from ..search.gallery import LEARNED, Gallery
+from ..search.open_bundle import OpenBundle
+from ..search.pipeline import Observation
+from . import teaching
+from .learner import Learner, Lesson, Source
+from .store_session import StoreSession
+from .teaching import Enrolment
+
+
+class TaughtStore(ABC):
+    """What a store can change in its device; `Store` adds the rest."""
+
+    _path: Path
+    _session: StoreSession
+
+    @property
+    @abstractmethod
+    def base(self) -> OpenBundle:
+        """The opened parts of the bundle."""
+
+    @abstractmethod
+    def search(self, photo: Any = None, k: int = 5) -> Answer:
+        """Find the products that a photo shows."""
+
+    @abstractmethod
+    def _gallery(self) -> Gallery:
+        """Return the bundle with everything taught so far."""
+
+    @property
+    def overlay(self) -> Overlay | None:
+        """The overlay: products the device was taught; None if the store is a file."""
+        return self._session.parts.overlay
+
+    @property
+    def profile(self) -> Profile:
+        """The device's record of picks and dismissals. Raises DeviceError: the store is a file."""
+        profile = self._session.parts.profile
+        if profile is None:
+            raise DeviceError(f"{self._path}: a file keeps no profile; install it in a device folder, and open that.")
+        return profile
+
+    @property
+    def learner(self) -> Learner:
+        """What the device learns from use. Raises DeviceError: the store is a file."""
+        learned = self._session.parts.learned
+        if learned is None:
+            raise DeviceError(f"{self._path}: a file cannot learn; install it in a device folder, and open that.")
+        return Learner(learned, self._gallery)
+
+    def learn(
+        self,
+        photo: Photo,
+        sku: str,
+        *,
+        source: Source = "choice",
+        code: str = "",
+        who: str | None = None,
+        may_teach: bool = True,
+    ) -> Lesson:
+        """Learn from a photo whose product a person or a barcode scanner names.
+
+        Args:
+            photo: As for `search`.
+            sku: Of the product.
+            source: "choice", "wedge" or "barcode".
+            code: Its barcode.
+            who: Who scanned or chose it, for the log; None takes the user of this process.
+            may_teach: Whether the person's role may teach alone; otherwise two choices must agree.
+        Returns:
+            What became of it; it is refused while learning is off.
+        Raises:
+            ImageError: The photo cannot be read.
+            CatalogError: The product is unknown.
+            DeviceError: The store is a file, or its folder cannot be changed.
+        """
+        learner, gallery = self.learner, self._gallery()
+        if not learner.settings().on:
+            return Lesson(sku, "refused", "learning is off")
+        return learner.learn(pipeline.observe(gallery, photo, 1), sku, source, code, who, may_teach)
+
+    def feedback(
+        self, shown: Answer | Sequence[str], sku: str, picked: bool = True, *, may_teach: bool = False
+    ) -> bool:
+        """Record in the profile which of the products on display was picked or dismissed.
+
+        A dismissed match also counts against the learned picture that caused it, if the device learns.
+
+        Args:
+            shown: An answer, or SKUs in the order they were displayed. Those before a picked product count as passed
+                over; all of them do if it is not among them.
+            sku: Of the product.
+            picked: Whether it was picked; False if it was dismissed.
+            may_teach: Whether the person's role may teach.
+        Returns:
+            Whether it was recorded; False if the profile is off.
+        Raises:
+            CatalogError: The product is unknown.
+            DeviceError: The store is a file, or its profile cannot be written.
+        """
+        profile, gallery = self.profile, self._gallery()
+        skus = [match.sku for match in shown.matches] if isinstance(shown, Answer) else list(shown)
+        found = gallery.find_product(sku)
+        if found is None:
+            raise CatalogError(f"{sku}: no product of that SKU is here; check it.")
+        if not picked:
+            rows = [match.row for match in shown.matches if match.sku == sku] if isinstance(shown, Answer) else []
+            for row in rows:
+                if -row > LEARNED:
+                    self.learner.dismiss(-row - LEARNED, may_teach=may_teach)
+            return profile.dismiss(found[1])
+        before = [gallery.find_product(one) for one in skus[: skus.index(sku) if sku in skus else None]]
+        return profile.pick(found[1], [one[1] for one in before if one])
+
+    def enrol(self, /, sku: str, photos: Sequence[Photo], *, who: str | None = None, **details: object) -> Enrolment:
+        """Teach the device a product, or more pictures of a known one; searches find it from then on.
+
+        Args:
+            sku: Of the product.
+            photos: 1 to 5 photos, each as for `search`.
+            who: For the log; None takes the user of this process.
+            details: Name, price and the other fields of `Product`; any other name becomes an attribute. For a known
+                product, give only what changes. The colour of a new product is measured unless it is given.
+        Raises:
+            ImageError: A photo cannot be read.
+            CatalogError: A detail is wrong, or a new product has no name.
+            DeviceError: The store is a file, or its folder cannot be changed. After an error nothing has changed.
+        """
+        search = functools.partial(self.search, k=1)
+        return teaching.enrol(self._writable_overlay(), self.base, search, sku, photos, details, who)
+
+    def edit(self, /, sku: str, *, who: str | None = None, **details: object) -> Product:
+        """Change details of a product, and return it as it is shown from then on.
+
+        Args:
+            sku: Of the product.
+            who: As for `enrol`.
+            details: As for `enrol`; None empties a detail.
+        Raises:
+            CatalogError: The product is unknown, or a detail is wrong.
+            DeviceError: As `enrol`.
+        """
+        return teaching.edit(self._writable_overlay(), self.base, sku, details, who)
+
+    def remove(self, sku: str, *, who: str | None = None) -> None:
+        """Stop showing a product. Raise CatalogError for an unknown SKU, DeviceError as `enrol`."""
+        teaching.remove(self._writable_overlay(), self.base, sku, who)
+
+    def undo(self, *, who: str | None = None) -> Event:
+        """Undo the last enrolment, edit or removal; each further call undoes the one before.
+
+        Raises:
+            DeviceError: There was none since the last installation; or as `enrol`.
+        """
+        return self._writable_overlay().undo(who)
+
+    def _writable_overlay(self) -> Overlay:
+        if self.overlay is None:
+            raise DeviceError(f"{self._path}: a file cannot be taught; install it in a device folder, and open that.")
+        return self.overlay
+
+    def _taught_picture(self, number: int) -> bytes:
+        """Return a taught or learned picture by its number in the gallery; a blank one if only its vectors are kept."""
+        if number > LEARNED:
+            return self.learner.picture(number - LEARNED) or image.blank_picture()
+        return self._writable_overlay().picture(number)
+
+    def _learn_from_barcodes(self, answer: Answer, observations: Sequence[Observation]) -> Answer:
+        """Learn from photos whose barcodes name one product, and add the time that took to the answer."""
+        learned = self._session.parts.learned
+        named = {sku for label in answer.barcodes for sku in label.skus}
+        if learned is None or len(named) != 1:
+            return answer
+        (sku,), (label, *_) = named, [label for label in answer.barcodes if label.skus]
+        taken_ms = 0.0
+        try:
+            learner = Learner(learned, self._gallery)
+            if not learner.settings().on:
+                return answer
+            for observation in observations:
+                if observation.barcodes:
+                    taken_ms += learner.learn(observation, sku, "barcode", label.text).elapsed_ms
+        except (DeviceError, CatalogError) as error:  # the answer stands
+            warnings.warn(f"nothing was learned: {error}", RuntimeWarning, stacklevel=3)
+        total = answer.elapsed_ms["total"] + taken_ms
+        return replace(answer, elapsed_ms={**answer.elapsed_ms, "learn": taken_ms, "total": total})
