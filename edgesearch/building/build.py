@@ -200,7 +200,7 @@ def read_catalogue(catalogue: str | Path, options: BuildOptions) -> CatalogueInp
         ImageError: A photo cannot be read.
     """
     photos = loader.read_queries(options.queries) if options.queries else []
-    read = loader.read(catalogue, options.mapping, options.encoding, options.decimal)
+    read = loader.read(catalogue, options.mapping, options.encoding, options.decimal, options.sheet, options.header_row)
     entries, notes = overlay_export.merge(read.entries, map(Path, options.merge))
     if not entries:
         raise CatalogError(f"{catalogue}: the merged overlays remove all its products; no bundle was written.")

@@ -38,6 +38,8 @@ class BuildKeywords(TypedDict, total=False):
     mapping: Mapping[str, str] | None
     encoding: str | None
     decimal: str
+    sheet: str
+    header_row: int
     budget_mb: float | None
     seed: int
     engine: str
@@ -66,6 +68,8 @@ class BuildOptions:
         mapping: Column of the catalogue by field name; None recognizes the columns by their titles.
         encoding: Text encoding of the catalogue; None detects it.
         decimal: Decimal separator of the catalogue's numbers, "." or ","; "" detects it.
+        sheet: Sheet of a workbook, by name or number from 1; "" finds it.
+        header_row: Row of the catalogue's column names, from 1; 0 finds it.
         budget_mb: Largest size of the bundle in millions of bytes; the build keeps what finds most products within it.
         seed: Seed of everything random: augmented views, index, codebook.
         engine: "local" for the threads of this machine, "ray" for a cluster.
@@ -89,6 +93,8 @@ class BuildOptions:
     mapping: Mapping[str, str] | None = None
     encoding: str | None = None
     decimal: str = ""
+    sheet: str = ""
+    header_row: int = 0
     budget_mb: float | None = None
     seed: int = 0
     engine: str = "local"

@@ -5,19 +5,20 @@ import itertools
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import REASONS_SHOWN, CatalogError, ImageError, several
 from ..images import image
 from ..images.photo_files import MAX_NAMES, SUFFIXES, describe_skipped
-from . import archives, columns, numerals, sources, tabular
+from . import archives, columns, numerals, sources, spreadsheet, tabular
 from .columns import Columns
 from .product import OPTIONAL, REQUIRED, Entry, Product
 from .row_parser import Resolve, RowParser
-from .tabular import NumberCell, Row
+from .tabular import Row
+from .typed_cells import NumberCell
 
 TABLES = (".csv", ".tsv", *tabular.PARQUET_SUFFIXES, *tabular.SPREADSHEET_SUFFIXES)
 SAMPLE_ROWS = 1000  # searched for the decimal sign before any row is parsed
@@ -43,6 +44,8 @@ class _Options:
     mapping: Mapping[str, str] = field(default_factory=dict)
     encoding: str | None = None
     decimal: str = ""
+    sheet: str = ""
+    header_row: int = 0
 
 
 def read(
@@ -50,6 +53,8 @@ def read(
     mapping: Mapping[str, str] | None = None,
     encoding: str | None = None,
     decimal: str = "",
+    sheet: str = "",
+    header_row: int = 0,
 ) -> SourceCatalog:
     """Read a catalogue with a header: `sku,name,images`, any of `OPTIONAL`, and other columns as attributes.
 
@@ -62,10 +67,12 @@ def read(
         mapping: our name for a column -> its name in the file.
         encoding: of a text file; None or "" to detect it.
         decimal: the decimal sign, "." or ","; "" to detect it.
+        sheet: of a workbook, by name or by number from 1; "" to find it.
+        header_row: line or row of the header, from 1; 0 to find it.
     Raises:
         CatalogError: the catalogue cannot be read; the message names the line, the fault and the remedy.
     """
-    source, options = os.fspath(source), _Options(mapping or {}, encoding, decimal)
+    source, options = os.fspath(source), _Options(mapping or {}, encoding, decimal, sheet, header_row)
     named_as_table = sources.is_url(source) and source.lower().endswith(TABLES)  # any web page may list files
     if archives.is_archive(source) or (not named_as_table and archives.is_folder(source)):
         return _read_folder_or_archive(source, options)
@@ -119,10 +126,35 @@ def _open_table(
 ) -> tuple[tabular.TableRows, Columns, Iterator[Row]]:
     """Return a table, its columns, and the rows below its header."""
     mapping = options.mapping
-    table = tabular.read(file, where, options.encoding, lambda row: columns.count_wanted(row, required, mapping))
+
+    def count_wanted(row: Sequence[str]) -> int:
+        return columns.count_wanted(row, required, mapping)
+
+    table = tabular.read(file, where, options.encoding, count_wanted, options.sheet)
     rows = iter(table.rows)
-    line, header = next(((line, row) for line, row in rows if any(row)), (1, []))
-    return table, columns.find(header, required, known, mapping, f"{where}, line {line}"), rows
+    first = list(itertools.islice(rows, max(spreadsheet.HEAD_ROWS, options.header_row)))
+    start = _find_header(first, where, count_wanted, options.header_row)
+    line, header = first[start] if first else (1, [])
+    if any(any(row) for _, row in first[:start]):
+        table = replace(table, detected=(*table.detected, f"its header in line {line}"))
+    found = columns.find(header, required, known, mapping, f"{where}, line {line}")
+    return table, found, itertools.chain(first[start + 1 :], rows)
+
+
+def _find_header(
+    first: Sequence[Row], where: str, count_wanted: Callable[[Sequence[str]], int], header_row: int
+) -> int:
+    """Return the position of the header among a table's first rows: the first with the most wanted columns."""
+    if header_row:
+        found = [position for position, (line, _) in enumerate(first) if line == header_row]
+        if not found:
+            raise CatalogError(f"{where}: no line {header_row} for --header-row; it has {len(first)} lines.")
+        return found[0]
+    counts = [count_wanted(row) for _, row in first]
+    if any(counts):
+        return counts.index(max(counts))
+    widths = [sum(map(bool, row)) for _, row in first]  # a title above a header has fewer cells
+    return next((position for position, width in enumerate(widths) if width * 2 > max(widths)), 0)
 
 
 def _parse_rows(rows: Iterable[Row], found: Columns, parser: RowParser, where: str) -> None:
@@ -182,9 +214,10 @@ def _read_folder_or_archive(source: str, options: _Options) -> SourceCatalog:
     root = _common_folder(files) if archives.is_archive(source) else ""
     name = _find_table(source, [name for name in files if "/" not in name.removeprefix(root)])
     if not name:
-        if options.mapping or options.encoding or options.decimal:
+        if options != _Options():
             raise CatalogError(
-                f"{source}: a folder of pictures has no columns; leave out --map, --encoding and --decimal."
+                f"{source}: a folder of pictures has no columns; leave out --map, --encoding, --decimal, --sheet and "
+                "--header-row."
             )
         return _read_picture_folders(source, files)
     if archives.is_archive(source):

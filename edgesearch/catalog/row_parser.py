@@ -8,7 +8,7 @@ from ..images.barcode import LENGTHS, parse_gtin
 from ..images.photo_files import SUFFIXES
 from . import numerals
 from .product import REQUIRED, Entry, parse_product
-from .tabular import NumberCell
+from .typed_cells import DateCell, NumberCell, ShownCell, UncalculatedCell
 
 _ROUNDED = re.compile(r"\d([.,]\d+)?[Ee]\+\d+")
 _QUOTED_FORMULA = re.compile(r'="(.*)"')  # ="0012": tells a spreadsheet to keep the zeros of a number
@@ -18,6 +18,7 @@ _SPREADSHEET_ERROR = re.compile(
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # a terminal may obey them
 _IMAGE_SEPARATOR = re.compile(r"[;\r\n]")
 _UNSHARED_COLUMNS = ("sku", "name", "images", "price", "description", "stock", "barcode")  # other texts repeat
+_CALCULATED = (*REQUIRED, "price", "stock", "barcode")  # never lost with a note alone
 MAX_SHARED_TEXTS = 1 << 16
 Resolve = Callable[[str], str]  # picture name in a catalogue -> source; raises ValueError if the name is not allowed
 
@@ -39,7 +40,7 @@ class RowParser:
         self._more: dict[str, dict[tuple[str, str], None]] = {}  # pictures of products that have several rows
         self._texts: dict[str, str] = {}
         self._odd_codes, self._shortened = 0, ""
-        self._adjustments: dict[str, None] = {}
+        self._adjustments: dict[str, str] = {}  # a note for each kind of cell
 
     def add(self, line: int, row: dict[str, str]) -> None:
         """Parse a row, given as cells by column name; raise CatalogError, which names the line."""
@@ -64,7 +65,7 @@ class RowParser:
 
     def notes(self) -> list[str]:
         """Return a sentence for each kind of cell that was read differently from how it is written."""
-        notes = [f"{self._where}: {adjustment}" for adjustment in self._adjustments]
+        notes = [f"{self._where}: {adjustment}" for adjustment in self._adjustments.values()]
         if not self._shortened:
             return notes
         return [
@@ -89,18 +90,36 @@ class RowParser:
             text = str(cell)
             row[name] = text if name in _UNSHARED_COLUMNS else self._texts.setdefault(text, text)
 
+    def _note(self, text: str, kind: str = "") -> None:
+        """Keep the first note of each kind; without a kind, each text once."""
+        self._adjustments.setdefault(kind or text, text)
+
     def _clear_errors(self, row: dict[str, str], where: str) -> None:
         for name, cell in row.items():
+            if isinstance(cell, UncalculatedCell):
+                if name in _CALCULATED:
+                    raise CatalogError(
+                        f"{where}: {name} is a formula whose result is not in the file; open the file in a "
+                        "spreadsheet, save it there, or export it as CSV."
+                    )
+                self._note(f"formulas without results in the file, as in {name}, are read as empty")
             if cell[:1] == "#" and _SPREADSHEET_ERROR.fullmatch(cell):
                 if name in REQUIRED:
                     raise CatalogError(f"{where}: {name} is {cell}, an error of the spreadsheet; correct it there.")
-                self._adjustments["cells that show a spreadsheet's error, such as #N/A, are read as empty"] = None
+                self._note("cells that show a spreadsheet's error, such as #N/A, are read as empty")
                 row[name] = ""
 
     def _adjust_names(self, row: dict[str, str], where: str) -> None:
         """Correct the SKU, the barcode and the name."""
         for name in ("sku", "barcode"):
             cell = row.get(name, "")
+            if isinstance(cell, DateCell):
+                raise CatalogError(
+                    f"{where}: {name} is {cell}, a date, which spreadsheets make of texts such as 2-Mar; format the "
+                    "column as text, and type it again."
+                )
+            if isinstance(cell, ShownCell):
+                self._note(f"numbers in {name} are read as the spreadsheet shows them, such as {cell}", f"shown {name}")
             if cell[:1] == "=" and (quoted := _QUOTED_FORMULA.fullmatch(cell)):
                 row[name] = cell = quoted[1].strip()
             if "+" in cell and _ROUNDED.fullmatch(cell):
@@ -112,7 +131,7 @@ class RowParser:
             raise CatalogError(f"{where}: sku is {row['sku']!r}, with a control character; remove it.")
         if not row["name"].isprintable() and _CONTROL.search(row["name"]):
             row["name"] = " ".join(_CONTROL.sub(" ", row["name"]).split())
-            self._adjustments["line breaks and other control characters in names are read as spaces"] = None
+            self._note("line breaks and other control characters in names are read as spaces")
 
     def _adjust_price(self, row: dict[str, str], where: str) -> None:
         cell = row["price"]
@@ -153,7 +172,7 @@ class RowParser:
         if "," in cell or "|" in cell:
             names = [part for name in names for part in self._split_names(name)]
         if "\\" in cell:
-            self._adjustments["names of pictures have \\ between folders, read as /"] = None
+            self._note("names of pictures have \\ between folders, read as /")
         try:
             return tuple([(name, self._resolve(name.replace("\\", "/"))) for name in dict.fromkeys(names)])
         except ValueError as error:
@@ -164,5 +183,5 @@ class RowParser:
         parts = [part.strip() for part in re.split("[,|]", name)]
         if len(parts) == 1 or not all(part.lower().endswith(SUFFIXES) for part in parts):
             return [name]
-        self._adjustments["names of pictures with , or | between them are read as several pictures"] = None
+        self._note("names of pictures with , or | between them are read as several pictures")
         return parts

@@ -6,25 +6,21 @@ import importlib
 import io
 import itertools
 import re
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from ..errors import CatalogError
-from . import text_encoding
+from . import spreadsheet, text_encoding
+from .spreadsheet import CountWanted
+from .typed_cells import NumberCell
 
 DELIMITERS = ",;\t|"
 SAMPLE_CHARACTERS, SAMPLE_ROWS = 1 << 16, 50  # searched for the delimiter
-MAX_UNPACKED_BYTES = 2_000_000_000  # of a spreadsheet
 SPREADSHEET_SUFFIXES, PARQUET_SUFFIXES = (".xlsx", ".xlsm"), (".parquet", ".pq")
 Row = tuple[int, list[str]]
-
-
-class NumberCell(str):
-    """A cell that the file stores as a number; its decimal sign is a point, even if text cells use a comma."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class TableRows:
     detected: tuple[str, ...]
 
 
-def read(file: BinaryIO, where: str, encoding: str | None, count_wanted: Callable[[Sequence[str]], int]) -> TableRows:
+def read(file: BinaryIO, where: str, encoding: str | None, count_wanted: CountWanted, sheet: str = "") -> TableRows:
     """Open a table of the kind that its file name says.
 
     Args:
@@ -48,22 +44,24 @@ def read(file: BinaryIO, where: str, encoding: str | None, count_wanted: Callabl
         where: the name of the file.
         encoding: of a text file; None or "" to detect it.
         count_wanted: returns how many of the wanted columns a header has.
+        sheet: of a workbook, by name or number; "" to find it.
     Raises:
         CatalogError: the file is damaged or of a kind that is not supported, or reading it needs an extra.
     """
     name = where.lower()
+    if name.endswith(SPREADSHEET_SUFFIXES):
+        rows, described = spreadsheet.read_sheet(_import_library("openpyxl", where), file, where, count_wanted, sheet)
+        return TableRows(rows, (described,) if described else ())
+    if sheet:
+        raise CatalogError(f"{where}: no workbook, so it has no sheets; leave out --sheet.")
     if name.endswith(PARQUET_SUFFIXES):
         return TableRows(_read_parquet_rows(file, where), ())
-    if name.endswith(SPREADSHEET_SUFFIXES):
-        return _open_sheet(file, where)
     if name.endswith((".xls", ".ods", ".numbers")):
         raise CatalogError(f"{where}: spreadsheets of this kind are not supported; save it as .xlsx or CSV.")
     return _open_text(file, where, encoding, count_wanted)
 
 
-def _open_text(
-    file: BinaryIO, where: str, encoding: str | None, count_wanted: Callable[[Sequence[str]], int]
-) -> TableRows:
+def _open_text(file: BinaryIO, where: str, encoding: str | None, count_wanted: CountWanted) -> TableRows:
     """Open a text table: detect its encoding and delimiter, unless the file or the user declares them."""
     name, sample = text_encoding.detect_encoding(file, where, encoding)
     is_plain = not sample and name in ("utf-8", text_encoding.UTF_8)
@@ -81,7 +79,7 @@ def _open_text(
     return TableRows(_read_csv_rows(text, where, delimiter, 1 if declared else 0), tuple(detected))
 
 
-def _detect_delimiter(head: str, count_wanted: Callable[[Sequence[str]], int]) -> str:
+def _detect_delimiter(head: str, count_wanted: CountWanted) -> str:
     """Return the delimiter that gives the header most of the wanted columns and all rows the same number of cells."""
 
     def rank(delimiter: str) -> tuple[int, bool, int]:
@@ -91,7 +89,7 @@ def _detect_delimiter(head: str, count_wanted: Callable[[Sequence[str]], int]) -
             rows = [row for row in itertools.islice(reader, SAMPLE_ROWS) if any(row)]
         except csv.Error:
             rows = []
-        header = rows[0] if rows else []
+        header = max(rows[: spreadsheet.HEAD_ROWS], key=count_wanted, default=[])
         return count_wanted(header), len(header) > 1 and len({len(row) for row in rows}) == 1, len(header)
 
     return max(DELIMITERS, key=rank)  # the first of equals: the comma
@@ -126,39 +124,6 @@ def _read_parquet_rows(file: BinaryIO, where: str) -> Iterator[Row]:
         raise
     except Exception as error:  # pyarrow's exceptions share no base class
         raise CatalogError(f"{where}: damaged, or no Parquet file ({error}); write it again.") from error
-
-
-def _open_sheet(file: BinaryIO, where: str) -> TableRows:
-    """Open the first sheet of a workbook."""
-    openpyxl = _import_library("openpyxl", where)
-    try:
-        with zipfile.ZipFile(file) as members:
-            size = sum(info.file_size for info in members.infolist())
-        if size > MAX_UNPACKED_BYTES:
-            raise CatalogError(
-                f"{where}: {size:,} bytes unpacked, over the limit of {MAX_UNPACKED_BYTES:,}; save it as CSV."
-            )
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        sheets = book.worksheets
-        first = sheets[0]
-    except CatalogError:
-        raise
-    except Exception as error:  # openpyxl raises nearly anything on damaged files
-        raise CatalogError(f"{where}: damaged, or no .xlsx file ({error}); save it again, or as CSV.") from error
-    detected = (f"its first sheet {first.title!r} of {len(sheets)}",) if len(sheets) > 1 else ()
-    return TableRows(_read_sheet_rows(first, where), detected)
-
-
-def _read_sheet_rows(sheet: Any, where: str) -> Iterator[Row]:
-    width = 0
-    try:
-        for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
-            width = width or len(row)
-            yield number, [_format_cell(value, where, number) for value in row] + [""] * (width - len(row))
-    except CatalogError:
-        raise
-    except Exception as error:  # openpyxl's, as above
-        raise CatalogError(f"{where}: damaged ({error}); save it again, or as CSV.") from error
 
 
 def _format_cell(value: object, where: str, number: int) -> str:

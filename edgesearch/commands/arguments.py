@@ -42,11 +42,16 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--decimal", choices=[".", ","], default="", help="decimal separator in the numbers (default: detected)"
     )
+    parser.add_argument("--sheet", default="", help="sheet of a workbook, by name or number (default: detected)")
+    parser.add_argument(
+        "--header-row", type=positive_int, default=0, metavar="N", help="row of the column names (default: detected)"
+    )
 
 
 def read_source_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return the options of `add_source_options` as keyword arguments."""
-    return {"mapping": columns.parse_mapping(options.map), "encoding": options.encoding, "decimal": options.decimal}
+    given = {name: getattr(options, name) for name in ("encoding", "decimal", "sheet", "header_row")}
+    return {"mapping": columns.parse_mapping(options.map), **given}
 
 
 def positive_int(text: str) -> int:

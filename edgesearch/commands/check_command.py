@@ -39,6 +39,7 @@ def _check(options: argparse.Namespace) -> None:
 def _command_line(options: argparse.Namespace) -> str:
     """Return the shell command that these options came from."""
     values = {"--encoding": options.encoding, "--decimal": options.decimal, "--sample": options.sample}
+    values |= {"--sheet": options.sheet, "--header-row": options.header_row}
     values |= {"--model": options.model, "-o": options.output}
     flags = [["--map", pair] for pair in options.map] + [[name, str(value)] for name, value in values.items() if value]
     return shlex.join(["edgesearch", "check", options.catalogue, *(part for flag in flags for part in flag)])

@@ -208,7 +208,7 @@ def test_spreadsheets_are_read(tmp_path: Path) -> None:
     book.save(tmp_path / "c.xlsx")
     read = loader.read(tmp_path / "c.xlsx")
     assert read.entries[0].product == Product("7", "Tasse grün", 4.5, barcode="4006381333931")
-    assert "its first sheet 'Artikel' of 2" in read.notes[0]
+    assert "its sheet 'Artikel' of 2 (not 'Other')" in read.notes[0]
     whole = (tmp_path / "c.xlsx").read_bytes()
     for data in (b"", b"sku,name,images\n", whole[: len(whole) // 2]):
         (tmp_path / "c.xlsx").write_bytes(data)

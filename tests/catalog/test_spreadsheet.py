@@ -1,0 +1,122 @@
+"""Reading workbooks as people keep them."""
+
+import datetime
+import io
+import re
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from edgesearch import CatalogError
+from edgesearch.catalog import loader
+
+openpyxl = pytest.importorskip("openpyxl")
+HEADER = ["sku", "name", "images", "price", "stock"]
+ROWS = [["A", "Cup", "a.jpg", 4.5, 3], ["B", "Jug", "b.jpg", 6, 2]]
+
+
+def workbook(
+    path: Path, sheets: dict[str, Sequence[Sequence[object]]], edit: Callable[[bytes], bytes] | None = None
+) -> Path:
+    """Write a workbook; edit: changes the XML of its first sheet."""
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    packed = io.BytesIO()
+    book.save(packed)
+    with zipfile.ZipFile(packed) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for member in old.namelist():
+            data = old.read(member)
+            new.writestr(member, edit(data) if edit and member.endswith("sheet1.xml") else data)
+    return path
+
+
+def read_prices(path: Path, **options: object) -> list[tuple[str, float | None, int | None]]:
+    return [(e.product.sku, e.product.price, e.product.stock) for e in loader.read(path, **options).entries]
+
+
+EXPECTED = [("A", 4.5, 3), ("B", 6.0, 2)]
+
+
+@pytest.mark.parametrize("dimension", [b"A1", b"A1:C2", b"A1:XFD1048576", b""])
+def test_a_stale_dimension_loses_no_cell(tmp_path: Path, dimension: bytes) -> None:
+    stale = b'<dimension ref="%s"/>' % dimension if dimension else b""
+    path = workbook(tmp_path / "c.xlsx", {"S": [HEADER, *ROWS]}, lambda xml: re.sub(rb"<dimension[^>]*/>", stale, xml))
+    read = loader.read(path)
+    assert [(e.product.sku, e.product.price, e.product.stock) for e in read.entries] == EXPECTED
+    assert read.notes == []
+
+
+def test_a_title_and_a_cover_sheet_are_passed_over(tmp_path: Path) -> None:
+    sheets = {
+        "Cover": [["Price list 2026"], ["for", "everybody"]],
+        "Articles": [["All articles", *[None] * 9], [], HEADER, *ROWS],
+        "More": [["x"]],
+    }
+    path = workbook(tmp_path / "c.xlsx", sheets)
+    assert read_prices(path) == EXPECTED
+    assert "read as its sheet 'Articles' of 3 (not 'Cover', 'More'), its header in line 3" in loader.read(path).notes[0]
+    assert read_prices(path, sheet="articles", header_row=3) == EXPECTED
+    assert read_prices(path, sheet="2") == EXPECTED
+    for options, says in (
+        ({"sheet": "Prices"}, "no sheet 'Prices'; its sheets are Cover, Articles, More"),
+        ({"sheet": "Cover"}, "line 2: the header has no column sku, name, images; its columns are for, everybody"),
+        ({"sheet": "2", "header_row": 99}, "no line 99 for --header-row"),
+    ):
+        with pytest.raises(CatalogError, match=says):
+            loader.read(path, **options)
+
+
+def test_a_title_above_the_header_of_a_text_table_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text("Price list, of 2026\n\nsku;name;images;price;stock\nA;Cup;a.jpg;4.5;3\nB;Jug;b.jpg;6;2\n")
+    assert read_prices(path) == EXPECTED
+    assert "its header in line 3" in loader.read(path).notes[0]
+    with pytest.raises(CatalogError, match="no workbook, so it has no sheets"):
+        loader.read(path, sheet="S")
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "expected"),
+    [(123, "00000", "00123"), (1.1, "0.00", "1.10"), (1.125, "0.00", "1.125"), (7, "General", "7"), (7, "0", "7")],
+)
+def test_skus_are_read_as_the_spreadsheet_shows_them(tmp_path: Path, value: float, form: str, expected: str) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(HEADER[:3])
+    book.active.append([value, "Cup", "a.jpg"])
+    book.active["A2"].number_format = form
+    book.save(tmp_path / "c.xlsx")
+    read = loader.read(tmp_path / "c.xlsx")
+    assert read.entries[0].product.sku == expected
+    assert bool(read.notes) is (expected != str(value))
+
+
+@pytest.mark.parametrize(
+    ("sku", "says"),
+    [
+        (datetime.datetime(2026, 3, 2), "row 2: sku is 2026-03-02, a date, which spreadsheets make of texts"),
+        (123456789012345000, "a number that a spreadsheet has rounded"),
+        (1.23456789012345e18, "a number that a spreadsheet has rounded"),
+    ],
+)
+def test_skus_that_a_spreadsheet_changed_are_refused(tmp_path: Path, sku: object, says: str) -> None:
+    path = workbook(tmp_path / "c.xlsx", {"S": [HEADER[:3], [sku, "Cup", "a.jpg"]]})
+    with pytest.raises(CatalogError, match=says.replace("row 2", "line 2")):
+        loader.read(path)
+
+
+def test_formulas_without_results_are_never_lost(tmp_path: Path) -> None:
+    rows = [[*HEADER, "colour"], ["A", "Cup", "a.jpg", 4.5, 3, '=IF(1,"","")']]
+    path = workbook(tmp_path / "c.xlsx", {"S": rows})
+    read = loader.read(path)
+    assert read.notes == [f"{path}: formulas without results in the file, as in colour, are read as empty"]
+    path = workbook(tmp_path / "c.xlsx", {"S": rows}, lambda xml: xml.replace(b'<c r="F2">', b'<c r="F2" t="str">'))
+    assert loader.read(path).notes == []  # the result is an empty text
+    rows[1][3] = "=9/2"
+    with pytest.raises(CatalogError, match="line 2: price is a formula whose result is not in the file; open"):
+        loader.read(workbook(tmp_path / "c.xlsx", {"S": rows}))
