@@ -3,9 +3,9 @@
 Two questions are answered apart. *Which product?* is a conditional logit (McFadden, Conditional logit analysis of
 qualitative choice behavior, 1974) over the products that were found. Each has the utility
 
-    sharpness * (1 + growth * ln of its pictures, averaged over the products) * (likeness + printed * (1 - cosine) * s)
+    sharpness * (1 + growth * n + firmness * f) * (likeness + printed * (1 - cosine) * s)
     likeness = cosine - pictures * ln of its pictures, cosine = (1 - mean) * nearest + mean * cosine of the mean
-    s = share of local features that agree
+    s = share of local features that agree, f = that of the first product, n = mean of the products' ln of pictures
 
 The more pictures a product has, the nearer its nearest one is to any photo: without the term for pictures, of products
 half of which have five photos more, those without are found .24 instead of .38 of the time. *Is it in the catalogue?*
@@ -44,6 +44,7 @@ class Weights:
     pictures: float
     sharpness: float
     growth: float
+    firmness: float
     known: float
     height: float
     details: float
@@ -56,7 +57,7 @@ class Weights:
 
 
 # For a model without weights of its own; they were learned from groceries with mobilenet_v2_v4.
-PLAIN = Weights(0.77, 0.53, 0.05, 22.5, 0.15, -2.9, 12.2, 1.5, -4.2)
+PLAIN = Weights(0.77, 0.53, 0.05, 22.0, 0.15, 1.0, -2.9, 12.2, 1.5, -4.2)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class Terms:
 
     Attributes:
         scores: (P,) float64, likeness raised by local features.
-        sharpness: Factor of the sharpness, which grows with the pictures.
+        sharpness: Factor of the sharpness, which grows with the pictures and with what is printed.
         known: (4,) float64, the terms of the logistic regression.
     """
 
@@ -147,7 +148,8 @@ def explain(evidence: np.ndarray, weights: Weights) -> Terms:
     first = int(scores.argmax())
     crowd = float(np.sort(likeness)[-CROWD:].sum()) / CROWD  # a missing product counts as unlike
     known = np.array([1, likeness[first], rows[first, PRINTED], crowd])
-    return Terms(scores, 1 + weights.growth * float(pictures.mean()), known)
+    sharpness = 1 + weights.growth * pictures.mean() + weights.firmness * rows[first, PRINTED]
+    return Terms(scores, float(sharpness), known)
 
 
 def known_weights(weights: Weights) -> np.ndarray:

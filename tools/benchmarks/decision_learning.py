@@ -34,7 +34,7 @@ PER_PRODUCT = 16  # queries
 KEPT_OUTCOMES = 300  # of a catalogue, in the model folder
 UNEVEN = "mixed"  # catalogue of products with one and with several pictures, which teaches the weight of pictures
 STEPS, TINY = 100, 1e-5  # of the optimizer
-SCALES = Weights(0.1, 0.3, 0.02, 5, 0.1, 2, 4, 1, 3)
+SCALES = Weights(0.1, 0.3, 0.02, 5, 0.1, 0.5, 2, 4, 1, 3)
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class _Batch:
         return cls(evidence, right, np.array([question.known for question in questions]))
 
     def loss(self, weights: Weights) -> float:
-        """Return the mean negative log likelihood of the right products, and of known and unknown ones.
+        """Return the mean negative log likelihoods of the right product, of knowing it, and of the first being right.
 
         The formulas are those of `decision.explain`, for all questions at once.
         """
@@ -191,18 +191,24 @@ class _Batch:
         likeness = np.where(missing, 0, cosines - weights.pictures * pictures)
         scores = likeness + weights.printed * (1 - cosines) * rows[:, :, PRINTED]
         scores = np.where(missing, -np.inf, scores)
-        growth = 1 + weights.growth * pictures.sum(1) / (~missing).sum(1)
-        utilities = (weights.sharpness * growth)[:, None] * scores
-        highest = utilities.max(1, keepdims=True)
         each, first = np.arange(len(rows)), scores.argmax(1)
-        choice = np.log(np.exp(utilities - highest).sum(1)) + highest[:, 0] - utilities[each, self.right]
-        choice = choice[self.known & (self.right != NONE)].mean()
+        sharper = 1 + weights.growth * pictures.sum(1) / (~missing).sum(1)
+        sharper = sharper + weights.firmness * rows[each, first, PRINTED]
+        utilities = (weights.sharpness * sharper)[:, None] * scores
+        highest = utilities.max(1)
+        total = np.log(np.exp(utilities - highest[:, None]).sum(1))
+        choice = (total + highest - utilities[each, self.right])[self.known & (self.right != NONE)].mean()
         crowd = np.partition(likeness, -CROWD, 1)[:, -CROWD:].mean(1)
         logits = weights.known + weights.height * likeness[each, first] + weights.details * rows[each, first, PRINTED]
         logits = logits + weights.crowd * crowd
         surprise = np.logaddexp(0, np.where(self.known, -logits, logits))
-        known = (1 - UNKNOWN_SHARE) * surprise[self.known].mean() + UNKNOWN_SHARE * surprise[~self.known].mean()
-        return float(choice + known / (4 * UNKNOWN_SHARE * (1 - UNKNOWN_SHARE)))  # both count about the same
+        likely = np.exp(-total - np.logaddexp(0, -logits)).clip(1e-6, 1 - 1e-6)  # that the first product is right
+        wrong = np.where(self.known & (first == self.right), -np.log(likely), -np.log(1 - likely))
+        return float(choice + 3 * self._mean(surprise) + 3 * self._mean(wrong))
+
+    def _mean(self, values: np.ndarray) -> float:
+        """Return the mean over all photos, of which `UNKNOWN_SHARE` show unknown products."""
+        return float((1 - UNKNOWN_SHARE) * values[self.known].mean() + UNKNOWN_SHARE * values[~self.known].mean())
 
 
 def fit(batches: Sequence[_Batch], start: Weights) -> Weights:
