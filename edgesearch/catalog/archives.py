@@ -62,7 +62,7 @@ def list_folders(source: str) -> set[str]:
 
 
 def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    return any(map(photo_files.is_hidden, name.split("/")))
 
 
 def _list_local(folder: str) -> dict[str, str]:

@@ -12,6 +12,11 @@ SUFFIXES = (
     ".jpg",
     ".jpeg",
     ".jpe",
+    ".jfif",
+    ".jif",
+    ".pjpeg",
+    ".pjp",
+    ".mpo",
     ".png",
     ".webp",
     ".gif",
@@ -20,10 +25,21 @@ SUFFIXES = (
     ".tiff",
     ".heic",
     ".heif",
+    ".hif",
     ".avif",
     ".dng",
 )
+# Folders that systems make: of archivers, NAS, Windows and Linux. They hold thumbnails and deleted files, no stock.
+SYSTEM_FOLDERS = frozenset(
+    "__macosx @eadir @tmp @recycle @recently-snapshot @__thumb @appstore #recycle #snapshot ~snapshot $recycle.bin "
+    "lost+found found.000".split()
+) | {"system volume information", "network trash folder", "temporary items"}
 MAX_NAMES = 5  # file names in one message
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder is hidden, or a folder that a system made."""
+    return name.startswith(".") or name.casefold() in SYSTEM_FOLDERS
 
 
 class PhotoFile(NamedTuple):
@@ -83,7 +99,7 @@ def find_photos(given: Sequence[Path]) -> tuple[list[PhotoFile], list[Path]]:
 
 
 def walk_folders(folder: str | Path, fail: Callable[[OSError], object]) -> Iterator[tuple[str, list[str]]]:
-    """Yield a folder and its subfolders with their file names; follow links once, omit hidden names.
+    """Yield a folder and its subfolders with their file names; follow links once, omit what `is_hidden`.
 
     Args:
         folder: where to start.
@@ -95,8 +111,8 @@ def walk_folders(folder: str | Path, fail: Callable[[OSError], object]) -> Itera
             folders.clear()
             continue
         visited.add(resolved)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield parent, [name for name in names if not name.startswith(".")]
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        yield parent, [name for name in names if not is_hidden(name)]
 
 
 def describe_skipped(others: Sequence[Path]) -> str:
