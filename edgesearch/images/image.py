@@ -9,7 +9,7 @@ import math
 import os
 import stat
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import PIL
@@ -26,8 +26,9 @@ from PIL import (  # the plugins are imported to register their readers
 )
 
 from ..errors import ImageError
+from . import colour_profile, photo_formats
 
-Photo: TypeAlias = "str | os.PathLike[str] | bytes | np.ndarray | Image.Image"
+Photo: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | np.ndarray | Image.Image"
 
 # Formats of phones, scanners and shops. Pillow's other readers are not used: each is one more parser to trust.
 PLUGINS = (
@@ -54,11 +55,11 @@ WHITE = (255, 255, 255)
 def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
     """Decode one photo.
 
-    Apply the EXIF orientation, lay transparency on white, convert any colour mode to 8-bit RGB, and take the first
-    frame of an animation. Reduce a picture of at least twice the needed size, a JPEG while it is decoded.
+    Apply the EXIF orientation, lay transparency on white, convert any colour mode and profile to 8-bit sRGB, and take
+    the first frame of an animation. Reduce a picture of at least twice the needed size, a JPEG while it is decoded.
 
     Args:
-        photo: path, encoded bytes, PIL image, or (H, W, 3) uint8 array.
+        photo: path, encoded bytes, stream of them, PIL image, or (H, W, 3) uint8 array.
         needed_side: px that the shorter side must keep; None keeps every pixel.
     Returns:
         (H, W, 3) uint8.
@@ -69,13 +70,10 @@ def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
         return _check_array(photo)
     name = _describe(photo)
     try:
-        image = _open(photo, name)
-        _check_size(image.size, name, MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS)
-        if needed_side:
-            image.draft("RGB", _draft_size(image.size, needed_side))
-        image.load()
-        orientation = _read_orientation(image)
+        image = _decode(photo, name, needed_side)
+        orientation, profile = _read_orientation(image), colour_profile.profile_of(image)
         image = _reduce_bands(image, max(1, min(image.size) // needed_side) if needed_side else 1, name)
+        image = colour_profile.to_srgb(image, profile)
         image.getexif()[_ORIENTATION] = orientation
         return np.asarray(ImageOps.exif_transpose(image))
     except ImageError:
@@ -172,7 +170,7 @@ def thumbnail(image: np.ndarray, side: int) -> bytes:
 
 def decoder_version() -> str:
     """Return name and version of the decoder, Pillow."""
-    return f"Pillow {PIL.__version__}"
+    return f"Pillow {PIL.__version__} to sRGB"
 
 
 def to_webp(picture: bytes, side: int, quality: int) -> bytes:
@@ -216,17 +214,71 @@ def _describe(photo: Any) -> str:
     return f"picture of {len(photo):,} bytes" if isinstance(photo, bytes) else "picture"
 
 
-def _open(photo: Any, name: str) -> Image.Image:
+def _decode(photo: Any, name: str, needed_side: int | None) -> Image.Image:
+    """Decode a photo within the limits; raise ImageError for one outside them, and Pillow's errors for damage."""
     if isinstance(photo, Image.Image):
+        _check_size(photo.size, name)
         return photo.copy()
-    data = photo if isinstance(photo, bytes) else read_bytes(Path(photo))
+    data = _read_encoded(photo, name)
+    if photo_formats.is_heic(data):
+        return photo_formats.open_heic(data, name, lambda size: _check_size(size, name))
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        found = photo_formats.describe_unreadable(data)
+        raise ImageError(f"{name}: {found}; expected one of {', '.join(FORMATS)}.") from error
+    _check_size(image.size, name, MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS)
+    try:
+        return _load(image, needed_side)
+    except OSError:
+        whole = (
+            photo_formats.complete_jpeg(
+                data, lambda completed: _load(Image.open(io.BytesIO(completed), formats=FORMATS), needed_side)
+            )
+            if image.format in ("JPEG", "MPO")
+            else None
+        )
+        if whole is None:
+            raise
+        return whole
+
+
+def _load(image: Image.Image, needed_side: int | None) -> Image.Image:
+    if needed_side:
+        image.draft("RGB", _draft_size(image.size, needed_side))
+    image.load()
+    return image
+
+
+def _read_encoded(photo: Any, name: str) -> bytes:
+    """Return the encoded bytes of a path, bytes or a stream; leave a stream where it was."""
+    if isinstance(photo, (str, os.PathLike)):
+        data = read_bytes(Path(photo))
+    elif isinstance(photo, (bytes, bytearray, memoryview)):
+        data = bytes(photo)
+    else:
+        data = _read_stream(getattr(photo, "file", photo))  # web frameworks wrap the stream of an upload
     if len(data) > MAX_BYTES:
         raise ImageError(f"{name}: {len(data):,} bytes; at most {MAX_BYTES:,} are read, save it smaller.")
-    try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
-    except UnidentifiedImageError as error:
-        found = "empty" if not data else "no picture, or of an unknown format"
-        raise ImageError(f"{name}: {found}; expected one of {', '.join(FORMATS)}.") from error
+    return data
+
+
+def _read_stream(stream: Any) -> bytes:
+    read = getattr(stream, "read", None)
+    if read is None:
+        raise ImageError(
+            f"{type(stream).__name__}: not a photo; expected a path, encoded bytes, a binary stream, a PIL image or an "
+            "array (H, W, 3) of uint8."
+        )
+    start = stream.tell() if hasattr(stream, "seekable") and stream.seekable() else None
+    parts: list[bytes] = []
+    while sum(map(len, parts)) <= MAX_BYTES and (part := read(MAX_BYTES + 1)):
+        if not isinstance(part, bytes):
+            raise ImageError(f"{type(stream).__name__}: reads {type(part).__name__}; open the photo in binary mode.")
+        parts.append(part)
+    if start is not None:
+        stream.seek(start)
+    return b"".join(parts)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
@@ -251,11 +303,11 @@ def _check_size(size: tuple[int, int], name: str, most: int = MAX_PIXELS) -> Non
 
 
 def _check_array(array: np.ndarray) -> np.ndarray:
-    """Return an (H, W, 3) uint8 array; raise ImageError for any other, or for one that is too large or too small."""
+    """Return an (H, W, 3) uint8 array, contiguous; raise ImageError for any other, or for a wrong size."""
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         raise ImageError(f"array: {array.dtype} of shape {array.shape}; expected uint8 of shape (H, W, 3), RGB.")
     _check_size((array.shape[1], array.shape[0]), "array")
-    return array
+    return np.ascontiguousarray(array)
 
 
 def _reduce_bands(image: Image.Image, factor: int, name: str) -> Image.Image:

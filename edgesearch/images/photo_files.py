@@ -31,8 +31,21 @@ SUFFIXES = (
 )
 # Folders that systems make: of archivers, NAS, Windows and Linux. They hold thumbnails and deleted files, no stock.
 SYSTEM_FOLDERS = frozenset(
-    "__macosx @eadir @tmp @recycle @recently-snapshot @__thumb @appstore #recycle #snapshot ~snapshot $recycle.bin "
-    "lost+found found.000".split()
+    [
+        "__macosx",
+        "@eadir",
+        "@tmp",
+        "@recycle",
+        "@recently-snapshot",
+        "@__thumb",
+        "@appstore",
+        "#recycle",
+        "#snapshot",
+        "~snapshot",
+        "$recycle.bin",
+        "lost+found",
+        "found.000",
+    ]
 ) | {"system volume information", "network trash folder", "temporary items"}
 MAX_NAMES = 5  # file names in one message
 
