@@ -16,11 +16,12 @@ from pathlib import Path
 from .inbox import TRIGGER, EndScan, Inbox, Line, Notice, SourceLost
 
 MAX_LINE = 512  # characters; longer lines are no barcodes
+GROUP = "\x1d"  # FNC1
 RETRY_S = 2.0  # before a disconnected device is opened again
 _EVENT = struct.Struct("llHHi")  # time, type, code, value
 _KEY, _DOWN = 1, 1
 _GRAB = 0x40044590  # EVIOCGRAB
-_ENTER_KEYS, _SHIFT_KEYS = {28, 96}, {42, 54}
+_ENTER_KEYS, _SHIFT_KEYS, _TAB_KEY = {28, 96}, {42, 54}, 15
 _BUTTONS = {*range(183, 195), 212, 0x120, 0x161, 0x210}  # F13 to F24, camera, trigger, select, focus
 _ROWS = ((2, "1234567890-="), (16, "qwertyuiop[]"), (30, "asdfghjkl;'"), (43, "\\zxcvbnm,./"), (71, "789-456+1230."))
 _SHIFTED = dict(zip("1234567890-=[];'\\,./", '!@#$%^&*()_+{}:"|<>?', strict=True))
@@ -70,19 +71,21 @@ class Wedge(threading.Thread):
 def split_lines(texts: Iterator[str]) -> Iterator[str]:
     """Yield the lines of consecutive texts, without unprintable characters and symbology identifiers.
 
-    A line ends in CR, LF or both.
+    A line ends in CR, LF or both; a Tab, which some scanners send instead or before, ends a code but is no trigger.
+    Keep FNC1 (0x1d), which separates the elements of a GS1 code.
     """
-    line, after_return = "", False
+    line, before = "", ""
     for text in texts:
         for character in text:
-            if character == "\n" and after_return:
-                after_return = False
+            is_end = character in "\r\n\t"
+            if is_end and not line.strip() and (character == "\t" or before == "\t" or before + character == "\r\n"):
+                before = "" if character == "\n" else character
                 continue
-            after_return = character == "\r"
-            if character in "\r\n":
-                yield _SYMBOLOGY.sub("", line.strip())
+            before = character
+            if is_end:
+                yield _SYMBOLOGY.sub("", line.strip(" "))
                 line = ""
-            elif character.isprintable() and len(line) < MAX_LINE:
+            elif (character.isprintable() or character == GROUP) and len(line) < MAX_LINE:
                 line += character
     if line.strip():
         yield _SYMBOLOGY.sub("", line.strip())
@@ -99,6 +102,8 @@ def read_keys(descriptor: int) -> Iterator[str]:
                 shifts = shifts | {code} if value else shifts - {code}
             elif value == _DOWN and (code in _ENTER_KEYS or code in _BUTTONS):
                 yield "\n"
+            elif value == _DOWN and code == _TAB_KEY:
+                yield "\t"
             elif value == _DOWN and code in _PLAIN:
                 key = _PLAIN[code]
                 yield _SHIFTED.get(key, key.upper()) if shifts else key

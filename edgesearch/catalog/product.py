@@ -10,6 +10,7 @@ from types import NoneType
 from typing import Any
 
 from ..errors import CatalogError
+from . import barcode_text
 
 CELL_CHARACTERS_SHOWN = 40  # of a wrong cell, in an error message
 
@@ -64,6 +65,7 @@ def parse_product(row: Mapping[str, str], where: str) -> Product:
             f"{where}: empty {'sku' if not row['sku'] else 'name'}; every product needs a sku and a name."
         )
     texts = {name: row.get(name) or None for name in _TEXTS}
+    texts["barcode"] = barcode_text.clean_cell(row.get("barcode", "")) or None
     others = tuple([(name, cell) for name, cell in row.items() if name not in _KNOWN and cell])
     return Product(
         sku=row["sku"],

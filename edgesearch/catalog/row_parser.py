@@ -6,8 +6,8 @@ from collections.abc import Callable
 from ..errors import CatalogError
 from ..images.barcode import LENGTHS, parse_gtin
 from ..images.photo_files import SUFFIXES
-from . import numerals
-from .product import REQUIRED, Entry, parse_product
+from . import barcode_text, numerals
+from .product import CELL_CHARACTERS_SHOWN, REQUIRED, Entry, parse_product
 from .typed_cells import DateCell, NumberCell, ShownCell, UncalculatedCell
 
 _ROUNDED = re.compile(r"\d([.,]\d+)?[Ee]\+\d+")
@@ -82,7 +82,11 @@ class RowParser:
             self._adjust_price(row, where)
         if (stock := row.get("stock")) and not stock.isdecimal():
             row["stock"] = self._plain_integer(stock)
-        if row.get("barcode"):
+        if cell := row.get("barcode"):
+            row["barcode"] = barcode_text.clean_cell(cell)
+            if row["barcode"] != cell:
+                shown = f"{cell[:CELL_CHARACTERS_SHOWN]!r} are read as {row['barcode'][:CELL_CHARACTERS_SHOWN]}"
+                self._note(f"barcodes such as {shown}", "barcodes")
             self._note_shortened_barcode(row["barcode"], where)
         if len(self._texts) > MAX_SHARED_TEXTS:
             self._texts.clear()

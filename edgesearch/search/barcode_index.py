@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 
 from ..answer import Label
+from ..catalog import barcode_text
 from ..catalog.product import Product
 from ..catalog.sqlite_catalog import Catalog
 from ..images import barcode
@@ -30,8 +31,11 @@ class BarcodeIndex:
 
     def find(self, code: Barcode) -> Label:
         """Return a barcode with the SKUs of the products that carry it."""
-        forms = barcode.equivalent_codes(code.text)
+        readings = barcode_text.find_readings(code.text)
+        skus = next((skus for forms in readings if (skus := self._find_skus(forms))), set())
+        return Label(code.text.replace("\x1d", ""), code.format, tuple(sorted(skus)))
+
+    def _find_skus(self, forms: set[str]) -> set[str]:
         skus = set(self._catalog.skus_with_barcodes(forms)) - self._taught.keys() - set(self._hidden)
         taught = self._taught.items()
-        skus |= {sku for sku, product in taught if not forms.isdisjoint(barcode.split_codes(product.barcode or ""))}
-        return Label(code.text, code.format, tuple(sorted(skus)))
+        return skus | {sku for sku, one in taught if not forms.isdisjoint(barcode.split_codes(one.barcode or ""))}

@@ -21,6 +21,9 @@ KEYS = {"4": 5, "0": 11, "a": 30, "-": 12, "8": 9, "\n": 28}
         (["\r\r\n\n"], ["", "", ""]),
         (["]E0400\n]C1X\n"], ["400", "X"]),
         (["4\x000\x1b\n  \n"], ["40", ""]),
+        (["400\t500\t", "600\t\r\n", "\n700\t\n800"], ["400", "500", "600", "", "700", "800"]),
+        (["\t400\r\n\t\n"], ["400"]),
+        (["]d2010400\x1d10A\n"], ["010400\x1d10A"]),
         (["9" * 10_000 + "\n"], ["9" * 512]),
         ([], []),
     ],
@@ -47,6 +50,7 @@ def read(data: bytes) -> Iterator[str]:
 
 def test_key_codes_become_characters() -> None:
     assert "".join(read(strokes(*(KEYS[key] for key in "40a-8\n")))) == "40a-8\n"
+    assert "".join(read(strokes(5, 15))) == "4\t"
     shifted = event(42, 1) + strokes(30, 9, 12) + event(42, 0) + strokes(30)
     assert "".join(read(shifted)) == "A*_a"
 
