@@ -65,7 +65,7 @@ class LearnedPicture:
         who: User who scanned or chose; "" if unknown.
         device: Name of the device.
         trust: 0 to 1, of the source.
-        state: "used" by searches; "waiting" for a choice that agrees; "aside" for a person to settle.
+        state: "used" by searches; "waiting" for another one that agrees; "aside" for a person to settle.
         why: Reason why it is not used.
         like: SKU of the product that it resembles instead; "" if there is none.
         against: How often a match by it was dismissed.
@@ -90,8 +90,8 @@ class LearnedPicture:
 
     @property
     def group(self) -> str:
-        """Name of the pictures that one mistake would spoil together: same product, code, day and device."""
-        return "|".join([self.sku, self.code, self.time[:10], self.device])
+        """Name of the pictures that one mistake would spoil together: those of one product, code and day."""
+        return "|".join([self.sku, self.code, self.time[:10]])
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form."""

@@ -1,7 +1,8 @@
 """Choose which learned pictures of a product to keep: those that cover its looks best.
 
 This is the greedy k-centre rule (Gonzalez, Clustering to minimize the maximum intercluster distance, 1985), applied in
-reverse: of the two pictures that are nearest to each other, one goes.
+reverse: of the two pictures that are nearest to each other, one goes. A group (`contradiction`) may not outnumber the
+product's other pictures, for one mistake may have made all of it.
 
 R learned pictures, F others, D dimensions.
 """
@@ -13,6 +14,7 @@ import numpy as np
 
 NOTHING_NEW = 0.97  # cosine to a known picture; a nearer one adds nothing
 GROUP_SHARE = 0.5  # of a product's memory at most for one group
+FIRST = 2  # pictures of a group that are kept anyway
 TIE = 1e-6
 
 
@@ -22,7 +24,7 @@ def adds_nothing(vector: np.ndarray, known: np.ndarray) -> bool:
 
 
 def choose_dropped(vectors: np.ndarray, fixed: np.ndarray, groups: Sequence[str], limit: int) -> list[int]:
-    """Return the learned pictures to drop so that at most `limit` stay, and at most half of them from one group.
+    """Return the learned pictures to drop so that at most `limit` stay, and no group has too many.
 
     Args:
         vectors: (R, D) float32, unit rows, the oldest first.
@@ -34,9 +36,10 @@ def choose_dropped(vectors: np.ndarray, fixed: np.ndarray, groups: Sequence[str]
     dropped: list[int] = []
     cosines = vectors @ np.concatenate([vectors, fixed]).T
     cosines[kept, kept] = -1
-    most = max(1, round(GROUP_SHARE * limit))
     while kept:
         (name, count), *_ = Counter(groups[i] for i in kept).most_common(1)
+        others = len(kept) - count + len(fixed)
+        most = max(1, min(int(GROUP_SHARE * limit), max(FIRST, others)))
         crowded = [i for i in kept if groups[i] == name] if count > most else kept
         if crowded is kept and len(kept) <= limit:
             break

@@ -44,7 +44,7 @@ class Lesson:
 
     Attributes:
         sku: Of the product.
-        state: "used": searches find the product by it. "waiting": until another choice agrees. "aside": kept for a
+        state: "used": searches find the product by it. "waiting": until another picture agrees. "aside": kept for a
             person to settle. "refused": nothing is kept.
         why: The reason; "" if it is used.
         number: Of the learned picture; 0 if nothing is kept.
@@ -182,7 +182,8 @@ class Learner:
             if one is None or one.trust >= 1:  # a person settled it
                 continue
             vector = gallery.vectors(np.array([row]))[0]
-            rival = _find_rival(gallery, learned, vector, gallery.owner(row), one.group, row)
+            near = _find_neighbours(gallery, learned, vector, gallery.owner(row), row)
+            rival = _find_rival(gallery, near, gallery.owner(row), one.group)
             if rival:
                 found.append(replace(one, state="aside", why=_describe_rival(one, rival), like=rival))
         if found:
@@ -235,31 +236,40 @@ class Learner:
         trust = TRUST[source] if may_teach else CUSTOMER_TRUST
         now = self.clock().isoformat(timespec="seconds")
         one = LearnedPicture(0, sku, now, source, code, who or user_name(), settings.device, trust, "used")
-        rival = _find_rival(gallery, learned, new.vector, product[0], one.group)
+        near = _find_neighbours(gallery, learned, new.vector, product[0])
+        rival = _find_rival(gallery, near, product[0], one.group)
         if rival:
             one = replace(one, state="aside", why=_describe_rival(one, rival), like=rival)
             return self._store(gallery, one, new, learned, settings)
-        if trust < ALONE:
-            agreeing = self._find_agreeing(gallery, one, new, learned)
-            state: Literal["used", "waiting"] = "used" if agreeing else "waiting"
-            one = replace(one, state=state, why="" if agreeing else "no other choice agrees yet")
-            return self._store(gallery, one, new, learned, settings, agreeing)
-        return self._store(gallery, one, new, learned, settings)
+        other = contradiction.nearest_other(product[0], near)
+        agreeing = self._find_agreeing(gallery, one, new.vector, other, learned)
+        if trust < ALONE and not agreeing:
+            one = replace(one, state="waiting", why="no other choice agrees yet")
+        elif not agreeing and not contradiction.is_supported(product[0], one.group, near):
+            one = replace(one, state="waiting", why="it looks unlike the product so far; no other day agrees yet")
+        return self._store(gallery, one, new, learned, settings, agreeing)
 
     def _find_agreeing(
-        self, gallery: Gallery, one: LearnedPicture, new: _New, learned: dict[int, LearnedPicture]
+        self,
+        gallery: Gallery,
+        one: LearnedPicture,
+        vector: np.ndarray,
+        other: float,
+        learned: dict[int, LearnedPicture],
     ) -> list[int]:
-        """Return waiting choices of the same product that look more like the new picture than other products do."""
-        waiting = [other.number for other in learned.values() if other.sku == one.sku and other.state == "waiting"]
-        stored = self._pictures.references(gallery.base.space, waiting)
+        """Return waiting pictures of the same product, of another group, that are nearer than another product is.
+
+        Two choices of customers may agree on one day, for no code misleads both.
+        """
+        waiting = [known for known in learned.values() if known.sku == one.sku and known.state == "waiting"]
+        numbers = [known.number for known in waiting if known.group != one.group or known.trust < ALONE]
+        stored = self._pictures.references(gallery.base.space, numbers)
         if not stored:
             return []
-        vectors = np.array([Reference.from_bytes(data, len(new.vector)).embedding for data in stored.values()])
-        cosines = gallery.base.embedder.whiten(vectors) @ new.vector
-        nearest = scoring.find_nearest(gallery, new.vector[None], CONSIDERED)
-        other = max((c.cosine for c in nearest if _sku_of(gallery, c.row) != one.sku), default=0.0)
-        numbers = [*stored]
-        return [numbers[i] for i in np.flatnonzero((cosines > other) & (cosines < diverse_memory.NOTHING_NEW))]
+        vectors = np.array([Reference.from_bytes(data, len(vector)).embedding for data in stored.values()])
+        cosines = gallery.base.embedder.whiten(vectors) @ vector
+        agree = np.flatnonzero((cosines > other) & (cosines < diverse_memory.NOTHING_NEW))
+        return [[*stored][i] for i in agree]
 
     def _store(
         self,
@@ -319,25 +329,21 @@ def _without_codes(found: LocalFeatures, observation: Observation) -> LocalFeatu
     return LocalFeatures(found.keypoints[kept][:DEFAULT_FEATURES], found.descriptors[kept][:DEFAULT_FEATURES])
 
 
-def _find_rival(
-    gallery: Gallery,
-    learned: dict[int, LearnedPicture],
-    vector: np.ndarray,
-    number: int,
-    group: str,
-    without: int | None = None,
-) -> str:
-    """Return the SKU of a product that a picture resembles much more than its own; "" if there is none."""
+def _find_neighbours(
+    gallery: Gallery, learned: dict[int, LearnedPicture], vector: np.ndarray, number: int, without: int | None = None
+) -> list[Neighbour]:
+    """Return the pictures nearest to a new one, (D,) float32, and all of its product; `without` omits a row."""
     nearest = scoring.find_nearest(gallery, vector[None], CONSIDERED)
-    own = gallery.rows_of_products([number])
-    others = [candidate for candidate in nearest if gallery.owner(candidate.row) != number]
-    candidates = [*others, *scoring.compare_rows(gallery, own, vector[None])]
+    own = scoring.compare_rows(gallery, gallery.rows_of_products([number]), vector[None])
+    candidates = [*(candidate for candidate in nearest if gallery.owner(candidate.row) != number), *own]
     candidates = [candidate for candidate in candidates if candidate.row != without]
     names = _group_names(gallery, learned, [candidate.row for candidate in candidates])
-    neighbours = [
-        Neighbour(gallery.owner(candidate.row), candidate.cosine, name)
-        for candidate, name in zip(candidates, names, strict=True)
-    ]
+    pairs = zip(candidates, names, strict=True)
+    return [Neighbour(gallery.owner(candidate.row), candidate.cosine, name) for candidate, name in pairs]
+
+
+def _find_rival(gallery: Gallery, neighbours: Sequence[Neighbour], number: int, group: str) -> str:
+    """Return the SKU of a product that a picture resembles much more than its own; "" if there is none."""
     rival = contradiction.find_rival(number, group, neighbours)
     if rival is None:
         return ""

@@ -17,7 +17,7 @@ import edgesearch
 from edgesearch import CatalogError, DeviceError, Store
 from edgesearch.catalog.loader import read
 from edgesearch.images import barcode
-from edgesearch.learning import diverse_memory
+from edgesearch.learning import contradiction, diverse_memory
 
 from .conftest import Build
 
@@ -28,8 +28,9 @@ ALIKE = 0.9999995
 
 @pytest.fixture(autouse=True)
 def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tell pictures apart that the untrained network embeds nearly alike."""
+    """Tell pictures apart that the untrained network embeds nearly alike, and trust its labels."""
     monkeypatch.setattr(diverse_memory, "NOTHING_NEW", ALIKE)
+    monkeypatch.setattr(contradiction, "UNSUPPORTED", 1.0)
 
 
 @pytest.fixture
@@ -232,8 +233,8 @@ def test_an_encrypted_device_seals_it(first: Path, tmp_path: Path) -> None:
 
 LEARN = f"""
 import sys, numpy as np, edgesearch
-from edgesearch.learning import diverse_memory
-diverse_memory.NOTHING_NEW = {ALIKE}
+from edgesearch.learning import contradiction, diverse_memory
+diverse_memory.NOTHING_NEW, contradiction.UNSUPPORTED = {ALIKE}, 1.0
 store = edgesearch.open(sys.argv[1])
 for seed in range(1000):
     pixels = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8).repeat(30, 0).repeat(30, 1)

@@ -34,6 +34,13 @@ def test_a_picture_near_its_own_product_is_never_doubted() -> None:
     assert contradiction.find_rival(OWN, "today", NEAR[2:]) is None
 
 
+def test_a_label_is_supported_unless_another_product_is_much_nearer() -> None:
+    assert not contradiction.is_supported(OWN, "today", NEAR)
+    assert contradiction.is_supported(OWN, "today", [*NEAR, Neighbour(OWN, 0.87, "monday")])
+    assert not contradiction.is_supported(OWN, "today", [*NEAR, Neighbour(OWN, 0.95, "today")])  # its own group
+    assert contradiction.is_supported(OWN, "today", NEAR[2:])
+
+
 def test_usual_means_as_near_as_the_pictures_are_to_each_other() -> None:
     turns = np.array([0.0, 0.1, 0.2, 0.3])
     vectors = np.column_stack([np.cos(turns), np.sin(turns)]).astype(np.float32)

@@ -37,5 +37,5 @@ def test_one_group_takes_half_of_the_memory_at_most(limit: int) -> None:
     dropped = diverse_memory.choose_dropped(at(*degrees), NONE, groups, limit)
     kept = [groups[i] for i in range(20) if i not in dropped]
     assert len(kept) <= limit
-    assert kept.count("poisoned") <= max(1, limit / 2)
+    assert kept.count("poisoned") <= max(1, min(limit / 2, 2))  # as many as the others
     assert len(set(dropped)) == len(dropped)
