@@ -190,7 +190,9 @@ def _detect_decimal(sample: Sequence[Row], found: Columns, where: str) -> str:
         return ""
     position = found.names.index("price")
     signs = numerals.find_decimal_signs(
-        row[position] for _, row in sample if len(row) > position and not isinstance(row[position], NumberCell)
+        numerals.normalize(row[position])
+        for _, row in sample
+        if len(row) > position and not isinstance(row[position], NumberCell)
     )
     if len(signs) > 1:
         one, other = signs.values()

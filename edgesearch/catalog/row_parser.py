@@ -33,7 +33,7 @@ class RowParser:
             where: the name of the table, for error messages.
             resolve: gives the source of a picture.
             decimal: the decimal sign of the table, "." or ","; "" if unknown.
-            plain: the table is UTF-8 with commas between its cells, where a point is a decimal sign.
+            plain: the table is UTF-8 with commas between its cells, where a point is probably a decimal sign.
         """
         self._where, self._resolve, self._decimal, self._plain = where, resolve, decimal, plain
         self._entries: dict[str, Entry] = {}
@@ -140,12 +140,21 @@ class RowParser:
     def _adjust_price(self, row: dict[str, str], where: str) -> None:
         cell = row["price"]
         decimal = self._decimal_sign(cell)
-        if not decimal and numerals.is_ambiguous(cell) and not (self._plain and "," not in cell):
-            raise CatalogError(
-                f"{where}: price is {cell!r}, which could mean two numbers, and no price in the first rows shows "
-                "which; give --decimal , or --decimal ."
+        if decimal and isinstance(cell, NumberCell):
+            return
+        cell, known = numerals.normalize(cell), row.get("currency", "").strip().upper()
+        if not decimal and numerals.is_ambiguous(cell, known):
+            if not self._plain or not cell.replace(".", "").isdecimal():
+                raise CatalogError(
+                    f"{where}: price is {cell!r}, which could mean two numbers, and no price in the first rows shows "
+                    "which; give --decimal , or --decimal ."
+                )
+            self._note(
+                f"prices such as {cell} are read with a decimal point, as {float(cell):g}; if it separates thousands, "
+                "give --decimal ,",
+                "ambiguous price",
             )
-        row["price"], currency = numerals.parse_price(cell, decimal)
+        row["price"], currency = numerals.parse_price(cell, decimal, known)
         if currency and not row.get("currency"):
             row["currency"] = currency
 

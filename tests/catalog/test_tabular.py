@@ -43,7 +43,7 @@ def test_spreadsheet_exports_are_read_and_described(tmp_path: Path, data: bytes,
 
 
 def test_plain_files_have_no_notes(tmp_path: Path) -> None:
-    for text in ("sku,name,images,price\nA,Tasse grün,a.jpg,1.234\n", "\ufeffsku,name,images,price\nA,B,a.jpg,4.50\n"):
+    for text in ("sku,name,images,price\nA,Tasse grün,a.jpg,1.2345\n", "\ufeffsku,name,images,price\nA,B,a.jpg,4.50\n"):
         assert loader.read(csv_file(tmp_path, text)).notes == []
 
 
@@ -117,6 +117,39 @@ def test_prices_with_decimal_commas_are_parsed(tmp_path: Path, cell: str, price:
     path = csv_file(tmp_path, f"sku;name;images;price\nA;Cup;a.jpg;3,50\nB;Jug;b.jpg;{cell}\n")
     product = loader.read(path).entries[1].product
     assert (product.price, product.currency) == (price, currency)
+
+
+@pytest.mark.parametrize(
+    ("cell", "price", "currency"),
+    [
+        ("45.000 ₫", 45000, "VND"), ("1.200 Ft", 1200, "HUF"), ("Rp 45.000", 45000, "IDR"), ("1,200円", 1200, "JPY"),
+        ("\uffe51200", 1200, "¥"), ("₩1,234,000", 1234000, "KRW"), ("₹1,23,456.50", 123456.5, "INR"),
+        ("Rs. 450", 450, "Rs"),
+        ("450/-", 450, None), ("12:-", 12, None), ("RM 4.50", 4.5, "MYR"), ("\uff14\uff0e\uff15\uff10 €", 4.5, "EUR"),
+        ("4,50 Euro", 4.5, "EUR"), ("150 \u0440\u0443\u0431.", 150, "RUB"), ("¥1,200.00", 1200, "¥"), ("12,50 TL", 12.5, "TRY"),
+        ("45.000 VND", 45000, "VND"), ("1,23,456", 123456, None),
+    ],
+)  # fmt: skip
+def test_prices_of_the_world_are_parsed(tmp_path: Path, cell: str, price: float, currency: str | None) -> None:
+    read = loader.read(csv_file(tmp_path, f'sku,name,images,price\nA,Cup,a.jpg,"{cell}"\n'))
+    assert (read.entries[0].product.price, read.entries[0].product.currency) == (price, currency)
+
+
+def test_no_price_becomes_a_thousandth_without_a_word(tmp_path: Path) -> None:
+    head = "sku,name,images,price,currency\nA,Cup,a.jpg,"
+    assert loader.read(csv_file(tmp_path, head + "45.000,VND\n")).entries[0].product.price == 45000
+    for cell in ("45.000 €,", "$1.234,"):
+        with pytest.raises(CatalogError, match="could mean two numbers"):
+            loader.read(csv_file(tmp_path, head + cell + "\n"))
+    read = loader.read(csv_file(tmp_path, head + "45.000,\nB,Jug,b.jpg,1.250,\n"))
+    assert read.entries[0].product.price == 45
+    assert [note.partition(": ")[2] for note in read.notes] == [
+        "prices such as 45.000 are read with a decimal point, as 45; if it separates thousands, give --decimal ,"
+    ]
+    assert loader.read(csv_file(tmp_path, head + "45.000,\nB,Jug,b.jpg,1.25,\n")).notes == []
+    for cell in ("4\u2079\u2070", "12:50", "1.23.456", "12,34,567,8"):
+        with pytest.raises(CatalogError, match="price is "):
+            loader.read(csv_file(tmp_path, f'{head}"{cell}",\n'))
 
 
 def test_prices_with_decimal_points_are_parsed(tmp_path: Path) -> None:
