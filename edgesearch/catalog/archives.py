@@ -1,15 +1,18 @@
 """List the files in a folder or an archive, by names with "/", with the source (`sources`) of each."""
 
 import atexit
+import contextlib
 import gzip
 import os
 import re
 import shutil
+import struct
 import tarfile
 import tempfile
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +22,8 @@ from . import remote_files, sources
 
 GZIPPED = (".tar.gz", ".tgz")
 ARCHIVES = (".zip", ".tar", *GZIPPED)
+UTF_8_FLAG, UNICODE_PATH = 0x800, 0x7075  # of a zip's member: general purpose bit 11, extra field of Info-ZIP
+LEGACY_ENCODINGS = ("cp850", "cp1252", "cp852", "cp1250", "cp866", "cp1251", "shift_jis", "gb18030", "big5", "euc_kr")
 MAX_GROWTH = 100  # unpacked size / packed size; pictures hardly compress, so more than this is no archive of pictures
 _SURROGATE = re.compile("[\ud800-\udfff]")  # stands for a byte that is not UTF-8
 _unpacked_paths: dict[tuple[str, int, int], str] = {}
@@ -92,8 +97,41 @@ def _list_zip(archive: str) -> dict[str, str]:
                     f"{archive}: {info.filename} uses zip compression method {info.compress_type}; pack it again with "
                     "the usual method (deflate)."
                 )
-            name = _member_name(archive, info.filename)
+            name = _member_name(archive, _decode_name(info))
             found[name] = sources.member_source("zip", info.header_offset, info.compress_size, archive, name, info.CRC)
+    return found
+
+
+def _decode_name(info: zipfile.ZipInfo) -> str:
+    """Return the name of a zip's member: in UTF-8 if it is, whether or not a flag or an extra field says so."""
+    if info.flag_bits & UTF_8_FLAG or info.filename.isascii():
+        return info.filename
+    extra = info.extra
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        if (
+            kind == UNICODE_PATH
+            and size > 5
+            and not _SURROGATE.search(extra[9 : 4 + size].decode("utf-8", "surrogateescape"))
+        ):
+            return extra[9 : 4 + size].decode("utf-8")
+        extra = extra[4 + size :]
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
+
+
+def find_spellings(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the source of every file by each name that a table may give it, in Unicode's form NFC.
+
+    The names in a zip that are not UTF-8 were written in the code page of some computer, and read as cp437.
+    """
+    found = {unicodedata.normalize("NFC", name): source for name, source in files.items()}
+    for name, source in files.items():
+        for encoding in () if name.isascii() else LEGACY_ENCODINGS:
+            with contextlib.suppress(UnicodeError):
+                found.setdefault(unicodedata.normalize("NFC", name.encode("cp437").decode(encoding)), source)
     return found
 
 

@@ -1,10 +1,12 @@
 """Load catalogues: a table in CSV, Parquet or .xlsx, a folder of pictures, or an archive of either."""
 
+import functools
 import io
 import itertools
 import os
 import posixpath
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -94,10 +96,15 @@ def read_queries(path: Path) -> list[tuple[Path, str]]:
             query = _name_cells(line, row, found, str(path))
             if not query["image"]:
                 raise CatalogError(f"{path}, line {line}: empty image; name a photo, or remove the line.")
-            queries.append((path.parent / query["image"], query["sku"]))
+            queries.append((Path(sources.resolve(str(path.parent), _unix_name(path, query["image"]))), query["sku"]))
     if not queries:
         raise CatalogError(f"{path}: no queries below the header; add at least one.")
     return queries
+
+
+def _unix_name(table: Path, name: str) -> str:
+    """Return a photo's name with "/" for the "\\" of Windows, unless a file has the name as it is."""
+    return name if "\\" not in name or (table.parent / name).exists() else name.replace("\\", "/")
 
 
 def _read_table_file(source: str, options: _Options) -> SourceCatalog:
@@ -239,7 +246,12 @@ def _read_table_in_archive(source: str, files: Mapping[str, str], table: str, op
         inside = posixpath.normpath(posixpath.join(posixpath.dirname(table), name))
         if posixpath.isabs(inside) or inside.partition("/")[0] == "..":
             raise ValueError("it leads out of the archive; pack the pictures into the archive")
-        return files.get(inside) or sources.member_source("not", 0, 0, source, inside)
+        found = files.get(inside) or ("" if inside.isascii() else spellings().get(unicodedata.normalize("NFC", inside)))
+        return found or sources.member_source("not", 0, 0, source, inside)
+
+    @functools.cache
+    def spellings() -> dict[str, str]:
+        return archives.find_spellings(files)
 
     try:
         content = sources.read_bytes(files[table])
@@ -284,7 +296,8 @@ def _read_picture_folders(source: str, files: Mapping[str, str]) -> SourceCatalo
     images: dict[str, list[tuple[str, str]]] = {}
     for name in pictures:
         folder, _, inside = name.removeprefix(root).partition("/")
-        images.setdefault((folder if inside else Path(folder).stem).strip(), []).append((name, files[name]))
+        sku = unicodedata.normalize("NFC", (folder if inside else Path(folder).stem).strip())
+        images.setdefault(sku, []).append((name, files[name]))
     entries = [Entry(Product(sku, sku), tuple(named)) for sku, named in images.items()]
     notes = [f"{source}: a product for each folder or picture, {len(entries)}; {_describe_first(entries)}"]
     notes += [f"{source}: {skipped}"] if skipped else []
@@ -298,7 +311,9 @@ def _product_folders(source: str, root: str, files: Iterable[str]) -> set[str]:
     """Return the names of the folders that would be products if they held pictures."""
     inside = (name.removeprefix(root).partition("/") for name in files if name.startswith(root))
     named = {folder.strip() for folder, slash, _ in inside if slash}
-    return named if archives.is_archive(source) or sources.is_url(source) else named | archives.list_folders(source)
+    if not archives.is_archive(source) and not sources.is_url(source):
+        named |= archives.list_folders(source)
+    return {unicodedata.normalize("NFC", name) for name in named}
 
 
 def _wrapping_folder(archive: str, pictures: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """Parse the rows of a table into products, and undo what spreadsheets do to cells."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 
 from ..errors import CatalogError
@@ -131,6 +132,9 @@ class RowParser:
                     f"{where}: {name} is {cell!r}, a number that a spreadsheet has rounded; format the column as text "
                     "in the original file, and export it again."
                 )
+        for name in ("sku", "name"):
+            if not row[name].isascii():
+                row[name] = unicodedata.normalize("NFC", row[name])  # one text may have two forms that look the same
         if not row["sku"].isprintable() and _CONTROL.search(row["sku"]):
             raise CatalogError(f"{where}: sku is {row['sku']!r}, with a control character; remove it.")
         if not row["name"].isprintable() and _CONTROL.search(row["name"]):

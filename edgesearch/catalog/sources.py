@@ -15,6 +15,7 @@ import contextlib
 import os
 import posixpath
 import re
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,8 +69,17 @@ def resolve(base: str, name: str) -> str:
                 "a path of this machine in a catalogue at a URL; write it relative to the catalogue, or as a URL"
             )
         return f"{base}/{name}"
-    path = os.path.join(base, name)
+    path = os.path.join(base, name) if name.isascii() else _find_spelling(base, name)
     return os.path.join(".", path) if "!/" in path and _MEMBER.fullmatch(path) else path
+
+
+def _find_spelling(base: str, name: str) -> str:
+    """Return the path of a name, in the Unicode form that each of its folders and the file have on the disk."""
+    path, rest = ("/", name.lstrip("/")) if os.path.isabs(name) else (base, name)
+    for part in rest.split("/"):
+        forms = (part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD")))
+        path = os.path.join(path, next((one for one in forms if os.path.lexists(os.path.join(path, one))), part))
+    return path
 
 
 def check_remote_url(url: str, base: str) -> str:
