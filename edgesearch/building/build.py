@@ -31,6 +31,7 @@ from ..images import image
 from ..index.cells import ParallelMap
 from ..search.calibration import rehearsal_photos
 from ..search.decision import Calibration
+from ..search.expectations import describe
 from ..search.open_bundle import MODEL
 from .assemble import Products, UsablePicture, assemble, new_folder
 from .budget import BudgetReport
@@ -62,6 +63,7 @@ class Built:
         left_out: SKUs without any usable picture.
         notes: Notes of the catalogue's reader, the merge and the calibration.
         fitted: Report on the fit to the budget; None if everything was kept.
+        expectations: Sentences on how photos will be answered.
     """
 
     manifest: Manifest
@@ -70,6 +72,7 @@ class Built:
     left_out: tuple[str, ...]
     notes: tuple[str, ...] = ()
     fitted: BudgetReport | None = None
+    expectations: tuple[str, ...] = ()
 
 
 def build(
@@ -129,7 +132,9 @@ def build_bundle(
     notes = [*read.notes, *describe_calibration(calibration, options, len(photos), len(read.photos))]
     used = {product.sku for product, _ in products}
     left_out = tuple(entry.product.sku for entry in read.entries if entry.product.sku not in used)
-    return Built(manifest, output.stat().st_size, tuple(skipped), left_out, tuple(notes), report)
+    names = {product.sku: f"{product.sku} {product.name}" for product, _ in products}
+    expectations = tuple(describe(calibration, lambda sku: names.get(sku, sku)))
+    return Built(manifest, output.stat().st_size, tuple(skipped), left_out, tuple(notes), report, expectations)
 
 
 # Stage 1: check output and keys, read the catalogue.

@@ -1,13 +1,15 @@
 """Calibrate the decision of a staged bundle, or take the cached calibration of the same members and photos."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from .._util.hashing import hash_json
 from ..search.calibration import MIN_QUESTIONS, calibrate
+from ..search.confusions import find_confusions, measure_fewer_pictures
 from ..search.decision import Calibration
 from ..search.decision_prior import Prior, read_prior
+from ..search.open_bundle import OpenBundle
 from ..search.outcomes import Targets
 from .build_options import BuildOptions
 from .cross_fit import cross_fit
@@ -45,9 +47,20 @@ def calibrate_staged(
         members = {name: entry.sha256 for name, entry in draft.bundle.manifest.files.items()}
         digest = hash_json([members, photo_hashes, astuple(targets), prior.digest])
         learned = cache.calibration(
-            digest, lambda: calibrate(cross_fit(staged, draft, folder), sources, prior, photos, targets)[0].to_dict()
+            digest, lambda: _calibrate(cross_fit(staged, draft, folder), sources, prior, photos, targets).to_dict()
         )
     return Calibration.from_dict(learned)
+
+
+def _calibrate(
+    base: OpenBundle, sources: Sequence[str], prior: Prior, photos: Sequence[LabelledPhoto], targets: Targets
+) -> Calibration:
+    """Calibrate, and add which products are confused and whether more pictures of them help."""
+    calibration, questions = calibrate(base, sources, prior, photos, targets)
+    confused = find_confusions(base, questions, calibration.weights)
+    numbers = {entry.number for entry in base.catalog.find_skus({pair.sku for pair in confused}).values()}
+    helped = measure_fewer_pictures(questions, calibration.weights, numbers)
+    return replace(calibration, expected={**calibration.expected, **helped}, confused=confused)
 
 
 def describe_calibration(

@@ -132,6 +132,8 @@ def _build(options: argparse.Namespace) -> None:
         f"{options.output}: {counts['products']} products, {counts['pictures']} pictures, "
         f"{built.size_bytes / 1e6:.1f} MB, ANN recall@10 {accuracy['ann_recall@10']:.3f}"
     )
+    for sentence in built.expectations:
+        print(f"  {sentence}")
 
 
 def _run_build(options: argparse.Namespace) -> Built:

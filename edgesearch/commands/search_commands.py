@@ -237,11 +237,20 @@ def _inspect(options: argparse.Namespace) -> None:
         **_describe_device(options.store),
         **manifest.counts,
         **manifest.accuracy,
-        **{f"decision {name}": value for name, value in manifest.calibration.items()},
+        **_describe_decision(manifest.calibration, options.json),
         **{f"{part} sha256": digest for part, digest in manifest.hashes.items()},
         **{f"{name} bytes": entry.size for name, entry in manifest.files.items()},
     }
     print_table(table, options.json)
+
+
+def _describe_decision(stored: Mapping[str, Any], as_json: bool) -> dict[str, Any]:
+    """Return the decision of a bundle: all of it as JSON, else the thresholds and what to expect."""
+    if as_json or "expected" not in stored:
+        return {f"decision {name}": value for name, value in stored.items()}
+    rows = {f"decision {name}": stored[name] for name in ("match_from", "known_from", "source", "questions")}
+    rows |= {f"expected {name}": value for name, value in stored["expected"].items()}
+    return rows | {"confused": "; ".join(f"{sku} / {other}" for sku, other, _ in stored["confused"]) or None}
 
 
 def _describe_device(store: Path) -> dict[str, Any]:

@@ -43,6 +43,7 @@ MIN_QUESTIONS = 20  # photos of known products needed to learn anything
 PRIOR_PHOTOS = 50  # how many photos the outcomes of the model count for
 TAKEN_TOGETHER = 1 / 3  # share of a product's other pictures that are left out with one
 MAX_STEPS = 50  # of Newton's method
+MORE_PICTURES = 6  # of a product, for which the gain is stated
 NONE = -1
 SHARPER = np.geomspace(0.4, 2.5, 41)  # factors of the sharpness that are tried
 SHARPER_SPREAD = 0.3  # standard deviation of their logarithm, a priori
@@ -59,6 +60,7 @@ class Question:
         known: Whether the catalogue has the product, found or not.
         products: Numbers of the P products.
         product: Number of the photo's product; None if the catalogue never had it.
+        half: The same without half of the product's pictures; None if it has too few.
     """
 
     evidence: np.ndarray
@@ -66,6 +68,7 @@ class Question:
     known: bool
     products: tuple[int, ...] = ()
     product: int | None = None
+    half: "Question | None" = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ def calibrate(
         return Calibration(weights), questions
     match_from, known_from = choose_thresholds(outcomes, targets)
     expected = expect(outcomes, match_from, known_from)
+    if source == "model":
+        expected |= _expect_more_pictures(prior, targets)
     return Calibration(weights, match_from, known_from, expected, source, known if questions else 0), questions
 
 
@@ -134,6 +139,15 @@ def _join_outcomes(
     parts = [(own, share), (prior, 1 - share)]
     found = [Outcomes.of(rows, targets.unknown_share).scaled(weight) for rows, weight in parts if rows and weight]
     return Outcomes.join(found) if found else None
+
+
+def _expect_more_pictures(prior: Prior, targets: Targets) -> dict[str, float]:
+    """Return how many photos the model's groceries answer at once with one picture a product, and with more."""
+    shares = {}
+    for pictures, name in ((1, "match_with_one_picture"), (MORE_PICTURES, "match_with_more_pictures")):
+        outcomes = Outcomes.of(prior.outcomes_for(pictures), targets.unknown_share)
+        shares[name] = expect(outcomes, *choose_thresholds(outcomes, targets))["match"]
+    return shares
 
 
 def judge(questions: Sequence[Question], weights: Weights) -> list[Row]:
@@ -151,20 +165,24 @@ def ask(base: OpenBundle, photo: CalibrationPhoto) -> list[Question]:
     """Search the catalogue for a photo, and again without the photo's product if the catalogue has it."""
     pixels, base = photo.pixels(), base.without(photo.row)
     embedding, (crop,) = base.embedder.embed_and_locate([pixels])
-    searches = [(_rows_taken_together(base, photo, embedding), photo.product is not None)]
-    if photo.product is not None:
-        searches.append((base.catalog.rows_of([photo.product]).tolist(), False))
-    questions = []
-    for hidden, known in searches:
+    extract = functools.cache(functools.partial(extract_query_features, pixels, crop))
+
+    def search(hidden: list[int], known: bool) -> Question:
         gallery = Gallery(base, 0, OverlayRows(hidden={"": hidden} if hidden else {}), {})
-        candidates, evidence = pipeline.find_candidates(
-            gallery, embedding, functools.partial(extract_query_features, pixels, crop)
-        )
+        candidates, evidence = pipeline.find_candidates(gallery, embedding, extract)
         products = tuple(gallery.owner(candidate.row) for candidate in candidates[: len(evidence)])
         right = products.index(photo.product) if known and photo.product in products else NONE
-        questions.append(Question(evidence, right, known, products, photo.product))
+        return Question(evidence, right, known, products, photo.product)
+
+    if photo.product is None:
+        return [search([], False)]
+    own = base.catalog.rows_of([photo.product]).tolist()
+    hidden = _rows_taken_together(base, photo, embedding)
+    rest = [row for row in own if row not in hidden]
+    half = search([*hidden, *rest[1::2]], True) if len(rest) > 1 else None
+    found = [replace(search(hidden, True), half=half), search(own, False)]
     base.release_pages()
-    return questions
+    return found
 
 
 def _rows_taken_together(base: OpenBundle, photo: CalibrationPhoto, embedding: np.ndarray) -> list[int]:

@@ -21,7 +21,7 @@ P products, best first.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -71,6 +71,7 @@ class Calibration:
         expected: Shares of photos by answer, as measured at build; empty if nothing was measured.
         source: What they were learned from: "pictures", "photos", "model" or "".
         questions: Number of photos, or of pictures left out in turn, of products of the catalogue; 0 if none were.
+        confused: SKUs of the products that are most easily confused, of those that they are taken for, and how much.
     """
 
     weights: Weights = PLAIN
@@ -79,6 +80,7 @@ class Calibration:
     expected: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
     questions: int = 0
+    confused: Sequence[tuple[str, str, float]] = ()
 
     def probabilities(self, evidence: np.ndarray) -> np.ndarray:
         """Return how likely the photo shows each product.
@@ -102,7 +104,7 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form, which `from_dict` reads."""
-        return asdict(self)
+        return asdict(self) | {"confused": [list(pair) for pair in self.confused]}
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> "Calibration":
@@ -120,6 +122,7 @@ class Calibration:
             {str(name): _finite(name, value) for name, value in dict(table["expected"]).items()},
             str(table["source"]),
             int(table["questions"]),
+            tuple((str(sku), str(other), _finite("confused", share)) for sku, other, share in table["confused"]),
         )
 
 

@@ -3,7 +3,7 @@
 Q questions: photos whose product the catalogue has, and photos of products that it lacks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -144,7 +144,7 @@ def risk_curve(outcomes: Outcomes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return answered[last] / max(answered[-1:].sum(), 1e-12), risk[last], first[last]
 
 
-def expect(outcomes: Outcomes, match_from: float, known_from: float) -> Mapping[str, float]:
+def expect(outcomes: Outcomes, match_from: float, known_from: float) -> dict[str, float]:
     """Return the shares of photos by answer.
 
     Returns: By name

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,7 @@ def test_calibration_is_cached_by_members_and_target(
     for missed in (0.05, 0.05, 0.1):
         options = BuildOptions(TINY_MODEL, missed=missed)
         found = calibrate_staged(staged, tmp_path, cache, sources_of(products), [], [], options)
-        assert found == Calibration()
+        assert replace(found, confused=()) == Calibration()
     assert [one.missed for one in asked] == [0.05, 0.1]
 
 

@@ -87,14 +87,14 @@ def test_extreme_evidence_gives_finite_probabilities() -> None:
 
 
 def test_calibration_round_trips_through_json() -> None:
-    some = Calibration(replace(PLAIN, mean=0.5), 0.8, 0.4, {"match": 0.5}, "photos", 40)
+    some = Calibration(replace(PLAIN, mean=0.5), 0.8, 0.4, {"match": 0.5}, "photos", 40, (("A", "B", 0.5),))
     assert Calibration.from_dict(some.to_dict()) == some
     assert Calibration.from_dict({**some.to_dict(), "questions": 400.0}).questions == 400
     for wrong in (
         {"weights": {}},
         {"match_from": float("nan")},
         {"known_from": 10**400},
-        {"expected": {"match": None}},
+        {"expected": {"match": None}}, {"confused": [["A"]]},
     ):
         with pytest.raises((KeyError, TypeError, ValueError, OverflowError)):
             Calibration.from_dict({**some.to_dict(), **wrong})
