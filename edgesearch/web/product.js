@@ -70,14 +70,14 @@ export function product(app, { sku, match = null }) {
       const found = await api.get(`products/${encodeURIComponent(sku)}`);
       const whole = { ...match, ...found.product };
       const rows = ["sku", "category", "brand", "barcode"].filter((name) => whole[name]);
-      body.replaceChildren(productCard(whole, "h1"),
+      body.replaceChildren(...[productCard(whole, "h1"),
         whole.description && h("p", { class: "lead" }, whole.description),
         h("dl", { class: "details" }, rows.map((name) => [h("dt", {}, t(`product.${name}`)), h("dd", {}, whole[name])]),
           Object.entries(whole.attributes ?? {}).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
         app.isStaff && app.health.can_teach && h("div", { class: "row" },
           button("", "edit", t("product.edit"), () => edit(app, whole, fill)),
           button("", "teach", t("teach.photo"), () => app.go("teach", { sku, name: whole.name }))),
-        alternatives(app, whole));
+        alternatives(app, whole)].filter(Boolean));
     } catch (error) {
       if (error.status === 404) body.replaceChildren(h("h1", {}, t("product.gone")));
       else app.failed(error);

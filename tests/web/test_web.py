@@ -9,7 +9,7 @@ from browsing.chromium import PORTRAIT, open_browser, serve_device, write_film
 from browsing.page_scenes import FAIL_CAMERA, SCENES
 from browsing.random_actions import act_at_random
 from browsing.visitor import Visitor, new_visitor
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Playwright, Route
 
 import edgesearch
 from edgesearch.counting.photo_count import Count
@@ -213,6 +213,23 @@ def test_scanner_that_types_shows_the_product(customer: Visitor, shop: Path) -> 
     customer.page.evaluate(f"{json.dumps([*code, 'Enter'])}.forEach({typed})")
     customer.wait_for(".details")
     assert sku in customer.page.inner_text(".details")
+
+
+@needs_chromium
+def test_product_page_leaves_out_what_the_catalogue_lacks(customer: Visitor, shop: Path) -> None:
+    def answer_without_description(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        body["product"]["description"] = None
+        route.fulfill(response=answer, json=body)
+
+    customer.page.route("**/products/*", answer_without_description)
+    code = (shop / "catalogue.csv").read_text(encoding="utf-8").splitlines()[1].split(",")[-1]
+    customer.open("menu")
+    typed = "(key) => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }))"
+    customer.page.evaluate(f"{json.dumps([*code, 'Enter'])}.forEach({typed})")
+    customer.wait_for(".details")
+    assert not {"null", "false", "undefined"} & set(customer.page.inner_text(".product-body").split())
 
 
 @needs_chromium
