@@ -92,7 +92,6 @@ def test_build_and_inspect_say_what_to_expect(shop: Path, tmp_path: Path, capsys
     assert "what to expect of this catalogue, judged by its own pictures, 32 of them left out in turn" in out
     assert "most easily confused: " in out
     assert main(["inspect", str(tmp_path / "c.edge")]) == 0
-    assert "
-expected wrong_matches" in capsys.readouterr().out
+    assert "\nexpected wrong_matches" in capsys.readouterr().out
     assert main(["inspect", str(tmp_path / "c.edge"), "--json"]) == 0
     assert '"decision confused"' in capsys.readouterr().out
