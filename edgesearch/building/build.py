@@ -232,6 +232,8 @@ def check_before_extraction(
         )
     if options.limit_bytes is not None:
         check_feasible(output, len(extraction.network), 0 if options.skip_bad else pictures, options.limit_bytes)
+    without = [f"{entry.product.sku}: no picture" for entry in entries if not entry.images]
+    _refuse_bad_pictures(catalogue, entries, without, options.skip_bad)
     if options.engine == "local" and not options.skip_bad:  # on another machine a path may mean another file
         sources = ((entry.product.sku, source) for entry in entries for _, source in entry.images)
         missing = [f"{sku}: {format_source(source)}: no such file" for sku, source in sources if is_missing(source)]

@@ -1,5 +1,6 @@
 """Identify the columns of a table by their names, or as the user maps them."""
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +29,12 @@ class Columns:
     Attributes:
         names: the name of each column, in the table's order; "" for columns that are not read.
         ignored: columns that would have been read if the mapping did not name others in their place.
+        renamed: old and new name of each column whose name an earlier one has.
     """
 
     names: tuple[str, ...]
     ignored: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
 
     def cells(self, row: Sequence[str]) -> dict[str, str]:
         """Return the cells of a row by column name; join the cells of columns that share a name with ";"."""
@@ -63,9 +66,11 @@ def find(
     Raises:
         CatalogError: a required or mapped column is missing or ambiguous.
     """
+    original, header = header, _number_repeated(header, (*required, *known))
     names = [""] * len(header)
     for name, theirs in mapping.items():
-        for position in _find_mapped(header, name, theirs, where):
+        is_new = _fold(theirs) not in map(_fold, original)
+        for position in _find_mapped(header if is_new else original, name, theirs, where):
             if names[position]:
                 raise CatalogError(
                     f"{where}: --map gives the column {header[position]!r} two names, {names[position]} and {name}; "
@@ -82,7 +87,8 @@ def find(
         else:
             names[position] = name
     _check_names(names, header, required, mapping, where)
-    return Columns(tuple(names), tuple(ignored))
+    renamed = [(old, new) for old, new, name in zip(original, header, names, strict=True) if old != new == name]
+    return Columns(tuple(names), tuple(ignored), tuple(renamed))
 
 
 def parse_mapping(texts: Iterable[str]) -> dict[str, str]:
@@ -112,6 +118,16 @@ def _find_mapped(header: Sequence[str], name: str, theirs: str, where: str) -> l
             )
         positions += found
     return positions
+
+
+def _number_repeated(header: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the names of the columns with a number after those that repeat: Menge, Menge 2. Known ones stay."""
+    numbered: list[str] = []
+    for name in header:
+        candidates = itertools.chain([name], (f"{name} {number}" for number in itertools.count(2)))
+        is_kept = not name or _fold(name) in known
+        numbered.append(name if is_kept else next(one for one in candidates if one not in numbered))
+    return numbered
 
 
 def _check_names(

@@ -122,9 +122,12 @@ def _read_table(file: BinaryIO, where: str, resolve: Resolve, options: _Options)
     entries = parser.entries()
     if not entries:
         raise CatalogError(f"{where}: no products below the header; add at least one.")
+    if not any(entry.images for entry in entries):
+        raise CatalogError(f"{where}: no product has a picture; name at least one in the column images.")
     detected = [*table.detected, *(['"," in numbers'] if decimal == numerals.COMMA else [])]
     notes = [f"{where}: read as {', '.join(detected)}; {_describe_first(entries)}"] if detected else []
     notes += [f"{where}: the column {name} is not read, --map names another for it" for name in found.ignored]
+    notes += [f"{where}: a further column {old} is called {new}" for old, new in found.renamed]
     return SourceCatalog(entries, notes + parser.notes())
 
 
@@ -213,7 +216,7 @@ def _describe_first(entries: Sequence[Entry]) -> str:
     """Describe the first product, by which a person can check how the file was read."""
     product, images = entries[0].product, entries[0].images
     price = "" if product.price is None else f", {product.price:g} {product.currency or ''}".rstrip()
-    pictures = f"{len(images)} picture{'s' if len(images) > 1 else ''}"
+    pictures = f"{len(images)} picture{'s' if len(images) != 1 else ''}"
     return f"first product {product.sku} {product.name!r}{price}, {pictures}"
 
 

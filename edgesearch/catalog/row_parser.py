@@ -4,11 +4,10 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from ..errors import CatalogError
+from ..errors import REASONS_SHOWN, CatalogError, several
 from ..images.barcode import LENGTHS, parse_gtin
-from ..images.photo_files import SUFFIXES
-from . import barcode_text, numerals
-from .product import CELL_CHARACTERS_SHOWN, REQUIRED, Entry, parse_product
+from . import barcode_text, image_cell, numerals
+from .product import CELL_CHARACTERS_SHOWN, COLUMNS, REQUIRED, Entry, Product, details_of, parse_product
 from .typed_cells import DateCell, NumberCell, ShownCell, UncalculatedCell
 
 _ROUNDED = re.compile(r"\d([.,]\d+)?[Ee]\+\d+")
@@ -17,9 +16,14 @@ _SPREADSHEET_ERROR = re.compile(
     r"#(N/A|REF!|NAME\?|DIV/0!|VALUE!|NULL!|NUM!|SPILL!|CALC!|NV|BEZUG!|WERT!|ZAHL!|VALEUR!|NOMBRE!|NOM\?)"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # a terminal may obey them
-_IMAGE_SEPARATOR = re.compile(r"[;\r\n]")
+_PICTURE_DETAIL = re.compile(  # columns that describe the picture in a row, not the product
+    r"\b(image|picture|photo|media|img|bild|foto)s?[\W_]*"
+    r"(position|pos|order|sort|rank|index|number|nr|no|id|alt|text|title|caption|type|width|height|reihenfolge)",
+    re.I,
+)
 _UNSHARED_COLUMNS = ("sku", "name", "images", "price", "description", "stock", "barcode")  # other texts repeat
 _CALCULATED = (*REQUIRED, "price", "stock", "barcode")  # never lost with a note alone
+MAX_CELL_CHARACTERS = 32_767  # as in spreadsheets; longer ones hold files
 MAX_SHARED_TEXTS = 1 << 16
 Resolve = Callable[[str], str]  # picture name in a catalogue -> source; raises ValueError if the name is not allowed
 
@@ -39,6 +43,7 @@ class RowParser:
         self._where, self._resolve, self._decimal, self._plain = where, resolve, decimal, plain
         self._entries: dict[str, Entry] = {}
         self._more: dict[str, dict[tuple[str, str], None]] = {}  # pictures of products that have several rows
+        self._lines: dict[str, int] = {}  # of each product's first row
         self._texts: dict[str, str] = {}
         self._odd_codes, self._shortened = 0, ""
         self._adjustments: dict[str, str] = {}  # a note for each kind of cell
@@ -47,15 +52,20 @@ class RowParser:
         """Parse a row, given as cells by column name; raise CatalogError, which names the line."""
         where = f"{self._where}, line {line}"
         self._adjust(row, where)
+        known = self._entries.get(row["sku"])
+        if known and not row["name"]:
+            row["name"] = known.product.name  # a further row may hold only the SKU and a picture
         product = parse_product(row, where)
         images = self._parse_images(row["images"], product.sku, where)
-        known = self._entries.setdefault(product.sku, Entry(product, images))
-        if known.product != product:
+        if known is None:
+            self._entries[product.sku] = Entry(product, images)
+            self._lines[product.sku] = line
+        elif not _repeats(product, known.product):
             raise CatalogError(
                 f"{where}: SKU {product.sku} is in an earlier row with other details; give every product its own "
                 "SKU, or repeat the details unchanged in a row for each picture."
             )
-        if known.images is not images:
+        elif images:
             self._more.setdefault(product.sku, dict.fromkeys(known.images)).update(dict.fromkeys(images))
 
     def entries(self) -> list[Entry]:
@@ -67,6 +77,9 @@ class RowParser:
     def notes(self) -> list[str]:
         """Return a sentence for each kind of cell that was read differently from how it is written."""
         notes = [f"{self._where}: {adjustment}" for adjustment in self._adjustments.values()]
+        if without := [sku for sku, entry in self._entries.items() if not entry.images]:
+            listed = several([f"{sku} in line {self._lines[sku]}" for sku in without[:REASONS_SHOWN]], len(without))
+            notes.append(f"{self._where}: products without a picture ({len(without)}): {listed}")
         if not self._shortened:
             return notes
         return [
@@ -101,6 +114,13 @@ class RowParser:
 
     def _clear_errors(self, row: dict[str, str], where: str) -> None:
         for name, cell in row.items():
+            if len(cell) > MAX_CELL_CHARACTERS and name != "images":
+                if name in COLUMNS:
+                    raise CatalogError(
+                        f"{where}: {name} is {len(cell):,} characters long; at most {MAX_CELL_CHARACTERS:,} are read."
+                    )
+                self._note(f"cells of over {MAX_CELL_CHARACTERS:,} characters, as in {name}, are read as empty")
+                row[name] = ""
             if isinstance(cell, UncalculatedCell):
                 if name in _CALCULATED:
                     raise CatalogError(
@@ -183,22 +203,20 @@ class RowParser:
             self._shortened = self._shortened or f"{where}: barcode {cell}"
 
     def _parse_images(self, cell: str, sku: str, where: str) -> tuple[tuple[str, str], ...]:
-        names = [name for part in _IMAGE_SEPARATOR.split(cell) if (name := part.strip())]
-        if not names:
-            raise CatalogError(f"{where}: {sku} has no images; name at least one picture.")
-        if "," in cell or "|" in cell:
-            names = [part for name in names for part in self._split_names(name)]
+        """Return name and source of each picture in a cell; raise CatalogError if a name is not allowed."""
         if "\\" in cell:
             self._note("names of pictures have \\ between folders, read as /")
         try:
-            return tuple([(name, self._resolve(name.replace("\\", "/"))) for name in dict.fromkeys(names)])
+            names = image_cell.split(cell, self._note)
+            return tuple([(image_cell.describe(name), self._locate(name)) for name in names])
         except ValueError as error:
-            raise CatalogError(f"{where}: {sku} has the picture {cell!r}: {error}.") from error
+            raise CatalogError(f"{where}: {sku} has the picture {cell[:CELL_CHARACTERS_SHOWN]!r}: {error}.") from error
 
-    def _split_names(self, name: str) -> list[str]:
-        """Split names at commas and bars if every part ends like a picture's name; otherwise return the name alone."""
-        parts = [part.strip() for part in re.split("[,|]", name)]
-        if len(parts) == 1 or not all(part.lower().endswith(SUFFIXES) for part in parts):
-            return [name]
-        self._note("names of pictures with , or | between them are read as several pictures")
-        return parts
+    def _locate(self, name: str) -> str:
+        return name if name.startswith(image_cell.DATA_PREFIX) else self._resolve(name.replace("\\", "/"))
+
+
+def _repeats(product: Product, known: Product) -> bool:
+    """Return whether a further row of a product contradicts none of its details, apart from those of the picture."""
+    details, before = details_of(product), details_of(known)
+    return all(before.get(name) == value or _PICTURE_DETAIL.search(name) for name, value in details.items())

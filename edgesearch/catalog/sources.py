@@ -8,6 +8,8 @@ read only once:
     tar:START+SIZE+0:ARCHIVE!/NAME      START of the content, which a tar does not pack
     not:0+0+0:ARCHIVE!/NAME             named in the catalogue, missing in the archive
 
+or the picture itself, as a data URI (`image_cell`).
+
 ARCHIVE is a path or URL in which "%" and "!" are escaped.
 """
 
@@ -26,7 +28,7 @@ import numpy as np
 from ..errors import CatalogError, EdgeSearchError, ImageError
 from ..images import image
 from ..images.photo_files import strip_name
-from . import remote_files
+from . import image_cell, remote_files
 
 _MEMBER = re.compile(r"(zip|tar|not):(\d+)\+(\d+)\+(\d+):(.*?)!/(.+)", re.S)
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
@@ -47,6 +49,8 @@ def member_source(kind: str, start: int, size: int, archive: str, name: str, crc
 
 def format_source(source: str) -> str:
     """Return a source as people read it."""
+    if source.startswith(image_cell.DATA_PREFIX):
+        return image_cell.describe(source)
     found = _MEMBER.fullmatch(source)
     return f"{_unescape(found[5])}!/{found[6]}" if found else source
 
@@ -98,6 +102,8 @@ def check_remote_url(url: str, base: str) -> str:
 
 def is_missing(source: str) -> bool:
     """Return whether a local file or archive member does not exist; a URL, which is slow to ask, counts as present."""
+    if source.startswith(image_cell.DATA_PREFIX):
+        return False
     if found := _MEMBER.fullmatch(source):
         return found[1] == "not"
     return not is_url(source) and not os.path.exists(source)
@@ -106,6 +112,8 @@ def is_missing(source: str) -> bool:
 def read_bytes(source: str) -> bytes:
     """Read a picture's bytes, at most one more than `image.MAX_BYTES`; raise ImageError, which names the source."""
     try:
+        if source.startswith(image_cell.DATA_PREFIX):
+            return image_cell.decode(source)
         if found := _MEMBER.fullmatch(source):
             return _read_member(found)
         if not is_url(source):

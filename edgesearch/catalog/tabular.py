@@ -17,6 +17,7 @@ from . import spreadsheet, text_encoding
 from .spreadsheet import CountWanted
 from .typed_cells import NumberCell
 
+MAX_CELL_CHARACTERS = 140_000_000  # a picture of 100 MB in base64
 DELIMITERS = ",;\t|"
 SAMPLE_CHARACTERS, SAMPLE_ROWS = 1 << 16, 50  # searched for the delimiter
 SPREADSHEET_SUFFIXES, PARQUET_SUFFIXES = (".xlsx", ".xlsm"), (".parquet", ".pq")
@@ -96,6 +97,7 @@ def _detect_delimiter(head: str, count_wanted: CountWanted) -> str:
 
 
 def _read_csv_rows(text: io.TextIOWrapper, where: str, delimiter: str, lines_before: int) -> Iterator[Row]:
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_CHARACTERS))  # cells may hold pictures
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     line = lines_before + 1
     try:
