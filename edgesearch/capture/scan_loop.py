@@ -27,6 +27,7 @@ LOOP_S = 0.25  # longest wait for an event
 BUNDLE_CHECK_S = 5.0  # between checks for a newly installed bundle
 SAVE_S = 3.0  # from the last counted piece to writing the lists
 TRIGGER_FRAMES, TRIGGER_S = 3, 2.0  # most frames that a trigger searches, and how long it waits for them
+LEARN_S = 1.0  # age of the newest frame that a wedge's barcode teaches at most
 REPEAT_S = 60.0  # before the same notice is shown again
 MAX_NOTICES, MAX_UNCOUNTED = 100, 1000
 _REPEAT, _UNDO = re.compile(r"\*([0-9]{1,9})"), "-"  # lines of a wedge
@@ -85,6 +86,7 @@ class Scanner:
         self._trigger_frames, self._trigger_end_s = 0, 0.0
         self._uncounted: dict[str, Answer] = {}  # by photo id; the disk was full
         self._checked_s = self._counted_s = time.monotonic()
+        self._frame: Frame | None = None
         self.failed = 0
 
     def run(self, inbox: Inbox, beat: Callable[[], None] = lambda: None) -> EndScan:
@@ -114,6 +116,7 @@ class Scanner:
             self._notify(event.text)
 
     def _handle_frame(self, frame: Frame) -> None:
+        self._frame = frame
         if self._trigger_end_s and frame.at_s >= self._trigger_end_s - TRIGGER_S:
             self._add_trigger_frame(frame)
         elif self._live:
@@ -167,6 +170,7 @@ class Scanner:
                 answer = self._store.named_by(text, self._k)
                 by = "" if answer.barcodes else "hand"
                 self._report_answer(replace(answer, photo=text), "wedge", by=by)
+                self._learn(answer, text)
                 return
             if self._count is None:
                 raise ScanError(f"{text}: nothing is counted; start the scan with --count.")
@@ -176,6 +180,18 @@ class Scanner:
             return
         self._counted_s = time.monotonic()
         self._report(ScanResult("wedge", _local_time(), counted=counted))
+
+    def _learn(self, answer: Answer, code: str) -> None:
+        """Let the device learn from the newest frame, which shows the product whose barcode was scanned."""
+        frame = self._frame
+        is_named = answer.decision == "match" and bool(answer.barcodes) and self._store.overlay is not None
+        if frame is None or not is_named or time.monotonic() - frame.at_s > LEARN_S:
+            return
+        self._frame = None  # the next product needs a frame of its own
+        try:
+            self._store.learn(frame.photo, answer.matches[0].sku, source="wedge", code=code)
+        except (EdgeSearchError, OSError, MemoryError) as error:
+            self._notify(f"nothing was learned: {error}")
 
     def _report_answer(
         self, answer: Answer, source: str, frame: Frame | None = None, photo_id: str = "", by: str = ""

@@ -24,6 +24,7 @@ from . import (
     compare_command,
     count_commands,
     device_commands,
+    learn_commands,
     scan_command,
     search_commands,
     serve_commands,
@@ -34,8 +35,8 @@ from .output import report_error
 
 COMMANDS = (
     "keygen", "build", "delta", "check", "install", "rollback", "overlay", "log", "doctor", "enrol", "edit", "remove",
-    "undo", "count", "sort", "scan", "search", "eval", "inspect", "verify", "compare", "similar", "profile", "serve",
-    "access",
+    "undo", "learn", "learned", "count", "sort", "scan", "search", "eval", "inspect", "verify", "compare", "similar",
+    "profile", "serve", "access",
 )  # fmt: skip
 
 
@@ -106,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         check_command,
         device_commands,
         teach_commands,
+        learn_commands,
         count_commands,
         scan_command,
         search_commands,

@@ -12,7 +12,9 @@ from ..counting.count_journal import CountEntry
 from ..counting.photo_count import Count, Progress
 from ..images import photo_files
 from ..store.opening import open as open_store
+from ..store.store import Store
 from .arguments import BARCODES, FAST, STORE, Adder, name_and_value
+from .learn_commands import format_lesson
 from .output import print_note
 
 
@@ -80,7 +82,9 @@ def _count(options: argparse.Namespace) -> None:
             if options.undo:
                 print_note(_format_entry(count.undo()))
             for photo, sku in options.correct:
-                print_note(_format_entry(count.correct(photo, sku)))
+                entry = count.correct(photo, sku)
+                print_note(_format_entry(entry))
+                _teach(store, options.photos, entry)
             count.add_photos(options.photos, print_progress)
         for note in count.notes:
             print_note(note)
@@ -90,6 +94,15 @@ def _count(options: argparse.Namespace) -> None:
         + f"; {len(waiting)} wait in {count.review}: fill in their SKUs and run again" * bool(waiting)
         + "."
     )
+
+
+def _teach(store: Store, paths: Sequence[Path], entry: CountEntry) -> None:
+    """Let a device that learns learn from a corrected photo, if the photo is among the given ones."""
+    if store.overlay is None or entry.status != "counted" or not store.learner.settings().on:
+        return
+    found, _ = photo_files.find_photos(paths)
+    for photo in [photo for photo in found if photo.name == entry.photo][:1]:
+        print_note(format_lesson(store.learn(photo.path, entry.sku)))
 
 
 def _format_progress(progress: Progress) -> str:

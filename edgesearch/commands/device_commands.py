@@ -77,6 +77,7 @@ def _format_event(event: Event) -> str:
     details = [f"{name}={value}" for name, value in (after.get("details") or {}).items()]
     if "sequence" in event.detail:
         details = [f"{event.detail['name']}, sequence {event.detail['sequence']}"]
+    details += [f"{event.detail[name]}" for name in ("source", "code", "state", "why") if event.detail.get(name)]
     return "  ".join([f"{event.number:5}", event.time, event.who, event.what, event.sku, *details]).rstrip()
 
 

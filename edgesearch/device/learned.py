@@ -90,8 +90,8 @@ class LearnedPicture:
 
     @property
     def group(self) -> str:
-        """Name of the pictures that one mistake would spoil together: those of one product, code and day."""
-        return "|".join([self.sku, self.code, self.time[:10]])
+        """Name of the pictures that one mistake would spoil together: one product, code or person, and day."""
+        return "|".join([self.sku, self.code or self.who, self.time[:10]])
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form."""

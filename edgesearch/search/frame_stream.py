@@ -12,13 +12,21 @@ from .pipeline import Observation
 from .stage_timer import StageTimer
 
 FRAMES = 5
+LEARNED_FRAMES = 3  # of one scene, from which a barcode teaches
 SCENE = 0.5  # cosine of two frames; below it the scene has changed
 
 
 class Stream:
     """The last frames of a scene. Safe to share between threads."""
 
-    def __init__(self, gallery: Callable[[], Gallery], frames: int, k: int, fast: bool):
+    def __init__(
+        self,
+        gallery: Callable[[], Gallery],
+        frames: int,
+        k: int,
+        fast: bool,
+        learn: Callable[[Answer, list[Observation]], Answer] | None = None,
+    ):
         """Start without frames.
 
         Args:
@@ -26,12 +34,14 @@ class Stream:
             frames: How many frames answer together, at least 1.
             k: As for `Store.search`.
             fast: As for `Store.search`.
+            learn: Learns from a frame's barcodes, and returns its answer; None learns nothing.
         Raises:
             ValueError: frames or k is below 1.
         """
         if frames < 1 or k < 1:
             raise ValueError(f"frames is {frames} and k is {k}; expected at least 1.")
         self._current_gallery, self._k, self._fast = gallery, k, fast
+        self._learn, self._learned = learn, 0
         self._searched: Gallery | None = None
         self._observations: collections.deque[Observation] = collections.deque(maxlen=frames)
         self._lock = threading.Lock()
@@ -41,11 +51,17 @@ class Stream:
         with self._lock:
             gallery, timer = self._current_gallery(), StageTimer()
             observation = pipeline.observe(gallery, frame, self._k, self._fast, None, timer)
-            if self._searched is not gallery or not self._is_same_scene(observation):
+            is_same_scene = self._is_same_scene(observation)
+            self._learned = self._learned if is_same_scene else 0
+            if self._searched is not gallery or not is_same_scene:
                 self._observations.clear()
             self._searched = gallery
             self._observations.append(observation)
-            return pipeline.answer_observations(gallery, self._observations, self._k, timer=timer)
+            answer = pipeline.answer_observations(gallery, self._observations, self._k, timer=timer)
+            if self._learn is None or not observation.barcodes or self._learned >= LEARNED_FRAMES:
+                return answer
+            self._learned += 1
+            return self._learn(answer, [observation])
 
     def __len__(self) -> int:
         """Return how many frames answer together now."""

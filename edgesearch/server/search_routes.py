@@ -9,9 +9,11 @@ from ..answer import Match
 from ..errors import CatalogError, QueryError
 from ..images import image
 from . import request_data
+from .access import Role
 from .count_registry import MissingError
 from .request_data import Customer, State
 from .responses import format_answer, format_match
+from .sessions import Visitor
 from .state import ServerState
 
 router = APIRouter(tags=["search"])
@@ -20,7 +22,7 @@ Count = Annotated[int, Query(ge=1, le=request_data.MAX_MATCHES, description="num
 Words = Annotated[str | None, Query(max_length=500)]
 StreamName = Annotated[str, Query(pattern="^[A-Za-z0-9]{8,64}$", description="chosen by the client, one per camera")]
 Json = dict[str, Any]
-_PHOTO = {
+PHOTO_BODY = {
     "requestBody": {
         "required": True,
         "content": {
@@ -36,11 +38,11 @@ _PHOTO = {
 }
 
 
-@router.post("/search", openapi_extra=_PHOTO)
+@router.post("/search", openapi_extra=PHOTO_BODY)
 async def search_by_photo(
     request: Request,
     state: State,
-    _: Customer,
+    visitor: Customer,
     k: Count = request_data.K,
     text: Words = None,
     where: Words = None,
@@ -49,9 +51,9 @@ async def search_by_photo(
 ) -> Json:
     """Find the product in one photo, or in several photos of it; words and a filter narrow the search."""
     photos = await request_data.photos(request)
-    answer = await state.workers.run(
-        state.store.search, photos, k, fast, text=text or None, where=where or None, barcodes=barcodes
-    )
+    words: Json = {"text": text or None, "where": where or None}
+    teaching: Json = {"learn": _may_teach(state, visitor), "who": visitor.name or None}
+    answer = await state.workers.run(state.store.search, photos, k, fast, barcodes=barcodes, **words, **teaching)
     state.metrics.count_answer(answer)
     return format_answer(answer)
 
@@ -68,13 +70,18 @@ async def search_by_words(
     return format_answer(answer)
 
 
-@router.post("/frames", openapi_extra=_PHOTO)
+@router.post("/frames", openapi_extra=PHOTO_BODY)
 async def add_frame(
-    request: Request, state: State, _: Customer, stream: StreamName, k: Count = request_data.K, fast: bool | None = None
+    request: Request,
+    state: State,
+    visitor: Customer,
+    stream: StreamName,
+    k: Count = request_data.K,
+    fast: bool | None = None,
 ) -> Json:
     """Add a camera frame. The last frames of a scene give one answer together; `frames` is their number."""
     (frame,) = await request_data.photos(request, 1)
-    answer, frames = await state.add_frame(stream, frame, k, fast)
+    answer, frames = await state.add_frame(stream, frame, k, fast, _may_teach(state, visitor))
     state.metrics.count_answer(answer)
     return format_answer(answer) | {"frames": frames}
 
@@ -85,7 +92,7 @@ async def forget_frames(state: State, _: Customer, stream: StreamName) -> None:
     state.forget_stream(stream)
 
 
-@router.post("/explain", openapi_extra=_PHOTO, response_class=Response)
+@router.post("/explain", openapi_extra=PHOTO_BODY, response_class=Response)
 async def explain(
     request: Request, state: State, _: Customer, fast: bool | None = None, words: bool = True
 ) -> Response:
@@ -94,7 +101,7 @@ async def explain(
     return _picture_response(await state.workers.run(_draw_explanation, state, photo, fast, words), 0)
 
 
-@router.post("/compare/{sku:path}", openapi_extra=_PHOTO)
+@router.post("/compare/{sku:path}", openapi_extra=PHOTO_BODY)
 async def compare(request: Request, state: State, _: Customer, sku: str) -> Json:
     """Judge whether a photo shows that product, a damaged one or another one; `limits` says what cannot be seen."""
     (photo,) = await request_data.photos(request, 1)
@@ -158,19 +165,27 @@ class Feedback(BaseModel):
     Attributes:
         shown: SKUs in the order in which they were shown.
         picked: False for a product that was dismissed.
+        row: That of the dismissed match, so that it counts against the learned picture that caused it.
     """
 
     shown: list[str]
     sku: str
     picked: bool = True
+    row: int | None = None
 
 
 @router.post("/feedback")
-async def feedback(state: State, _: Customer, choice: Feedback) -> Json:
+async def feedback(state: State, visitor: Customer, choice: Feedback) -> Json:
     """Record that a product was picked or dismissed; `kept` is true if the device's profile is on."""
     if state.store.overlay is None:
         return {"kept": False}  # a file has no profile
-    return {"kept": await state.workers.run(state.store.feedback, choice.shown, choice.sku, choice.picked)}
+    teaching: Json = {"may_teach": visitor.role >= Role.STAFF, "row": choice.row}
+    return {"kept": await state.workers.run(state.store.feedback, choice.shown, choice.sku, choice.picked, **teaching)}
+
+
+def _may_teach(state: ServerState, visitor: Visitor) -> bool:
+    """Return whether a barcode in a visitor's photo teaches the device, if it learns."""
+    return visitor.role >= Role.STAFF or (state.store.overlay is not None and state.store.learner.settings().customers)
 
 
 def _find_references(state: ServerState, sku: str) -> tuple[Match, ...]:

@@ -62,7 +62,9 @@ class ServerState:
             raise DeviceError(f"{self.path}: is a file; install it in a device folder, and serve that.")
         return self.path
 
-    async def add_frame(self, name: str, frame: bytes, k: int, fast: bool | None) -> tuple[Answer, int]:
+    async def add_frame(
+        self, name: str, frame: bytes, k: int, fast: bool | None, learn: bool = False
+    ) -> tuple[Answer, int]:
         """Add a frame to the stream of a camera.
 
         Returns:
@@ -71,10 +73,10 @@ class ServerState:
             BusyError: The frame before has no answer yet.
             EdgeSearchError: As `Stream.add`.
         """
-        key = f"{name}/{k}/{fast}"
+        key = f"{name}/{k}/{fast}/{learn}"
         if key in self._streaming:
             raise BusyError("the previous frame has no answer yet; send the next one after it.")
-        stream = self._streams.pop(key, None) or self.store.stream(k=k, fast=fast)
+        stream = self._streams.pop(key, None) or self.store.stream(k=k, fast=fast, learn=learn)
         self._streams[key] = stream
         if len(self._streams) > MAX_STREAMS:
             self._streams.popitem(last=False)

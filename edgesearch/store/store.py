@@ -96,6 +96,7 @@ class Store(TaughtStore):
         where: str | None = None,
         barcodes: bool | None = None,
         learn: bool = True,
+        who: str | None = None,
     ) -> Answer:
         """Find the products that a photo shows, or that words describe, or both.
 
@@ -109,6 +110,7 @@ class Store(TaughtStore):
             where: A filter such as "category=Fruit and price<30".
             barcodes: Whether to read barcodes. None reads them if their reader is installed and a product has one.
             learn: Whether a barcode in the photo teaches the device, if it learns: `learner`.
+            who: Who scanned it, for the log; None takes the user of this process.
         Raises:
             ImageError: The photo cannot be read.
             DeviceError: The overlay cannot be read.
@@ -130,11 +132,11 @@ class Store(TaughtStore):
         answer = pipeline.search_photos(
             gallery, photos, k, self._is_fast(fast), text, where, barcodes, self._preference(), seen
         )
-        return self._learn_from_barcodes(answer, seen) if learn else answer
+        return self._learn_from_barcodes(answer, seen, who) if learn else answer
 
-    def stream(self, frames: int = FRAMES, k: int = 5, fast: bool | None = None) -> Stream:
+    def stream(self, frames: int = FRAMES, k: int = 5, fast: bool | None = None, learn: bool = True) -> Stream:
         """Return a stream for a camera: `Stream.add` each frame; the last ones of one scene answer together."""
-        return Stream(self._gallery, frames, k, self._is_fast(fast))
+        return Stream(self._gallery, frames, k, self._is_fast(fast), self._learn_from_barcodes if learn else None)
 
     def similar(
         self,

@@ -97,7 +97,13 @@ class TaughtStore(ABC):
         return learner.learn(pipeline.observe(gallery, photo, 1), sku, source, code, who, may_teach)
 
     def feedback(
-        self, shown: Answer | Sequence[str], sku: str, picked: bool = True, *, may_teach: bool = False
+        self,
+        shown: Answer | Sequence[str],
+        sku: str,
+        picked: bool = True,
+        *,
+        row: int | None = None,
+        may_teach: bool = False,
     ) -> bool:
         """Record in the profile which of the products on display was picked or dismissed.
 
@@ -108,6 +114,7 @@ class TaughtStore(ABC):
                 over; all of them do if it is not among them.
             sku: Of the product.
             picked: Whether it was picked; False if it was dismissed.
+            row: Of the dismissed match, if `shown` is no answer.
             may_teach: Whether the person's role may teach.
         Returns:
             Whether it was recorded; False if the profile is off.
@@ -121,10 +128,10 @@ class TaughtStore(ABC):
         if found is None:
             raise CatalogError(f"{sku}: no product of that SKU is here; check it.")
         if not picked:
-            rows = [match.row for match in shown.matches if match.sku == sku] if isinstance(shown, Answer) else []
-            for row in rows:
-                if -row > LEARNED:
-                    self.learner.dismiss(-row - LEARNED, may_teach=may_teach)
+            rows = [match.row for match in shown.matches if match.sku == sku] if isinstance(shown, Answer) else [row]
+            for number in (-row - LEARNED for row in rows if row is not None):
+                if number > 0:
+                    self.learner.dismiss(number, may_teach=may_teach)
             return profile.dismiss(found[1])
         before = [gallery.find_product(one) for one in skus[: skus.index(sku) if sku in skus else None]]
         return profile.pick(found[1], [one[1] for one in before if one])
@@ -182,7 +189,9 @@ class TaughtStore(ABC):
             return self.learner.picture(number - LEARNED) or image.blank_picture()
         return self._writable_overlay().picture(number)
 
-    def _learn_from_barcodes(self, answer: Answer, observations: Sequence[Observation]) -> Answer:
+    def _learn_from_barcodes(
+        self, answer: Answer, observations: Sequence[Observation], who: str | None = None
+    ) -> Answer:
         """Learn from photos whose barcodes name one product, and add the time that took to the answer."""
         learned = self._session.parts.learned
         named = {sku for label in answer.barcodes for sku in label.skus}
@@ -196,7 +205,7 @@ class TaughtStore(ABC):
                 return answer
             for observation in observations:
                 if observation.barcodes:
-                    taken_ms += learner.learn(observation, sku, "barcode", label.text).elapsed_ms
+                    taken_ms += learner.learn(observation, sku, "barcode", label.text, who).elapsed_ms
         except (DeviceError, CatalogError) as error:  # the answer stands
             warnings.warn(f"nothing was learned: {error}", RuntimeWarning, stacklevel=3)
         total = answer.elapsed_ms["total"] + taken_ms

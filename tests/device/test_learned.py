@@ -15,6 +15,8 @@ from PIL import Image
 
 import edgesearch
 from edgesearch import CatalogError, DeviceError, Store
+from edgesearch.capture.inbox import Frame, Line
+from edgesearch.capture.scan_loop import Scanner
 from edgesearch.catalog.loader import read
 from edgesearch.images import barcode
 from edgesearch.learning import contradiction, diverse_memory
@@ -120,6 +122,14 @@ def test_a_product_keeps_a_limited_number(learning: Store) -> None:
         learner.switch(True, per_product=0)
 
 
+def test_no_group_outnumbers_the_other_pictures(learning: Store) -> None:
+    for seed in range(6):
+        learning.learn(noise(seed), SKU, who="Ada")
+    assert len(learning.learner.pictures()) == 2
+    learning.learn(noise(7), SKU, who="Ben")
+    assert [one.who for one in learning.learner.pictures()] == ["Ada", "Ada", "Ben"]
+
+
 def test_a_device_keeps_limited_megabytes(learning: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgesearch.store.learner.MB", 30_000)
     learning.learner.switch(True, max_mb=1)
@@ -128,18 +138,25 @@ def test_a_device_keeps_limited_megabytes(learning: Store, monkeypatch: pytest.M
     assert 0 < sum(one.size_bytes for one in learning.learner.pictures()) <= 30_000
 
 
-def test_two_choices_of_customers_must_agree(learning: Store) -> None:
+def test_two_choices_of_customers_must_agree(learning: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert learning.learn(noise(1), SKU, may_teach=False).why == "customers do not teach this device"
     learning.learner.switch(True, customers=True)
     assert learning.learn(noise(1), SKU, may_teach=False).state == "waiting"
     learned = [match for match in learning.references(SKU) if match.row < 0]
     assert learned == []
     near = Image.blend(noise(1), noise(2), 0.25)
-    lesson = learning.learn(near, SKU, may_teach=False)
-    states = [one.state for one in learning.learner.pictures()]
-    assert (lesson.state, states) in [("used", ["used", "used"]), ("waiting", ["waiting", "waiting"])]
-    learning.learner.accept([1])
-    assert learning.learner.pictures()[0].state == "used"
+    monkeypatch.setattr(contradiction, "nearest_other", lambda *_: 1.0)
+    assert learning.learn(noise(2), SKU, may_teach=False).why == "no other choice agrees yet"
+    monkeypatch.setattr(contradiction, "nearest_other", lambda *_: 0.5)
+    assert learning.learn(near, SKU, may_teach=False).state == "used"
+    assert [one.state for one in learning.learner.pictures()] == ["used"] * 3
+
+
+def test_a_person_accepts_what_waits(learning: Store) -> None:
+    learning.learner.switch(True, customers=True)
+    number = learning.learn(noise(1), SKU, may_teach=False).number
+    assert [one.trust for one in learning.learner.accept([number, 99], who="Ada")] == [1.0]
+    assert any(match.row < 0 for match in learning.references(SKU))
 
 
 def test_dismissed_matches_count_against_a_picture(learning: Store) -> None:
@@ -269,6 +286,33 @@ def test_a_damaged_row_is_reported(learning: Store, device: Path, tmp_path: Path
             database.execute("UPDATE learned SET content = ?", (json.dumps({"number": 1}).encode(),))
     with edgesearch.open(copy) as store, pytest.raises(DeviceError, match="damaged"):
         store.learner.pictures()
+
+
+@needs_reader
+def test_a_stream_learns_from_a_few_frames_of_a_scene(learning: Store, shop: Path) -> None:
+    product = read(shop / "catalogue.csv").entries[1].product
+    frame = label(shop / "photos" / "P000005-1.jpg", product.barcode or "")
+    quiet, stream = learning.stream(learn=False), learning.stream()
+    assert "learn" not in quiet.add(frame).elapsed_ms
+    learned = ["learn" in stream.add(frame).elapsed_ms for _ in range(5)]
+    assert learned == [True] * 3 + [False] * 2
+    assert [one.sku for one in learning.learner.pictures()] == [product.sku]
+
+
+def test_a_wedge_teaches_what_the_camera_sees(learning: Store, shop: Path) -> None:
+    product = read(shop / "catalogue.csv").entries[1].product
+    scanner = Scanner(learning, lambda _: None, lambda _: None, live=False)
+    code = Line(product.barcode or "")
+    scanner.handle(code)  # no frame yet
+    scanner.handle(Frame(noise(1), time.monotonic() - 5, 0))
+    scanner.handle(code)  # too old
+    assert learning.learner.pictures() == []
+    scanner.handle(Frame(noise(1), time.monotonic(), 0))
+    scanner.handle(Line("unknown"))
+    scanner.handle(code)
+    scanner.handle(code)  # the same frame teaches once
+    (one,) = learning.learner.pictures()
+    assert (one.sku, one.source, one.code) == (product.sku, "wedge", product.barcode)
 
 
 @needs_reader
