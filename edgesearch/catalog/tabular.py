@@ -6,11 +6,12 @@ import importlib
 import io
 import itertools
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from types import ModuleType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ..errors import CatalogError
 from . import spreadsheet, text_encoding
@@ -18,10 +19,12 @@ from .spreadsheet import CountWanted
 from .typed_cells import NumberCell
 
 MAX_CELL_CHARACTERS = 140_000_000  # a picture of 100 MB in base64
+BATCH_ROWS = 500
 DELIMITERS = ",;\t|"
 SAMPLE_CHARACTERS, SAMPLE_ROWS = 1 << 16, 50  # searched for the delimiter
 SPREADSHEET_SUFFIXES, PARQUET_SUFFIXES = (".xlsx", ".xlsm"), (".parquet", ".pq")
 Row = tuple[int, list[str]]
+_limit_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -97,19 +100,38 @@ def _detect_delimiter(head: str, count_wanted: CountWanted) -> str:
 
 
 def _read_csv_rows(text: io.TextIOWrapper, where: str, delimiter: str, lines_before: int) -> Iterator[Row]:
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_CHARACTERS))  # cells may hold pictures
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     line = lines_before + 1
     try:
-        for row in reader:
-            line = reader.line_num + lines_before
-            yield line, [cell.strip() for cell in row]
-            line += 1
-    except csv.Error as error:  # an unclosed quote starts on this line, wherever the reader notices it
-        raise CatalogError(f"{where}, line {line}: not a well-formed CSV ({error}); check its quotes.") from error
+        failed = None
+        while not failed:
+            rows, failed = _read_batch(reader)
+            for end, row in rows:
+                line = end + lines_before
+                yield line, [cell.strip() for cell in row]
+                line += 1
+            if not rows and not failed:
+                return
+        # An unclosed quote starts on this line, wherever the reader notices it.
+        raise CatalogError(f"{where}, line {line}: not a well-formed CSV ({failed}); check its quotes.") from failed
     finally:
         if not text.closed:
             text.detach()  # the caller closes the file
+
+
+def _read_batch(reader: Any) -> tuple[list[Row], csv.Error | None]:
+    """Return the next rows with the lines they end in, and the error after them; allow cells that hold pictures."""
+    rows: list[Row] = []
+    with _limit_lock:
+        limit = csv.field_size_limit(MAX_CELL_CHARACTERS)  # of the whole process
+        try:
+            for row in itertools.islice(reader, BATCH_ROWS):
+                rows.append((reader.line_num, row))
+        except csv.Error as error:
+            return rows, error
+        finally:
+            csv.field_size_limit(limit)
+    return rows, None
 
 
 def _read_parquet_rows(file: BinaryIO, where: str) -> Iterator[Row]:

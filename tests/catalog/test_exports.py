@@ -1,6 +1,7 @@
 """Tables as shops export them: lists of pictures, pictures in cells, rows for each picture, columns nobody needs."""
 
 import base64
+import csv
 import json
 from pathlib import Path
 
@@ -117,6 +118,8 @@ def test_two_columns_of_one_name_that_nothing_needs_are_kept_apart(tmp_path: Pat
 
 def test_a_large_cell_that_nothing_needs_is_left_out(tmp_path: Path) -> None:
     path = csv_file(tmp_path, f"sku,name,images,raw\nA,Cup,a.jpg,{'x' * 300_000}\nB,Jug,b.jpg,y\n")
+    limit = csv.field_size_limit()
     read = loader.read(path)
+    assert csv.field_size_limit() == limit
     assert [entry.product.attributes for entry in read.entries] == [(), (("raw", "y"),)]
     assert read.notes == [f"{path}: cells of over 32,767 characters, as in raw, are read as empty"]
