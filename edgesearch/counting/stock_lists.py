@@ -4,8 +4,10 @@ stock.csv         sku,name,counted,location,stock,difference,photos
 stock.review.csv  photo,why,sku,candidates,id: fill in a SKU, or "-" for nothing to count; the next run applies it
 """
 
+import codecs
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -67,11 +69,13 @@ def read_review(path: Path) -> list[tuple[str, str, str]]:
         CountError: The file cannot be read, or lacks the columns sku and id.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = _decode(path.read_bytes())
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise CountError(f"{path}: cannot be read ({error}); save it as UTF-8, or delete it and run again.") from error
+    if declared := re.match(r"sep=.\r?\n", text):
+        text = text[declared.end() :]
     head = text.partition("\n")[0]
     separator = max(",;\t", key=head.count)  # spreadsheets use another one where the comma marks decimals
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
@@ -86,12 +90,23 @@ def read_review(path: Path) -> list[tuple[str, str, str]]:
     return [(row.get("photo") or "", (row["id"] or "").strip(), (row["sku"] or "").strip()) for row in filled]
 
 
+def _decode(data: bytes) -> str:
+    """Decode a list as spreadsheets save it: UTF-8, UTF-16 with its mark, or else Windows' Western code page."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252")
+
+
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([columns, *rows])
     try:
         with files.replacing(path) as file:
-            file.write(text.getvalue().encode(errors="backslashreplace"))
+            # Without the mark, spreadsheets read UTF-8 as another encoding.
+            file.write(codecs.BOM_UTF8 + text.getvalue().encode(errors="backslashreplace"))
     except OSError as error:
         raise CountError(f"{path}: cannot be written ({error.strerror}); check its space and permissions.") from error

@@ -56,14 +56,14 @@ class CountFolder:
         return reported
 
     def rows(self) -> list[list[str]]:
-        with self.output.open(encoding="utf-8", newline="") as file:
+        with self.output.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.reader(file))[1:]
 
     def counted(self) -> dict[str, int]:
         return {row[0]: int(row[2]) for row in self.rows()}
 
     def reviewed(self) -> list[dict[str, str]]:
-        with self.review.open(encoding="utf-8", newline="") as file:
+        with self.review.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file))
 
     def to_review(self) -> dict[str, str]:
