@@ -70,8 +70,11 @@ def _open_text(file: BinaryIO, where: str, encoding: str | None, count_wanted: C
     name, sample = text_encoding.detect_encoding(file, where, encoding)
     is_plain = not sample and name in ("utf-8", text_encoding.UTF_8)
     detected = [] if is_plain else [f"{name} ({sample!r})" if sample else name]
+    errors = "strict"
+    if name == text_encoding.MIXED:
+        name, errors, detected = "utf-8", name, [f"utf-8, where it is not as cp1252 ({sample!r})"]
     file.seek(0)
-    text = io.TextIOWrapper(file, name, newline="")
+    text = io.TextIOWrapper(file, name, errors, newline="")
     head = text.read(SAMPLE_CHARACTERS)
     declared = re.match(r'sep=([^\r\n"])\r?\n', head)  # how spreadsheets declare the delimiter
     start = declared.end() if declared else 0

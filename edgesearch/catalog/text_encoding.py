@@ -5,14 +5,17 @@ import re
 from typing import BinaryIO
 
 from ..errors import CatalogError
+from . import code_pages
 
 UTF_8 = "utf-8-sig"  # UTF-8 with or without its byte order mark
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: UTF_8}
 # After UTF-32, whose little-endian mark begins with that of UTF-16.
 _BYTE_ORDER_MARKS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _OTHER_ENCODINGS = (
-    "cp1250", "cp1251", "cp1253", "cp1254", "cp850", "mac_roman", "shift_jis", "gb18030", "big5", "euc_kr",
+    "cp1250", "cp1251", "cp1253", "cp1254", "cp1257", "cp850", "mac_roman", "shift_jis", "gb18030", "big5", "euc_kr",
 )  # fmt: skip
+MIXED = "edgesearch-cp1252"  # error handler: the bytes that are not UTF-8 are Windows' Western ones
+MIN_VALID = 3  # UTF-8 characters beyond ASCII for each byte that is not UTF-8, in a file that is UTF-8 otherwise
 CHUNK_BYTES = 1 << 20  # decoded at once
 HEAD_BYTES = 1 << 12
 SAMPLE_CHARACTERS = 30
@@ -57,7 +60,44 @@ def detect_encoding(file: BinaryIO, where: str, given: str | None) -> tuple[str,
     wrong = _find_undecodable(file, where, "utf-8")
     if wrong is None:
         return "utf-8", ""
+    if _is_mostly_utf8(file):
+        return _detect_mixed(file, where, *wrong)
     return _detect_single_byte(file, where, *wrong)
+
+
+def _is_mostly_utf8(file: BinaryIO) -> bool:
+    """Return whether a file that is not UTF-8 throughout is UTF-8 but for a few bytes."""
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    file.seek(0)
+    valid = invalid = 0
+    while part := file.read(CHUNK_BYTES):
+        for run in _NON_ASCII.findall(decoder.decode(part)):
+            odd = sum("\udc80" <= character <= "\udcff" for character in run)
+            valid, invalid = valid + len(run) - odd, invalid + odd
+    return valid >= MIN_VALID * invalid
+
+
+def _detect_mixed(file: BinaryIO, where: str, line: int, start: int) -> tuple[str, str]:
+    """Return `MIXED` for UTF-8 with some Western bytes; raise CatalogError if they are not Western either.
+
+    line, start: of the first byte that is not UTF-8.
+    """
+    if _find_undecodable(file, where, "utf-8", MIXED) is None:
+        return MIXED, f"line {line}: {_sample(file, 'utf-8', start, MIXED)}"
+    raise CatalogError(
+        f"{where}, line {line}: a byte that is not UTF-8, in a file that is UTF-8 otherwise "
+        f"({_sample(file, 'utf-8', start, 'replace')!r}); save that line as UTF-8, or give --encoding."
+    )
+
+
+def _decode_western(error: UnicodeError) -> tuple[str, int]:
+    """Decode the bytes that are not UTF-8 as cp1252; handle the errors of a decoder."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252"), error.end
+
+
+codecs.register_error(MIXED, _decode_western)
 
 
 def _read_head(file: BinaryIO) -> bytes:
@@ -89,13 +129,13 @@ def _require_decodable(file: BinaryIO, where: str, encoding: str, message: str) 
         raise CatalogError(f"{where}, line {wrong[0]}: {message}.")
 
 
-def _find_undecodable(file: BinaryIO, where: str, encoding: str) -> tuple[int, int] | None:
+def _find_undecodable(file: BinaryIO, where: str, encoding: str, errors: str = "strict") -> tuple[int, int] | None:
     """Find the first byte that cannot be decoded.
 
     Returns: its line and its position in the file; None if the whole file can be decoded.
     Raises:  CatalogError: the file holds zero bytes, so it is no text.
     """
-    decoder = codecs.getincrementaldecoder(encoding)()
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
     line = 1
     file.seek(0)
     while True:
@@ -123,7 +163,7 @@ def _detect_single_byte(file: BinaryIO, where: str, line: int, start: int) -> tu
 
     line, start: of the first byte that is not UTF-8.
     """
-    if _find_undecodable(file, where, "cp1252") is None and _is_western(file):
+    if _find_undecodable(file, where, "cp1252") is None and _is_western(file) and not code_pages.is_eastern(file):
         return "cp1252", _sample(file, "cp1252", start)
     samples = {name: _sample(file, name, start) for name in ("cp1252", *_OTHER_ENCODINGS)}
     listed = "; ".join(f"{name}: {text!r}" for name, text in samples.items() if text and "\ufffd" not in text)
@@ -146,12 +186,20 @@ def _is_western(file: BinaryIO) -> bool:
     return odd * 20 <= stretches
 
 
-def _sample(file: BinaryIO, encoding: str, start: int) -> str:
+def _sample(file: BinaryIO, encoding: str, start: int, errors: str = "replace") -> str:
     """Return a part of the line around a byte."""
     first = max(0, start - HEAD_BYTES)
     file.seek(first)
     around = file.read(2 * HEAD_BYTES)
     inside = start - first
-    before = around[:inside].decode(encoding, "replace").splitlines() or [""]
-    after = around[inside:].decode(encoding, "replace").splitlines() or [""]
+    before, after = (_decode(part, encoding, errors) for part in (around[:inside], around[inside:]))
     return (before[-1][-SAMPLE_CHARACTERS // 2 :] + after[0][: SAMPLE_CHARACTERS // 2]).strip()
+
+
+def _decode(part: bytes, encoding: str, errors: str) -> list[str]:
+    """Return the lines of a part, which may begin or end within a character."""
+    try:
+        text = part.decode(encoding, errors)
+    except UnicodeDecodeError:
+        text = part.decode(encoding, "replace")
+    return text.splitlines() or [""]
