@@ -81,9 +81,14 @@ async def health(state: State) -> dict[str, Any]:
         "version": __version__,
         "catalogue": catalogue,
         "can_teach": state.store.overlay is not None,
+        "learns": await state.readers.run(_learns, state),
         "can_read_barcodes": barcode.can_read(),
         "languages": sorted(path.stem for path in (WEB / "i18n").glob("*.json")),
     }
+
+
+def _learns(state: ServerState) -> bool:
+    return state.store.overlay is not None and state.store.learner.settings().on
 
 
 @monitoring.get("/docs", response_class=HTMLResponse, include_in_schema=False)

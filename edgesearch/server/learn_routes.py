@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from ..device.learned import LearnedPicture
 from ..images import image
+from ..search.gallery import LEARNED
 from . import request_data
 from .access import Role
 from .count_registry import MissingError
@@ -78,6 +79,14 @@ async def accept(state: State, staff: Staff, number: Numbers = None) -> Json:
     """Use pictures that wait or were set aside."""
     who = staff.name or None
     return _list(await state.workers.run(lambda: state.store.learner.accept(number or [], who=who)))
+
+
+@router.post("/learned/dismiss", status_code=204)
+async def dismiss(state: State, visitor: Customer, row: int) -> None:
+    """Count a wrong match against the learned picture that caused it; `row` is that of the match."""
+    if state.store.overlay is not None and row < -LEARNED:
+        teaching: Json = {"may_teach": visitor.role >= Role.STAFF, "who": visitor.name or None}
+        await state.workers.run(lambda: state.store.learner.dismiss(-row - LEARNED, **teaching))
 
 
 @router.post("/learned/check")

@@ -39,15 +39,18 @@ function explain(app, { answer, photo }) {
   }).catch(() => { waiting.textContent = t("why.none"); });
 }
 
-/** Show the product that a person chose, and report the choice to the profile. */
-function pick(app, { answer }, match) {
+/** Show the product that a person chose, report the choice to the profile, and let a device that learns learn from it. */
+function pick(app, { answer, photo }, match) {
   const shown = answer.matches.map(({ sku }) => sku);
   api.post("feedback", { shown, sku: match.sku, picked: true }).catch(() => {});
+  if (app.health.learns && photo) api.ask("POST", "learn", { body: photo, query: { sku: match.sku } }).catch(() => {});
   app.go("product", { sku: match.sku, match });
 }
 
 /** None of the products fits: customers search by words, staff teach it. */
 function reject(app, { answer, photo }) {
+  const [best] = answer.matches;
+  if (app.health.learns && best?.row < 0) api.ask("POST", "learned/dismiss", { query: { row: best.row } }).catch(() => {});
   if (app.isStaff && app.health.can_teach) return app.go("teach", { photo, answer });
   app.lost = { photo, answer };
   return app.go("words", { lost: true });

@@ -1,12 +1,14 @@
 """The routes by which photos teach a device, and staff list and take back what it learned."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from edgesearch.learning import contradiction, diverse_memory
+from edgesearch.search.gallery import LEARNED
 
 from .client import Client
 from .client import client as client
@@ -29,7 +31,7 @@ def noise(seed: int) -> bytes:
     return encoded.getvalue()
 
 
-def learn(client: Client, seed: int, sku: str = SKU) -> dict[str, object]:
+def learn(client: Client, seed: int, sku: str = SKU) -> dict[str, Any]:
     response = client(
         "POST", "/v1/learn", params={"sku": sku}, content=noise(seed), headers={"content-type": "image/png"}
     )
@@ -85,3 +87,9 @@ def test_a_dismissed_match_counts_against_its_picture(client: Client) -> None:
     assert row < 0
     client("POST", "/v1/feedback", json={"shown": [SKU], "sku": SKU, "picked": False, "row": row})
     assert client("GET", "/v1/learned").json()["learned"][0]["state"] == "aside"
+    number = learn(client, 2)["number"]
+    assert client("POST", "/v1/learned/dismiss", params={"row": -number - LEARNED}).status_code == 204
+    assert client("POST", "/v1/learned/dismiss", params={"row": 3}).status_code == 204
+    states = {one["number"]: one["state"] for one in client("GET", "/v1/learned").json()["learned"]}
+    assert states[number] == "aside"
+    assert client("GET", "/v1/health").json()["learns"]
