@@ -41,9 +41,9 @@ def export(overlay: Overlay, folder: Path) -> int:
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
             incomplete = Path(temporary) / folder.name
             (incomplete / PICTURES).mkdir(parents=True)
-            for change in changes.values():
-                for name, number in change.pictures.items():
-                    _write(incomplete / PICTURES / f"{name}.jpg", overlay.picture(number))
+            pictures = {name: number for change in changes.values() for name, number in change.pictures.items()}
+            for name, number in pictures.items():  # once, even if several products were taught the same picture
+                _write(incomplete / PICTURES / f"{name}.jpg", overlay.picture(number))
             content = json.dumps({"format": FORMAT, "changes": tables}, ensure_ascii=False, indent=1)
             _write(incomplete / FILE, content.encode())
             os.replace(incomplete, folder)
