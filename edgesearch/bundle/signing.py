@@ -19,7 +19,7 @@ CONTEXT = b"edgesearch manifest\n"  # precedes the signed manifest; no signature
 _LINE = re.compile(rf"edgesearch ({PRIVATE}|{PUBLIC}|{SECRET}|{SIGNATURE}) 1: ([0-9a-f]+(?: [0-9a-f]+)?)")
 
 
-def keygen(name: Path) -> tuple[Path, Path]:
+def keygen(name: str | os.PathLike[str]) -> tuple[Path, Path]:
     """Make a pair of keys: NAME.key signs bundles, NAME.pub lets devices verify them. Overwrite nothing.
 
     Returns: the private key and the public key.
@@ -28,15 +28,15 @@ def keygen(name: Path) -> tuple[Path, Path]:
     """
     from nacl.signing import SigningKey  # imported here, so that unsigned stores open without it
 
-    private, public = _key_path(name, "key"), _key_path(name, "pub")
+    private, public = _key_path(Path(name), "key"), _key_path(Path(name), "pub")
     key = SigningKey.generate()
     _write_new({private: (PRIVATE, bytes(key)), public: (PUBLIC, bytes(key.verify_key))})
     return private, public
 
 
-def keygen_device(name: Path) -> Path:
+def keygen_device(name: str | os.PathLike[str]) -> Path:
     """Make a key to encrypt device folders, NAME.secret; overwrite nothing; raise SignatureError if that fails."""
-    secret = _key_path(name, "secret")
+    secret = _key_path(Path(name), "secret")
     _write_new({secret: (SECRET, os.urandom(32))})
     return secret
 

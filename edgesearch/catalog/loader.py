@@ -81,13 +81,13 @@ def read(
     return _read_table_file(source, options)
 
 
-def read_queries(path: Path) -> list[tuple[Path, str]]:
+def read_queries(path: str | os.PathLike[str]) -> list[tuple[Path, str]]:
     """Read a list of queries with the columns `image,sku`.
 
     Returns: (photo, SKU) per row; an empty SKU means a product that is not in the catalogue.
     Raises:  CatalogError: the list cannot be read, or is empty.
     """
-    queries = []
+    path, queries = Path(path), []
     with sources.open_source(str(path)) as file:
         _, found, rows = _open_table(file, str(path), ("image", "sku"), ("image", "sku"), _Options())
         for line, row in rows:

@@ -136,12 +136,14 @@ class TaughtStore(ABC):
         before = [gallery.find_product(one) for one in skus[: skus.index(sku) if sku in skus else None]]
         return profile.pick(found[1], [one[1] for one in before if one])
 
-    def enrol(self, /, sku: str, photos: Sequence[Photo], *, who: str | None = None, **details: object) -> Enrolment:
+    def enrol(
+        self, /, sku: str, photos: "Photo | Sequence[Photo]", *, who: str | None = None, **details: object
+    ) -> Enrolment:
         """Teach the device a product, or more pictures of a known one; searches find it from then on.
 
         Args:
             sku: Of the product.
-            photos: 1 to 5 photos, each as for `search`.
+            photos: A photo as for `search`, or a list of 1 to 5.
             who: For the log; None takes the user of this process.
             details: Name, price and the other fields of `Product`; any other name becomes an attribute. For a known
                 product, give only what changes. The colour of a new product is measured unless it is given.
@@ -151,7 +153,8 @@ class TaughtStore(ABC):
             DeviceError: The store is a file, or its folder cannot be changed. After an error nothing has changed.
         """
         search = functools.partial(self.search, k=1)
-        return teaching.enrol(self._writable_overlay(), self.base, search, sku, photos, details, who)
+        listed: list[Photo] = [*photos] if isinstance(photos, (list, tuple)) else [photos]  # type: ignore[list-item]
+        return teaching.enrol(self._writable_overlay(), self.base, search, sku, listed, details, who)
 
     def edit(self, /, sku: str, *, who: str | None = None, **details: object) -> Product:
         """Change details of a product, and return it as it is shown from then on.
