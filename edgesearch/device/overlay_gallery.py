@@ -35,7 +35,7 @@ def merge_overlay(
             pictures = learned_rows(base.catalog, learned, rows)
             found = _load_references(base, _Learned(learned), [picture for picture, _, _ in pictures], known)
             rows.pictures += [row for row in pictures if row[0] in found]
-            return Gallery(base, snapshot.version, rows, references | found)
+            return Gallery(base, snapshot.version, rows, references | found, before)
         except DeviceError:
             if overlay.version() == snapshot.version:  # otherwise a picture may have been deleted meanwhile
                 raise

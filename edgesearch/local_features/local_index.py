@@ -119,6 +119,51 @@ class LocalIndex:
             {"packed": packed.rows(), "places": keypoints.rows(), "postings": postings},
         )
 
+    def revise(self, kept: np.ndarray, added: Sequence[PackedFeatures]) -> "LocalIndex":
+        """Return the index of some of its pictures, in their order, and others after them.
+
+        It equals one that is built of them, in a fraction of the time; up to `PAGE` pictures.
+
+        Args:
+            kept: (N,) bool, the pictures that stay.
+            added: the others.
+        """
+        sizes = np.concatenate([self._parts["sizes"][kept], [one.size for one in added]]).astype(np.uint32)
+        starts = self._parts["starts"].astype(np.int64)
+        blocks = np.repeat(kept, starts[1:] - starts[:-1])
+        places = self._large["places"][:].reshape(len(blocks), -1)[blocks].reshape(-1, 4)
+        word_counts = np.concatenate([self._parts["word_counts"][kept], [len(one.words) for one in added]])
+        word_starts, postings = self._revise_words(kept, added)
+        return LocalIndex(
+            {
+                "codes": self._parts["codes"],
+                "words": self._parts["words"],
+                "sizes": sizes,
+                "starts": np.cumsum([0, *(-(-sizes.astype(np.int64) // BLOCK)).tolist()]).astype(np.uint32),
+                "word_counts": word_counts.astype(np.uint32),
+                "word_starts": word_starts.astype(np.uint32),
+            },
+            {
+                "packed": np.concatenate([self._large["packed"][:][blocks], *(one.packed for one in added)]),
+                "places": np.concatenate([places, *(one.keypoints for one in added)]),
+                "postings": postings,
+            },
+        )
+
+    def _revise_words(self, kept: np.ndarray, added: Sequence[PackedFeatures]) -> tuple[np.ndarray, np.ndarray]:
+        """Return starts (W + 1,) int64 and postings (.,) uint16 of the only page."""
+        owners = self._large["postings"][:].astype(np.int64)
+        starts = self._parts["word_starts"].astype(np.int64)
+        words = np.repeat(np.arange(WORDS), starts[1:] - starts[:-1])
+        stays = kept[owners]
+        words, owners = words[stays], (np.cumsum(kept) - 1)[owners[stays]]
+        new = np.concatenate([np.empty(0, np.int64), *(one.words.astype(np.int64) for one in added)])
+        numbers = np.repeat(np.arange(len(added)) + int(kept.sum()), [len(one.words) for one in added])
+        order = np.argsort(new, kind="stable")
+        places = np.searchsorted(words, new[order], side="right")  # the new pictures have the highest numbers
+        counts = np.bincount(np.concatenate([words, new]), minlength=WORDS)
+        return np.cumsum([0, *counts.tolist()]), np.insert(owners, places, numbers[order]).astype(np.uint16)
+
     def read_features(self) -> Iterator[PackedFeatures]:
         """Yield the features of each picture, as passed to `build`."""
         starts, sizes = self._parts["starts"].astype(int), self._parts["sizes"].astype(int)

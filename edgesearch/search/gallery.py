@@ -18,7 +18,7 @@ from ..answer import Match
 from ..catalog.product import Product
 from ..catalog.sqlite_catalog import Picture
 from ..index.compact_index import RowFilter
-from ..local_features.local_index import LocalIndex
+from ..local_features.local_index import PAGE, LocalIndex
 from ..text.full_text import WordSearch
 from ..text.product_table import ProductTable
 from .barcode_index import BarcodeIndex
@@ -76,11 +76,24 @@ class Gallery:
         barcodes: Finds products by barcode.
     """
 
-    def __init__(self, base: OpenBundle, version: int, overlay_rows: OverlayRows, references: Mapping[int, Reference]):
-        """Merge a bundle with the rows of an overlay; the arguments are as the attributes."""
+    def __init__(
+        self,
+        base: OpenBundle,
+        version: int,
+        overlay_rows: OverlayRows,
+        references: Mapping[int, Reference],
+        before: "Gallery | None" = None,
+    ):
+        """Merge a bundle with the rows of an overlay; the arguments are as the attributes.
+
+        `before` is an earlier gallery, whose taught rows need not be made again.
+        """
         self.base, self.version, self.references, self._overlay = base, version, references, overlay_rows
         self.first_taught = len(base.index)
-        self.taught = _taught_rows(base, overlay_rows, references)
+        known = before._overlay.pictures if before and before.base is base else []
+        kept = _kept_rows(known, overlay_rows.pictures)
+        taught = before.taught if before and kept.any() else None
+        self.taught: TaughtRows = _taught_rows(base, overlay_rows, references, taught, kept)
         self.base_products = len(base.catalog) - len(overlay_rows.hidden)
         self.visible: np.ndarray | None = None
         if overlay_rows.hidden:
@@ -232,10 +245,32 @@ class Gallery:
         return product
 
 
-def _taught_rows(base: OpenBundle, overlay_rows: OverlayRows, references: Mapping[int, Reference]) -> TaughtRows:
-    found = [references[picture] for picture, _, _ in overlay_rows.pictures]
-    embeddings = np.array([one.embedding for one in found], np.float32).reshape(-1, base.index.dim)
-    features = [one.features for one in found if one.features]
-    local = LocalIndex.build(base.local.codebook, features) if base.local and features else None
-    owners = np.array([number for *_, number in overlay_rows.pictures], np.int32)
-    return TaughtRows(base.embedder.whiten(embeddings), local, np.ones(len(found), bool), owners)
+def _kept_rows(before: Sequence[tuple[int, str, int]], now: Sequence[tuple[int, str, int]]) -> np.ndarray:
+    """Return which taught rows stay, if the others only follow them: (T,) bool; all False otherwise."""
+    numbers = [number for number, *_ in now]
+    known = {number for number, *_ in before} & {*numbers}
+    kept = np.array([number in known for number, *_ in before], bool)
+    is_prefix = [number for number, *_ in before if number in known] == numbers[: len(known)]
+    return kept if is_prefix and len(numbers) <= PAGE else np.zeros(len(before), bool)
+
+
+def _taught_rows(
+    base: OpenBundle,
+    overlay_rows: OverlayRows,
+    references: Mapping[int, Reference],
+    before: TaughtRows | None,
+    kept: np.ndarray,
+) -> TaughtRows:
+    pictures = overlay_rows.pictures
+    added = [references[picture] for picture, *_ in pictures[int(kept.sum()) :]]
+    embeddings = np.array([one.embedding for one in added], np.float32).reshape(-1, base.index.dim)
+    embeddings = base.embedder.whiten(embeddings)
+    features = [one.features for one in added if one.features]
+    if before is not None:
+        embeddings = np.concatenate([before.embeddings[kept], embeddings])
+    if before is not None and before.local is not None:
+        local: LocalIndex | None = before.local.revise(kept, features)
+    else:
+        local = LocalIndex.build(base.local.codebook, features) if base.local and features else None
+    owners = np.array([number for *_, number in pictures], np.int32)
+    return TaughtRows(embeddings, local, np.ones(len(pictures), bool), owners)

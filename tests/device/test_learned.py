@@ -288,6 +288,23 @@ def test_a_damaged_row_is_reported(learning: Store, device: Path, tmp_path: Path
         store.learner.pictures()
 
 
+def test_a_gallery_that_grew_answers_as_one_that_was_opened(learning: Store, device: Path) -> None:
+    learning.learner.switch(True, per_product=3)
+    learning.enrol("NEW", [noise(90)], name="Cup")
+    for seed in range(9):
+        learning.learn(noise(seed), f"P00000{seed % 2}", code=str(seed))
+        learning.search(noise(seed))
+    learning.learner.take_back([learning.learner.pictures()[1].number])
+    learning.remove("NEW")
+    with edgesearch.open(device) as store:
+        for seed in range(9):
+            mine, its = learning.search(noise(seed), k=8), store.search(noise(seed), k=8)
+            assert [(one.sku, one.image, one.points) for one in mine.matches] == [
+                (one.sku, one.image, one.points) for one in its.matches
+            ]
+            assert mine.probability == pytest.approx(its.probability, abs=1e-6)
+
+
 @needs_reader
 def test_a_stream_learns_from_a_few_frames_of_a_scene(learning: Store, shop: Path) -> None:
     product = read(shop / "catalogue.csv").entries[1].product

@@ -306,3 +306,20 @@ def test_truncate_keeps_the_best_features(codebook: Codebook, count: int) -> Non
     both = np.intersect1d(cut.words, fewer.words)
     assert len(both) >= 0.8 * max(len(cut.words), len(fewer.words))
     assert whole.truncate(whole.size + 32, codebook) is whole
+
+
+@pytest.mark.parametrize("kept", [[True] * 7, [True, False, True, True, False, True, True], [False] * 6 + [True]])
+def test_a_revised_index_is_one_that_is_built(
+    index: LocalIndex, encoded: tuple[PackedFeatures, ...], codebook: Codebook, kept: list[bool]
+) -> None:
+    added = [encoded[1], encoded[6], encoded[4]]
+    pictures = [*(one for one, stays in zip(encoded, kept, strict=True) if stays), *added]
+    revised, built = index.revise(np.array(kept), added), LocalIndex.build(codebook, pictures)
+    for name in ("sizes", "starts", "word_counts", "word_starts"):
+        np.testing.assert_array_equal(revised._parts[name], built._parts[name])
+        assert revised._parts[name].dtype == built._parts[name].dtype
+    for name in local_index.LARGE:
+        np.testing.assert_array_equal(revised._large[name], built._large[name])
+        assert revised._large[name].dtype == built._large[name].dtype
+    again = revised.revise(np.ones(len(pictures), bool), [])
+    assert [one.size for one in again.read_features()] == [one.size for one in pictures]
