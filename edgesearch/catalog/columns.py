@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..errors import CatalogError
 
 REPEATABLE = "images"  # the only name that several columns may share
+PROPOSED = ("price", "barcode", "stock", "location")  # optional details that a note proposes to map
 SEPARATOR = "+"  # between the names of these columns in a mapping
 # Common other names of the columns. They only fill the `--map` that an error proposes; no column is chosen by them.
 _ALIASES = {
@@ -18,7 +19,10 @@ _ALIASES = {
     "images": "image picture pictures photo photos foto fotos bild bilder imageurl imagelink imagesrc imagepath file "
     "filename datei path imagen immagine img url",
     "price": "preis vk verkaufspreis unitprice saleprice prix precio prezzo variantprice",
-    "barcode": "ean ean13 gtin upc isbn variantbarcode",
+    "barcode": "ean ean13 eancode gtin upc isbn variantbarcode codebarre codigodebarras",
+    "stock": "bestand lagerbestand qty quantity inventory stockquantity stockqty onhand onstock stocklevel "
+    "variantinventoryqty existencias giacenza",
+    "location": "lagerort lagerplatz regal bin binlocation shelf aisle standort storagelocation emplacement ubicación",
 }
 
 
@@ -30,11 +34,13 @@ class Columns:
         names: the name of each column, in the table's order; "" for columns that are not read.
         ignored: columns that would have been read if the mapping did not name others in their place.
         renamed: old and new name of each column whose name an earlier one has.
+        proposed: detail and column that probably holds it, but is not mapped.
     """
 
     names: tuple[str, ...]
     ignored: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
+    proposed: tuple[tuple[str, str], ...] = ()
 
     def cells(self, row: Sequence[str]) -> dict[str, str]:
         """Return the cells of a row by column name; join the cells of columns that share a name with ";"."""
@@ -88,7 +94,10 @@ def find(
             names[position] = name
     _check_names(names, header, required, mapping, where)
     renamed = [(old, new) for old, new, name in zip(original, header, names, strict=True) if old != new == name]
-    return Columns(tuple(names), tuple(ignored), tuple(renamed))
+    others = [name if name == theirs and name not in known else "" for name, theirs in zip(names, header, strict=True)]
+    missing = (name for name in PROPOSED if name in known and name not in names)
+    proposed = [(name, theirs) for name in missing if (theirs := _suggest(name, others))]
+    return Columns(tuple(names), tuple(ignored), tuple(renamed), tuple(proposed))
 
 
 def parse_mapping(texts: Iterable[str]) -> dict[str, str]:

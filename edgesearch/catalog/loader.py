@@ -118,7 +118,7 @@ def _read_table(file: BinaryIO, where: str, resolve: Resolve, options: _Options)
     sample = list(itertools.islice(rows, SAMPLE_ROWS))
     decimal = options.decimal or _detect_decimal(sample, found, where)
     parser = RowParser(where, resolve, decimal, plain=not table.detected)
-    _parse_rows(itertools.chain(sample, rows), found, parser, where)
+    _parse_rows(itertools.chain(sample, rows), found, parser, where, table.pictures)
     entries = parser.entries()
     if not entries:
         raise CatalogError(f"{where}: no products below the header; add at least one.")
@@ -127,6 +127,9 @@ def _read_table(file: BinaryIO, where: str, resolve: Resolve, options: _Options)
     detected = [*table.detected, *(['"," in numbers'] if decimal == numerals.COMMA else [])]
     notes = [f"{where}: read as {', '.join(detected)}; {_describe_first(entries)}"] if detected else []
     notes += [f"{where}: the column {name} is not read, --map names another for it" for name in found.ignored]
+    if found.proposed:
+        pairs = ",".join(f"{name}={theirs}" for name, theirs in found.proposed)
+        notes.append(f"{where}: columns that look like other details are kept as attributes; add --map {pairs}")
     notes += [f"{where}: a further column {old} is called {new}" for old, new in found.renamed]
     return SourceCatalog(entries, notes + parser.notes())
 
@@ -147,6 +150,8 @@ def _open_table(
     line, header = first[start] if first else (1, [])
     if any(any(row) for _, row in first[:start]):
         table = replace(table, detected=(*table.detected, f"its header in line {line}"))
+    if table.pictures and columns.REPEATABLE not in mapping:
+        required = [name for name in required if name != columns.REPEATABLE]  # the sheet holds them itself
     found = columns.find(header, required, known, mapping, f"{where}, line {line}")
     return table, found, itertools.chain(first[start + 1 :], rows)
 
@@ -167,14 +172,20 @@ def _find_header(
     return next((position for position, width in enumerate(widths) if width * 2 > max(widths)), 0)
 
 
-def _parse_rows(rows: Iterable[Row], found: Columns, parser: RowParser, where: str) -> None:
+def _parse_rows(
+    rows: Iterable[Row],
+    found: Columns,
+    parser: RowParser,
+    where: str,
+    pictures: Mapping[int, Sequence[tuple[str, str]]],
+) -> None:
     """Parse all rows that are not blank; raise one CatalogError that lists the first bad rows."""
     reasons: list[str] = []
     count = 0
     for line, row in rows:
         if any(row):
             try:
-                parser.add(line, _name_cells(line, row, found, where))
+                parser.add(line, _name_cells(line, row, found, where), pictures.get(line, ()))
             except CatalogError as error:
                 count += 1
                 reasons += [str(error)] if count <= REASONS_SHOWN else []

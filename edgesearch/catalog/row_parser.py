@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..errors import REASONS_SHOWN, CatalogError, several
 from ..images.barcode import LENGTHS, parse_gtin
@@ -48,15 +48,21 @@ class RowParser:
         self._odd_codes, self._shortened = 0, ""
         self._adjustments: dict[str, str] = {}  # a note for each kind of cell
 
-    def add(self, line: int, row: dict[str, str]) -> None:
-        """Parse a row, given as cells by column name; raise CatalogError, which names the line."""
+    def add(self, line: int, row: dict[str, str], pictures: Sequence[tuple[str, str]] = ()) -> None:
+        """Parse a row, given as cells by column name; raise CatalogError, which names the line.
+
+        pictures: name and source of those in the table itself.
+        """
         where = f"{self._where}, line {line}"
+        row.setdefault("images", "")
+        if pictures and _SPREADSHEET_ERROR.fullmatch(row["images"]):  # what a picture in a cell is to other programs
+            row["images"] = ""
         self._adjust(row, where)
         known = self._entries.get(row["sku"])
         if known and not row["name"]:
             row["name"] = known.product.name  # a further row may hold only the SKU and a picture
         product = parse_product(row, where)
-        images = self._parse_images(row["images"], product.sku, where)
+        images = (*self._parse_images(row["images"], product.sku, where), *pictures)
         if known is None:
             self._entries[product.sku] = Entry(product, images)
             self._lines[product.sku] = line

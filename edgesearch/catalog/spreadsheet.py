@@ -1,12 +1,17 @@
 """Read a sheet of an .xlsx workbook: its cells as the spreadsheet shows them."""
 
+import atexit
 import datetime
+import os
 import re
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from ..errors import CatalogError
+from . import sources, workbook_pictures
 from .typed_cells import DateCell, NumberCell, ShownCell, UncalculatedCell
 
 MAX_UNPACKED_BYTES = 2_000_000_000
@@ -24,7 +29,7 @@ CountWanted = Callable[[Sequence[str]], int]
 
 def read_sheet(
     openpyxl: Any, file: BinaryIO, where: str, count_wanted: CountWanted, sheet: str = ""
-) -> tuple[Iterator[tuple[int, list[str]]], str]:
+) -> tuple[Iterator[tuple[int, list[str]]], str, dict[int, list[tuple[str, str]]]]:
     """Open the sheet of a workbook that holds the wanted columns.
 
     Args:
@@ -33,7 +38,8 @@ def read_sheet(
         where: the name of the file, for error messages.
         count_wanted: returns how many of the wanted columns a header has.
         sheet: the name of the sheet, or its number from 1; "" to find it.
-    Returns: (row number, cells) per row, and a phrase on the sheet that was chosen, "" if there is only one.
+    Returns: (row number, cells) per row; a phrase on the sheet that was chosen, "" if there is only one; and name and
+             source of the pictures in each row.
     Raises:  CatalogError: the workbook is damaged or too large, or has no such sheet.
     """
     try:
@@ -48,13 +54,28 @@ def read_sheet(
             one.reset_dimensions()  # writers leave stale ones, beyond which openpyxl would read nothing
         chosen = _find_sheet(sheets, where, count_wanted, sheet)
         uncalculated = _find_uncalculated(chosen)
+        member = str(chosen._worksheet_path).lstrip("/")
+        pictures = workbook_pictures.find_pictures(openpyxl, file, member, where)
+        if pictures and not sources.is_url(where) and not os.path.isfile(where):  # a workbook in an archive
+            pictures = workbook_pictures.find_pictures(openpyxl, file, member, _unpack(file))
     except CatalogError:
         raise
     except Exception as error:  # openpyxl raises nearly anything on damaged files
         raise CatalogError(f"{where}: damaged, or no .xlsx file ({error}); save it again, or as CSV.") from error
     names = ", ".join(repr(one.title) for one in sheets if one is not chosen)
     described = f"its sheet {chosen.title!r} of {len(sheets)} (not {names})" if len(sheets) > 1 else ""
-    return _read_rows(chosen, where, uncalculated), described
+    return _read_rows(chosen, where, uncalculated), described, pictures
+
+
+def _unpack(file: BinaryIO) -> str:
+    """Copy a workbook to a temporary file that stays until this process ends, and return its path."""
+    folder = tempfile.mkdtemp(prefix="edgesearch-unpacked-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = os.path.join(folder, "catalogue.xlsx")
+    file.seek(0)
+    with open(path, "wb") as copy:
+        shutil.copyfileobj(file, copy)
+    return path
 
 
 def _find_sheet(sheets: Sequence[Any], where: str, count_wanted: CountWanted, wanted: str) -> Any:

@@ -7,8 +7,8 @@ import io
 import itertools
 import re
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -34,10 +34,12 @@ class TableRows:
     Attributes:
         rows: (line or row number, stripped cells) per row, the header first.
         detected: a phrase for each format detail that was detected; empty for UTF-8 with commas.
+        pictures: name and source of the pictures in each row of a workbook, by row number.
     """
 
     rows: Iterator[Row]
     detected: tuple[str, ...]
+    pictures: Mapping[int, Sequence[tuple[str, str]]] = field(default_factory=dict)
 
 
 def read(file: BinaryIO, where: str, encoding: str | None, count_wanted: CountWanted, sheet: str = "") -> TableRows:
@@ -54,8 +56,9 @@ def read(file: BinaryIO, where: str, encoding: str | None, count_wanted: CountWa
     """
     name = where.lower()
     if name.endswith(SPREADSHEET_SUFFIXES):
-        rows, described = spreadsheet.read_sheet(_import_library("openpyxl", where), file, where, count_wanted, sheet)
-        return TableRows(rows, (described,) if described else ())
+        openpyxl = _import_library("openpyxl", where)
+        rows, described, pictures = spreadsheet.read_sheet(openpyxl, file, where, count_wanted, sheet)
+        return TableRows(rows, (described,) if described else (), pictures)
     if sheet:
         raise CatalogError(f"{where}: no workbook, so it has no sheets; leave out --sheet.")
     if name.endswith(PARQUET_SUFFIXES):

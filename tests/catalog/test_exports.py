@@ -123,3 +123,16 @@ def test_a_large_cell_that_nothing_needs_is_left_out(tmp_path: Path) -> None:
     assert csv.field_size_limit() == limit
     assert [entry.product.attributes for entry in read.entries] == [(), (("raw", "y"),)]
     assert read.notes == [f"{path}: cells of over 32,767 characters, as in raw, are read as empty"]
+
+
+def test_columns_that_look_like_details_are_proposed(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, "Nr,Bezeichnung,Foto,VK,EAN,Lagerort\nA,Cup,a.jpg,4.50,4006381333931,R3\n")
+    mapping = columns.parse_mapping(["sku=Nr,name=Bezeichnung,images=Foto"])
+    read = loader.read(path, mapping)
+    assert dict(read.entries[0].product.attributes)["VK"] == "4.50"
+    assert read.notes == [
+        f"{path}: columns that look like other details are kept as attributes; "
+        "add --map price=VK,barcode=EAN,location=Lagerort"
+    ]
+    mapped = loader.read(path, mapping | columns.parse_mapping([read.notes[0].partition("--map ")[2]]))
+    assert (mapped.notes, mapped.entries[0].product.price) == ([], 4.5)

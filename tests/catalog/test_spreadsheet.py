@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from edgesearch import CatalogError
-from edgesearch.catalog import loader
+from edgesearch.catalog import loader, sources
 
 openpyxl = pytest.importorskip("openpyxl")
 HEADER = ["sku", "name", "images", "price", "stock"]
@@ -120,3 +121,51 @@ def test_formulas_without_results_are_never_lost(tmp_path: Path) -> None:
     rows[1][3] = "=9/2"
     with pytest.raises(CatalogError, match="line 2: price is a formula whose result is not in the file; open"):
         loader.read(workbook(tmp_path / "c.xlsx", {"S": rows}))
+
+
+def drawn(colour: str) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (40, 30), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("header", [HEADER[:2], HEADER[:3]])
+def test_pictures_over_rows_belong_to_the_product_there(tmp_path: Path, header: list[str]) -> None:
+    from openpyxl.drawing.image import Image as SheetImage
+
+    book = openpyxl.Workbook()
+    for row in (["Price list"], header, ["A", "Cup"], ["B", "Jug"], ["C", "Pan"]):
+        book.active.append(row)
+    for cell, colour in (("D3", "red"), ("C3", "green"), ("C4", "blue")):
+        book.active.add_image(SheetImage(io.BytesIO(drawn(colour))), cell)
+    book.save(tmp_path / "c.xlsx")
+    read = loader.read(tmp_path / "c.xlsx")
+    found = {entry.product.sku: [sources.read_bytes(source) for _, source in entry.images] for entry in read.entries}
+    assert found == {"A": [drawn("red"), drawn("green")], "B": [drawn("blue")], "C": []}
+    assert "products without a picture (1): C in line 5" in read.notes[-1]
+    with zipfile.ZipFile(tmp_path / "shop.zip", "w") as made:
+        made.write(tmp_path / "c.xlsx", "catalogue.xlsx")
+    packed = loader.read(tmp_path / "shop.zip").entries
+    assert [sources.read_bytes(source) for _, source in packed[1].images] == [drawn("blue")]
+
+
+def test_pictures_in_cells_belong_to_the_product_there(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "c.xlsx", {"S": [HEADER[:3], ["A", "Cup", "#VALUE!"]]})
+    relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    parts = {
+        "xl/media/image1.png": drawn("red"),
+        "xl/metadata.xml": '<metadata xmlns="m"><futureMetadata><bk><x><rvb i="0"/></x></bk></futureMetadata>'
+        '<valueMetadata><bk><rc t="1" v="0"/></bk></valueMetadata></metadata>',
+        "xl/richData/rdrichvalue.xml": '<rvData xmlns="r"><rv s="0"><v>0</v><v>5</v></rv></rvData>',
+        "xl/richData/richValueRel.xml": f'<richValueRels xmlns:r="{relations}"><rel r:id="rId1"/></richValueRels>',
+        "xl/richData/_rels/richValueRel.xml.rels": '<Relationships xmlns="p"><Relationship Id="rId1" '
+        'Target="../media/image1.png"/></Relationships>',
+    }
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "d.xlsx", "w") as new:
+        for member in old.namelist():
+            data = old.read(member)
+            new.writestr(member, data.replace(b'<c r="C2" t=', b'<c r="C2" vm="1" t='))
+        for member, content in parts.items():
+            new.writestr(member, content)
+    (entry,) = loader.read(tmp_path / "d.xlsx").entries
+    assert [sources.read_bytes(source) for _, source in entry.images] == [drawn("red")]
