@@ -16,6 +16,10 @@ from urllib.parse import urlsplit
 
 from ..images.photo_files import SUFFIXES
 
+_UNUSUAL = re.compile(r"[;,|:\r\n\[{]")  # in no plain name
+MAX_PLAIN = 100  # characters; pictures in base64 are longer
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)
+_QUERY = re.compile(r"\?[\w=&.%-]*$")
 _SEPARATOR = re.compile(r"[;\r\n]")
 _DATA = re.compile(r"data:image/[\w.+-]+(?:;[\w.+=-]+)*?;base64,[A-Za-z0-9+/_\s-]+={0,2}", re.I)
 _BASE64 = re.compile(r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR)[A-Za-z0-9+/\s]{100,}={0,2}")  # JPEG, PNG, GIF, WebP
@@ -30,6 +34,8 @@ def split(cell: str, note: Callable[[str], None]) -> list[str]:
     Args:    note: called with a sentence for each unusual way of writing several names.
     Raises:  ValueError: a list in the cell is malformed, or holds no names.
     """
+    if not _UNUSUAL.search(cell) and len(cell) < MAX_PLAIN:
+        return [cell] if cell else []  # nearly all cells
     if cell.startswith(("[", "{")) and cell.endswith(("]", "}")):
         names = [*_read_list(cell)]
         note("lists of pictures in brackets are read as several pictures")
@@ -64,6 +70,9 @@ def decode(uri: str) -> bytes:
 
 def _split_names(cell: str, note: Callable[[str], None]) -> Iterator[str]:
     for name in filter(None, map(str.strip, _SEPARATOR.split(cell))):
+        if "," not in name and "|" not in name and "://" not in name:
+            yield name
+            continue
         parts = _BEFORE_URL.split(name) if "://" in name else [name]
         if not _is_url(parts[0]) or len(parts) == 1:
             parts = [part.strip() for part in re.split("[,|]", name)]
@@ -74,13 +83,13 @@ def _split_names(cell: str, note: Callable[[str], None]) -> Iterator[str]:
 
 
 def _is_url(name: str) -> bool:
-    return re.match(r"[a-z][a-z0-9+.-]*://", name, re.I) is not None
+    return _URL.match(name) is not None
 
 
 def _is_picture(name: str) -> bool:
     """Return whether a name ends like a picture's, before a query such as ?v=2."""
     try:
-        path = urlsplit(name).path if _is_url(name) else re.sub(r"\?[\w=&.%-]*$", "", name)
+        path = urlsplit(name).path if _is_url(name) else _QUERY.sub("", name)
     except ValueError:
         return False
     return path.lower().endswith(SUFFIXES)
