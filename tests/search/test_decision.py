@@ -94,7 +94,8 @@ def test_calibration_round_trips_through_json() -> None:
         {"weights": {}},
         {"match_from": float("nan")},
         {"known_from": 10**400},
-        {"expected": {"match": None}}, {"confused": [["A"]]},
+        {"expected": {"match": None}},
+        {"confused": [["A"]]},
     ):
         with pytest.raises((KeyError, TypeError, ValueError, OverflowError)):
             Calibration.from_dict({**some.to_dict(), **wrong})
