@@ -6,7 +6,8 @@ covered. Each passes through `Store.search` and the same `Learner` that a barcod
 asked after every stage. No photo that is asked is ever learned.
 
 A day brings one scan a product on average. `coverage@95` is the largest share of the asked photos that are accepted
-with a precision of 95%, from the probabilities of the answers; `missed` the share of photos without a match.
+with a precision of 95%, from the probabilities of the answers; `missed` the share that is called unknown, `matched` the
+share with a match.
 """
 
 import argparse
@@ -161,11 +162,13 @@ def _ask(store: Store, asked: list[tuple[Path, str]]) -> dict[str, float]:
         answers.append((answer.probability, answer.matches[0].sku == sku, answer.decision))
     right = np.array([is_right for _, is_right, _ in answers])
     accepted = np.array([decision == "match" for *_, decision in answers])
+    unknown = np.array([decision == "unknown" for *_, decision in answers])
     return {
         "recall@1": float(right.mean()),
         "coverage@95": coverage(np.array([probability for probability, *_ in answers]), right),
-        "missed": float(1 - accepted.mean()),
-        "accepted_right": float(right[accepted].mean()) if accepted.any() else 0.0,
+        "missed": float(unknown.mean()),
+        "matched": float(accepted.mean()),
+        "matched_right": float(right[accepted].mean()) if accepted.any() else 0.0,
         "search_ms": statistics.median(times),
     }
 
