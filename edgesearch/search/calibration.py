@@ -10,8 +10,8 @@ photos from another shop .77; with twelve photos .97 and .81. A model fitted to 
 photos unknown, the more, the more pictures there were. So with each picture `TAKEN_TOGETHER` of its product's other
 pictures are left out, the nearest ones; then the same pictures are found .83 and .79 of the time.
 
-Products with one picture cannot be asked: views made of the picture flatter even more. For them the weights of the
-model stay, which were learned from photos of groceries and of objects (`decision_prior`), and so do the outcomes of
+Products with one or two pictures cannot be asked so: views made of a picture flatter even more. For them the weights of
+the model stay, which were learned from photos of groceries and of objects (`decision_prior`), and so do the outcomes of
 these photos. With a mix of both, each counts by the share of products.
 
 Q questions, P products, R rows.
@@ -39,6 +39,7 @@ from .open_bundle import OpenBundle
 from .outcomes import DEFAULT_TARGETS, NOT_FOUND, Outcomes, Targets, choose_thresholds, expect
 
 MAX_PICTURES = 200  # of the catalogue
+MIN_PICTURES = 3  # of a product, to leave one out: of two, one would be left, which says little about two
 MIN_QUESTIONS = 20  # photos of known products needed to learn anything
 PRIOR_PHOTOS = 50  # how many photos the outcomes of the model count for
 TAKEN_TOGETHER = 1 / 3  # share of a product's other pictures that are left out with one
@@ -113,7 +114,7 @@ def calibrate(
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         questions = [question for pair in pool.map(lambda photo: ask(base, photo), asked) for question in pair]
     counts = np.bincount(base.catalog.owners)
-    several = 1.0 if photos else float((counts > 1).mean())  # share of products that the questions stand for
+    several = 1.0 if photos else float((counts >= MIN_PICTURES).mean())  # products that the questions stand for
     known = sum(question.known for question in questions)
     if known < MIN_QUESTIONS:
         questions, several = [], 0.0
@@ -254,11 +255,11 @@ def shift_unknown_share(weights: Weights, share: float) -> Weights:
 def calibration_photos(
     base: OpenBundle, pictures: Sequence[str], photos: Sequence[tuple[Path, str]] = (), seed: int = 0
 ) -> Iterator[CalibrationPhoto]:
-    """Yield the given photos, or else pictures of products with several; arguments as for `calibrate`."""
+    """Yield the given photos, or else pictures of products with enough; arguments as for `calibrate`."""
     if photos:
         return labelled_photos(base, photos)
     owners = base.catalog.owners
-    rows = np.flatnonzero(np.bincount(owners)[owners] > 1)
+    rows = np.flatnonzero(np.bincount(owners)[owners] >= MIN_PICTURES)
     return _own_pictures(base, pictures, rows, np.random.default_rng(seed))
 
 
@@ -267,7 +268,7 @@ def rehearsal_photos(
 ) -> Iterator[CalibrationPhoto]:
     """Yield the same if most products have several pictures, else views of all pictures, to compare indexes with."""
     owners = base.catalog.owners
-    if photos or (np.bincount(owners)[owners] > 1).mean() > 1 / 2:
+    if photos or (np.bincount(owners)[owners] >= MIN_PICTURES).mean() > 1 / 2:
         return calibration_photos(base, pictures, photos)
     found = _own_pictures(base, pictures, np.arange(len(owners)), np.random.default_rng(0))
     return (replace(photo, row=None) for photo in found)
