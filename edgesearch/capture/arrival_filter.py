@@ -35,8 +35,13 @@ class ArrivalFilter:
     _run: int = 0
 
     def add(self, answer: Answer, at_s: float) -> bool:
-        """Add the answer to a frame; return whether to report it now."""
+        """Add the answer to a frame; return whether to report it now.
+
+        The products of a choice may swap places from frame to frame; it stays the same choice.
+        """
         sku = _sku(answer)
+        if answer.decision == self._last[0] == "ambiguous" and self._last[1] in {match.sku for match in answer.choices}:
+            sku = self._last[1]
         now = (answer.decision, sku)
         self._run = self._run + 1 if now == self._last else 1
         self._last = now

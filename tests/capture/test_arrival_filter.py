@@ -12,9 +12,10 @@ DECISIONS: dict[str, Decision] = {"?": "unknown", "!": "ambiguous"}
 
 
 def answer(what: str) -> Answer:
-    """Return the answer of a frame; "A": a match; "A!": ambiguous; "?": unknown."""
+    """Return the answer of a frame; "A": a match; "A!": ambiguous; "AB!": between two; "?": unknown."""
     decision = DECISIONS.get(what[-1], "match")
-    return Answer("camera", decision, (Match(Product(what[0], what[0]), 0.9, "", 0),), {})
+    skus = what.rstrip("!") or what
+    return Answer("camera", decision, tuple(Match(Product(sku, sku), 0.9, "", 0) for sku in skus), {})
 
 
 def reported(frames: list[str], every_s: float = FRAME_S) -> list[str]:
@@ -47,6 +48,11 @@ def test_a_product_that_returns_after_a_while_is_reported_again() -> None:
 def test_a_surer_decision_is_reported_and_a_less_sure_one_is_not() -> None:
     assert reported(["A!"] * 6 + ["A"] * 6) == ["A!", "A"]
     assert reported(["A"] * 6 + ["A!"] * 6) == ["A"]
+
+
+def test_a_choice_whose_products_swap_places_is_reported_once() -> None:
+    assert reported(["AB!", "BA!"] * 20) == ["BA!"]
+    assert reported(["AB!", "CD!"] * 20) == []
 
 
 def test_an_unknown_product_is_reported_once_after_more_frames() -> None:

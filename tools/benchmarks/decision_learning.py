@@ -66,11 +66,11 @@ def learn(data: Path, model: Path, folder: Path) -> dict[str, float]:
     """Learn the weights and write them to the model folder; returns the weights of each kind of catalogue."""
     asked: dict[str, dict[str, list[Question]]] = {kind: {} for kind in KINDS}
     lessons = [*grocery_lessons(data / "groceries"), *object_lessons(data, folder / "objects")]
-    for number, (fold, skus) in enumerate(cross_fit(data, model, folder)):
+    for fold, skus in cross_fit(data, model, folder):
         shipped = read_whitening(fold)
         for lesson in lessons:
             mine = replace(lesson, queries=[query for query in lesson.queries if query[1] in skus])
-            with edgesearch.open(build(mine, fold, folder / f"{lesson.name}-{number}")) as store:
+            with edgesearch.open(build(mine, fold, folder / lesson.name)) as store:
                 own = store.base.embedder.whitening
                 kind = KINDS[own is not None and (shipped is None or own.digest != shipped.digest)]
                 asked[kind].setdefault(lesson.name, []).extend(ask(store, mine))
@@ -153,7 +153,7 @@ def build(lesson: Lesson, model: Path, folder: Path) -> Path:
         rows = csv.writer(file)
         rows.writerow(("sku", "name", "images"))
         rows.writerows((sku, sku, path.resolve()) for sku, paths in lesson.pictures.items() for path in paths)
-    edgesearch.build(folder / "catalogue.csv", folder / "store.edge", model)
+    edgesearch.build(folder / "catalogue.csv", folder / "store.edge", model, resume=True)  # pictures are embedded once
     return folder / "store.edge"
 
 
