@@ -40,7 +40,7 @@ def test_added_pictures_find_a_known_product(store: Store, shop: Path, strange: 
     sku = read(shop / "catalogue.csv").entries[3].product.sku
     store.enrol(sku, [strange[1]])
     found = store.search(strange[1])
-    assert found.matches[0].sku == sku
+    assert max(found.matches, key=lambda match: match.score).sku == sku
     assert [match.sku for match in found.matches].count(sku) == 1
 
 
@@ -72,9 +72,10 @@ def test_undo_takes_back_changes_one_by_one(store: Store, shop: Path, strange: l
     store.edit(sku, price=1)
     store.remove(sku)
     store.undo()
-    assert store.search(photo).matches[0].price == 1
+    assert store.products([sku])[sku].price == 1
+    assert sku in [match.sku for match in store.search(photo).matches]
     store.undo()
-    assert store.search(photo).matches[0].price == entry.product.price
+    assert store.products([sku])[sku].price == entry.product.price
     store.undo()
     assert "NEW" not in store.skus()
     with pytest.raises(DeviceError, match="nothing to undo"):

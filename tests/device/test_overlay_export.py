@@ -30,7 +30,7 @@ def test_exported_changes_come_back_with_the_catalogue(
         assert base.skus() == {product.sku for product in products} - {products[3].sku} | {"NEW"}
         match = base.search(strange[0]).matches[0]
         assert (match.sku, match.product.location) == ("NEW", "A7")
-        assert first_of(base, strange[1]) == products[1].sku
+        assert max(base.search(strange[1]).matches, key=lambda match: match.score).sku == products[1].sku
     edgesearch.install(merged, device)
     assert store.reopen()
     assert first_of(store, strange[0]) == "NEW"
