@@ -4,6 +4,7 @@ import ast
 import functools
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -130,6 +131,12 @@ def test_module_names_are_unique() -> None:
     trees = [PACKAGE, ROOT / "export", ROOT / "tools"]
     names = Counter(path.stem for tree in trees for path in tree.rglob("*.py") if not path.stem.startswith("__"))
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_every_package_is_installed() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    found = {".".join(("edgesearch", *path.parent.parts)) for path in MODULES}
+    assert {name for name in listed if not name.startswith("edgesearch.artifacts.")} >= found
 
 
 def test_packages_say_what_they_are_for() -> None:
