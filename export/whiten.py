@@ -50,16 +50,10 @@ def whiten(folder: Path, sources: list[Source], precision: str = "int8") -> Whit
         chosen = [source for source in sources if source.group == group]
         for scatter in scatters(*_embed(embedder, list(_choose(chosen)), backgrounds)):
             total += scatter / np.trace(scatter)
-    learned = whitening(total)
+    learned = Whitening.from_scatter(total, SHRINKAGE)
     learned.write(folder / FILE)
     model_folder.add_whitening(folder, {"groups": list(GROUPS), "shrinkage": SHRINKAGE, "photos": PHOTOS})
     return learned
-
-
-def whitening(scatter: np.ndarray) -> Whitening:
-    """Return the map for a scatter, (D, D) float64 on any scale."""
-    spread, axes = np.linalg.eigh(scatter / np.trace(scatter) * len(scatter))
-    return Whitening.of((axes * (spread.clip(0) + SHRINKAGE) ** -0.5) @ axes.T)
 
 
 def scatters(rows: np.ndarray, product: np.ndarray, clean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

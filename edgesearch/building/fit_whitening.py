@@ -93,8 +93,7 @@ def learn(rows: np.ndarray, owners: np.ndarray) -> Whitening:
     scatter, freedom = off.T @ off, len(rows) - len(products)
     even = max(np.trace(scatter), LEAST_SCATTER) / len(scatter) / max(1, freedom)
     scatter += PRIOR_PICTURES * even * np.eye(len(scatter))
-    spread, axes = np.linalg.eigh(scatter / np.trace(scatter) * len(scatter))
-    return Whitening.of((axes * (spread.clip(0) + FLOOR) ** -0.5) @ axes.T)
+    return Whitening.from_scatter(scatter, FLOOR)
 
 
 def measure_gain(rows: np.ndarray, owners: np.ndarray, seed: int = 0) -> float:

@@ -39,6 +39,17 @@ class Whitening:
         """Round a matrix, (D, D) float32 or float64, as the file stores it."""
         return cls(matrix.astype(np.float16).astype(np.float32))
 
+    @classmethod
+    def from_scatter(cls, scatter: np.ndarray, floor: float) -> "Whitening":
+        """Return the inverse square root of a scatter.
+
+        Args:
+            scatter: (D, D) float64, on any scale.
+            floor: Added to the scatter in every direction, in units of its mean.
+        """
+        spread, axes = np.linalg.eigh(scatter / np.trace(scatter) * len(scatter))
+        return cls.of((axes * (spread.clip(0) + floor) ** -0.5) @ axes.T)
+
     def then(self, other: "Whitening") -> "Whitening":
         """Return the map that applies this one and then another."""
         return Whitening.of(self.matrix.astype(np.float64) @ other.matrix)

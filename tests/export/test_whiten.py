@@ -12,7 +12,7 @@ import edgesearch
 from edgesearch import EdgeSearchError, ModelError
 from edgesearch.bundle.bundle_file import Bundle
 from edgesearch.embedding.embedder import CONFIG_FILE, Embedder, read_whitening
-from edgesearch.embedding.whitening import FILE, normalize_rows
+from edgesearch.embedding.whitening import FILE, Whitening, normalize_rows
 from edgesearch.search.open_bundle import OpenBundle
 
 from ..conftest import TINY_MODEL
@@ -61,9 +61,8 @@ def test_spread_out_directions_are_shrunk_most() -> None:
     rows[~clean, 1] += 4  # photos differ from catalogue pictures
     around_mean, around_catalogue = whiten.scatters(normalize_rows(rows.astype(np.float32)), product, clean)
     assert around_mean[0, 0] == around_mean.max() and around_catalogue[1, 1] > 3 * around_mean[1, 1]
-    matrix = whiten.whitening(
-        around_mean / np.trace(around_mean) + around_catalogue / np.trace(around_catalogue)
-    ).matrix
+    total = around_mean / np.trace(around_mean) + around_catalogue / np.trace(around_catalogue)
+    matrix = Whitening.from_scatter(total, whiten.SHRINKAGE).matrix
     assert np.diag(matrix)[:2].max() < np.diag(matrix)[2:].min()
 
 
