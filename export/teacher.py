@@ -18,15 +18,13 @@ from torch.nn import functional as F
 
 from edgesearch.errors import ModelError
 
-from .augment import plain_views
-from .backbones import BACKBONES, EmbeddingNetwork, build_network, half_whitening
+from .backbones import BACKBONES, build_network, half_whitening
 from .to_onnx import load_any
-from .train import BFLOAT16
-from .training_pictures import SIDE, Pictures
+from .train import pooled_features
+from .training_pictures import Pictures
 from .weights import pretrained
 
 AXES = 200  # of each network that is not trained
-CHUNK = 32
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def _vectors(member: Member, pictures: Pictures, rows: np.ndarray) -> Tensor:
     folder = Path(member.network)
     if member.network in BACKBONES:
         start = pretrained(member.network, "tensorflow")
-        features = _pooled_features(build_network(member.network, 1, "tensorflow", start), pictures, rows)
+        features = pooled_features(build_network(member.network, 1, "tensorflow", start), pictures, rows)
         mean, axes = half_whitening(features, AXES)
         return F.normalize((features - mean) @ axes)
     if not folder.is_dir():
@@ -79,16 +77,4 @@ def _vectors(member: Member, pictures: Pictures, rows: np.ndarray) -> Tensor:
             "a run or a model."
         )
     model, _ = load_any(folder)
-    return F.normalize(model.projection(_pooled_features(model, pictures, rows)))
-
-
-def _pooled_features(model: EmbeddingNetwork, pictures: Pictures, rows: np.ndarray) -> Tensor:
-    """Return the pooled feature maps, (R, C) float32, of pictures without augmentation."""
-    aspect, cut_out = torch.from_numpy(pictures.aspect), torch.from_numpy(pictures.cut_out)
-    found = []
-    for part in np.array_split(rows, max(1, len(rows) // CHUNK)):
-        views = plain_views(torch.from_numpy(pictures.pixels[part]), aspect[part], cut_out[part], SIDE)
-        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
-            maps = model.maps(views)
-        found.append(maps.float().mean((2, 3)))
-    return torch.cat(found)
+    return F.normalize(model.projection(pooled_features(model, pictures, rows)))

@@ -202,19 +202,7 @@ class Trainer:
     @torch.inference_mode()
     def _embed_plain(self, rows: np.ndarray, model: EmbeddingNetwork, surfaces: np.ndarray | None = None) -> Tensor:
         """Embed pictures without augmentation, cut-outs on white or on the given surfaces; returns (B, D) float32."""
-        return torch.cat([model.head(maps) for maps in self._plain_maps(rows, model, surfaces)])
-
-    @torch.inference_mode()
-    def _plain_maps(
-        self, rows: np.ndarray, model: EmbeddingNetwork, surfaces: np.ndarray | None = None
-    ) -> Iterator[Tensor]:
-        for part in np.array_split(np.arange(len(rows)), max(1, len(rows) // 32)):
-            pixels, aspect, cut_out = (a[rows[part]] for a in (self.pictures.pixels, self.aspect, self.cut_out))
-            background = None if surfaces is None else torch.from_numpy(self.pictures.pixels[surfaces[part]])
-            views = plain_views(torch.from_numpy(pixels), aspect, cut_out, SIDE, background)
-            with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
-                maps = model.maps(views)
-            yield maps.float()
+        return torch.cat([model.head(maps) for maps in plain_maps(model, self.pictures, rows, surfaces)])
 
     def _start_from_pca(self) -> Tensor:
         """Initialize the projection as PCA of all pictures; return the teacher, (N, C) float32 unit rows."""
@@ -238,7 +226,7 @@ class Trainer:
         """Return the untrained backbone's pooled feature maps of R pictures, (R, C) float32."""
         file = self.out / "features.npy"  # takes minutes, and is the same when a stopped run continues
         if not file.exists():
-            np.save(file, torch.cat([maps.mean((2, 3)) for maps in self._plain_maps(rows, self.model)]).numpy())
+            np.save(file, pooled_features(self.model, self.pictures, rows).numpy())
         return torch.from_numpy(np.load(file))
 
     def validate(self, model: EmbeddingNetwork) -> dict[str, float]:
@@ -307,6 +295,27 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.step = state["step"]
+
+
+def pooled_features(model: EmbeddingNetwork, pictures: Pictures, rows: np.ndarray) -> Tensor:
+    """Return the pooled feature maps, (R, C) float32, of pictures without augmentation."""
+    return torch.cat([maps.mean((2, 3)) for maps in plain_maps(model, pictures, rows)])
+
+
+@torch.inference_mode()
+def plain_maps(
+    model: EmbeddingNetwork, pictures: Pictures, rows: np.ndarray, surfaces: np.ndarray | None = None
+) -> Iterator[Tensor]:
+    """Yield the feature maps of pictures without augmentation, cut-outs on white or on the given surfaces."""
+    for part in np.array_split(np.arange(len(rows)), max(1, len(rows) // 32)):
+        pixels, aspect, cut_out = (
+            torch.from_numpy(array[rows[part]]) for array in (pictures.pixels, pictures.aspect, pictures.cut_out)
+        )
+        background = None if surfaces is None else torch.from_numpy(pictures.pixels[surfaces[part]])
+        views = plain_views(pixels, aspect, cut_out, SIDE, background)
+        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
+            maps = model.maps(views)
+        yield maps.float()
 
 
 def _start(recipe: Recipe, weights: Sequence[Path]) -> tuple[EmbeddingNetwork, str]:
