@@ -23,7 +23,7 @@ from edgesearch.search.outcomes import Outcomes, Targets, risk_curve
 from . import decision_learning
 from .accuracy_by_kind import kinds_by_sku
 from .context import SEED, Results, add_data, require_photos
-from .protocols import grocery_products, split
+from .protocols import grocery_products, split, spread
 
 TOGETHER = 3  # photos of one product that are searched together
 CLOTHES = 500  # products in the catalogue, and queries
@@ -199,14 +199,10 @@ def _build_store(data: Path, out: Path, references: int, seed: int) -> Path:
         rows = csv.writer(file)
         rows.writerow(("sku", "name", "images", "category"))
         for one in grocery_products(data / "groceries"):
-            pictures = [one.catalogue_picture, *_references(train[one.number], references)]
+            pictures = [one.catalogue_picture, *spread(train[one.number], references)]
             rows.writerows((one.sku, one.name, path.resolve(), coarse[one.number]) for path in pictures)
     edgesearch.build(out / "catalogue.csv", out / "store.edge", seed=seed)
     return out / "store.edge"
-
-
-def _references(photos: list[Path], count: int) -> list[Path]:
-    return photos[:: len(photos) // count][:count] if count else []
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 import edgesearch
 
 from .context import Results, add_data, require_photos
-from .protocols import PHOTOS_PER_PRODUCT, grocery_products, on_white, pasted, split
+from .protocols import PHOTOS_PER_PRODUCT, grocery_products, on_white, pasted, split, spread
 
 SHARES = (0.02, 0.05, 0.12)  # share of the product that a defect covers
 LISTED = 2  # products of a family that are in the catalogue
@@ -107,10 +107,7 @@ def groceries(data: Path, seed: int, out: Path) -> tuple[list[Row], Iterator[Cas
     rows = []
     for product in products:
         photos = train[product.number]
-        rows += [
-            (product.sku, product.name, path)
-            for path in photos[:: len(photos) // PHOTOS_PER_PRODUCT][:PHOTOS_PER_PRODUCT]
-        ]
+        rows += [(product.sku, product.name, path) for path in spread(photos, PHOTOS_PER_PRODUCT)]
     known = [(p.sku, path) for p in products for path in asked[p.number]]
     chosen = [known[i] for i in sorted(np.random.default_rng(seed).permutation(len(known))[:GROCERIES].tolist())]
     neighbour = {one.sku: other.sku for one, other in zip(products, [*products[1:], products[0]], strict=True)}

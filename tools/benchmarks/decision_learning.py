@@ -32,7 +32,7 @@ from edgesearch.search.decision_prior import KINDS, UNKNOWN_SHARE, Prior, Row, w
 from export import whiten
 from export.training_pictures import training_sources
 
-from .protocols import grocery_products, on_white, pasted, split
+from .protocols import grocery_products, on_white, pasted, split, spread
 
 Queries = list[tuple[Path, str]]
 Pictures = dict[str, list[Path]]
@@ -139,11 +139,6 @@ def object_lessons(data: Path, out: Path) -> Iterator[Lesson]:
                 queries.append((path, folder.name))
     yield Lesson("objects-1", {sku: paths[:1] for sku, paths in views.items()}, queries, 0)
     yield Lesson("objects-6", views, queries, 0)
-
-
-def spread(photos: Sequence[Path], count: int) -> list[Path]:
-    """Return some photos, spread over all."""
-    return [*photos][:: max(1, len(photos) // count)][:count]
 
 
 def build(lesson: Lesson, model: Path, folder: Path) -> Path:

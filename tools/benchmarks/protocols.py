@@ -6,7 +6,7 @@ the same `build` and `search` that users call. The README of the data folder def
 
 import csv
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def _groceries(references: int, unseen: bool) -> Callable[[Path, Path], tuple[Pa
         gallery = []
         for product in products:
             photos = train[product.number]
-            few = photos[:: len(photos) // references][:references] if references else [product.catalogue_picture]
+            few = spread(photos, references) if references else [product.catalogue_picture]
             gallery += [(product.sku, product.name, path) for path in few]
         return _write(out, gallery, [(path, p.sku) for p in products for path in test[p.number]])
 
@@ -134,6 +134,11 @@ def grocery_products(folder: Path) -> list[_Product]:
             )
             for row in csv.DictReader(file)
         ]
+
+
+def spread(photos: Sequence[Path], count: int) -> list[Path]:
+    """Return some photos, spread over all."""
+    return [*photos][:: max(1, len(photos) // count)][:count] if count else []
 
 
 def split(folder: Path, split: str) -> dict[int, list[Path]]:
