@@ -8,12 +8,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed; it is needed for export alone")
 
 from torch import nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
 
 from edgesearch import ModelError  # noqa: E402
 from edgesearch.embedding.embedder import default_model  # noqa: E402
 from export import model_folder  # noqa: E402
-from export.backbones import build_network, join, pad_same  # noqa: E402
+from export.backbones import build_network, join  # noqa: E402
 from export.efficientnet_lite import efficientnet_lite  # noqa: E402
 from export.to_onnx import load_folder  # noqa: E402
 from export.weights import Weights, pretrained  # noqa: E402
@@ -41,14 +40,6 @@ def test_published_weights_come_in_the_order_of_the_layers() -> None:
     short = dict(list(published.items())[:9])
     with pytest.raises(ModelError, match="no weights of efficientnet_lite0"):
         build_network("efficientnet_lite0", 8, weights=Weights(short, "a"))
-
-
-def test_same_padding_of_five_pixels_equals_that_of_tensorflow() -> None:
-    torch.manual_seed(0)
-    layer = nn.Sequential(nn.Conv2d(3, 4, 5, stride=2, padding=2, bias=False))
-    weight, x = layer[0].weight, torch.randn(1, 3, 8, 8)
-    pad_same(layer)
-    assert torch.allclose(layer(x), F.conv2d(F.pad(x, (1, 2, 1, 2)), weight, stride=2))
 
 
 def test_a_package_that_cannot_be_fetched_says_what_to_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,12 +41,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_same_padding_equals_that_of_tensorflow() -> None:
+@pytest.mark.parametrize(("kernel", "padding"), [(3, (0, 1, 0, 1)), (5, (1, 2, 1, 2))])
+def test_same_padding_equals_that_of_tensorflow(kernel: int, padding: tuple[int, ...]) -> None:
     torch.manual_seed(0)
-    layer = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False))
+    layer = nn.Sequential(nn.Conv2d(3, 4, kernel, stride=2, padding=kernel // 2, bias=False))
     weight, x = layer[0].weight, torch.randn(1, 3, 8, 8)
     pad_same(layer)
-    assert torch.allclose(layer(x), F.conv2d(F.pad(x, (0, 1, 0, 1)), weight, stride=2))
+    assert torch.allclose(layer(x), F.conv2d(F.pad(x, padding), weight, stride=2))
 
 
 def test_folding_batch_norm_keeps_the_outputs() -> None:
