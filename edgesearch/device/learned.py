@@ -107,7 +107,7 @@ class LearnedPicture:
 
 
 class LearnedPictures:
-    """What a device learned. Safe to share between threads and processes.
+    """Store what a device learned. Safe to share between threads and processes.
 
     All methods raise DeviceError if the file cannot be read or written, or is damaged.
     """

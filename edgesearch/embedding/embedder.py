@@ -178,7 +178,7 @@ class Embedder:
 
     @property
     def plain(self) -> "Embedder":
-        """The same network without whitening."""
+        """Return the same network without whitening."""
         return self.with_whitening(None)
 
     @classmethod

@@ -123,7 +123,7 @@ class Answers:
 
     @property
     def outcomes(self) -> Outcomes:
-        """The same, to choose thresholds by; each photo counts the same."""
+        """Return the same to choose thresholds by; each photo counts the same."""
         certain = np.ones(len(self.known))
         return Outcomes(self.probabilities, certain, self.ranks, self.known, certain)
 

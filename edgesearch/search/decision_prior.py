@@ -29,7 +29,7 @@ Row = tuple[float, float, int, bool]
 
 @dataclass(frozen=True)
 class Prior:
-    """What is known about decisions before a catalogue is calibrated.
+    """Hold what is known about decisions before a catalogue is calibrated.
 
     Attributes:
         weights: Of the evidence, if `UNKNOWN_SHARE` of all photos show unknown products.

@@ -40,7 +40,7 @@ MOST_UNUSED = 16  # pictures of a product that wait or are set aside
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a device made of one photo whose product is known.
+    """Tell what a device made of one photo whose product is known.
 
     Attributes:
         sku: Of the product.
@@ -74,7 +74,7 @@ class _New:
 
 
 class Learner:
-    """What a device learns from use; off until `switch`. Safe to share between threads.
+    """Learn from use; off until `switch`. Safe to share between threads.
 
     Attributes:
         clock: Returns the time.

@@ -26,7 +26,7 @@ from .teaching import Enrolment
 
 
 class TaughtStore(ABC):
-    """What a store can change in its device; `Store` adds the rest."""
+    """Change what a device knows; `Store` adds the rest."""
 
     _path: Path
     _session: StoreSession
@@ -59,7 +59,7 @@ class TaughtStore(ABC):
 
     @property
     def learner(self) -> Learner:
-        """What the device learns from use. Raises DeviceError: the store is a file."""
+        """Return what the device learns from use. Raises DeviceError: the store is a file."""
         learned = self._session.parts.learned
         if learned is None:
             raise DeviceError(f"{self._path}: a file cannot learn; install it in a device folder, and open that.")
