@@ -76,8 +76,17 @@ def test_all_published_protocols_exist() -> None:
     published = {
         f"{name}{unseen}" for name in ("groceries-catalogue", "groceries-5ref", "objects") for unseen in ("", "-unseen")
     }
-    own = {"objects-unseen-small", "twins"}
+    own = {"objects-unseen-small", "products-unseen", "twins"}
     assert set(PROTOCOLS) == published | own | {f"{name}+7600" for name in published if name.endswith("-unseen")}
+
+
+def test_unseen_products_are_asked_among_all_single_pictures(real_photos: Path, tmp_path: Path) -> None:
+    (protocol,) = write_all(real_photos, tmp_path, ["products-unseen"])
+    skus = [entry.product.sku for entry in read(protocol.catalogue).entries]
+    asked = {sku for _, sku in read_queries(protocol.queries)}
+    assert asked == {sku for sku in skus if sku.startswith("m")} and len(asked) == 52
+    assert all(int(sku[1:]) % 3 == 2 for sku in asked)
+    assert len(skus) == len(set(skus)) == 9604 + 52
 
 
 def test_twins_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from edgesearch.evaluation.evaluate import evaluate
 
 from .accuracy_by_kind import GROCERIES, KINDS, kinds_by_sku, recall_by_kind
 from .context import Results, add_data, add_model, require_photos
-from .protocols import AMONG_DISTRACTORS, DRAWN, PROTOCOLS, Protocol, write_all
+from .protocols import DRAWN, LARGE, PROTOCOLS, Protocol, write_all
 
 # Each system changes one thing in the one before it. SHIPPED is a device's search; FAST is the search with --fast.
 WHITENED_BY_MODEL, WHITENED = "whitened by the model", "and by the catalogue"
@@ -74,7 +74,7 @@ class _ProtocolPictures:
 
 
 def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) -> dict[str, dict[str, Figures]]:
-    """Measure every protocol with every system; with distractors, only the systems that use the index.
+    """Measure every protocol with every system; with thousands of pictures, only the systems that use the index.
 
     Args:
         data:    folder of real photos.
@@ -93,7 +93,7 @@ def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) ->
     with tempfile.TemporaryDirectory() as temporary:
         for protocol in tqdm(write_all(data, Path(temporary), names), desc="accuracy", disable=None):
             asked, found = _ProtocolPictures.read(protocol), results.setdefault(protocol.name, {})
-            if not protocol.name.endswith(AMONG_DISTRACTORS):
+            if protocol.name not in LARGE:
                 if baseline:
                     found[SYSTEMS[0]] = asked.figures(baseline(asked.queries) @ baseline(asked.gallery).T)
                 found |= {name: asked.figures(scores) for name, scores in _exact_scores(networks, asked)}
@@ -101,7 +101,7 @@ def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) ->
             edgesearch.build(protocol.catalogue, edge, model)
             with edgesearch.open(edge) as store:
                 maps = {WHITENED_BY_MODEL: shipped, WHITENED: store.base.embedder.whitening}
-                if not protocol.name.endswith(AMONG_DISTRACTORS):
+                if protocol.name not in LARGE:
                     found |= {
                         name: asked.figures(_whitened_scores(networks["int8"], asked, one))
                         for name, one in maps.items()
@@ -237,7 +237,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         action="append",
         choices=list(PROTOCOLS),
-        help="may be repeated (default: all without distractors, which take minutes each)",
+        help="may be repeated (default: all but those with thousands of pictures)",
     )
 
 
@@ -251,7 +251,7 @@ def run(options: argparse.Namespace, folder: Path) -> Results:
             f"tools/bench: {options.weights} is missing; leaving out the pretrained baseline.",
             file=sys.stderr,
         )
-    names = options.protocol or [name for name in PROTOCOLS if not name.endswith(AMONG_DISTRACTORS)]
+    names = options.protocol or [name for name in PROTOCOLS if name not in LARGE]
     results = accuracy(options.data, weights, options.model, names)
     note = "Recall@1 each; the last system is what ships."
     return {"protocols": results, "markdown": table(results), "note": note}

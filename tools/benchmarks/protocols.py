@@ -6,6 +6,7 @@ the same `build` and `search` that users call. The README of the data folder def
 
 import csv
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,24 @@ def _among_distractors(write: Callable[[Path, Path], tuple[Path, Path]]) -> Call
     return write_all_of_it
 
 
+def _products(data: Path, out: Path) -> tuple[Path, Path]:
+    """Ask for products never trained on, by their other pictures, among all products with a single one."""
+    folder, gallery, queries, seen = data / "products" / "abo", [], [], set()
+    with open(folder / "index.csv", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            sku, path = row["product"], folder / row["file"]
+            matched = re.fullmatch(r"m\d{3}", sku)
+            if matched and int(sku[1:]) % 3 != 2:
+                continue
+            if sku in seen:
+                queries.append((path, sku))
+            else:
+                gallery.append((sku, sku, path))
+            if matched:
+                seen.add(sku)
+    return _write(out, gallery, queries)
+
+
 def _twins(data: Path, out: Path, folder: Path = DRAWN_IN) -> tuple[Path, Path]:
     """Draw twins, unless they are drawn already: one catalogue picture each, difficult photos."""
     catalogue, queries = folder / "catalogue.csv", folder / "queries.csv"
@@ -118,8 +137,10 @@ PROTOCOLS: dict[str, Callable[[Path, Path], tuple[Path, Path]]] = {
         _groceries(references=PHOTOS_PER_PRODUCT, unseen=True)
     ),
     "objects-unseen" + AMONG_DISTRACTORS: _among_distractors(_objects(unseen=True)),
+    "products-unseen": _products,
     DRAWN: _twins,
 }
+LARGE = {"products-unseen", *(name for name in PROTOCOLS if name.endswith(AMONG_DISTRACTORS))}  # minutes to build
 
 
 def grocery_products(folder: Path) -> list[_Product]:
