@@ -24,7 +24,6 @@ from .whitening import FILE as WHITENING_FILE
 from .whitening import Whitening
 from .whitening import normalize_rows as normalize_rows
 
-DEFAULT_MODEL = "mobilenet_v2_v4"
 CONFIG_FILE = "config.json"
 CONFIG_FORMAT = 1
 RESPONSE = "response"  # optional second output: how strongly each part of the picture makes the network respond
@@ -338,18 +337,6 @@ def copy_model(folder: Path, precision: str, target: Path) -> None:
     table.pop("whitening", None)  # a bundle keeps its own
     (target / CONFIG_FILE).write_text(json.dumps(table, indent=1), encoding="utf-8")
     (target / name).write_bytes(network)
-
-
-def default_model() -> Path:
-    """Return the folder of the shipped model."""
-    return artifact_folder(DEFAULT_MODEL)
-
-
-def artifact_folder(name: str) -> Path:
-    """Return a folder that ships with the package: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "artifacts" / name
-    return inside if inside.is_dir() else package.parent / "artifacts" / name
 
 
 def _read_file(path: Path) -> bytes:

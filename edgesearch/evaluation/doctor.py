@@ -24,15 +24,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._util import progress
 from ..building.build import build
 from ..bundle.bundle_file import Bundle
 from ..device.slots import Slots, open_bundle
-from ..embedding.embedder import default_model
 from ..embedding.run_settings import DEFAULT, FLOAT, INT8, ONE_CROP, Environment, Settings
+from ..embedding.shipped_models import default_model
 from ..errors import BundleError, DeviceError
 from ..images import crops, image
 from ..search.open_bundle import PICTURES, open_catalog, run_environment
 from ..store.store import Store
+from . import model_costs
+from .model_costs import ModelCost
 
 FASTER_KERNELS = 1.2  # speed-up that float kernels need; the index was measured with int8 kernels
 MIN_AGREEMENT = 0.995  # median cosine of float and int8 embeddings; now and then another object of a photo is found
@@ -103,6 +106,7 @@ class Report:
         start: The median of the processes that were started.
         settings: The chosen ones.
         reasons: A sentence with the reason of each choice.
+        models: What each model that is installed here costs.
     """
 
     measured_for: Environment
@@ -110,6 +114,7 @@ class Report:
     start: Start
     settings: Settings
     reasons: tuple[str, ...]
+    models: tuple[ModelCost, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form."""
@@ -119,6 +124,7 @@ class Report:
             "start": asdict(self.start) | {"total_ms": self.start.total_ms},
             "settings": asdict(self.settings),
             "reasons": self.reasons,
+            "models": [asdict(model) for model in self.models],
         }
 
 
@@ -147,14 +153,19 @@ def examine(store: Path | None = None, budget_ms: float = BUDGET_MS) -> Report:
         photos = hard_photos(bundle)
         comparisons = _Comparisons(store, photos, began + COMPARISONS_S)
         settings, reasons = _choose_settings(comparisons, budget_ms)
+        models = model_costs.measure_installed()
         measured_for = run_environment(bundle)
     finally:
         bundle.close()
-    starts = [measure_start(store, settings, photos[0])]
-    while len(starts) < STARTS and time.monotonic() < began + STARTS_S:
-        starts.append(measure_start(store, settings, photos[0]))
+    with progress.stage("measure new processes", "start", STARTS) as stage:
+        starts = [measure_start(store, settings, photos[0])]
+        while len(starts) < STARTS and time.monotonic() < began + STARTS_S:
+            stage.done = len(starts)
+            starts.append(measure_start(store, settings, photos[0]))
     median = sorted(starts, key=lambda start: start.total_ms)[(len(starts) - 1) // 2]
-    return Report(measured_for, tuple(comparisons.measurements), median, settings, reasons)
+    photo_ms = next(one.median_ms for one in reversed(comparisons.measurements) if one.settings.crops != ONE_CROP)
+    reasons += model_costs.advise(models, photo_ms, budget_ms)
+    return Report(measured_for, tuple(comparisons.measurements), median, settings, reasons, models)
 
 
 def save(device: Path, report: Report) -> None:
@@ -284,13 +295,16 @@ class _Comparisons:
 
 
 def _choose_settings(comparisons: _Comparisons, budget_ms: float) -> tuple[Settings, tuple[str, ...]]:
-    kernels = choose_kernels(*comparisons.compare(DEFAULT, replace(DEFAULT, kernels=FLOAT)))
+    with progress.stage("measure the kernels"):
+        kernels = choose_kernels(*comparisons.compare(DEFAULT, replace(DEFAULT, kernels=FLOAT)))
     settings = kernels.settings
     threads = Choice(settings, "1 thread: there was no time to measure more.")
     if comparisons.has_time:
         numbers = [replace(settings, threads=number) for number in _thread_numbers()]
-        threads = choose_threads(comparisons.compare(*numbers))
-    three, one = comparisons.compare(threads.settings, replace(threads.settings, crops=ONE_CROP))
+        with progress.stage("measure the threads"):
+            threads = choose_threads(comparisons.compare(*numbers))
+    with progress.stage("measure the crops"):
+        three, one = comparisons.compare(threads.settings, replace(threads.settings, crops=ONE_CROP))
     crops = choose_crops(three, one, budget_ms)
     return crops.settings, tuple(choice.reason for choice in (kernels, threads, crops))
 

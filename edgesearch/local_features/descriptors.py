@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from .._util import array_file
 from .._util.hashing import sha256
-from ..embedding.embedder import artifact_folder
+from ..embedding.shipped_models import artifact_folder
 from ..errors import IndexFileError
 from ..images import image
 from ..images.augmented_views import View, warp_view

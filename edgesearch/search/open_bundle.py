@@ -82,7 +82,7 @@ class OpenBundle:
         self.bundle, self.settings = bundle, settings
         self.cross_fits: Callable[[int], OpenBundle] | None = None
         with ThreadPoolExecutor(1) as pool:
-            embedder = pool.submit(_open_embedder, bundle, settings)  # takes as long as all other parts together
+            embedder = pool.submit(open_embedder, bundle, settings)  # takes as long as all other parts together
             self.index = open_index(bundle)
             self.local = LocalIndex.open(bundle.open_member(LOCAL_FILE)) if LOCAL_FILE in bundle else None
             self.calibration = _read_calibration(bundle)
@@ -252,7 +252,8 @@ def run_environment(bundle: Bundle) -> Environment:
     return Environment(bundle.manifest.hashes.get("model", ""), version(), processor())
 
 
-def _open_embedder(bundle: Bundle, settings: Settings) -> Embedder:
+def open_embedder(bundle: Bundle, settings: Settings) -> Embedder:
+    """Open the network of a bundle; raise EdgeSearchError if it is damaged or onnxruntime is not installed."""
     config = ModelConfig.parse(bundle.copy_member(MODEL + CONFIG_FILE), f"{bundle.path}: {MODEL}{CONFIG_FILE}")
     if len(config.files) != 1:
         raise BundleError(f"{bundle.path}: its model names {len(config.files)} networks, expected one; build it again.")

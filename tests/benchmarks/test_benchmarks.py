@@ -32,7 +32,7 @@ from PIL import Image
 
 import edgesearch
 from edgesearch.catalog.loader import read, read_queries
-from edgesearch.embedding.embedder import default_model
+from edgesearch.embedding.shipped_models import default_model
 
 from ..conftest import ROOT, TINY_MODEL
 

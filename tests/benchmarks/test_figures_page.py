@@ -11,7 +11,7 @@ from benchmarks.context import NO_MODEL, SEED, Results, context
 from benchmarks.report import figures_page, measure_all, quotes, templates
 from benchmarks.report.sections import RUNS, Run
 
-from edgesearch.embedding.embedder import default_model
+from edgesearch.embedding.shipped_models import default_model
 
 from ..conftest import ROOT
 

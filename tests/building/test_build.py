@@ -128,8 +128,10 @@ def test_like_refuses_a_bundle_of_another_model(shop: Path, tiny_edge: Path, tmp
 
 
 def test_a_missing_model_is_reported(shop: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match="no such model"):
         edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", tmp_path / "none")
+    with pytest.raises(ModelError, match="cannot be read"):
+        edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", tmp_path)
 
 
 def test_a_stopped_build_leaves_the_old_output(shop: Path, tmp_path: Path) -> None:

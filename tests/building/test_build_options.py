@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgesearch.building.build_options import BuildKeywords, BuildOptions
-from edgesearch.embedding.embedder import default_model
+from edgesearch.embedding.shipped_models import default_model
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_every_option_is_explained() -> None:
         assert f"\n        {field.name}: " in str(BuildOptions.__doc__)
 
 
-def test_options_give_the_model_folder_and_the_limit_in_bytes() -> None:
+def test_options_give_the_model_folder_and_the_limit_in_bytes(tmp_path: Path) -> None:
     assert BuildOptions().model_folder == default_model()
-    assert BuildOptions(Path("other")).model_folder == Path("other")
+    assert BuildOptions(tmp_path).model_folder == tmp_path
     assert BuildOptions().limit_bytes is None
     assert BuildOptions(budget_mb=4.5).limit_bytes == 4_500_000

@@ -28,7 +28,7 @@ def examples_folder(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     shutil.copy(shop / "catalogue.csv", tmp_path)
     shutil.copytree(shop / "pictures", tmp_path / "pictures")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("edgesearch.building.build_options.default_model", lambda: TINY_MODEL)
+    monkeypatch.setattr("edgesearch.embedding.shipped_models.default_model", lambda: TINY_MODEL)
     return tmp_path
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesearch.embedding.embedder import Embedder, default_model
+from edgesearch.embedding.embedder import Embedder
+from edgesearch.embedding.shipped_models import default_model
 
 PATH = Path(__file__).parents[1] / "golden" / "embeddings.json"
 

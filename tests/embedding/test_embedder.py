@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from edgesearch import ModelError
-from edgesearch.embedding.embedder import CONFIG_FILE, Embedder, default_model, normalize_rows
+from edgesearch.embedding.embedder import CONFIG_FILE, Embedder, normalize_rows
+from edgesearch.embedding.shipped_models import default_model
 from edgesearch.images import augmented_views, crops
 
 from ..conftest import TINY_MODEL

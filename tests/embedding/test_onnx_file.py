@@ -9,7 +9,8 @@ import pytest
 
 from edgesearch import ModelError
 from edgesearch.embedding import onnx_file
-from edgesearch.embedding.embedder import Embedder, default_model
+from edgesearch.embedding.embedder import Embedder
+from edgesearch.embedding.shipped_models import default_model
 
 from ..conftest import TINY_MODEL
 

@@ -13,8 +13,9 @@ import pytest
 from edgesearch import BundleError, ModelError, Stop, StoppedError
 from edgesearch.bundle.golden_queries import GoldenQueries
 from edgesearch.embedding import run_settings, runtime
-from edgesearch.embedding.embedder import Embedder, default_model
+from edgesearch.embedding.embedder import Embedder
 from edgesearch.embedding.run_settings import DEFAULT, Settings
+from edgesearch.embedding.shipped_models import default_model
 from edgesearch.images import image
 
 from ..conftest import TINY_MODEL

@@ -85,7 +85,8 @@ def test_a_device_runs_with_the_chosen_settings(device: Path, shop: Path, capsys
     out, err = capsys.readouterr()
     report = json.loads(out)
     assert report["settings"]["crops"] == 1
-    assert len(report["reasons"]) == 3
+    assert len(report["reasons"]) >= 3 + len(report["models"])
+    assert report["models"][0]["name"] == "light"
     assert report["start"]["total_ms"] > 0
     assert err == f"edgesearch: {device}: uses these settings from now on.\n"
     assert (device / run_settings.FILE).stat().st_mode & 0o077 == 0

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed; it is neede
 from torch import nn  # noqa: E402
 
 from edgesearch import ModelError  # noqa: E402
-from edgesearch.embedding.embedder import default_model  # noqa: E402
+from edgesearch.embedding.shipped_models import default_model  # noqa: E402
 from export import model_folder  # noqa: E402
 from export.backbones import build_network, join  # noqa: E402
 from export.efficientnet_lite import efficientnet_lite  # noqa: E402

@@ -15,7 +15,8 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from edgesearch import ModelError  # noqa: E402
-from edgesearch.embedding.embedder import Embedder, default_model  # noqa: E402
+from edgesearch.embedding.embedder import Embedder  # noqa: E402
+from edgesearch.embedding.shipped_models import default_model  # noqa: E402
 from export import backbone_comparison, model_folder, quantize, to_onnx, verify  # noqa: E402
 from export.augment import Augmenter, plain_views  # noqa: E402
 from export.backbones import BACKBONES, build_network, fold_batch_norm, half_whitening, pad_same  # noqa: E402

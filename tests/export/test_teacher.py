@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed; it is needed for export alone")
 
 from edgesearch import ModelError  # noqa: E402
-from edgesearch.embedding.embedder import default_model  # noqa: E402
+from edgesearch.embedding.shipped_models import default_model  # noqa: E402
 from export import teacher  # noqa: E402
 from export.backbones import build_network  # noqa: E402
 from export.teacher import Member  # noqa: E402

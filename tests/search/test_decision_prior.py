@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgesearch import ModelError
-from edgesearch.embedding.embedder import default_model
+from edgesearch.embedding.shipped_models import default_model
 from edgesearch.search.decision import PLAIN
 from edgesearch.search.decision_prior import FILE, Prior, read_prior, write_prior
 

@@ -11,7 +11,8 @@ import edgesearch
 from edgesearch.answer import Answer, Match
 from edgesearch.catalog.product import Product
 from edgesearch.commands.cli import main
-from edgesearch.embedding.embedder import Embedder, default_model
+from edgesearch.embedding.embedder import Embedder
+from edgesearch.embedding.shipped_models import default_model
 from edgesearch.images import drawing, image
 from edgesearch.images.crops import Crop
 from edgesearch.search import explanation

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import edgesearch
-from edgesearch.embedding.embedder import default_model
+from edgesearch.embedding.shipped_models import default_model
 
 from .context import SEED, Results, context, number
 

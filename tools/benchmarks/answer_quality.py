@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 import edgesearch
 from edgesearch import Answer, Store
-from edgesearch.embedding.embedder import default_model
+from edgesearch.embedding.shipped_models import default_model
 from edgesearch.evaluation import metrics
 from edgesearch.search.outcomes import Outcomes, Targets, risk_curve
 

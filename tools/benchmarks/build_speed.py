@@ -22,7 +22,7 @@ from edgesearch.building.extraction import PICTURE_SIDE, Extract, Extraction, Pi
 from edgesearch.building.thread_engine import open_thread_pool
 from edgesearch.bundle.delta import delta
 from edgesearch.catalog import loader
-from edgesearch.embedding.embedder import default_model
+from edgesearch.embedding.shipped_models import default_model
 from edgesearch.images import image
 from edgesearch.images.colours import TERMS
 from edgesearch.index.compact_index import CompactIndex

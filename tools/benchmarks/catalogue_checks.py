@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from edgesearch.audit.checks import Finding, check
 from edgesearch.catalog import loader
-from edgesearch.embedding.embedder import Embedder, default_model
+from edgesearch.embedding.embedder import Embedder
+from edgesearch.embedding.shipped_models import default_model
 from edgesearch.images import image
 
 from .context import SEED, Results, add_data, require_photos

@@ -17,8 +17,9 @@ from edgesearch.catalog import sqlite_catalog
 from edgesearch.catalog.product import Product
 from edgesearch.catalog.sqlite_catalog import Picture
 from edgesearch.device.slots import open_bundle
-from edgesearch.embedding.embedder import Embedder, copy_model, default_model
+from edgesearch.embedding.embedder import Embedder, copy_model
 from edgesearch.embedding.run_settings import DEFAULT
+from edgesearch.embedding.shipped_models import default_model
 from edgesearch.evaluation import doctor
 from edgesearch.images import image
 from edgesearch.index.compact_index import CompactIndex

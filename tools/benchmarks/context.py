@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from edgesearch._util.hashing import sha256
-from edgesearch.embedding.embedder import default_model, read_model
+from edgesearch.embedding.embedder import read_model
 from edgesearch.embedding.run_settings import processor
 from edgesearch.embedding.runtime import version
+from edgesearch.embedding.shipped_models import default_model
 
 from . import older_cpu
 

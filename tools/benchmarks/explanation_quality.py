@@ -15,7 +15,8 @@ from demo_shop import catalogue_picture, lone_photo, make_product
 from PIL import Image
 from tqdm import tqdm
 
-from edgesearch.embedding.embedder import Embedder, default_model
+from edgesearch.embedding.embedder import Embedder
+from edgesearch.embedding.shipped_models import default_model
 from edgesearch.images import crops, image
 from edgesearch.search.explanation import CELLS, occlusion_map
 

@@ -24,7 +24,8 @@ from edgesearch import Match, Store
 from edgesearch.catalog.loader import read, read_queries
 from edgesearch.catalog.product import Product
 from edgesearch.device.overlay_gallery import merge_overlay
-from edgesearch.embedding.embedder import Embedder, default_model
+from edgesearch.embedding.embedder import Embedder
+from edgesearch.embedding.shipped_models import default_model
 from edgesearch.search.gallery import Gallery
 from edgesearch.search.preference import traits_of
 from edgesearch.search.similar import RELEVANCE, AlternativeFilter, find_similar

@@ -20,7 +20,8 @@ from PIL import Image
 import edgesearch
 from edgesearch import Store
 from edgesearch._util import blas
-from edgesearch.embedding.embedder import Embedder, default_model
+from edgesearch.embedding.embedder import Embedder
+from edgesearch.embedding.shipped_models import default_model
 
 from . import cold_start, older_cpu
 from .context import SEED, Results

@@ -24,7 +24,8 @@ from edgesearch.bundle.golden_queries import GoldenQueries
 from edgesearch.catalog import packed_catalog, sqlite_catalog
 from edgesearch.catalog.product import Product
 from edgesearch.catalog.sqlite_catalog import Catalog, Picture
-from edgesearch.embedding.embedder import Embedder, copy_model, default_model
+from edgesearch.embedding.embedder import Embedder, copy_model
+from edgesearch.embedding.shipped_models import default_model
 from edgesearch.images import image
 from edgesearch.index.compact_index import CompactIndex
 from edgesearch.local_features.local_index import FILE as LOCAL_FILE

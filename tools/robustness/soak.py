@@ -22,7 +22,7 @@ from benchmarks.processes import resident
 
 import edgesearch
 from edgesearch import Answer, Store
-from edgesearch.embedding.embedder import default_model
+from edgesearch.embedding.shipped_models import default_model
 from edgesearch.images import image
 
 from . import fault_targets

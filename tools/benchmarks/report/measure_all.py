@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from edgesearch.embedding.embedder import default_model
+from edgesearch.embedding.shipped_models import default_model
 
 from ..context import NO_MODEL, SEED, Results, context
 from ..processes import Processors

@@ -1,0 +1,74 @@
+"""Measure what a model costs on this device."""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..embedding.embedder import Embedder
+from ..embedding.shipped_models import ACCURATE, LIGHT, MODELS, find_model
+from ..errors import ModelError
+
+RUNS = 9
+CROPS = 3  # of a photo
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    """What a model costs on this device.
+
+    Attributes:
+        name: `light` or `accurate`.
+        network_bytes: Size of the int8 network.
+        crop_ms: Median time of the network for one crop, on one thread.
+    """
+
+    name: str
+    network_bytes: int
+    crop_ms: float
+
+
+def measure_installed() -> tuple[ModelCost, ...]:
+    """Measure the models that are installed here."""
+    found = []
+    for name in MODELS:
+        try:
+            folder = find_model(name)
+        except ModelError:  # `accurate` is a package of its own
+            continue
+        embedder = Embedder.open(folder)
+        found.append(ModelCost(name, (folder / embedder.config.files["int8"][0]).stat().st_size, crop_ms(embedder)))
+    return tuple(found)
+
+
+def crop_ms(embedder: Embedder) -> float:
+    """Return the median time of the network for one crop, in ms."""
+    side = embedder.config.preprocessing.crop
+    inputs = np.zeros((1, 3, side, side), np.float32)
+    times = []
+    for _ in range(RUNS + 1):
+        began = time.perf_counter()
+        embedder.run(inputs)
+        times.append((time.perf_counter() - began) * 1000)
+    return statistics.median(times[1:])  # the first run allocates
+
+
+def advise(costs: Sequence[ModelCost], photo_ms: float, budget_ms: float) -> tuple[str, ...]:
+    """Say what each model costs, and whether this device can afford the accurate one.
+
+    Args:
+        costs: As measured.
+        photo_ms: Time of a photo with the store's own model.
+        budget_ms: Longest time for a photo.
+    """
+    known = {cost.name: cost for cost in costs}
+    lines = [
+        f"model {cost.name}: {cost.crop_ms:.1f} ms a crop, network {cost.network_bytes / 1e6:.1f} MB." for cost in costs
+    ]
+    if LIGHT in known and ACCURATE in known:
+        longer = photo_ms + CROPS * (known[ACCURATE].crop_ms - known[LIGHT].crop_ms)
+        advice = "`build --model accurate` suits it" if longer <= budget_ms else "stay with the light one"
+        lines.append(f"with the accurate model a photo would take some {longer:.0f} ms of {budget_ms:.0f}: {advice}.")
+    return tuple(lines)
