@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "text": {"_util", "images", "catalog", "answer"},
     "bundle": {"_util", "images", "embedding", "index"},
     "html": {"_util", "images"},
-    "audit": {"images", "embedding", "index", "catalog", "html"},
+    "audit": {"_util", "images", "embedding", "index", "catalog", "html"},
     "search": {"_util", "images", "embedding", "index", "local_features", "catalog", "answer", "text", "bundle"},
     "learning": set(),
     "device": {"_util", "embedding", "catalog", "bundle", "search"},
@@ -38,7 +38,7 @@ MAY_IMPORT = {
         "_util", "images", "embedding", "index", "local_features", "catalog", "text", "bundle", "search", "device",
     },
     "evaluation": {
-        "images", "embedding", "catalog", "answer", "bundle", "html", "search", "device", "store", "building",
+        "_util", "images", "embedding", "catalog", "answer", "bundle", "html", "search", "device", "store", "building",
     },
     "counting": {"_util", "images", "catalog", "answer", "store"},
     "capture": {"images", "answer", "store", "counting"},

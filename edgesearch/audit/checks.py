@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,14 +88,12 @@ def check(
     sample: int | None = None,
     model: Path | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CheckResult:
     """Check the texts and pictures of a catalogue for likely mistakes.
 
     Args:
         sample: examine the pictures of only so many products, chosen by `seed`; None for all.
         model: model folder; None for the shipped one.
-        progress: called with the numbers of pictures done and in total.
     Raises:
         ModelError: the model cannot be used.
     """
@@ -105,7 +103,7 @@ def check(
         numbers = np.sort(np.random.default_rng(seed).choice(len(entries), sample, replace=False))
         notes.append(f"the pictures of {sample:,} of {len(entries):,} products, chosen at random, were examined")
     embedder = Embedder.open(Path(model or default_model()), threads=os.cpu_count() or 1)
-    examined = suspects.examine_pictures(entries, numbers.tolist(), embedder, progress)
+    examined = suspects.examine_pictures(entries, numbers.tolist(), embedder)
     findings = [*_find_same_barcode(entries), *_find_same_name(entries), *_find_unusual_prices(entries)]
     findings += [*_find_flawed(entries, examined), *_find_same_picture(entries, examined)]
     compared, not_compared = _compare_products(entries, examined, embedder)

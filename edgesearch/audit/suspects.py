@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._util import progress
 from ..catalog import sources
 from ..catalog.product import Entry
 from ..embedding.embedder import Embedder
@@ -101,9 +102,7 @@ class _ReadPicture(NamedTuple):
     error: str
 
 
-def examine_pictures(
-    entries: Sequence[Entry], numbers: Sequence[int], embedder: Embedder, progress: Callable[[int, int], None]
-) -> ExaminedPictures:
+def examine_pictures(entries: Sequence[Entry], numbers: Sequence[int], embedder: Embedder) -> ExaminedPictures:
     """Read and embed all pictures of the entries with these numbers."""
     examined, vectors = ExaminedPictures(), []
     first_with: dict[bytes, PictureRef] = {}
@@ -120,7 +119,6 @@ def examine_pictures(
         for one in batch:
             if one.digest and first_with.setdefault(one.digest, one.ref) != one.ref:
                 repeated[one.digest].append(one.ref)
-        progress(len(examined.readable) + len(examined.unreadable), len(refs))
     examined.vectors = np.concatenate(vectors) if vectors else examined.vectors
     examined.identical = [[first_with[digest], *others] for digest, others in repeated.items()]
     return examined
@@ -147,9 +145,10 @@ def _read_batches(
         except ImageError as error:
             return _ReadPicture(ref, digest, None, str(error))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.stage("read pictures", "picture", len(refs)) as stage:
         for start in range(0, len(refs), BATCH):
             yield list(pool.map(read, refs[start : start + BATCH]))
+            stage.done = min(start + BATCH, len(refs))
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,8 @@ def find_neighbours(examined: ExaminedPictures, space: str) -> Neighbours:
     owners = np.array([ref.entry for ref in examined.readable])
     index = CompactIndex.build(examined.vectors, space)
     starts = range(0, len(examined.readable), SEARCH_BATCH)
-    parts = [index.search(examined.vectors[start : start + SEARCH_BATCH], NEIGHBOURS) for start in starts]
+    batches = progress.track("find similar pictures", "batch", starts, len(starts))
+    parts = [index.search(examined.vectors[start : start + SEARCH_BATCH], NEIGHBOURS) for start in batches]
     rows = np.concatenate([part.rows for part in parts]).astype(np.int64)
     scores = np.concatenate([part.scores for part in parts])
     return Neighbours(rows, np.where((rows < 0) | (owners[rows] == owners[:, None]), -np.inf, scores))
@@ -198,7 +198,8 @@ def find_near_duplicates(
             return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        compared = pool.map(compare, candidates[:MAX_COMPARED])
+        chosen = candidates[:MAX_COMPARED]
+        compared = progress.track("compare similar pictures", "pair", pool.map(compare, chosen), len(chosen))
         found = [pair for pair in compared if pair and pair.correlation >= MIN_CORRELATION]
     found.sort(key=lambda pair: -pair.correlation)
     surest = {(pair.first.entry, pair.second.entry): pair for pair in reversed(found)}

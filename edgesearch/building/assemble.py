@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._util import progress
 from .._util.spill_file import SpillFile
 from ..bundle.golden_queries import FILE as GOLDEN_FILE
 from ..bundle.golden_queries import GoldenQueries
@@ -70,7 +71,8 @@ def assemble(
     plain = _write_catalog(products, cache, extraction, stage, spill)
     local = _write_local_features(products, cache, extraction, stage, spill)
     owners = np.repeat(np.arange(len(products)), [len(pictures) for _, pictures in products])
-    whitening = like.whitening if like else fit_whitening(plain, owners, shipped, extraction.seed)
+    with progress.stage("learn the whitening"):
+        whitening = like.whitening if like else fit_whitening(plain, owners, shipped, extraction.seed)
     is_learned = whitening is not None and (shipped is None or whitening.digest != shipped.digest)
     embedder = extraction.embedder.with_whitening(whitening)
     if whitening:
@@ -109,7 +111,7 @@ def _write_catalog(
 
         def entries() -> Iterator[tuple[Product, list[Picture]]]:
             row = 0
-            for product, pictures in products:
+            for product, pictures in progress.track("write the catalogue", "product", products, len(products)):
                 extracts = [Extract.from_bytes(data) for data in cache.read(picture.key for picture in pictures)]
                 kept = []
                 for picture, extract in zip(pictures, extracts, strict=True):
@@ -128,7 +130,8 @@ def _write_local_features(
     if not extraction.local_features:
         return None
     keys = (picture.key for _, pictures in products for picture in pictures)
-    packed = (Extract.from_bytes(data).local_features for data in cache.read(keys))
+    extracts = progress.track("index local features", "picture", cache.read(keys), sum(len(p) for _, p in products))
+    packed = (Extract.from_bytes(data).local_features for data in extracts)
     local = LocalIndex.build(extraction.codebook, (features for features in packed if features), spill)
     local.write(stage / LOCAL_FILE)
     return local
@@ -143,6 +146,8 @@ def _write_golden_queries(embedder: Embedder, index: CompactIndex, stage: Path) 
             thumbnails.seek(stored.start)
             return thumbnails.read(stored.size)
 
-        GoldenQueries.record(embedder, index, picture).write(stage / GOLDEN_FILE)
+        with progress.stage("ask golden queries"):
+            GoldenQueries.record(embedder, index, picture).write(stage / GOLDEN_FILE)
         if full_text.is_available():
-            full_text.write(stage / full_text.FILE, catalog.products())
+            with progress.stage("index the words"):
+                full_text.write(stage / full_text.FILE, catalog.products())

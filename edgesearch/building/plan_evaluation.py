@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._util import progress
 from ..index.compact_index import CompactIndex
 from ..local_features.descriptors import LocalFeatures, extract_query_features
 from ..local_features.local_index import LocalIndex
@@ -43,8 +44,10 @@ class PlanEvaluation:
     def __init__(self, base: OpenBundle, photos: Iterable[CalibrationPhoto]):
         """Embed the photos of products of the catalogue; `base` must stay open."""
         self._base = base
+        asked = [*photos]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            self._questions = [question for question in pool.map(self._prepare, photos) if question]
+            prepared = progress.track("embed photos to try with", "photo", pool.map(self._prepare, asked), len(asked))
+            self._questions = [question for question in prepared if question]
 
     def __call__(self, index: CompactIndex, local: LocalIndex | None) -> PlanAccuracy:
         """Return the accuracy with these indexes in place of those of the bundle."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._util import progress
 from ..index.compact_index import ARRAYS_FILE, CompactIndex
 from ..index.kernel import BLOCK
 from ..local_features.descriptors import SUBQUANTIZERS as LOCAL_SUBQUANTIZERS
@@ -97,10 +98,12 @@ class SearchPlans:
             return replace(plan, accuracy=evaluate(self.index(plan), self.local_index(plan.features)))
 
         fitting = [plan for plan in plans if plan.size_bytes <= limit_bytes]
-        alone = [measure(plan) for plan in fitting if not plan.features]
+        plain = [plan for plan in fitting if not plan.features]
+        alone = [measure(plan) for plan in progress.track("try indexes within the budget", "index", plain, len(plain))]
         indexes = {(plan.code_bytes, plan.rescored) for plan in drop_dominated(alone)}
         combined = [plan for plan in fitting if plan.features and (plan.code_bytes, plan.rescored) in indexes]
-        found = [*(plan for plan in plans if plan not in fitting), *alone, *map(measure, combined)]
+        tried = progress.track("try local features within the budget", "plan", combined, len(combined))
+        found = [*(plan for plan in plans if plan not in fitting), *alone, *map(measure, tried)]
         return sorted(found, key=lambda plan: (-plan.size_bytes, plan.name))
 
     def _saved_bytes(self, features: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._util import progress
 from .._util.spill_file import SpillFile, split_portions
 from ..bundle import bundle_file
 from ..embedding.embedder import Embedder
@@ -125,6 +126,8 @@ def whiten_rows(embedder: Embedder, rows: np.ndarray, path: Path) -> np.ndarray:
     if not embedder.whitening:
         return rows
     whitened = SpillFile(rows.shape[1:], "float32", path)
-    for portion in split_portions(rows):
-        whitened.append(embedder.whiten(portion))
+    with progress.stage("whiten", "row", len(rows)) as stage:
+        for portion in split_portions(rows):
+            whitened.append(embedder.whiten(portion))
+            stage.done += len(portion)
     return whitened.rows()

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
-from .._util import hashing
+from .._util import hashing, progress
 from .._util.files import sync_folder
 from ..errors import BundleError, SignatureError
 from . import container, signing
@@ -94,11 +94,14 @@ class Bundle:
 
     def verify(self) -> None:
         """Verify every byte; raise BundleError if one is wrong."""
-        for name in self.manifest.files:
-            self._verify(name)
-            if name in self._pieces and hash_pieces(self._read(name)) != self._pieces[name]:
-                raise BundleError(f"{self.path}: {PIECES_FILE} does not match {name}; build the bundle again.")
-            self._release_pages(name)  # hashing has read all of it
+        total = sum(entry.size for entry in self.manifest.files.values())
+        with progress.stage(f"verify {self.path.name}", progress.BYTE, total) as stage:
+            for name, entry in self.manifest.files.items():
+                self._verify(name)
+                if name in self._pieces and hash_pieces(self._read(name)) != self._pieces[name]:
+                    raise BundleError(f"{self.path}: {PIECES_FILE} does not match {name}; build the bundle again.")
+                self._release_pages(name)  # hashing has read all of it
+                stage.done += entry.size
 
     def __contains__(self, name: str) -> bool:
         """Return whether the bundle has a member of that name."""
@@ -203,7 +206,8 @@ def write(
         SignatureError: `sign` is not a private key.
     """
     files = {str(p.relative_to(folder).as_posix()): p for p in sorted(folder.rglob("*")) if p.is_file()}
-    entries = {name: FileEntry(p.stat().st_size, _hash_file(p)) for name, p in files.items()}
+    named = progress.track(f"hash {path.name}", "file", files.items(), len(files))
+    entries = {name: FileEntry(p.stat().st_size, _hash_file(p)) for name, p in named}
     pieces = b"".join(_hash_file_pieces(files[name]) for name in _large_members(entries))
     if pieces:
         entries[PIECES_FILE] = FileEntry(len(pieces), hashing.sha256(pieces))
@@ -214,7 +218,8 @@ def write(
     members = {name: data for name, data in heads.items() if data}
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
-            container.write(Path(beside) / path.name, {**members, **files})
+            with progress.stage(f"write {path.name}"):
+                container.write(Path(beside) / path.name, {**members, **files})
             size = (Path(beside) / path.name).stat().st_size
             if limit_bytes is not None and size > limit_bytes:
                 raise BundleError(

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._util import progress
 from .._util.files import sync_folder
 from .._util.hashing import sha256
 from ..errors import BundleError
@@ -59,7 +60,7 @@ def delta(old: Path, new: Path, output: Path, sign: Path | None = None) -> Manif
                 members.mkdir()
                 write_members(members, _find_all_copies(before, after), file)
                 manifest = bundle_file.write(beside, members, fields, sign)
-                with contextlib.closing(Bundle(beside, delta=True)) as written:
+                with contextlib.closing(Bundle(beside, delta=True)) as written, progress.stage("apply it as a test"):
                     rebuild(written, before, lambda piece: None)
                 os.replace(beside, output)
             sync_folder(output.parent)
@@ -141,7 +142,8 @@ def _find_all_copies(before: Bundle, after: Bundle) -> Iterator[Copy]:
         name: before.content.read(location.start, location.stop) for name, location in _copyable_members(before).items()
     }
     begins = dict(zip(old, itertools.accumulate(map(len, old.values()), initial=0), strict=False))
-    for name, location in sorted(after.locations.items(), key=lambda item: item[1].start):
+    parts = sorted(after.locations.items(), key=lambda item: item[1].start)
+    for name, location in progress.track(f"compare with {before.path.name}", "part", parts, len(parts)):
         if name in old:
             for copy in find_copies(np.frombuffer(old[name], np.uint8), data[location]):
                 yield Copy(location.start + copy.start, begins[name] + copy.source, copy.size)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from .._util import progress
 from ..errors import REASONS_SHOWN, CatalogError, ImageError, several
 from ..images import image
 from ..images.photo_files import MAX_NAMES, SUFFIXES, describe_skipped
@@ -76,9 +77,10 @@ def read(
     """
     source, options = os.fspath(source), _Options(mapping or {}, encoding, decimal, sheet, header_row)
     named_as_table = sources.is_url(source) and source.lower().endswith(TABLES)  # any web page may list files
-    if archives.is_archive(source) or (not named_as_table and archives.is_folder(source)):
-        return _read_folder_or_archive(source, options)
-    return _read_table_file(source, options)
+    with progress.stage("read the catalogue"):
+        if archives.is_archive(source) or (not named_as_table and archives.is_folder(source)):
+            return _read_folder_or_archive(source, options)
+        return _read_table_file(source, options)
 
 
 def read_queries(path: str | os.PathLike[str]) -> list[tuple[Path, str]]:
@@ -182,7 +184,7 @@ def _parse_rows(
     """Parse all rows that are not blank; raise one CatalogError that lists the first bad rows."""
     reasons: list[str] = []
     count = 0
-    for line, row in rows:
+    for line, row in progress.track("read the catalogue", "row", rows):
         if any(row):
             try:
                 parser.add(line, _name_cells(line, row, found, where), pictures.get(line, ()))

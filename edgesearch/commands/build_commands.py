@@ -11,7 +11,7 @@ from ..bundle.delta import delta
 from ..local_features.descriptors import DEFAULT_FEATURES, MAX_FEATURES
 from ..search.outcomes import Targets
 from .arguments import Adder, add_source_options, number_between, positive_int, read_source_options
-from .output import ProgressBar, print_note, print_report
+from .output import print_note, print_report
 
 _TARGETS = {
     "wrong_matches": "share of matches that may name a wrong product",
@@ -156,8 +156,7 @@ def _run_build(options: argparse.Namespace) -> Built:
         resume=options.resume,
         **read_source_options(options),
     )
-    with ProgressBar("build", "picture") as progress:
-        return build_bundle(options.catalogue, options.output, build_options, progress)
+    return build_bundle(options.catalogue, options.output, build_options)
 
 
 def _delta(options: argparse.Namespace) -> None:

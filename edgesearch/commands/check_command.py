@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..catalog import loader
 from .arguments import Adder, add_source_options, positive_int, read_source_options
-from .output import ProgressBar, print_note
+from .output import print_note
 
 
 def add(command: Adder) -> None:
@@ -27,8 +27,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.output:
         html_page.check_path(options.output)
     catalogue = loader.read(options.catalogue, **read_source_options(options))
-    with ProgressBar("check", "picture") as progress:
-        checked = checks.check(catalogue, options.sample, options.model, progress=progress)
+    checked = checks.check(catalogue, options.sample, options.model)
     if options.output:
         html_page.write(options.output, check_page.render(checked, options.catalogue, _command_line(options)))
     for note in checked.notes:

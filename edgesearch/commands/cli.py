@@ -32,6 +32,7 @@ from . import (
     teach_commands,
 )
 from .output import report_error
+from .progress_display import showing
 
 COMMANDS = (
     "keygen", "build", "delta", "check", "install", "rollback", "overlay", "log", "doctor", "enrol", "edit", "remove",
@@ -49,23 +50,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot show must not stop a command
     try:
-        with warnings.catch_warnings(), _interrupt_on_sigterm():
+        quiet = options.quiet or getattr(options, "json", False)
+        with warnings.catch_warnings(), _interrupt_on_sigterm(), showing(quiet):
             warnings.filterwarnings("ignore", module="PIL")  # our own errors report the same
             status = int(options.run(options) or 0)
         sys.stdout.flush()
         return status
     except EdgeSearchError as error:
-        return report_error(error)
+        return report_error(error, _notes(error))
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
         _discard_stdout()
         return 1
-    except KeyboardInterrupt:
-        return report_error("stopped; unfinished files are never used.")
+    except KeyboardInterrupt as stop:
+        return report_error("stopped; unfinished files are never used.", _notes(stop))
     except (OSError, MemoryError) as error:
         _discard_stdout()
         return report_error(
-            f"the system refused ({error or type(error).__name__}); check free space, memory and permissions."
+            f"the system refused ({error or type(error).__name__}); check free space, memory and permissions.",
+            _notes(error),
         )
+
+
+def _notes(error: BaseException) -> Sequence[str]:
+    """Return the notes that were added to an error, for instance on how to go on."""
+    return getattr(error, "__notes__", ())
 
 
 @contextlib.contextmanager
@@ -99,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Callable[..., Any], text: str, example: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text, epilog=f"example: edgesearch {name} {example}")
+        added.add_argument("-q", "--quiet", action="store_true", help="show no progress")
         added.set_defaults(run=run)
         return added
 

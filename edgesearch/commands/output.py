@@ -1,17 +1,15 @@
 """Print answers to stdout and everything else to stderr, and write pictures."""
 
-import datetime
 import json
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .._util.files import replacing
 from ..errors import EdgeSearchError
+from .progress_display import cleared_line
 
-REPORT_EVERY_S = 60
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 
@@ -24,46 +22,23 @@ def print_table(table: dict[str, Any], as_json: bool) -> None:
         print(f"{name:24} {value:.4f}" if isinstance(value, float) else f"{name:24} {'-' if value is None else value}")
 
 
-class ProgressBar:
-    """A progress bar on stderr; without a terminal, one line per minute."""
-
-    def __init__(self, what: str, unit: str):
-        from tqdm import tqdm  # here, so that a search does not load it
-
-        self._what, self._unit = what, unit
-        self._bar = tqdm(desc=what, unit=unit, disable=None, leave=False)
-        self._begun = self._reported = time.monotonic()
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        return self._move
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def _move(self, done: int, total: int) -> None:
-        if not self._bar.disable:
-            self._bar.total = total
-            self._bar.update(done - self._bar.n)
-        elif (now := time.monotonic()) - self._reported >= REPORT_EVERY_S and done:
-            self._reported, rate = now, done / (now - self._begun)
-            left = datetime.timedelta(seconds=round((total - done) / rate))
-            print_note(f"{self._what}: {done:,} of {total:,} {self._unit}s, {rate:.1f} a second, {left} left")
-
-
 def print_note(text: object) -> None:
     """Print one line to stderr, its white space collapsed."""
-    print("edgesearch:", " ".join(str(text).split()), file=sys.stderr)
+    with cleared_line():
+        print("edgesearch:", " ".join(str(text).split()), file=sys.stderr)
 
 
 def print_report(lines: Sequence[str]) -> None:
     """Print a table to stderr, its columns kept."""
-    for line in lines:
-        print("edgesearch:", line, file=sys.stderr)
+    with cleared_line():
+        for line in lines:
+            print("edgesearch:", line, file=sys.stderr)
 
 
-def report_error(error: object) -> int:
-    """Print an error and return the exit status for it."""
-    print_note(error)
+def report_error(error: object, notes: Sequence[str] = ()) -> int:
+    """Print an error, and notes on what to do, and return the exit status for it."""
+    for line in (error, *notes):
+        print_note(line)
     return 1
 
 

@@ -17,7 +17,7 @@ from ..evaluation import evaluate
 from ..store.opening import open as open_store
 from ..store.store import MAX_TOGETHER
 from .arguments import BARCODES, FAST, STORE, Adder, positive_int
-from .output import PICTURES, ProgressBar, picture_kind, print_note, print_table, report_error, write_picture
+from .output import PICTURES, picture_kind, print_note, print_table, report_error, write_picture
 
 
 def add(command: Adder) -> None:
@@ -183,8 +183,7 @@ def _eval(options: argparse.Namespace) -> None:
     if options.report:
         html_page.check_path(options.report)
     with open_store(options.store) as store:
-        with ProgressBar("eval", "photo") as progress:
-            evaluation = evaluate.evaluate(store, queries, options.fast, progress, options.skip_bad)
+        evaluation = evaluate.evaluate(store, queries, options.fast, options.skip_bad)
         if options.report:
             html_page.write(options.report, report.page(evaluation, store, _command_line(options)))
     for reason in evaluation.skipped:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from .._util import progress
 from ..bundle.bundle_file import Bundle
 from ..bundle.manifest import Manifest
 from ..bundle.sealing import Key
@@ -119,9 +120,11 @@ def _check_and_log(slots: Slots, what: str, who: str | None) -> Iterator[Check]:
         nonlocal is_logged
         base = OpenBundle(bundle)
         try:
-            base.self_test()
+            with progress.stage("ask the golden queries"):
+                base.self_test()
             with _overlay(slots) as overlay:
-                merge_overlay(base, overlay)
+                with progress.stage("read what the device was taught"):
+                    merge_overlay(base, overlay)
                 manifest = bundle.manifest
                 detail = {"name": manifest.name, "sequence": manifest.sequence, "manifest": bundle.digest}
                 overlay.record(what, detail, who)

@@ -21,6 +21,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from .._util import progress
 from .._util.files import open_private, replacing, sync_folder, try_lock
 from ..bundle import signing
 from ..bundle.bundle_file import Bundle
@@ -272,11 +273,17 @@ class Slots:
             file = stack.enter_context(replacing(path, open_private))  # a running process may have a damaged one mapped
             size = delta.size if delta else bundle.content.size
             write = SealedFileWriter(file, size, self.seal, digest).write if self.seal.is_encrypted else file.write
-            if base:
-                rebuild(bundle, base, write)
-            else:
-                for portion in read_portions(bundle.content, 0, size):  # the verified bytes; the path may name others
+            with progress.stage(f"write {bundle.manifest.name} to {self.folder}", progress.BYTE, size) as stage:
+
+                def write_portion(portion: memoryview) -> None:
                     write(portion)
+                    stage.done += len(portion)
+
+                if base:
+                    rebuild(bundle, base, write_portion)
+                else:
+                    for portion in read_portions(bundle.content, 0, size):  # verified bytes; the path may name others
+                        write_portion(portion)
         for folder in (path.parent.parent, self.folder):
             sync_folder(folder)
 

@@ -1,12 +1,13 @@
 """Evaluate how well a store answers photos whose product is known."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .._util import progress
 from ..answer import Answer, Decision, Match
 from ..catalog import product
 from ..errors import CatalogError, ImageError
@@ -152,7 +153,6 @@ def evaluate(
     store: Store,
     queries: Sequence[tuple[Path, str]],
     fast: bool | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
     skip_bad: bool = False,
 ) -> Evaluation:
     """Search each query, one after the other.
@@ -161,7 +161,6 @@ def evaluate(
         store: To evaluate.
         queries: Photo and SKU; an empty SKU marks a product that is not in the catalogue.
         fast: As in `Store.search`.
-        progress: Called after each query with the number of queries done, and of all.
         skip_bad: Skip photos that cannot be read, instead of raising ImageError.
     Raises:
         CatalogError: A SKU is not in the catalogue, or there are no queries.
@@ -172,14 +171,13 @@ def evaluate(
     products = store.named({sku for _, sku in queries if sku})
     product.check_queries(queries, products, store.bundle.path)
     results, skipped = [], []
-    for done, (photo, sku) in enumerate(queries, 1):
+    for photo, sku in progress.track("search", "photo", queries, len(queries)):
         try:
             results.append(_make_result(photo, sku, store.search(photo, k=DEPTH, fast=fast)))
         except ImageError as error:
             if not skip_bad:
                 raise
             skipped.append(str(error))
-        progress(done, len(queries))
     if not results:
         raise ImageError(f"none of the {len(queries)} photos can be read (the first: {skipped[0]}); check their paths.")
     return Evaluation(tuple(results), products, fast, tuple(skipped))

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from .._util import progress
 from .._util.spill_file import release_pages, split_portions
 from . import kernel
 from .kernel import BLOCK, NO_ROW, Blocks
@@ -60,9 +61,11 @@ def build_blocks(x: np.ndarray, quantizer: ProductQuantizer, centers: np.ndarray
     codes = np.empty((len(x), quantizer.subquantizers), np.uint8)
     vectors = np.empty((len(x), x.shape[1]), np.int8)
     done = 0
-    for part in parallel_map(partial(_encode_rows, quantizer, centers), _split_chunks(x)):
-        rows_of_part = slice(done, done := done + len(part.cell))
-        cell[rows_of_part], codes[rows_of_part], vectors[rows_of_part] = part
+    with progress.stage("index: encode", "row", len(x)) as stage:
+        for part in parallel_map(partial(_encode_rows, quantizer, centers), _split_chunks(x)):
+            rows_of_part = slice(done, done := done + len(part.cell))
+            cell[rows_of_part], codes[rows_of_part], vectors[rows_of_part] = part
+            stage.done = done
     order = np.argsort(cell, kind="stable")
     counts = np.bincount(cell, minlength=len(centers))
     starts = np.concatenate([[0], np.cumsum(-(-counts // BLOCK))])

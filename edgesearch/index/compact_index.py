@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._util import array_file
+from .._util import array_file, progress
 from ..errors import IndexFileError
 from . import kernel
 from .block_checks import find_misfit
@@ -128,18 +128,21 @@ class CompactIndex:
         if like:
             quantizer = ProductQuantizer(like.blocks.rotation, like.blocks.codebook.transpose(0, 2, 1))
         else:
-            quantizer = ProductQuantizer.fit(sample, subquantizers or _choose_subquantizers(x.shape[1]), seed)
+            with progress.stage("index: learn the codebook"):
+                quantizer = ProductQuantizer.fit(sample, subquantizers or _choose_subquantizers(x.shape[1]), seed)
         cells = _choose_cell_count(len(x))
         if like and cells <= 2 * like.cells <= 4 * cells:
             centers = like.blocks.centers / np.linalg.norm(
                 like.blocks.centers.astype(np.float32), axis=1, keepdims=True
             )
         else:
-            centers = fit_centers(sample, cells, rng)
+            with progress.stage("index: learn the cells"):
+                centers = fit_centers(sample, cells, rng)
         blocks = build_blocks(x, quantizer, centers, parallel_map)
         router = build_router(centers) if len(centers) > MAX_COMPARED_CELLS else None
         untuned = cls(blocks, len(x), router, 1, SHORTLISTS[0], 0.0, space)
-        return untuned._tune(x, rng, _list_probes(len(centers)))
+        with progress.stage("index: choose how many cells to search"):
+            return untuned._tune(x, rng, _list_probes(len(centers)))
 
     def drop_vectors(self, x: np.ndarray, seed: int = 0) -> CompactIndex:
         """Return the index without int8 vectors and with a new shortlist. x: (N, D) float32, its original rows."""

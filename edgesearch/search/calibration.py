@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._util import progress
 from ..catalog import sources
 from ..catalog.product import check_queries
 from ..images import image
@@ -110,9 +111,10 @@ def calibrate(
         CatalogError: The catalogue lacks a SKU.
         ImageError: A photo cannot be read.
     """
-    asked = calibration_photos(base, pictures, photos, seed)
+    asked = [*calibration_photos(base, pictures, photos, seed)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        questions = [question for pair in pool.map(lambda photo: ask(base, photo), asked) for question in pair]
+        pairs = pool.map(lambda photo: ask(base, photo), asked)
+        questions = [one for pair in progress.track("calibrate", "photo", pairs, len(asked)) for one in pair]
     counts = np.bincount(base.catalog.owners)
     several = 1.0 if photos else float((counts >= MIN_PICTURES).mean())  # products that the questions stand for
     known = sum(question.known for question in questions)

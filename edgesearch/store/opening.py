@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from .._util import progress
 from ..bundle import signing
 from ..bundle.sealing import Key
 from .store import Store
@@ -30,7 +31,8 @@ def open(
         EdgeSearchError: It is not a bundle, or it is damaged, or its parts do not belong together, or onnxruntime is
             not installed.
     """
-    store = Store(Path(path), threads, [signing.read_public(trust)] if trust else (), key)
+    with progress.stage(f"open {os.fspath(path)}"):
+        store = Store(Path(path), threads, [signing.read_public(trust)] if trust else (), key)
     if warm:
         store.warm_up()
     return store

@@ -12,7 +12,6 @@ import pytest
 
 from edgesearch.answer import Answer, Decision, Match
 from edgesearch.catalog.product import Product
-from edgesearch.commands import output
 from edgesearch.commands.cli import COMMANDS, _parser, main
 from edgesearch.commands.search_commands import format_answer, format_categories
 
@@ -212,14 +211,3 @@ def test_closed_output_pipe_prints_no_error(shop: Path, tiny_edge: Path) -> None
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
-
-
-def test_progress_is_logged_without_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(output, "REPORT_EVERY_S", 0)
-    with output.ProgressBar("build", "picture") as move:
-        move(0, 9000)
-        move(3000, 9000)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"edgesearch: build: 3,000 of 9,000 pictures, .* a second, 0:00:00 left", line)
