@@ -16,6 +16,10 @@ class ImageError(EdgeSearchError):
     """A picture cannot be read, or exceeds the limits."""
 
 
+class FlawedPhotoError(ImageError):
+    """A photo that can be read is too dark or empty to learn from."""
+
+
 class ModelError(EdgeSearchError):
     """A model folder is incomplete, damaged, or does not match its config."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog.product import OPTIONAL, details_of
+from ..images import quality
 from ..store.opening import open as open_store
 from .arguments import WHO, Adder, name_and_value
 from .output import print_note
@@ -47,6 +48,9 @@ def _enrol(options: argparse.Namespace) -> None:
     with open_store(options.device) as store:
         done = store.enrol(options.sku, options.photo, who=options.who, **_details(options))
     print(f"{options.sku}: {done.product.name}; learned from {done.pictures} pictures.")
+    for photo, flaw in zip(options.photo, done.flaws, strict=True):
+        if flaw:
+            print_note(f"note: {photo}: {quality.ADVICE[flaw]} `undo` takes this back.")
     if done.like:
         print_note(f"note: the first photo used to match {done.like.sku} {done.like.name}; `undo` takes this back.")
 

@@ -23,6 +23,7 @@ ADVICE: dict[Flaw, str] = {
     "blurred": "it is blurred; hold still, tap to focus, or step back a little.",
     "far": "the product is small in it; go closer.",
 }
+USELESS: tuple[Flaw, ...] = ("dark", "empty")  # flaws of photos that show nothing
 SIDE, BLOCK = 256, 12  # px; geometric mean of the sides of the checked picture, and side of its blocks
 SHARPEST = 95  # percentile of the blocks
 DARK = 55  # of 255; a photo is dark if its brightest twentieth is below
@@ -31,12 +32,12 @@ BLURRED = 0.09  # second difference along the axis where it is smaller, to the s
 FAR = 0.34  # side of the object, to the side of the whole crop
 
 
-def find_flaw(picture: np.ndarray, crop: Crop) -> Flaw:
+def find_flaw(picture: np.ndarray, crop: Crop | None = None) -> Flaw:
     """Return what is wrong with a photo, or "".
 
     Args:
         picture: (H, W, 3) uint8.
-        crop: the crop around its object, as `Embedder.embed_and_locate` returns it.
+        crop: the crop around its object, as `Embedder.embed_and_locate` returns it; without it no photo is "far".
     """
     grey = image.to_grey(picture, SIDE).astype(np.float32)
     if np.percentile(grey, SHARPEST) < DARK:
@@ -45,7 +46,7 @@ def find_flaw(picture: np.ndarray, crop: Crop) -> Flaw:
         return "empty"
     if min(_measure_sharpness(grey), _measure_sharpness(grey.T)) < BLURRED * grey.std():
         return "blurred"
-    return "far" if crop.side <= FAR * crops.whole_crop(picture.shape[:2]).side else ""
+    return "far" if crop and crop.side <= FAR * crops.whole_crop(picture.shape[:2]).side else ""
 
 
 def _measure_sharpness(grey: np.ndarray) -> float:

@@ -14,7 +14,6 @@ from .decision import CONSIDERED
 from .gallery import Gallery
 
 GUESSED = ("category", "brand")
-USELESS = ("dark", "empty")  # flaws of photos that show nothing to choose by
 
 
 def add_advice(
@@ -33,7 +32,8 @@ def add_advice(
     flaws = [quality.find_flaw(pixels, crop) for pixels, crop in photos]
     likely = gallery.matches([candidate for candidate in candidates if candidate.probability > 0][:CONSIDERED])
     guesses = {name: guess for name in GUESSED if (guess := guess_detail(likely, name))}
-    is_useless = answer.decision == "ambiguous" and not answer.barcodes and all(flaw in USELESS for flaw in flaws)
+    shows_nothing = all(flaw in quality.USELESS for flaw in flaws)
+    is_useless = answer.decision == "ambiguous" and not answer.barcodes and shows_nothing
     decision = "unknown" if is_useless else answer.decision
     return replace(answer, decision=decision, flaw=flaws[0] if all(flaws) else "", guesses=guesses)
 

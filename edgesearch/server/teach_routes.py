@@ -38,7 +38,10 @@ Details = Annotated[dict[str, str | int | float | None], Body(description="detai
 
 @router.post("/products", status_code=201, openapi_extra=_FORM)
 async def enrol(request: Request, state: State, staff: Staff) -> dict[str, Any]:
-    """Teach a product with 1 to 5 photos, or add photos to a known one; searches find it from then on."""
+    """Teach a product with 1 to 5 photos, or add photos to a known one; searches find it from then on.
+
+    Photos that are dark or show nothing are refused; `flaws` says which are blurred.
+    """
     photos, fields = await request_data.form(request, MAX_PHOTOS)
     sku = fields.pop("sku", "")
     if not sku:
@@ -46,7 +49,7 @@ async def enrol(request: Request, state: State, staff: Staff) -> dict[str, Any]:
     details = _check_details(sku, {name: value for name, value in fields.items() if value})
     done = await state.workers.run(_enrol, state, sku, photos, staff.name or None, details)
     like = format_match(done.like) if done.like else None
-    return {"product": await _read_product(state, sku), "pictures": done.pictures, "like": like}
+    return {"product": await _read_product(state, sku), "pictures": done.pictures, "like": like, "flaws": done.flaws}
 
 
 @router.patch("/products/{sku:path}")

@@ -1,8 +1,11 @@
 """Teach a device products: turn enrolments, edits and removals into changes of its overlay."""
 
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from ..answer import Answer, Match
 from ..catalog import product
@@ -10,9 +13,10 @@ from ..catalog.product import Product
 from ..device import changes
 from ..device.changes import Change
 from ..device.overlay import Event, Overlay
-from ..errors import CatalogError
-from ..images import image
+from ..errors import CatalogError, FlawedPhotoError
+from ..images import image, quality
 from ..images.image import Photo
+from ..images.quality import Flaw
 from ..search.open_bundle import OpenBundle
 from ..text import colour_words
 
@@ -29,11 +33,13 @@ class Enrolment:
         product: The product as it is shown from now on.
         pictures: How many of its reference pictures were taught here.
         like: Another product that its first photo matched before the enrolment; None if there was none.
+        flaws: Of each photo, "" or "blurred", as `images.quality` finds them.
     """
 
     product: Product
     pictures: int
     like: Match | None
+    flaws: tuple[Flaw, ...] = ()
 
 
 def enrol(
@@ -56,14 +62,17 @@ def enrol(
         details: Of the product, by name.
         who: For the log.
     Raises:
-        ImageError: A photo cannot be read.
+        ImageError: A photo cannot be read, is too dark, or shows nothing.
         CatalogError: There are too many photos, a detail is wrong, or a new product has no name.
         DeviceError: The overlay cannot be changed.
     """
     if not 1 <= len(photos) <= MAX_PHOTOS:
         raise CatalogError(f"{sku}: {len(photos)} photos; give 1 to {MAX_PHOTOS} of them.")
     given = product.check_details(sku, details)
-    pictures = [image.thumbnail(image.read(photo, TAUGHT_SIDE), TAUGHT_SIDE) for photo in photos]
+    read = [image.read(photo, TAUGHT_SIDE) for photo in photos]
+    pairs = zip(photos, read, strict=True)
+    flaws = tuple(_check_photo(photo, f"photo {number}", one) for number, (photo, one) in enumerate(pairs, 1))
+    pictures = [image.thumbnail(one, TAUGHT_SIDE) for one in read]
     references = [(picture, base.make_reference(picture).to_bytes()) for picture in pictures]
     answer, known = search(pictures[0]), _find_product(base, sku)
     pixels = [] if known else [image.read(picture) for picture in pictures]
@@ -75,7 +84,7 @@ def enrol(
 
     change = _change_after(overlay.change("enrol", sku, revise, who, references, base.space))
     like = [match for match in answer.matches if match.probability >= LIKE and match.sku != sku]
-    return Enrolment(_apply(change, sku, known), len(change.pictures), like[0] if like else None)
+    return Enrolment(_apply(change, sku, known), len(change.pictures), like[0] if like else None, flaws)
 
 
 def edit(overlay: Overlay, base: OpenBundle, sku: str, details: Mapping[str, object], who: str | None) -> Product:
@@ -89,6 +98,15 @@ def remove(overlay: Overlay, base: OpenBundle, sku: str, who: str | None) -> Non
     """Hide a product; as `Store.remove`. Raise CatalogError or DeviceError."""
     revise = functools.partial(changes.remove, sku, base=_find_product(base, sku))
     overlay.change("remove", sku, revise, who)
+
+
+def _check_photo(photo: Photo, name: str, pixels: np.ndarray) -> Flaw:
+    """Return the flaw of a photo, (H, W, 3) uint8; raise FlawedPhotoError if it shows nothing."""
+    flaw = quality.find_flaw(pixels)
+    if flaw in quality.USELESS:
+        name = os.fspath(photo) if isinstance(photo, (str, os.PathLike)) else name
+        raise FlawedPhotoError(f"{name}: {quality.ADVICE[flaw]}")
+    return flaw
 
 
 def _find_product(base: OpenBundle, sku: str) -> Product | None:

@@ -121,7 +121,7 @@ class App {
     beep("bad");
     if (!(error instanceof api.ApiError)) console.error(error);
     if (error.status === 401 || error.status === 403) return this.needStaff(t("staff.need"));
-    const words = { busy: "trouble.busy", ImageError: "trouble.photo" }[error.kind];
+    const words = { busy: "trouble.busy", ImageError: "trouble.photo", FlawedPhotoError: "trouble.flawed" }[error.kind];
     this.toast(words ? t(words) : error instanceof api.ApiError && this.isStaff
       ? t("trouble.message", { message: error.message }) : t("trouble.odd"));
   }

@@ -93,13 +93,14 @@ export function teach(app, { photo = null, answer = null, sku = null, name = nul
       h("ul", { class: "tiles" }, choices.map((match) => productTile(match, () => save({ sku: match.sku })))));
   }
 
-  function showDone({ product, like }) {
+  function showDone({ product, like, flaws }) {
     beep("good");
     app.say(t("teach.done", { name: product.name }));
     const undo = () => api.post("undo", {}).then(() => { app.toast(t("product.undone")); app.go("find", {}, true); }, (error) => app.failed(error));
     const title = h("h1", { tabindex: "-1" }, t("teach.done", { name: product.name }));
     element.replaceChildren(h("div", { class: "answer-body" }, h("div", { class: "verdict match" }, h("span", { class: "verdict-sign" }, icon("check")),
       h("div", {}, title, h("p", {}, t("teach.done.help")))),
+    flaws?.includes("blurred") && h("p", { class: "note" }, icon("bulb"), t("flaw.blurred")),
     like && h("p", { class: "note" }, icon("bulb"), t("teach.like", { name: like.name })),
     h("div", { class: "row" }, button("", "undo", t("product.undo"), undo), like && button("", "camera", t("teach.photo"), () => app.go("teach", { sku: product.sku, name: product.name }, true)))),
     h("div", { class: "answer-foot" }, button("primary wide big", "camera", t("teach.try"), () => app.go("find", {}, true))));

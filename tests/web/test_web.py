@@ -25,7 +25,7 @@ from .browser import unknown_photo as unknown_photo
 
 WEB = Path(edgesearch.__file__).parent / "web"
 DOCUMENTATION = {"docs.css"}  # belongs to /v1/docs, not to this page
-LARGEST_KB, LONGEST_LINES = 150, 250
+LARGEST_KB, LONGEST_LINES = 170, 250
 
 
 def shell() -> dict[str, Path]:
