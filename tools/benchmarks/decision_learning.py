@@ -41,8 +41,10 @@ PER_PRODUCT = 16  # queries
 FOLDS = 2  # parts of the products, each asked with a map learned from the others
 KEPT_OUTCOMES = 300  # of a catalogue, in the model folder
 UNEVEN = "mixed"  # catalogue of products with one and with several pictures, which teaches the weight of pictures
-STEPS, TINY = 100, 1e-5  # of the optimizer
 SCALES = Weights(0.1, 0.3, 0.02, 5, 0.1, 0.5, 2, 4, 1, 3)
+POSITIVE, FREE = (0.0, np.inf), (-np.inf, np.inf)
+BOUNDS = {"mean": (0.0, 1.0), "sharpness": (1.0, np.inf)}
+BOUNDS |= dict.fromkeys(("printed", "pictures", "growth", "firmness"), POSITIVE)
 
 
 @dataclass(frozen=True)
@@ -237,33 +239,16 @@ class _Batch:
 
 
 def fit(batches: Sequence[_Batch], start: Weights) -> Weights:
-    """Return the weights of the least loss, by BFGS (Nocedal, Wright: Numerical optimization, 2006)."""
-    scales = np.array([*asdict(SCALES).values()])
-    origin = np.array([*asdict(start).values()])
+    """Return the weights of the least loss, by L-BFGS-B (Byrd et al. 1995)."""
+    from scipy import optimize  # of the extra `export`
 
-    def weights_at(x: np.ndarray) -> Weights:
-        mean, printed, pictures, *others = (origin + scales * x).tolist()
-        return Weights(min(max(mean, 0), 1), max(printed, 0), max(pictures, 0), *others)
+    origin, scales = (np.array([*asdict(weights).values()]) for weights in (start, SCALES))
+    limits = np.array([BOUNDS.get(name, FREE) for name in asdict(start)])
+    bounds = (limits - origin[:, None]) / scales[:, None]
 
     def loss(x: np.ndarray) -> float:
-        return sum(batch.loss(weights_at(x)) for batch in batches) / len(batches) + 1e-4 * float(x @ x)
+        weights = Weights(*(origin + scales * x).tolist())
+        return sum(batch.loss(weights) for batch in batches) / len(batches) + 1e-4 * float(x @ x)
 
-    def gradient(x: np.ndarray) -> np.ndarray:
-        return np.array([(loss(x + step) - loss(x - step)) / (2 * TINY) for step in TINY * np.eye(len(x))])
-
-    x, inverse = np.zeros(len(scales)), np.eye(len(scales))
-    value, slope = loss(x), gradient(x)
-    for _ in range(STEPS):
-        direction, length = -inverse @ slope, 1.0
-        while (tried := loss(x + length * direction)) > value + 1e-4 * length * direction @ slope and length > 1e-8:
-            length /= 2
-        step, before = length * direction, slope
-        x, slope = x + step, gradient(x + step)
-        change = slope - before
-        if value - tried < 1e-6:
-            break
-        value = tried
-        if (scale := float(change @ step)) > 1e-12:
-            turn = np.eye(len(x)) - np.outer(step, change) / scale
-            inverse = turn @ inverse @ turn.T + np.outer(step, step) / scale
-    return weights_at(x)
+    found = optimize.minimize(loss, np.zeros(len(origin)), method="L-BFGS-B", bounds=bounds)
+    return Weights(*(origin + scales * found.x).tolist())
