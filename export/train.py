@@ -102,8 +102,11 @@ class Trainer:
         out.mkdir(parents=True, exist_ok=True)
         self.cut_out = torch.from_numpy(pictures.cut_out)
         self.aspect = torch.from_numpy(pictures.aspect)
-        self.model, self.weights = _start(recipe, weights)
-        self.teacher = self._start_from_pca() if teacher is None else self._start_from_teacher(teacher)
+        self.model, self.weights, goes_on = _start(recipe, weights)
+        if teacher is None:
+            self.teacher = self._start_from_pca()
+        else:
+            self.teacher = self._align(teacher) if goes_on else self._start_from_teacher(teacher)
         for tower in self.model.towers:
             for stage in list(tower.children())[: recipe.frozen_stages]:
                 stage.requires_grad_(False)
@@ -171,7 +174,9 @@ class Trainer:
         target = self.teacher[rows, : recipe.dim]
         regression = 1 - F.cosine_similarity(embeddings, target).mean()
         self.optimizer.zero_grad()
-        (contrast + recipe.distill_weight * relation + recipe.regression_weight * regression).backward()
+        (
+            recipe.contrast_weight * contrast + recipe.distill_weight * relation + recipe.regression_weight * regression
+        ).backward()
         self.optimizer.step()
         self.schedule.step()
         self.average.update_parameters(self.model)
@@ -205,11 +210,17 @@ class Trainer:
         return torch.cat([model.head(maps) for maps in plain_maps(model, self.pictures, rows, surfaces)])
 
     def _start_from_pca(self) -> Tensor:
-        """Initialize the projection as PCA of all pictures; return the teacher, (N, C) float32 unit rows."""
-        features = self._features(np.arange(len(self.pictures.label)))
+        """Initialize the projection as PCA of the pictures to train on; return the teacher, (N, C) float32 unit rows.
+
+        Rows that are never trained on stay zero.
+        """
+        rows = trained_rows(self.pictures, self.recipe)
+        features = self._features(rows)
         mean, axes = half_whitening(features, min(TEACHER_DIM, *features.shape))
         self.model.start_from(mean, axes)
-        return F.normalize((features - mean) @ axes)
+        teacher = torch.zeros(len(self.pictures.label), axes.shape[1])
+        teacher[torch.from_numpy(rows)] = F.normalize((features - mean) @ axes)
+        return teacher
 
     def _start_from_teacher(self, teacher: np.ndarray) -> Tensor:
         """Initialize the projection by ridge regression onto the teacher's first D components; return the teacher."""
@@ -221,6 +232,17 @@ class Trainer:
         scatter.diagonal().add_(RIDGE * scatter.diagonal().mean())
         self.model.start_from(mean, torch.linalg.solve(scatter, centred.T @ (target - target.mean(0))))
         return torch.from_numpy(teacher)
+
+    def _align(self, teacher: np.ndarray) -> Tensor:
+        """Return the teacher's first D components, (N, D) float32, rotated onto the network's own embeddings.
+
+        A network that goes on thus keeps its projection (orthogonal Procrustes, Schoenemann 1966).
+        """
+        rows, targets = trained_rows(self.pictures, self.recipe)[::FITTED_EVERY], teacher[:, : self.recipe.dim]
+        with torch.inference_mode():
+            own = F.normalize(self.model.projection(self._features(rows)))
+        left, _, right = torch.linalg.svd(torch.from_numpy(targets[rows]).T @ own)
+        return F.normalize(torch.from_numpy(targets) @ (left @ right))
 
     def _features(self, rows: np.ndarray) -> Tensor:
         """Return the untrained backbone's pooled feature maps of R pictures, (R, C) float32."""
@@ -318,8 +340,11 @@ def plain_maps(
         yield maps.float()
 
 
-def _start(recipe: Recipe, weights: Sequence[Path]) -> tuple[EmbeddingNetwork, str]:
-    """Return the untrained network, and where its weights come from; `weights` as `Trainer` takes them."""
+def _start(recipe: Recipe, weights: Sequence[Path]) -> tuple[EmbeddingNetwork, str, bool]:
+    """Return the network to train, where its weights come from, and whether its projection is trained already.
+
+    `weights` are as `Trainer` takes them.
+    """
     names = recipe.backbone.split(JOINED)
     if weights and len(weights) != len(names):
         raise ModelError(
@@ -337,7 +362,8 @@ def _start(recipe: Recipe, weights: Sequence[Path]) -> tuple[EmbeddingNetwork, s
             raise ModelError(f"{path}: holds {tower.backbone}, and the recipe wants {name}; correct one of them.")
         towers.append(tower)
         sources.append(source)
-    return (towers[0] if len(towers) == 1 else join(towers, recipe.dim)).train(), "; ".join(sources)
+    network = towers[0] if len(towers) == 1 else join(towers, recipe.dim)
+    return network.train(), "; ".join(sources), len(towers) == 1 and bool(weights) and weights[0].is_dir()
 
 
 def _first_of_each(labels: np.ndarray, count: int) -> np.ndarray:

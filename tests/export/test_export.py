@@ -188,13 +188,14 @@ def test_a_stopped_run_continues(run: Path, weights: Path, tmp_path: Path) -> No
     assert again.step == 4
 
 
-def test_a_student_starts_near_its_teacher_and_goes_on_from_a_run(run: Path, tmp_path: Path) -> None:
+def test_a_student_starts_near_its_teacher_or_goes_on_from_a_run(run: Path, tmp_path: Path) -> None:
     recipe = replace(small_recipe(tmp_path, "[[1, 64]]"), regression_weight=1.0, unlabelled=("groceries",))
     vectors = np.random.default_rng(0).normal(size=(made_up().label.max() + 1, 20)).astype(np.float32)
     teacher = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True))[made_up().label]
     student = Trainer(recipe, made_up(), [run], tmp_path / "student", teacher)
-    plain = student._embed_plain(np.arange(len(teacher)), student.model).numpy()
-    assert (plain * teacher[:, :16]).sum(1).mean() > 0.5
+    assert torch.equal(student.model.projection.weight, to_onnx.load_any(run)[0].projection.weight)
+    own = student._embed_plain(np.arange(len(teacher)), student.model).numpy()
+    assert (own * student.teacher.numpy()).sum(1).mean() > (own * teacher[:, :16]).sum(1).mean()
     assert student.run().exists()
     with pytest.raises(ModelError, match="the recipe wants resnet18"):
         Trainer(replace(recipe, backbone="resnet18"), made_up(), [run], tmp_path / "other", teacher)
@@ -202,6 +203,8 @@ def test_a_student_starts_near_its_teacher_and_goes_on_from_a_run(run: Path, tmp
     with pytest.raises(ModelError, match=r"1 given, and mobilenet_v2\+mobilenet_v2 has 2 towers"):
         Trainer(two, made_up(), [run], tmp_path / "two", teacher)
     frozen = Trainer(two, made_up(), [run, run], tmp_path / "two", teacher)
+    own = frozen._embed_plain(np.arange(len(teacher)), frozen.model).numpy()
+    assert (own * teacher[:, :16]).sum(1).mean() > 0.5
     before = [one.clone() for one in frozen.model.features.parameters()]
     assert frozen.run().exists()
     assert all(torch.equal(one, other) for one, other in zip(frozen.model.features.parameters(), before, strict=True))
