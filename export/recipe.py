@@ -31,7 +31,6 @@ class Recipe:
     weight_decay: float
     warmup_steps: int
     average_decay: float
-    contrast_weight: float = 1.0
     regression_weight: float = 0.0
     unlabelled: tuple[str, ...] = ()
     limit: dict[str, int] = field(default_factory=dict)
