@@ -59,8 +59,8 @@ class LearnedPicture:
         number: Of the picture; 0 before it is stored.
         sku: Of its product.
         time: ISO 8601, UTC, by the device's clock.
-        source: "barcode" (read in the photo), "wedge" (typed by a scanner while the camera saw the product) or
-            "choice" (a person chose the product).
+        source: "barcode" (read in the photo), "wedge" (typed by a scanner while the camera saw the product), "choice" (a
+            person chose the product) or "capture" (a person took photos of the product on purpose).
         code: The barcode; "" for a choice.
         who: User who scanned or chose; "" if unknown.
         device: Name of the device.
@@ -69,7 +69,7 @@ class LearnedPicture:
         why: Reason why it is not used.
         like: SKU of the product that it resembles instead; "" if there is none.
         against: How often a match by it was dismissed.
-        name: Hash of the picture; "" if none is kept.
+        name: Hash of the picture, or of its vectors if no picture is kept; bundles that contain it name it so.
         size_bytes: Of picture and vectors.
     """
 

@@ -18,22 +18,21 @@ import numpy as np
 from ..device.learned import MB, LearnedPicture, LearnedPictures, LearningSettings
 from ..device.overlay import user_name
 from ..errors import CatalogError
-from ..images import barcode, image, quality
+from ..images import quality
 from ..learning import contradiction, diverse_memory
 from ..learning.contradiction import Neighbour
-from ..local_features.descriptors import CROP_MARGIN, DEFAULT_FEATURES, LocalFeatures, extract_query_features
 from ..search import scoring
 from ..search.candidate import Candidate
 from ..search.decision import CONSIDERED
 from ..search.gallery import LEARNED, Gallery
 from ..search.open_bundle import Reference
 from ..search.pipeline import Observation
+from .new_picture import NewPicture, make_picture
 
-Source = Literal["barcode", "wedge", "choice"]
-TRUST: dict[Source, float] = {"barcode": 0.9, "wedge": 0.8, "choice": 0.7}
+Source = Literal["barcode", "wedge", "choice", "capture"]
+TRUST: dict[Source, float] = {"barcode": 0.9, "wedge": 0.8, "choice": 0.7, "capture": 0.95}
 CUSTOMER_TRUST = 0.4  # of a choice; below `ALONE` two must agree
 ALONE = 0.5
-PICTURE_SIDE = 384  # px, longer side of a picture that is kept: more than the network sees
 DISMISSALS = 2  # after which a picture is set aside
 MOST_UNUSED = 16  # pictures of a product that wait or are set aside
 
@@ -56,21 +55,6 @@ class Lesson:
     why: str = ""
     number: int = 0
     elapsed_ms: float = 0.0
-
-
-@dataclass(frozen=True)
-class _New:
-    """A picture that may be learned.
-
-    Attributes:
-        reference: What is stored of it.
-        vector: (D,) float32, its embedding as the gallery compares it.
-        picture: JPEG of its crop.
-    """
-
-    reference: Reference
-    vector: np.ndarray
-    picture: bytes
 
 
 class Learner:
@@ -190,6 +174,23 @@ class Learner:
             self._pictures.change(found, "settle", who)
         return found
 
+    def find_rival(self, observation: Observation, sku: str, who: str | None = None) -> str:
+        """Return the SKU of a product that a photo resembles much more than this one; "" if there is none.
+
+        Args:
+            observation: Of the photo.
+            sku: Of the product that it is said to show.
+            who: Who says so; None takes the user of this process.
+        """
+        gallery = self._gallery()
+        product = gallery.find_product(sku)
+        if product is None:
+            return ""
+        one = self._entry(self.settings(), sku, "capture", "", who, 0.0)
+        learned = {known.number: known for known in self._pictures.all()}
+        near = _find_neighbours(gallery, learned, observation.embedding[0], product[0])
+        return _find_rival(gallery, near, product[0], one.group)
+
     def learn(
         self,
         observation: Observation,
@@ -229,13 +230,12 @@ class Learner:
         flaw = quality.find_flaw(observation.pixels, observation.crop)
         if flaw and flaw != "far":
             return Lesson(sku, "refused", quality.ADVICE[flaw])
-        new, rows = _make(gallery, observation), np.array(gallery.rows_of(sku), np.int64)
+        new, rows = make_picture(gallery, observation), np.array(gallery.rows_of(sku), np.int64)
         if diverse_memory.adds_nothing(new.vector, gallery.vectors(rows)):
             return Lesson(sku, "refused", "it adds nothing to what is known")
         learned = {one.number: one for one in self._pictures.all()}
         trust = TRUST[source] if may_teach else CUSTOMER_TRUST
-        now = self.clock().isoformat(timespec="seconds")
-        one = LearnedPicture(0, sku, now, source, code, who or user_name(), settings.device, trust, "used")
+        one = self._entry(settings, sku, source, code, who, trust)
         near = _find_neighbours(gallery, learned, new.vector, product[0])
         rival = _find_rival(gallery, near, product[0], one.group)
         if rival:
@@ -245,9 +245,15 @@ class Learner:
         agreeing = self._find_agreeing(gallery, one, new.vector, other, learned)
         if trust < ALONE and not agreeing:
             one = replace(one, state="waiting", why="no other choice agrees yet")
-        elif not agreeing and not contradiction.is_supported(product[0], one.group, near):
+        elif source != "capture" and not agreeing and not contradiction.is_supported(product[0], one.group, near):
             one = replace(one, state="waiting", why="it looks unlike the product so far; no other day agrees yet")
         return self._store(gallery, one, new, learned, settings, agreeing)
+
+    def _entry(
+        self, settings: LearningSettings, sku: str, source: Source, code: str, who: str | None, trust: float
+    ) -> LearnedPicture:
+        now = self.clock().isoformat(timespec="seconds")
+        return LearnedPicture(0, sku, now, source, code, who or user_name(), settings.device, trust, "used")
 
     def _find_agreeing(
         self,
@@ -275,15 +281,15 @@ class Learner:
         self,
         gallery: Gallery,
         one: LearnedPicture,
-        new: _New,
+        new: NewPicture,
         learned: dict[int, LearnedPicture],
         settings: LearningSettings,
         confirmed: Sequence[int] = (),
     ) -> Lesson:
         """Store a picture, and drop what adds least if there are too many."""
         picture = None if settings.vectors_only else new.picture
-        one = replace(one, name=hashlib.sha256(picture).hexdigest()[:16] if picture else "")
         data = new.reference.to_bytes()
+        one = replace(one, name=hashlib.sha256(picture or data).hexdigest()[:16])
         if one.state == "used":
             dropped = _choose_dropped(gallery, one, new.vector, learned, settings.per_product)
             if 0 in dropped:
@@ -295,38 +301,6 @@ class Learner:
         dropped += _make_room(learned, dropped, size, settings.max_mb * MB)
         stored = self._pictures.add(one, picture, gallery.base.space, data, dropped, confirmed)
         return Lesson(one.sku, one.state, one.why, stored.number)
-
-
-def _make(gallery: Gallery, observation: Observation) -> _New:
-    """Make a reference of what a search observed, without the barcodes in it.
-
-    A barcode is on every product, and a network that sees it recognizes the label. With codes as wide as half of each
-    photo, pasted into five photos of each of 40 groceries, recall@1 is 0.62 as they are, 0.82 with the codes covered,
-    and 0.75 with the part beside the code alone.
-    """
-    base, pixels, plain = gallery.base, observation.pixels, observation.plain
-    if observation.barcodes or observation.extract is None:
-        pixels = barcode.cover(pixels, observation.barcodes)
-        plain = base.embedder.plain.embed([pixels])
-    features = None
-    if base.local is not None:
-        extract = observation.extract
-        found = extract() if extract else extract_query_features(observation.pixels, observation.crop)
-        features = base.local.codebook.encode(_without_codes(found, observation))
-    left, top, right, bottom = observation.crop.clip(pixels.shape[:2], CROP_MARGIN)
-    part = pixels[top:bottom, left:right] if min(right - left, bottom - top) >= image.MIN_SIDE else pixels
-    reference = Reference(plain[0], features)
-    return _New(reference, base.embedder.whiten(plain)[0], image.thumbnail(part, PICTURE_SIDE))
-
-
-def _without_codes(found: LocalFeatures, observation: Observation) -> LocalFeatures:
-    """Return the strongest local features that do not lie on a barcode, as many as a reference keeps."""
-    size = observation.pixels.shape[:2]
-    points = found.keypoints[:, :2] * max(size)
-    kept = np.ones(len(points), bool)
-    for code in observation.barcodes:
-        kept &= ~barcode.covers_points(code, size, points)
-    return LocalFeatures(found.keypoints[kept][:DEFAULT_FEATURES], found.descriptors[kept][:DEFAULT_FEATURES])
 
 
 def _find_neighbours(
@@ -376,9 +350,14 @@ def _choose_dropped(
     fixed = gallery.vectors(np.array([row for row, number in zip(rows, numbers, strict=True) if number not in learned]))
     own.sort(key=lambda pair: pair[1])
     vectors = np.concatenate([gallery.vectors(np.array([row for row, _ in own], np.int64)), vector[None]])
-    groups = [*(learned[number].group for _, number in own), one.group]
+    groups = [_mistake(learned[number], number) for _, number in own] + [_mistake(one, 0)]
     dropped = diverse_memory.choose_dropped(vectors, fixed, groups, limit)
     return [(*(number for _, number in own), 0)[i] for i in dropped]
+
+
+def _mistake(one: LearnedPicture, number: int) -> str:
+    """Return the group that may not outnumber the other pictures; each photo taken on purpose is one of its own."""
+    return f"capture {number}" if one.source == "capture" else one.group
 
 
 def _make_room(

@@ -18,9 +18,11 @@ from ..images.image import Photo
 from ..search import pipeline
 from ..search.gallery import LEARNED, Gallery
 from ..search.open_bundle import OpenBundle
+from ..search.photo_needs import PhotoNeed, rank_needs
 from ..search.pipeline import Observation
 from . import teaching
 from .learner import Learner, Lesson, Source
+from .photo_session import PhotoSession
 from .store_session import StoreSession
 from .teaching import Enrolment
 
@@ -80,7 +82,7 @@ class TaughtStore(ABC):
         Args:
             photo: As for `search`.
             sku: Of the product.
-            source: "choice", "wedge" or "barcode".
+            source: "choice", "wedge", "barcode" or "capture".
             code: Its barcode.
             who: Who scanned or chose it, for the log; None takes the user of this process.
             may_teach: Whether the person's role may teach alone; otherwise two choices must agree.
@@ -95,6 +97,34 @@ class TaughtStore(ABC):
         if not learner.settings().on:
             return Lesson(sku, "refused", "learning is off")
         return learner.learn(pipeline.observe(gallery, photo, 1), sku, source, code, who, may_teach)
+
+    def photo_needs(self, k: int = 20, *, location: str = "") -> list[PhotoNeed]:
+        """Return the products of which photos would help recognition most, the first one most.
+
+        Args:
+            k: Number of products at most.
+            location: Only products there: "A3" also names "A3-2" and "A3, shelf 1".
+        Raises:
+            DeviceError: The overlay cannot be read.
+            ValueError: k is below 1.
+        """
+        if k < 1:
+            raise ValueError(f"k is {k}; expected at least 1.")
+        return rank_needs(self._gallery(), k, location)
+
+    def photo_session(self, sku: str, *, who: str | None = None) -> PhotoSession:
+        """Begin to take photos of a product with a camera: `PhotoSession.add` each frame.
+
+        Args:
+            sku: Of the product.
+            who: Who takes them, for the log; None takes the user of this process.
+        Raises:
+            CatalogError: The product is unknown.
+            DeviceError: The store is a file, or learning is off.
+        """
+        if not self.learner.settings().on:
+            raise DeviceError(f"{self._path}: learning is off; `edgesearch learn {self._path} on` switches it on.")
+        return PhotoSession(self.learner, self._gallery, sku, who)
 
     def feedback(
         self,
@@ -148,7 +178,7 @@ class TaughtStore(ABC):
             details: Name, price and the other fields of `Product`; any other name becomes an attribute. For a known
                 product, give only what changes. The colour of a new product is measured unless it is given.
         Raises:
-            ImageError: A photo cannot be read.
+            ImageError: A photo cannot be read, is too dark, or shows nothing.
             CatalogError: A detail is wrong, or a new product has no name.
             DeviceError: The store is a file, or its folder cannot be changed. After an error nothing has changed.
         """
