@@ -3,27 +3,24 @@
 import argparse
 import contextlib
 import json
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 from .._util import blas
 from .._util.systemd import Notifier
 from ..answer import CHOICES, Answer
-from ..capture.camera import CameraThread, ProgramCamera, V4L2Camera
 from ..capture.hooks import TIMEOUT_S, Hooks
-from ..capture.inbox import TRIGGER, EndScan, Inbox, ReopenStore
+from ..capture.inbox import TRIGGER, EndScan, Inbox
 from ..capture.scan_loop import Notices, Scanner
 from ..capture.scan_result import ScanResult
-from ..capture.watched_folder import PathStream, WatchedFolder
+from ..capture.watched_folder import PathStream
 from ..capture.wedge import Wedge
 from ..counting.photo_count import Count
 from ..counting.scan_count import ScanCount, describe_totals
 from ..store.opening import open as open_store
 from .arguments import FAST, STORE, Adder, positive_int, positive_seconds
 from .output import print_note
+from .photo_sources import add_cameras, handle_signals, open_source
 
 STDIN, STDIN_FD = Path("-"), 0
 
@@ -57,17 +54,7 @@ def add(command: Adder) -> None:
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:
     sources = parser.add_mutually_exclusive_group()
-    sources.add_argument(
-        "--camera",
-        type=Path,
-        nargs="?",
-        const=Path(),
-        metavar="DEVICE",
-        help="read frames from a Linux camera (default: the first)",
-    )
-    sources.add_argument(
-        "--program", metavar="COMMAND", help="read JPEGs from the output of COMMAND, such as rpicam-vid or ffmpeg"
-    )
+    add_cameras(sources)
     sources.add_argument("--watch", type=Path, metavar="FOLDER", help="answer photos that arrive in FOLDER")
     sources.add_argument("--paths", action="store_true", help="read paths of photos from stdin, one per line")
     parser.add_argument(
@@ -90,11 +77,11 @@ def _scan(options: argparse.Namespace) -> int:
         options.refuse("--paths and --wedge both read stdin; name the wedge's device")
     blas.use_one_thread()
     inbox, notify, notifier = Inbox(), Notices(print_note), Notifier()
-    source = _open_source(options, inbox)
+    source = PathStream(STDIN_FD, inbox) if options.paths else open_source(options, inbox)
     wedge = Wedge(STDIN_FD if options.wedge == STDIN else options.wedge, inbox) if options.wedge else None
     live = options.live or wedge is None
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_handle_signals(inbox))
+        stack.enter_context(handle_signals(inbox))
         store = stack.enter_context(open_store(options.store))
         hooks = stack.enter_context(contextlib.closing(Hooks(options.hook, notify, options.hook_timeout)))
         count = stack.enter_context(Count(store, options.count, options.fast)) if options.count else None
@@ -115,44 +102,9 @@ def _scan(options: argparse.Namespace) -> int:
     return 1 if options.paths and scanner.failed else 0
 
 
-def _open_source(options: argparse.Namespace, inbox: Inbox) -> CameraThread | WatchedFolder | PathStream | None:
-    """Return the source of photos, if there is one besides the wedge; raise ScanError if it cannot be used."""
-    if options.camera or options.program:
-        camera = ProgramCamera(options.program) if options.program else V4L2Camera(_device(options.camera))
-        return CameraThread(camera, inbox)
-    if options.watch:
-        return WatchedFolder(options.watch, inbox, options.backlog)
-    return PathStream(STDIN_FD, inbox) if options.paths else None
-
-
-def _device(path: Path) -> Path | None:
-    return None if path == Path() else path
-
-
 def _has_source_left(ended: EndScan, options: argparse.Namespace) -> bool:
     """Return whether a camera or folder still brings photos after a source ended."""
     return ended.source == TRIGGER and bool(options.watch or (options.live and (options.camera or options.program)))
-
-
-@contextlib.contextmanager
-def _handle_signals(inbox: Inbox) -> Iterator[None]:
-    """Stop after the current answer on SIGTERM and SIGINT; check for a new bundle on SIGHUP."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    events: dict[int, EndScan | ReopenStore] = {signal.SIGTERM: EndScan(), signal.SIGINT: EndScan()}
-    if hasattr(signal, "SIGHUP"):
-        events[signal.SIGHUP] = ReopenStore()
-
-    def handle(number: int, _: FrameType | None) -> None:
-        inbox.put_now(events[number])
-
-    before = {number: signal.signal(number, handle) for number in events}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _make_reporter(as_json: bool, hooks: Hooks, notify: Notices) -> Callable[[ScanResult], None]:
