@@ -20,6 +20,7 @@ from ..errors import EdgeSearchError
 from ..version import __version__
 from . import (
     build_commands,
+    capture_command,
     check_command,
     compare_command,
     count_commands,
@@ -36,8 +37,8 @@ from .progress_display import showing
 
 COMMANDS = (
     "keygen", "build", "delta", "check", "install", "rollback", "overlay", "log", "doctor", "enrol", "edit", "remove",
-    "undo", "learn", "learned", "count", "sort", "scan", "search", "eval", "inspect", "verify", "compare", "similar",
-    "profile", "serve", "access",
+    "undo", "learn", "learned", "capture", "count", "sort", "scan", "search", "eval", "inspect", "verify", "compare",
+    "similar", "profile", "serve", "access",
 )  # fmt: skip
 
 
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         device_commands,
         teach_commands,
         learn_commands,
+        capture_command,
         count_commands,
         scan_command,
         search_commands,
