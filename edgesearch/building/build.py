@@ -10,14 +10,16 @@ SOURCE_DATE_EPOCH fixes it (reproducible-builds.org/docs/source-date-epoch).
 """
 
 import datetime
+import math
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
-from .._util import blas
+from .._util import blas, progress
 from .._util.hashing import sha256
 from ..bundle import bundle_file, container, signing
 from ..bundle.manifest import Manifest
@@ -48,7 +50,8 @@ from .workspace import open_workspace
 BATCH = 16  # pictures in a worker's batch, at most
 MIN_BATCHES = 64  # so that few pictures spread over all workers too
 MAX_COUNTED = (1 << 32) - 1  # local features of all pictures, or rows: their positions are uint32
-Progress = Callable[[int, int], None]  # pictures done, pictures in all
+TELL_AFTER_S = 10.0  # of extraction, where the work is kept
+Report = Callable[[int, int], None]  # pictures done, pictures in all
 LabelledPhoto = tuple[Path, str]  # a photo and its SKU, "" if its product is not in the catalogue
 
 
@@ -80,7 +83,7 @@ def build(
     output: Path,
     model: Path | None = None,
     *,
-    progress: Progress = lambda done, total: None,
+    progress: Report = lambda done, total: None,
     **options: Unpack[BuildKeywords],
 ) -> Built:
     """Build a bundle from a catalogue.
@@ -104,7 +107,7 @@ def build(
 
 
 def build_bundle(
-    catalogue: str | Path, output: Path, options: BuildOptions, progress: Progress = lambda done, total: None
+    catalogue: str | Path, output: Path, options: BuildOptions, report: Report = lambda done, total: None
 ) -> Built:
     """Build a bundle from a catalogue; see `build`."""
     header = start_manifest(output, options)
@@ -113,11 +116,11 @@ def build_bundle(
     check_before_extraction(catalogue, output, read.entries, extraction, options)
     like = open_similar_index(Path(options.like), extraction.embedder) if options.like else None
     with (
-        open_workspace(output, options.resume, extraction.digest) as (cache, folder),
+        open_workspace(output, extraction.digest, options.resume, options.fresh) as (cache, folder),
         blas.one_thread(),
         ENGINES[options.engine](options.workers) as parallel_map,
     ):
-        results = extract_pictures(read.entries, extraction, cache, parallel_map, progress)
+        results = extract_pictures(read.entries, extraction, cache, parallel_map, report)
         products, skipped = select_usable(read.entries, results)
         _refuse_bad_pictures(catalogue, products, skipped, options.skip_bad)
         photos = read.photos_of(products)
@@ -125,16 +128,16 @@ def build_bundle(
         staged = assemble(products, cache, extraction, folder, like, parallel_map, shipped)
         copy_model(options.model_folder, options.precision, new_folder(staged.folder / MODEL))
         sources = [picture.source for _, pictures in products for picture in pictures]
-        staged, report = apply_budget(staged, output, folder, options.limit_bytes, sources, photos)
+        staged, fitted = apply_budget(staged, output, folder, options.limit_bytes, sources, photos)
         calibration = calibrate_staged(staged, folder, cache, sources, photos, read.photo_hashes, options)
-        manifest = write_bundle(output, staged, header, report, calibration, options)
+        manifest = write_bundle(output, staged, header, fitted, calibration, options)
         cache.keep_only(picture.key for _, pictures in products for picture in pictures)
     notes = [*read.notes, *describe_calibration(calibration, options, len(photos), len(read.photos))]
     used = {product.sku for product, _ in products}
     left_out = tuple(entry.product.sku for entry in read.entries if entry.product.sku not in used)
     names = {product.sku: f"{product.sku} {product.name}" for product, _ in products}
     expectations = tuple(describe(calibration, lambda sku: names.get(sku, sku)))
-    return Built(manifest, output.stat().st_size, tuple(skipped), left_out, tuple(notes), report, expectations)
+    return Built(manifest, output.stat().st_size, tuple(skipped), left_out, tuple(notes), fitted, expectations)
 
 
 # Stage 1: check output and keys, read the catalogue.
@@ -206,11 +209,13 @@ def read_catalogue(catalogue: str | Path, options: BuildOptions) -> CatalogueInp
     """
     photos = loader.read_queries(options.queries) if options.queries else []
     read = loader.read(catalogue, options.mapping, options.encoding, options.decimal, options.sheet, options.header_row)
-    entries, notes = overlay_export.merge(read.entries, map(Path, options.merge))
+    with progress.stage("merge what devices were taught"):
+        entries, notes = overlay_export.merge(read.entries, map(Path, options.merge))
     if not entries:
         raise CatalogError(f"{catalogue}: the merged overlays remove all its products; no bundle was written.")
     product.check_queries(photos, {entry.product.sku for entry in entries}, catalogue)
-    hashes = [(sha256(image.read_bytes(path)), sku) for path, sku in photos]  # a missing photo is reported now
+    named = progress.track("read the photos to calibrate with", "photo", photos, len(photos))
+    hashes = [(sha256(image.read_bytes(path)), sku) for path, sku in named]  # a missing photo is reported now
     return CatalogueInput(entries, photos, hashes, [*read.notes, *notes])
 
 
@@ -235,7 +240,8 @@ def check_before_extraction(
     without = [f"{entry.product.sku}: no picture" for entry in entries if not entry.images]
     _refuse_bad_pictures(catalogue, entries, without, options.skip_bad)
     if options.engine == "local" and not options.skip_bad:  # on another machine a path may mean another file
-        sources = ((entry.product.sku, source) for entry in entries for _, source in entry.images)
+        named = progress.track("look for the pictures", "product", entries, len(entries))
+        sources = ((entry.product.sku, source) for entry in named for _, source in entry.images)
         missing = [f"{sku}: {format_source(source)}: no such file" for sku, source in sources if is_missing(source)]
         _refuse_bad_pictures(catalogue, entries, missing, skip_bad=False)
 
@@ -248,7 +254,7 @@ def extract_pictures(
     extraction: Extraction,
     cache: ExtractionCache,
     parallel_map: ParallelMap,
-    progress: Progress,
+    report: Report = lambda done, total: None,
 ) -> list[PictureResult]:
     """Extract features from every picture that the cache lacks, and store them there.
 
@@ -258,11 +264,19 @@ def extract_pictures(
     step = min(BATCH, max(1, len(sources) // MIN_BATCHES))
     batches = (sources[first : first + step] for first in range(0, len(sources), step))
     results: list[PictureResult] = []
-    progress(0, len(sources))
-    for batch in parallel_map(partial(extraction.extract_batch, cache.keys()), batches):
-        cache.add((result.key, result.extract) for result in batch if result.extract)
-        results += [result._replace(extract=b"") for result in batch]
-        progress(len(results), len(sources))
+    report(0, len(sources))
+    tell_at_s = time.monotonic() + TELL_AFTER_S
+    with progress.stage("read the pictures", "picture", len(sources)) as stage:
+        for batch in parallel_map(partial(extraction.extract_batch, cache.keys()), batches):
+            cache.add((result.key, result.extract) for result in batch if result.extract)
+            results += [result._replace(extract=b"") for result in batch]
+            stage.done = len(results)
+            report(len(results), len(sources))
+            if time.monotonic() >= tell_at_s:
+                tell_at_s = math.inf
+                progress.note(
+                    f"{cache.folder}: keeps the finished pictures; after a stop, repeat the command to go on."
+                )
     return results
 
 

@@ -45,6 +45,7 @@ class BuildKeywords(TypedDict, total=False):
     engine: str
     workers: int | None
     resume: bool
+    fresh: bool
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class BuildOptions:
         seed: Seed of everything random: augmented views, index, codebook.
         engine: "local" for the threads of this machine, "ray" for a cluster.
         workers: Number of workers of the engine; None uses all processors.
-        resume: Continue a stopped build of the same output, and keep the extracts in OUTPUT.work for the next build.
+        resume: Keep the extracts in OUTPUT.work after the build too, so that the next one reads only new pictures.
+        fresh: Discard what a stopped or an earlier build left in OUTPUT.work, instead of going on from it.
     """
 
     model: Path | None = None
@@ -100,6 +102,7 @@ class BuildOptions:
     engine: str = "local"
     workers: int | None = None
     resume: bool = False
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError if a value is outside its limits."""

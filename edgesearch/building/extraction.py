@@ -54,7 +54,7 @@ class Extract(NamedTuple):
     def from_bytes(cls, data: bytes) -> "Extract":
         """Read what `to_bytes` returned; raise BundleError if it is damaged."""
         if len(data) < _HEAD.size or zlib.crc32(data[_HEAD.size :]) != _HEAD.unpack_from(data)[3]:
-            raise BundleError("an extract of a picture is damaged; remove the folder OUTPUT.work of --resume.")
+            raise BundleError("an extract of a picture is damaged; build again with --fresh.")
         *sizes, _ = _HEAD.unpack_from(data)
         first, second, third = np.cumsum([_HEAD.size + sizes[0], *sizes[1:]]).tolist()
         packed = data[third:]

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from .._util import progress
 from .._util.files import try_lock
 from ..errors import BundleError
 
 FILE, LOCK = "extracts.sqlite", "lock"
+_DATABASE = (FILE, f"{FILE}-wal", f"{FILE}-shm")
+FILES = (*_DATABASE, LOCK)  # all that is written
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS made (digest TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS extract (key BLOB PRIMARY KEY, content BLOB NOT NULL);
@@ -25,24 +28,25 @@ CREATE TABLE IF NOT EXISTS learned (digest TEXT NOT NULL, content TEXT NOT NULL)
 class ExtractionCache:
     """The extracts of one extraction setup (see `Extraction.digest`)."""
 
-    def __init__(self, folder: Path, digest: str):
+    def __init__(self, folder: Path, digest: str, fresh: bool = False):
         """Open the cache in `folder`, or create it.
 
         Args:
             folder: Existing folder; this object holds its lock until `close`.
             digest: Digest of the extraction. A cache of another extraction is discarded.
+            fresh: Discard a cache of the same extraction too.
         Raises:
             BundleError: Another build uses the folder, or the file is damaged.
             sqlite3.Error, OSError: The file cannot be written.
         """
-        self._path = folder / FILE
+        self.folder, self._path = folder, folder / FILE
         with contextlib.ExitStack() as stack:
             lock = stack.enter_context(open(folder / LOCK, "wb"))
             if not try_lock(lock.fileno()):
-                raise BundleError(f"{folder}: another build uses it; wait for it, or build without --resume.")
-            if not self._matches(digest):
-                for suffix in ("", "-wal", "-shm"):
-                    Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+                raise BundleError(f"{folder}: another build uses it; wait for it, or give another output.")
+            if fresh or not self._matches(digest):
+                for name in _DATABASE:
+                    (folder / name).unlink(missing_ok=True)
             self._connection = stack.enter_context(contextlib.closing(self._connect()))
             with self._connection:
                 self._connection.execute("INSERT OR IGNORE INTO made VALUES (?)", [digest])
@@ -89,14 +93,17 @@ class ExtractionCache:
         self._resources.close()
 
     def _matches(self, digest: str) -> bool:
-        """Return whether the file was written by the extraction of this digest."""
+        """Return whether the file was written by the extraction of this digest; tell if by another one."""
         try:
             with contextlib.closing(self._connect()) as connection:
-                return connection.execute("SELECT digest FROM made").fetchall() == [(digest,)]
+                found = connection.execute("SELECT digest FROM made").fetchall()
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError as error:
-            raise BundleError(f"{self._path}: is damaged ({error}); remove its folder, and build again.") from error
+            raise BundleError(f"{self._path}: is damaged ({error}); build again with --fresh.") from error
+        if found and found != [(digest,)]:
+            progress.note(f"{self.folder}: is of another model, other settings or another version; starts anew.")
+        return found == [(digest,)]
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path)

@@ -91,7 +91,10 @@ def _add_accuracy_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--resume", action="store_true", help="continue a stopped build; keep extracted features in OUTPUT.work"
+        "--resume", action="store_true", help="keep OUTPUT.work, so that the next build reads only new pictures"
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="start anew, instead of going on where the last build was stopped"
     )
     parser.add_argument(
         "--engine",
@@ -113,12 +116,7 @@ def _keygen(options: argparse.Namespace) -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
-    try:
-        built = _run_build(options)
-    except KeyboardInterrupt:
-        if options.resume:
-            print_note("the finished pictures are kept; run the same command again to continue.")
-        raise
+    built = _run_build(options)
     for reason in built.skipped:
         print_note(f"left out {reason}")
     for note in built.notes:
@@ -154,6 +152,7 @@ def _run_build(options: argparse.Namespace) -> Built:
         engine=options.engine,
         workers=options.workers,
         resume=options.resume,
+        fresh=options.fresh,
         **read_source_options(options),
     )
     return build_bundle(options.catalogue, options.output, build_options)

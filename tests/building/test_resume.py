@@ -1,6 +1,7 @@
 """Building again or after a stop: the cache saves the extraction, and the bytes stay the same."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -15,8 +16,10 @@ from PIL import Image
 import edgesearch
 from edgesearch import BundleError, CatalogError, ImageError, Stop, StoppedError
 from edgesearch._util.files import try_lock
+from edgesearch._util.progress import Stage, watched_by
 from edgesearch.building.extraction import Extract, Extraction
 from edgesearch.building.extraction_cache import FILE, LOCK, ExtractionCache
+from edgesearch.building.thread_engine import AHEAD
 from edgesearch.images import image
 from edgesearch.local_features.descriptors import DEFAULT_FEATURES
 
@@ -25,6 +28,7 @@ from ..conftest import TINY_MODEL
 pytestmark = pytest.mark.slow
 
 Extracted = list[bytes]  # contents of pictures
+UNSTORED = AHEAD + 1  # pictures of one worker that a stop can lose
 
 
 @pytest.fixture(autouse=True)
@@ -134,13 +138,13 @@ def slow(self, picture):
         time.sleep(60)
     return extract(self, picture)
 Extraction.extract = slow
-edgesearch.build(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[4]), resume=True, workers=1, local_features=0)
+edgesearch.build(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[4]), workers=1, local_features=0)
 """
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signals")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_build_can_be_resumed(drawn: Path, extracted: Extracted, how: signal.Signals) -> None:
+def test_a_build_goes_on_where_a_killed_one_was(drawn: Path, extracted: Extracted, how: signal.Signals) -> None:
     output, reached = drawn.parent / "b" / "x.edge", drawn.parent / "reached"
     output.parent.mkdir()
     command = [sys.executable, "-c", KILLED, drawn, output, reached, TINY_MODEL]
@@ -154,9 +158,10 @@ def test_a_killed_build_can_be_resumed(drawn: Path, extracted: Extracted, how: s
         process.kill()  # its worker thread still sleeps
     process.wait()
     assert not output.exists()
-    resumed = build(drawn, "b", resume=True)
+    resumed = build(drawn, "b")
     assert 0 < len(extracted) < 25
     assert resumed == build(drawn, "whole")
+    assert [path.name for path in output.parent.iterdir()] == ["x.edge"]
 
 
 TERMINATED = """
@@ -164,10 +169,12 @@ import sys, time
 from pathlib import Path
 from edgesearch.building.extraction import Extraction
 from edgesearch.commands.cli import main
-extract = Extraction.extract
+extract, seen = Extraction.extract, []
 def slow(self, picture):
-    Path(sys.argv[1]).touch()
-    time.sleep(0.3)
+    seen.append(picture)
+    if len(seen) > 8:
+        Path(sys.argv[1]).touch()
+    time.sleep(0.1)
     return extract(self, picture)
 Extraction.extract = slow
 sys.exit(main(["build", *sys.argv[2:]]))
@@ -175,10 +182,14 @@ sys.exit(main(["build", *sys.argv[2:]]))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signals")
-def test_a_terminated_build_leaves_no_temporary_files(drawn: Path, tmp_path: Path) -> None:
+def test_a_terminated_build_says_how_to_go_on_and_leaves_no_other_files(
+    drawn: Path, tmp_path: Path, extracted: Extracted
+) -> None:
     reached, temporary = drawn.parent / "reached", tmp_path / "temporary"
     temporary.mkdir()
-    command = [sys.executable, "-c", TERMINATED, reached, drawn, "-o", tmp_path / "x.edge", "--model", TINY_MODEL]
+    output = drawn.parent / "b" / "x.edge"
+    output.parent.mkdir()
+    command = [sys.executable, "-c", TERMINATED, reached, drawn, "-o", output, "--model", TINY_MODEL, "--no-local"]
     environment = os.environ | {"TMPDIR": str(temporary)}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     until = time.monotonic() + 60
@@ -186,8 +197,15 @@ def test_a_terminated_build_leaves_no_temporary_files(drawn: Path, tmp_path: Pat
         time.sleep(0.05)
     process.terminate()
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (1, "edgesearch: stopped; unfinished files are never used.\n")
+    assert process.returncode == 1
+    stopped, note = errors.splitlines()[-2:]
+    assert stopped == "edgesearch: stopped; unfinished files are never used."
+    left = re.fullmatch(r"edgesearch: .*x\.edge\.work: holds the (\d+) pictures .* \(0\.\d MB\); repeat .*--fresh.*", note)
+    assert left
     assert list(temporary.iterdir()) == []
+    assert sorted(path.name for path in output.parent.rglob("*")) == [FILE, LOCK, "x.edge.work"]
+    build(drawn, "b")
+    assert len(extracted) == 30 - int(left[1])
 
 
 def test_a_stopped_build_can_be_resumed(drawn: Path, extracted: Extracted) -> None:
@@ -200,7 +218,92 @@ def test_a_stopped_build_can_be_resumed(drawn: Path, extracted: Extracted) -> No
     before = len(extracted)
     build(drawn, "b", resume=True)
     assert 10 <= before < 30
-    assert len(extracted) <= 31
+    assert len(extracted) <= 30 + UNSTORED
+
+
+class Listener:
+    """Collects the notes of a build."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def enter(self, stage: Stage) -> None: ...
+
+    def leave(self, stage: Stage) -> None: ...
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def stop_after(drawn: Path, pictures: int, **options: object) -> None:
+    """Stop a build in folder "b" after so many pictures."""
+
+    def stop_late(done: int, total: int) -> None:
+        if done >= pictures:
+            stop.set()
+
+    with pytest.raises(StoppedError) as stopped, Stop() as stop:
+        build(drawn, "b", workers=1, progress=stop_late, **options)
+    assert any("repeat the command to go on" in note for note in stopped.value.__notes__)
+
+
+def test_a_build_that_goes_on_says_from_where(drawn: Path, extracted: Extracted) -> None:
+    stop_after(drawn, 20)
+    finished, listener = len(extracted), Listener()
+    with watched_by(listener):
+        build(drawn, "b")
+    assert any(re.search(r"x\.edge\.work: goes on with 2\d finished pictures", note) for note in listener.notes)
+    assert finished <= len(extracted) <= 30 + UNSTORED
+
+
+def test_a_fresh_build_uses_nothing_of_a_stopped_one(drawn: Path, extracted: Extracted) -> None:
+    stop_after(drawn, 20)
+    extracted.clear()
+    build(drawn, "b", fresh=True)
+    assert len(extracted) == 30
+    assert [path.name for path in (drawn.parent / "b").iterdir()] == ["x.edge"]
+
+
+def test_the_work_of_other_settings_is_not_mixed_in(drawn: Path, extracted: Extracted) -> None:
+    stop_after(drawn, 20)
+    extracted.clear()
+    listener = Listener()
+    with watched_by(listener):
+        other = build(drawn, "b", seed=7)
+    assert len(extracted) == 30
+    assert any("other settings" in note and "starts anew" in note for note in listener.notes)
+    assert other == build(drawn, "anew", seed=7)
+
+
+def test_the_work_of_another_catalogue_is_not_mixed_in(drawn: Path, tmp_path: Path) -> None:
+    stop_after(drawn, 20)
+    lines = drawn.read_text().splitlines()
+    drawn.write_text("\n".join([lines[0], *lines[:15:-1]]).replace("Thing", "Object"))
+    assert build(drawn, "b") == build(drawn, "anew")
+
+
+def test_a_build_that_reads_no_picture_leaves_nothing(drawn: Path) -> None:
+    (drawn.parent / "b").mkdir()
+    drawn.write_text("sku,name,images\nA,Thing,1.png\n")
+    (drawn.parent / "1.png").write_bytes(b"no picture")
+    with pytest.raises(CatalogError):
+        build(drawn, "b")
+    assert list((drawn.parent / "b").iterdir()) == []
+
+
+def test_a_build_removes_only_what_it_made(drawn: Path) -> None:
+    work = drawn.parent / "b" / "x.edge.work"
+    work.mkdir(parents=True)
+    (work / "notes.txt").write_text("mine")
+    build(drawn, "b")
+    assert [path.name for path in work.iterdir()] == ["notes.txt"]
+
+
+def test_work_that_was_to_be_kept_survives_later_builds(drawn: Path, extracted: Extracted) -> None:
+    build(drawn, "b", resume=True)
+    build(drawn, "b")
+    build(drawn, "b")
+    assert len(extracted) == 30
 
 
 def test_two_builds_cannot_share_a_cache(drawn: Path) -> None:
@@ -208,14 +311,14 @@ def test_two_builds_cannot_share_a_cache(drawn: Path) -> None:
     with open(drawn.parent / "b" / "x.edge.work" / LOCK, "wb") as file:
         assert try_lock(file.fileno())
         with pytest.raises(BundleError, match="another build uses it"):
-            build(drawn, "b", resume=True)
-        assert build(drawn, "b") == (drawn.parent / "b" / "x.edge").read_bytes()
+            build(drawn, "b")
+    assert build(drawn, "b") == (drawn.parent / "b" / "x.edge").read_bytes()
 
 
 def test_a_damaged_cache_is_reported(drawn: Path) -> None:
     build(drawn, "b", resume=True)
     (drawn.parent / "b" / "x.edge.work" / FILE).write_bytes(b"no database at all" * 500)
-    with pytest.raises(BundleError, match=r"extracts\.sqlite: is damaged .* remove"):
+    with pytest.raises(BundleError, match=r"extracts\.sqlite: is damaged .* --fresh"):
         build(drawn, "b", resume=True)
 
 
@@ -224,7 +327,7 @@ def test_a_damaged_extract_is_reported(drawn: Path) -> None:
     with sqlite3.connect(drawn.parent / "b" / "x.edge.work" / FILE) as connection:
         ((key, content),) = connection.execute("SELECT key, content FROM extract LIMIT 1").fetchall()
         connection.execute("UPDATE extract SET content = ? WHERE key = ?", [content[:-1] + b"\x55", key])
-    with pytest.raises(BundleError, match="damaged; remove"):
+    with pytest.raises(BundleError, match="damaged; build again with --fresh"):
         build(drawn, "b", resume=True)
 
 
@@ -233,7 +336,7 @@ def test_damage_found_late_in_the_cache_is_reported(drawn: Path, monkeypatch: py
         raise sqlite3.DatabaseError("database disk image is malformed")
 
     monkeypatch.setattr(ExtractionCache, "add", damaged)
-    with pytest.raises(BundleError, match=r"x\.edge\.work: .* damaged .*; remove it"):
+    with pytest.raises(BundleError, match=r"x\.edge\.work: .* damaged .* --fresh"):
         build(drawn, "b", resume=True)
 
 
