@@ -18,8 +18,9 @@ class Match:
     Attributes:
         product: Its details.
         score: Cosine of the photo and the product's nearest reference image, raised where local features agree.
-        image: Source of the reference image whose local features agree most, or of the nearest one.
-        row: Number of that image, for `Store.picture`; below 0 for a taught one.
+        image: Source of the reference image whose local features agree most, or of the nearest one; "" if the product
+            has none.
+        row: Number of that image, for `Store.picture`; below 0 for a taught one, None without an image.
         base: Digest of the bundle that was searched.
         points: Number of local features that agree with the photo; 0 if too few do, or they were not compared.
         outline: Where they lie in the photo: four corners (x, y), shares of its width and height; none without points.
@@ -31,7 +32,7 @@ class Match:
     product: Product
     score: float
     image: str
-    row: int
+    row: int | None
     base: str = ""
     points: int = 0
     outline: tuple[tuple[float, float], ...] = ()

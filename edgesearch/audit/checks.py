@@ -23,6 +23,7 @@ KINDS = {
     "unreadable": "Pictures that cannot be read",
     "small": "Small pictures",
     "blank": "Pictures that show nothing",
+    "without": "Products without a picture",
     "barcode": "Products with the same barcode",
     "name": "Products with the same name",
     "price": "Unusual prices",
@@ -104,7 +105,12 @@ def check(
         notes.append(f"the pictures of {sample:,} of {len(entries):,} products, chosen at random, were examined")
     embedder = Embedder.open(Path(model or default_model()), threads=os.cpu_count() or 1)
     examined = suspects.examine_pictures(entries, numbers.tolist(), embedder)
-    findings = [*_find_same_barcode(entries), *_find_same_name(entries), *_find_unusual_prices(entries)]
+    findings = [
+        *_find_without_picture(entries),
+        *_find_same_barcode(entries),
+        *_find_same_name(entries),
+        *_find_unusual_prices(entries),
+    ]
     findings += [*_find_flawed(entries, examined), *_find_same_picture(entries, examined)]
     compared, not_compared = _compare_products(entries, examined, embedder)
     if not_compared:
@@ -167,6 +173,12 @@ def _find_flawed(entries: Sequence[Entry], examined: ExaminedPictures) -> Iterab
         picture = _picture(entries, ref)
         named = "" if kind == "unreadable" else f"{picture.name}: "  # that error names the source
         yield Finding(kind, (picture.sku,), f"{picture.sku}: {named}{reason}", (picture,))
+
+
+def _find_without_picture(entries: Sequence[Entry]) -> Iterable[Finding]:
+    for product in (entry.product for entry in entries if not entry.images):
+        says = f"{product.sku} {product.name} has no picture; only words, filters and barcodes find it"
+        yield Finding("without", (product.sku,), says)
 
 
 def _find_same_barcode(entries: Sequence[Entry]) -> Iterable[Finding]:

@@ -63,7 +63,7 @@ class Built:
         manifest: Manifest of the bundle.
         size_bytes: Size of its file.
         skipped: For each picture that was left out, why it cannot be used.
-        left_out: SKUs without any usable picture.
+        without_picture: SKUs of products without a usable picture; only words, filters and barcodes find them.
         notes: Notes of the catalogue's reader, the merge and the calibration.
         fitted: Report on the fit to the budget; None if everything was kept.
         expectations: Sentences on how photos will be answered.
@@ -72,7 +72,7 @@ class Built:
     manifest: Manifest
     size_bytes: int
     skipped: tuple[str, ...]
-    left_out: tuple[str, ...]
+    without_picture: tuple[str, ...]
     notes: tuple[str, ...] = ()
     fitted: BudgetReport | None = None
     expectations: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ def build_bundle(
     ):
         results = extract_pictures(read.entries, extraction, cache, parallel_map, report)
         products, skipped = select_usable(read.entries, results)
-        _refuse_bad_pictures(catalogue, products, skipped, options.skip_bad)
+        _refuse_bad_pictures(catalogue, len(results) - len(skipped), skipped, options.skip_bad)
         photos = read.photos_of(products)
         shipped = read_whitening(options.model_folder)
         staged = assemble(products, cache, extraction, folder, like, parallel_map, shipped)
@@ -133,11 +133,10 @@ def build_bundle(
         manifest = write_bundle(output, staged, header, fitted, calibration, options)
         cache.keep_only(picture.key for _, pictures in products for picture in pictures)
     notes = [*read.notes, *describe_calibration(calibration, options, len(photos), len(read.photos))]
-    used = {product.sku for product, _ in products}
-    left_out = tuple(entry.product.sku for entry in read.entries if entry.product.sku not in used)
+    without = tuple(product.sku for product, pictures in products if not pictures)
     names = {product.sku: f"{product.sku} {product.name}" for product, _ in products}
     expectations = tuple(describe(calibration, lambda sku: names.get(sku, sku)))
-    return Built(manifest, output.stat().st_size, tuple(skipped), left_out, tuple(notes), fitted, expectations)
+    return Built(manifest, output.stat().st_size, tuple(skipped), without, tuple(notes), fitted, expectations)
 
 
 # Stage 1: check output and keys, read the catalogue.
@@ -195,8 +194,8 @@ class CatalogueInput(NamedTuple):
     notes: Sequence[str]
 
     def photos_of(self, products: Products) -> list[LabelledPhoto]:
-        """Return the photos of these products, and those of unknown products."""
-        used = {product.sku for product, _ in products}
+        """Return the photos of those products that have pictures, and those of unknown products."""
+        used = {product.sku for product, pictures in products if pictures}
         return [(path, sku) for path, sku in self.photos if not sku or sku in used]
 
 
@@ -237,13 +236,11 @@ def check_before_extraction(
         )
     if options.limit_bytes is not None:
         check_feasible(output, len(extraction.network), 0 if options.skip_bad else pictures, options.limit_bytes)
-    without = [f"{entry.product.sku}: no picture" for entry in entries if not entry.images]
-    _refuse_bad_pictures(catalogue, entries, without, options.skip_bad)
     if options.engine == "local" and not options.skip_bad:  # on another machine a path may mean another file
         named = progress.track("look for the pictures", "product", entries, len(entries))
         sources = ((entry.product.sku, source) for entry in named for _, source in entry.images)
         missing = [f"{sku}: {format_source(source)}: no such file" for sku, source in sources if is_missing(source)]
-        _refuse_bad_pictures(catalogue, entries, missing, skip_bad=False)
+        _refuse_bad_pictures(catalogue, pictures, missing, skip_bad=False)
 
 
 # Stage 2: extract features from the pictures.
@@ -281,7 +278,7 @@ def extract_pictures(
 
 
 def select_usable(entries: Sequence[Entry], results: Sequence[PictureResult]) -> tuple[Products, list[str]]:
-    """Return the products with their usable pictures, and for each other picture why it cannot be used."""
+    """Return all products with their usable pictures, and for each other picture why it cannot be used."""
     products = []
     skipped: list[str] = []
     remaining = iter(results)
@@ -292,21 +289,19 @@ def select_usable(entries: Sequence[Entry], results: Sequence[PictureResult]) ->
                 skipped.append(f"{entry.product.sku}: {result.error}")
             else:
                 usable.append(UsablePicture(name, source, result.key))
-        if usable:
-            products.append((entry.product, usable))
+        products.append((entry.product, usable))
     return products, skipped
 
 
-def _refuse_bad_pictures(
-    catalogue: str | Path, products: Sequence[object], reasons: Sequence[str], skip_bad: bool
-) -> None:
+def _refuse_bad_pictures(catalogue: str | Path, usable: int, reasons: Sequence[str], skip_bad: bool) -> None:
     if reasons and not skip_bad:
         raise CatalogError(
             f"{catalogue}: {len(reasons)} of its pictures cannot be used ({several(reasons, len(reasons))}); "
             "repair them, or leave them out with --skip-bad."
         )
-    if not products:
-        raise CatalogError(f"{catalogue}: none of its pictures can be used ({reasons[0]}); no bundle was written.")
+    if not usable:
+        reason = reasons[0] if reasons else "its products have none"
+        raise CatalogError(f"{catalogue}: none of its pictures can be used ({reason}); no bundle was written.")
 
 
 # Stage 3, assemble the members, is in `assemble.py`. Stage 4: fit them to the budget.

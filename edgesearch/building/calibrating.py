@@ -68,7 +68,7 @@ def describe_calibration(
 ) -> Iterator[str]:
     """Yield notes on photos that were not used, and on targets that the calibration misses."""
     if photos_used < photos_given:
-        yield f"{options.queries}: {photos_given - photos_used} of its photos are of products that were left out"
+        yield f"{options.queries}: {photos_given - photos_used} of its photos are of products without a picture"
     if photos_used and not calibration.questions:
         yield (
             f"{options.queries}: {photos_used} photos are too few to calibrate with; give at least {MIN_QUESTIONS} of "

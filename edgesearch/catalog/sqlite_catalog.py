@@ -1,6 +1,7 @@
 """Store products and their reference pictures in one SQLite file."""
 
 import contextlib
+import functools
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,7 +48,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class StoredProduct:
-    """A product in a catalogue file: its number, and the index rows and sources of its pictures."""
+    """A product in a catalogue file: its number, and the index rows and sources of its pictures, if it has any."""
 
     number: int
     product: Product
@@ -57,6 +58,7 @@ class StoredProduct:
 
 _TYPES = {"price": float, "stock": int, "start": int, "size": int}  # of columns that are not text
 _REQUIRED = ("sku", "name", "source", "start", "size")
+_SOURCES = "SELECT row, source FROM picture WHERE row IN (SELECT value FROM json_each(?))"
 
 
 def write(path: Path, products: Iterable[tuple[Product, Sequence[Picture]]]) -> None:
@@ -86,7 +88,7 @@ def set_picture_offsets(path: Path, offsets: Iterable[tuple[int, int]]) -> None:
 class Catalog:
     """A catalogue file, read only. Safe to share between threads.
 
-    N pictures, one row of the index each.
+    N pictures, one row of the index each, of P products; a product may have none.
     """
 
     def __init__(self, file: Path | bytes):
@@ -118,6 +120,11 @@ class Catalog:
     def owners(self) -> np.ndarray:
         """(N,) int32: the product number of each row."""
         return self._owners
+
+    @functools.cached_property
+    def pictured(self) -> np.ndarray:
+        """(P,) bool: whether each product has a picture."""
+        return np.asarray(np.bincount(self._owners, minlength=len(self)) > 0)
 
     def owner(self, row: int) -> int:
         """Return the number of the product that an index row belongs to."""
@@ -154,19 +161,27 @@ class Catalog:
 
     def find_skus(self, skus: Iterable[str]) -> dict[str, StoredProduct]:
         """Return products by SKU; omit unknown SKUs. Raise CatalogError if a product is damaged."""
+        wanted = "SELECT number FROM product WHERE sku IN (SELECT value FROM json_each(?)) ORDER BY number"
+        products = self.numbered(number for (number,) in self._query(wanted, json.dumps(list(skus))))
+        found = {number: StoredProduct(number, product, [], []) for number, product in products.items()}
+        rows = self.rows_of([*found]).tolist()
+        sources = dict(self._query(_SOURCES, json.dumps(rows)))
+        for row in rows:
+            if not isinstance(source := sources[row], str):
+                raise self._damaged_error(f"source is {source!r}")
+            found[self.owner(row)].rows.append(row)
+            found[self.owner(row)].sources.append(source)
+        return {stored.product.sku: stored for stored in found.values()}
+
+    def numbered(self, numbers: Iterable[int]) -> dict[int, Product]:
+        """Return products by number; raise CatalogError if one is damaged."""
         columns = ", ".join(COLUMNS)
-        found = self._query(
-            f"SELECT number, {columns}, attributes, row, source FROM product JOIN picture ON product = number "
-            "WHERE sku IN (SELECT value FROM json_each(?)) ORDER BY row",
-            json.dumps(list(skus)),
+        sql = (
+            f"SELECT number, {columns}, attributes FROM product WHERE number IN (SELECT value FROM json_each(?)) "
+            "ORDER BY number"
         )
-        products: dict[str, StoredProduct] = {}
         try:
-            for number, *cells, attributes, row, source in found:
-                stored = products.setdefault(cells[0], StoredProduct(number, _load_product(cells, attributes), [], []))
-                stored.rows.append(row)
-                stored.sources.append(source)
-            return products
+            return {n: _load_product(cells, more) for n, *cells, more in self._query(sql, json.dumps(list(numbers)))}
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged_error(error) from error
 
@@ -219,6 +234,11 @@ class Catalog:
         if wrong:
             raise self._damaged_error(f"{name} is {wrong[0]!r}")
         return values
+
+    def skus_without_picture(self) -> list[str]:
+        """Return the SKUs of the products without a picture, in the catalogue's order."""
+        products = self.numbered(np.flatnonzero(~self.pictured).tolist())
+        return [product.sku for product in products.values()]
 
     def skus(self) -> set[str]:
         """Return all SKUs."""

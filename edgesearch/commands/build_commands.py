@@ -8,6 +8,7 @@ from ..building.build import Built, build_bundle
 from ..building.build_options import ENGINES, BuildOptions
 from ..bundle import signing
 from ..bundle.delta import delta
+from ..errors import several
 from ..local_features.descriptors import DEFAULT_FEATURES, MAX_FEATURES
 from ..search.outcomes import Targets
 from .arguments import Adder, add_source_options, number_between, positive_int, read_source_options
@@ -123,8 +124,11 @@ def _build(options: argparse.Namespace) -> None:
         print_note(note)
     if built.fitted:
         print_report(built.fitted.lines())
-    if built.left_out:
-        print_note(f"products without any usable picture: {', '.join(built.left_out)}")
+    if without := built.without_picture:
+        print_note(
+            f"{len(without):,} products have no picture, so only words, filters and barcodes find them: "
+            f"{several(without, len(without))}"
+        )
     counts, accuracy = built.manifest.counts, built.manifest.accuracy
     print(
         f"{options.output}: {counts['products']} products, {counts['pictures']} pictures, "

@@ -1,6 +1,7 @@
 """search, eval, inspect, verify: the commands that read a store."""
 
 import argparse
+import contextlib
 import itertools
 import json
 import shlex
@@ -12,8 +13,9 @@ from ..answer import Answer, Guess, Match, Understood
 from ..catalog import loader
 from ..device import maintenance
 from ..device.slots import Slots, open_bundle
-from ..errors import EdgeSearchError, QueryError
+from ..errors import EdgeSearchError, QueryError, several
 from ..evaluation import evaluate
+from ..search.open_bundle import open_catalog
 from ..store.opening import open as open_store
 from ..store.store import MAX_TOGETHER
 from .arguments import BARCODES, FAST, STORE, Adder, positive_int
@@ -224,7 +226,8 @@ def _command_line(options: argparse.Namespace) -> str:
 def _inspect(options: argparse.Namespace) -> None:
     bundle = open_bundle(options.store)
     manifest, size = bundle.manifest, bundle.path.stat().st_size
-    bundle.close()
+    with contextlib.closing(bundle), contextlib.closing(open_catalog(bundle)) as catalog:
+        without = catalog.skus_without_picture()
     table: dict[str, Any] = {
         "name": manifest.name,
         "sequence": manifest.sequence,
@@ -235,6 +238,7 @@ def _inspect(options: argparse.Namespace) -> None:
         "size_bytes": size,
         **_describe_device(options.store),
         **manifest.counts,
+        "without picture": without if options.json else several(without, len(without)) or None,
         **manifest.accuracy,
         **_describe_decision(manifest.calibration, options.json),
         **{f"{part} sha256": digest for part, digest in manifest.hashes.items()},

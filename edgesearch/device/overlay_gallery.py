@@ -118,4 +118,5 @@ def overlay_rows(catalog: Catalog, snapshot: OverlaySnapshot) -> OverlayRows:
             rows.pictures += [(picture, name, number) for name, picture in pictures.items()]
         elif known:
             rows.hidden[sku] = known.rows
+            rows.hidden_numbers.append(known.number)
     return rows

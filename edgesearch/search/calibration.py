@@ -115,7 +115,7 @@ def calibrate(
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         pairs = pool.map(lambda photo: ask(base, photo), asked)
         questions = [one for pair in progress.track("calibrate", "photo", pairs, len(asked)) for one in pair]
-    counts = np.bincount(base.catalog.owners)
+    counts = np.unique(base.catalog.owners, return_counts=True)[1]  # of products with pictures
     several = 1.0 if photos else float((counts >= MIN_PICTURES).mean())  # products that the questions stand for
     known = sum(question.known for question in questions)
     if known < MIN_QUESTIONS:

@@ -80,14 +80,17 @@ def compare(gallery: Gallery, picture: Callable[[Match], bytes], photo: Photo, s
     """
     base, rows = gallery.base, gallery.rows_of(sku)
     if not rows:
-        raise CatalogError(f"{sku}: no product with pictures has this SKU; see the SKUs that `search` prints.")
+        if gallery.find_product(sku):
+            raise CatalogError(f"{sku}: has no picture to compare with; `enrol` one.")
+        raise CatalogError(f"{sku}: no product has this SKU; see the SKUs that `search` prints.")
     observation = pipeline.observe(gallery, photo, SEARCHED)
     answer = pipeline.answer_observations(gallery, [observation], SEARCHED)
     features = extract_query_features(observation.pixels, observation.crop)
     matches, score, own = _match_pictures(gallery, rows, observation, features)
 
     def read(match: Match) -> np.ndarray | None:
-        is_kept = match.row < 0 or base.stored_picture(match.row) is not None
+        row = match.row
+        is_kept = row is not None and (row < 0 or base.stored_picture(row) is not None)
         return base.embedder.read(picture(match)) if is_kept else None
 
     align = functools.partial(_align, observation.pixels, features, read)

@@ -1,7 +1,8 @@
 """The reference pictures and products that a search may find: a bundle, and what the device was taught since.
 
 A row numbers a reference picture: the rows of the bundle's index come first, taught pictures follow. Products of the
-bundle keep the numbers of its catalogue; products that the device was taught follow those.
+bundle keep the numbers of its catalogue; products that the device was taught follow those. Candidates of products
+without a picture, which only words, filters and barcodes find, have rows of their own that follow all others.
 
 R rows, P products, D dimensions, T taught pictures.
 """
@@ -26,6 +27,7 @@ from .candidate import Candidate
 from .open_bundle import OpenBundle, Reference
 
 LEARNED = 1 << 32  # numbers of learned pictures begin above it
+NO_PICTURE: tuple[str, None] = ("", None)  # source and row
 
 
 @dataclass
@@ -34,13 +36,15 @@ class OverlayRows:
 
     Attributes:
         products: Products that are new or changed, by number.
-        hidden: Rows of the bundle that are not shown, by SKU.
+        hidden: Rows of the bundle that are not shown, by SKU; none for a product without a picture.
+        hidden_numbers: The numbers of the products that are not shown.
         pictures: Taught and learned pictures: number, name, and the number of the product. The number of a taught
             picture is the overlay's, that of a learned one follows `LEARNED`.
     """
 
     products: dict[int, Product] = field(default_factory=dict)
     hidden: dict[str, list[int]] = field(default_factory=dict)
+    hidden_numbers: list[int] = field(default_factory=list)
     pictures: list[tuple[int, str, int]] = field(default_factory=list)
 
 
@@ -72,7 +76,7 @@ class Gallery:
         taught: The taught pictures.
         visible: (R,) bool, the bundle's rows that a search may find; None for all.
         allowed: `visible` as the index takes it.
-        base_products: How many products of the bundle a search may find.
+        base_products: How many products of the bundle a photo may find.
         barcodes: Finds products by barcode.
     """
 
@@ -94,9 +98,10 @@ class Gallery:
         kept = _kept_rows(known, overlay_rows.pictures)
         taught = before.taught if before and kept.any() else None
         self.taught: TaughtRows = _taught_rows(base, overlay_rows, references, taught, kept)
-        self.base_products = len(base.catalog) - len(overlay_rows.hidden)
+        self.base_products = int(base.catalog.pictured.sum()) - sum(map(bool, overlay_rows.hidden.values()))
         self.visible: np.ndarray | None = None
-        if overlay_rows.hidden:
+        self._admitted: np.ndarray | None = None
+        if any(overlay_rows.hidden.values()):
             self.visible = np.ones(len(base.index), bool)
             self.visible[[row for rows in overlay_rows.hidden.values() for row in rows]] = False
         self.allowed: RowFilter | None = None if self.visible is None else base.index.make_filter(self.visible)
@@ -106,8 +111,7 @@ class Gallery:
     @functools.cached_property
     def table(self) -> ProductTable:
         """The details of all products, column by column."""
-        hidden = [self.base.catalog.owner(rows[0]) for rows in self._overlay.hidden.values()]
-        return ProductTable(self.base.catalog, self._overlay.products, hidden)
+        return ProductTable(self.base.catalog, self._overlay.products, self._overlay.hidden_numbers)
 
     @functools.cached_property
     def words(self) -> WordSearch:
@@ -123,7 +127,8 @@ class Gallery:
         restricted, owners = copy.copy(self), self.base.catalog.owners
         restricted.visible = allowed[owners]
         restricted.allowed = self.base.index.make_filter(restricted.visible)
-        restricted.base_products = int(allowed[: len(self.base.catalog)].sum())
+        restricted.base_products = int((allowed[: len(self.base.catalog)] & self.base.catalog.pictured).sum())
+        restricted._admitted = allowed
         restricted.taught = replace(self.taught, visible=allowed[self.taught.owners])
         return restricted
 
@@ -159,8 +164,15 @@ class Gallery:
 
     def owner(self, row: int) -> int:
         """Return the number of a row's product."""
-        taught = row - self.first_taught
-        return self.base.catalog.owner(row) if taught < 0 else int(self.taught.owners[taught])
+        taught, count = row - self.first_taught, len(self.taught.owners)
+        if taught < 0:
+            return self.base.catalog.owner(row)
+        return int(self.taught.owners[taught]) if taught < count else taught - count
+
+    def row_without_picture(self, number: int) -> int | None:
+        """Return the row that stands for a product without a visible picture; None if a filter excludes the product."""
+        is_admitted = self._admitted is None or self._admitted[number]
+        return self.first_taught + len(self.taught.owners) + number if is_admitted else None
 
     def owners(self) -> np.ndarray:
         """Return the product number of each row, -1 for rows that are not shown: (R,) int32."""
@@ -202,14 +214,16 @@ class Gallery:
 
     def first_matches(self, skus: Collection[str]) -> dict[str, Match]:
         """Return these products as their first reference picture matches them, by SKU; omit those not shown."""
-        changed = self._overlay.products
-        stored = self.base.catalog.find_skus(set(skus) - self._overlay.hidden.keys())
-        first = {sku: (changed.get(e.number, e.product), e.sources[0], e.rows[0]) for sku, e in stored.items()}
+        changed, taught = self._overlay.products, dict[int, tuple[str, int]]()
         for picture, name, number in self._overlay.pictures:
-            if number in changed:  # the bundle shows the others
-                first.setdefault(changed[number].sku, (changed[number], f"{name}.jpg", -picture))
-        found = {sku: (product, 1.0, source, row) for sku, (product, source, row) in first.items() if sku in skus}
-        return {sku: Match(*fields, self.base.bundle.digest) for sku, fields in found.items()}
+            taught.setdefault(number, (f"{name}.jpg", -picture))
+        stored = self.base.catalog.find_skus(set(skus) - self._overlay.hidden.keys()).values()
+        first = {one.number: (one.sources[0], one.rows[0]) for one in stored if one.rows}
+        shown = {one.number: one.product for one in stored}
+        shown |= {number: product for number, product in changed.items() if product.sku in skus}
+        pictures = {number: first.get(number) or taught.get(number, NO_PICTURE) for number in shown}
+        digest = self.base.bundle.digest
+        return {product.sku: Match(product, 1.0, *pictures[number], digest) for number, product in shown.items()}
 
     def matches(self, candidates: Sequence[Candidate]) -> tuple[Match, ...]:
         """Return candidates with the details of their products."""
@@ -220,11 +234,16 @@ class Gallery:
     def _match(self, candidate: Candidate, stored: tuple[Product, Picture] | None) -> Match:
         number = self.owner(candidate.row)
         changed = self._overlay.products.get(number)
+        taught = candidate.row - self.first_taught
+        source: str
+        row: int | None
         if stored:
             product, source, row = changed or stored[0], stored[1].source, candidate.row
         else:
-            picture, name, _ = self._overlay.pictures[candidate.row - self.first_taught]
-            product, source, row = changed or self._stored_product(number), f"{name}.jpg", -picture
+            product, (source, row) = changed or self.base.catalog.numbered([number])[number], NO_PICTURE
+            if taught < len(self._overlay.pictures):
+                picture, name, _ = self._overlay.pictures[taught]
+                source, row = f"{name}.jpg", -picture
         evidence = candidate.evidence
         sides = max(candidate.size) / np.array(candidate.size[::-1])
         outline = tuple((x, y) for x, y in (evidence.outline * sides).tolist())
@@ -239,10 +258,6 @@ class Gallery:
             evidence.mirrored,
             candidate.probability,
         )
-
-    def _stored_product(self, number: int) -> Product:
-        ((product, _),) = self.base.catalog.find(self.base.catalog.rows_of([number])[:1].tolist())
-        return product
 
 
 def _kept_rows(before: Sequence[tuple[int, str, int]], now: Sequence[tuple[int, str, int]]) -> np.ndarray:

@@ -113,7 +113,9 @@ def match_local_features(gallery: Gallery, candidates: Sequence[Candidate], feat
 def nearest_pictures(
     gallery: Gallery, numbers: Sequence[int], embedding: np.ndarray | None = None
 ) -> dict[int, Candidate]:
-    """Return the nearest picture of each product, by product number; omit products without visible pictures.
+    """Return the nearest picture of each product, by product number; omit products that a filter excludes.
+
+    A product without a picture has the cosine 0.
 
     Args:
         gallery: Whose products they are.
@@ -123,6 +125,8 @@ def nearest_pictures(
     rows = gallery.rows_of_products(numbers)
     pictures = [Candidate(row, 0.0) for row in rows] if embedding is None else compare_rows(gallery, rows, embedding)
     found = best_by_product(gallery, sorted(pictures, key=lambda candidate: -candidate.cosine))
+    others = ((number, gallery.row_without_picture(number)) for number in numbers if number not in found)
+    found |= {number: Candidate(row, 0.0) for number, row in others if row is not None}
     return {number: found[number] for number in numbers if number in found}
 
 

@@ -114,6 +114,8 @@ def find_similar(
         raise CatalogError(f"{sku}: no product of that SKU is here; check it, or enrol the product.")
     owners = gallery.owners()
     own = _last_rows(owners, found[0])
+    if not len(own):
+        raise CatalogError(f"{sku}: has no picture, so nothing is known to look like it; `enrol` one.")
     near = _nearest_products(gallery, _admit(gallery, owners, found, wanted)[owners], own, owners, k * POOL)
     rows = [own, *(_last_rows(owners, owners[row]) for row in near)]
     vectors, counts = gallery.vectors(np.concatenate(rows)), np.array([len(one) for one in rows])
@@ -202,7 +204,7 @@ def _explain_none(sku: str, names: list[str], satisfied: Counter[tuple[bool, ...
     """
     total = satisfied.total()
     if not total:
-        return f"{sku}: is the only product that is shown here; there is none to compare it with."
+        return f"{sku}: is the only product with a picture here; there is none to compare it with."
     alone = [sum(count for which, count in satisfied.items() if which[i]) for i in range(len(names))]
     without = [
         sum(count for which, count in satisfied.items() if all(which[:i] + which[i + 1 :])) for i in range(len(names))

@@ -76,8 +76,8 @@ def format_answer(answer: Answer) -> dict[str, Any]:
 
 
 def _picture_of(match: Match) -> dict[str, Any]:
-    query = urlencode({"row": match.row, "base": match.base})
-    picture = f"/v1/pictures/{quote(match.sku, safe='')}?{query}"
+    query = f"?{urlencode({'row': match.row, 'base': match.base})}" if match.row is not None else ""
+    picture = f"/v1/pictures/{quote(match.sku, safe='')}{query}"  # without a picture, a blank one
     return {"row": match.row, "base": match.base, "picture": picture}
 
 

@@ -14,6 +14,7 @@ from ..bundle.sealing import Key
 from ..catalog.product import Product
 from ..embedding.run_settings import ONE_CROP, Settings
 from ..errors import CatalogError, DeviceError
+from ..images import image
 from ..images.image import Photo
 from ..search import pipeline
 from ..search.candidate import Candidate
@@ -189,9 +190,14 @@ class Store(TaughtStore):
         return self._gallery().first_matches(skus)
 
     def references(self, sku: str) -> tuple[Match, ...]:
-        """Return a product as each of its reference pictures matches it; raise CatalogError for an unknown SKU."""
+        """Return a product as each of its reference pictures matches it, or once if it has none.
+
+        Raises:
+            CatalogError: The SKU is unknown.
+        """
         gallery = self._gallery()
         matches = gallery.matches([Candidate(row, 1.0) for row in gallery.rows_of(sku)])
+        matches = matches or tuple(gallery.first_matches([sku]).values())
         if not matches:
             raise CatalogError(f"{sku}: no product of that SKU is here; check it.")
         return matches
@@ -209,7 +215,7 @@ class Store(TaughtStore):
         return self.base.embedder.embed_photos(photos, self._is_fast(fast))
 
     def picture(self, match: Match) -> bytes:
-        """Return the reference image of a match as a small JPEG or WebP; a blank one if the bundle keeps none.
+        """Return the reference image of a match as a small JPEG or WebP; a blank one if there is none.
 
         Raises:
             DeviceError: The match comes from another bundle.
@@ -255,7 +261,8 @@ class Store(TaughtStore):
         if not answer.matches:
             raise ValueError("the answer has no match to explain.")
         best, understood = answer.matches[0], answer.understood
-        is_kept = best.row < 0 or self.base.stored_picture(best.row) is not None
+        is_stored = best.row is not None and best.row >= 0
+        is_kept = not is_stored or self.base.stored_picture(best.row) is not None
         reference = self.picture(best) if is_kept else self.base.index.read_vectors(np.array([best.row]))[0]
         removed = text_query.describe_exclusions(self._gallery().table, understood.where) if understood else []
         return draw_explanation(self.base.embedder, photo, answer, reference, removed, kind, words)
@@ -291,6 +298,8 @@ class Store(TaughtStore):
         return self._session.gallery()
 
     def _picture(self, base: OpenBundle, match: Match) -> bytes:
+        if match.row is None:
+            return image.blank_picture()
         if match.row < 0:
             return self._taught_picture(-match.row)
         if match.base != base.bundle.digest:

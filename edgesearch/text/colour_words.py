@@ -22,11 +22,11 @@ _COLUMN_NAMES = (COLUMN, "color", "颜色", "色", "farbe", "couleur", "colore")
 
 
 def add_colours(product: Product, measured: Sequence[np.ndarray]) -> Product:
-    """Return a product with its colours as an attribute, unless its catalogue names colours.
+    """Return a product with its colours as an attribute, unless its catalogue names colours or it has no picture.
 
     Args:    measured: `colour_shares` of each of its pictures, (T,) float64.
     """
-    if _has_colour_column(name for name, _ in product.attributes):
+    if not measured or _has_colour_column(name for name, _ in product.attributes):
         return product
     return replace(product, attributes=(*product.attributes, (COLUMN, name_colours(measured))))
 

@@ -50,11 +50,11 @@ def test_bad_pictures_stop_the_build_and_are_all_listed(spoiled: Path) -> None:
 
 
 @pytest.mark.slow
-def test_skip_bad_leaves_out_bad_pictures(spoiled: Path) -> None:
+def test_skip_bad_leaves_out_bad_pictures_and_keeps_their_products(spoiled: Path) -> None:
     built = edgesearch.build(spoiled / "catalogue.csv", spoiled / "x.edge", skip_bad=True)
-    assert built.left_out == ("P000001", "P000002", "P000003")
+    assert built.without_picture == ("P000001", "P000002", "P000003")
     assert len(built.skipped) == 3
-    assert built.manifest.counts["products"] == built.manifest.counts["pictures"] == 5
+    assert (built.manifest.counts["products"], built.manifest.counts["pictures"]) == (8, 5)
     with edgesearch.open(spoiled / "x.edge") as store:
         matches = store.search(spoiled / "pictures" / "P000007.jpg").matches
     assert matches[0].sku == "P000007"
@@ -66,8 +66,8 @@ def test_one_good_picture_among_many_bad_ones_is_enough(shop: Path, tmp_path: Pa
     lines.insert(450, f"A,Cup,{shop}/pictures/P000000.jpg")
     (tmp_path / "c.csv").write_text("\n".join(["sku,name,images", *lines]))
     built = edgesearch.build(tmp_path / "c.csv", tmp_path / "c.edge", TINY_MODEL, skip_bad=True)
-    assert built.manifest.counts["products"] == built.manifest.counts["pictures"] == 1
-    assert len(built.skipped) == 900
+    assert (built.manifest.counts["products"], built.manifest.counts["pictures"]) == (901, 1)
+    assert len(built.skipped) == len(built.without_picture) == 900
 
 
 @pytest.mark.slow

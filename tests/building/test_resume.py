@@ -340,12 +340,12 @@ def test_damage_found_late_in_the_cache_is_reported(drawn: Path, monkeypatch: py
         build(drawn, "b", resume=True)
 
 
-def test_photos_of_left_out_products_are_not_used(drawn: Path) -> None:
+def test_photos_of_products_without_a_picture_are_not_used(drawn: Path) -> None:
     (drawn.parent / "3.png").write_text("no picture")
     (drawn.parent / "q.csv").write_text("image,sku\n1.png,S1\n2.png,S3\n")
     built = edgesearch.build(drawn, drawn.parent / "x.edge", skip_bad=True, queries=drawn.parent / "q.csv")
-    assert built.left_out == ("S3",)
-    assert any("1 of its photos are of products that were left out" in note for note in built.notes)
+    assert built.without_picture == ("S3",)
+    assert any("1 of its photos are of products without a picture" in note for note in built.notes)
 
 
 def test_a_full_disk_keeps_the_old_bundle(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:

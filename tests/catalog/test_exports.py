@@ -102,10 +102,7 @@ def test_products_without_pictures_are_listed_not_refused(shop: Path, tmp_path: 
     read = loader.read(path)
     assert [entry.product.sku for entry in read.entries] == ["A", "B"]
     assert read.notes == [f"{path}: products without a picture (1): B in line 3"]
-    with pytest.raises(CatalogError, match=r"\(B: no picture\); repair them, or leave them out with --skip-bad"):
-        edgesearch.build(path, tmp_path / "c.edge", TINY_MODEL)
-    built = edgesearch.build(path, tmp_path / "c.edge", TINY_MODEL, skip_bad=True)
-    assert built.left_out == ("B",)
+    assert edgesearch.build(path, tmp_path / "c.edge", TINY_MODEL).without_picture == ("B",)
 
 
 def test_two_columns_of_one_name_that_nothing_needs_are_kept_apart(tmp_path: Path) -> None:
