@@ -10,8 +10,9 @@ from types import NoneType
 from typing import Any
 
 from ..errors import CatalogError
-from . import barcode_text
+from . import barcode_text, numerals
 
+_PLAIN_NUMBER = re.compile(r"\d*\.?\d*")
 CELL_CHARACTERS_SHOWN = 40  # of a wrong cell, in an error message
 
 
@@ -90,10 +91,13 @@ def product_of(sku: str, details: Mapping[str, Any]) -> Product:
     return Product(sku, **columns, attributes=tuple(others.items()))
 
 
-def check_details(sku: str, details: Mapping[str, object]) -> dict[str, Any]:
+def check_details(sku: str, details: Mapping[str, object], currency: str = "") -> dict[str, Any]:
     """Check details that a user gives, as text or numbers, and return them as they are stored.
 
+    A price in text is read as in a catalogue: "4,50" is 4.5, and "4,50 €" also names the currency.
+
     Args:    details: by name; None or "" empties a detail.
+             currency: of the product so far, "" if unknown.
     Raises:  CatalogError: the SKU, or the name or value of a detail, is not valid.
     """
     cells = {name: "" if value is None else str(value).strip() for name, value in details.items()}
@@ -105,8 +109,19 @@ def check_details(sku: str, details: Mapping[str, object]) -> dict[str, Any]:
     invalid += [cell for cell in cells.values() if cell != cell.encode(errors="replace").decode()]
     if invalid:
         raise CatalogError(f"{invalid[0]!r}: not a SKU or a detail of a product; give it as text.")
+    if isinstance(details.get("price"), str):
+        cells |= _read_price(sku, cells, cells.get("currency") or currency)
     product = parse_product({"name": "-", **cells, "sku": sku}, sku)
     return dict.fromkeys(cells) | {name: value for name, value in details_of(product).items() if name in cells}
+
+
+def _read_price(sku: str, cells: Mapping[str, str], currency: str) -> dict[str, str]:
+    """Return the price in details, as a number, and the currency in it if it names another than the product has."""
+    cell = numerals.normalize(cells["price"])
+    if not _PLAIN_NUMBER.fullmatch(cell) and numerals.is_ambiguous(cell, currency):
+        raise CatalogError(f"{sku}: price is {cell!r}, which could mean two numbers; write it without thousands.")
+    price, found = numerals.parse_price(cell, "", currency)
+    return {"price": price} | ({"currency": found} if found and not cells.get("currency") else {})
 
 
 def _parse_price(cell: str, where: str) -> float | None:

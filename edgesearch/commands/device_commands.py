@@ -24,6 +24,7 @@ def add(command: Adder) -> None:
 
     parser = command("rollback", _rollback, "Return to the bundle before the last install.", "device")
     parser.add_argument("device", type=Path, help="device folder")
+    parser.add_argument("--forward", action="store_true", help="run the bundle again that the last rollback left")
     parser.add_argument("--who", help=WHO)
 
     parser = command("overlay", _overlay, "Export what a device was taught to a folder.", "export device -o taught")
@@ -55,7 +56,7 @@ def _install(options: argparse.Namespace) -> None:
 
 
 def _rollback(options: argparse.Namespace) -> None:
-    _print_running(options.device, device.rollback(options.device, options.who))
+    _print_running(options.device, device.rollback(options.device, options.who, forward=options.forward))
 
 
 def _print_running(device: Path, manifest: Manifest) -> None:
@@ -73,8 +74,11 @@ def _log(options: argparse.Namespace) -> None:
 
 
 def _format_event(event: Event) -> str:
-    after = event.detail.get("after") or {}
-    details = [f"{name}={value}" for name, value in (after.get("details") or {}).items()]
+    details = [", ".join(event.changes)] if event.changes else []
+    if event.what == "learning":
+        details = [f"{name} {value}" for name, value in event.detail.items()]
+    if "undoes" in event.detail:
+        details.insert(0, f"line {event.detail['undoes']}")
     if "sequence" in event.detail:
         details = [f"{event.detail['name']}, sequence {event.detail['sequence']}"]
     details += [f"{event.detail[name]}" for name in ("source", "code", "state", "why") if event.detail.get(name)]

@@ -69,12 +69,19 @@ def _access(options: argparse.Namespace) -> None:
     access = Access(options.file or options.device / FILE)
     if options.add:
         access.add_pin(options.add, Role.of(options.role), _read_pin())
+        print_note(f"{access.path}: {options.add} has a PIN now, as {options.role}.")
     elif options.add_token:
         print(access.add_token(options.add_token, Role.of(options.role)))
-        print_note(f"{options.add_token}: this token is shown only once; send it as `Authorization: Bearer TOKEN`.")
+        print_note(
+            f"{access.path}: {options.add_token} has this token now, as {options.role}; it is shown only once; send it "
+            "as `Authorization: Bearer TOKEN`."
+        )
     elif options.remove:
         access.remove(options.remove)
+        print_note(f"{access.path}: {options.remove} is removed, and {len(access.holders())} have a PIN or token.")
     else:
+        if not access.holders():
+            print_note(f"{access.path}: nobody has a PIN or token; `access --add NAME` gives one.")
         for holder in access.holders():
             print(f"{holder.role!s:9} {holder.kind:6} {holder.name}")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog.product import OPTIONAL, details_of
+from ..device.changes import describe_value
 from ..images import quality
 from ..store.opening import open as open_store
 from .arguments import WHO, Adder, name_and_value
@@ -47,7 +48,8 @@ def add(command: Adder) -> None:
 def _enrol(options: argparse.Namespace) -> None:
     with open_store(options.device) as store:
         done = store.enrol(options.sku, options.photo, who=options.who, **_details(options))
-    print(f"{options.sku}: {done.product.name}; learned from {done.pictures} pictures.")
+    known = "" if done.changes else ", all of them known before; nothing changed"
+    print(f"{options.sku}: {done.product.name}; learned from {done.pictures} pictures{known}.")
     for photo, flaw in zip(options.photo, done.flaws, strict=True):
         if flaw:
             print_note(f"note: {photo}: {quality.ADVICE[flaw]} `undo` takes this back.")
@@ -56,12 +58,13 @@ def _enrol(options: argparse.Namespace) -> None:
 
 
 def _edit(options: argparse.Namespace) -> None:
-    details = _details(options)
     with open_store(options.device) as store:
-        product = store.edit(options.sku, who=options.who, **details)
-    values = details_of(product)
-    changes = ", ".join(f"{name} {values.get(name)}" for name in details)
-    print(f"{product.sku}: {product.name}; {changes or 'unchanged'}.")
+        before = store.products([options.sku]).get(options.sku)
+        product = store.edit(options.sku, who=options.who, **_details(options))
+    old, new = details_of(before) if before else {}, details_of(product)
+    names = [name for name in dict.fromkeys([*new, *old]) if old.get(name) != new.get(name)]
+    changed = ", ".join(describe_value(name, old.get(name), new.get(name)) for name in names)
+    print(f"{product.sku}: {product.name}; {changed or 'nothing changed'}.")
 
 
 def _remove(options: argparse.Namespace) -> None:
@@ -73,7 +76,8 @@ def _remove(options: argparse.Namespace) -> None:
 def _undo(options: argparse.Namespace) -> None:
     with open_store(options.device) as store:
         event = store.undo(who=options.who)
-    print(f"{event.sku}: line {event.detail['undoes']} of the log is undone.")
+    undone, by, line = (event.detail[name] for name in ("undone", "by", "undoes"))
+    print(f"{event.sku}: undone: {undone} by {by}, line {line} of the log; now {', '.join(event.changes)}.")
 
 
 def _details(options: argparse.Namespace) -> dict[str, str]:

@@ -4,8 +4,8 @@
     {"id": "p3f...", "photo": "IMG_1.jpg", "file": [size, time], "status": "counted", "sku": "P1", ...}
 
 Lines are only appended, and each is synced before the photo counts as done. The last line of a photo is valid, so a
-correction is one more line. A killed process leaves at most one incomplete line. The next writer removes that line;
-no caller was told that its photo was counted.
+correction is one more line. A line with "undo": true takes back the last other change of its photo. A killed process
+leaves at most one incomplete line. The next writer removes that line; no caller was told that its photo was counted.
 """
 
 import json
@@ -87,6 +87,7 @@ class CountJournal:
         """Open the file; raise CountError if it is unusable, is no journal, or is open in another process."""
         self.path = path
         self.entries: dict[str, CountEntry] = {}
+        self._changes: list[tuple[CountEntry | None, CountEntry]] = []
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         except OSError as error:
@@ -99,10 +100,18 @@ class CountJournal:
             self.close()
             raise
 
-    def add(self, entry: CountEntry) -> None:
-        """Store an entry on the disk; raise CountError if that fails."""
-        self._append(entry.to_dict())
-        self._replay(entry)
+    def add(self, entry: CountEntry, undo: bool = False) -> None:
+        """Store an entry on the disk; raise CountError if that fails.
+
+        undo: the entry is the state before the last change of its photo.
+        """
+        if entry != self.entries.get(entry.id):
+            self._append(entry.to_dict() | ({"undo": True} if undo else {}))
+            self._replay(entry, undo)
+
+    def last_change(self) -> tuple[CountEntry | None, CountEntry] | None:
+        """Return the last count or correction that was not taken back: the entry before and after it; None if none."""
+        return self._changes[-1] if self._changes else None
 
     def find_file(self, photo: str, file: list[int]) -> CountEntry | None:
         """Return the entry of a file that has not changed since, or None."""
@@ -147,7 +156,7 @@ class CountJournal:
         try:
             table = json.loads(line)
             if number > 1:
-                self._replay(CountEntry.from_dict(table))
+                self._replay(CountEntry.from_dict(table), table.get("undo") is True)
             elif table != {"format": FORMAT}:
                 raise ValueError(f"format {table['format']}, this version reads {FORMAT}")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -155,9 +164,15 @@ class CountJournal:
                 f"{self.path}, line {number}: is damaged ({error}); remove the line, or restore the file."
             ) from error
 
-    def _replay(self, entry: CountEntry) -> None:
-        self.entries.pop(entry.id, None)
+    def _replay(self, entry: CountEntry, undo: bool) -> None:
+        before = self.entries.pop(entry.id, None)
         self.entries[entry.id] = entry
+        if undo:
+            last = next((i for i, (_, one) in reversed([*enumerate(self._changes)]) if one.id == entry.id), None)
+            if last is not None:
+                del self._changes[last]
+        elif before is not None or entry.status == "counted":
+            self._changes.append((before, entry))
         self._entries_by_file[entry.photo, *entry.file] = entry
 
     def _append(self, table: dict[str, Any]) -> None:

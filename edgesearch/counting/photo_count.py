@@ -77,6 +77,7 @@ class Count:
         self._store, self._everything = store, everything
         self._search = functools.partial(store.search, k=CHOICES, fast=fast, barcodes=barcodes)
         self.notes: list[str] = []
+        self._applied: set[tuple[str, str]] = set()  # photos and SKUs of the review list as it is on the disk
         self._rejected_skus: dict[str, str] = {}  # from the review list, by id or name of the photo
         self._unreadable: dict[str, CountEntry] = {}  # by name
         self._duplicates: list[tuple[str, str]] = []  # names of a photo and of the same one counted before
@@ -104,6 +105,7 @@ class Count:
         products = self._store.products(None if self._everything else [*self.counts])
         stock_lists.write_stock(self.output, self._journal.counted_entries(), products)
         stock_lists.write_review(self.review, self.to_review, self._rejected_skus)
+        self._applied.clear()
 
     @property
     def counts(self) -> Counter[str]:
@@ -192,15 +194,27 @@ class Count:
         return photo_id in self._journal.entries
 
     def undo(self) -> CountEntry:
-        """Take back the last counted entry, an earlier one with each call; a photo goes to review.
+        """Take back the last count or correction, an earlier one with each call.
+
+        A correction is replaced by what was before it. A photo that was counted goes to review.
 
         Raises:
-            CountError: No photo is counted.
+            CountError: Nothing was counted.
         """
-        last = next(self._journal.counted_entries(), None)
+        last = self._journal.last_change()
         if last is None:
-            raise CountError(f"{self.output}: no photo is counted there; there is nothing to undo.")
-        return self._assign_product(last, "" if last.photo else stock_lists.NO_PRODUCT)
+            raise CountError(f"{self.output}: nothing is counted there; there is nothing to undo.")
+        before, entry = last
+        if before is None:
+            before = entry.to_review() if entry.photo else replace(entry, status="dropped", sku="", name="", by="hand")
+        self._journal.add(before, undo=True)
+        return before
+
+    def take_back(self, entry_id: str) -> CountEntry:
+        """Count an entry no more; raise CountError if that cannot be stored."""
+        dropped = replace(self._journal.entries[entry_id], status="dropped", sku="", name="", by="hand")
+        self._journal.add(dropped, undo=True)
+        return dropped
 
     def correct(self, photo: str, sku: str) -> CountEntry:
         """Set the product of a photo, whatever its state.
@@ -256,11 +270,14 @@ class Count:
         """Count the photos whose SKU was filled into the review list."""
         for photo, entry_id, sku in stock_lists.read_review(self.review):
             entry = self._journal.entries.get(entry_id)
+            if (entry_id, sku) in self._applied:  # and perhaps taken back since
+                continue
             try:
                 if entry is None:
                     raise CountError(f"{photo or entry_id}: {sku} is written there, but this photo could not be read.")
                 if entry.status in ("aside", "bad"):
                     self._assign_product(entry, sku)
+                self._applied.add((entry_id, sku))
                 self._rejected_skus.pop(entry_id or photo, None)
             except CountError as error:
                 note = f"{self.review}: {error}"

@@ -8,7 +8,6 @@ from ..answer import Answer
 from ..errors import ScanError
 from .count_journal import CountEntry
 from .photo_count import Count
-from .stock_lists import NO_PRODUCT
 
 MAX_UNDO = 1000  # scans
 MAX_PIECES = 10_000  # at once; a larger number is a barcode read by mistake
@@ -88,7 +87,7 @@ class ScanCount:
         if not self._undoable:
             raise ScanError("-: nothing was counted in this run; there is nothing to take back.")
         last = self._undoable[-1]
-        self._count.correct(last.id, NO_PRODUCT)
+        self._count.take_back(last.id)
         self._undoable.pop()
         self._counts[last.sku] -= last.times
         self.unsaved += 1

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
-from ..catalog.product import Product, details_of, product_of
+from ..catalog.product import COLUMNS, Product, details_of, product_of
 from ..catalog.sqlite_catalog import StoredProduct
 from ..errors import CatalogError
 
@@ -69,6 +69,36 @@ class Change:
         return cls(bool(table["own"]), bool(table["removed"]), details, was, pictures)
 
 
+def describe(before: Change | None, after: Change | None) -> list[str]:
+    """Return what differs between two changes of a product, a phrase for each: "price 2.50 -> 4.50"."""
+    one, other = before or Change(), after or Change()
+    if other.removed:
+        return ["removed"] if not one.removed else []
+    phrases = ["shown again"] if one.removed else ["new product"] if other.own and not one.own else []
+    if one.own and after is None:
+        return ["no longer here"]
+    named = {*one.details, *other.details}
+    for name in [*filter(named.__contains__, COLUMNS), *sorted(named.difference(COLUMNS))]:
+        was = other.was.get(name, one.was.get(name))  # the bundle's value
+        is_valid = name in one.details and one.was.get(name) == was
+        old, new = one.details[name] if is_valid else was, other.details.get(name, was)
+        if old != new:
+            phrases.append(describe_value(name, old, new))
+    for pictures, verb in (
+        (other.pictures.keys() - one.pictures, "added"),
+        (one.pictures.keys() - other.pictures, "gone"),
+    ):
+        if pictures:
+            phrases.append(f"{len(pictures)} picture{'s' * (len(pictures) > 1)} {verb}")
+    return phrases
+
+
+def describe_value(name: str, old: object, new: object) -> str:
+    """Return how a detail changed: "price 2.50 -> 4.50", "brand Acme" if it was empty, "brand Acme -> empty"."""
+    texts = ["empty" if one is None else f"{one:.2f}" if isinstance(one, float) else str(one) for one in (old, new)]
+    return f"{name} {texts[1]}" if old is None else f"{name} {' -> '.join(texts)}"
+
+
 def enrol(sku: str, before: Change | None, base: Product | None, details: Mapping[str, Any]) -> Change:
     """Return the change that shows a product with these details; raise CatalogError if a new one has no name."""
     if (before.apply(sku, base) if before else base) is None:
@@ -96,6 +126,11 @@ def _check_shown(sku: str, change: Change | None, base: Product | None) -> None:
 
 
 def _set_details(before: Change, base: Product | None, details: Mapping[str, Any]) -> Change:
+    """Return the change with other details; those that are as the bundle has them need no change."""
     current = details_of(base) if base else {}
+    changed = {**before.details, **details}
     was = {**before.was, **{name: current.get(name) for name in details}}
-    return replace(before, details={**before.details, **details}, was=was)
+    kept = [
+        name for name, value in changed.items() if base is None or name not in details or value != current.get(name)
+    ]
+    return replace(before, details={name: changed[name] for name in kept}, was={name: was[name] for name in kept})

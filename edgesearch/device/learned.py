@@ -123,12 +123,15 @@ class LearnedPictures:
             return self._read_settings(database) if database and _has_tables(database) else LearningSettings()
 
     def change_settings(self, who: str | None = None, **changes: Any) -> LearningSettings:
-        """Change settings by their names, and log that."""
+        """Change settings by their names, and log that if it changes any."""
         with self._overlay.writing() as database:
             for statement in _TABLES:
                 database.execute(statement)
-            settings = replace(self._read_settings(database), **changes)
+            before = self._read_settings(database)
+            settings = replace(before, **changes)
             settings = replace(settings, device=settings.device or secrets.token_hex(4))
+            if settings == before:
+                return settings
             content = self._overlay.close_table(asdict(settings), "learned_setting 0")
             database.execute("INSERT OR REPLACE INTO learned_setting VALUES (0, ?)", (content,))
             self._overlay.add_event(database, "learning", "", who, changes)

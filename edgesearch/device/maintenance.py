@@ -1,6 +1,7 @@
 """Install a bundle on a device, roll back, read the log, and export what the device was taught."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from .._util import progress
 from ..bundle.bundle_file import Bundle
 from ..bundle.manifest import Manifest
 from ..bundle.sealing import Key
-from ..errors import EdgeSearchError
+from ..errors import DeviceError, EdgeSearchError
 from ..search.open_bundle import OpenBundle, open_catalog, space_of
 from . import overlay_export
 from .changes import Change
@@ -18,6 +19,8 @@ from .overlay import Event, Overlay, OverlaySnapshot
 from .overlay_gallery import merge_overlay
 from .profile import Profile
 from .slots import Check, Slots
+
+SWITCHES = ("install", "rollback", "forward")  # events
 
 
 def install(
@@ -58,11 +61,24 @@ def install(
     return manifest
 
 
-def rollback(device: str | os.PathLike[str], who: str | None = None, key: Key | None = None) -> Manifest:
-    """Test the previous bundle, and switch back to it; raise BundleError or DeviceError if that fails."""
+def rollback(
+    device: str | os.PathLike[str], who: str | None = None, key: Key | None = None, *, forward: bool = False
+) -> Manifest:
+    """Test the bundle that ran before the last installation, and switch back to it.
+
+    Args:
+        device: Device folder.
+        who: As for `install`.
+        key: As for `install`.
+        forward: Switch instead to the bundle that the last rollback left.
+    Raises:
+        BundleError: That bundle is damaged or gives other results on this device.
+        DeviceError: There is none; or the last rollback left it, and `forward` is not given; or another installation
+            is running.
+    """
     slots = Slots(Path(device), key)
-    with _check_and_log(slots, "rollback", who) as check:
-        return slots.roll_back(check)
+    with _check_and_log(slots, "forward" if forward else "rollback", who) as check:
+        return slots.roll_back(check, functools.partial(_check_direction, slots, forward))
 
 
 def log(device: str | os.PathLike[str], key: Key | None = None) -> list[Event]:
@@ -141,13 +157,32 @@ def _check_and_log(slots: Slots, what: str, who: str | None) -> Iterator[Check]:
         raise
 
 
+def _check_direction(slots: Slots, forward: bool) -> None:
+    """Raise DeviceError if the bundle in the other slot is not the one that is asked for."""
+    switches: list[str] = []
+    with _overlay(slots) as overlay:
+        for event in overlay.events():
+            if event.what in SWITCHES:
+                switches.append(event.what)
+            elif event.what == "failed":
+                switches.pop()
+    was_rolled_back = switches[-1:] == ["rollback"]
+    if was_rolled_back and not forward:
+        raise DeviceError(
+            f"{slots.folder}: runs the bundle before the last install already; to run the one again that the last "
+            "rollback left, give --forward."
+        )
+    if forward and not was_rolled_back:
+        raise DeviceError(f"{slots.folder}: the last change was no rollback; leave out --forward.")
+
+
 def _highest_sequence(slots: Slots) -> int:
     """Return the highest installed sequence number by the log, since the file `current` may be lost."""
     sequences = [0]
     with _overlay(slots) as overlay:
         for event in overlay.events():
-            if event.what == "install":
-                sequences.append(event.detail["sequence"])
+            if event.what in SWITCHES:
+                sequences.append(event.detail["sequence"] if event.what == "install" else 0)
             elif event.what == "failed":
                 sequences.pop()
     return max(sequences)

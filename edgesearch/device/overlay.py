@@ -24,7 +24,7 @@ from typing import Any
 from .._util.sqlite_file import DamagedError, SqliteFile
 from ..bundle.sealing import Seal
 from ..errors import DeviceError
-from .changes import Change
+from .changes import Change, describe
 
 FILE = "overlay.sqlite"
 FORMAT = 1
@@ -48,8 +48,8 @@ class Event:
         number: Counts from 1.
         time: ISO 8601, UTC, by the device's clock.
         who: User.
-        what: One of `UNDOABLE`, "undo", "install", "rollback", "failed" or "fold"; of `learned`, "learning", "learn",
-            "settle", "forget" or "erase".
+        what: One of `UNDOABLE`, "undo", "install", "rollback", "forward", "failed" or "fold"; of `learned`, "learning",
+            "learn", "settle", "forget" or "erase".
         sku: Of the changed product; "" if there is none.
         detail: Further values, JSON-able.
         state: Hex hash of all changes after the event.
@@ -65,9 +65,17 @@ class Event:
     state: str
     chain: str
 
+    @property
+    def changes(self) -> list[str]:
+        """What the event changed, such as "price 2.50 -> 4.50"; raise DeviceError if it is damaged."""
+        with _decoding():
+            states = [self.detail.get(state) for state in ("before", "after")]
+            before, after = (Change.from_dict(state) if state else None for state in states)
+            return describe(before, after)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-able form."""
-        return dict(vars(self))
+        """Return a JSON-able form, with the changes in words."""
+        return dict(vars(self)) | {"changes": self.changes}
 
 
 @dataclass(frozen=True)
@@ -135,8 +143,8 @@ class Overlay:
         who: str | None = None,
         pictures: Sequence[tuple[bytes, bytes]] = (),
         space: str = "",
-    ) -> Event:
-        """Change a product in one transaction, and add a line to the log.
+    ) -> Change | None:
+        """Change a product in one transaction, and add a line to the log; do neither if nothing changes.
 
         Args:
             what: One of `UNDOABLE`.
@@ -146,14 +154,20 @@ class Overlay:
             who: For the log; None takes the user of this process.
             pictures: Pictures to add, each a JPEG and its reference.
             space: Of the references.
+        Returns:
+            The product's change from now on; None if it is shown as the bundle has it.
         """
         with self._file.writing() as database:
             before = self._read_snapshot(database).changes.get(sku)
             after = revise(before)
-            if after and pictures:
+            if pictures:
+                after = after or Change()
                 added = self._add_pictures(database, pictures, space, after.pictures)
                 after = replace(after, pictures={**after.pictures, **added})
-            return self._write_change(database, what, sku, before, after, who)
+            after = after if after != Change() else None
+            if after != before:
+                self._write_change(database, what, sku, before, after, who)
+            return after
 
     def undo(self, who: str | None = None) -> Event:
         """Take back the last change that was not taken back yet; raise DeviceError if there is none."""
@@ -167,7 +181,8 @@ class Overlay:
             with _decoding():
                 states = [last.detail[state] for state in ("before", "after")]
                 after, before = (Change.from_dict(state) if state else None for state in states)
-            return self._write_change(database, "undo", last.sku, before, after, who, undoes=last.number)
+            undone = {"undoes": last.number, "undone": last.what, "by": last.who}
+            return self._write_change(database, "undo", last.sku, before, after, who, **undone)
 
     def record(self, what: str, detail: Mapping[str, Any], who: str | None = None) -> Event:
         """Add a line to the log for an event that changes no product."""

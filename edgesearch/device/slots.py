@@ -130,12 +130,20 @@ class Slots:
             self._switch_to(after, new, trusted)
         return new.manifest
 
-    def roll_back(self, check: Check) -> Manifest:
-        """Check the previous bundle, and switch to it; raise DeviceError if there is none."""
+    def roll_back(self, check: Check, check_direction: Callable[[], None]) -> Manifest:
+        """Check the bundle in the other slot, and switch to it.
+
+        Args:
+            check: As for `install`.
+            check_direction: Raises DeviceError if it is not the one to go back to.
+        Raises:
+            DeviceError: There is none.
+        """
         with self._locked():
             state = self._read_state()
             if state is None or state.other_slot not in state.installed:
                 raise DeviceError(f"{self.folder}: there is no previous bundle to go back to; install one.")
+            check_direction()
             bundle = self._check_slot(state, state.other_slot, check)
             self._write_state(replace(state, slot=state.other_slot))
         return bundle.manifest

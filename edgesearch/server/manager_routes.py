@@ -47,9 +47,9 @@ async def install(request: Request, state: State, manager: Manager) -> dict[str,
 
 
 @router.post("/rollback")
-async def rollback(state: State, manager: Manager) -> dict[str, Any]:
-    """Return to the bundle that ran before."""
-    return _describe_bundle(await state.installer.run(_roll_back, state, manager))
+async def rollback(state: State, manager: Manager, forward: bool = False) -> dict[str, Any]:
+    """Return to the bundle before the last installation; `forward` to the one that the last rollback left."""
+    return _describe_bundle(await state.installer.run(_roll_back, state, manager, forward))
 
 
 @router.get("/taught.zip", response_class=StreamingResponse)
@@ -80,8 +80,8 @@ def _install(state: ServerState, path: Path, manager: Visitor) -> Manifest:
     return manifest
 
 
-def _roll_back(state: ServerState, manager: Visitor) -> Manifest:
-    manifest = maintenance.rollback(state.device, who=manager.name or None)
+def _roll_back(state: ServerState, manager: Visitor, forward: bool) -> Manifest:
+    manifest = maintenance.rollback(state.device, who=manager.name or None, forward=forward)
     state.store.reopen()
     return manifest
 

@@ -69,9 +69,10 @@ async def remove(state: State, staff: Staff, sku: str) -> None:
 
 @router.post("/undo")
 async def undo(state: State, staff: Staff) -> dict[str, Any]:
-    """Undo the last change; each call goes one step further back."""
+    """Undo the last change; each call goes one step further back. `undone` is its kind, `by` who made it."""
     event = await state.workers.run(state.store.undo, who=staff.name or None)
-    return {"what": event.what, "sku": event.sku}
+    undone = {name: event.detail[name] for name in ("undone", "by")}
+    return {"what": event.what, "sku": event.sku, **undone, "changes": event.changes}
 
 
 def _check_details(sku: str, details: dict[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 import functools
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from ..catalog import product
 from ..catalog.product import Product
 from ..device import changes
 from ..device.changes import Change
-from ..device.overlay import Event, Overlay
+from ..device.overlay import Overlay
 from ..errors import CatalogError, FlawedPhotoError
 from ..images import image, quality
 from ..images.image import Photo
@@ -22,6 +24,7 @@ from ..text import colour_words
 
 MAX_PHOTOS = 5  # of one enrolment
 TAUGHT_SIDE = 960  # px; longer side of a taught picture at most
+SHOP_CURRENCY = 0.9  # share of the prices in a currency, from which a price without one is in it
 LIKE = 1 / 2  # probability from which an enrolment names another product that looks like it
 
 
@@ -34,12 +37,14 @@ class Enrolment:
         pictures: How many of its reference pictures were taught here.
         like: Another product that its first photo matched before the enrolment; None if there was none.
         flaws: Of each photo, "" or "blurred", as `images.quality` finds them.
+        changes: What changed, such as "2 pictures added"; empty if all of it was known.
     """
 
     product: Product
     pictures: int
     like: Match | None
     flaws: tuple[Flaw, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 def enrol(
@@ -68,7 +73,7 @@ def enrol(
     """
     if not 1 <= len(photos) <= MAX_PHOTOS:
         raise CatalogError(f"{sku}: {len(photos)} photos; give 1 to {MAX_PHOTOS} of them.")
-    given = product.check_details(sku, details)
+    given = _check_details(overlay, base, sku, details)
     read = [image.read(photo, TAUGHT_SIDE) for photo in photos]
     pairs = zip(photos, read, strict=True)
     flaws = tuple(_check_photo(photo, f"photo {number}", one) for number, (photo, one) in enumerate(pairs, 1))
@@ -76,22 +81,25 @@ def enrol(
     references = [(picture, base.make_reference(picture).to_bytes()) for picture in pictures]
     answer, known = search(pictures[0]), _find_product(base, sku)
     pixels = [] if known else [image.read(picture) for picture in pictures]
-    coloured = given if known else colour_words.add_colours_to_details(given, pixels)
+    new = given if known else _add_currency(base, colour_words.add_colours_to_details(given, pixels))
+    befores: list[Change | None] = []
 
     def revise(before: Change | None) -> Change:
+        befores.append(before)
         is_new = before is None or before.removed
-        return changes.enrol(sku, before, known, coloured if is_new else given)
+        return changes.enrol(sku, before, known, new if is_new else given)
 
-    change = _change_after(overlay.change("enrol", sku, revise, who, references, base.space))
+    change = overlay.change("enrol", sku, revise, who, references, base.space) or Change()
+    changed = tuple(changes.describe(befores[-1], change))
     like = [match for match in answer.matches if match.probability >= LIKE and match.sku != sku]
-    return Enrolment(_apply(change, sku, known), len(change.pictures), like[0] if like else None, flaws)
+    return Enrolment(_apply(change, sku, known), len(change.pictures), like[0] if like else None, flaws, changed)
 
 
 def edit(overlay: Overlay, base: OpenBundle, sku: str, details: Mapping[str, object], who: str | None) -> Product:
     """Change details of a product and return it; as `Store.edit`. Raise CatalogError or DeviceError."""
-    given, known = product.check_details(sku, details), _find_product(base, sku)
+    given, known = _check_details(overlay, base, sku, details), _find_product(base, sku)
     revise = functools.partial(changes.edit, sku, base=known, details=given)
-    return _apply(_change_after(overlay.change("edit", sku, revise, who)), sku, known)
+    return _apply(overlay.change("edit", sku, revise, who) or Change(), sku, known)
 
 
 def remove(overlay: Overlay, base: OpenBundle, sku: str, who: str | None) -> None:
@@ -114,8 +122,20 @@ def _find_product(base: OpenBundle, sku: str) -> Product | None:
     return stored.product if stored else None
 
 
-def _change_after(event: Event) -> Change:
-    return Change.from_dict(event.detail["after"])
+def _check_details(overlay: Overlay, base: OpenBundle, sku: str, details: Mapping[str, object]) -> dict[str, Any]:
+    """Return checked details; a price is read in the currency of the product as it is shown."""
+    known, change = _find_product(base, sku), overlay.snapshot().changes.get(sku)
+    shown = change.apply(sku, known) if change else known
+    return product.check_details(sku, details, (shown and shown.currency) or "")
+
+
+def _add_currency(base: OpenBundle, details: dict[str, Any]) -> dict[str, Any]:
+    """Return the details of a new product; its price is in the shop's currency unless another is given."""
+    currencies = Counter(filter(None, base.catalog.column("currency")))
+    if details.get("price") is None or details.get("currency") or not currencies:
+        return details
+    ((currency, count),) = currencies.most_common(1)
+    return {**details, "currency": currency} if count >= SHOP_CURRENCY * currencies.total() else details
 
 
 def _apply(change: Change, sku: str, known: Product | None) -> Product:

@@ -259,3 +259,32 @@ def test_photos_are_found_in_folders_and_through_links(tmp_path: Path) -> None:
     found, others = photo_files.find_photos([tmp_path])
     assert [one.name for one in found] == ["a/c.png", "b.jpg", "elsewhere/d.jpg"]
     assert others == [tmp_path / "z.txt"]
+
+
+def test_undo_after_a_correction_restores_what_was_before_it(counting: CountFolder) -> None:
+    counting.take(one="A1", two="A2", three="?")
+    counting.run()
+    for photo, sku in (("one.jpg", "B"), ("two.jpg", "-"), ("three.jpg", "B"), ("one.jpg", "B")):
+        with counting.count() as count:
+            count.correct(photo, sku)
+    assert (counting.counted(), counting.to_review()) == ({"B": 2}, {})
+    for left in ({"B": 1}, {"A": 1, "B": 1}, {"A": 2}, {"A": 1}, {}):
+        with counting.count() as count:
+            count.undo()
+        assert counting.counted() == left
+    with pytest.raises(CountError, match="nothing to undo"), counting.count() as count:
+        count.undo()
+    assert counting.to_review()["three.jpg"] == "like no product here"
+
+
+def test_undo_in_the_run_that_reads_the_review_list(counting: CountFolder) -> None:
+    counting.take(one="?")
+    counting.run()
+    counting.fill(one="A")
+    with counting.count() as count:
+        assert count.counts == {"A": 1}
+        count.undo()
+    assert (counting.counted(), list(counting.to_review())) == ({}, ["one.jpg"])
+    counting.fill(one="A")
+    counting.run()
+    assert counting.counted() == {"A": 1}

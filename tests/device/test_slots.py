@@ -77,7 +77,21 @@ def test_rollback_returns_to_the_previous_bundle(make: Make, tmp_path: Path) -> 
     assert len(list((device / "slots").glob("*/*"))) == 2
     assert edgesearch.rollback(device).sequence == 2
     assert runs(device) == 2
-    assert edgesearch.rollback(device).sequence == 3
+
+
+def test_a_second_rollback_does_not_bring_the_bad_bundle_back(make: Make, tmp_path: Path) -> None:
+    device = tmp_path / "device"
+    for sequence in (1, 2):
+        edgesearch.install(make(sequence), device)
+    with pytest.raises(DeviceError, match="the last change was no rollback; leave out --forward"):
+        edgesearch.rollback(device, forward=True)
+    edgesearch.rollback(device)
+    with pytest.raises(DeviceError, match=r"runs the bundle before the last install already; .* give --forward"):
+        edgesearch.rollback(device)
+    assert runs(device) == 1
+    assert edgesearch.rollback(device, forward=True).sequence == 2
+    assert [event.what for event in edgesearch.log(device)] == ["install", "install", "rollback", "forward"]
+    assert edgesearch.rollback(device).sequence == 1
 
 
 def test_older_bundles_are_refused_even_after_rollback(make: Make, tmp_path: Path) -> None:
