@@ -54,6 +54,8 @@ ONLY_USER = {
     "nacl": {"bundle", "server"},
     "linuxpy": {"capture"},
     "zxingcpp": {"images"},
+    "cryptography": {"server"},
+    "segno": {"server"},
     "torch": set(),
     "torchvision": set(),
     "onnx": set(),

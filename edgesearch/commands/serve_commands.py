@@ -4,10 +4,14 @@ import argparse
 import getpass
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import DeviceError, EdgeSearchError
 from .arguments import STORE, Adder
-from .output import print_note
+from .output import print_note, print_report
+
+if TYPE_CHECKING:
+    from ..server.run import Listening, Tls
 
 PORT, HIGHEST_PORT = 8765, 65535
 
@@ -24,8 +28,17 @@ def add(command: Adder) -> None:
     )
     parser.add_argument("--name", action="append", default=[], help="accept requests to this host name as well")
     parser.add_argument("--access", type=Path, metavar="FILE", help="file of PINs and tokens (default: the device's)")
-    parser.add_argument("--certificate", type=Path, metavar="PEM", help="serve https; needs --certificate-key")
-    parser.add_argument("--certificate-key", type=Path, metavar="PEM", help="private key of the certificate")
+    parser.add_argument(
+        "--tls", action="store_true", help="serve https with a certificate made here; handhelds install its root once"
+    )
+    parser.add_argument(
+        "--tls-folder", type=Path, metavar="FOLDER", help="keys of --tls (default: tls in the device folder)"
+    )
+    parser.add_argument(
+        "--root-port", type=_port, metavar="PORT", help="port that offers the root over http (default: --port and 1)"
+    )
+    parser.add_argument("--certificate", type=Path, metavar="PEM", help="serve https with your own certificate")
+    parser.add_argument("--certificate-key", type=Path, metavar="PEM", help="private key of --certificate")
 
     text = "List, add and remove the PINs and tokens for `serve`."
     parser = command("access", _access, text, "device --add Ada --role staff")
@@ -47,18 +60,56 @@ def _serve(options: argparse.Namespace) -> None:
         raise EdgeSearchError(
             f"serve: {error.name} is not installed; install the extra: pip install 'edgesearch[server]'."
         ) from error
-    if (options.certificate is None) != (options.certificate_key is None):
-        raise EdgeSearchError("serve: a certificate needs its key; give both --certificate and --certificate-key.")
-    certificate = (options.certificate, options.certificate_key) if options.certificate else None
     run.serve(
         options.store,
         options.host,
         options.port,
         names=frozenset(options.name),
         access=options.access,
-        certificate=certificate,
-        announce=lambda url: print_note(f"{options.store}: serving at {url} (Ctrl-C stops it)."),
+        tls=_read_tls(options),
+        announce=lambda listening: _announce(options.store, listening),
+        tell=print_note,
     )
+
+
+def _read_tls(options: argparse.Namespace) -> "Tls | None":
+    from ..server.certificates import Files
+    from ..server.run import Tls
+
+    if (options.certificate is None) != (options.certificate_key is None):
+        raise EdgeSearchError("serve: a certificate needs its key; give both --certificate and --certificate-key.")
+    if options.certificate and options.tls:
+        raise EdgeSearchError("serve: --tls makes a certificate; give it or --certificate, not both.")
+    if not options.tls and (options.tls_folder or options.root_port is not None):
+        raise EdgeSearchError("serve: --tls-folder and --root-port are for --tls; add it, or leave them out.")
+    if options.certificate:
+        return Tls(Files(options.certificate, options.certificate_key))
+    beside = options.store / "tls" if options.store.is_dir() else Path(f"{options.store}.tls")
+    return Tls(None, options.tls_folder or beside, options.root_port) if options.tls else None
+
+
+def _announce(store: Path, listening: "Listening") -> None:
+    """Print where the server is, for other machines as a QR code too, and what they still need."""
+    print_note(f"{store}: serving at {' and '.join(listening.urls) or 'no address yet'} (Ctrl-C stops it).")
+    if listening.is_local:
+        return
+    if not listening.urls:
+        print_note("this machine has no address in a network; connect it, and start the server again.")
+    if listening.root_urls:
+        print_note(
+            f"on each handheld, once: open {' or '.join(listening.root_urls)} and install the root, whose SHA-256 is "
+            f"{listening.fingerprint}."
+        )
+    if not listening.is_encrypted:
+        print_note(
+            "over http, others in this network can read PINs and photos, and phones give a page no camera; add --tls "
+            "for https."
+        )
+    codes = [*listening.root_urls, *listening.urls][:1]
+    if codes and sys.stderr.isatty() and "utf" in (sys.stderr.encoding or "").lower():
+        from ..server.lan import draw_code
+
+        print_report(draw_code(codes[0]).splitlines())
 
 
 def _access(options: argparse.Namespace) -> None:
