@@ -104,7 +104,8 @@ class GuidedCapture:
             self._show(self._session.add(content, press=True), frame=False)
         elif isinstance(event, (Notice, SourceLost)):
             self._screen.notify(event.text)
-            self._ended |= self._closing and isinstance(event, SourceLost)
+            if self._closing and isinstance(event, SourceLost):
+                self._end()
         elif isinstance(event, EndScan) and (event.source != TRIGGER or not self._more):
             self._closing = True
             if event.source != TRIGGER or not self._session:
@@ -159,8 +160,8 @@ class GuidedCapture:
         if not (self._session and self._session.numbers):
             self._position = max(0, self._position - 1)
         visit = self._visit
-        if visit.session and (gone := visit.session.take_back()):
-            self._screen.notify(f"{visit.product.name}: {len(gone)} photos are deleted.")
+        if visit.session and visit.session.take_back():
+            self._screen.notify(f"{visit.product.name}: its photos are deleted.")
         visit.session = visit.recognition = None
         self._offer()
 

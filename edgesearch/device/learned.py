@@ -59,8 +59,8 @@ class LearnedPicture:
         number: Of the picture; 0 before it is stored.
         sku: Of its product.
         time: ISO 8601, UTC, by the device's clock.
-        source: "barcode" (read in the photo), "wedge" (typed by a scanner while the camera saw the product), "choice" (a
-            person chose the product) or "capture" (a person took photos of the product on purpose).
+        source: "barcode" (read in the photo), "wedge" (typed by a scanner while the camera saw the product), "choice"
+            (a person chose the product) or "capture" (a person took photos of the product on purpose).
         code: The barcode; "" for a choice.
         who: User who scanned or chose; "" if unknown.
         device: Name of the device.

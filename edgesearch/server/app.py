@@ -20,7 +20,17 @@ from .._util.systemd import Notifier
 from ..errors import EdgeSearchError
 from ..images import barcode
 from ..version import __version__
-from . import api_docs, count_routes, learn_routes, login_routes, manager_routes, responses, search_routes, teach_routes
+from . import (
+    api_docs,
+    capture_routes,
+    count_routes,
+    learn_routes,
+    login_routes,
+    manager_routes,
+    responses,
+    search_routes,
+    teach_routes,
+)
 from .middleware import MAX_BODY_BYTES, SecurityMiddleware, TooLargeError, TooSlowError
 from .request_data import BadRequestError, Customer, State, UnauthorizedError
 from .state import ServerState
@@ -126,6 +136,7 @@ def _add_routes(app: FastAPI) -> None:
         search_routes.router,
         teach_routes.router,
         learn_routes.router,
+        capture_routes.router,
         count_routes.router,
         manager_routes.router,
     ):

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..answer import Answer
 from ..errors import BusyError, DeviceError
 from ..search.frame_stream import Stream
+from ..store.photo_session import PhotoSession
 from ..store.store import Store
 from .access import FILE, Access
 from .count_registry import CountRegistry
@@ -17,6 +18,7 @@ from .worker_threads import RequestWorkers
 ANSWER_TIMEOUT_S = 20.0
 INSTALL_TIMEOUT_S = 600.0
 MAX_STREAMS = 64
+MAX_PHOTO_SESSIONS = 16  # each holds five photos
 
 
 class ServerState:
@@ -26,6 +28,7 @@ class ServerState:
         workers: Threads that search and teach.
         readers: Threads that read products and pictures, also while the workers are busy.
         installer: The thread that installs, one bundle at a time.
+        photo_sessions: The photos that staff are taking, by session; the oldest first.
     """
 
     def __init__(self, store: Store, path: Path, is_local: bool = True, access: Path | None = None):
@@ -52,6 +55,7 @@ class ServerState:
         self.readers = RequestWorkers(2, ANSWER_TIMEOUT_S, waiting_per_thread=64)  # a page loads dozens of pictures
         self.installer = RequestWorkers(1, INSTALL_TIMEOUT_S)
         self.counts = CountRegistry(store, path)
+        self.photo_sessions: OrderedDict[str, PhotoSession] = OrderedDict()
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self._streaming: set[str] = set()
 
@@ -85,6 +89,12 @@ class ServerState:
             return await self.workers.run(stream.add, frame), len(stream)
         finally:
             self._streaming.discard(key)
+
+    def keep_photo_session(self, key: str, session: PhotoSession) -> None:
+        """Keep a session; drop the oldest of too many, whose photos stay learned."""
+        self.photo_sessions[key] = session
+        while len(self.photo_sessions) > MAX_PHOTO_SESSIONS:
+            self.photo_sessions.popitem(last=False)
 
     def forget_stream(self, name: str) -> None:
         """Forget the frames of a camera."""

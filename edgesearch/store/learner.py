@@ -175,7 +175,9 @@ class Learner:
         return found
 
     def find_rival(self, observation: Observation, sku: str, who: str | None = None) -> str:
-        """Return the SKU of a product that a photo resembles much more than this one; "" if there is none.
+        """Return the SKU of a product that a photo resembles more than this one, clearly enough to ask; "" if none.
+
+        It contradicts its label or is not supported, by the rules of `learning.contradiction`.
 
         Args:
             observation: Of the photo.
@@ -189,7 +191,11 @@ class Learner:
         one = self._entry(self.settings(), sku, "capture", "", who, 0.0)
         learned = {known.number: known for known in self._pictures.all()}
         near = _find_neighbours(gallery, learned, observation.embedding[0], product[0])
-        return _find_rival(gallery, near, product[0], one.group)
+        rival = _find_rival(gallery, near, product[0], one.group)
+        if rival or contradiction.is_supported(product[0], one.group, near):
+            return rival
+        other = max((one for one in near if one.product != product[0]), key=lambda one: one.cosine)
+        return _sku_of(gallery, gallery.rows_of_products([other.product])[0])
 
     def learn(
         self,

@@ -118,6 +118,7 @@ class PhotoSession:
             raise CatalogError(f"{sku}: no product of that SKU is here; check it.")
         self._taken: list[Observation] = []
         self._doubted = ""  # the product that the last frame looked like
+        self._settled: set[str] = set()  # products that a person says it is not
         self._lock = threading.Lock()
 
     @property
@@ -131,7 +132,7 @@ class PhotoSession:
         Args:
             frame: As for `Store.search`.
             press: Whether a person asked for this frame. It is then taken although the product is small in it or the
-                view is nearly known, or if the person was told before that it looks like another product.
+                view is nearly known. After "other" it says that the session does not show that product.
         Raises:
             ImageError: The frame cannot be read.
             DeviceError: It cannot be stored, or learning was switched off meanwhile.
@@ -141,7 +142,9 @@ class PhotoSession:
                 return Step("turn", len(self.numbers), True)
             gallery = self._gallery()
             observation = pipeline.observe(gallery, frame, 1)
-            doubted, self._doubted = self._doubted, ""
+            if press and self._doubted:
+                self._settled.add(self._doubted)
+            self._doubted = ""
             flaw = quality.find_flaw(observation.pixels, observation.crop)
             if flaw and not (press and flaw == "far"):
                 return self._step(flaw)
@@ -149,9 +152,10 @@ class PhotoSession:
                 return self._step("turn")
             if other := _other_by_barcode(gallery, observation, self.sku):
                 return self._step("other", other)
-            self._doubted = self._learner.find_rival(observation, self.sku, self._who)
-            if self._doubted and not (press and doubted == self._doubted):
-                return self._step("other", self._doubted)
+            rival = self._learner.find_rival(observation, self.sku, self._who)
+            if rival and rival not in self._settled:
+                self._doubted = rival
+                return self._step("other", rival)
             return self._take(observation)
 
     def take_back(self) -> list[LearnedPicture]:

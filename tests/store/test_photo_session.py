@@ -25,7 +25,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diverse_memory, "NOTHING_NEW", 0.9999995)
     monkeypatch.setattr(photo_session, "SAME_VIEW", 0.9999990)
     monkeypatch.setattr(quality, "FAR", 0.0)  # the untrained network sees objects anywhere
-    monkeypatch.setattr(contradiction, "UNSUPPORTED", 0.0)  # a choice of so strange a look would wait
+    monkeypatch.setattr(contradiction, "UNSUPPORTED", 1.0)
 
 
 @pytest.fixture
@@ -96,8 +96,20 @@ def test_a_frame_like_another_product_needs_a_second_look(learning: Store, monke
     assert (first.advice, first.like, first.taken) == ("other", OTHER, 0)
     assert learning.learner.pictures() == []
     assert session.add(view(1), press=True).advice == "taken"
+    assert session.add(view(2)).advice == "taken"  # that is settled
+    assert {(one.state, one.trust) for one in learning.learner.pictures()} == {("used", 1.0)}
+    monkeypatch.setattr("edgesearch.store.learner._find_rival", lambda *_: "P000001")
+    assert session.add(view(3)).like == "P000001"
+
+
+def test_a_frame_that_nothing_supports_asks_once(learning: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contradiction, "is_supported", lambda *_: False)
+    session = learning.photo_session(SKU)
+    asked = session.add(view(1))
+    assert asked.advice == "other" and asked.like in learning.skus() - {SKU}
+    assert session.add(view(1), press=True).advice == "taken"
     (one,) = learning.learner.pictures()
-    assert (one.state, one.trust) == ("used", 1.0)  # a person settled it
+    assert (one.state, one.trust) == ("used", 0.95)
 
 
 def test_a_barcode_of_another_product_is_never_taken(learning: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,9 +176,9 @@ def test_it_needs_a_known_product_and_a_device_that_learns(learning: Store, tiny
 KILLED = """
 import sys, numpy, edgesearch
 from edgesearch.images import quality
-from edgesearch.learning import diverse_memory
+from edgesearch.learning import contradiction, diverse_memory
 from edgesearch.store import photo_session
-quality.FAR = 0.0
+quality.FAR, contradiction.UNSUPPORTED = 0.0, 1.0
 diverse_memory.NOTHING_NEW = photo_session.SAME_VIEW = 2.0
 with edgesearch.open(sys.argv[1]) as store:
     session = store.photo_session("P000003")
