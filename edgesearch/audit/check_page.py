@@ -18,6 +18,8 @@ EXPLANATIONS = {
     "alike": "The same picture, saved again, resized or cropped a little.",
     "unlike": "Nearer to a picture of another product than to any of its own: perhaps it shows that product.",
     "unreadable": "A build stops at them, or leaves them out with --skip-bad.",
+    "cut": "All their pixels are there, so a build uses them; copy them again if the originals are whole.",
+    "without": "Only words, filters and barcodes find them.",
     "small": "The shorter side, in px.",
     "blank": "One colour all over.",
     "barcode": "A barcode in a photo then does not identify the product.",

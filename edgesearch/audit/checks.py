@@ -12,7 +12,7 @@ import numpy as np
 from ..catalog.loader import SourceCatalog
 from ..catalog.product import Entry
 from ..embedding.embedder import Embedder, default_model
-from ..images import barcode
+from ..images import barcode, photo_formats
 from . import suspects
 from .suspects import ExaminedPictures, NearDuplicate, Outlier, PictureRef
 
@@ -21,6 +21,7 @@ KINDS = {
     "alike": "Products with nearly the same picture",
     "unlike": "Pictures unlike the others of their product",
     "unreadable": "Pictures that cannot be read",
+    "cut": "Pictures whose files lack their end",
     "small": "Small pictures",
     "blank": "Pictures that show nothing",
     "without": "Products without a picture",
@@ -164,6 +165,7 @@ def _describe_outlier(entries: Sequence[Entry], examined: ExaminedPictures, outl
 def _find_flawed(entries: Sequence[Entry], examined: ExaminedPictures) -> Iterable[Finding]:
     """Yield the pictures that are bad by themselves: unreadable, small or blank."""
     flaws = [("unreadable", ref, reason) for ref, reason in examined.unreadable]
+    flaws += [("cut", ref, photo_formats.WITHOUT_END) for ref in examined.cut_off]
     flaws += [
         ("small", ref, f"{side} px; products are found less often below {suspects.SMALL_PX}")
         for ref, side in sorted(examined.small, key=lambda pair: pair[1])

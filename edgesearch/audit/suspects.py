@@ -24,7 +24,7 @@ from ..catalog import sources
 from ..catalog.product import Entry
 from ..embedding.embedder import Embedder
 from ..errors import ImageError
-from ..images import image
+from ..images import image, photo_formats
 from ..index.compact_index import CompactIndex
 
 BATCH = 16
@@ -83,6 +83,7 @@ class ExaminedPictures:
         vectors: (N, D) float32, unit rows.
         identical: groups of pictures with the same bytes.
         unreadable: pictures, and the reason of each.
+        cut_off: pictures that are read although their files lack the end.
         small: pictures, and the px of their shorter sides.
         blank: pictures of one colour.
     """
@@ -91,6 +92,7 @@ class ExaminedPictures:
     vectors: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
     identical: list[list[PictureRef]] = field(default_factory=list)
     unreadable: list[tuple[PictureRef, str]] = field(default_factory=list)
+    cut_off: list[PictureRef] = field(default_factory=list)
     small: list[tuple[PictureRef, int]] = field(default_factory=list)
     blank: list[PictureRef] = field(default_factory=list)
 
@@ -100,6 +102,7 @@ class _ReadPicture(NamedTuple):
     digest: bytes
     pixels: np.ndarray | None
     error: str
+    lacks_end: bool = False
 
 
 def examine_pictures(entries: Sequence[Entry], numbers: Sequence[int], embedder: Embedder) -> ExaminedPictures:
@@ -113,6 +116,7 @@ def examine_pictures(entries: Sequence[Entry], numbers: Sequence[int], embedder:
         readable = [(one.ref, one.pixels) for one in batch if one.pixels is not None]
         sides = [(ref, min(pixels.shape[:2])) for ref, pixels in readable]
         examined.small += [(ref, side) for ref, side in sides if side < SMALL_PX]
+        examined.cut_off += [one.ref for one in batch if one.lacks_end]
         examined.blank += [ref for ref, pixels in readable if _is_blank(pixels)]
         examined.readable += [ref for ref, _ in readable]
         vectors.append(embedder.embed([pixels for _, pixels in readable], fast=True))
@@ -141,7 +145,7 @@ def _read_batches(
             data = sources.read_bytes(source)
             digest = hashlib.blake2b(data, digest_size=16).digest()
             pixels = sources.name_source_in_errors(source, lambda: embedder.read(data))
-            return _ReadPicture(ref, digest, pixels, "")
+            return _ReadPicture(ref, digest, pixels, "", photo_formats.lacks_end(data))
         except ImageError as error:
             return _ReadPicture(ref, digest, None, str(error))
 

@@ -29,7 +29,7 @@ from ..catalog.sources import format_source, is_missing
 from ..device import overlay_export
 from ..embedding.embedder import copy_model, read_whitening
 from ..errors import BundleError, CatalogError, several
-from ..images import image
+from ..images import image, photo_formats
 from ..index.cells import ParallelMap
 from ..search.calibration import rehearsal_photos
 from ..search.decision import Calibration
@@ -132,7 +132,8 @@ def build_bundle(
         calibration = calibrate_staged(staged, folder, cache, sources, photos, read.photo_hashes, options)
         manifest = write_bundle(output, staged, header, fitted, calibration, options)
         cache.keep_only(picture.key for _, pictures in products for picture in pictures)
-    notes = [*read.notes, *describe_calibration(calibration, options, len(photos), len(read.photos))]
+    notes = [*read.notes, *_describe_cut_off(read.entries, results)]
+    notes += describe_calibration(calibration, options, len(photos), len(read.photos))
     without = tuple(product.sku for product, pictures in products if not pictures)
     names = {product.sku: f"{product.sku} {product.name}" for product, _ in products}
     expectations = tuple(describe(calibration, lambda sku: names.get(sku, sku)))
@@ -291,6 +292,13 @@ def select_usable(entries: Sequence[Entry], results: Sequence[PictureResult]) ->
                 usable.append(UsablePicture(name, source, result.key))
         products.append((entry.product, usable))
     return products, skipped
+
+
+def _describe_cut_off(entries: Sequence[Entry], results: Sequence[PictureResult]) -> list[str]:
+    """Return a sentence on the pictures that are read although their files seem cut off; none if there are none."""
+    named = [f"{entry.product.sku}: {name}" for entry in entries for name, _ in entry.images]
+    found = [name for name, result in zip(named, results, strict=True) if result.lacks_end]
+    return [f"{photo_formats.WITHOUT_END} ({len(found)}): {several(found, len(found))}"] if found else []
 
 
 def _refuse_bad_pictures(catalogue: str | Path, usable: int, reasons: Sequence[str], skip_bad: bool) -> None:

@@ -21,7 +21,7 @@ from ..catalog import sources
 from ..embedding.embedder import Embedder, ModelConfig, read_model
 from ..embedding.runtime import version
 from ..errors import BundleError, ImageError
-from ..images import colours, image, photo_files
+from ..images import colours, image, photo_files, photo_formats
 from ..local_features.descriptors import Codebook, PackedFeatures, extract_stable_features, read_default_codebook
 from ..version import __version__
 
@@ -73,11 +73,13 @@ class PictureResult(NamedTuple):
         key: sha256 of its file.
         extract: The extract as bytes; empty if the cache has it already.
         error: Why the picture cannot be read; empty if it can.
+        lacks_end: Whether it is read although its file seems cut off.
     """
 
     key: bytes
     extract: bytes
     error: str
+    lacks_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,11 +142,11 @@ class Extraction:
             content = sources.read_bytes(source)
         except ImageError as error:
             return PictureResult(b"", b"", str(error))
-        key = hashlib.sha256(content).digest()
+        key, lacks_end = hashlib.sha256(content).digest(), photo_formats.lacks_end(content)
         if key in cached:
-            return PictureResult(key, b"", "")
+            return PictureResult(key, b"", "", lacks_end)
         try:
-            return PictureResult(key, self.extract(content).to_bytes(), "")
+            return PictureResult(key, self.extract(content).to_bytes(), "", lacks_end)
         except ImageError as error:
             return PictureResult(b"", b"", f"{sources.format_source(source)}: {photo_files.strip_name(error)}")
 

@@ -15,6 +15,7 @@ from ..device import maintenance
 from ..device.slots import Slots, open_bundle
 from ..errors import EdgeSearchError, QueryError, several
 from ..evaluation import evaluate
+from ..images import image, photo_formats
 from ..search.open_bundle import open_catalog
 from ..store.opening import open as open_store
 from ..store.store import MAX_TOGETHER
@@ -92,6 +93,7 @@ def _search(options: argparse.Namespace) -> int:
                 )
                 text = json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else format_answer(answer)
                 print(text, flush=True)
+                _note_cut_off(options.photo if options.together else [photo] if photo else [])
                 if number in drawings and answer.matches:
                     path = drawings[number]
                     write_picture(path, store.explain(photo, answer, picture_kind(path)))
@@ -100,6 +102,13 @@ def _search(options: argparse.Namespace) -> int:
             except EdgeSearchError as error:
                 status = report_error(error)
     return status
+
+
+def _note_cut_off(photos: Sequence[str]) -> None:
+    """Tell of photos that were read although their files seem cut off."""
+    for photo in photos:
+        if photo_formats.lacks_end(image.read_bytes(Path(photo))):
+            print_note(f"{photo}: {photo_formats.WITHOUT_END}.")
 
 
 def _name_drawings(path: Path, photos: Sequence[str]) -> dict[int, Path]:

@@ -25,6 +25,7 @@ _SIGNATURES = (  # of what people take for pictures
     (b"version https://git-lfs", "a placeholder of Git LFS"),
 )
 _END = b"\xff\xd9"  # EOI, a JPEG's last marker
+WITHOUT_END = "a JPEG without its end marker, perhaps cut off; all its pixels are there, and it is read"
 # Bits that decode to visible detail where picture data is missing, with every restart marker.
 _FILLER = b"".join(b"\x5a\xa5\x36\xc9\x13" * 40 + bytes((0xFF, 0xD0 + number)) for number in range(8))
 
@@ -69,6 +70,16 @@ def describe_unreadable(data: bytes) -> str:
         return "AVIF; save it as JPEG" if data[8:12] in (b"avif", b"avis") else "a video; take a photo"
     named = next((kind for signature, kind in _SIGNATURES if data.startswith(signature)), "")
     return f"{named}, no picture that can be read" if named else "no picture, or of an unknown format"
+
+
+def lacks_end(data: bytes) -> bool:
+    """Return whether data is a JPEG that stops before its last marker, as after a broken transfer."""
+    at = 2 if data.startswith(b"\xff\xd8") else len(data)
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        if data[at + 1] == 0xDA:  # picture data, which no other marker follows but the last
+            return data.find(_END, at) < 0
+        at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return False
 
 
 def complete_jpeg(data: bytes, decode: Callable[[bytes], Image.Image]) -> Image.Image | None:

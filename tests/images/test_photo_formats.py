@@ -95,3 +95,20 @@ def test_streams_and_buffers_are_photos(tmp_path: Path) -> None:
     ):
         with pytest.raises(ImageError, match=says):
             image.read(photo)  # type: ignore[arg-type]
+
+
+def test_a_jpeg_that_lacks_only_its_end_marker_is_noticed() -> None:
+    small, out = io.BytesIO(), io.BytesIO()
+    scene(64, 48).save(small, "JPEG")
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    scene().save(out, "JPEG", exif=exif)
+    data, thumbnail = out.getvalue(), small.getvalue()
+    inside = b"\xff\xd8\xff\xe2" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail + data[2:]
+    for whole in (data, inside, data + b"MotionPhoto" + bytes(range(256)), data + thumbnail[:-2]):
+        assert not photo_formats.lacks_end(whole)
+    for cut in (data[:-2], data[:-1], inside[:-2], data[:-2] + b"\xff\xff", data[: len(data) // 2]):
+        assert photo_formats.lacks_end(cut)
+    for other in (b"", b"\xff\xd8", b"\xff\xd8\xff", data[:30], encoded(scene())):
+        assert not photo_formats.lacks_end(other)
+    assert np.array_equal(image.read(inside[:-2]), image.read(data))

@@ -90,7 +90,9 @@ def test_product_with_special_characters_in_its_sku_can_be_managed(client: Clien
     assert client("GET", f"/v1/pictures/{at.rpartition('/')[2]}").content[:2] == b"\xff\xd8"
     assert client("DELETE", at).status_code == 204
     assert client("GET", at).status_code == 404
-    assert client("POST", "/v1/undo").json() == {"what": "undo", "sku": sku}
+    undone = client("POST", "/v1/undo").json()
+    assert (undone["what"], undone["sku"], undone["undone"]) == ("undo", sku, "remove")
+    assert undone["changes"][0] == "shown again"
     assert client("GET", at).json()["product"]["name"] == "Cup"
 
 

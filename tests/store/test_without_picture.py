@@ -13,7 +13,7 @@ from PIL import Image
 
 import edgesearch
 from edgesearch.answer import Label
-from edgesearch.audit import checks
+from edgesearch.audit import check_page, checks
 from edgesearch.bundle.delta import delta
 from edgesearch.catalog import loader
 from edgesearch.commands.cli import main
@@ -199,7 +199,9 @@ def test_build_inspect_and_check_list_them(
     assert "without picture          V; X; H\n" in capsys.readouterr().out
     assert main(["inspect", str(edge), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["without picture"] == ["V", "X", "H"]
-    found = checks.check(loader.read(catalogue), model=TINY_MODEL).findings_of("without")
+    checked = checks.check(loader.read(catalogue), model=TINY_MODEL)
+    assert "Products without a picture" in check_page.render(checked, str(catalogue))
+    found = checked.findings_of("without")
     assert [finding.skus for finding in found] == [("V",), ("X",), ("H",)]
     assert found[2].says == "H Claw hammer has no picture; only words, filters and barcodes find it"
 
