@@ -48,6 +48,14 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that must not exist yet, and sync it."""
+    with open(path, "xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename in the folder durable; do nothing on Windows, which has no such call."""
     with contextlib.suppress(OSError):

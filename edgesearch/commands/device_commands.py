@@ -30,7 +30,7 @@ def add(command: Adder) -> None:
     parser = command("overlay", _overlay, "Export what a device was taught to a folder.", "export device -o taught")
     parser.add_argument("action", choices=["export"], help="action")
     parser.add_argument("device", type=Path, help="device folder")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="new folder, for `build --merge-overlay`")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="new folder, for `build` to merge")
 
     parser = command("log", _log, "Check and print the log of every change to a device.", "device")
     parser.add_argument("device", type=Path, help="device folder")
@@ -64,8 +64,11 @@ def _print_running(device: Path, manifest: Manifest) -> None:
 
 
 def _overlay(options: argparse.Namespace) -> None:
-    count = device.export(options.device, options.output)
-    print(f"{options.output}: changes to {count} products; merge them with `build --merge-overlay`.")
+    done = device.export(options.device, options.output)
+    how = "merge them with `build --merge-overlay`"
+    if done.learned:
+        how = f"{done.learned} learned pictures; {how} and `--merge-learned`"
+    print(f"{options.output}: changes to {done.products} products; {how}.")
 
 
 def _log(options: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from . import overlay_export
 from .changes import Change
 from .learned import LearnedPictures
 from .overlay import Event, Overlay, OverlaySnapshot
+from .overlay_export import Exported
 from .overlay_gallery import merge_overlay
 from .profile import Profile
 from .slots import Check, Slots
@@ -97,16 +98,21 @@ def overlay_snapshot(device: str | os.PathLike[str], key: Key | None = None) -> 
         return overlay.snapshot()
 
 
-def export(device: str | os.PathLike[str], folder: str | os.PathLike[str], key: Key | None = None) -> int:
-    """Write what a device was taught into a new folder, for `build` to merge.
+def export(device: str | os.PathLike[str], folder: str | os.PathLike[str], key: Key | None = None) -> Exported:
+    """Write what a device was taught and what it learned into a new folder, for `build` to merge.
 
-    Returns:
-        Number of changed products.
     Raises:
         DeviceError: Nothing is installed there, or the folder exists or cannot be written.
     """
-    with _open_overlay(device, key) as overlay:
-        return overlay_export.export(overlay, Path(folder))
+    slots = Slots(Path(device), key)
+    slots.digests()
+
+    def running() -> Manifest:
+        with contextlib.closing(slots.open()) as bundle:
+            return bundle.manifest
+
+    with _overlay(slots) as overlay:
+        return overlay_export.export(overlay, Path(folder), running)
 
 
 def open_profile(device: str | os.PathLike[str], key: Key | None = None) -> contextlib.closing[Profile]:

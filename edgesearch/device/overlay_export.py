@@ -1,5 +1,7 @@
 """Export what a device was taught into a folder, which a build merges into the catalogue.
 
+What the device learned from use is exported beside it (`learned_export`).
+
 taught.json             {"format": 1, "changes": [{"sku", "own", "removed", "details", "was", "pictures": [name]}]}
 pictures/<name>.jpg     named by the hash of their content, as on the device; the names tell the device which of its
                         pictures the next bundle contains
@@ -9,15 +11,18 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from .._util.files import sync_folder
+from .._util.files import sync_folder, write_new
+from ..bundle.manifest import Manifest
 from ..catalog import product
 from ..catalog.product import Entry, Product
 from ..errors import CatalogError, DeviceError
+from . import learned_export
 from .changes import Change
+from .learned import LearnedPictures
 from .overlay import Overlay
 
 FILE, PICTURES = "taught.json", "pictures"
@@ -25,11 +30,25 @@ FORMAT = 1
 _NAME = re.compile(r"[0-9a-f]{16}")
 
 
-def export(overlay: Overlay, folder: Path) -> int:
-    """Write all changes and their pictures into a new folder; leave nothing incomplete behind.
+class Exported(NamedTuple):
+    """The result of an export.
 
-    Returns:
-        Number of changed products.
+    Attributes:
+        products: Number of products that staff changed.
+        learned: Number of pictures that were learned from use.
+    """
+
+    products: int
+    learned: int
+
+
+def export(overlay: Overlay, folder: Path, running: Callable[[], Manifest]) -> Exported:
+    """Write all changes and their pictures, and what was learned, into a new folder; leave nothing incomplete behind.
+
+    Args:
+        overlay: To export.
+        folder: To create.
+        running: Returns the manifest of the bundle that the device runs; called if the device learned anything.
     Raises:
         DeviceError: The folder exists, or cannot be written.
     """
@@ -43,21 +62,15 @@ def export(overlay: Overlay, folder: Path) -> int:
             (incomplete / PICTURES).mkdir(parents=True)
             pictures = {name: number for change in changes.values() for name, number in change.pictures.items()}
             for name, number in pictures.items():  # once, even if several products were taught the same picture
-                _write(incomplete / PICTURES / f"{name}.jpg", overlay.picture(number))
+                write_new(incomplete / PICTURES / f"{name}.jpg", overlay.picture(number))
             content = json.dumps({"format": FORMAT, "changes": tables}, ensure_ascii=False, indent=1)
-            _write(incomplete / FILE, content.encode())
+            write_new(incomplete / FILE, content.encode())
+            learned = learned_export.write(LearnedPictures(overlay), running, incomplete)
             os.replace(incomplete, folder)
         sync_folder(folder.parent)
     except OSError as error:
         raise DeviceError(f"{folder}: cannot be written ({error}); check the folder and its free space.") from error
-    return len(tables)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    return Exported(len(tables), learned)
 
 
 def merge(entries: Iterable[Entry], folders: Iterable[Path]) -> tuple[list[Entry], list[str]]:

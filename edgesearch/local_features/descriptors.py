@@ -105,6 +105,12 @@ class PackedFeatures(NamedTuple):
             np.frombuffer(words, "<u2"),
         )
 
+    def check(self) -> None:
+        """Raise ValueError if an index could not take these features, which come from elsewhere."""
+        words = self.words.astype(np.int64)
+        if self.size > MAX_FEATURES or not (np.diff(words) > 0).all() or (words >= WORDS).any():
+            raise ValueError(f"{self.size} local features of {len(words)} visual words")
+
     def truncate(self, count: int, codebook: "Codebook") -> "PackedFeatures":
         """Return the first `count` features, a multiple of 32, with the words that are nearest to their codes."""
         if self.size <= count:

@@ -4,7 +4,7 @@ import functools
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -243,8 +243,12 @@ def binding_hashes(embedder: Embedder, index: CompactIndex, local: LocalIndex | 
 
 def space_of(manifest: Manifest) -> str:
     """Return the `OpenBundle.space` of a bundle from its manifest."""
-    network = hash_json([manifest.hashes["model"], manifest.hashes["preprocessing"]])
-    return hash_json([network, manifest.hashes.get("local", "")])
+    return hash_json([network_of(manifest.hashes), manifest.hashes.get("local", "")])
+
+
+def network_of(hashes: Mapping[str, str]) -> str:
+    """Return the hash of network and preprocessing, from `binding_hashes`; embeddings are comparable only if equal."""
+    return hash_json([hashes["model"], hashes["preprocessing"]])
 
 
 def run_environment(bundle: Bundle) -> Environment:

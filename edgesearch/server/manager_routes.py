@@ -54,7 +54,7 @@ async def rollback(state: State, manager: Manager, forward: bool = False) -> dic
 
 @router.get("/taught.zip", response_class=StreamingResponse)
 async def taught(state: State, manager: Manager) -> StreamingResponse:
-    """Return what the device was taught, for `edgesearch build --merge-overlay`."""
+    """Return what the device was taught and learned, for `edgesearch build --merge-overlay` and `--merge-learned`."""
     file = await state.installer.run(_zip_taught, state, manager)
     headers = {"Content-Disposition": 'attachment; filename="taught.zip"'}
     return StreamingResponse(_read_chunks(file), media_type="application/zip", headers=headers)
@@ -97,9 +97,9 @@ def _describe_bundle(manifest: Manifest) -> dict[str, Any]:
 
 def _zip_taught(state: ServerState, manager: Visitor) -> BinaryIO:
     with tempfile.TemporaryDirectory(prefix=".export-", dir=state.device) as temporary:
-        count = maintenance.export(state.device, Path(temporary) / "taught")
+        done = maintenance.export(state.device, Path(temporary) / "taught")
         archive = shutil.make_archive(f"{temporary}/taught", "zip", temporary, "taught")
-        state.record("export", manager, products=count)
+        state.record("export", manager, products=done.products, learned=done.learned)
         return open(archive, "rb")  # the open file stays readable after its folder is removed
 
 

@@ -24,7 +24,7 @@ def test_exported_changes_come_back_with_the_catalogue(
     store.enrol(products[1].sku, [strange[1]])
     store.edit(products[2].sku, price=1)
     store.remove(products[3].sku)
-    assert edgesearch.export(device, tmp_path / "taught") == 4
+    assert edgesearch.export(device, tmp_path / "taught").products == 4
     merged = build(2, merge=[tmp_path / "taught"])
     with edgesearch.open(merged) as base:
         assert base.skus() == {product.sku for product in products} - {products[3].sku} | {"NEW"}
