@@ -35,7 +35,8 @@ MAY_IMPORT = {
         "device",
     },
     "building": {
-        "_util", "images", "embedding", "index", "local_features", "catalog", "text", "bundle", "search", "device",
+        "_util", "images", "embedding", "index", "local_features", "catalog", "text", "bundle", "search", "learning",
+        "device",
     },
     "evaluation": {
         "_util", "images", "embedding", "catalog", "answer", "bundle", "html", "search", "device", "store", "building",

@@ -35,7 +35,7 @@ class UsablePicture(NamedTuple):
 
     Attributes:
         name: The picture as the catalogue names it.
-        source: Where to read it.
+        source: Where to read it; "" if only its features are known.
         key: Key of its extract in the cache.
     """
 
@@ -118,7 +118,8 @@ def _write_catalog(
                     embeddings.append(extract.embedding[None])
                     kept.append(Picture(row, picture.name, thumbnails.tell(), thumbnails.write(extract.thumbnail)))
                     row += 1
-                yield colour_words.add_colours(product, [extract.colours for extract in extracts]), kept
+                seen = [extract.colours for extract in extracts if extract.thumbnail]
+                yield colour_words.add_colours(product, seen), kept
 
         sqlite_catalog.write(stage / CATALOG, entries())
     return embeddings.rows()
@@ -146,8 +147,9 @@ def _write_golden_queries(embedder: Embedder, index: CompactIndex, stage: Path) 
             thumbnails.seek(stored.start)
             return thumbnails.read(stored.size)
 
+        pictured = [row for row, (_, size) in enumerate(catalog.picture_offsets()) if size]
         with progress.stage("ask golden queries"):
-            GoldenQueries.record(embedder, index, picture).write(stage / GOLDEN_FILE)
+            GoldenQueries.record(embedder, index, picture, pictured).write(stage / GOLDEN_FILE)
         if full_text.is_available():
             with progress.stage("index the words"):
                 full_text.write(stage / full_text.FILE, catalog.products())

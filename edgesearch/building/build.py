@@ -42,6 +42,7 @@ from .calibrating import calibrate_staged, describe_calibration
 from .extraction import Extraction, PictureResult
 from .extraction_cache import ExtractionCache
 from .fit_to_budget import check_feasible, fit_to_budget
+from .merge_learned import merge_learned, read_exports
 from .plan_evaluation import PlanEvaluation
 from .similar_bundle import open_similar_index
 from .staged_bundle import StagedBundle
@@ -114,6 +115,7 @@ def build_bundle(
     read = read_catalogue(catalogue, options)
     extraction = Extraction.of(options.model_folder, options.precision, options.local_features, options.seed)
     check_before_extraction(catalogue, output, read.entries, extraction, options)
+    exports, bad = read_exports([*map(Path, options.merge_learned)], extraction, options.skip_bad)
     like = open_similar_index(Path(options.like), extraction.embedder) if options.like else None
     with (
         open_workspace(output, extraction.digest, options.resume, options.fresh) as (cache, folder),
@@ -123,8 +125,9 @@ def build_bundle(
         results = extract_pictures(read.entries, extraction, cache, parallel_map, report)
         products, skipped = select_usable(read.entries, results)
         _refuse_bad_pictures(catalogue, len(results) - len(skipped), skipped, options.skip_bad)
-        photos = read.photos_of(products)
         shipped = read_whitening(options.model_folder)
+        products, merged = merge_learned(products, exports, cache, extraction, shipped, options.learned_per_product)
+        photos = read.photos_of(products)
         staged = assemble(products, cache, extraction, folder, like, parallel_map, shipped)
         copy_model(options.model_folder, options.precision, new_folder(staged.folder / MODEL))
         sources = [picture.source for _, pictures in products for picture in pictures]
@@ -132,7 +135,7 @@ def build_bundle(
         calibration = calibrate_staged(staged, folder, cache, sources, photos, read.photo_hashes, options)
         manifest = write_bundle(output, staged, header, fitted, calibration, options)
         cache.keep_only(picture.key for _, pictures in products for picture in pictures)
-    notes = [*read.notes, *_describe_cut_off(read.entries, results)]
+    notes = [*read.notes, *_describe_cut_off(read.entries, results), *bad, *merged]
     notes += describe_calibration(calibration, options, len(photos), len(read.photos))
     without = tuple(product.sku for product, pictures in products if not pictures)
     names = {product.sku: f"{product.sku} {product.name}" for product, _ in products}

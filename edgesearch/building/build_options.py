@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from ..device.learned import LearningSettings
 from ..embedding.embedder import default_model
 from ..index.cells import ParallelMap
 from ..local_features.descriptors import DEFAULT_FEATURES, MAX_FEATURES
@@ -30,6 +31,8 @@ class BuildKeywords(TypedDict, total=False):
     next_key: Path | None
     sequence: int | None
     merge: Sequence[Path]
+    merge_learned: Sequence[Path]
+    learned_per_product: int
     like: Path | None
     queries: Path | None
     wrong_matches: float
@@ -61,6 +64,8 @@ class BuildOptions:
         next_key: Public key that devices trust from this bundle on, besides that of `sign`.
         sequence: Sequence number; devices install no bundle with a lower one. None takes the seconds since 1970.
         merge: Folders of overlays that devices exported, to merge into the catalogue.
+        merge_learned: Exported folders too: the pictures that devices learned from use join the index.
+        learned_per_product: Learned pictures of a product to use at most.
         like: Earlier bundle whose quantizer and cells the index keeps, so that a delta from it is small.
         queries: CSV of photos and their SKUs to calibrate with; None uses the catalogue's own pictures.
         wrong_matches: Share of the matches that may name a wrong product.
@@ -87,6 +92,8 @@ class BuildOptions:
     next_key: Path | None = None
     sequence: int | None = None
     merge: Sequence[Path] = ()
+    merge_learned: Sequence[Path] = ()
+    learned_per_product: int = LearningSettings.per_product
     like: Path | None = None
     queries: Path | None = None
     wrong_matches: float = Targets.wrong_matches
@@ -110,6 +117,8 @@ class BuildOptions:
             raise ValueError(f"engine is {self.engine!r}; expected one of {', '.join(ENGINES)}.")
         if not 0 <= self.local_features <= MAX_FEATURES:
             raise ValueError(f"local_features is {self.local_features}; expected 0 to {MAX_FEATURES}.")
+        if self.learned_per_product < 1:
+            raise ValueError(f"learned_per_product is {self.learned_per_product}; expected 1 or more.")
         _ = self.targets
         if self.budget_mb is not None:
             budget_bytes(self.budget_mb)

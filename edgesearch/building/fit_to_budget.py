@@ -77,7 +77,8 @@ def fit_to_budget(
         chosen = replace(staged, index=final.index(best), local=search_plans.local_index(best.features))
         _write_indexes(chosen)
         kept, left_out = optional.spend(limit_bytes)
-        GoldenQueries.record(chosen.embedder, chosen.index, optional.picture).write(chosen.folder / GOLDEN_FILE)
+        golden = GoldenQueries.record(chosen.embedder, chosen.index, optional.picture, optional.pictured)
+        golden.write(chosen.folder / GOLDEN_FILE)
     return chosen, BudgetReport(limit_bytes, chosen.size_bytes, best, tuple(candidates), whole, kept, left_out)
 
 

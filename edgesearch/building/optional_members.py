@@ -29,7 +29,11 @@ PLACED = "placed"  # the catalogue with the positions of the pictures that are k
 
 
 class OptionalMembers:
-    """Removes the optional members from a staged bundle, and puts back those that fit."""
+    """Removes the optional members from a staged bundle, and puts back those that fit.
+
+    Attributes:
+        pictured: Rows that have a picture.
+    """
 
     def __init__(self, staged: StagedBundle, folder: Path):
         """Reduce the staged bundle to a packed catalogue and the few small pictures of its golden queries.
@@ -45,9 +49,11 @@ class OptionalMembers:
         catalog = Catalog(folder / CATALOG)
         self._positions, owners = catalog.picture_offsets(), catalog.owners
         catalog.close()
+        self.pictured = [row for row, (_, size) in enumerate(self._positions) if size]
         self._kept: list[tuple[int, int]] = []
-        self._golden = golden_rows(len(owners))
-        self._first_rows = np.unique(owners, return_index=True)[1].tolist()
+        self._golden = golden_rows(self.pictured)
+        first = np.unique(owners[self.pictured], return_index=True)[1].tolist()
+        self._first_rows = [self.pictured[i] for i in first]
         self._keep_pictures(self._golden, SIDES[-1])
 
     def picture(self, row: int) -> bytes:
@@ -94,8 +100,8 @@ class OptionalMembers:
 
     def _picture_choices(self) -> Iterator[tuple[str, list[int], int | None]]:
         """Yield name, rows and longest side of the choices of pictures, the best first."""
-        rows = {"pictures": [*range(len(self._positions))], "pictures, one a product": self._first_rows}
-        if len(self._first_rows) == len(self._positions):
+        rows = {"pictures": self.pictured, "pictures, one a product": self._first_rows}
+        if len(self._first_rows) == len(self.pictured):
             rows.popitem()
         for side in (None, *SIDES):
             for name in rows:

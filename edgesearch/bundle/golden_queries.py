@@ -6,7 +6,7 @@ same rows. A processor on which network or kernel computes something else is thu
 G queries, D dimensions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +44,11 @@ class GoldenQueries:
     scores: np.ndarray
 
     @classmethod
-    def record(cls, embedder: Embedder, index: CompactIndex, picture: Callable[[int], bytes]) -> "GoldenQueries":
-        """Ask the queries and record the answers; `picture` returns the JPEG of a row."""
-        rows = np.array(golden_rows(len(index)), np.int64)
+    def record(
+        cls, embedder: Embedder, index: CompactIndex, picture: Callable[[int], bytes], pictured: Sequence[int]
+    ) -> "GoldenQueries":
+        """Ask the queries and record the answers; `picture` returns the JPEG of a row, of those `pictured`."""
+        rows = np.array(golden_rows(pictured), np.int64)
         embeddings = _embed(embedder, rows, picture)
         hits = index.search(embedder.whiten(embeddings), 1)
         return cls(rows, embeddings, hits.rows[:, 0].astype(np.int64), hits.scores[:, 0].astype(np.float32))
@@ -100,9 +102,9 @@ class GoldenQueries:
             )
 
 
-def golden_rows(count: int) -> list[int]:
-    """Return the rows that golden queries ask of an index of so many rows; a bundle must keep their pictures."""
-    return np.unique(np.linspace(0, count - 1, QUERIES).astype(np.int64)).tolist()
+def golden_rows(pictured: Sequence[int]) -> list[int]:
+    """Return the rows that golden queries ask, of those with a picture; a bundle must keep these pictures."""
+    return [pictured[i] for i in np.unique(np.linspace(0, len(pictured) - 1, QUERIES).astype(np.int64)).tolist()]
 
 
 def _embed(embedder: Embedder, rows: np.ndarray, picture: Callable[[int], bytes]) -> np.ndarray:

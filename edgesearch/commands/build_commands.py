@@ -35,6 +35,16 @@ def add(command: Adder) -> None:
     parser.add_argument(
         "--merge-overlay", type=Path, nargs="+", default=[], metavar="FOLDER", help="add what `overlay export` wrote"
     )
+    parser.add_argument(
+        "--merge-learned", type=Path, nargs="+", default=[], metavar="FOLDER", help="add the pictures learned from use"
+    )
+    parser.add_argument(
+        "--learned-per-product",
+        type=positive_int,
+        default=BuildOptions.learned_per_product,
+        metavar="N",
+        help=f"use at most N learned pictures of a product (default: {BuildOptions.learned_per_product})",
+    )
     _add_release_options(parser)
     _add_accuracy_options(parser)
     _add_run_options(parser)
@@ -147,6 +157,8 @@ def _run_build(options: argparse.Namespace) -> Built:
         next_key=options.next_key,
         sequence=options.sequence,
         merge=options.merge_overlay,
+        merge_learned=options.merge_learned,
+        learned_per_product=options.learned_per_product,
         like=options.like,
         queries=options.calibrate,
         wrong_matches=options.wrong_matches,

@@ -291,6 +291,7 @@ def _own_pictures(
 
     A picture on a plain background becomes a view: clean pictures are more alike than a photo is to one of them.
     """
+    rows = rows[[bool(pictures[row]) for row in rows]]  # of some, only the features are known
     chosen = rng.permutation(rows)[:MAX_PICTURES].tolist()
     for row, own_seed in zip(chosen, rng.integers(1 << 32, size=MAX_PICTURES), strict=False):
 

@@ -80,7 +80,8 @@ def make_device(products: int, folder: Path, seed: int, known: Sequence[np.ndarr
     with open(stage / PICTURES, "wb") as file:
         file.writelines(drawn[row % len(drawn)] for row in range(products))
     sqlite_catalog.write(stage / CATALOG, _products(products, [len(one) for one in drawn]))
-    GoldenQueries.record(embedder, index, lambda row: drawn[row % len(drawn)]).write(stage / GOLDEN_FILE)
+    golden = GoldenQueries.record(embedder, index, lambda row: drawn[row % len(drawn)], range(len(index)))
+    golden.write(stage / GOLDEN_FILE)
     described = {
         "name": "made-up",
         "sequence": 1,

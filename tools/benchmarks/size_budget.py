@@ -156,7 +156,8 @@ def _stage_bundle(x: np.ndarray, stage: Path, seed: int) -> StagedBundle:
     ]
     sqlite_catalog.write(stage / CATALOG, zip(products, places, strict=True))
     full_text.write(stage / full_text.FILE, products)
-    GoldenQueries.record(embedder, index, lambda row: drawn[row % len(drawn)]).write(stage / GOLDEN_FILE)
+    golden = GoldenQueries.record(embedder, index, lambda row: drawn[row % len(drawn)], range(len(index)))
+    golden.write(stage / GOLDEN_FILE)
     return StagedBundle(stage, len(x), x, embedder, index, local, seed)
 
 
