@@ -2,6 +2,12 @@
 do next; then measure how recognition of the product changed.
 
 What is taken is learned as `learner` learns from staff, with the source "capture".
+
+Measured on the first 12 of 40 groceries with one catalogue picture each, by `photo_needs`, with a network that was
+trained on these groceries; photos of each product play the frames. Of 53 frames, 46 were taken. Of these photos, 23 had
+found their product first before and 41 did after; of all other photos of the 12 products, 0.62 and 0.93 do, by the
+vectors alone. `SAME_VIEW` lies between photos of one product (95% of the pairs below 0.91) and one photo moved by 3%,
+turned by 4 degrees and lit differently (95% above 0.90); turned by 15 degrees or a quarter nearer, half are below 0.91.
 """
 
 import copy

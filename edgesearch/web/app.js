@@ -17,11 +17,12 @@ import { count } from "./count.js";
 import { find } from "./find.js";
 import { menu } from "./menu.js";
 import { product } from "./product.js";
+import { shoot } from "./shoot.js";
 import { staff } from "./staff.js";
 import { teach } from "./teach.js";
 import { textSearch } from "./text_search.js";
 
-const VIEWS = { find, answer, words: textSearch, product, count, teach, staff, menu };
+const VIEWS = { find, answer, words: textSearch, product, count, teach, shoot, staff, menu };
 const $ = (id) => document.getElementById(id);
 
 class App {
@@ -121,7 +122,7 @@ class App {
     beep("bad");
     if (!(error instanceof api.ApiError)) console.error(error);
     if (error.status === 401 || error.status === 403) return this.needStaff(t("staff.need"));
-    const words = { busy: "trouble.busy", ImageError: "trouble.photo", FlawedPhotoError: "trouble.flawed" }[error.kind];
+    const words = { busy: "trouble.busy", ImageError: "trouble.photo", FlawedPhotoError: "flaw.empty" }[error.kind];
     this.toast(words ? t(words) : error instanceof api.ApiError && this.isStaff
       ? t("trouble.message", { message: error.message }) : t("trouble.odd"));
   }
@@ -167,7 +168,8 @@ class App {
       const { matches } = await api.get("search", { where: api.is("barcode", code), k: 1 });
       if (!matches.length) return this.toast(t("trouble.nocode", { code }));
       beep("good");
-      return this.go("product", { sku: matches[0].sku, match: matches[0] });
+      const [match] = matches;
+      return this.shown?.view.found ? this.shown.view.found(match) : this.go("product", { sku: match.sku, match });
     } catch (error) {
       if (error.kind === "QueryError") return this.toast(t("trouble.nocode", { code })); // no product has any barcode
       return this.failed(error);

@@ -9,7 +9,7 @@ const TROUBLES = {
 };
 
 export class Camera extends EventTarget {
-  /** video: element that shows it; finder: the viewfinder. Events: "trouble" when it is lost, "devices". */
+  /** video: element that shows it; finder: the viewfinder. Event: "devices"; lost(): it was unplugged. */
   constructor(video, finder) {
     super();
     Object.assign(this, { video, finder, stream: null, trouble: null, starting: null });
@@ -62,7 +62,7 @@ export class Camera extends EventTarget {
   #lost() {
     this.stop();
     this.trouble = "missing";
-    this.dispatchEvent(new Event("trouble"));
+    this.lost?.();
   }
 
   /** Close it, so that its light goes out. */

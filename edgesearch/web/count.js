@@ -1,12 +1,13 @@
 // Counting with one thumb: press, hear the beep; a doubtful photo asks at once or waits.
 
 import * as api from "./api.js";
-import { button, h, icon, round } from "./dom.js";
+import { button, h, icon, onTriggerKey, round } from "./dom.js";
 import { beep } from "./beep.js";
 import { openCamera } from "./find.js";
 import { t } from "./i18n.js";
 import { setPref } from "./prefs.js";
 import { pictureUrl } from "./product.js";
+import { logInFirst } from "./staff.js";
 
 const SIDE = 1024;
 const MAX_TIMES = 999;
@@ -35,10 +36,7 @@ function chooseCount(app) {
 }
 
 export function count(app, { name = null }) {
-  if (!app.isStaff) {
-    queueMicrotask(() => app.go("staff", { why: t("staff.need"), then: { name: "count", params: {} } }, true));
-    return { element: h("section", {}), layout: "page" };
-  }
+  if (!app.isStaff) return logInFirst(app, "count");
   if (!name) return chooseCount(app);
   let times = 1;
   let busy = false;
@@ -144,22 +142,18 @@ export function count(app, { name = null }) {
     return undefined;
   }
 
-  const keys = (event) => {
-    if (event.repeat || event.target.closest("button, input, a, dialog")) return;
-    if (event.key === " " || event.key === "Enter") { event.preventDefault(); shoot(); }
-  };
-  const lost = () => app.refresh();
+  const keys = onTriggerKey(() => shoot());
   return {
     element, layout: "split", scanned,
-    async enter() {
+    enter() {
       app.frozen.hide();
       document.addEventListener("keydown", keys);
       api.post("counts", { name }).then(showTotals).catch((error) => app.failed(error));
-      if (await openCamera(app, element, lost)) app.camera.addEventListener("trouble", lost);
+      const again = () => app.refresh();
+      openCamera(app, element, again, again);
     },
     leave() {
       document.removeEventListener("keydown", keys);
-      app.camera.removeEventListener("trouble", lost);
     },
     wake: () => app.refresh(),
   };

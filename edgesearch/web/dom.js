@@ -39,6 +39,12 @@ export function round(kind, drawing, words, onclick, given = {}) {
     icon(drawing));
 }
 
+/** Return a key listener that acts when a handheld's trigger sends Space or Enter. */
+export const onTriggerKey = (act) => (event) => {
+  if (event.repeat || event.target.closest("button, input, a, dialog")) return;
+  if (event.key === " " || event.key === "Enter") { event.preventDefault(); act(); }
+};
+
 /** Return an input with its label above it. */
 export function field(label, input, hint = null) {
   if (!input.id) input.id = `f${++fields}`;

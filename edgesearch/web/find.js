@@ -17,14 +17,15 @@ export function upload(app, kind, words) {
   return [button(kind, "photo", words, () => input.click()), input];
 }
 
-/** Open the camera for a view, or show what to do if it cannot open. Return whether it runs. */
-export async function openCamera(app, element, again) {
+/** Open the camera for a view, or show what to do if it cannot open. lost: it was unplugged. Return whether it runs. */
+export async function openCamera(app, element, again, lost) {
   const { camera } = app;
   const needs = camera.running ? "granted" : await camera.allowed();
   const wrong = needs === "prompt" && !pref("kiosk") && !openCamera.agreed && navigator.mediaDevices ? "ask" : await camera.start(pref("camera"));
   if (!element.isConnected) return false;
   if (!wrong) {
     openCamera.agreed = true;
+    camera.lost = () => { if (element.isConnected) lost?.(); };
     return true;
   }
   app.layout("page");
@@ -86,19 +87,17 @@ export function find(app) {
     else showHint(still ? advice(answer) : t("find.hint"), "");
   }, () => search(true));
 
-  const lost = () => app.refresh();
   return {
     element, layout: "full",
     async enter() {
       app.frozen.hide();
-      if (!await openCamera(app, element, () => app.refresh())) return;
-      app.camera.addEventListener("trouble", lost);
+      const again = () => app.refresh();
+      if (!await openCamera(app, element, again, again)) return;
       app.live = live;
       live.start();
       if (asked) search(false);
     },
     leave() {
-      app.camera.removeEventListener("trouble", lost);
       live.stop();
       app.live = null;
       delete document.body.dataset.seen;

@@ -13,6 +13,9 @@ const STILL_MS = 420;
 const SURE_FRAMES = 2; // known frames in a row before a full search
 const SCENERY_MS = 4000; // a scene unknown for so long is the background
 
+/** Return a random name of a stream. */
+export const streamName = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16)).join("").padEnd(12, "0");
+
 export class LiveSearch {
   /** onFrame(answer, still): a frame's answer arrived; onSettled(): a full search is due. */
   constructor(app, onFrame, onSettled) {
@@ -24,7 +27,7 @@ export class LiveSearch {
 
   start() {
     this.stop();
-    this.stream = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16)).join("").padEnd(12, "0");
+    this.stream = streamName();
     this.abort = new AbortController();
     this.timer = setTimeout(() => this.#tick(), 0);
   }

@@ -7,6 +7,12 @@ import { t } from "./i18n.js";
 
 const MAX_DIGITS = 12;
 
+/** Lead to the log-in, and then to a view of staff. */
+export function logInFirst(app, name, params = {}) {
+  queueMicrotask(() => app.go("staff", { why: t("staff.need"), then: { name, params } }, true));
+  return { element: h("section", {}), layout: "page" };
+}
+
 /** why: the reason for the log-in, one sentence; then: the view to open afterwards. */
 export function staff(app, { why = "", then = null }) {
   let pin = "";

@@ -6,6 +6,7 @@ import { beep } from "./beep.js";
 import { openCamera } from "./find.js";
 import { t } from "./i18n.js";
 import { productTile } from "./product.js";
+import { logInFirst } from "./staff.js";
 
 const MAX_PHOTOS = 5;
 const SIDE = 960; // px; the store keeps taught photos at this size
@@ -24,10 +25,7 @@ function suggestDetails({ barcodes = [], guesses = {} } = {}) {
 
 /** photo, answer: an unknown product; sku, name: a known product that gets more pictures. */
 export function teach(app, { photo = null, answer = null, sku = null, name = null }) {
-  if (!app.isStaff) {
-    queueMicrotask(() => app.go("staff", { why: t("staff.need"), then: { name: "teach", params: { photo, answer, sku, name } } }, true));
-    return { element: h("section", {}), layout: "page" };
-  }
+  if (!app.isStaff) return logInFirst(app, "teach", { photo, answer, sku, name });
   const photos = photo ? [photo] : [];
   const element = h("section", { class: "answer teach" });
   const strip = h("ul", { class: "strip" });

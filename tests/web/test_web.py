@@ -9,10 +9,12 @@ from browsing.chromium import PORTRAIT, open_browser, serve_device, write_film
 from browsing.page_scenes import FAIL_CAMERA, SCENES
 from browsing.random_actions import act_at_random
 from browsing.visitor import Visitor, new_visitor
+from PIL import Image
 from playwright.sync_api import Browser, Playwright, Route
 
 import edgesearch
 from edgesearch.counting.photo_count import Count
+from edgesearch.learning import contradiction
 
 from .browser import PHONE, needs_chromium
 from .browser import address as address
@@ -124,6 +126,44 @@ def test_product_is_taught_and_found_again(
         again.open()
         again.wait_for(".verdict.match")
         assert again.page.inner_text(".product .name") == "Harbour biscuits"
+
+
+@needs_chromium
+def test_photos_are_taken_by_themselves_and_deleted_by_back(
+    playwright: Playwright, device: Path, shop: Path, known_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contradiction, "UNSUPPORTED", 1.0)  # a mug on its side is taken without asking
+    views = [tmp_path / f"{turn}.png" for turn in range(4)]
+    with Image.open(known_photo) as opened_photo:
+        for turn, path in enumerate(views):
+            opened_photo.rotate(90 * turn, expand=True).save(path)
+    with edgesearch.open(device) as store:
+        store.learner.switch(True)
+    filmed = write_film(views, tmp_path / "turned.mjpeg", PORTRAIT)
+    code = (shop / "catalogue.csv").read_text(encoding="utf-8").splitlines()[2].split(",")[-1]
+    with serve_device(device) as address, open_browser(playwright, filmed) as opened:
+        staff = new_visitor(opened, address, known_photo, **PHONE)
+        staff.open("shoot")
+        staff.wait_for(".shoot .counted-name")
+        staff.wait_until("document.querySelector('#video').videoWidth > 0")
+        typed = "(key) => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }))"
+        staff.page.evaluate(f"{json.dumps([*code, 'Enter'])}.forEach({typed})")  # begins with its product
+        staff.wait_until("document.querySelector('.count-message .quiet').textContent.includes(' now.')", 90_000)
+        with edgesearch.open(device) as store:
+            assert {(one.sku, one.source) for one in store.learner.pictures()} == {("P000001", "capture")}
+        staff.press(".count-controls .row .button >> nth=0")
+        staff.wait_for(".toast")
+        with edgesearch.open(device) as store:
+            assert store.learner.pictures() == []
+        staff.press(".count-controls .row .button >> nth=2")
+        staff.wait_until("document.querySelector('.count-message .lead').textContent.includes('0 of 0')")
+
+
+@needs_chromium
+def test_customers_take_no_photos(customer: Visitor) -> None:
+    customer.become_customer()
+    customer.open("shoot")
+    customer.wait_for(".pad")
 
 
 @needs_chromium

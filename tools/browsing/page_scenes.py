@@ -117,6 +117,26 @@ def _taught(v: Visitor) -> None:
     v.wait_for(".teach .verdict.match")
 
 
+TAKEN = {"advice": "taken", "taken": 2, "enough": False, "like": None, "number": 7}
+
+
+def _photos(v: Visitor) -> None:
+    product = {"sku": "P000001", "name": "Alderabo Mug Orchard 350 ml", "location": "Aisle 1, shelf A2", "pictures": 1}
+    v.page.route("**/v1/capture", lambda route: route.fulfill(json={"learns": True, "products": [product] * 3}))
+    v.page.route("**/v1/capture/frames?*", lambda route: route.fulfill(json=TAKEN))
+    v.open("shoot")
+    v.wait_for(".shoot .counted-name")
+    v.wait_until("document.querySelector('#video').videoWidth > 0")
+    v.press(".count-press")
+    v.wait_until("!document.querySelector('.shoot .counted .quiet').textContent.startsWith('0')")
+
+
+def _photos_off(v: Visitor) -> None:
+    v.page.route("**/v1/capture", lambda route: route.fulfill(json={"learns": False, "products": []}))
+    v.open("shoot")
+    v.wait_for(".shoot .primary.big")
+
+
 def _staff(v: Visitor) -> None:
     v.become_customer()
     v.open("staff")
@@ -252,7 +272,8 @@ def _resting(v: Visitor) -> None:
 SCENES: dict[str, Callable[[Visitor], None]] = {
     "attract": _attract, "find": _find, "seen": _known_product, "match": _match, "why": _why, "choices": _choices,
     "unknown": _unknown, "lost": _unknown_searched, "words": _words, "found": _word_results, "nothing": _nothing,
-    "product": _product, "edit": _edit, "teach": _teach, "taught": _taught, "staff": _staff, "counts": _counts,
+    "product": _product, "edit": _edit, "teach": _teach, "taught": _taught, "photos": _photos,
+    "photos-off": _photos_off, "staff": _staff, "counts": _counts,
     "counting": _counting, "counted": _counted_photo, "count-asks": _count_asks, "count-list": _count_list,
     "menu": _menu, "idle": _idle, "asks": _camera_asks, "denied": _failing("NotAllowedError"),
     "missing": _failing("NotFoundError"), "taken": _failing("NotReadableError"), "insecure": _insecure,
