@@ -81,14 +81,16 @@ def test_any_model_file_name_works(shop: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_full_temporary_folder_is_reported(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_leaves_only_the_extracts(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(sqlite_catalog, "write", full)
     with pytest.raises(BundleError, match="disk is full"):
         edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["x.edge.work"]
 
 
 def test_a_catalogue_without_a_usable_picture_is_an_error(tmp_path: Path) -> None:
