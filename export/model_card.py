@@ -25,14 +25,14 @@ catalogue.
 - Initial weights: {weights}.
 - Recipe: `export/recipes/{recipe}` (seed {seed}, {steps} steps of {products} products, two views each), run by
   `python -m export train`; the commands are in `python -m export --help`.
-- Training pictures: {pictures}.
-  Grocery pictures only initialize the projection (PCA of all pictures) and are among those that calibrate int8.
+- Training pictures: {pictures}{products_seen}.
+  Grocery pictures {groceries}are among those that calibrate int8.
 - Never used: groceries with an even class id, every third object, every `test.txt`. Held out to choose the recipe:
   groceries whose class id leaves 5 when divided by 6 and every fourth of the training objects; of the others, `val.txt`
   and every sixth photo.
 - Licences of the pictures: Grocery Store Dataset MIT; YCB objects CC BY 4.0 (Calli et al. 2015); clothing-dataset
   CC0; TrashNet MIT; catalogue pictures of dotnet/eShop MIT and saleor BSD-3; ambientCG and Poly Haven surfaces CC0;
-  drawn products by this project. No picture is part of this repository.
+  drawn products by this project.{more_licences} No picture is part of this repository.
 
 ## Float to int8
 
@@ -66,6 +66,13 @@ choices were made on the held-out pictures named above. One training run, one se
   0.807). Enrol photos too.
 - A search for the catalogue picture itself does not score 1: its row in the index is the mean with augmented views.
 """
+
+
+PRODUCTS = """
+  Amazon Berkeley Objects CC BY 4.0 (data and images: Amazon.com; dataset: Guillaumin, Dideriksen, Deng, Arora, Dhua,
+  Zhang, Yago-Vicente, Collins, Goel, Malik); Magento Luma AFL 3.0 (Adobe); prl_assets MIT (Siddhartha Srinivasa);
+  Saleor and Solidus BSD-3; Spree CC BY 4.0 (Vendo); Contoso (Microsoft) and Shopware MIT; Cymbal Apache-2.0 (Google).
+ """
 
 
 WHITENING = """\
@@ -116,6 +123,9 @@ def write_card(folder: Path, accuracy: dict[str, Any], runs: list[Path]) -> Path
         seed=training["seed"],
         steps=sum(number for number, _ in training["steps"]),
         products=training["products"],
+        products_seen=f"; {facts['products']:,} products" if "products" in facts else "",
+        groceries="" if "products" in facts else "initialize the projection (PCA of all pictures) and ",
+        more_licences=PRODUCTS if "products" in facts["pictures"] else "",
         pictures=", ".join(f"{count:,} {group}" for group, count in facts["pictures"].items()),
         parity=facts["parity"],
         **facts["int8"],

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
@@ -102,11 +102,11 @@ class Trainer:
         out.mkdir(parents=True, exist_ok=True)
         self.cut_out = torch.from_numpy(pictures.cut_out)
         self.aspect = torch.from_numpy(pictures.aspect)
-        self.model, self.weights, goes_on = _start(recipe, weights)
+        self.model, self.weights, trained = _start(recipe, weights)
         if teacher is None:
-            self.teacher = self._start_from_pca()
+            self.teacher = self._start_from_pca(trained)
         else:
-            self.teacher = self._align(teacher) if goes_on else self._start_from_teacher(teacher)
+            self.teacher = self._align(teacher) if len(trained) == 1 else self._start_from_teacher(teacher)
         for tower in self.model.towers:
             for stage in list(tower.children())[: recipe.frozen_stages]:
                 stage.requires_grad_(False)
@@ -174,9 +174,7 @@ class Trainer:
         target = self.teacher[rows, : recipe.dim]
         regression = 1 - F.cosine_similarity(embeddings, target).mean()
         self.optimizer.zero_grad()
-        (
-            recipe.contrast_weight * contrast + recipe.distill_weight * relation + recipe.regression_weight * regression
-        ).backward()
+        (contrast + recipe.distill_weight * relation + recipe.regression_weight * regression).backward()
         self.optimizer.step()
         self.schedule.step()
         self.average.update_parameters(self.model)
@@ -197,7 +195,7 @@ class Trainer:
     def _rate(self, step: int) -> float:
         """Return the factor of the learning rate: linear warm-up, then half a cosine down to a hundredth."""
         warm = min(1.0, (step + 1) / self.recipe.warmup_steps)
-        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.recipe.total_steps))))
+        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, self.recipe.total_steps)))))
 
     def _average(self, averaged: Tensors, current: Tensors, number: Tensor | int) -> None:
         """Update the moving average of the weights; its memory is short at first, to forget the untrained ones."""
@@ -209,17 +207,19 @@ class Trainer:
         """Embed pictures without augmentation, cut-outs on white or on the given surfaces; returns (B, D) float32."""
         return torch.cat([model.head(maps) for maps in plain_maps(model, self.pictures, rows, surfaces)])
 
-    def _start_from_pca(self) -> Tensor:
-        """Initialize the projection as PCA of the pictures to train on; return the teacher, (N, C) float32 unit rows.
+    def _start_from_pca(self, trained: Sequence[nn.Linear]) -> Tensor:
+        """Initialize the projection as PCA of the pictures to train on; return the teacher, (N, K) float32 unit rows.
 
-        Rows that are never trained on stay zero.
+        Rows that are never trained on stay zero. Trained towers are projected as each was trained, all equally long.
         """
         rows = trained_rows(self.pictures, self.recipe)
         features = self._features(rows)
-        mean, axes = half_whitening(features, min(TEACHER_DIM, *features.shape))
-        self.model.start_from(mean, axes)
+        before = _stack(trained, features) if len(trained) > 1 else torch.eye(features.shape[1])
+        projected = features @ before
+        mean, axes = half_whitening(projected, min(TEACHER_DIM, *projected.shape))
+        self.model.start_from(features.mean(0), before @ axes)
         teacher = torch.zeros(len(self.pictures.label), axes.shape[1])
-        teacher[torch.from_numpy(rows)] = F.normalize((features - mean) @ axes)
+        teacher[torch.from_numpy(rows)] = F.normalize((projected - mean) @ axes)
         return teacher
 
     def _start_from_teacher(self, teacher: np.ndarray) -> Tensor:
@@ -340,8 +340,16 @@ def plain_maps(
         yield maps.float()
 
 
-def _start(recipe: Recipe, weights: Sequence[Path]) -> tuple[EmbeddingNetwork, str, bool]:
-    """Return the network to train, where its weights come from, and whether its projection is trained already.
+@torch.no_grad()
+def _stack(trained: Sequence[nn.Linear], features: Tensor) -> Tensor:
+    """Return the projections of all towers in one, (C, sum of D), for their joint features, (R, C) float32."""
+    parts = features.split([one.in_features for one in trained], 1)
+    scaled = [one.weight.T / one(part).norm(dim=1).mean() for one, part in zip(trained, parts, strict=True)]
+    return torch.block_diag(*scaled)
+
+
+def _start(recipe: Recipe, weights: Sequence[Path]) -> tuple[EmbeddingNetwork, str, list[nn.Linear]]:
+    """Return the network to train, where its weights come from, and the projections of towers that are trained already.
 
     `weights` are as `Trainer` takes them.
     """
@@ -362,8 +370,9 @@ def _start(recipe: Recipe, weights: Sequence[Path]) -> tuple[EmbeddingNetwork, s
             raise ModelError(f"{path}: holds {tower.backbone}, and the recipe wants {name}; correct one of them.")
         towers.append(tower)
         sources.append(source)
+    trained = [tower.projection for tower, path in zip(towers, given, strict=True) if path and path.is_dir()]
     network = towers[0] if len(towers) == 1 else join(towers, recipe.dim)
-    return network.train(), "; ".join(sources), len(towers) == 1 and bool(weights) and weights[0].is_dir()
+    return network.train(), "; ".join(sources), trained if len(trained) == len(towers) else []
 
 
 def _first_of_each(labels: np.ndarray, count: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from export.model_card import write_card  # noqa: E402
 from export.recipe import Quantization, Recipe  # noqa: E402
 from export.sampler import Sampler  # noqa: E402
 from export.torchvision_cpu import torchvision  # noqa: E402
-from export.train import Trainer, contrastive_loss, relational_loss  # noqa: E402
+from export.train import Trainer, _stack, contrastive_loss, relational_loss  # noqa: E402
 from export.training_pictures import Pictures  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -208,6 +208,20 @@ def test_a_student_starts_near_its_teacher_or_goes_on_from_a_run(run: Path, tmp_
     before = [one.clone() for one in frozen.model.features.parameters()]
     assert frozen.run().exists()
     assert all(torch.equal(one, other) for one, other in zip(frozen.model.features.parameters(), before, strict=True))
+
+
+def test_trained_towers_are_joined_without_a_step(run: Path, tmp_path: Path) -> None:
+    recipe = replace(small_recipe(tmp_path, "[[0, 64]]"), backbone="mobilenet_v2+mobilenet_v2")
+    joined = Trainer(recipe, made_up(), [run, run], tmp_path / "joined")
+    tower = to_onnx.load_any(run)[0].projection
+    features = joined._features(np.arange(4))
+    stacked = _stack([tower, tower], features)
+    one, other = (features @ stacked).split(tower.out_features, 1)
+    torch.testing.assert_close(one, other)
+    scale = tower(features[:, : tower.in_features]).norm(dim=1).mean()
+    torch.testing.assert_close(one, (tower(features[:, : tower.in_features]) - tower.bias) / scale)
+    assert torch.linalg.matrix_rank(joined.model.projection.weight) <= tower.out_features
+    assert joined.run().exists()
 
 
 def test_a_damaged_recipe_is_named(tmp_path: Path) -> None:
