@@ -131,8 +131,10 @@ def build_bundle(
         staged = assemble(products, cache, extraction, folder, like, parallel_map, shipped)
         copy_model(options.model_folder, options.precision, new_folder(staged.folder / MODEL))
         sources = [picture.source for _, pictures in products for picture in pictures]
-        staged, fitted = apply_budget(staged, output, folder, options.limit_bytes, sources, photos)
-        calibration = calibrate_staged(staged, folder, cache, sources, photos, read.photo_hashes, options)
+        with progress.stage("fit to the budget"):
+            staged, fitted = apply_budget(staged, output, folder, options.limit_bytes, sources, photos)
+        with progress.stage("calibrate"):
+            calibration = calibrate_staged(staged, folder, cache, sources, photos, read.photo_hashes, options)
         manifest = write_bundle(output, staged, header, fitted, calibration, options)
         cache.keep_only(picture.key for _, pictures in products for picture in pictures)
     notes = [*read.notes, *_describe_cut_off(read.entries, results), *bad, *merged]

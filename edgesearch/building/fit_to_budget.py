@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from .._util import progress
 from ..bundle import bundle_file
 from ..bundle.golden_queries import FILE as GOLDEN_FILE
 from ..bundle.golden_queries import GoldenQueries
@@ -76,7 +77,8 @@ def fit_to_budget(
         final = search_plans if asked is staged else _search_plans(staged)
         chosen = replace(staged, index=final.index(best), local=search_plans.local_index(best.features))
         _write_indexes(chosen)
-        kept, left_out = optional.spend(limit_bytes)
+        with progress.stage("fill the budget with words and pictures"):
+            kept, left_out = optional.spend(limit_bytes)
         golden = GoldenQueries.record(chosen.embedder, chosen.index, optional.picture, optional.pictured)
         golden.write(chosen.folder / GOLDEN_FILE)
     return chosen, BudgetReport(limit_bytes, chosen.size_bytes, best, tuple(candidates), whole, kept, left_out)

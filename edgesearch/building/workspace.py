@@ -1,6 +1,7 @@
 """The folder OUTPUT.work that a build works in. If the build is stopped, the next one goes on from it."""
 
 import contextlib
+import glob
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ def open_workspace(output: Path, digest: str, keep: bool, fresh: bool) -> Iterat
         with _explaining_errors(output, work):
             work.mkdir(exist_ok=True)
             with contextlib.closing(ExtractionCache(work, digest, fresh)) as cache:
+                _remove_unfinished(output)
                 if keep:
                     (work / KEPT).touch()
                 _tell_what_is_left(work, len(cache.keys()))
@@ -75,6 +77,13 @@ def _empty_folder(folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_unfinished(output: Path) -> None:
+    """Remove the folders in which killed builds wrote the bundle."""
+    for folder in output.parent.glob(f".{glob.escape(output.name)}.????????"):
+        if folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _tell_what_is_left(work: Path, pictures: int) -> None:

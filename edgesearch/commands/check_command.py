@@ -5,6 +5,7 @@ import json
 import shlex
 from pathlib import Path
 
+from .._util import progress
 from ..catalog import loader
 from .arguments import Adder, add_source_options, positive_int, read_source_options
 from .output import print_note
@@ -27,9 +28,11 @@ def _check(options: argparse.Namespace) -> None:
     if options.output:
         html_page.check_path(options.output)
     catalogue = loader.read(options.catalogue, **read_source_options(options))
-    checked = checks.check(catalogue, options.sample, options.model)
+    with progress.stage("check the catalogue"):
+        checked = checks.check(catalogue, options.sample, options.model)
     if options.output:
-        html_page.write(options.output, check_page.render(checked, options.catalogue, _command_line(options)))
+        with progress.stage("write the page"):
+            html_page.write(options.output, check_page.render(checked, options.catalogue, _command_line(options)))
     for note in checked.notes:
         print_note(note)
     print(json.dumps(checked.to_dict(), ensure_ascii=False) if options.json else check_page.summary(checked))

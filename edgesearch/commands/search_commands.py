@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .._util import progress
 from ..answer import Answer, Guess, Match, Understood
 from ..catalog import loader
 from ..device import maintenance
@@ -196,7 +197,8 @@ def _eval(options: argparse.Namespace) -> None:
     with open_store(options.store) as store:
         evaluation = evaluate.evaluate(store, queries, options.fast, options.skip_bad)
         if options.report:
-            html_page.write(options.report, report.page(evaluation, store, _command_line(options)))
+            with progress.stage("write the report"):
+                html_page.write(options.report, report.page(evaluation, store, _command_line(options)))
     for reason in evaluation.skipped:
         print_note(f"left out {reason}")
     figures = evaluation.to_dict()

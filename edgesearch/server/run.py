@@ -94,7 +94,8 @@ def serve(
         state = ServerState(opened, store, lan.is_local(host), access)
         source = _source(tls, host, names, opened, tell) if tls else None
         own = source.names if isinstance(source, LocalCertificate) else []
-        main = _Server(create_app(state, names.union(own)), listening, source and make_context(source))
+        context = make_context(source) if source else None
+        main = _Server(create_app(state, names.union(own)), listening, context)
         urls = [lan.url("https" if source else "http", address, port) for address in lan.find_addresses(host)]
         where, helper = Listening(urls, lan.is_local(host), source is not None), None
         if tls and isinstance(source, LocalCertificate):

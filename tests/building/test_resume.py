@@ -291,12 +291,15 @@ def test_a_build_that_reads_no_picture_leaves_nothing(drawn: Path) -> None:
     assert list((drawn.parent / "b").iterdir()) == []
 
 
-def test_a_build_removes_only_what_it_made(drawn: Path) -> None:
-    work = drawn.parent / "b" / "x.edge.work"
+def test_a_build_removes_only_what_builds_made(drawn: Path) -> None:
+    work, killed = drawn.parent / "b" / "x.edge.work", drawn.parent / "b" / ".x.edge.abcd_123"
     work.mkdir(parents=True)
+    killed.mkdir()
+    (killed / "x.edge").write_bytes(b"half a bundle")
     (work / "notes.txt").write_text("mine")
     build(drawn, "b")
     assert [path.name for path in work.iterdir()] == ["notes.txt"]
+    assert not killed.exists()
 
 
 def test_work_that_was_to_be_kept_survives_later_builds(drawn: Path, extracted: Extracted) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import edgesearch
 from edgesearch._util import progress
 from edgesearch.commands import progress_display
 from edgesearch.commands.cli import main
@@ -135,6 +136,37 @@ def test_a_build_names_its_stages(shop: Path, tmp_path: Path, options: list[str]
     )
     assert ("read the pictures: " in done.stderr) is not bool(options)
     assert "x.edge:" in done.stdout
+
+
+class Names(list[str]):
+    """Collects the names of stages."""
+
+    def enter(self, stage: progress.Stage) -> None:
+        self.append(stage.name)
+
+    def leave(self, stage: progress.Stage) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+@pytest.mark.slow
+def test_long_work_announces_its_stages(shop: Path, tmp_path: Path) -> None:
+    names, output, device = Names(), tmp_path / "x.edge", tmp_path / "device"
+    with progress.watched_by(names):
+        edgesearch.build(shop / "catalogue.csv", output, TINY_MODEL, queries=shop / "queries.csv", sequence=1)
+        edgesearch.build(shop / "catalogue.csv", tmp_path / "y.edge", TINY_MODEL, sequence=2, seed=1)
+        edgesearch.delta(output, tmp_path / "y.edge", tmp_path / "xy.delta")
+        edgesearch.install(output, device)
+        edgesearch.install(tmp_path / "xy.delta", device)
+        edgesearch.open(device).close()
+    for name in (
+        "read the catalogue", "read the photos to calibrate with", "look for the pictures", "read the pictures",
+        "write the catalogue", "index local features", "learn the whitening", "index: learn the codebook",
+        "index: encode", "ask golden queries", "index the words", "calibrate", "hash x.edge", "write x.edge",
+        "compare with x.edge", "apply it as a test", "verify x.edge", "write x to " + str(device),
+        "ask the golden queries", f"open {device}",
+    ):  # fmt: skip
+        assert name in names, name
 
 
 @pytest.mark.slow
