@@ -4,7 +4,9 @@ Python's ssl does not tell what a certificate says of itself. So a client in mem
 the certificate, trusts exactly it, and asks.
 """
 
+import contextlib
 import datetime
+import os
 import ssl
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +32,13 @@ class Files(NamedTuple):
                 f"{self.chain}: {what}, and this machine's clock says {now:%Y-%m-%d %H:%M}; renew the certificate, or "
                 "set the clock."
             )
+
+    def shared_mode(self) -> int:
+        """Return the permissions of the key if other users may read it, else 0."""
+        with contextlib.suppress(OSError):
+            mode = self.key.stat().st_mode & 0o777
+            return mode if mode & 0o077 and os.name != "nt" else 0
+        return 0  # reading it will fail
 
     def read(self) -> tuple[bytes, ...]:
         """Return the contents; raise DeviceError if one cannot be read."""

@@ -112,7 +112,7 @@ def _source(
     tls: Tls, host: str, names: frozenset[str], store: Store, tell: Callable[[object], None]
 ) -> OwnCertificate | LocalCertificate:
     if tls.files:
-        return OwnCertificate(tls.files)
+        return OwnCertificate(tls.files, tell)
     built = datetime.datetime.min.replace(tzinfo=datetime.UTC)
     with contextlib.suppress(ValueError):
         built = datetime.datetime.fromisoformat(store.bundle.manifest.created).astimezone(datetime.UTC)

@@ -4,6 +4,7 @@ A new certificate is loaded into the context of the running server: new connecti
 """
 
 import asyncio
+import contextlib
 import datetime
 import ssl
 from collections.abc import Callable, Sequence
@@ -31,8 +32,11 @@ class Source(Protocol):
 class OwnCertificate:
     """A certificate that somebody else renews."""
 
-    def __init__(self, files: Files):
+    def __init__(self, files: Files, tell: Tell):
+        """Use files; `tell` is called if other users can read the key."""
         self._files = files
+        if mode := files.shared_mode():
+            tell(f"{files.key}: other users may read this key (mode {mode:o}); set it to 600.")
 
     def current(self, now: datetime.datetime) -> Files:
         """Return the files; raise DeviceError if they cannot be used."""
@@ -98,7 +102,7 @@ def make_context(source: Source) -> ssl.SSLContext:
 
 async def keep_current(source: Source, context: ssl.SSLContext, tell: Tell) -> None:
     """Load each new certificate into the context of a running server; tell why one cannot be used."""
-    loaded, told = await asyncio.to_thread(lambda: source.current(_now()).read()), ""
+    loaded, told = await asyncio.to_thread(_read, source), ""
     while True:
         await asyncio.sleep(CHECK_S)
         try:
@@ -113,6 +117,13 @@ async def keep_current(source: Source, context: ssl.SSLContext, tell: Tell) -> N
             if str(error) != told:
                 told = str(error)
                 tell(error)
+
+
+def _read(source: Source) -> tuple[bytes, ...]:
+    """Return the contents of the files in use; none if they cannot be used any more."""
+    with contextlib.suppress(DeviceError):
+        return source.current(_now()).read()
+    return ()
 
 
 def _now() -> datetime.datetime:

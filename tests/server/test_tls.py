@@ -217,6 +217,18 @@ def test_a_certificate_that_cannot_be_used_is_reported(
     assert str(error.value).endswith(".") and "\n" not in str(error.value)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such permissions")
+def test_a_key_that_others_may_read_is_reported(own: Files) -> None:
+    told: list[object] = []
+    own.key.chmod(0o600)
+    transport.OwnCertificate(own, told.append)
+    assert told == []
+    own.key.chmod(0o640)
+    transport.OwnCertificate(own, told.append)
+    (said,) = told
+    assert re.search(r"own\.key: other users may read this key \(mode 640\); set it to 600\.$", str(said))
+
+
 def test_a_certificate_for_clients_is_refused(tmp_path: Path) -> None:
     files = write_own(tmp_path, "client", NOW, x509.ExtendedKeyUsageOID.CLIENT_AUTH)
     with pytest.raises(DeviceError, match=r"client\.crt: no client accepts it \(.*purpose"):
@@ -241,7 +253,7 @@ def test_a_new_certificate_reaches_a_running_server_and_open_connections_go_on(
                 await asyncio.sleep(0.01)
 
     async def run() -> None:
-        source = transport.OwnCertificate(own)
+        source = transport.OwnCertificate(own, print)
         context = transport.make_context(source)
         server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=context)
         port = server.sockets[0].getsockname()[1]
