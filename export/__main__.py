@@ -9,7 +9,8 @@ python -m export verify artifacts/mobilenet_v2_v4 --data DATA
 python -m export whiten artifacts/mobilenet_v2_v4 --data DATA
 tools/bench accuracy --json >accuracy.json && python -m export card artifacts/mobilenet_v2_v4 accuracy.json
 
-Other backbones have their own recipes; `compare` prints size, latency and int8 loss of each. `codebook` writes
+The accurate model joins two towers: recipes/mobilenet_v2+efficientnet_lite2.toml. `remove_float` keeps the repository
+small. Other backbones have their own recipes; `compare` prints size, latency and int8 loss of each. `codebook` writes
 artifacts/local_features_v1, which encodes local features.
 """
 
@@ -104,6 +105,10 @@ def _whiten(options: argparse.Namespace) -> None:
     from .whiten import whiten
 
     print(whiten(options.folder, list(training_sources(options.data))).digest)
+
+
+def _remove_float(options: argparse.Namespace) -> None:
+    model_folder.remove_float(options.folder)
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -202,6 +207,9 @@ def _add_quantization(verbs: Verbs) -> None:
     added = _add_verb(verbs, "whiten", _whiten, "learn the map that evens out how pictures of one product differ")
     added.add_argument("folder", type=Path)
     added.add_argument("--data", type=Path, required=True)
+
+    added = _add_verb(verbs, "remove_float", _remove_float, "remove the float network, which no device uses")
+    added.add_argument("folder", type=Path)
 
     added = _add_verb(verbs, "compare", _compare, "print size, latency and int8 loss of each backbone")
     added.add_argument("--data", type=Path, required=True)

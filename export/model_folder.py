@@ -43,6 +43,14 @@ def add_int8(folder: Path) -> None:
     _write(folder, table)
 
 
+def remove_float(folder: Path) -> None:
+    """Remove the float file, which no device uses, from the folder and the config."""
+    table = read(folder)
+    table["files"] = {"int8": table["files"]["int8"]}
+    _write(folder, table)
+    (folder / FP32_FILE).unlink()
+
+
 def add_whitening(folder: Path, facts: dict[str, Any]) -> None:
     """Add the map in the folder to the config, and how it was learned to the provenance."""
     table = read(folder)

@@ -247,6 +247,9 @@ def test_an_exported_model_agrees_with_torch_and_loads_on_a_device(run: Path, tm
     exact, coarse = (model_folder.embed(folder, precision, inputs) for precision in ("fp32", "int8"))
     assert (exact * coarse).sum(1).min() > 0.9
     assert (folder / model_folder.INT8_FILE).stat().st_size < 0.5 * (folder / model_folder.FP32_FILE).stat().st_size
+    model_folder.remove_float(folder)
+    assert set(Embedder.open(folder).config.files) == {"int8"}
+    assert not (folder / model_folder.FP32_FILE).exists()
 
 
 def test_the_card_holds_the_measurements(run: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 import edgesearch
 from edgesearch import Store
 from edgesearch.catalog.loader import read, read_queries
-from edgesearch.embedding.embedder import Embedder, read_whitening
+from edgesearch.embedding.embedder import Embedder, read_model, read_whitening
 from edgesearch.embedding.whitening import Whitening
 from edgesearch.evaluation import metrics
 from edgesearch.evaluation.evaluate import evaluate
@@ -79,7 +79,7 @@ def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) ->
     Args:
         data:    folder of real photos.
         weights: of the pretrained backbone; None: leave the baseline out.
-        model:   model folder with both precisions.
+        model:   model folder; without a float network, the systems that run one are left out.
         names:   protocols.
 
     Returns: figures by protocol and system: recall@1, recall@5, map, for whole searches p50_ms and p95_ms, and for
@@ -87,7 +87,9 @@ def accuracy(data: Path, weights: Path | None, model: Path, names: list[str]) ->
     """
     baseline = _cache_embeddings(_load_pretrained(weights)) if weights else None
     threads = os.cpu_count() or 1
-    networks = {precision: _Network(Embedder.open(model, precision, threads)) for precision in ("fp32", "int8")}
+    networks = {
+        precision: _Network(Embedder.open(model, precision, threads)) for precision in read_model(model)[0].files
+    }
     results: dict[str, dict[str, Figures]] = {}
     shipped = read_whitening(model)
     with tempfile.TemporaryDirectory() as temporary:
@@ -134,11 +136,12 @@ def _embed_reference(embedder: Embedder, path: Path) -> np.ndarray:
 
 def _exact_scores(networks: dict[str, _Network], asked: _ProtocolPictures) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name and (Q, N) float32 scores of every system that compares exact cosines with all rows."""
-    exact, coarse = networks["fp32"], networks["int8"]
-    references = exact.references(asked.gallery)
-    yield SYSTEMS[1], exact.quick(asked.queries) @ exact.quick(asked.gallery).T
-    yield SYSTEMS[2], exact.quick(asked.queries) @ references.T
-    yield SYSTEMS[3], exact.photos(asked.queries) @ references.T
+    coarse = networks["int8"]
+    if exact := networks.get("fp32"):
+        references = exact.references(asked.gallery)
+        yield SYSTEMS[1], exact.quick(asked.queries) @ exact.quick(asked.gallery).T
+        yield SYSTEMS[2], exact.quick(asked.queries) @ references.T
+        yield SYSTEMS[3], exact.photos(asked.queries) @ references.T
     yield SYSTEMS[4], coarse.photos(asked.queries) @ coarse.references(asked.gallery).T
 
 
