@@ -45,9 +45,7 @@ ONNX and torch agree to {parity:.0e}.
 {whitening}## Accuracy
 
 `{command}`, seed {bench_seed}, {model}, {device}.
-The columns give recall@1, and each adds one thing to the column before. "rescored int8" is this model in the index;
-"with local features" is what ships (they are not part of the model); "fast" is one crop with the model alone. Recall@1
-of what ships by kind of grocery, recall@5, mAP and times follow. Packages carry print; vegetables and fruit do not. All
+{note} Packages carry print; vegetables and fruit do not. All
 choices were made on the held-out pictures named above. One training run, one seed.
 
 {table}
@@ -134,6 +132,7 @@ def write_card(folder: Path, accuracy: dict[str, Any], runs: list[Path]) -> Path
         model=accuracy["model"],
         device=accuracy["device"],
         table=accuracy["markdown"],
+        note=accuracy["note"],
         whitening=_describe_whitening(facts),
         limits=LIMITS.format(table=_format_limits(runs)) if runs else "",
     )

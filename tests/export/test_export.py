@@ -261,9 +261,10 @@ def test_the_card_holds_the_measurements(run: Path, tmp_path: Path) -> None:
         "model": "model_v0 int8",
         "device": "a device",
         "markdown": "| protocol | recall |\n|---|---|\n| shelf | 0.250 |",
+        "note": "Recall@1.",
     }
     card = write_card(folder, accuracy, []).read_text()
-    assert "`tools/bench accuracy`, seed 3, model_v0 int8, a device." in card
+    assert "`tools/bench accuracy`, seed 3, model_v0 int8, a device.\nRecall@1. Packages" in card
     assert "| shelf | 0.250 |" in card
     assert "What training on groceries gives" not in card
     last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])["recall@1"]
