@@ -40,6 +40,10 @@ SYSTEMS = (
     SHIPPED,
     FAST,
 )
+NOTE = """\
+The columns give recall@1, and each adds one thing to the column before. "rescored int8" is this model in the index;
+"with local features" is what ships (they are not part of the model); "fast" is one crop with the model alone. Recall@1
+of what ships by kind of grocery, recall@5, mAP and times follow."""
 Figures = dict[str, float]
 Embed = Callable[[list[Path]], np.ndarray]
 
@@ -256,9 +260,4 @@ def run(options: argparse.Namespace, folder: Path) -> Results:
         )
     names = options.protocol or [name for name in PROTOCOLS if name not in LARGE]
     results = accuracy(options.data, weights, options.model, names)
-    note = (
-        "The columns give recall@1, and each adds one thing to the column before. 'rescored int8' is this model in the\n"
-        "index; 'with local features' is what ships (they are not part of the model); 'fast' is one crop with the model\n"
-        "alone. Recall@1 of what ships by kind of grocery, recall@5, mAP and times follow."
-    )
-    return {"protocols": results, "markdown": table(results), "note": note}
+    return {"protocols": results, "markdown": table(results), "note": NOTE}
