@@ -11,7 +11,8 @@ import numpy as np
 
 from ..catalog.loader import SourceCatalog
 from ..catalog.product import Entry
-from ..embedding.embedder import Embedder, default_model
+from ..embedding.embedder import Embedder
+from ..embedding.shipped_models import find_model
 from ..images import barcode, photo_formats
 from . import suspects
 from .suspects import ExaminedPictures, NearDuplicate, Outlier, PictureRef
@@ -88,14 +89,14 @@ class CheckResult:
 def check(
     catalog: SourceCatalog,
     sample: int | None = None,
-    model: Path | None = None,
+    model: str | Path | None = None,
     seed: int = 0,
 ) -> CheckResult:
     """Check the texts and pictures of a catalogue for likely mistakes.
 
     Args:
         sample: examine the pictures of only so many products, chosen by `seed`; None for all.
-        model: model folder; None for the shipped one.
+        model: as `build` takes it.
     Raises:
         ModelError: the model cannot be used.
     """
@@ -104,7 +105,7 @@ def check(
     if sample is not None and sample < len(entries):
         numbers = np.sort(np.random.default_rng(seed).choice(len(entries), sample, replace=False))
         notes.append(f"the pictures of {sample:,} of {len(entries):,} products, chosen at random, were examined")
-    embedder = Embedder.open(Path(model or default_model()), threads=os.cpu_count() or 1)
+    embedder = Embedder.open(find_model(model), threads=os.cpu_count() or 1)
     examined = suspects.examine_pictures(entries, numbers.tolist(), embedder)
     findings = [
         *_find_without_picture(entries),

@@ -82,7 +82,7 @@ class Built:
 def build(
     catalogue: str | Path,
     output: Path,
-    model: Path | None = None,
+    model: str | Path | None = None,
     *,
     progress: Report = lambda done, total: None,
     **options: Unpack[BuildKeywords],
@@ -92,7 +92,7 @@ def build(
     Args:
         catalogue: CSV, Parquet or .xlsx file, or a folder or archive of pictures.
         output: The `.edge` file to write.
-        model: Model folder; None uses the shipped model.
+        model: "light", "accurate", the name of a model that ships, or a model folder; None uses "light".
         progress: Called with the number of pictures done and of all pictures.
         options: Any field of `edgesearch.building.build_options.BuildOptions`.
     Raises:

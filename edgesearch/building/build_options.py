@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from ..device.learned import LearningSettings
-from ..embedding.embedder import default_model
+from ..embedding.shipped_models import find_model
 from ..index.cells import ParallelMap
 from ..local_features.descriptors import DEFAULT_FEATURES, MAX_FEATURES
 from ..search.outcomes import Targets
@@ -56,7 +56,7 @@ class BuildOptions:
     """The options of a build.
 
     Attributes:
-        model: Model folder; None uses the shipped model.
+        model: "light", "accurate", the name of a model that ships, or a model folder; None uses "light".
         precision: Network to ship, "int8" or "fp32".
         skip_bad: Leave out pictures that cannot be read, instead of stopping.
         local_features: Local features to keep of each picture, 20 bytes each; 0 keeps none.
@@ -84,7 +84,7 @@ class BuildOptions:
         fresh: Discard what a stopped or an earlier build left in OUTPUT.work, instead of going on from it.
     """
 
-    model: Path | None = None
+    model: str | Path | None = None
     precision: str = "int8"
     skip_bad: bool = False
     local_features: int = DEFAULT_FEATURES
@@ -130,8 +130,8 @@ class BuildOptions:
 
     @property
     def model_folder(self) -> Path:
-        """The model folder to use."""
-        return Path(self.model or default_model())
+        """The model folder to use; raise ModelError if there is no such model."""
+        return find_model(self.model)
 
     @property
     def limit_bytes(self) -> int | None:

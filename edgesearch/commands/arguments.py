@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..catalog import columns
+from ..embedding.shipped_models import LIGHT, MODELS
 
 STORE = ".edge file or device folder"
 WHO = "name for the log (default: your user name)"
@@ -24,6 +25,15 @@ class Adder(Protocol):
             text: One line of help.
             example: Arguments for the example in the help.
         """
+
+
+def add_model_option(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of the model."""
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help=f"{' or '.join(MODELS)}, the name of a model that ships, or a model folder (default: {LIGHT})",
+    )
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:

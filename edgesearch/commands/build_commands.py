@@ -11,7 +11,7 @@ from ..bundle.delta import delta
 from ..errors import several
 from ..local_features.descriptors import DEFAULT_FEATURES, MAX_FEATURES
 from ..search.outcomes import Targets
-from .arguments import Adder, add_source_options, number_between, positive_int, read_source_options
+from .arguments import Adder, add_model_option, add_source_options, number_between, positive_int, read_source_options
 from .output import print_note, print_report
 
 _TARGETS = {
@@ -30,7 +30,7 @@ def add(command: Adder) -> None:
     parser = command("build", _build, "Turn a catalogue into a bundle, one .edge file.", "catalogue.csv -o store.edge")
     add_source_options(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, help="the .edge file to write")
-    parser.add_argument("--model", type=Path, help="model folder (default: the shipped model)")
+    add_model_option(parser)
     parser.add_argument("--skip-bad", action="store_true", help="skip unreadable pictures, and list them")
     parser.add_argument(
         "--merge-overlay", type=Path, nargs="+", default=[], metavar="FOLDER", help="add what `overlay export` wrote"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .._util import progress
 from ..catalog import loader
-from .arguments import Adder, add_source_options, positive_int, read_source_options
+from .arguments import Adder, add_model_option, add_source_options, positive_int, read_source_options
 from .output import print_note
 
 
@@ -18,7 +18,7 @@ def add(command: Adder) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="PAGE", help="write an HTML page with the pictures")
     parser.add_argument("--json", action="store_true", help="print all findings as one JSON object")
     parser.add_argument("--sample", type=positive_int, metavar="N", help="check the pictures of only N products")
-    parser.add_argument("--model", type=Path, help="model folder (default: the shipped model)")
+    add_model_option(parser)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -14,10 +14,11 @@ from ..answer import Answer, Guess, Match, Understood
 from ..catalog import loader
 from ..device import maintenance
 from ..device.slots import Slots, open_bundle
+from ..embedding.run_settings import DEFAULT
 from ..errors import EdgeSearchError, QueryError, several
-from ..evaluation import evaluate
+from ..evaluation import evaluate, model_costs
 from ..images import image, photo_formats
-from ..search.open_bundle import open_catalog
+from ..search.open_bundle import open_catalog, open_embedder
 from ..store.opening import open as open_store
 from ..store.store import MAX_TOGETHER
 from .arguments import BARCODES, FAST, STORE, Adder, positive_int
@@ -238,7 +239,7 @@ def _inspect(options: argparse.Namespace) -> None:
     bundle = open_bundle(options.store)
     manifest, size = bundle.manifest, bundle.path.stat().st_size
     with contextlib.closing(bundle), contextlib.closing(open_catalog(bundle)) as catalog:
-        without = catalog.skus_without_picture()
+        without, embedder = catalog.skus_without_picture(), open_embedder(bundle, DEFAULT)
     table: dict[str, Any] = {
         "name": manifest.name,
         "sequence": manifest.sequence,
@@ -248,6 +249,8 @@ def _inspect(options: argparse.Namespace) -> None:
         "next_key": manifest.next_key or None,
         "size_bytes": size,
         **_describe_device(options.store),
+        "model": embedder.config.name,
+        "crop ms": round(model_costs.crop_ms(embedder), 1),
         **manifest.counts,
         "without picture": without if options.json else several(without, len(without)) or None,
         **manifest.accuracy,

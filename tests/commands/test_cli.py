@@ -20,7 +20,8 @@ from ..conftest import TINY_MODEL
 
 @pytest.mark.slow
 def test_build_prints_a_summary(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["build", str(shop / "catalogue.csv"), "-o", str(tmp_path / "x.edge"), "--model", str(TINY_MODEL)]) == 0
+    command = ["build", str(shop / "catalogue.csv"), "-o", str(tmp_path / "x.edge"), "--model", str(TINY_MODEL)]
+    assert main([*command, "--quiet"]) == 0
     out, err = capsys.readouterr()
     assert "8 products, 8 pictures" in out
     assert err == ""
@@ -127,7 +128,8 @@ def test_keygen_build_install_rollback_verify(shop: Path, tmp_path: Path, capsys
 def test_inspect_and_verify(tiny_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(tiny_edge), "--json"]) == 0
     table = json.loads(capsys.readouterr().out)
-    assert (table["products"], table["signed"]) == (8, False)
+    assert (table["products"], table["signed"], table["model"]) == (8, False, "tiny")
+    assert table["crop ms"] > 0
     assert main(["inspect", str(tiny_edge)]) == 0
     assert "products                 8" in capsys.readouterr().out
     assert main(["verify", str(tiny_edge)]) == 0
