@@ -136,7 +136,7 @@ def _build(options: argparse.Namespace) -> None:
         print_report(built.fitted.lines())
     if without := built.without_picture:
         print_note(
-            f"{len(without):,} products have no picture, so only words, filters and barcodes find them: "
+            f"{'1 product has' if len(without) == 1 else f'{len(without):,} products have'} no picture, so only words, filters and barcodes find them: "
             f"{several(without, len(without))}"
         )
     counts, accuracy = built.manifest.counts, built.manifest.accuracy

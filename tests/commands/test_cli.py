@@ -36,7 +36,7 @@ def test_build_lists_skipped_pictures(shop: Path, tmp_path: Path, capsys: pytest
     assert main([*command, "--skip-bad"]) == 0
     err = capsys.readouterr().err
     assert "left out B: " in err
-    assert "without any usable picture: B" in err
+    assert "1 product has no picture, so only words, filters and barcodes find" in err
 
 
 def test_search_prints_one_line_per_match(shop: Path, shop_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
