@@ -135,10 +135,9 @@ def _build(options: argparse.Namespace) -> None:
     if built.fitted:
         print_report(built.fitted.lines())
     if without := built.without_picture:
-        print_note(
-            f"{'1 product has' if len(without) == 1 else f'{len(without):,} products have'} no picture, so only words, filters and barcodes find them: "
-            f"{several(without, len(without))}"
-        )
+        who = "1 product has" if len(without) == 1 else f"{len(without):,} products have"
+        listed = several(without, len(without))
+        print_note(f"{who} no picture, so only words, filters and barcodes find them: {listed}")
     counts, accuracy = built.manifest.counts, built.manifest.accuracy
     print(
         f"{options.output}: {counts['products']} products, {counts['pictures']} pictures, "
