@@ -14,8 +14,10 @@ N pictures, D embedding dimensions.
 """
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +98,9 @@ def _embed(
     embedder: Embedder, sources: list[Source], backgrounds: list[Path]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Embed catalogue pictures as references, and photos as queries; returns the arguments of `scatters`."""
-    rows = [_embed_one(embedder, source, backgrounds) for source in tqdm(sources, desc="whiten", disable=None)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda source: _embed_one(embedder, source, backgrounds), sources)
+        rows = list(tqdm(found, total=len(sources), desc="whiten", disable=None))
     product, clean = np.array([s.product for s in sources]), np.array([s.clean for s in sources])
     return np.concatenate(rows), product, clean
 
