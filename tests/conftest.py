@@ -7,6 +7,7 @@ import pytest
 from demo_shop import write_catalogue
 
 import edgesearch
+from edgesearch.commands import progress_display
 
 ROOT = Path(__file__).parent.parent
 TINY_MODEL = Path(__file__).parent / "data" / "tiny_model"
@@ -19,6 +20,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show no stages on stderr, however slow the machine is."""
+    monkeypatch.setattr(progress_display, "SHOWN_AFTER_S", 1e9)
 
 
 @pytest.fixture(scope="session")

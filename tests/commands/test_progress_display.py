@@ -86,9 +86,14 @@ def test_lines_are_sparse_without_a_terminal(
             wait_for(lambda: capsys.readouterr().err, "edgesearch: second")
 
 
-def test_short_stages_and_quiet_commands_show_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_short_stages_and_quiet_commands_show_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress_display, "SHOWN_AFTER_S", 60)
+    monkeypatch.setattr(progress_display, "REDRAW_S", 0.01)
     with showing(quiet=False), progress.stage("short"):
         assert list(progress.track("shorter", "row", range(3), 3)) == [0, 1, 2]
+        time.sleep(0.1)  # some looks
     with showing(quiet=True), progress.stage("silent"):
         progress.note("nothing")
     assert capsys.readouterr().err == ""
