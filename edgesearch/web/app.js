@@ -165,14 +165,14 @@ class App {
     this.covers.close("attract");
     if (this.shown?.view.scanned) return this.shown.view.scanned(code);
     try {
-      const { matches } = await api.get("search", { where: api.is("barcode", code), k: 1 });
-      if (!matches.length) return this.toast(t("trouble.nocode", { code }));
-      beep("good");
-      const [match] = matches;
-      return this.shown?.view.found ? this.shown.view.found(match) : this.go("product", { sku: match.sku, match });
+      const { matches: [match] } = await api.get("search", { where: api.is("barcode", code), k: 1 });
+      if (match && this.shown?.view.found) return this.shown.view.found(match);
+      beep(match ? "good" : "bad");
+      return match ? this.go("product", { sku: match.sku, match }) : this.toast(t("trouble.nocode", { code }));
     } catch (error) {
-      if (error.kind === "QueryError") return this.toast(t("trouble.nocode", { code })); // no product has any barcode
-      return this.failed(error);
+      if (error.kind !== "QueryError") return this.failed(error);
+      beep("bad");
+      return this.toast(t("trouble.nocode", { code })); // no product has any barcode
     }
   }
 

@@ -125,26 +125,9 @@ export function count(app, { name = null }) {
     h("div", { class: "row" }, waits, csv, button("", "close", t("count.end"), () => { setPref("count", null); app.go("count", {}, true); }))));
   }
 
-  function noCode(code) {
-    beep("bad");
-    app.toast(t("count.nocode", { code }));
-  }
-  async function scanned(code) {
-    try {
-      const { matches } = await api.get("search", { where: api.is("barcode", code), k: 1 });
-      if (!matches.length) return noCode(code);
-      app.say(t("count.code", { code }));
-      await shoot(matches[0]);
-    } catch (error) {
-      if (error.kind !== "QueryError") return app.failed(error);
-      noCode(code); // no product has any barcode
-    }
-    return undefined;
-  }
-
   const keys = onTriggerKey(() => shoot());
   return {
-    element, layout: "split", scanned,
+    element, layout: "split", found: (match) => shoot(match),
     enter() {
       app.frozen.hide();
       document.addEventListener("keydown", keys);

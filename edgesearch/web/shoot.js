@@ -45,10 +45,9 @@ export function shoot(app, { place = "" }) {
   }
 
   function offer() {
-    const { match, numbers } = visits[at];
+    const { match } = visits[at];
     product.replaceChildren(h("img", { src: pictureUrl(match), alt: t("product.picture", { name: match.name }) }),
-      h("div", {}, h("p", { class: "counted-name" }, match.name), match.location && button("", "pin", match.location, () => app.go("shoot", { place: match.location.split(/[,;]/)[0] }, true)),
-        h("p", { class: "quiet" }, t("count.total", { n: numbers.length }))),
+      h("div", {}, h("p", { class: "counted-name" }, match.name), match.location && button("", "pin", match.location, () => app.go("shoot", { place: match.location.split(/[,;]/)[0] }, true))),
       h("p", { class: "count-total" }, `${at + 1} / ${visits.length}`));
     message.textContent = t("count.ready");
   }
@@ -82,16 +81,16 @@ export function shoot(app, { place = "" }) {
     setTimeout(() => { if (!signal.aborted) tick(now); }, wait);
   }
 
-  function advise(now, { advice, enough, like, number }) {
+  function advise(now, { advice, taken, enough, like, number }) {
     if (now !== taking) return;
     const words = t(`flaw.${advice === "taken" ? "turn" : advice}`, { name: like?.name });
-    message.textContent = now.said === "dark" && advice !== "dark" ? `${t("shoot.light")} ${words}` : words;
+    const light = now.said === "dark" && advice !== "dark" && t("shoot.light");
+    message.textContent = [taken && t("count.total", { n: taken }), light, words].filter(Boolean).join(" · ");
     now.said = advice;
     document.body.dataset.seen = number ? "found" : "";
     if (number) {
       visits[at].numbers.push(number);
       beep("good");
-      product.querySelector(".quiet").textContent = t("count.total", { n: visits[at].numbers.length });
     }
     if (enough) next();
   }

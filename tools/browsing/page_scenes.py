@@ -128,7 +128,7 @@ def _photos(v: Visitor) -> None:
     v.wait_for(".shoot .counted-name")
     v.wait_until("document.querySelector('#video').videoWidth > 0")
     v.press(".count-press")
-    v.wait_until("!document.querySelector('.shoot .counted .quiet').textContent.startsWith('0')")
+    v.wait_until("document.querySelector('.shoot .lead').textContent.startsWith('2')")
 
 
 def _photos_off(v: Visitor) -> None:
