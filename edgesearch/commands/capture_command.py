@@ -101,8 +101,8 @@ class _Screen:
         if self.advised == "dark" and step.advice != "dark":
             print("  there is enough light now.")
         self.advised = step.advice
-        like = f" ({step.like})" if step.like else ""
-        print(f"  {step.taken} taken{like}: {ADVICE[step.advice]}", flush=True)
+        like = f"{step.like}: " if step.like else ""
+        print(f"  {step.taken} taken; {like}{ADVICE[step.advice]}", flush=True)
 
     def finish(self, visit: Visit) -> None:
         product, session = visit.product.product, visit.session

@@ -37,7 +37,7 @@ Advice = Literal["taken", "turn", "other", "dark", "empty", "blurred", "far"]
 ADVICE: dict[Advice, str] = {
     "taken": "good; now turn it, or go closer.",
     "turn": "this side is known; turn it, or go closer.",
-    "other": "it looks like another product; check which one you hold.",
+    "other": "it looks like this product; Enter says that it is another.",
     "dark": quality.ADVICE["dark"],
     "empty": quality.ADVICE["empty"],
     "blurred": quality.ADVICE["blurred"],
