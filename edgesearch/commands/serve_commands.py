@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DeviceError, EdgeSearchError
 from .arguments import STORE, Adder
-from .output import print_note, print_report
+from .output import print_note
 
 if TYPE_CHECKING:
     from ..server.run import Listening, Tls
@@ -35,7 +35,7 @@ def add(command: Adder) -> None:
         "--tls-folder", type=Path, metavar="FOLDER", help="keys of --tls (default: tls in the device folder)"
     )
     parser.add_argument(
-        "--root-port", type=_port, metavar="PORT", help="port that offers the root over http (default: --port and 1)"
+        "--root-port", type=_port, metavar="PORT", help="port that offers the root over http (default: next to --port)"
     )
     parser.add_argument("--certificate", type=Path, metavar="PEM", help="serve https with your own certificate")
     parser.add_argument("--certificate-key", type=Path, metavar="PEM", help="private key of --certificate")
@@ -109,7 +109,7 @@ def _announce(store: Path, listening: "Listening") -> None:
     if codes and sys.stderr.isatty() and "utf" in (sys.stderr.encoding or "").lower():
         from ..server.lan import draw_code
 
-        print_report(draw_code(codes[0]).splitlines())
+        print(draw_code(codes[0]), file=sys.stderr, flush=True)
 
 
 def _access(options: argparse.Namespace) -> None:
