@@ -1,7 +1,8 @@
 """Read barcodes as spreadsheets leave them and as scanners send them.
 
 A spreadsheet makes `4006381333931.0` or `'0012345678905` of a code. A scanner sends a code of two dimensions as a GS1
-element string, with or without parentheses, or as a Digital Link, and a short code as UPC-E. All of them name a GTIN.
+element string, with or without parentheses, or as a Digital Link, and a short code as UPC-E. It may add a letter for
+the kind of code, or the two or five digits beside the code of a magazine or book. All of them name a GTIN.
 """
 
 import itertools
@@ -26,6 +27,9 @@ _GROUP_NAMES = re.compile(r"\u241d|\u29d8|<GS>|\{GS\}|\[GS\]|<FNC1>|\{FNC1\}|\^\
 _FIXED = {"00": 20, "01": 16, "02": 16, "03": 16, "04": 18, "20": 4, "41": 16}
 _FIXED |= {str(number): 8 for number in range(11, 20)} | {str(number): 10 for number in range(31, 37)}
 _GTIN_IDENTIFIERS = ("01", "02", "gtin")
+_PREFIXED = re.compile(r"[A-Za-z]{1,2}([0-9]{8,14})")
+_ADDED = re.compile(r"([0-9]{13})[ +.-]?(?:[0-9]{2}|[0-9]{5})|([0-9]{12})(?:[ +.-][0-9]{2}|[ +.-]?[0-9]{5})")
+_LIST = re.compile(r"\[(.*)\]|\{(.*)\}|\*([0-9A-Z-]+)\*")  # of JSON or PostgreSQL, and Code 39's signs
 MAX_CHARACTERS = 2000
 
 
@@ -33,7 +37,9 @@ def clean_cell(cell: str) -> str:
     """Return a catalogue's cell of barcodes with ";" between them, without what spreadsheets and people add."""
     if cell.isascii() and cell.isdecimal():
         return cell
-    text = unicodedata.normalize("NFKC", cell).strip()
+    text = _normalize(cell)
+    if listed := _LIST.fullmatch(text):
+        text = next(filter(None, listed.groups()), text)
     parts = [_clean(part) for part in _SEPARATORS.split(text)]
     codes = [part for part in parts if part]
     if len(codes) > 1 and not all(map(_is_code, codes)):
@@ -48,17 +54,23 @@ def clean_cell(cell: str) -> str:
 def find_readings(text: str) -> Iterator[set[str]]:
     """Yield the spellings of a scanned or typed code in catalogues, the surest reading first.
 
-    They are: the code itself; the GTIN in an element string or link; the GTIN that a UPC-E or ISBN-10 stands for; the
-    UPC-E that stands for a GTIN; and the GTIN of the unit in a case whose GTIN has an indicator.
+    They are: the code itself; the GTIN in an element string or link; the code without a letter before it or digits
+    beside it; the GTIN that a UPC-E or ISBN-10 stands for; the UPC-E that stands for a GTIN; and the GTIN of the unit
+    in a case whose GTIN has an indicator.
     """
-    text = unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).strip()
+    text = _normalize(text[:MAX_CHARACTERS])
     code = _SYMBOLOGY.sub("", text)
     gtin = find_gtin(code)
     yield {*barcode.equivalent_codes(text), *barcode.equivalent_codes(_clean(code))}
     if gtin:
         yield barcode.equivalent_codes(gtin)
+    for pattern in (_PREFIXED, _ADDED):
+        number = next(filter(None, found.groups()), "") if (found := pattern.fullmatch(code)) else ""
+        if barcode.parse_gtin(number):
+            yield barcode.equivalent_codes(number)
     known = barcode.parse_gtin(gtin or _clean(code))
-    if expanded := expand_upc_e(_clean(code)) or _expand_isbn(_clean(code)):
+    plain = re.sub("[ -]", "", _clean(code))
+    if expanded := expand_upc_e(plain) or _expand_isbn(plain) or _expand_short_upc_e(plain):
         yield barcode.equivalent_codes(expanded)
     if known and (short := _shorten_to_upc_e(known)):
         yield {short, short.lstrip("0")}
@@ -99,6 +111,14 @@ def expand_upc_e(code: str) -> str:
     return f"{system}{digits}{check}" if barcode.parse_gtin(f"{system}{digits}{check}") else ""
 
 
+def _expand_short_upc_e(code: str) -> str:
+    """Return the UPC-A of a UPC-E that lost its first zero, or both number system and check digit; "" otherwise."""
+    if re.fullmatch("[0-9]{7}", code):
+        return expand_upc_e(f"0{code}")
+    checked = (expand_upc_e(f"0{code}{digit}") for digit in range(10)) if re.fullmatch("[0-9]{6}", code) else ()
+    return next(filter(None, checked), "")
+
+
 def _shorten_to_upc_e(gtin: str) -> str:
     """Return the UPC-E that stands for a GTIN of 14 digits; "" if there is none."""
     if not re.fullmatch("00[01][0-9]{11}", gtin):
@@ -122,6 +142,14 @@ def _with_check_digit(digits: str) -> str:
     """Return the digits of a GTIN with its check digit."""
     weighted = sum(int(digit) * (1 if position % 2 else 3) for position, digit in enumerate(reversed(digits)))
     return digits + str(-weighted % 10)
+
+
+def _normalize(text: str) -> str:
+    """Return a text with signs of usual width, and without those that are not visible."""
+    if text.isascii():
+        return text.strip()
+    visible = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
+    return unicodedata.normalize("NFKC", visible).strip()
 
 
 def _clean(code: str) -> str:

@@ -18,7 +18,8 @@ _ALIASES = {
     "nombre denominazione itemname shorttext kurztext",
     "images": "image picture pictures photo photos foto fotos bild bilder imageurl imagelink imagesrc imagepath file "
     "filename datei path imagen immagine img url",
-    "price": "preis vk verkaufspreis unitprice saleprice prix precio prezzo variantprice",
+    "price": "preis vk vkpreis vkbrutto bruttopreis verkaufspreis listprice retailprice unitprice saleprice prix "
+    "precio prezzo variantprice",
     "barcode": "ean ean13 eancode gtin upc isbn variantbarcode codebarre codigodebarras",
     "stock": "bestand lagerbestand qty quantity inventory stockquantity stockqty onhand onstock stocklevel "
     "variantinventoryqty existencias giacenza",
@@ -52,10 +53,15 @@ class Columns:
 
 
 def count_wanted(header: Sequence[str], wanted: Iterable[str], mapping: Mapping[str, str]) -> int:
-    """Return how many of the wanted columns, renamed by the mapping, a header has."""
+    """Return how many of the wanted columns, renamed by the mapping, a header has, times 100.
+
+    Add the number of columns that are probably meant for them, so that an error can name these.
+    """
     folded = set(map(_fold, header))
     mapped = [mapping.get(name, name) for name in wanted]
-    return sum(_fold(name) in folded or all(_fold(part) in folded for part in name.split(SEPARATOR)) for name in mapped)
+    parts = [[name] if _fold(name) in folded else name.split(SEPARATOR) for name in mapped]
+    found = sum(all(_fold(part) in folded for part in names) for names in parts)
+    return 100 * found + sum(bool(_suggest(name, header)) for name in wanted)
 
 
 def find(

@@ -1,12 +1,14 @@
 """Split a catalogue's cell of pictures into names, as shops export them.
 
-Names are separated by ";" or line breaks, by "," or "|" if every part is a picture's name or URL, or are a JSON list. A
-picture may also be in the cell itself, as a data URI or in base64.
+Names are separated by ";" or line breaks, by "," or "|" if every part is a picture's name or URL, or are a JSON list,
+an array of PostgreSQL, HTML, Markdown or `name (URL)`. A picture may also be in the cell itself, as a data URI or in
+base64.
 """
 
 import ast
 import base64
 import binascii
+import html
 import json
 import re
 import zlib
@@ -16,7 +18,7 @@ from urllib.parse import urlsplit
 
 from ..images.photo_files import SUFFIXES
 
-_UNUSUAL = re.compile(r"[;,|:\r\n\[{]")  # in no plain name
+_UNUSUAL = re.compile(r"[;,|:\r\n\[{<\"']")  # in no plain name
 MAX_PLAIN = 100  # characters; pictures in base64 are longer
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)
 _QUERY = re.compile(r"\?[\w=&.%-]*$")
@@ -24,6 +26,10 @@ _SEPARATOR = re.compile(r"[;\r\n]")
 _DATA = re.compile(r"data:image/[\w.+-]+(?:;[\w.+=-]+)*?;base64,[A-Za-z0-9+/_\s-]+={0,2}", re.I)
 _BASE64 = re.compile(r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR)[A-Za-z0-9+/\s]{100,}={0,2}")  # JPEG, PNG, GIF, WebP
 _BEFORE_URL = re.compile(r"(?:\s*[,|]\s*|\s+)(?=[a-z][a-z0-9+.-]*://)", re.I)
+_HTML = re.compile(r"<img\b[^>]*?\bsrc\s*=\s*[\"']?([^\"'\s>]+)", re.I)
+_LINK = r"[^,;()\[\]]*[\[(]?[^,;()\[\]]*[\])]?\s*\(([a-z][a-z0-9+.-]*://[^\s()]+)\)"  # name (URL), [name](URL)
+_LINKS = re.compile(rf"!?{_LINK}(?:\s*[,;\s]\s*!?{_LINK})*", re.I)
+_REMARK = re.compile(r"\s+!\s*(?:alt|title|desc|caption)\s*:[^|]*", re.I)  # of WooCommerce
 _KEYS = ("src", "url", "image", "path", "file", "filename", "href")  # of a picture that is a JSON object
 DATA_PREFIX = "data:"
 
@@ -43,6 +49,9 @@ def split(cell: str, note: Callable[[str], None]) -> list[str]:
         names = _DATA.findall(cell)
         rest = _DATA.sub("", cell).strip(" ;,|\r\n")
         names += [*_split_names(rest, note)] if rest else []
+    elif found := _HTML.findall(cell) or (_LINKS.fullmatch(cell) and re.findall(_LINK, cell, re.I)):
+        names = [html.unescape(name) for name in found]
+        note("pictures in HTML, Markdown or name (URL) are read by their addresses")
     elif _BASE64.fullmatch(cell):
         names = [f"{DATA_PREFIX}image/unknown;base64,{cell}"]
     else:
@@ -69,17 +78,24 @@ def decode(uri: str) -> bytes:
 
 
 def _split_names(cell: str, note: Callable[[str], None]) -> Iterator[str]:
-    for name in filter(None, map(str.strip, _SEPARATOR.split(cell))):
+    for name in filter(None, map(_unquote, _SEPARATOR.split(cell))):
         if "," not in name and "|" not in name and "://" not in name:
             yield name
             continue
         parts = _BEFORE_URL.split(name) if "://" in name else [name]
         if not _is_url(parts[0]) or len(parts) == 1:
-            parts = [part.strip() for part in re.split("[,|]", name)]
-            parts = parts if all(map(_is_picture, parts)) else [name]
+            parts = [one for part in re.split("[,|]", name) if (one := _unquote(part))]
+            parts = parts if parts and all(map(_is_picture, parts)) else [name]
         if len(parts) > 1:
             note("names of pictures with , or | between them are read as several pictures")
         yield from parts
+
+
+def _unquote(name: str) -> str:
+    """Return a name without spaces, quotes and remarks around it."""
+    name = _REMARK.sub("", name.strip())
+    is_quoted = len(name) > 1 and name[0] == name[-1] and name[0] in "\"'" and name[0] not in name[1:-1]
+    return name[1:-1].strip() if is_quoted else name
 
 
 def _is_url(name: str) -> bool:
@@ -104,6 +120,9 @@ def _read_list(cell: str) -> Iterator[str]:
             found = ast.literal_eval(cell) if len(cell) < 100_000 else None
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             found = None
+    if found is None and re.fullmatch(r"\{[^{}]*\}", cell):
+        found = [_unquote(part) for part in cell[1:-1].split(",")]
+        found = found if all(map(_is_picture, found)) else None
     for part in found if isinstance(found, list) else [found]:
         yield _name_of(part)
 

@@ -20,6 +20,11 @@ _SIGNS |= {
 }
 _SIGNS |= {"฿": "THB", "₱": "PHP", "₦": "NGN", "₪": "ILS", "rm": "MYR", "rp": "IDR", "rp.": "IDR", "ft": "HUF"}
 _SIGNS |= {
+    "r": "ZAR",
+    "\u043b\u0432": "BGN",
+    "\u043b\u0432.": "BGN",
+    "s/": "PEN",
+    "\u0e1a\u0e32\u0e17": "THB",
     "rs": "Rs",
     "rs.": "Rs",
     "euro": "EUR",
@@ -30,7 +35,7 @@ _SIGNS |= {
     "\u0433\u0440\u043d": "UAH",
 }
 _CURRENCY = (
-    r"[A-Z]{3}(?![A-Za-z])|[A-Z]{0,3}\$|[€£¥₹₩₺₴₫฿₽₱₦₪円元원]|zł|Kč|kr\.?|S?Fr\.|Ft|lei|Rs\.?|RM|Rp\.?|TL|đ|"
+    r"[A-Z]{3}(?![A-Za-z])|[A-Z]{0,3}\$|[€£¥₹₩₺₴₫฿₽₱₦₪円元원]|zł|Kč|R(?=[\s\d])|\u043b\u0432\.?|S/\.?|\u0e1a\u0e32\u0e17|kr\.?|S?Fr\.|Ft|[Ll]ei|Rs\.?|RM|Rp\.?|TL|đ|"
     r"[Ee](?:uros?|ur)|EUROS?|\u0440\u0443\u0431\.?|\u0433\u0440\u043d"
 )
 # Prices in these have no decimals: 45.000 ₫ and 1,200円 are thousands.

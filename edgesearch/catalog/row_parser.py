@@ -15,6 +15,12 @@ _QUOTED_FORMULA = re.compile(r'="(.*)"')  # ="0012": tells a spreadsheet to keep
 _SPREADSHEET_ERROR = re.compile(
     r"#(N/A|REF!|NAME\?|DIV/0!|VALUE!|NULL!|NUM!|SPILL!|CALC!|NV|BEZUG!|WERT!|ZAHL!|VALEUR!|NOMBRE!|NOM\?)"
 )
+_PICTURE_FORMULA = re.compile(r"=?(_xlfn\.)?DISPIMG\(.*\)")  # of WPS Office; `workbook_pictures` finds its picture
+_TOTAL = re.compile(
+    r"(grand |sub)?totals?:?|(zwischen|gesamt)?summe:?|gesamt:?|sous-total|somme|totale|suma|razem|"
+    r"\u0438\u0442\u043e\u0433\u043e|\u5408\u8ba1|\u603b\u8ba1",  # Russian, Chinese
+    re.I,
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # a terminal may obey them
 _PICTURE_DETAIL = re.compile(  # columns that describe the picture in a row, not the product
     r"\b(image|picture|photo|media|img|bild|foto)s?[\W_]*"
@@ -55,8 +61,11 @@ class RowParser:
         """
         where = f"{self._where}, line {line}"
         row.setdefault("images", "")
-        if pictures and _SPREADSHEET_ERROR.fullmatch(row["images"]):  # what a picture in a cell is to other programs
-            row["images"] = ""
+        if not (row["sku"] and row["name"]) and any(_TOTAL.fullmatch(cell) for cell in row.values()):
+            self._note(f"line {line}: a line of totals is left out")
+            return
+        if pictures and (_SPREADSHEET_ERROR.fullmatch(row["images"]) or isinstance(row["images"], UncalculatedCell)):
+            row["images"] = ""  # what a picture in a cell is to other programs
         self._adjust(row, where)
         known = self._entries.get(row["sku"])
         if known and not row["name"]:
@@ -120,6 +129,8 @@ class RowParser:
 
     def _clear_errors(self, row: dict[str, str], where: str) -> None:
         for name, cell in row.items():
+            if isinstance(cell, ShownCell) and name in ("price", "stock"):
+                row[name] = cell = NumberCell(cell.number)
             if len(cell) > MAX_CELL_CHARACTERS and name != "images":
                 if name in COLUMNS:
                     raise CatalogError(
@@ -134,6 +145,8 @@ class RowParser:
                         "spreadsheet, save it there, or export it as CSV."
                     )
                 self._note(f"formulas without results in the file, as in {name}, are read as empty")
+            if "DISPIMG(" in cell and _PICTURE_FORMULA.fullmatch(cell):
+                row[name] = ""
             if cell[:1] == "#" and _SPREADSHEET_ERROR.fullmatch(cell):
                 if name in REQUIRED:
                     raise CatalogError(f"{where}: {name} is {cell}, an error of the spreadsheet; correct it there.")

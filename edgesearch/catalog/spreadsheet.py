@@ -18,7 +18,7 @@ MAX_UNPACKED_BYTES = 2_000_000_000
 HEAD_ROWS = 20  # of each sheet, searched for the header
 EXACT_DIGITS = 15  # of a number in a spreadsheet; further ones are lost
 _CHUNK_BYTES, _OVERLAP_BYTES = 1 << 20, 1 << 14
-_ZEROS = re.compile(r"0+")
+_LITERAL = re.compile(r'"([^"]*)"|\\(.)|([0 /_-]|[A-DF-Za-df-z](?=-))')  # parts of a format that only fills digits in
 _DECIMALS = re.compile(r"0\.(0+)")
 # A formula without a result; an empty text as result has the type "str".
 _UNCALCULATED = re.compile(
@@ -148,11 +148,26 @@ def _format_number(value: float, cell: Any) -> str:
     shown = text
     if cell._style_id:
         form = _number_format(cell)
-        if _ZEROS.fullmatch(form) and text.isdecimal():
-            shown = text.zfill(len(form))
+        if text.isdecimal() and (filled := _fill_in(form, text)):
+            shown = filled
         elif (decimals := _DECIMALS.fullmatch(form)) and float(f"{value:.{len(decimals[1])}f}") == value:
             shown = f"{value:.{len(decimals[1])}f}"
-    return NumberCell(text) if shown == text else ShownCell(shown)
+    return NumberCell(text) if shown == text else ShownCell.of(shown, text)
+
+
+def _fill_in(form: str, digits: str) -> str:
+    """Return digits in a format of zeros and texts, such as "SKU-"0000; "" for any other format."""
+    if "0" not in form or _LITERAL.sub("", form):
+        return ""
+    parts = [found[1] or found[2] or found[3] or "" for found in _LITERAL.finditer(form)]
+    is_digit = [found[3] == "0" for found in _LITERAL.finditer(form)]
+    digits = digits.zfill(sum(is_digit))
+    left, rest = digits[: len(digits) - sum(is_digit)], iter(digits[len(digits) - sum(is_digit) :])
+    shown = []
+    for part, digit in zip(parts, is_digit, strict=True):
+        shown.append(left + next(rest) if digit else part)
+        left = "" if digit else left  # digits for which there are no zeros stand before the first
+    return "".join(shown)
 
 
 def _number_format(cell: Any) -> str:

@@ -8,9 +8,17 @@ class NumberCell(str):
 
 
 class ShownCell(NumberCell):
-    """A number as its spreadsheet shows it, such as 00123 for 123."""
+    """A number as its spreadsheet shows it, such as 00123 or SKU-0123 for 123; `number` is the number itself."""
 
-    __slots__ = ()
+    __slots__ = ("number",)
+    number: str
+
+    @classmethod
+    def of(cls, shown: str, number: str) -> "ShownCell":
+        """Return a cell that shows a number so."""
+        cell = cls(shown)
+        cell.number = number
+        return cell
 
 
 class DateCell(str):

@@ -1,9 +1,11 @@
 """Find the pictures in a sheet of an .xlsx workbook: those that float over its rows, and those placed in its cells.
 
-Excel keeps a floating picture as an anchor in a drawing, and a picture in a cell as a rich value. Both name a member of
-the workbook, which is a zip, by relations.
+Excel keeps a floating picture as an anchor in a drawing, and a picture in a cell as a rich value. WPS Office keeps the
+latter in a list, and names it in the cell: =DISPIMG("ID_1", 1). All name a member of the workbook, which is a zip, by
+relations. The function IMAGE of Excel and Google Sheets names a URL.
 """
 
+import html
 import posixpath
 import re
 import zipfile
@@ -14,6 +16,10 @@ from . import sources
 
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _RICH_RELATIONS = "xl/richData/richValueRel.xml"
+_WPS_PICTURES = "xl/cellimages.xml"
+_FORMULA = re.compile(  # of a picture in a cell: its row, function and argument
+    rb'<c r="[A-Z]+(\d+)"[^>]*>\s*<f[^>]*>[^<]*?\b(DISPIMG|IMAGE)\(\s*(?:&quot;|")([^"<]*?)(?:&quot;|")', re.I
+)
 _RICH_CELL = re.compile(rb'<c r="[A-Z]+(\d+)"[^>]*? vm="(\d+)"')
 
 
@@ -31,13 +37,15 @@ def find_pictures(openpyxl: Any, file: BinaryIO, sheet: str, workbook: str) -> d
     file.seek(0)
     with zipfile.ZipFile(file) as members:
         infos = {info.filename: info for info in members.infolist()}
-        for row, member in [*_floating(members, infos, sheet, parse), *_in_cells(members, infos, sheet, parse)]:
+        for row, member in (place for find in _PLACES for place in find(members, infos, sheet, parse)):
             info = infos.get(member)
             if info and row > 0 and info.compress_type in (sources.STORED, sources.DEFLATED):
                 source = sources.member_source(
                     "zip", info.header_offset, info.compress_size, workbook, member, info.CRC
                 )
                 found.setdefault(row, []).append((posixpath.basename(member), source))
+        for row, url in _linked(members, sheet):
+            found.setdefault(row, []).append((url, url))
     return found
 
 
@@ -87,3 +95,29 @@ def _in_cells(members: zipfile.ZipFile, infos: dict[str, Any], sheet: str, parse
             continue
         if target:
             yield int(row), target
+
+
+def _in_cells_of_wps(
+    members: zipfile.ZipFile, infos: dict[str, Any], sheet: str, parse: Any
+) -> Iterator[tuple[int, str]]:
+    """Yield row and member of each picture that WPS Office placed in a cell."""
+    if _WPS_PICTURES not in infos:
+        return
+    named, members_by_id = _relations(members, _WPS_PICTURES, parse), dict[str, str]()
+    for picture in parse(members.read(_WPS_PICTURES)):
+        described, blip = picture.find(".//{*}cNvPr"), picture.find(".//{*}blip")
+        if described is not None and blip is not None:
+            members_by_id[described.get("name", "")] = named.get(blip.get(f"{_RELATION}embed"), "")
+    for row, function, argument in _FORMULA.findall(members.read(sheet)):
+        if function.upper() == b"DISPIMG":
+            yield int(row), members_by_id.get(argument.decode(errors="replace"), "")
+
+
+def _linked(members: zipfile.ZipFile, sheet: str) -> Iterator[tuple[int, str]]:
+    """Yield row and URL of each picture that a formula names."""
+    for row, function, argument in _FORMULA.findall(members.read(sheet)):
+        if function.upper() == b"IMAGE" and sources.is_url(url := html.unescape(argument.decode(errors="replace"))):
+            yield int(row), url
+
+
+_PLACES = (_floating, _in_cells, _in_cells_of_wps)

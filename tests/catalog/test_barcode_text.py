@@ -8,6 +8,8 @@ from edgesearch.catalog import barcode_text, loader
 
 from .test_loader import csv_file
 
+EAN = "4006381333931"
+
 TWO = "5901234123457;8711253001202"
 FULL_WIDTH = "5901234123457".translate({ord("0") + digit: 0xFF10 + digit for digit in range(10)})
 
@@ -80,3 +82,38 @@ def test_the_code_itself_comes_before_what_it_may_stand_for() -> None:
 def test_upc_e_expands_by_its_last_digit(short: str, long: str) -> None:
     assert barcode_text.expand_upc_e(short) == long
     assert barcode_text.expand_upc_e(short[:-1] + str((int(short[-1]) + 1) % 10)) == ""
+
+
+@pytest.mark.parametrize(
+    ("scanned", "code"),
+    [
+        ("4252614", "042100005264"),  # UPC-E without its zero
+        ("425261", "042100005264"),  # without number system and check digit
+        ("F4006381333931", EAN),  # a letter for the kind of code
+        ("A042100005264", "042100005264"),
+        ("400638133393112", EAN),  # and two digits of an issue
+        ("4006381333931+12", EAN),
+        ("978316148410051299", "9783161484100"),  # and five of a price
+        ("042100005264 12", "042100005264"),
+        ("3-16-148410-X", "9783161484100"),
+        ("\u200e4006381333931", EAN),  # with a sign that is not visible
+    ],
+)
+def test_codes_with_more_or_fewer_digits_are_found(scanned: str, code: str) -> None:
+    assert any(code in forms for forms in barcode_text.find_readings(scanned))
+    assert not any(EAN in forms for forms in barcode_text.find_readings("40063813339"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "codes"),
+    [
+        ('["4006381333931"]', EAN),
+        ("['4006381333931','5901234123457']", f"{EAN};5901234123457"),
+        ("{4006381333931,5901234123457}", f"{EAN};5901234123457"),
+        ("*4006381333931*", EAN),
+        ("\u200e4006381333931", EAN),
+        ("AB*12*", "AB*12*"),
+    ],
+)
+def test_lists_and_signs_around_codes_in_cells(cell: str, codes: str) -> None:
+    assert barcode_text.clean_cell(cell) == codes

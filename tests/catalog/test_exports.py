@@ -133,3 +133,27 @@ def test_columns_that_look_like_details_are_proposed(tmp_path: Path) -> None:
     ]
     mapped = loader.read(path, mapping | columns.parse_mapping([read.notes[0].partition("--map ")[2]]))
     assert (mapped.notes, mapped.entries[0].product.price) == ([], 4.5)
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        (
+            '<img src="http://x/a.jpg?w=1&amp;h=2"/><IMG alt=x SRC=http://x/b.jpg>',
+            ["http://x/a.jpg?w=1&h=2", "http://x/b.jpg"],
+        ),
+        ("a.jpg (https://x/1/a.jpg)", ["https://x/1/a.jpg"]),
+        ("a.jpg (https://x/1),b.jpg (https://x/2)", ["https://x/1", "https://x/2"]),
+        ("[a.jpg](https://x/1) ![](https://x/2)", ["https://x/1", "https://x/2"]),
+        ("http://x/a.jpg ! alt : red, wide ! title : x | http://x/b.jpg", ["http://x/a.jpg", "http://x/b.jpg"]),
+        ('"a.jpg","b.jpg"', ["a.jpg", "b.jpg"]),
+        ("'a.jpg'", ["a.jpg"]),
+        ("{a.jpg,b.jpg}", ["a.jpg", "b.jpg"]),
+        ("a.jpg, , b.jpg,", ["a.jpg", "b.jpg"]),
+        ("a.jpg,", ["a.jpg"]),
+        ("a (1).jpg", ["a (1).jpg"]),
+        ("it's a 5\" jug.jpg", ["it's a 5\" jug.jpg"]),
+    ],
+)
+def test_cells_of_pictures_as_programs_export_them(cell: str, names: list[str]) -> None:
+    assert image_cell.split(cell, lambda note: None) == names
