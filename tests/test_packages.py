@@ -43,7 +43,9 @@ MAY_IMPORT = {
     },
     "counting": {"_util", "images", "catalog", "answer", "store"},
     "capture": {"images", "answer", "store", "counting"},
-    "server": {"_util", "images", "answer", "bundle", "html", "search", "device", "store", "counting"},
+    "server": {
+        "_util", "images", "answer", "bundle", "html", "search", "device", "store", "evaluation", "counting",
+    },
 }  # fmt: skip
 ANYTHING = {"__init__", "__main__", "commands"}  # the top of the package: these may import every other
 ONLY_USER = {

@@ -2,10 +2,13 @@
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 
 from ..device.learned import LearnedPicture
 from ..errors import DeviceError, EdgeSearchError
+from ..html import html_page
+from ..html.parts import pluralize
 from ..store.learner import Learner, Lesson
 from ..store.opening import open as open_store
 from .arguments import WHO, Adder, positive_int
@@ -38,9 +41,11 @@ def add(command: Adder) -> None:
     parser.add_argument("--day", metavar="YYYY-MM-DD", help="list or take back those of a day (UTC)")
     parser.add_argument("--person", help="list or take back those that a person scanned or chose")
     parser.add_argument("--sku", help="list or take back those of a product")
-    parser.add_argument("--accept", type=positive_int, nargs="+", metavar="N", help="use pictures that were set aside")
+    text = "use pictures that were set aside, as those of --sku if it is given"
+    parser.add_argument("--accept", type=positive_int, nargs="+", metavar="N", help=text)
     parser.add_argument("--check", action="store_true", help="set aside pictures that look like another product")
     parser.add_argument("--erase", action="store_true", help="erase all of them, so that no byte stays in the file")
+    parser.add_argument("--report", type=Path, metavar="PAGE", help="write an HTML page: how recognition grew")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="also write the pictures into a new folder")
     parser.add_argument("--who", help=WHO)
     parser.add_argument("--json", action="store_true", help="print one JSON object per picture")
@@ -72,6 +77,8 @@ def format_lesson(lesson: Lesson) -> str:
 
 
 def _learned(options: argparse.Namespace) -> None:
+    if options.report:
+        html_page.check_path(options.report)
     with open_store(options.device) as store:
         learner = store.learner
         if options.erase:
@@ -80,6 +87,18 @@ def _learned(options: argparse.Namespace) -> None:
         _print_all(_act(learner, options), options)
         if options.pictures:
             _write_pictures(learner, options)
+        if options.report:
+            _write_report(learner, options)
+
+
+def _write_report(learner: Learner, options: argparse.Namespace) -> None:
+    from ..evaluation import learned_page  # here, so that other commands do not load it
+
+    progress = learner.progress()
+    command = shlex.join(["edgesearch", "learned", str(options.device), "--report", str(options.report)])
+    page = learned_page.page(progress, options.device.resolve().name, learner.picture, command)
+    html_page.write(options.report, page)
+    print_note(f"{options.report}: {pluralize(progress.asked, 'learned picture')} left out and asked.")
 
 
 def _act(learner: Learner, options: argparse.Namespace) -> list[LearnedPicture]:
@@ -92,7 +111,7 @@ def _act(learner: Learner, options: argparse.Namespace) -> list[LearnedPicture]:
         print_note(f"{options.device}: took back {len(gone)} learned pictures.")
         return gone
     if options.accept:
-        return learner.accept(options.accept, who=options.who)
+        return learner.accept(options.accept, sku=options.sku, who=options.who)
     if options.check:
         found = learner.check(who=options.who)
         print_note(f"{options.device}: set aside {len(found)} of {len(learner.pictures())} learned pictures.")

@@ -4,9 +4,11 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
 from ..device.learned import LearnedPicture
+from ..html import html_page
 from ..images import image
 from ..search.gallery import LEARNED
 from . import request_data
@@ -74,11 +76,26 @@ async def learned_picture(state: State, _: Staff, number: int) -> Response:
     return Response(found, media_type=image.media_type(found), headers={"Cache-Control": "no-store"})
 
 
+@router.get("/learned/progress")
+async def progress(state: State, _: Manager) -> Json:
+    """Return how recognition grew by week and by product, and what a person should settle; this takes seconds."""
+    return (await state.installer.run(lambda: state.store.learner.progress())).to_dict()
+
+
+@router.get("/learned/report", response_class=HTMLResponse)
+async def report(state: State, _: Manager) -> HTMLResponse:
+    """Return the same as a page."""
+    policy = f"{html_page.POLICY}; frame-ancestors 'none'"
+    return HTMLResponse(await state.installer.run(_write_report, state), headers={"Content-Security-Policy": policy})
+
+
 @router.post("/learned/accept")
-async def accept(state: State, staff: Staff, number: Numbers = None) -> Json:
-    """Use pictures that wait or were set aside."""
+async def accept(state: State, staff: Staff, number: Numbers = None, sku: str | None = None) -> Json:
+    """Use pictures that wait or were set aside, as pictures of the product with this SKU if one is given."""
     who = staff.name or None
-    return _list(await state.workers.run(lambda: state.store.learner.accept(number or [], who=who)))
+    if sku is not None:
+        await state.readers.run(_check_sku, state, sku)
+    return _list(await state.workers.run(lambda: state.store.learner.accept(number or [], sku=sku, who=who)))
 
 
 @router.post("/learned/dismiss", status_code=204)
@@ -115,6 +132,13 @@ async def take_back(
 async def erase(state: State, manager: Manager) -> Json:
     """Erase every learned picture, so that no byte of them stays in the file."""
     return {"erased": await state.installer.run(lambda: state.store.learner.erase(who=manager.name or None))}
+
+
+def _write_report(state: ServerState) -> str:
+    from ..evaluation import learned_page  # here, so that a server starts without it
+
+    learner = state.store.learner
+    return learned_page.page(learner.progress(), state.device.resolve().name, learner.picture)
 
 
 def _list(pictures: list[LearnedPicture]) -> Json:

@@ -27,6 +27,7 @@ from ..search.decision import CONSIDERED
 from ..search.gallery import LEARNED, Gallery
 from ..search.open_bundle import Reference
 from ..search.pipeline import Observation
+from .learning_progress import LearningProgress, measure_progress
 from .new_picture import NewPicture, make_picture
 
 Source = Literal["barcode", "wedge", "choice", "capture"]
@@ -121,12 +122,27 @@ class Learner:
         chosen = [one for one in chosen if all(getattr(one, name) == value for name, value in wanted.items())]
         return self._pictures.delete([*numbers, *(one.number for one in chosen)], who)
 
-    def accept(self, numbers: Sequence[int], *, who: str | None = None) -> list[LearnedPicture]:
-        """Use pictures that wait or were set aside: a person says that they are right."""
+    def accept(self, numbers: Sequence[int], *, sku: str | None = None, who: str | None = None) -> list[LearnedPicture]:
+        """Use pictures that wait or were set aside: a person says that they are right.
+
+        Args:
+            numbers: Of pictures.
+            sku: Of the product that they show; None for the one that their label says.
+            who: For the log.
+        Raises:
+            CatalogError: No product has that SKU.
+        """
+        if sku is not None and self._gallery().find_product(sku) is None:
+            raise CatalogError(f"{sku}: no product of that SKU is here; check it.")
         chosen = [one for one in self._pictures.all() if one.number in set(numbers)]
-        accepted = [replace(one, state="used", why="", like="", against=0, trust=1.0) for one in chosen]
+        settled = {"state": "used", "why": "", "like": "", "against": 0, "trust": 1.0}
+        accepted = [replace(one, sku=sku or one.sku, **settled) for one in chosen]
         self._pictures.change(accepted, "settle", who)
         return accepted
+
+    def progress(self) -> LearningProgress:
+        """Measure how recognition grew, product by product and week by week; this takes seconds."""
+        return measure_progress(self._gallery(), self._pictures.all())
 
     def erase(self, *, who: str | None = None) -> int:
         """Erase every learned picture and vector, so that no byte of them stays in the file; return their number."""

@@ -93,3 +93,24 @@ def test_a_dismissed_match_counts_against_its_picture(client: Client) -> None:
     states = {one["number"]: one["state"] for one in client("GET", "/v1/learned").json()["learned"]}
     assert states[number] == "aside"
     assert client("GET", "/v1/health").json()["learns"]
+
+
+def test_managers_see_how_it_grew_and_staff_settle(guarded: Client) -> None:
+    guarded.log_in("Bo")
+    guarded("PUT", "/v1/learning", json={"on": True})
+    number = learn(guarded, 1)["number"]
+    progress = guarded("GET", "/v1/learned/progress").json()
+    assert progress["asked"] == 1
+    assert [week["pictures"] for week in progress["weeks"]] == [0, 1]
+    report = guarded("GET", "/v1/learned/report")
+    assert "Recognition over time" in report.text
+    assert "style-src 'unsafe-inline'" in report.headers["content-security-policy"]
+    assert "script" not in report.headers["content-security-policy"]
+    guarded("POST", "/v1/logout")
+    for path in ("/v1/learned/progress", "/v1/learned/report"):
+        assert guarded("GET", path).status_code == 401
+    guarded.log_in("Ada")  # staff
+    assert guarded("GET", "/v1/learned/report").status_code == 401
+    settle = {"number": number, "sku": "P000005"}
+    assert guarded("POST", "/v1/learned/accept", params=settle).json()["learned"][0]["sku"] == "P000005"
+    assert guarded("POST", "/v1/learned/accept", params={**settle, "sku": "NONE"}).status_code == 404
