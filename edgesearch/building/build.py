@@ -104,6 +104,8 @@ def build(
         SignatureError: A key cannot be used.
         EdgeSearchError: The engine cannot be used.
     """
+    if isinstance(merge := options.get("merge"), (str, os.PathLike)):
+        options["merge"] = [Path(merge)]
     return build_bundle(catalogue, Path(output), BuildOptions(model, **options), progress)
 
 

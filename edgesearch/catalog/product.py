@@ -100,6 +100,8 @@ def check_details(sku: str, details: Mapping[str, object], currency: str = "") -
              currency: of the product so far, "" if unknown.
     Raises:  CatalogError: the SKU, or the name or value of a detail, is not valid.
     """
+    if not isinstance(sku, str):
+        raise CatalogError(f"sku is {sku!r} of type {type(sku).__name__}; give it as text.")
     cells = {name: "" if value is None else str(value).strip() for name, value in details.items()}
     names = [sku, *cells]
     invalid = [

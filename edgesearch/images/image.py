@@ -4,9 +4,11 @@ H height, W width, S side of a square in px.
 """
 
 import functools
+import inspect
 import io
 import math
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -48,6 +50,7 @@ BAND_PIXELS = 1_000_000  # converted at a time
 WORKING_SIDE = 320  # px; pictures keep at least this shorter side: the near crop, 0.7 of it, then has 224 px
 MAX_ENLARGEMENT = 3.0  # a larger factor would add no detail
 MAX_ELONGATION = 3.0  # longest side to the requested one
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
 _ORIENTATION = 0x0112  # EXIF tag
 WHITE = (255, 255, 255)
 
@@ -252,6 +255,8 @@ def _load(image: Image.Image, needed_side: int | None) -> Image.Image:
 
 def _read_encoded(photo: Any, name: str) -> bytes:
     """Return the encoded bytes of a path, bytes or a stream; leave a stream where it was."""
+    if isinstance(photo, str) and _URL.match(photo):
+        raise ImageError(f"{photo}: a URL, and photos are not fetched; download it, and give its bytes.")
     if isinstance(photo, (str, os.PathLike)):
         data = read_bytes(Path(photo))
     elif isinstance(photo, (bytes, bytearray, memoryview)):
@@ -273,6 +278,9 @@ def _read_stream(stream: Any) -> bytes:
     start = stream.tell() if hasattr(stream, "seekable") and stream.seekable() else None
     parts: list[bytes] = []
     while sum(map(len, parts)) <= MAX_BYTES and (part := read(MAX_BYTES + 1)):
+        if inspect.isawaitable(part):
+            getattr(part, "close", lambda: None)()
+            raise ImageError(f"{type(stream).__name__}: its read() is asynchronous; give `await photo.read()`.")
         if not isinstance(part, bytes):
             raise ImageError(f"{type(stream).__name__}: reads {type(part).__name__}; open the photo in binary mode.")
         parts.append(part)

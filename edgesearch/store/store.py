@@ -1,6 +1,7 @@
 """The object that users hold: it takes a photo and returns an answer."""
 
 import functools
+import operator
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -117,10 +118,11 @@ class Store(TaughtStore):
             DeviceError: The overlay cannot be read.
             QueryError: `text` or `where` cannot be understood, or names a column that no product has.
             ValueError: k is below 1, or there is no photo, text or filter.
+            TypeError: k is no whole number, or `text` or `where` is no text.
             EdgeSearchError: Barcodes are wanted, and their reader is not installed.
         """
-        if k < 1:
-            raise ValueError(f"k is {k}; expected at least 1.")
+        _check_count(k)
+        _check_texts(text=text, where=where)
         if photo is None and text is None and where is None:
             raise ValueError("neither a photo, nor text, nor where is given; give one.")
         gallery = self._gallery()
@@ -163,8 +165,7 @@ class Store(TaughtStore):
             DeviceError: The overlay cannot be read.
             ValueError: k is below 1.
         """
-        if k < 1:
-            raise ValueError(f"k is {k}; expected at least 1.")
+        _check_count(k)
         gallery, wanted = self._gallery(), AlternativeFilter(cheaper, other_brand, same_category, in_stock)
         matches = find_similar(gallery, sku, k, wanted, self._preference())
         gallery.base.release_pages()
@@ -179,7 +180,7 @@ class Store(TaughtStore):
         Returns:
             "match" for one product, "ambiguous" for several, "unknown" for none; `barcodes` holds a barcode.
         """
-        return pipeline.search_code(self._gallery(), text, k)
+        return pipeline.search_code(self._gallery(), str(text) if isinstance(text, int) else text, k)
 
     def skus(self) -> set[str]:
         """Return the SKUs of all products that can be found."""
@@ -187,7 +188,7 @@ class Store(TaughtStore):
 
     def named(self, skus: Collection[str]) -> dict[str, Match]:
         """Return these products by SKU, each as its first reference picture matches it; omit unknown SKUs."""
-        return self._gallery().first_matches(skus)
+        return self._gallery().first_matches({skus} if isinstance(skus, str) else skus)
 
     def references(self, sku: str) -> tuple[Match, ...]:
         """Return a product as each of its reference pictures matches it, or once if it has none.
@@ -208,11 +209,12 @@ class Store(TaughtStore):
 
     def products(self, skus: Collection[str] | None = None) -> dict[str, Product]:
         """Return product details by SKU; omit unknown SKUs. `None` returns all products."""
-        return self._gallery().products(skus)
+        return self._gallery().products({skus} if isinstance(skus, str) else skus)
 
-    def embed(self, photos: Sequence[Photo], fast: bool | None = None) -> np.ndarray:
+    def embed(self, photos: "Photo | Sequence[Photo]", fast: bool | None = None) -> np.ndarray:
         """Return embeddings as `search` uses them: (B, D) float32, unit rows. Raise ImageError for a bad photo."""
-        return self.base.embedder.embed_photos(photos, self._is_fast(fast))
+        listed: list[Photo] = [*photos] if isinstance(photos, (list, tuple)) else [photos]  # type: ignore[list-item]
+        return self.base.embedder.embed_photos(listed, self._is_fast(fast))
 
     def picture(self, match: Match) -> bytes:
         """Return the reference image of a match as a small JPEG or WebP; a blank one if there is none.
@@ -312,6 +314,19 @@ class Store(TaughtStore):
 
     def _is_fast(self, fast: bool | None) -> bool:
         return self.settings.crops == ONE_CROP if fast is None else fast
+
+
+def _check_count(k: int) -> None:
+    """Raise ValueError for a number of products below 1, TypeError for anything that is no whole number."""
+    if operator.index(k) < 1:
+        raise ValueError(f"k is {k}; expected at least 1.")
+
+
+def _check_texts(**texts: str | None) -> None:
+    """Raise TypeError if a value is neither text nor None."""
+    for name, text in texts.items():
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"{name} is {type(text).__name__}; expected text.")
 
 
 _pickled_stores: dict[tuple[object, ...], Store] = {}

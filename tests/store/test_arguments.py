@@ -51,3 +51,32 @@ def test_what_is_no_photo_is_named_by_its_type(tiny_edge: Path, photo: object) -
 def test_a_path_of_a_wrong_type_is_an_error_that_names_it(name: object) -> None:
     with pytest.raises((TypeError, ValueError, EdgeSearchError), match=r"int|None|bytes"):
         edgesearch.keygen(name)  # type: ignore[arg-type]
+
+
+def test_single_values_stand_for_lists_of_one(tiny_edge: Path, photo: Path) -> None:
+    with edgesearch.open(str(tiny_edge)) as store:
+        assert store.embed(str(photo)).shape == store.embed([photo]).shape
+        assert [*store.named("P000001")] == [*store.products("P000001")] == ["P000001"]
+        assert store.named_by(4006381333931).decision == "unknown"  # type: ignore[arg-type]
+
+
+def test_wrong_types_are_named(store: edgesearch.Store, photo: Path) -> None:
+    class Upload:
+        async def read(self, size: int = -1) -> bytes:
+            return b""
+
+    for options, says in (
+        ({"text": 5}, "text is int; expected text"),
+        ({"where": ["a"]}, "where is list; expected text"),
+        ({"photo": photo, "k": "5"}, "'str' object cannot be interpreted as an integer"),
+    ):
+        with pytest.raises(TypeError, match=says):
+            store.search(**options)  # type: ignore[arg-type]
+    for wrong, says in (
+        ("https://shop.example/a.jpg", "a URL, and photos are not fetched"),
+        (Upload(), r"Upload: its read\(\) is asynchronous; give `await photo\.read\(\)`"),
+    ):
+        with pytest.raises(edgesearch.ImageError, match=says):
+            store.search(wrong)  # type: ignore[arg-type]
+    with pytest.raises(edgesearch.CatalogError, match="sku is 7 of type int; give it as text"):
+        store.enrol(7, photo, name="Cup")  # type: ignore[arg-type]
