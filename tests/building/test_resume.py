@@ -200,7 +200,9 @@ def test_a_terminated_build_says_how_to_go_on_and_leaves_no_other_files(
     assert process.returncode == 1
     stopped, note = errors.splitlines()[-2:]
     assert stopped == "edgesearch: stopped; unfinished files are never used."
-    left = re.fullmatch(r"edgesearch: .*x\.edge\.work: holds the (\d+) pictures .* \(0\.\d MB\); repeat .*--fresh.*", note)
+    left = re.fullmatch(
+        r"edgesearch: .*x\.edge\.work: holds the (\d+) pictures .* \(0\.\d MB\); repeat .*--fresh.*", note
+    )
     assert left
     assert list(temporary.iterdir()) == []
     assert sorted(path.name for path in output.parent.rglob("*")) == [FILE, LOCK, "x.edge.work"]
