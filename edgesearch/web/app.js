@@ -15,6 +15,7 @@ import { FrozenPhoto } from "./frozen.js";
 import { answer } from "./answer.js";
 import { count } from "./count.js";
 import { find } from "./find.js";
+import { learned } from "./learned.js";
 import { menu } from "./menu.js";
 import { product } from "./product.js";
 import { shoot } from "./shoot.js";
@@ -22,7 +23,7 @@ import { staff } from "./staff.js";
 import { teach } from "./teach.js";
 import { textSearch } from "./text_search.js";
 
-const VIEWS = { find, answer, words: textSearch, product, count, teach, shoot, staff, menu };
+const VIEWS = { find, answer, words: textSearch, product, count, teach, shoot, learned, staff, menu };
 const $ = (id) => document.getElementById(id);
 
 class App {
