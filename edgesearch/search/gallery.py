@@ -27,7 +27,7 @@ from .candidate import Candidate
 from .open_bundle import OpenBundle, Reference
 
 LEARNED = 1 << 32  # numbers of learned pictures begin above it
-NO_PICTURE: tuple[str, None] = ("", None)  # source and row
+NO_PICTURE: tuple[str, int | None] = ("", None)  # source and row
 
 
 @dataclass
@@ -221,9 +221,11 @@ class Gallery:
         first = {one.number: (one.sources[0], one.rows[0]) for one in stored if one.rows}
         shown = {one.number: one.product for one in stored}
         shown |= {number: product for number, product in changed.items() if product.sku in skus}
-        pictures = {number: first.get(number) or taught.get(number, NO_PICTURE) for number in shown}
-        digest = self.base.bundle.digest
-        return {product.sku: Match(product, 1.0, *pictures[number], digest) for number, product in shown.items()}
+        matches = {}
+        for number, product in shown.items():
+            source, row = first.get(number) or taught.get(number) or NO_PICTURE
+            matches[product.sku] = Match(product, 1.0, source, row, self.base.bundle.digest)
+        return matches
 
     def matches(self, candidates: Sequence[Candidate]) -> tuple[Match, ...]:
         """Return candidates with the details of their products."""

@@ -263,9 +263,9 @@ class Store(TaughtStore):
         if not answer.matches:
             raise ValueError("the answer has no match to explain.")
         best, understood = answer.matches[0], answer.understood
-        is_stored = best.row is not None and best.row >= 0
-        is_kept = not is_stored or self.base.stored_picture(best.row) is not None
-        reference = self.picture(best) if is_kept else self.base.index.read_vectors(np.array([best.row]))[0]
+        row = best.row
+        is_kept = row is None or row < 0 or self.base.stored_picture(row) is not None
+        reference = self.picture(best) if is_kept else self.base.index.read_vectors(np.array([row]))[0]
         removed = text_query.describe_exclusions(self._gallery().table, understood.where) if understood else []
         return draw_explanation(self.base.embedder, photo, answer, reference, removed, kind, words)
 
