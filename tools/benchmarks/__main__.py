@@ -29,6 +29,7 @@ FIGURES = {  # command: module, description
     "cold": ("cold_start", "a new process: time to its first answer, memory, and load at rest"),
     "desktop": ("window_latency", "how long a window waits while other threads search, and how soon a search stops"),
     "personal": ("made_up_shoppers", "what a profile gains made-up shoppers, and what it costs a search"),
+    "fleet": ("fleet_learning", "what merging the pictures that many devices learned costs, and what it gains"),
     "learning": ("learning", "how recognition grows with scans that teach a device"),
     "compare": ("damage_detection", "how often `compare` recognizes sound, damaged and other products"),
     "explain": ("explanation_quality", "whether the regions shown by --explain are those that made pictures match"),

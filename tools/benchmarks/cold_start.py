@@ -17,7 +17,7 @@ from edgesearch.catalog import sqlite_catalog
 from edgesearch.catalog.product import Product
 from edgesearch.catalog.sqlite_catalog import Picture
 from edgesearch.device.slots import open_bundle
-from edgesearch.embedding.embedder import Embedder, copy_model
+from edgesearch.embedding.embedder import Embedder, copy_model, normalize_rows
 from edgesearch.embedding.run_settings import DEFAULT
 from edgesearch.embedding.shipped_models import default_model
 from edgesearch.evaluation import doctor
@@ -31,6 +31,7 @@ from . import local_features_cost, vectors
 from .context import SEED, Results
 
 STARTS = 7
+SPREAD = 0.8  # length of what a reference differs by from its product
 
 
 def measure(products: int, folder: Path, seed: int) -> dict[str, float]:
@@ -59,11 +60,20 @@ def measure(products: int, folder: Path, seed: int) -> dict[str, float]:
     }
 
 
-def make_device(products: int, folder: Path, seed: int, known: Sequence[np.ndarray] = ()) -> Path:
-    """Install made-up products with a picture each: the shipped model, synthetic vectors, random local features.
+def make_device(
+    products: int, folder: Path, seed: int, known: Sequence[np.ndarray] = (), references: int = 1, printed: bool = True
+) -> Path:
+    """Install made-up products: the shipped model, synthetic vectors, random local features, a picture each.
 
-    Args:    folder: where everything is made; known: (D,) float32 each, embeddings of the first products.
+    Args:
+        products: number of products.
+        folder: where everything is made.
+        seed: of everything random.
+        known: (D,) float32 each, embeddings of the first products.
+        references: of each product, all but the first without a picture.
+        printed: whether there are local features.
     """
+    folder.mkdir(exist_ok=True)
     stage = folder / "stage"
     for part in (MODEL, INDEX):
         (stage / part).mkdir(parents=True)
@@ -71,23 +81,27 @@ def make_device(products: int, folder: Path, seed: int, known: Sequence[np.ndarr
     embedder = Embedder.open(default_model())
     rows = vectors.synthetic(products, embedder.config.dim, seed)[0]
     rows[: len(known)] = known or rows[:0]
+    if references > 1:
+        rows = _spread(rows, references, seed)
     index = CompactIndex.build(rows, embedder.space, seed=seed)
     index.write(stage / INDEX)
-    local = local_features_cost.make_index(products, seed)
-    local.write(stage / LOCAL_FILE)
+    local = local_features_cost.make_index(len(rows), seed) if printed else None
+    if local:
+        local.write(stage / LOCAL_FILE)
     write_twins(folder / "drawn", families=4, photos=1, seed=seed)
     drawn = [image.thumbnail(image.read(path), PICTURE_SIDE) for path in sorted(folder.glob("drawn/pictures/*.jpg"))]
     with open(stage / PICTURES, "wb") as file:
         file.writelines(drawn[row % len(drawn)] for row in range(products))
-    sqlite_catalog.write(stage / CATALOG, _products(products, [len(one) for one in drawn]))
-    golden = GoldenQueries.record(embedder, index, lambda row: drawn[row % len(drawn)], range(len(index)))
+    sqlite_catalog.write(stage / CATALOG, _products(products, [len(one) for one in drawn], references))
+    pictured = range(0, len(rows), references)
+    golden = GoldenQueries.record(embedder, index, lambda row: drawn[row // references % len(drawn)], pictured)
     golden.write(stage / GOLDEN_FILE)
     described = {
         "name": "made-up",
         "sequence": 1,
         "created": "",
         "hashes": binding_hashes(embedder, index, local),
-        "counts": {"products": products, "pictures": products},
+        "counts": {"products": products, "pictures": len(rows)},
         "calibration": Calibration().to_dict(),
         "accuracy": {},
     }
@@ -98,12 +112,22 @@ def make_device(products: int, folder: Path, seed: int, known: Sequence[np.ndarr
     return folder / "device"
 
 
-def _products(count: int, sizes: list[int]) -> Iterator[tuple[Product, list[Picture]]]:
+def _spread(rows: np.ndarray, references: int, seed: int) -> np.ndarray:
+    """Return several unit rows around each: (N, D) float32 -> (references * N, D) float32, those of one row in turn."""
+    around = np.repeat(rows, references, 0)
+    noise = np.random.default_rng(seed).standard_normal(around.shape, np.float32)
+    return normalize_rows(around + SPREAD / np.sqrt(around.shape[1]) * noise)
+
+
+def _products(count: int, sizes: list[int], references: int = 1) -> Iterator[tuple[Product, list[Picture]]]:
     start = 0
-    for row in range(count):
-        size = sizes[row % len(sizes)]
-        product = Product(f"P{row:07}", f"Made-up product {row}", row % 1000 / 10, "EUR", f"Category {row % 40}")
-        yield product, [Picture(row, f"pictures/P{row:07}.jpg", start, size)]
+    for number in range(count):
+        size, row = sizes[number % len(sizes)], number * references
+        product = Product(
+            f"P{number:07}", f"Made-up product {number}", number % 1000 / 10, "EUR", f"Kind {number % 40}"
+        )
+        first = Picture(row, f"pictures/P{number:07}.jpg", start, size)
+        yield product, [first, *(Picture(row + n, f"{row + n}.jpg", 0, 0) for n in range(1, references))]
         start += size
 
 
