@@ -14,6 +14,7 @@ import json
 import resource
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from edgesearch.embedding.embedder import normalize_rows, read_whitening
 from edgesearch.embedding.whitening import Whitening
 from edgesearch.evaluation import doctor
 from edgesearch.local_features import sift
-from edgesearch.local_features.descriptors import LocalFeatures
+from edgesearch.local_features.descriptors import LocalFeatures, PackedFeatures
 from edgesearch.search.open_bundle import Reference, network_of
 
 from .cold_start import make_device
@@ -93,8 +94,9 @@ def _merge(options: argparse.Namespace, products: int, folder: Path) -> Results:
     whitening, world = read_whitening(options.model), _World(products, extraction.config.dim)
     each, wrong = options.pictures // options.devices, set[str]()
     folders = [folder / f"taught-{number}" for number in range(options.devices)]
+    features = [extraction.codebook.encode(_random_features(world.rng)) for _ in range(DISTINCT)]
     for number, export in enumerate(folders):
-        wrong |= _write_export(world, extraction, export, each, number < options.poisoned)
+        wrong |= _write_export(world, extraction, features, export, each, number < options.poisoned)
     (folder / "work").mkdir()
     cache = ExtractionCache(folder / "work", "made")
     listed = _catalogue(world, products, cache)
@@ -135,14 +137,20 @@ def _catalogue(world: _World, products: int, cache: ExtractionCache) -> Products
     return [(Product(f"P{n}", f"Product {n}"), [UsablePicture(f"{n}.jpg", "", key)]) for n, key in enumerate(keys)]
 
 
-def _write_export(world: _World, extraction: Extraction, folder: Path, count: int, is_poisoned: bool) -> set[str]:
+def _write_export(
+    world: _World,
+    extraction: Extraction,
+    features: Sequence[PackedFeatures],
+    folder: Path,
+    count: int,
+    is_poisoned: bool,
+) -> set[str]:
     """Write what a device learned; return the names of the pictures with a wrong label."""
     shown = world.rng.integers(len(world), size=count)
     labels = np.where(world.rng.random(count) < WRONG, world.rng.integers(len(world), size=count), shown)
     labels = (shown + 1) % len(world) if is_poisoned else labels
     device = np.repeat(world.directions(1), count, 0)
     rows = world.photos(shown, (SHOP, world.directions(count)), (DEVICE, device))
-    features = [extraction.codebook.encode(_random_features(world.rng)) for _ in range(DISTINCT)]
     contents = [Reference(row, features[n % DISTINCT]).to_bytes() for n, row in enumerate(rows)]
     names = [learned_export.name_of(content) for content in contents]
     pictures = [
