@@ -43,6 +43,12 @@ def test_controls_are_within_the_screen(onlooker: Visitor, width: int, height: i
     onlooker.page.set_viewport_size({"width": width, "height": height})
     SCENES["counted"](onlooker)
     _all_within(onlooker.page, ".count-press")
+    SCENES["photos"](onlooker)
+    _all_within(onlooker.page, ".shoot .count-controls .button")
+    assert onlooker.page.evaluate(
+        "document.querySelector('.shoot .lead').getBoundingClientRect().height <= "
+        "document.querySelector('.shoot .count-message').clientHeight"
+    )  # the advice is not cut off
     SCENES["match"](onlooker)
     _all_within(onlooker.page, ".answer-foot .button")
     onlooker.press(".answer-foot .button")
