@@ -81,8 +81,7 @@ def _chart(weeks: Sequence[Week]) -> Markup:
         f"{percent(first.coverage)}, now {percent(last.coverage)}."
     )
     head = ("Until", "Learned pictures", "First", "Coverage at 95%", "Answered with a match")
-    shares = [(week, *map(percent, (week.first, week.coverage, week.matched))) for week in weeks]
-    rows = [(week.until, week.pictures, *others) for week, *others in shares]
+    rows = [(w.until, w.pictures, percent(w.first), percent(w.coverage), percent(w.matched)) for w in weeks]
     return figure("By week", plot.svg(f"Recognition over time. {caption}"), caption, table("By week", head, rows))
 
 

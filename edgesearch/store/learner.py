@@ -135,8 +135,8 @@ class Learner:
         if sku is not None and self._gallery().find_product(sku) is None:
             raise CatalogError(f"{sku}: no product of that SKU is here; check it.")
         chosen = [one for one in self._pictures.all() if one.number in set(numbers)]
-        settled = {"state": "used", "why": "", "like": "", "against": 0, "trust": 1.0}
-        accepted = [replace(one, sku=sku or one.sku, **settled) for one in chosen]
+        chosen = [replace(one, sku=sku or one.sku) for one in chosen]
+        accepted = [replace(one, state="used", why="", like="", against=0, trust=1.0) for one in chosen]
         self._pictures.change(accepted, "settle", who)
         return accepted
 
