@@ -165,14 +165,10 @@ def _check_and_log(slots: Slots, what: str, who: str | None) -> Iterator[Check]:
 
 def _check_direction(slots: Slots, forward: bool) -> None:
     """Raise DeviceError if the bundle in the other slot is not the one that is asked for."""
-    switches: list[str] = []
+    running = slots.running()  # what the log says of another bundle may have been interrupted before the switch
     with _overlay(slots) as overlay:
-        for event in overlay.events():
-            if event.what in SWITCHES:
-                switches.append(event.what)
-            elif event.what == "failed":
-                switches.pop()
-    was_rolled_back = switches[-1:] == ["rollback"]
+        switches = [one for one in overlay.events() if one.what in SWITCHES and one.detail["manifest"] == running]
+    was_rolled_back = bool(switches) and switches[-1].what == "rollback"
     if was_rolled_back and not forward:
         raise DeviceError(
             f"{slots.folder}: runs the bundle before the last install already; to run the one again that the last "

@@ -79,7 +79,12 @@ def test_rollback_returns_to_the_previous_bundle(make: Make, tmp_path: Path) -> 
     assert runs(device) == 2
 
 
-def test_a_second_rollback_does_not_bring_the_bad_bundle_back(make: Make, tmp_path: Path) -> None:
+def test_a_second_rollback_does_not_bring_the_bad_bundle_back(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(self: slots.Slots, state: object) -> None:
+        raise KeyboardInterrupt  # after the log has its line
+
     device = tmp_path / "device"
     for sequence in (1, 2):
         edgesearch.install(make(sequence), device)
@@ -91,6 +96,10 @@ def test_a_second_rollback_does_not_bring_the_bad_bundle_back(make: Make, tmp_pa
     assert runs(device) == 1
     assert edgesearch.rollback(device, forward=True).sequence == 2
     assert [event.what for event in edgesearch.log(device)] == ["install", "install", "rollback", "forward"]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(slots.Slots, "_write_state", interrupt)
+        edgesearch.rollback(device)
+    assert runs(device) == 2
     assert edgesearch.rollback(device).sequence == 1
 
 
