@@ -5,10 +5,12 @@ A thread looks at the stages, so that also a stage that counts nothing shows tha
 
 import contextlib
 import datetime
-import shutil
+import itertools
+import os
 import sys
 import threading
 import time
+import unicodedata
 from collections.abc import Iterator
 
 from .._util import progress
@@ -16,6 +18,7 @@ from .._util.progress import BYTE, Stage
 
 SHOWN_AFTER_S = 1.0  # a shorter stage is not named
 REDRAW_S = 0.25
+COLUMNS = 80  # of a terminal that does not tell
 LINE_EVERY_S, LINE_EVERY_S_AT_MOST = 10.0, 60.0  # without a terminal; the longer a command runs, the fewer lines
 
 
@@ -54,6 +57,27 @@ def describe(stage: Stage, now_s: float) -> str:
     left_s = elapsed_s * (stage.total - stage.done) / max(stage.done, 1)
     left = f", {done / elapsed_s:,.1f} a second, {_duration(left_s)} left" if stage.done else ""
     return f"{stage.name}: {done:,} of {total:,} {unit}{left}"
+
+
+def fit(line: str, columns: int) -> str:
+    """Return a line that takes so many columns of a terminal at most, its end replaced by three dots if it is cut."""
+    if sum(map(_width, line)) <= columns:
+        return line
+    widths = itertools.accumulate(map(_width, line), initial=len("..."))
+    kept = sum(width <= columns for width in widths) - 1
+    return (line[: max(kept, 0)] + "...")[:columns]
+
+
+def _width(sign: str) -> int:
+    """Return the columns that a character takes: two if it is Chinese, Japanese or Korean, none if it combines."""
+    return 0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "WF")
+
+
+def _columns() -> int:
+    """Return the width of the terminal that shows the stages; stdout may be another one, or a file."""
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(sys.stderr.fileno()).columns or COLUMNS
+    return COLUMNS
 
 
 def _duration(seconds: float) -> str:
@@ -123,7 +147,8 @@ class _Display:
             self._next_line_s = now_s + pause_s
 
     def _draw(self, line: str) -> None:
-        line = line[: shutil.get_terminal_size().columns - 1]
-        sys.stderr.write(f"\r{line.ljust(self._drawn)}")
+        line = fit(line, _columns() - 1)
+        drawn = sum(map(_width, line))
+        sys.stderr.write(f"\r{line}{' ' * (self._drawn - drawn)}")
         sys.stderr.flush()
-        self._drawn = len(line)
+        self._drawn = drawn

@@ -16,7 +16,7 @@ from edgesearch._util import progress
 from edgesearch.commands import progress_display
 from edgesearch.commands.cli import main
 from edgesearch.commands.output import print_note
-from edgesearch.commands.progress_display import describe, showing
+from edgesearch.commands.progress_display import describe, fit, showing
 
 from ..conftest import TINY_MODEL
 
@@ -59,6 +59,39 @@ def test_a_stage_is_described(unit: str, done: int, total: int, after_s: float, 
     stage = progress.Stage("work", unit, total)
     stage.done = done
     assert describe(stage, stage.begun_s + after_s) == text
+
+
+@pytest.mark.parametrize(
+    ("line", "columns", "text"),
+    [
+        ("open shop", 9, "open shop"),
+        ("open shop", 8, "open ..."),
+        ("open 倉庫の商品", 15, "open 倉庫の商品"),
+        ("open 倉庫の商品", 14, "open 倉庫の..."),
+        ("open 倉庫の商品", 13, "open 倉庫..."),
+        ("cafe\u0301", 4, "cafe\u0301"),
+        ("倉庫", 2, ".."),
+        ("倉庫", 0, ""),
+    ],
+)
+def test_a_line_is_cut_to_the_columns_it_takes_on_a_terminal(line: str, columns: int, text: str) -> None:
+    assert fit(line, columns) == text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such terminals")
+def test_a_line_never_wraps_while_stdout_is_a_file(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    reader, writer = pty.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 30, 0, 0))
+    with open(writer, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with showing(quiet=False), progress.stage("open 倉庫の商品カタログ"):
+            assert os.read(reader, 1000).decode() == "\redgesearch: open 倉庫の商..."
+    os.close(reader)
 
 
 def test_a_line_is_rewritten_on_a_terminal_and_removed(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
