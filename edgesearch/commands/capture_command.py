@@ -65,7 +65,7 @@ def _take_photos(options: argparse.Namespace, store: Store, needs: list[PhotoNee
     wedges += [Wedge(options.wedge, inbox)] if options.wedge else []
     with contextlib.ExitStack() as stack:
         stack.enter_context(handle_signals(inbox))
-        for part in filter(None, (source, *wedges)):
+        for part in (source, *wedges) if source else wedges:
             part.start()
             stack.callback(part.stop)
         more = bool(options.wedge or options.watch)

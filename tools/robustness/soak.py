@@ -84,7 +84,7 @@ class Soak:
 
 def _stable_part(answer: Answer) -> object:
     """Return the part of an answer that neither a new bundle of the same shop nor enrolled products may change."""
-    best = next(match for match in answer.matches if match.row >= 0)
+    best = next(match for match in answer.matches if match.row is not None and match.row >= 0)
     return best.product, best.score, best.image, best.points
 
 
@@ -104,7 +104,8 @@ def explain(soak: Soak, store: Store, rng: random.Random) -> None:
     """Explain an answer, and read the picture of its first match."""
     photo = soak.pick_photo(rng)
     answer = store.search(photo.read_bytes(), k=1)
-    if answer.matches[0].row < 0:  # just taught
+    row = answer.matches[0].row
+    if row is None or row < 0:  # just taught
         return
     soak.check_same((photo, "explained"), store.explain(photo, answer))
     soak.check_same((photo, "picture"), store.picture(answer.matches[0]))
