@@ -82,8 +82,9 @@ def _empty_folder(folder: Path) -> Iterator[Path]:
 def _remove_unfinished(output: Path) -> None:
     """Remove the folders in which killed builds wrote the bundle."""
     for folder in output.parent.glob(f".{glob.escape(output.name)}.????????"):
-        if folder.is_dir():
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # a file, or another user's
+            if {path.name for path in folder.iterdir()} <= {output.name}:
+                shutil.rmtree(folder)
 
 
 def _tell_what_is_left(work: Path, pictures: int) -> None:

@@ -299,7 +299,11 @@ def test_a_build_removes_only_what_builds_made(drawn: Path) -> None:
     killed.mkdir()
     (killed / "x.edge").write_bytes(b"half a bundle")
     (work / "notes.txt").write_text("mine")
+    own = drawn.parent / "b" / ".x.edge.original" / "mine.txt"
+    own.parent.mkdir()
+    own.write_text("mine")
     build(drawn, "b")
+    assert own.read_text() == "mine"
     assert [path.name for path in work.iterdir()] == ["notes.txt"]
     assert not killed.exists()
 
