@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,9 @@ def add(command: Adder) -> None:
         default="127.0.0.1",
         help="address to listen on; other machines need PINs or tokens (default: %(default)s)",
     )
-    parser.add_argument("--name", action="append", default=[], help="accept requests to this host name as well")
+    parser.add_argument(
+        "--name", type=_host_name, action="append", default=[], help="accept requests to this host name as well"
+    )
     parser.add_argument("--access", type=Path, metavar="FILE", help="file of PINs and tokens (default: the device's)")
     parser.add_argument(
         "--tls", action="store_true", help="serve https with a certificate made here; handhelds install its root once"
@@ -141,6 +144,17 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > HIGHEST_PORT:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port; expected 0 (any free one) to {HIGHEST_PORT}")
     return int(text)
+
+
+def _host_name(text: str) -> str:
+    """Return a host name as browsers send it."""
+    try:
+        name = text.encode("idna").decode().lower()
+    except UnicodeError:
+        name = ""
+    if not re.fullmatch(r"[a-z0-9_.:-]+", name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a host name; expected one such as shop-kiosk.local")
+    return name
 
 
 def _read_pin() -> str:

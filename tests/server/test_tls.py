@@ -347,10 +347,10 @@ def test_a_handheld_gets_the_root_over_http_and_then_the_page_over_https(guarded
         page = re.search(r"https://127\.0\.0\.2:\d+/", said)
         assert page
         root = read_certificate(guarded_device / "tls" / ROOT)
-        health = httpx.get(f"{page[0]}v1/health", verify=trusting(root))
+        health = httpx.get(f"{page[0]}v1/health", verify=trusting(root), timeout=60)
         assert health.json()["status"] == "ok"
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-            httpx.get(page[0])
+            httpx.get(page[0], timeout=60)
 
 
 def test_the_root_page_offers_the_root_and_says_how_to_install_it(authority: LocalAuthority) -> None:
@@ -391,6 +391,15 @@ def test_tls_options_that_do_not_work_are_reported_in_one_line(
         given = [str(tmp_path / word) if word.startswith("FILE") else word for word in given]
         assert main(["serve", str(device), "--quiet", "--port", "0", *given]) == 1
     assert re.search(said, capsys.readouterr().err)
+
+
+def test_a_host_name_is_taken_as_browsers_send_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert serve_commands._host_name("Caf\u00e9-Kiosk.local") == "xn--caf-kiosk-d4a.local"
+    assert serve_commands._host_name("192.168.1.20") == "192.168.1.20"
+    for wrong in ("", "shop kiosk", "https://shop", "a" * 64):
+        with pytest.raises(SystemExit):
+            main(["serve", "device", "--name", wrong])
+        assert "is not a host name; expected one such as shop-kiosk.local" in capsys.readouterr().err
 
 
 def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
