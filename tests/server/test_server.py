@@ -169,9 +169,9 @@ def test_server_runs_until_a_signal_arrives(device: Path) -> None:
         assert process.stderr
         found = re.search(r"http://127\.0\.0\.1:\d+/", process.stderr.readline())
         assert found
-        assert httpx.get(f"{found[0]}v1/health").json()["status"] == "ok"
+        assert httpx.get(f"{found[0]}v1/health", timeout=60).json()["status"] == "ok"
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         assert process.stderr.read() == ""
 
 
