@@ -23,7 +23,7 @@ catalogue.
 ## How it was made
 
 - Initial weights: {weights}.
-- Recipe: `export/recipes/{recipe}` (seed {seed}, {steps} steps of {products} products, two views each), run by
+- Recipe: `export/recipes/{recipe}` (seed {seed}, {steps}), run by
   `python -m export train`; the commands are in `python -m export --help`.
 - Training pictures: {pictures}{products_seen}.
   Grocery pictures {groceries}are among those that calibrate int8.
@@ -119,8 +119,7 @@ def write_card(folder: Path, accuracy: dict[str, Any], runs: list[Path]) -> Path
         weights=facts["weights"],
         recipe=f"{config['backbone']}.toml",
         seed=training["seed"],
-        steps=sum(number for number, _ in training["steps"]),
-        products=training["products"],
+        steps=_describe_steps(training),
         products_seen=f"; {facts['products']:,} products" if "products" in facts else "",
         groceries="" if "products" in facts else "initialize the projection (PCA of all pictures) and ",
         more_licences=PRODUCTS if "products" in facts["pictures"] else "",
@@ -138,6 +137,13 @@ def write_card(folder: Path, accuracy: dict[str, Any], runs: list[Path]) -> Path
     )
     (folder / model_folder.CARD_FILE).write_text(text, encoding="utf-8")
     return folder / model_folder.CARD_FILE
+
+
+def _describe_steps(training: dict[str, Any]) -> str:
+    steps = sum(number for number, _ in training["steps"])
+    if not steps:
+        return "no steps: PCA of what trained towers give"
+    return f"{steps} steps of {training['products']} products, two views each"
 
 
 def _describe_whitening(facts: dict[str, Any]) -> str:
