@@ -5,7 +5,7 @@ learned.json        {"format": 1, "device", "network", "local", "sha256" of lear
 learned.bin         the references, one after another, as `Reference.to_bytes` writes them
 learned/<name>.jpg  the pictures, if the device keeps them
 
-No person is named: one device's `group` tells its pictures of one product, code or person, and day from others.
+No person is named, nor by a hash that a guess would confirm.
 """
 
 import datetime
@@ -45,7 +45,6 @@ class SharedPicture:
         sku: Of its product.
         time: ISO 8601, by the device's clock.
         source: As in `LearnedPicture`, as are `trust` and `state`, which is never "aside".
-        group: Hash of the group that one mistake would spoil together.
         name: Hash of the picture, or of its reference if no picture is kept.
         size: Of its reference, in bytes.
         has_picture: Whether the picture itself is in the folder.
@@ -54,7 +53,6 @@ class SharedPicture:
     sku: str
     time: str
     source: str
-    group: str
     trust: float
     state: str
     name: str
@@ -121,9 +119,8 @@ def _read_all(
 
 def _share(one: LearnedPicture, name: str, size: int, has_picture: bool) -> SharedPicture:
     """Describe a picture without naming a person; each dismissed match halves the trust in it."""
-    group = name_of(f"{one.device}|{one.group}".encode())
     trust = one.trust / 2**one.against
-    return SharedPicture(one.sku, one.time, one.source, group, trust, one.state, name, size, has_picture)
+    return SharedPicture(one.sku, one.time, one.source, trust, one.state, name, size, has_picture)
 
 
 @dataclass(frozen=True)
@@ -202,7 +199,7 @@ def read(folder: Path, network: str, local: str, dim: int) -> LearnedExport:
 def _parse(table: Mapping[str, Any]) -> SharedPicture:
     """Read what `asdict` made of a picture; raise KeyError, TypeError or ValueError for anything else."""
     one = SharedPicture(**{field.name: table[field.name] for field in fields(SharedPicture)})
-    texts = (one.sku, one.source, one.group, one.state, one.name)
+    texts = (one.sku, one.source, one.state, one.name)
     if not all(isinstance(text, str) for text in texts) or not _NAME.fullmatch(one.name) or one.state not in STATES:
         raise ValueError(f"picture {one.name!r}"[:80])
     datetime.datetime.fromisoformat(one.time)

@@ -154,7 +154,7 @@ def _write_export(
     contents = [Reference(row, features[n % DISTINCT]).to_bytes() for n, row in enumerate(rows)]
     names = [learned_export.name_of(content) for content in contents]
     pictures = [
-        asdict(SharedPicture(f"P{label}", "2026-01-05T09:00:00+00:00", "barcode", "", 0.9, "used", name, size, False))
+        asdict(SharedPicture(f"P{label}", "2026-01-05T09:00:00+00:00", "barcode", 0.9, "used", name, size, False))
         for label, name, size in zip(labels.tolist(), names, map(len, contents), strict=True)
     ]
     embedder = extraction.embedder
