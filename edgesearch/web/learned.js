@@ -24,7 +24,7 @@ export function learned(app) {
       });
       const skus = [...new Set([one.sku, one.like])].filter(Boolean);
       const found = await Promise.all(skus.map((sku) => api.get(`products/${encodeURIComponent(sku)}`).catch(() => null)));
-      return h("article", { class: "counted" },
+      return h("article", { class: "settle" },
         h("img", { src: `v1/learned/${one.number}/picture`, alt: t("answer.shown"), onerror: (event) => event.target.replaceWith(icon("box")) }),
         h("ul", { class: "tiles" }, found.filter(Boolean).map(({ product }) => productTile(product, () => settle("POST", "learned/accept", product.sku),
           t(product.sku === one.sku ? "learned.said" : "learned.like")))),

@@ -49,6 +49,10 @@ def test_controls_are_within_the_screen(onlooker: Visitor, width: int, height: i
         "document.querySelector('.shoot .lead').getBoundingClientRect().height <= "
         "document.querySelector('.shoot .count-message').clientHeight"
     )  # the advice is not cut off
+    SCENES["learned"](onlooker)
+    assert onlooker.page.evaluate(
+        "[...document.querySelectorAll('.settle .tile')].every((one) => one.scrollWidth <= one.clientWidth)"
+    )  # no picture beyond its button
     SCENES["match"](onlooker)
     _all_within(onlooker.page, ".answer-foot .button")
     onlooker.press(".answer-foot .button")

@@ -137,6 +137,18 @@ def _photos_off(v: Visitor) -> None:
     v.wait_for(".shoot .primary.big")
 
 
+def _learned(v: Visitor) -> None:
+    aside = {"number": 7, "state": "aside", "sku": "P000001", "like": "P000002"}
+    weeks = [{"first": 0.5}, {"first": 0.75}]
+    picture = v.photo.read_bytes()
+    v.page.route("**/v1/learned", lambda route: route.fulfill(json={"learned": [aside]}))
+    v.page.route("**/v1/learned/progress", lambda route: route.fulfill(json={"asked": 12, "weeks": weeks}))
+    v.page.route("**/v1/learned/7/picture", lambda route: route.fulfill(body=picture, content_type="image/jpeg"))
+    v.open("learned")
+    v.wait_for(".settle .tile >> nth=1")
+    v.wait_until("document.querySelector('.lead').textContent.includes('75%')")
+
+
 def _staff(v: Visitor) -> None:
     v.become_customer()
     v.open("staff")
@@ -273,7 +285,7 @@ SCENES: dict[str, Callable[[Visitor], None]] = {
     "attract": _attract, "find": _find, "seen": _known_product, "match": _match, "why": _why, "choices": _choices,
     "unknown": _unknown, "lost": _unknown_searched, "words": _words, "found": _word_results, "nothing": _nothing,
     "product": _product, "edit": _edit, "teach": _teach, "taught": _taught, "photos": _photos,
-    "photos-off": _photos_off, "staff": _staff, "counts": _counts,
+    "photos-off": _photos_off, "learned": _learned, "staff": _staff, "counts": _counts,
     "counting": _counting, "counted": _counted_photo, "count-asks": _count_asks, "count-list": _count_list,
     "menu": _menu, "idle": _idle, "asks": _camera_asks, "denied": _failing("NotAllowedError"),
     "missing": _failing("NotFoundError"), "taken": _failing("NotReadableError"), "insecure": _insecure,
