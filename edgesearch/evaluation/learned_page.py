@@ -17,7 +17,8 @@ SHOWN = 20  # products in a table, and disagreements
 PictureOf = Callable[[int], bytes | None]
 HOW = (
     "Each learned picture was left out, with all of its day, and its embedding was compared with what the device knew "
-    "at the end of each week. A search also verifies printed details and finds more."
+    "at the end of each week: what one day taught counts from the next day on. A search also verifies printed details "
+    "and finds more."
 )
 
 
@@ -68,13 +69,13 @@ def _sections(progress: LearningProgress, picture_of: PictureOf) -> Iterable[Mar
 
 def _chart(weeks: Sequence[Week]) -> Markup:
     ticks = [(n, week.until[5:]) for n, week in enumerate(weeks)][:: max(1, len(weeks) // 5)]
-    plot = Plot(Axis("last day of the week", -0.2, len(weeks) - 0.8, ticks), share_axis("learned pictures, left out"))
+    plot = Plot(Axis("last day of the week", -0.2, len(weeks) - 0.8, ticks), share_axis(""))
     for kind, name in (("right", "first"), ("second", "coverage")):
         points = [(float(n), getattr(week, name)) for n, week in enumerate(weeks)]
         plot.line(points, kind)
         for point in points:
             plot.dot(point, kind, 4)
-    plot.key(("right", "right product first"), ("second", "answered at 95% precision"))
+    plot.key(("right", "right product first"), ("second", "coverage at 95%"))
     first, last = weeks[0], weeks[-1]
     caption = (
         f"Right product first: {percent(first.first)}, now {percent(last.first)}. Answered with 95% precision: "
@@ -112,7 +113,7 @@ def _disagreements(pictures: Sequence[LearnedPicture], picture_of: PictureOf) ->
         yield tag("p", "There are none.")
         return
     yield tag(
-        "p", f"{pluralize(len(pictures), 'picture')} were set aside. Settle them on the device's page, or with ",
+        "p", f"{pluralize(len(pictures), 'picture')} set aside. Settle them on the device's page, or with ",
         tag("code", "edgesearch learned DEVICE --accept N"), " or ", tag("code", "--take-back N"), ".",
     )  # fmt: skip
     yield tag("div", *(_card(one, picture_of(one.number)) for one in pictures[:SHOWN]), class_="cases")

@@ -14,6 +14,7 @@ import edgesearch
 from edgesearch import CatalogError, Store
 from edgesearch.commands.cli import main
 from edgesearch.evaluation import learned_page
+from edgesearch.html import charts
 from edgesearch.learning import contradiction, diverse_memory
 from edgesearch.search import pipeline
 
@@ -128,6 +129,9 @@ def test_the_page_loads_nothing_and_escapes_names(store: Store, device: Path, tm
     assert re.findall(r"(?:src|href)=\"(?!data:|#)[^\"]*", page) == []
     assert "its match was dismissed" in page
     assert "Recognition over time" in page
+    keys = re.findall(r'<text x="([^"]+)"[^>]* class="label [^>]*>([^<]+)', page)
+    assert len(keys) == 2
+    assert all(float(x) + charts.LETTER_PX * len(text) <= charts.WIDTH for x, text in keys)  # not cut off
 
 
 def test_a_report_is_refused_before_anything_is_measured(device: Path, capsys: pytest.CaptureFixture[str]) -> None:
