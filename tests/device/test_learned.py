@@ -191,10 +191,10 @@ def test_pictures_are_taken_back_by_number_day_and_person(learning: Store, devic
 def test_it_survives_an_update_and_a_rollback(learning: Store, device: Path, build: Build) -> None:
     lesson = learning.learn(noise(1), SKU)
     edgesearch.install(build(2), device)
-    for _ in range(2):
+    for forward in (False, True):
+        edgesearch.rollback(device, forward=forward)
         with edgesearch.open(device) as store:
             assert any(match.image == f"learned-{lesson.number}.jpg" for match in store.references(SKU))
-        edgesearch.rollback(device)
     assert learning.reopen() in (True, False)
 
 
