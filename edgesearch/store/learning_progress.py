@@ -1,7 +1,7 @@
 """Measure how recognition grew on a device, by leaving out each learned picture and asking it.
 
 Each learned picture that is in use is a question, the same ones for every week: which product is nearest among what the
-device knew at the end of that week, without the picture and its group? So the first week shows what was recognized
+device knew at the end of that week, without all pictures of its day? So the first week shows what was recognized
 before anything was learned. Only embeddings are compared, since a learned picture keeps no photo to verify: a search
 finds more. Pictures that add nothing are not learned, so easy photos are rare among the questions.
 
@@ -100,10 +100,10 @@ class LearningProgress:
 
 @dataclass(frozen=True)
 class _Question:
-    """A learned picture that is asked: its taught row, and all rows of its group."""
+    """A learned picture that is asked: its taught row, and (T,) bool: the rows of its day."""
 
     row: int
-    group: np.ndarray
+    day: np.ndarray
 
 
 class _Answer(NamedTuple):
@@ -126,7 +126,7 @@ def measure_progress(gallery: Gallery, pictures: Sequence[LearnedPicture]) -> Le
     rows = range(gallery.first_taught, gallery.first_taught + len(gallery.taught.owners))
     found = [learned.get(number - LEARNED) for number in gallery.picture_numbers(rows)]
     days = np.array([one.time[:10] if one else "" for one in found])
-    questions = _choose_questions(found)
+    questions = _choose_questions(days)
     answers = {until: _ask_all(gallery, questions, days <= until) for until in _weeks(days)}
     weeks = [_summarize(until, days, some) for until, some in answers.items()]
     first, *_, last = [*answers.values()] or [[], []]
@@ -135,11 +135,10 @@ def measure_progress(gallery: Gallery, pictures: Sequence[LearnedPicture]) -> Le
     return LearningProgress(len(questions), weeks, products, rank_needs(gallery, MOST_SHOWN), doubtful)
 
 
-def _choose_questions(found: Sequence[LearnedPicture | None]) -> list[_Question]:
-    groups = np.array([one.group if one else "" for one in found])
-    asked = [row for row, one in enumerate(found) if one]
+def _choose_questions(days: np.ndarray) -> list[_Question]:
+    asked = np.flatnonzero(days != "").tolist()
     step = max(1, -(-len(asked) // MOST_ASKED))
-    return [_Question(row, groups == groups[row]) for row in asked[::step]]
+    return [_Question(row, days == days[row]) for row in asked[::step]]
 
 
 def _weeks(days: np.ndarray) -> list[str]:
@@ -164,7 +163,7 @@ def _ask_all(gallery: Gallery, questions: Sequence[_Question], known: np.ndarray
     answers = []
     for one in questions:
         asked = copy.copy(gallery)
-        asked.taught = replace(gallery.taught, visible=gallery.taught.visible & known & ~one.group)
+        asked.taught = replace(gallery.taught, visible=gallery.taught.visible & known & ~one.day)
         vector = gallery.taught.embeddings[one.row][None]
         nearest = scoring.find_nearest(asked, vector, CONSIDERED)
         candidates = [*scoring.best_by_product(asked, nearest).values()][:CONSIDERED]

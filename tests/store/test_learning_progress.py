@@ -17,6 +17,7 @@ from edgesearch.evaluation import learned_page
 from edgesearch.html import charts
 from edgesearch.learning import contradiction, diverse_memory
 from edgesearch.search import pipeline
+from edgesearch.store import learning_progress
 
 SKUS = ("P000003", "P000005")
 FIRST_DAY = datetime.datetime(2026, 1, 5, 9, tzinfo=datetime.UTC)
@@ -98,6 +99,13 @@ def test_a_picture_and_its_day_are_left_out(store: Store) -> None:
         learn(store, photo, SKUS[0], FIRST_DAY)
     progress = store.learner.progress()
     assert [week.first for week in progress.weeks] == [progress.weeks[0].first] * 2  # one day teaches itself nothing
+
+
+def test_all_pictures_of_the_day_are_left_out() -> None:
+    """Other products' pictures of that day too: else each day would seem to spoil what it could not teach yet."""
+    days = np.array(["", "2026-01-05", "2026-01-05", "2026-01-06"])
+    asked = {one.row: np.flatnonzero(one.day).tolist() for one in learning_progress._choose_questions(days)}
+    assert asked == {1: [1, 2], 2: [1, 2], 3: [3]}
 
 
 def test_nothing_learned_is_said(store: Store) -> None:
