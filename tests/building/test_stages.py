@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from edgesearch import BundleError, CatalogError, SignatureError
-from edgesearch.building.assemble import Products, assemble, new_folder
+from edgesearch.building.assemble import Products, UsablePicture, assemble, new_folder
 from edgesearch.building.budget import PlanAccuracy
 from edgesearch.building.build import (
     apply_budget,
@@ -109,7 +109,8 @@ def test_reading_the_catalogue_reads_the_photos_to_calibrate_with_too(catalogue:
     read = read_catalogue(catalogue, BuildOptions(queries=queries))
     assert [entry.product.sku for entry in read.entries] == [f"S{number}" for number in range(PRODUCTS)]
     assert [sku for _, sku in read.photos] == [sku for _, sku in read.photo_hashes] == ["S1", "", "S3"]
-    products: Products = [(read.entries[1].product, [])]
+    one, _, three = (entry.product for entry in read.entries[1:4])
+    products: Products = [(one, [UsablePicture("1.png", str(catalogue.with_name("1.png")), b"key")]), (three, [])]
     assert [sku for _, sku in read.photos_of(products)] == ["S1", ""]
 
 
@@ -141,7 +142,8 @@ def test_products_keep_their_usable_pictures(catalogue: Path) -> None:
     entries = read_catalogue(catalogue, OPTIONS).entries
     results = [PictureResult(b"key", b"", "a reason" if number in (1, 4) else "") for number in range(PRODUCTS)]
     products, skipped = select_usable(entries, results)
-    assert [product.sku for product, _ in products] == ["S0", "S2", "S3", "S5"]
+    assert [product.sku for product, pictures in products if pictures] == ["S0", "S2", "S3", "S5"]
+    assert [product.sku for product, pictures in products if not pictures] == ["S1", "S4"]
     assert skipped == ["S1: a reason", "S4: a reason"]
 
 
@@ -208,7 +210,7 @@ def test_calibration_is_cached_by_members_and_target(
 def test_notes_name_unused_photos(tmp_path: Path) -> None:
     options = BuildOptions(queries=tmp_path / "q.csv")
     (note,) = describe_calibration(Calibration(), options, 0, 2)
-    assert "2 of its photos are of products that were left out" in note
+    assert "2 of its photos are of products without a picture" in note
     assert list(describe_calibration(Calibration(), options, 0, 0)) == []
 
 
@@ -226,10 +228,10 @@ def test_writing_adds_header_and_calibration(staged: StagedBundle, tmp_path: Pat
     assert output.read_bytes() == before
 
 
-def test_a_workspace_is_temporary_unless_the_build_resumes(tmp_path: Path, extraction: Extraction) -> None:
+def test_a_workspace_is_temporary_unless_it_is_to_be_kept(tmp_path: Path, extraction: Extraction) -> None:
     output = tmp_path / "x.edge"
-    for resume in (False, True):
-        with open_workspace(output, resume, extraction.digest) as (_, folder):
+    for keep in (False, True):
+        with open_workspace(output, extraction.digest, keep, fresh=False) as (_, folder):
             (folder / "leftover").write_text("x")
         assert not folder.exists()
-        assert output.with_name("x.edge.work").exists() == resume
+        assert output.with_name("x.edge.work").exists() == keep
