@@ -240,6 +240,7 @@ def _inspect(options: argparse.Namespace) -> None:
     manifest, size = bundle.manifest, bundle.path.stat().st_size
     with contextlib.closing(bundle), contextlib.closing(open_catalog(bundle)) as catalog:
         without, embedder = catalog.skus_without_picture(), open_embedder(bundle, DEFAULT)
+    crop_ms = model_costs.crop_ms(embedder)
     table: dict[str, Any] = {
         "name": manifest.name,
         "sequence": manifest.sequence,
@@ -250,7 +251,7 @@ def _inspect(options: argparse.Namespace) -> None:
         "size_bytes": size,
         **_describe_device(options.store),
         "model": embedder.config.name,
-        "crop ms": round(model_costs.crop_ms(embedder), 1),
+        "crop ms": crop_ms if options.json else f"{crop_ms:.1f}",
         **manifest.counts,
         "without picture": without if options.json else several(without, len(without)) or None,
         **manifest.accuracy,

@@ -32,7 +32,7 @@ from ..embedding.run_settings import DEFAULT, FLOAT, INT8, ONE_CROP, Environment
 from ..embedding.shipped_models import default_model
 from ..errors import BundleError, DeviceError
 from ..images import crops, image
-from ..search.open_bundle import PICTURES, open_catalog, run_environment
+from ..search.open_bundle import PICTURES, open_catalog, open_embedder, run_environment
 from ..store.store import Store
 from . import model_costs
 from .model_costs import ModelCost
@@ -153,7 +153,7 @@ def examine(store: Path | None = None, budget_ms: float = BUDGET_MS) -> Report:
         photos = hard_photos(bundle)
         comparisons = _Comparisons(store, photos, began + COMPARISONS_S)
         settings, reasons = _choose_settings(comparisons, budget_ms)
-        models = model_costs.measure_installed()
+        models, own_ms = model_costs.measure_installed(), model_costs.crop_ms(open_embedder(bundle, DEFAULT))
         measured_for = run_environment(bundle)
     finally:
         bundle.close()
@@ -164,7 +164,7 @@ def examine(store: Path | None = None, budget_ms: float = BUDGET_MS) -> Report:
             starts.append(measure_start(store, settings, photos[0]))
     median = sorted(starts, key=lambda start: start.total_ms)[(len(starts) - 1) // 2]
     photo_ms = next(one.median_ms for one in reversed(comparisons.measurements) if one.settings.crops != ONE_CROP)
-    reasons += model_costs.advise(models, photo_ms, budget_ms)
+    reasons += model_costs.advise(models, own_ms, photo_ms, budget_ms)
     return Report(measured_for, tuple(comparisons.measurements), median, settings, reasons, models)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..embedding.embedder import Embedder
-from ..embedding.shipped_models import ACCURATE, LIGHT, MODELS, find_model
+from ..embedding.shipped_models import ACCURATE, MODELS, find_model
 from ..errors import ModelError
 
 RUNS = 9
@@ -55,20 +55,21 @@ def crop_ms(embedder: Embedder) -> float:
     return statistics.median(times[1:])  # the first run allocates
 
 
-def advise(costs: Sequence[ModelCost], photo_ms: float, budget_ms: float) -> tuple[str, ...]:
+def advise(costs: Sequence[ModelCost], own_ms: float, photo_ms: float, budget_ms: float) -> tuple[str, ...]:
     """Say what each model costs, and whether this device can afford the accurate one.
 
     Args:
         costs: As measured.
-        photo_ms: Time of a photo with the store's own model.
+        own_ms: Time of a crop with the store's own model.
+        photo_ms: Time of a photo with it.
         budget_ms: Longest time for a photo.
     """
     known = {cost.name: cost for cost in costs}
     lines = [
         f"model {cost.name}: {cost.crop_ms:.1f} ms a crop, network {cost.network_bytes / 1e6:.1f} MB." for cost in costs
     ]
-    if LIGHT in known and ACCURATE in known:
-        longer = photo_ms + CROPS * (known[ACCURATE].crop_ms - known[LIGHT].crop_ms)
-        advice = "`build --model accurate` suits it" if longer <= budget_ms else "stay with the light one"
+    if ACCURATE in known:
+        longer = photo_ms + CROPS * (known[ACCURATE].crop_ms - own_ms)
+        advice = "`build --model accurate` suits it" if longer <= budget_ms else "the light one suits it"
         lines.append(f"with the accurate model a photo would take some {longer:.0f} ms of {budget_ms:.0f}: {advice}.")
     return tuple(lines)

@@ -26,13 +26,19 @@ def test_only_installed_models_are_measured(monkeypatch: pytest.MonkeyPatch) -> 
     assert light.network_bytes == (TINY_MODEL / Embedder.open(TINY_MODEL).config.files["int8"][0]).stat().st_size
 
 
-@pytest.mark.parametrize(("budget_ms", "advice"), [(80.0, "`build --model accurate` suits it"), (79.0, "stay with")])
+@pytest.mark.parametrize(
+    ("budget_ms", "advice"), [(80.0, "`build --model accurate` suits it"), (79.0, "the light one suits it")]
+)
 def test_the_accurate_model_is_advised_within_the_budget(budget_ms: float, advice: str) -> None:
-    light, accurate, last = model_costs.advise([LIGHT, ACCURATE], 50.0, budget_ms)
+    light, accurate, last = model_costs.advise([LIGHT, ACCURATE], 4.0, 50.0, budget_ms)
     assert light == "model light: 4.0 ms a crop, network 4.0 MB."
     assert accurate == "model accurate: 14.0 ms a crop, network 10.0 MB."
     assert last.startswith(f"with the accurate model a photo would take some 80 ms of {budget_ms:.0f}: {advice}")
 
 
 def test_without_the_accurate_model_nothing_is_advised() -> None:
-    assert len(model_costs.advise([LIGHT], 50.0, 300.0)) == 1
+    assert len(model_costs.advise([LIGHT], 4.0, 50.0, 300.0)) == 1
+
+
+def test_a_store_with_the_accurate_model_already_pays_for_it() -> None:
+    assert "some 50 ms of 300" in model_costs.advise([LIGHT, ACCURATE], 14.0, 50.0, 300.0)[-1]
