@@ -9,11 +9,13 @@ days, the most that browsers accept of anybody, and is made again when a third o
 another address or name.
 """
 
+import contextlib
 import datetime
 import ipaddress
 import os
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -22,10 +24,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from .._util.files import open_private, replacing
+from .._util.files import open_private, replacing, try_lock
 from ..errors import DeviceError
 
-ROOT, SERVER = "root.pem", "server.pem"
+ROOT, SERVER, LOCK = "root.pem", "server.pem", "lock"
+LOCK_S = 10.0
 ROOT_AGE, SERVER_AGE = datetime.timedelta(days=3650), datetime.timedelta(days=397)
 SLACK = datetime.timedelta(days=1)  # for handhelds whose clocks are slow
 LOCAL_NETWORKS = (
@@ -69,7 +72,9 @@ class LocalAuthority:
         permitted = [name for name in wanted if _is_permitted(root[0], name)]
         path = self.folder / SERVER
         if not _is_current(path, root, permitted, now):
-            self._write(path, *_make_server(root, permitted, now))
+            with self._locked():
+                if not _is_current(path, root, permitted, now):
+                    self._write(path, *_make_server(root, permitted, now))
         return path, [name for name in wanted if name not in permitted]
 
     def _root(self, names: Sequence[str], now: datetime.datetime) -> Pair:
@@ -82,14 +87,35 @@ class LocalAuthority:
                 "nobody accepts certificates of another time."
             )
         if found is None:
-            found = _make_root(names, now)
-            self._write(path, *found)
+            with self._locked():
+                found = self._read_root(path)
+                if found is None:
+                    found = _make_root(names, now)
+                    self._write(path, *found)
         if now > found[0].not_valid_after_utc:
             raise DeviceError(
                 f"{path}: expired on {found[0].not_valid_after_utc:%Y-%m-%d}; remove it, start again, and install the "
                 "new root on every handheld."
             )
         return found
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Wait for other servers that start on this folder; raise DeviceError if the lock cannot be had."""
+        path, until_s = self.folder / LOCK, time.monotonic() + LOCK_S
+        try:
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            lock = open(path, "wb", opener=open_private)  # noqa: SIM115  # closed below
+        except OSError as error:
+            raise DeviceError(
+                f"{path}: cannot be written ({error.strerror}); give a folder of this user's with --tls-folder."
+            ) from error
+        with lock:
+            while not try_lock(lock.fileno()):
+                if time.monotonic() > until_s:
+                    raise DeviceError(f"{path}: another server makes certificates there; wait for it, or end it.")
+                time.sleep(0.02)
+            yield
 
     def _read_root(self, path: Path) -> Pair | None:
         try:
@@ -115,7 +141,6 @@ class LocalAuthority:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ) + certificate.public_bytes(serialization.Encoding.PEM)
         try:
-            self.folder.mkdir(mode=0o700, exist_ok=True)
             with replacing(path, open_private) as file:
                 file.write(content)
         except OSError as error:

@@ -11,7 +11,9 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -85,6 +87,20 @@ def connect(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> None:
         with contextlib.suppress(ssl.SSLWantReadError):
             side.do_handshake()
     assert here.version()
+
+
+def test_servers_that_start_together_share_one_root(tmp_path: Path) -> None:
+    def certify(barrier: threading.Barrier) -> tuple[bytes, bytes]:
+        authority = LocalAuthority(tmp_path / "tls", NOW - 100 * DAY)
+        barrier.wait()
+        root = authority.root(NAMES, NOW)
+        path, _ = authority.certify(NAMES, NOW)
+        return root.public_bytes(serialization.Encoding.PEM), path.read_bytes()
+
+    together = threading.Barrier(8)
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(certify, [together] * 8))
+    assert len(made) == 1
 
 
 def test_a_client_that_trusts_the_root_reaches_the_server_by_all_its_names(authority: LocalAuthority) -> None:
