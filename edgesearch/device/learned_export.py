@@ -125,7 +125,7 @@ def _share(one: LearnedPicture, name: str, size: int, has_picture: bool) -> Shar
 
 @dataclass(frozen=True)
 class LearnedExport:
-    """What one device learned.
+    """Hold what one device learned.
 
     Attributes:
         folder: That was exported.

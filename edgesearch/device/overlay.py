@@ -67,7 +67,7 @@ class Event:
 
     @property
     def changes(self) -> list[str]:
-        """What the event changed, such as "price 2.50 -> 4.50"; raise DeviceError if it is damaged."""
+        """Say what the event changed, such as "price 2.50 -> 4.50"; raise DeviceError if it is damaged."""
         with _decoding():
             states = [self.detail.get(state) for state in ("before", "after")]
             before, after = (Change.from_dict(state) if state else None for state in states)

@@ -44,7 +44,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class Listening:
-    """Where the server can be reached.
+    """Say where the server can be reached.
 
     Attributes:
         urls: Addresses of the page, the most likely one first; none without a network.

@@ -1,4 +1,4 @@
-"""What the log and the commands say that changed, and what they leave out because nothing did."""
+"""Say in the log and on the command line what changed, and leave out what did not."""
 
 from pathlib import Path
 

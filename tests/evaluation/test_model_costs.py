@@ -1,4 +1,4 @@
-"""What a model costs on this device, and what follows from it."""
+"""Measure what a model costs on this device, and say what follows from it."""
 
 from pathlib import Path
 
