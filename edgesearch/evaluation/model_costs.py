@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..embedding.embedder import Embedder
+from ..embedding.run_settings import THREE_CROPS
 from ..embedding.shipped_models import ACCURATE, MODELS, find_model
 from ..errors import ModelError
 
 RUNS = 9
-CROPS = 3  # of a photo
 
 
 @dataclass(frozen=True)
 class ModelCost:
-    """What a model costs on this device.
+    """Hold what a model costs on this device.
 
     Attributes:
         name: `light` or `accurate`.
@@ -69,7 +69,7 @@ def advise(costs: Sequence[ModelCost], own_ms: float, photo_ms: float, budget_ms
         f"model {cost.name}: {cost.crop_ms:.1f} ms a crop, network {cost.network_bytes / 1e6:.1f} MB." for cost in costs
     ]
     if ACCURATE in known:
-        longer = photo_ms + CROPS * (known[ACCURATE].crop_ms - own_ms)
+        longer = photo_ms + THREE_CROPS * (known[ACCURATE].crop_ms - own_ms)
         advice = "`build --model accurate` suits it" if longer <= budget_ms else "the light one suits it"
         lines.append(f"with the accurate model a photo would take some {longer:.0f} ms of {budget_ms:.0f}: {advice}.")
     return tuple(lines)

@@ -107,9 +107,7 @@ class LocalAuthority:
             self.folder.mkdir(mode=0o700, exist_ok=True)
             lock = open(path, "wb", opener=open_private)  # noqa: SIM115  # closed below
         except OSError as error:
-            raise DeviceError(
-                f"{path}: cannot be written ({error.strerror}); give a folder of this user's with --tls-folder."
-            ) from error
+            raise _not_writable(path, error) from error
         with lock:
             while not try_lock(lock.fileno()):
                 if time.monotonic() > until_s:
@@ -144,9 +142,11 @@ class LocalAuthority:
             with replacing(path, open_private) as file:
                 file.write(content)
         except OSError as error:
-            raise DeviceError(
-                f"{path}: cannot be written ({error.strerror}); give a folder of this user's with --tls-folder."
-            ) from error
+            raise _not_writable(path, error) from error
+
+
+def _not_writable(path: Path, error: OSError) -> DeviceError:
+    return DeviceError(f"{path}: cannot be written ({error.strerror}); give a folder of this user's with --tls-folder.")
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
