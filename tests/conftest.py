@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from demo_shop import write_catalogue
 
@@ -20,6 +21,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+
+
+def coarse_pattern(seed: int) -> np.ndarray:
+    """Return a picture of large coloured tiles, (270, 270, 3) uint8, unlike those of other seeds."""
+    return np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8).repeat(30, 0).repeat(30, 1)
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,8 @@ from edgesearch.store import photo_session
 from edgesearch.store.photo_session import Recognition, Step
 from edgesearch.store.store import Store
 
+from ..conftest import coarse_pattern
+
 PRODUCTS = [Match(Product(sku, f"Name of {sku}", barcode=sku * 3), 1.0, "", 0) for sku in "ABC"]
 
 
@@ -180,7 +182,7 @@ def test_the_command_takes_photos_of_a_folder(
     folder = tmp_path / "photos"
     folder.mkdir()
     for seed in range(3):
-        pixels = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8).repeat(30, 0).repeat(30, 1)
+        pixels = coarse_pattern(seed)
         (folder / f"{seed}.jpg").write_bytes(image.thumbnail(pixels, 270))
     command = ["capture", str(device), "-k", "1", "--watch", str(folder), "--who", "Ada"]
     assert main(command) == 1

@@ -3,12 +3,13 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from edgesearch.commands.cli import main
 from edgesearch.learning import contradiction, diverse_memory
+
+from ..conftest import coarse_pattern
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
 def photos(tmp_path: Path) -> list[Path]:
     paths = [tmp_path / f"{seed}.png" for seed in range(3)]
     for seed, path in enumerate(paths):
-        pixels = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8).repeat(30, 0).repeat(30, 1)
+        pixels = coarse_pattern(seed)
         Image.fromarray(pixels).save(path)
     return paths
 

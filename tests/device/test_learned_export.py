@@ -1,4 +1,4 @@
-"""What a device learned: exported, merged into the next bundle, and damaged or hostile exports."""
+"""Export what a device learned, merge it into the next bundle, and refuse damaged or hostile exports."""
 
 import json
 import os
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,6 +18,7 @@ from edgesearch.device.learned_export import LearnedExport
 from edgesearch.learning import contradiction, diverse_memory, fleet
 from edgesearch.search.open_bundle import network_of
 
+from ..conftest import coarse_pattern
 from .conftest import Build
 
 SKU, OTHER = "P000003", "P000005"
@@ -36,7 +36,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
 def photos(tmp_path: Path) -> list[Path]:
     paths = [tmp_path / f"{seed}.png" for seed in range(4)]
     for seed, path in enumerate(paths):
-        pixels = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8).repeat(30, 0).repeat(30, 1)
+        pixels = coarse_pattern(seed)
         Image.fromarray(pixels).save(path)
     return paths
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from edgesearch.images import image, quality
@@ -10,6 +9,7 @@ from edgesearch.learning import contradiction, diverse_memory
 from edgesearch.server import state as states
 from edgesearch.store import photo_session
 
+from ..conftest import coarse_pattern
 from .client import Client, read_error
 from .client import client as client
 from .client import guarded as guarded
@@ -28,7 +28,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def send(client: Client, seed: int | None, **query: object) -> Any:
     """Send a frame, black without a seed; return the response."""
-    pixels = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8).repeat(30, 0).repeat(30, 1)
+    pixels = coarse_pattern(seed)
     frame = image.thumbnail(pixels if seed is not None else pixels // 30, 270)
     query = {"session": NAME, "sku": SKU} | query
     headers = {"content-type": "image/jpeg"}

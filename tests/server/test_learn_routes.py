@@ -3,13 +3,13 @@
 import io
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from edgesearch.learning import contradiction, diverse_memory
 from edgesearch.search.gallery import LEARNED
 
+from ..conftest import coarse_pattern
 from .client import Client
 from .client import client as client
 from .client import guarded as guarded
@@ -25,7 +25,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def noise(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8).repeat(30, 0).repeat(30, 1)
+    pixels = coarse_pattern(seed)
     encoded = io.BytesIO()
     Image.fromarray(pixels).save(encoded, "PNG")
     return encoded.getvalue()

@@ -16,6 +16,8 @@ from edgesearch.learning import contradiction, diverse_memory
 from edgesearch.store import photo_session
 from edgesearch.store.photo_session import LEAST, MOST, PhotoSession
 
+from ..conftest import coarse_pattern
+
 SKU, OTHER = "P000003", "P000005"
 
 
@@ -34,14 +36,9 @@ def learning(store: Store) -> Store:
     return store
 
 
-def view(seed: int) -> np.ndarray:
-    """Return a picture with coarse patterns, unlike those of other seeds."""
-    return np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8).repeat(30, 0).repeat(30, 1)
-
-
 def test_good_views_are_taken_until_there_are_enough(learning: Store) -> None:
     session = learning.photo_session(SKU, who="Ada")
-    steps = [session.add(view(seed)) for seed in range(MOST + 1)]
+    steps = [session.add(coarse_pattern(seed)) for seed in range(MOST + 1)]
     assert [step.advice for step in steps] == ["taken"] * MOST + ["turn"]
     assert [step.enough for step in steps] == [False] * (MOST - 1) + [True, True]
     kept = learning.learner.pictures()
@@ -54,16 +51,16 @@ def test_the_least_number_is_enough_after_a_while(learning: Store) -> None:
     now = 0.0
     session = PhotoSession(learning.learner, learning._gallery, SKU, clock=lambda: now)
     for seed in range(LEAST):
-        assert not session.add(view(seed)).enough
+        assert not session.add(coarse_pattern(seed)).enough
     now = photo_session.ENOUGH_S
-    assert session.add(view(LEAST)).enough
+    assert session.add(coarse_pattern(LEAST)).enough
     assert len(session.numbers) == LEAST
 
 
 def test_flawed_frames_are_never_taken(learning: Store) -> None:
     session = learning.photo_session(SKU)
-    blurred = Image.fromarray(view(1)).filter(ImageFilter.GaussianBlur(12))
-    frames = {"dark": view(1) // 20, "empty": np.full((300, 300, 3), 180, np.uint8), "blurred": blurred}
+    blurred = Image.fromarray(coarse_pattern(1)).filter(ImageFilter.GaussianBlur(12))
+    frames = {"dark": coarse_pattern(1) // 20, "empty": np.full((300, 300, 3), 180, np.uint8), "blurred": blurred}
     for flaw, frame in frames.items():
         for press in (False, True):
             assert session.add(frame, press).advice == flaw
@@ -75,39 +72,39 @@ def test_flawed_frames_are_never_taken(learning: Store) -> None:
 def test_a_small_product_is_taken_when_asked(learning: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photo_session.quality, "find_flaw", lambda *_: "far")
     session = learning.photo_session(SKU)
-    assert session.add(view(1)).advice == "far"
-    assert session.add(view(1), press=True).advice == "taken"
+    assert session.add(coarse_pattern(1)).advice == "far"
+    assert session.add(coarse_pattern(1), press=True).advice == "taken"
 
 
 def test_known_views_wait_for_a_turn(learning: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     session = learning.photo_session(SKU)
-    session.add(view(1))
-    assert session.add(view(1)).advice == "turn"
-    assert session.add(view(1), press=True).advice == "turn"  # it adds nothing at all
+    session.add(coarse_pattern(1))
+    assert session.add(coarse_pattern(1)).advice == "turn"
+    assert session.add(coarse_pattern(1), press=True).advice == "turn"  # it adds nothing at all
     monkeypatch.setattr(photo_session, "SAME_VIEW", -1.0)
-    assert session.add(view(2)).advice == "turn"
-    assert session.add(view(2), press=True).advice == "taken"
+    assert session.add(coarse_pattern(2)).advice == "turn"
+    assert session.add(coarse_pattern(2), press=True).advice == "taken"
 
 
 def test_a_frame_like_another_product_needs_a_second_look(learning: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     session = learning.photo_session(SKU)
     monkeypatch.setattr("edgesearch.store.learner._find_rival", lambda *_: OTHER)
-    first = session.add(view(1), press=True)
+    first = session.add(coarse_pattern(1), press=True)
     assert (first.advice, first.like, first.taken) == ("other", OTHER, 0)
     assert learning.learner.pictures() == []
-    assert session.add(view(1), press=True).advice == "taken"
-    assert session.add(view(2)).advice == "taken"  # that is settled
+    assert session.add(coarse_pattern(1), press=True).advice == "taken"
+    assert session.add(coarse_pattern(2)).advice == "taken"  # that is settled
     assert {(one.state, one.trust) for one in learning.learner.pictures()} == {("used", 1.0)}
     monkeypatch.setattr("edgesearch.store.learner._find_rival", lambda *_: "P000001")
-    assert session.add(view(3)).like == "P000001"
+    assert session.add(coarse_pattern(3)).like == "P000001"
 
 
 def test_a_frame_that_nothing_supports_asks_once(learning: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contradiction, "is_supported", lambda *_: False)
     session = learning.photo_session(SKU)
-    asked = session.add(view(1))
+    asked = session.add(coarse_pattern(1))
     assert asked.advice == "other" and asked.like in learning.skus() - {SKU}
-    assert session.add(view(1), press=True).advice == "taken"
+    assert session.add(coarse_pattern(1), press=True).advice == "taken"
     (one,) = learning.learner.pictures()
     assert (one.state, one.trust) == ("used", 0.95)
 
@@ -116,7 +113,7 @@ def test_a_barcode_of_another_product_is_never_taken(learning: Store, monkeypatc
     session = learning.photo_session(SKU)
     monkeypatch.setattr(photo_session, "_other_by_barcode", lambda *_: OTHER)
     for _ in range(2):
-        assert session.add(view(1), press=True).like == OTHER
+        assert session.add(coarse_pattern(1), press=True).like == OTHER
     assert learning.learner.pictures() == []
 
 
@@ -130,7 +127,7 @@ def test_photos_are_asked_without_themselves(learning: Store, monkeypatch: pytes
         return [], np.empty((0, 4))
 
     for seed in range(3):
-        session.add(view(seed))
+        session.add(coarse_pattern(seed))
     monkeypatch.setattr("edgesearch.search.pipeline.find_candidates", find)
     result = session.measure()
     assert result and (result.photos, result.first_before, result.first_after) == (3, 0, 0)
@@ -141,7 +138,7 @@ def test_recognition_is_counted(learning: Store) -> None:
     session = learning.photo_session(SKU)
     nothing = session.measure()
     assert nothing and set(nothing.to_dict().values()) == {0}
-    base = view(1)
+    base = coarse_pattern(1)
     for shift in (0, 30, 60):
         session.add(np.roll(base, shift, 1), press=True)
     result = session.measure()
@@ -151,13 +148,13 @@ def test_recognition_is_counted(learning: Store) -> None:
 
 
 def test_taking_back_leaves_nothing(learning: Store) -> None:
-    learning.learn(view(9), OTHER)
+    learning.learn(coarse_pattern(9), OTHER)
     session = learning.photo_session(SKU)
-    session.add(view(1))
+    session.add(coarse_pattern(1))
     assert [one.sku for one in session.take_back()] == [SKU]
     assert session.take_back() == []
     assert [one.sku for one in learning.learner.pictures()] == [OTHER]
-    assert session.add(view(2)).taken == 1
+    assert session.add(coarse_pattern(2)).taken == 1
 
 
 def test_it_needs_a_known_product_and_a_device_that_learns(learning: Store, tiny_edge: Path) -> None:
@@ -166,7 +163,7 @@ def test_it_needs_a_known_product_and_a_device_that_learns(learning: Store, tiny
     session = learning.photo_session(SKU)
     learning.learner.switch(False)
     with pytest.raises(DeviceError, match="learning was switched off"):
-        session.add(view(1))
+        session.add(coarse_pattern(1))
     with pytest.raises(DeviceError, match=r"learning is off; `edgesearch learn .* on`"):
         learning.photo_session(SKU)
     with edgesearch.open(tiny_edge) as opened, pytest.raises(DeviceError, match="a file cannot learn"):
@@ -196,4 +193,4 @@ def test_a_killed_session_keeps_what_it_took(learning: Store, device: Path) -> N
     kept = learning.learner.pictures()
     assert len(kept) >= 2
     assert all(learning.learner.picture(one.number) for one in kept)
-    assert learning.photo_session(SKU).add(view(20)).advice == "taken"
+    assert learning.photo_session(SKU).add(coarse_pattern(20)).advice == "taken"

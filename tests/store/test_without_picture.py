@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +50,6 @@ def edge(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def device(edge: Path, tmp_path: Path) -> Path:
     edgesearch.install(edge, tmp_path / "device")
     return tmp_path / "device"
-
-
-@pytest.fixture
-def store(device: Path) -> Iterator[edgesearch.Store]:
-    with edgesearch.open(device) as opened:
-        yield opened
 
 
 def skus(answer: edgesearch.Answer) -> list[str]:
