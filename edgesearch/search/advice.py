@@ -39,15 +39,13 @@ def add_advice(
 
 
 def guess_detail(likely: Sequence[Match], name: str) -> Guess | None:
-    """Return the value of a detail that most likely products share; None if none of them has the detail.
+    """Return the value of a detail that most likely products share; None if most have no such detail.
 
     Products vote by the square roots of their probabilities, which alone would be too sure.
     """
     votes: dict[str, float] = {}
     for match in likely:
-        if value := getattr(match.product, name):
-            votes[value] = votes.get(value, 0.0) + math.sqrt(match.probability)
-    if not votes:
-        return None
-    value = max(votes, key=votes.__getitem__)
-    return Guess(value, votes[value] / sum(math.sqrt(match.probability) for match in likely))
+        value = getattr(match.product, name) or ""
+        votes[value] = votes.get(value, 0.0) + math.sqrt(match.probability)
+    value = max(votes, key=votes.__getitem__, default="")
+    return Guess(value, votes[value] / sum(votes.values())) if value else None

@@ -180,4 +180,6 @@ def test_guess_is_the_vote_of_likely_products() -> None:
     likely = [Match(Product("x", "x", category=c), 0.5, "", 0, probability=p) for c, p in said]
     assert guess_detail(likely, "category") == Guess("B", pytest.approx(0.5))
     assert guess_detail(likely, "brand") is None
+    few = [Match(Product("x", "x", brand=brand), 0.5, "", 0, probability=0.2) for brand in ("A", None, None)]
+    assert guess_detail(few, "brand") is None  # most such products have no brand
     assert guess_detail([], "category") is None
