@@ -64,8 +64,13 @@ FAILURES: dict[int | str, dict[str, Any]] = {
 
 
 def format_match(match: Match) -> dict[str, Any]:
-    """Return a match as JSON, with the path of its picture."""
+    """Return a match as JSON, with the path of its product's first picture."""
     return match.to_dict() | _picture_of(match)
+
+
+def picture_path(match: Match) -> str:
+    """Return the path of the picture that a match names."""
+    return _picture_path(match.sku, {} if match.row is None else {"row": match.row, "base": match.base})
 
 
 def format_answer(answer: Answer) -> dict[str, Any]:
@@ -76,9 +81,13 @@ def format_answer(answer: Answer) -> dict[str, Any]:
 
 
 def _picture_of(match: Match) -> dict[str, Any]:
-    query = f"?{urlencode({'row': match.row, 'base': match.base})}" if match.row is not None else ""
-    picture = f"/v1/pictures/{quote(match.sku, safe='')}{query}"  # without a picture, a blank one
+    is_stored = match.row is not None and match.row >= 0
+    picture = _picture_path(match.sku, {"base": match.base} if is_stored else {})
     return {"row": match.row, "base": match.base, "picture": picture}
+
+
+def _picture_path(sku: str, query: Mapping[str, object]) -> str:
+    return f"/v1/pictures/{quote(sku, safe='')}{'?' * bool(query)}{urlencode(query)}"
 
 
 def error_response(status: int, kind: str, message: str, retry_s: float = 0.0) -> JSONResponse:

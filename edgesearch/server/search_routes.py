@@ -12,12 +12,12 @@ from . import request_data
 from .access import Role
 from .count_registry import MissingError
 from .request_data import Customer, State
-from .responses import format_answer, format_match
+from .responses import format_answer, format_match, picture_path
 from .sessions import Visitor
 from .state import ServerState
 
 router = APIRouter(tags=["search"])
-PICTURE_CACHE_S = 86_400  # a browser may keep a picture, because its URL names the row and the bundle
+PICTURE_CACHE_S = 86_400  # a browser may keep a picture, because its URL names the bundle
 Count = Annotated[int, Query(ge=1, le=request_data.MAX_MATCHES, description="number of products")]
 Words = Annotated[str | None, Query(max_length=500)]
 StreamName = Annotated[str, Query(pattern="^[A-Za-z0-9]{8,64}$", description="chosen by the client, one per camera")]
@@ -118,8 +118,8 @@ async def facets(state: State, _: Customer) -> Json:
 @router.get("/products/{sku:path}")
 async def product(state: State, _: Customer, sku: str) -> Json:
     """Return all details of a product, and its pictures."""
-    pictures = [format_match(match) for match in await state.readers.run(_find_references, state, sku)]
-    return {"product": pictures[0], "pictures": [entry["picture"] for entry in pictures]}
+    references = await state.readers.run(_find_references, state, sku)
+    return {"product": format_match(references[0]), "pictures": [picture_path(match) for match in references]}
 
 
 @router.get("/pictures/{sku:path}", response_class=Response)
@@ -129,9 +129,9 @@ async def picture(state: State, _: Customer, sku: str, row: int | None = None, b
     found = [match for match in references if row is None or (match.row == row and match.base in (base, None))]
     if not found:
         raise MissingError(f"{sku}: no picture {row} exists any more; search again.")
-    return _picture_response(
-        await state.readers.run(state.store.picture, found[0]), 0 if row is None else PICTURE_CACHE_S
-    )
+    first = found[0]
+    is_lasting = row is not None or (first.base == base and first.row is not None and first.row >= 0)
+    return _picture_response(await state.readers.run(state.store.picture, first), PICTURE_CACHE_S if is_lasting else 0)
 
 
 @router.get("/similar/{sku:path}")

@@ -36,6 +36,21 @@ def test_photo_gets_the_same_answer_as_from_the_store(client: Client, device: Pa
     assert picture.headers["content-type"] == "image/jpeg" and picture.content[:2] == b"\xff\xd8"
 
 
+def test_product_is_shown_by_its_first_picture_never_by_a_taught_one(client: Client, photo: bytes) -> None:
+    first = client("GET", "/v1/pictures/P000000").content
+    files = [("photo", ("a.jpg", photo, "image/jpeg"))]
+    assert client("POST", "/v1/products", data={"sku": "P000000"}, files=files).status_code == 201
+    answer = client("POST", "/v1/search?k=8", content=photo, headers={"Content-Type": "image/jpeg"}).json()
+    (match,) = [one for one in answer["matches"] if one["sku"] == "P000000"]
+    assert match["row"] < 0  # the taught picture found it
+    shown = client("GET", match["picture"])
+    assert shown.content == first and shown.headers["cache-control"] == "no-store"
+    whole = client("GET", "/v1/products/P000000").json()
+    assert client("GET", whole["product"]["picture"]).content == first
+    assert "immutable" in client("GET", whole["product"]["picture"]).headers["cache-control"]
+    assert client("GET", whole["pictures"][-1]).content != first
+
+
 def test_several_photos_in_a_form_get_one_answer(client: Client, photo: bytes) -> None:
     files = [("photo", ("a.jpg", photo, "image/jpeg")), ("photo", ("b.jpg", photo, "image/jpeg"))]
     assert client("POST", "/v1/search", files=files).json()["matches"]
