@@ -102,11 +102,15 @@ class Understood:
         where: The filter, as `Store.search` takes it; "" for none.
         words: The words that were searched.
         notes: What was corrected or ignored, and why.
+        ignored: Parts of the text that found nothing, as they were typed.
+        corrected: The words that were searched for a word that was typed otherwise.
     """
 
     where: str
     words: str
     notes: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    corrected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ import numpy as np
 from .._util.sqlite_reader import SqliteReader
 from ..catalog.product import Product
 from ..errors import BundleError, QueryError
-from .spelling import Vocabulary
+from .spelling import Vocabulary, variants
 from .terms import index_terms, is_unspaced, query_terms, split_words
 
 FILE = "words.sqlite"
@@ -235,12 +235,12 @@ class WordSearch:
         return found
 
     def _interpret_word(self, word: str) -> tuple[str, ...]:
-        """Return a word if it is known, else its completions ("choc*") or corrections; empty if there are none."""
+        """Return a known word and its known variants, else its completions ("choc*") or corrections; may be empty."""
         if is_unspaced(word):
             return (word,) if any(self._is_known(term) for term in query_terms(word)) else ()
-        if self._is_known(word):
-            return (word,)
-        return self._vocabulary.suggest(word)
+        read = (word,) if self._is_known(word) else self._vocabulary.suggest(word)
+        varied = (other for one in read for other in variants(one) if self._is_known(other))
+        return tuple(dict.fromkeys((*read, *varied)))
 
     def _is_known(self, term: str) -> bool:
         if is_unspaced(term) and len(term) == 1:

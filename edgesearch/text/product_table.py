@@ -207,6 +207,11 @@ class ProductTable:
         such_as = "such as " * (len(values) > len(named))
         return f"{whose} {column.name} is {such_as}{', '.join(map(quote, named))}"
 
+    def products(self, numbers: Sequence[int]) -> list[Product]:
+        """Return the products of these numbers."""
+        found = self._catalog.numbered([number for number in numbers if number not in self._changed])
+        return [self._changed.get(number) or found[number] for number in numbers]
+
     def _read_column(self, name: str) -> Column:
         """Read a column of the catalogue and the changed products; merge all colour columns into one."""
         values: list[object] = [None]
@@ -245,17 +250,31 @@ def _closest_values(wanted: str, values: Sequence[str]) -> list[str]:
 def facets(table: ProductTable) -> dict[str, Any]:
     """Return the values by which users can filter the visible products, JSON-able.
 
-    Returns: the values of each of `FACETS`, most frequent first; "currency": the most frequent one, or None; "price":
-             {"low", "high"}, or None; "has_location", "has_stock": whether any product has one.
+    Returns: the values of each of `FACETS`, most frequent first; "examples": SKU and name of a product of each
+             category, of any product if there are none; "currency": the most frequent one, or None; "price": {"low",
+             "high"}, or None; "has_location", "has_stock": whether any product has one.
     """
     values = {name: _frequent_values(table, column) for name, column in FACETS.items()}
     currencies = _frequent_values(table, "currency")
     return values | {
+        "examples": _examples(table, values["categories"]),
         "currency": currencies[0] if currencies else None,
         "price": _range(table, "price"),
         "has_location": bool(_frequent_values(table, "location")),
         "has_stock": _range(table, "stock") is not None,
     }
+
+
+def _examples(table: ProductTable, categories: Sequence[str]) -> list[dict[str, str]]:
+    """Return SKU and name of the first visible product of each category, or of the first one."""
+    numbers = np.flatnonzero(table.visible)
+    if categories:
+        column = table.column("category")
+        codes, first = np.unique(column.codes[numbers], return_index=True)
+        number_of = dict(zip([column.values[code] for code in codes.tolist()], numbers[first].tolist(), strict=True))
+        numbers = np.array([number_of[category] for category in categories])
+    products = table.products(numbers[: len(categories) or 1].tolist())
+    return [{"sku": one.sku, "name": one.name} for one in products]
 
 
 def _frequent_values(table: ProductTable, name: str) -> list[str]:

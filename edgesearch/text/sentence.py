@@ -65,11 +65,13 @@ class Sentence:
         where: the filter, as `filters.parse` reads it.
         words: the rest of the sentence, to search for.
         notes: the parts that were ignored or stayed words, and why.
+        ignored: the parts that were ignored.
     """
 
     where: str
     words: str
     notes: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
 
 
 def parse(text: str, table: ProductTable, words: WordSearch, photo: bool) -> Sentence:
@@ -93,7 +95,7 @@ def parse(text: str, table: ProductTable, words: WordSearch, photo: bool) -> Sen
     parser.take_values()
     parser.take_unknown_negations()
     where = " ".join([*filter(None, (" and ".join(parser.conditions), order))])
-    return Sentence(where, parser.remaining_words(), tuple(parser.notes))
+    return Sentence(where, parser.remaining_words(), tuple(parser.notes), tuple(parser.ignored))
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,14 @@ class _SentenceParser:
         rest: the parts that are left.
         conditions: the conditions that the parts taken out mean.
         notes: the parts that were ignored or stay words, and why.
+        ignored: the parts that were ignored.
     """
 
     def __init__(self, text: str, table: ProductTable, words: WordSearch, photo: bool):
         self.rest, self._table, self._words, self._photo = text, table, words, photo
         self.conditions: list[str] = []
         self.notes: list[str] = []
+        self.ignored: list[str] = []
 
     def take(self, pattern: re.Pattern[str]) -> bool:
         """Take out every match of a pattern; return whether there was one."""
@@ -133,6 +137,7 @@ class _SentenceParser:
                 return order
         if self.take(_CHEAPER):
             self.notes.append("'cheaper' is ignored, since it does not say than what; use price<N")
+            self.ignored.append("cheaper")
         return ""
 
     def take_stock(self) -> None:
@@ -185,6 +190,7 @@ class _SentenceParser:
             self.rest = self._without(*match.span())
             use = f"not name~{quote(word) if word else 'WORD'}"
             self.notes.append(f"{match[0].strip()!r} is not understood, so it is ignored; to filter, use {use}")
+            self.ignored.append(match[0].strip())
 
     def remaining_words(self) -> str:
         """Return the words that are left, without fillers."""
@@ -196,6 +202,7 @@ class _SentenceParser:
         if self._table.find(column):
             return True
         self.notes.append(f"{text.strip()!r} is ignored: the catalogue has no column {column}")
+        self.ignored.append(text.strip())
         return False
 
     def _add_currency(self, code: str | None, text: str) -> None:

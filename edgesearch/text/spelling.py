@@ -15,6 +15,16 @@ MIN_LETTERS, TWO_EDITS_FROM = 3, 6
 MAX_LETTERS = 24  # longer words, and words with digits, are not corrected
 MAX_SUGGESTIONS = 5
 MIN_PREFIX = 3  # letters that count as the beginning of a word
+VARIED_FROM = 5  # letters of a word that is also written otherwise
+_VARIANTS = (("gh", "g"), ("our", "or"), ("ll", "l"), ("tt", "t"), ("ey", "y"), ("ae", "e"), ("ph", "f"))
+
+
+def variants(word: str) -> list[str]:
+    """Return other ways to write a word, most of which do not exist: "yoghurt" for "yogurt", "fillet" for "filet"."""
+    if len(word) < VARIED_FROM:
+        return []
+    both = [pair for long, short in _VARIANTS for pair in ((long, short), (short, long)) if pair[0] in word]
+    return [*dict.fromkeys(other for one, by in both if (other := word.replace(one, by)) != word)]
 
 
 class Vocabulary:

@@ -86,11 +86,12 @@ def interpret(
         QueryError: the query is malformed.
     """
     notes: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     if where is None and text is not None:
         from . import sentence  # here: compiling its patterns takes 50 ms, which a search by photo need not wait for
 
         parsed = sentence.parse(text, table, words(), photo)
-        where, text, notes = parsed.where, parsed.words, parsed.notes
+        where, text, notes, ignored = parsed.where, parsed.words, parsed.notes, parsed.ignored
     condition = parse(where) if where else Where()
     if condition.order:
         table.column(condition.order)
@@ -103,7 +104,11 @@ def interpret(
     required = Required(ranking.scores > 0, str(text)) if ranking and not photo else None
     is_empty = not (allowed if required is None else allowed & required.matching).any()
     emptied_by = explain_empty(table, condition.filter, required) if is_empty else ()
-    return Query(Understood(str(condition), text or "", notes), allowed, condition, ranking, emptied_by)
+    corrected = ranking.corrected if ranking else {}
+    understood = Understood(
+        str(condition), text or "", notes, ignored + (ranking.unknown if ranking else ()), corrected
+    )
+    return Query(understood, allowed, condition, ranking, emptied_by)
 
 
 def describe_exclusions(table: ProductTable, where: str) -> list[str]:

@@ -174,8 +174,10 @@ def test_facets_list_the_values_to_choose_from(tmp_path: Path) -> None:
     assert found["colours"][0] == "white" and set(found["colours"]) >= {"red", "green", "blue"}
     assert (found["currency"], found["price"]) == ("EUR", {"low": 1.5, "high": 60.0})
     assert (found["has_stock"], found["has_location"]) == (True, False)
+    assert found["examples"][:2] == [{"sku": "A1", "name": "Red Mug 350 ml"}, {"sku": "A3", "name": "Orange Juice 1 l"}]
 
 
 def test_facets_of_sparse_products_are_empty(tmp_path: Path) -> None:
     found = facets(shelf(tmp_path, [Product("A1", "Mug")])[0])
     assert found["categories"] == found["colours"] == [] and found["price"] is None and found["currency"] is None
+    assert found["examples"] == [{"sku": "A1", "name": "Mug"}]

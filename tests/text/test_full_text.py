@@ -49,6 +49,17 @@ def test_corrected_and_unknown_words_are_noted(tmp_path: Path) -> None:
         "'orchart' is read as orchard",
         "no product here has the word 'zzz', or a similar one",
     )
+    assert (one.understood.ignored, one.understood.corrected) == (("zzz",), {"orchart": ("orchard",)})
+    spoken = text_query.interpret(table, lambda: words_of_shelf, "mug cheaper", None, photo=False)
+    assert spoken.understood.ignored == ("cheaper",)
+
+
+@pytest.mark.parametrize(("word", "found"), [("yogurt", "AB"), ("yoghurt", "AB"), ("yoghurts", "AB"), ("filet", "C")])
+def test_words_are_found_in_either_spelling(word: str, found: str, tmp_path: Path) -> None:
+    named = (Product("A", "Plain Yogurt"), Product("B", "Plain Yoghurt"), Product("C", "Fish Fillet"))
+    _, words_of_shelf = shelf(tmp_path, named)
+    holds = words_of_shelf.rank(word).complete
+    assert "".join(one.sku for one, is_found in zip(named, holds, strict=True) if is_found) == found
 
 
 def test_edit_distances_count_swaps_as_one() -> None:
