@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "evaluation": {
         "_util", "images", "embedding", "catalog", "answer", "bundle", "html", "search", "device", "store", "building",
     },
-    "counting": {"_util", "images", "catalog", "answer", "store"},
+    "counting": {"_util", "images", "catalog", "answer", "bundle", "store"},
     "capture": {"images", "answer", "store", "counting"},
     "server": {
         "_util", "images", "answer", "bundle", "html", "search", "device", "store", "evaluation", "counting",

@@ -37,7 +37,7 @@ class CountEntry:
         by: How the product was recognized: "look" (its appearance), "barcode" or "hand".
         why: Reason for the review.
         candidates: SKU and name of possible products, best first.
-        times: Number of pieces.
+        times: Number of pieces; negative where a person lowered the total of a product.
     """
 
     id: str
@@ -65,7 +65,7 @@ class CountEntry:
             raise ValueError(f"status {texts['status']}")
         candidates = tuple((str(sku), str(name)) for sku, name in table["candidates"])
         file, times = tuple(map(int, table["file"])), table.get("times", 1)
-        if not isinstance(times, int) or times < 1:
+        if not isinstance(times, int) or times == 0:
             raise ValueError(f"times {times}")
         return cls(**texts, file=file, candidates=candidates, times=times)
 

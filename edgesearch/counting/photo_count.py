@@ -21,6 +21,7 @@ from ..store.store import Store
 from . import stock_lists
 from .count_journal import CountEntry, CountJournal
 from .review_reasons import review_reason
+from .waiting_photos import FOLDER_SUFFIX, WaitingPhotos, find_seal, is_kept
 
 ID_DIGITS = 16  # of a photo's hash
 
@@ -81,8 +82,10 @@ class Count:
         self._rejected_skus: dict[str, str] = {}  # from the review list, by id or name of the photo
         self._unreadable: dict[str, CountEntry] = {}  # by name
         self._duplicates: list[tuple[str, str]] = []  # names of a photo and of the same one counted before
+        self._photos = WaitingPhotos(output.with_suffix(FOLDER_SUFFIX), find_seal(store, output))
         self._journal = CountJournal(session)
         try:
+            self._photos.discard_others({entry.id for entry in self._journal.entries_to_review()})
             self._apply_review()
         except BaseException:
             self._journal.close()
@@ -113,7 +116,7 @@ class Count:
         counts = Counter[str]()
         for entry in self._journal.counted_entries():
             counts[entry.sku] += entry.times
-        return counts
+        return Counter({sku: pieces for sku, pieces in counts.items() if pieces})
 
     @property
     def names(self) -> dict[str, str]:
@@ -135,6 +138,7 @@ class Count:
             CountError: A folder cannot be read, or a photo's entry cannot be stored.
         """
         found, others = photo_files.find_photos(paths)
+        found = [photo for photo in found if not is_kept(photo.path)]
         own = {path.resolve() for path in (self.output, self.review, self._journal.path)}
         if note := photo_files.describe_skipped([path for path in others if path.resolve() not in own]):
             self.notes.append(note)
@@ -167,6 +171,17 @@ class Count:
             raise CountError(f"{sku}: no product of that SKU is here; check it.")
         entry = CountEntry(f"h{secrets.token_hex(ID_DIGITS // 2)}", "", (), "aside", times=times)
         return self._assign_product(entry, sku)
+
+    def set_total(self, sku: str, total: int) -> CountEntry | None:
+        """Add the pieces that a product lacks to a total, or take away those that exceed it.
+
+        Returns:
+            The entry of the difference; None if there is none.
+        Raises:
+            CountError: No product has that SKU, or the entry cannot be stored.
+        """
+        missing = total - self.counts[sku]
+        return self.add_product(sku, missing) if missing else None
 
     def add_answer(self, name: str, answer: Answer, photo_id: str = "", by: str = "", times: int = 1) -> CountEntry:
         """Count the product of an existing answer, and store its entry before returning.
@@ -207,21 +222,22 @@ class Count:
         before, entry = last
         if before is None:
             before = entry.to_review() if entry.photo else replace(entry, status="dropped", sku="", name="", by="hand")
-        self._journal.add(before, undo=True)
+        self._record(before, undo=True)
         return before
 
     def take_back(self, entry_id: str) -> CountEntry:
         """Count an entry no more; raise CountError if that cannot be stored."""
         dropped = replace(self._journal.entries[entry_id], status="dropped", sku="", name="", by="hand")
-        self._journal.add(dropped, undo=True)
+        self._record(dropped, undo=True)
         return dropped
 
-    def correct(self, photo: str, sku: str) -> CountEntry:
-        """Set the product of a photo, whatever its state.
+    def correct(self, photo: str, sku: str | None = None, times: int | None = None) -> CountEntry:
+        """Set the product of a photo, whatever its state, or the number of pieces, or both; None keeps what it is.
 
         Args:
             photo: Its id, its name, or the last part of its name.
             sku: Of its product; "-" for nothing to count, "" to review it again.
+            times: Number of pieces.
         Raises:
             CountError: No photo, or more than one, has that name, or no product has that SKU.
         """
@@ -232,7 +248,15 @@ class Count:
             names = ", ".join(f"{entry.photo} ({entry.id})" for entry in named[: photo_files.MAX_NAMES])
             found = f"{len(named)} photos have this name: {names}" if named else "no such photo was counted"
             raise CountError(f"{photo}: {found}; give the name or id of one.")
-        return self._assign_product(named[0], sku)
+        entry = replace(named[0], times=times or named[0].times)
+        if sku is not None:
+            return self._assign_product(entry, sku)
+        self._record(entry)
+        return entry
+
+    def waiting_photo(self, photo_id: str) -> bytes | None:
+        """Return a photo that waits for review, as JPEG; None if it was not kept."""
+        return self._photos.read(photo_id)
 
     def _count_file(self, photo: PhotoFile) -> tuple[CountEntry, bool]:
         """Return the entry of a photo file, and whether it is new."""
@@ -256,8 +280,18 @@ class Count:
         if known in self._journal.entries:
             return self._journal.entries[known], False
         entry = self._recognize(CountEntry(known, name, file, "aside", times=times), content)
-        self._journal.add(entry)
+        self._record(entry, content)
         return entry, True
+
+    def _record(self, entry: CountEntry, content: bytes | None = None, undo: bool = False) -> None:
+        """Write an entry to the journal; keep its photo from before it waits until after it is settled."""
+        if entry.status == "aside":
+            self._photos.keep(entry.id, content)
+        elif content:
+            self._photos.remember(entry.id, content)
+        self._journal.add(entry, undo)
+        if entry.status != "aside":
+            self._photos.discard(entry.id)
 
     def _recognize(self, entry: CountEntry, content: bytes) -> CountEntry:
         try:
@@ -294,7 +328,7 @@ class Count:
             if product is None:
                 raise CountError(f"{entry.photo}: {sku} is no product here; give the SKU of one, or - for none.")
             changed = replace(entry, status="counted", sku=sku, name=product.name, by="hand", why="")
-        self._journal.add(changed)
+        self._record(changed)
         return changed
 
 

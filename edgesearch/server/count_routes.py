@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from ..counting.count_journal import CountEntry
 from ..counting.photo_count import Count
 from . import request_data
+from .count_registry import MissingError
 from .request_data import Staff, State
 from .state import ServerState
 
@@ -24,15 +25,17 @@ class CountName(BaseModel):
 
 
 class Correction(BaseModel):
-    """The product in a photo.
+    """What a photo shows; whatever is left out stays.
 
     Attributes:
         photo: The photo's id.
         sku: Its product, "-" for nothing to count, "" to decide later.
+        times: Number of pieces.
     """
 
     photo: str
-    sku: str
+    sku: str | None = None
+    times: int | None = Field(None, ge=1, le=100_000)
 
 
 class Pieces(BaseModel):
@@ -40,6 +43,13 @@ class Pieces(BaseModel):
 
     sku: str
     times: int = Field(1, ge=1, le=100_000)
+
+
+class Total(BaseModel):
+    """All pieces of one product."""
+
+    sku: str
+    total: int = Field(ge=0, le=10_000_000)
 
 
 @router.get("")
@@ -82,10 +92,24 @@ async def add_pieces(state: State, _: Staff, name: str, pieces: Pieces) -> dict[
     )
 
 
+@router.post("/{name}/totals")
+async def set_total(state: State, _: Staff, name: str, given: Total) -> dict[str, Any]:
+    """Set how many pieces of a product were counted in all."""
+    return await state.workers.run(_change_count, state, name, lambda count: count.set_total(given.sku, given.total))
+
+
+@router.get("/{name}/photos/{photo}", response_class=Response)
+async def waiting_photo(state: State, _: Staff, name: str, photo: str) -> Response:
+    """Return a photo that waits for a decision, as JPEG."""
+    return Response(await state.workers.run(_read_photo, state, name, photo), media_type="image/jpeg")
+
+
 @router.post("/{name}/correct")
 async def correct(state: State, _: Staff, name: str, given: Correction) -> dict[str, Any]:
-    """Set the product of a photo."""
-    return await state.workers.run(_change_count, state, name, lambda count: count.correct(given.photo, given.sku))
+    """Set the product of a photo, or how many pieces it stands for."""
+    return await state.workers.run(
+        _change_count, state, name, lambda count: count.correct(given.photo, given.sku, given.times)
+    )
 
 
 @router.post("/{name}/undo")
@@ -112,10 +136,18 @@ def _count_photo(state: ServerState, name: str, photo: bytes, times: int) -> dic
         return _describe_count(name, count) | {"seen": entry.to_dict(), "new": new}
 
 
-def _change_count(state: ServerState, name: str, change: Callable[[Count], CountEntry]) -> dict[str, Any]:
+def _read_photo(state: ServerState, name: str, photo: str) -> bytes:
+    with state.counts.use(name) as count:
+        content = count.waiting_photo(photo)
+    if content is None:
+        raise MissingError(f"{photo}: no photo of that id waits here; read the count again.")
+    return content
+
+
+def _change_count(state: ServerState, name: str, change: Callable[[Count], CountEntry | None]) -> dict[str, Any]:
     with state.counts.use(name) as count:
         entry = change(count)
-        return _describe_count(name, count) | {"seen": entry.to_dict()}
+        return _describe_count(name, count) | {"seen": entry and entry.to_dict()}
 
 
 def _describe_count(name: str, count: Count) -> dict[str, Any]:

@@ -17,7 +17,7 @@ DECISIONS: dict[str, Decision] = {"?": "unknown", "!": "ambiguous"}
 class FakeStore:
     """Answers a photo by the text in it: a SKU, "?" unknown, "!" ambiguous; anything else is a damaged photo."""
 
-    asked = 0
+    asked, overlay = 0, None
 
     def search(self, content: bytes, k: int, fast: bool | None, barcodes: bool | None) -> Answer:
         self.asked += 1
