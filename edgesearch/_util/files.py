@@ -1,10 +1,14 @@
 """Write files so that a reader, even after a power cut, finds either the old or the new content."""
 
 import contextlib
+import errno
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+LOCKED = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)  # errors of a file that another process has locked
 
 
 @contextlib.contextmanager
@@ -33,7 +37,11 @@ def open_private(path: str, flags: int) -> int:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock a file for this process until the file is closed or the process ends; return False if it is locked."""
+    """Lock a file for this process until the file is closed or the process ends; return False if it is locked.
+
+    Raises:
+        OSError: The file system has no locks, or no more of them.
+    """
     try:
         if os.name == "nt":
             import msvcrt
@@ -43,9 +51,23 @@ def try_lock(descriptor: int) -> bool:
             import fcntl
 
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
+        if error.errno not in LOCKED:
+            raise
         return False
     return True
+
+
+@contextlib.contextmanager
+def locking(path: Path, timeout_s: float) -> Iterator[None]:
+    """Lock a file, created if need be, and wait for others that hold it; raise OSError if that fails."""
+    until_s = time.monotonic() + timeout_s
+    with open(path, "wb", opener=open_private) as file:
+        while not try_lock(file.fileno()):
+            if time.monotonic() > until_s:
+                raise TimeoutError(errno.ETIMEDOUT, "another process holds the lock", str(path))
+            time.sleep(0.01)
+        yield
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -43,6 +43,16 @@ def resolve_key(key: Key | None) -> bytes | None:
     return key
 
 
+def derive_key(key: bytes, number: bytes) -> bytes:
+    """Return the key of one folder, so that nothing from another folder with the same key opens in it.
+
+    Args:
+        key: 32 bytes.
+        number: Of the folder, 16 bytes.
+    """
+    return hashlib.blake2b(key=key, salt=number, digest_size=KEY_BYTES, person=b"edgesearch fold").digest()
+
+
 class Seal:
     """Seals and opens content; the context (where the content is kept) must be the same for both."""
 

@@ -57,9 +57,12 @@ def read_trusted(path: Path) -> list[str]:
     Raises:
         SignatureError: a line is not a public key, or the file is empty.
     """
-    if not os.path.exists(path):
-        return []
-    lines = _read_text(path).splitlines() or [""]  # an emptied file must not mean that any bundle is trusted
+    return parse_trusted(_read_bytes(path), path) if os.path.exists(path) else []
+
+
+def parse_trusted(content: bytes, path: Path) -> list[str]:
+    """Return the hex keys in the content of a trusted.pub; raise SignatureError as `read_trusted` does."""
+    lines = _decode(content).splitlines() or [""]  # an emptied file must not mean that any bundle is trusted
     return [_parse_line(line, PUBLIC, 1, path)[0] for line in lines]
 
 
@@ -128,13 +131,17 @@ def _line(kind: str, content: str) -> str:
 
 
 def _read_line(path: Path, kind: str, words: int) -> list[str]:
-    return _parse_line(_read_text(path).rstrip("\r\n"), kind, words, path)
+    return _parse_line(_decode(_read_bytes(path)).rstrip("\r\n"), kind, words, path)
 
 
-def _read_text(path: Path) -> str:
+def _decode(content: bytes) -> str:
+    return content.decode("ascii", "replace")
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
         with open(path, "rb") as file:
-            return file.read(MAX_BYTES).decode("ascii", "replace")
+            return file.read(MAX_BYTES)
     except OSError as error:
         raise SignatureError(f"{path}: cannot be read ({error.strerror}); give a file that `keygen` made.") from error
 

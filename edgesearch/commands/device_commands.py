@@ -20,6 +20,9 @@ def add(command: Adder) -> None:
     parser.add_argument("--to", type=Path, required=True, metavar="DEVICE", help="device folder; created if absent")
     parser.add_argument("--trust", type=Path, metavar="PUB", help="public key that a new device folder trusts")
     parser.add_argument("--encrypt", action="store_true", help="encrypt a new device folder with the device key")
+    parser.add_argument(
+        "--accept-changes", action="store_true", help="accept, and log, what was changed in it without the device key"
+    )
     parser.add_argument("--who", help=WHO)
 
     parser = command("rollback", _rollback, "Return to the bundle before the last install.", "device")
@@ -51,7 +54,8 @@ def add(command: Adder) -> None:
 
 
 def _install(options: argparse.Namespace) -> None:
-    manifest = device.install(options.bundle, options.to, options.trust, options.who, options.encrypt)
+    given = (options.bundle, options.to, options.trust, options.who, options.encrypt)
+    manifest = device.install(*given, accept_changes=options.accept_changes)
     _print_running(options.to, manifest)
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..device.slots import Slots
 from ..errors import DeviceError, EdgeSearchError
 from .arguments import STORE, Adder
 from .output import print_note
@@ -120,7 +121,7 @@ def _access(options: argparse.Namespace) -> None:
 
     if options.file is None and not options.device.is_dir():
         raise DeviceError(f"{options.device}: not a device folder; install a bundle there first, or give --file.")
-    access = Access(options.file or options.device / FILE)
+    access = Access(options.file or options.device / FILE, None if options.file else Slots(options.device))
     if options.add:
         access.add_pin(options.add, Role.of(options.role), _read_pin())
         print_note(f"{access.path}: {options.add} has a PIN now, as {options.role}.")

@@ -15,7 +15,7 @@ from ..search.open_bundle import OpenBundle, open_catalog, space_of
 from . import overlay_export
 from .changes import Change
 from .learned import LearnedPictures
-from .overlay import Event, Overlay, OverlaySnapshot
+from .overlay import FILE, Event, Overlay, OverlaySnapshot
 from .overlay_export import Exported
 from .overlay_gallery import merge_overlay
 from .profile import Profile
@@ -31,6 +31,8 @@ def install(
     who: str | None = None,
     encrypt: bool = False,
     key: Key | None = None,
+    *,
+    accept_changes: bool = False,
 ) -> Manifest:
     """Install a bundle, or a delta, on a device and switch to it.
 
@@ -46,6 +48,7 @@ def install(
         encrypt: Make a new device folder an encrypted one.
         key: Of an encrypted folder: 32 bytes, or a function that returns them; None takes that of the environment
             (`sealing.resolve_key`).
+        accept_changes: Accept, and log, what was changed in an encrypted folder without its key.
     Raises:
         SignatureError: No key that the device trusts has signed the bundle.
         BundleError: The bundle is damaged, or gives other results on this device than where it was built.
@@ -55,6 +58,8 @@ def install(
     slots = Slots(Path(device), key)
     if encrypt:
         slots.encrypt()
+    if accept_changes:
+        _accept_changes(slots, who)
     with _check_and_log(slots, "install", who) as check:
         manifest = slots.install(Path(bundle), trust, check, _highest_sequence(slots))
     with contextlib.suppress(EdgeSearchError):  # the bundle is installed; the next install can fold
@@ -129,7 +134,7 @@ def _open_overlay(device: str | os.PathLike[str], key: Key | None) -> contextlib
 
 
 def _overlay(slots: Slots) -> contextlib.closing[Overlay]:
-    return contextlib.closing(Overlay(slots.folder, slots.seal))
+    return contextlib.closing(Overlay(slots.folder, slots.seal, slots.head))
 
 
 @contextlib.contextmanager
@@ -176,6 +181,21 @@ def _check_direction(slots: Slots, forward: bool) -> None:
         )
     if forward and not was_rolled_back:
         raise DeviceError(f"{slots.folder}: the last change was no rollback; leave out --forward.")
+
+
+def _accept_changes(slots: Slots, who: str | None) -> None:
+    """Accept what was changed in an encrypted folder without its key, and log the names of these files."""
+    changed = []
+    try:
+        with _overlay(slots) as overlay:
+            overlay.version()
+    except DeviceError:
+        changed = [FILE]
+    with contextlib.closing(Overlay(slots.folder, slots.seal)) as overlay:
+        last = [(event.number, event.chain) for event in overlay.events()[-1:]] or [(0, "")]
+    changed = slots.accept_changes(*last[0]) + changed
+    with _overlay(slots) as overlay:
+        overlay.record("accept", {"files": changed}, who)
 
 
 def _highest_sequence(slots: Slots) -> int:

@@ -25,6 +25,7 @@ from .._util.sqlite_file import DamagedError, SqliteFile
 from ..bundle.sealing import Seal
 from ..errors import DeviceError
 from .changes import Change, describe
+from .head import Head
 
 FILE = "overlay.sqlite"
 FORMAT = 1
@@ -48,8 +49,8 @@ class Event:
         number: Counts from 1.
         time: ISO 8601, UTC, by the device's clock.
         who: User.
-        what: One of `UNDOABLE`, "undo", "install", "rollback", "forward", "failed" or "fold"; of `learned`, "learning",
-            "learn", "settle", "forget" or "erase".
+        what: One of `UNDOABLE`, "undo", "install", "rollback", "forward", "failed", "fold" or "accept" (of changes made
+            without the key); of `learned`, "learning", "learn", "settle", "forget" or "erase".
         sku: Of the changed product; "" if there is none.
         detail: Further values, JSON-able.
         state: Hex hash of all changes after the event.
@@ -97,26 +98,45 @@ class Overlay:
     All methods raise DeviceError if the file cannot be read or written, or is damaged.
     """
 
-    def __init__(self, folder: Path, seal: Seal):
-        """Refer to the overlay of a folder, whose contents are sealed with `seal`."""
+    def __init__(self, folder: Path, seal: Seal, head: Head | None = None):
+        """Refer to the overlay of a folder, whose contents are sealed with `seal`; `head` is that of the folder."""
         self.path = Path(folder) / FILE
         self.seal = seal
-        self._file = SqliteFile(self.path, _SCHEMA, FORMAT)
-        self.reading, self.writing, self.scrub = self._file.reading, self._file.writing, self._file.scrub
+        self._file, self._head = SqliteFile(self.path, _SCHEMA, FORMAT), head
+        self.scrub = self._file.scrub
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection | None]:
+        """Yield a connection that sees one moment of the file, or None if the file is empty."""
+        required = self._required_line()  # before the transaction, which then sees this line
+        with self._file.reading() as database:
+            self._check_line(database, *required)
+            yield database
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection in a transaction, which is stored completely or not at all."""
+        required = self._required_line()
+        with self._file.writing() as database:
+            self._check_line(database, *required)
+            yield database
+            line, chain = _last_line(database)
+        if self._head and line > required[0]:
+            self._head.advance(line, chain.hex())
 
     def version(self) -> int:
         """Return the number of the last line of the log; this is quick enough for every query."""
-        with self._file.reading() as database:
+        with self.reading() as database:
             return _last_line(database)[0] if database else 0
 
     def snapshot(self) -> OverlaySnapshot:
         """Return all current changes."""
-        with self._file.reading() as database:
+        with self.reading() as database:
             return self._read_snapshot(database) if database else OverlaySnapshot()
 
     def picture(self, number: int) -> bytes:
         """Return a picture as JPEG; raise DeviceError if it was deleted."""
-        with self._file.reading() as database:
+        with self.reading() as database:
             sql = "SELECT content FROM picture WHERE number = ?"
             row = database.execute(sql, (number,)).fetchone() if database else None
             if row is None:
@@ -125,14 +145,14 @@ class Overlay:
 
     def references(self, space: str, pictures: Iterable[int]) -> dict[int, bytes]:
         """Return the references of these pictures in a space, as far as `store_references` stored them."""
-        with self._file.reading() as database:
+        with self.reading() as database:
             sql = "SELECT picture, content FROM reference, json_each(?) WHERE space = ? AND picture = value"
             rows = database.execute(sql, (json.dumps(list(pictures)), space)).fetchall() if database else []
             return {number: self.unseal(content, f"reference {number} {space}") for number, content in rows}
 
     def store_references(self, space: str, references: Mapping[int, bytes]) -> None:
         """Store references by picture; only those of the same space can be compared."""
-        with self._file.writing() as database:
+        with self.writing() as database:
             self._write_references(database, space, references)
 
     def change(
@@ -157,7 +177,7 @@ class Overlay:
         Returns:
             The product's change from now on; None if it is shown as the bundle has it.
         """
-        with self._file.writing() as database:
+        with self.writing() as database:
             before = self._read_snapshot(database).changes.get(sku)
             after = revise(before)
             if pictures:
@@ -171,7 +191,7 @@ class Overlay:
 
     def undo(self, who: str | None = None) -> Event:
         """Take back the last change that was not taken back yet; raise DeviceError if there is none."""
-        with self._file.writing() as database:
+        with self.writing() as database:
             last = self._last_undoable(database)
             if last is None:
                 raise DeviceError(
@@ -186,7 +206,7 @@ class Overlay:
 
     def record(self, what: str, detail: Mapping[str, Any], who: str | None = None) -> Event:
         """Add a line to the log for an event that changes no product."""
-        with self._file.writing() as database:
+        with self.writing() as database:
             return self.add_event(database, what, "", who, detail)
 
     def fold(self, is_redundant: Callable[[str, Change], bool], spaces: Collection[str]) -> list[str]:
@@ -198,7 +218,7 @@ class Overlay:
         Returns:
             The SKUs whose changes were deleted.
         """
-        with self._file.writing() as database:
+        with self.writing() as database:
             changes = self._read_snapshot(database).changes
             deleted = [sku for sku, change in changes.items() if is_redundant(sku, change)]
             database.executemany("DELETE FROM change WHERE sku = ?", [(self.seal.name(sku),) for sku in deleted])
@@ -217,7 +237,7 @@ class Overlay:
 
     def events(self) -> list[Event]:
         """Return the log, oldest line first; raise DeviceError if a line was altered or is missing in between."""
-        with self._file.reading() as database:
+        with self.reading() as database:
             sql = "SELECT number, content, chain FROM event ORDER BY number"
             rows = database.execute(sql).fetchall() if database else []
             chain = b""
@@ -231,6 +251,27 @@ class Overlay:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _required_line(self) -> tuple[int, str]:
+        """Return number and chain hash of the line that the head requires."""
+        line, chain = self._head.line() if self._head else (0, "")
+        if line and not self.path.exists():  # a writer would make a new one
+            self._check_line(None, line, chain)
+        return line, chain
+
+    def _check_line(self, database: sqlite3.Connection | None, line: int, chain: str) -> None:
+        """Raise DeviceError if the log lacks a line that it had, or has another in its place."""
+        if not line:
+            return
+        sql = "SELECT chain FROM event WHERE number = ?"
+        row = database.execute(sql, (line,)).fetchone() if database else None
+        if row is None or row[0] != bytes.fromhex(chain):
+            found = "has another one" if row else f"ends at {_last_line(database)[0] if database else 0}"
+            raise DeviceError(
+                f"{self.path}: line {line} of its log was written, and it {found}; without the folder's key lines were "
+                "removed or an older or foreign file put there, or the disk lost in a power cut what it had confirmed; "
+                "restore it, or install a bundle with --accept-changes to go on with what is there."
+            )
 
     def _read_snapshot(self, database: sqlite3.Connection) -> OverlaySnapshot:
         """Read all changes; raise DamagedError if they differ from their hash in the last line of the log."""

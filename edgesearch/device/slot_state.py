@@ -22,6 +22,7 @@ class SlotState:
         installed: Hash of the manifest in each slot.
         trusting: Whether `trusted.pub` contains keys.
         encrypted: Whether the folder is encrypted.
+        guarded: Whether PINs or tokens were set up.
     """
 
     slot: str
@@ -29,6 +30,7 @@ class SlotState:
     installed: Mapping[str, str] = field(default_factory=dict)
     trusting: bool = False
     encrypted: bool = False
+    guarded: bool = False
 
     @property
     def other_slot(self) -> str:
@@ -51,7 +53,7 @@ class SlotState:
                 )
             if table.pop("sha256") != hash_json(table):
                 raise ValueError("its numbers changed")
-            flags = (bool(table[name]) for name in ("trusting", "encrypted"))
+            flags = bool(table["trusting"]), bool(table["encrypted"]), bool(table.get("guarded", False))
             state = cls(table["slot"], int(table["highest"]), dict(table["installed"]), *flags)
             installed = state.installed.items()
             wrong = [key for key, digest in installed if not (key in SLOT_NAMES and DIGEST.fullmatch(digest))]

@@ -4,7 +4,8 @@
     DEVICE/slots/a/<manifest>.edge    bundles, named by the hash of their manifest
     DEVICE/slots/b/<manifest>.edge
     DEVICE/trusted.pub                keys whose bundles may be installed; missing: any bundle
-    DEVICE/encrypted                  in an encrypted folder: text sealed with its key, to recognize the key
+    DEVICE/encrypted                  in an encrypted folder: its number, sealed with its key, to recognize the key
+    DEVICE/head                       in an encrypted folder: what the other files contain (`head`)
     DEVICE/settings.json              how bundles run best here, as `doctor` measured it; missing: defaults
     DEVICE/lock                       locked during a change
 
@@ -14,6 +15,7 @@ name are garbage. A delta is first rebuilt into the new bundle from the bundle i
 """
 
 import contextlib
+import functools
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -28,14 +30,17 @@ from ..bundle.bundle_file import Bundle
 from ..bundle.content import SealedFile, SealedFileWriter, read_portions
 from ..bundle.delta import rebuild
 from ..bundle.manifest import Delta, Manifest
-from ..bundle.sealing import KEY_FILE, Key, Seal, resolve_key
+from ..bundle.sealing import KEY_FILE, Key, Seal, derive_key, resolve_key
 from ..embedding import run_settings
 from ..embedding.run_settings import Environment, Settings
 from ..errors import BundleError, DeviceError, EdgeSearchError, SignatureError
+from .head import Head
 from .slot_state import SLOT_NAMES, SlotState
 
 CURRENT, SLOTS, TRUSTED, LOCK, ENCRYPTED = "current", "slots", "trusted.pub", "lock", "encrypted"
-MAX_BYTES = 1 << 16  # of `current` and of the settings
+ACCESS = "access.json"  # PINs and tokens of the server
+MAX_BYTES = 1 << 16  # of each of these files
+NUMBER_BYTES = 16  # of an encrypted folder
 Check = Callable[[Bundle], None]  # raises EdgeSearchError if a bundle does not work on this device as it promises
 
 
@@ -51,36 +56,85 @@ class Slots:
         """True if the folder's key is needed to read its products and pictures."""
         return os.path.exists(self.folder / ENCRYPTED)
 
-    @cached_property
+    @property
     def seal(self) -> Seal:
-        """Seal of the folder's contents; raises DeviceError if the folder is encrypted with another key."""
-        mark = self._read(ENCRYPTED)
-        if mark is None:
-            state = self._read_state()
-            if state and state.encrypted:
-                raise DeviceError(f"{self.folder / ENCRYPTED}: is gone; restore it, or make a new device folder.")
-            return Seal()
-        key = resolve_key(self._key)
-        if key is None:
-            raise DeviceError(f"{self.folder}: is encrypted; give its key (--key-file, or {KEY_FILE}).")
-        seal = Seal(key)
-        try:
-            seal.open(mark, ENCRYPTED)
-        except ValueError as error:
-            raise DeviceError(f"{self.folder}: is encrypted with another key, or damaged; give its own key.") from error
-        return seal
+        """Seal of the folder's contents.
+
+        Raises:
+            DeviceError: The folder is encrypted with another key, or a key is given and it is not encrypted.
+        """
+        return self._unlocked[0]
+
+    @property
+    def head(self) -> Head | None:
+        """The head of an encrypted folder; None if it is not encrypted, or was by a version before 2026-12."""
+        return self._unlocked[1]
 
     def encrypt(self) -> None:
         """Make an empty folder an encrypted one; raise DeviceError if it is in use, or no key is given."""
         with self._locked(create=True):
             if self.encrypted:
                 return
-            if self._read_state() is not None:
+            if self._read_raw(CURRENT) is not None:
                 raise DeviceError(f"{self.folder}: is in use without encryption; give the name of a new folder.")
             key = resolve_key(self._key)
             if key is None:
                 raise DeviceError(f"{self.folder}: to encrypt it a key is needed (--key-file, or {KEY_FILE}).")
-            self._write(ENCRYPTED, Seal(key).close(b"", ENCRYPTED))
+            number = os.urandom(NUMBER_BYTES)
+            Head(self.folder, Seal(derive_key(key, number))).create()
+            with replacing(self.folder / ENCRYPTED, open_private) as file:
+                file.write(Seal(key).close(number, ENCRYPTED))
+
+    def accept_changes(self, line: int, chain: str) -> list[str]:
+        """Accept what was changed without the folder's key, and return the names of these files.
+
+        Args:
+            line, chain: Number and chain hash of the last line of the log.
+        Raises:
+            DeviceError: The folder is not encrypted, or cannot be changed.
+        """
+        if self.head is None:
+            raise DeviceError(f"{self.folder}: is not encrypted, so that no change is noticed; leave the option out.")
+        with self._locked(create=True):
+            return self.head.accept((CURRENT, TRUSTED, run_settings.FILE, ACCESS), self._read_raw, line, chain)
+
+    def read_file(self, name: str) -> bytes | None:
+        """Return the content of a file in the folder, None if it is missing.
+
+        Raises:
+            DeviceError: It cannot be read, or the folder is encrypted and the file was changed without its key.
+        """
+        read = functools.partial(self._read_raw, name)
+        return self.head.read(name, read) if self.head else read()
+
+    def write_file(self, name: str, content: bytes) -> None:
+        """Replace a file in the folder; raise OSError or DeviceError if that fails."""
+        with contextlib.ExitStack() as stack:
+            if self.head:
+                stack.enter_context(self.head.changing(name, functools.partial(self._read_raw, name), content))
+            with replacing(self.folder / name, open_private) as file:
+                file.write(content)
+
+    @cached_property
+    def _unlocked(self) -> tuple[Seal, Head | None]:
+        mark, key = self._read_raw(ENCRYPTED), resolve_key(self._key)
+        if mark is None:
+            state = self._read_raw(CURRENT)
+            if state is not None and SlotState.parse(state, str(self.folder / CURRENT)).encrypted:
+                raise DeviceError(f"{self.folder / ENCRYPTED}: is gone; restore it, or make a new device folder.")
+            if state is not None and key is not None:
+                raise DeviceError(f"{self.folder}: is not encrypted, and a key is given; leave it out, or restore it.")
+            return Seal(), None
+        if key is None:
+            raise DeviceError(f"{self.folder}: is encrypted; give its key (--key-file, or {KEY_FILE}).")
+        try:
+            number = Seal(key).open(mark, ENCRYPTED)
+        except ValueError as error:
+            raise DeviceError(f"{self.folder}: is encrypted with another key, or damaged; give its own key.") from error
+        if not number:
+            return Seal(key), None
+        seal = Seal(derive_key(key, number))
+        return seal, Head(self.folder, seal)
 
     def open(self, trusted: Collection[str] = ()) -> Bundle:
         """Open the bundle that runs. It was verified at installation, so it is verified as it is read.
@@ -120,6 +174,8 @@ class Slots:
         """
         with self._locked(create=True):
             state = self._read_state()
+            if not self.encrypted and resolve_key(self._key) is not None:
+                raise DeviceError(f"{self.folder}: a key is given; install with --encrypt, or leave the key out.")
             trusted = self._accepted_keys(state, trust)
             with contextlib.closing(Bundle(source, trusted, delta=True)) as bundle:
                 try:
@@ -148,19 +204,31 @@ class Slots:
             self._write_state(replace(state, slot=state.other_slot))
         return bundle.manifest
 
+    @property
+    def guarded(self) -> bool:
+        """True if PINs or tokens were set up, so that their file must be there."""
+        state = self._read_state()
+        return state is not None and state.guarded
+
+    def guard(self) -> None:
+        """Require the file of PINs and tokens from now on; raise DeviceError if that fails."""
+        if not self.guarded:
+            with self._locked():
+                self._write_state(replace(self._require_state(), guarded=True))
+
     def settings(self) -> tuple[Settings, Environment] | None:
         """Return the settings that `doctor` chose, and the environment they were chosen for; None before its first run.
 
         Raises:
             DeviceError: The file is damaged.
         """
-        content = self._read(run_settings.FILE)
+        content = self.read_file(run_settings.FILE)
         return None if content is None else run_settings.parse(content, str(self.folder / run_settings.FILE))
 
     def save_settings(self, settings: Settings, measured_for: Environment) -> None:
         """Use these settings whenever the folder is opened from now on; raise DeviceError if that fails."""
         with self._locked():
-            self._write(run_settings.FILE, run_settings.to_bytes(settings, measured_for))
+            self.write_file(run_settings.FILE, run_settings.to_bytes(settings, measured_for))
 
     def _prepare(
         self, bundle: Bundle, state: SlotState | None, trusted: list[str], check: Check, least_sequence: int
@@ -177,7 +245,8 @@ class Slots:
         self._remove_unused(state)
         before = state or SlotState(SLOT_NAMES[1], 0)  # a new device uses the first slot
         slot = before.slot if before.installed.get(before.slot) == digest else before.other_slot
-        after = SlotState(slot, max(manifest.sequence, before.highest), {**before.installed, slot: digest})
+        installed = {**before.installed, slot: digest}
+        after = replace(before, slot=slot, highest=max(manifest.sequence, before.highest), installed=installed)
         if before.installed.get(slot) != digest or not self._is_intact(after, slot, trusted):
             self._write_slot(after, bundle, before)
         new = self._check_slot(after, slot, check, trusted)
@@ -235,10 +304,10 @@ class Slots:
         return state
 
     def _read_state(self) -> SlotState | None:
-        content = self._read(CURRENT)
+        content = self.read_file(CURRENT)
         return None if content is None else SlotState.parse(content, str(self.folder / CURRENT))
 
-    def _read(self, name: str) -> bytes | None:
+    def _read_raw(self, name: str) -> bytes | None:
         path = self.folder / name
         try:
             with open(path, "rb") as file:
@@ -250,7 +319,7 @@ class Slots:
 
     def _accepted_keys(self, state: SlotState | None, trust: Path | None) -> list[str]:
         """Return the keys that may have signed a bundle; `trust` gives a new device its first one."""
-        trusted = signing.read_trusted(self.folder / TRUSTED)
+        trusted = self._read_trusted()
         if trust is None:
             if state and state.trusting and not trusted:
                 raise SignatureError(f"{self.folder / TRUSTED}: is gone; restore it, or install with --trust.")
@@ -263,12 +332,16 @@ class Slots:
             )
         return trusted or [key]
 
+    def _read_trusted(self) -> list[str]:
+        content = self.read_file(TRUSTED)
+        return [] if content is None else signing.parse_trusted(content, self.folder / TRUSTED)
+
     def _write_trusted(self, keys: list[str]) -> None:
-        if keys != signing.read_trusted(self.folder / TRUSTED):
-            self._write(TRUSTED, signing.trusted_text(keys).encode())
+        if keys != self._read_trusted():
+            self.write_file(TRUSTED, signing.trusted_text(keys).encode())
 
     def _write_state(self, state: SlotState) -> None:
-        self._write(CURRENT, state.to_bytes())
+        self.write_file(CURRENT, state.to_bytes())
 
     def _write_slot(self, after: SlotState, bundle: Bundle, before: SlotState) -> None:
         """Copy a bundle into its slot, or rebuild it there from a delta and the bundle that the delta changes."""
@@ -309,10 +382,6 @@ class Slots:
             f"{bundle.path}: changes bundle {delta.base[:8]}, and {self.folder} has no intact one of it (it has "
             f"{installed}); install the full bundle."
         )
-
-    def _write(self, name: str, content: bytes) -> None:
-        with replacing(self.folder / name, open_private) as file:
-            file.write(content)
 
     def _remove_unused(self, state: SlotState | None) -> None:
         """Remove bundles that no slot names, such as those of an interrupted installation."""

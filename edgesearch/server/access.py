@@ -5,6 +5,7 @@ holds each PIN as an Argon2id hash (RFC 9106, by libsodium) and each token, whic
 file does not let anybody in.
 """
 
+import contextlib
 import enum
 import hashlib
 import json
@@ -18,9 +19,10 @@ import nacl.exceptions
 from nacl.pwhash import argon2id
 
 from .._util import files
+from ..device.slots import ACCESS, Slots
 from ..errors import DeviceError
 
-FILE = "access.json"
+FILE = ACCESS
 FORMAT = 1
 MAX_HOLDERS = 50  # a log-in tries every PIN
 PIN_DIGITS = (6, 12)
@@ -82,26 +84,44 @@ class Holder:
 
 
 class Access:
-    """The access file, read again whenever it changes. If it is absent, nobody has a secret."""
+    """The access file, read again whenever it changes. If there never was one, nobody has a secret."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, device: Slots | None = None, required: bool = False):
+        """Refer to a file.
+
+        Args:
+            path: Of the file.
+            device: The device folder that holds it; None for a file elsewhere.
+            required: Whether the file must exist.
+        """
+        self.path, self._device, self._required = path, device, required
         self._cached: tuple[tuple[int, int] | None, tuple[Holder, ...]] = (None, ())
 
     def holders(self) -> tuple[Holder, ...]:
-        """Return everybody in the file; raise DeviceError if it is damaged or unreadable."""
+        """Return everybody in the file; raise DeviceError if it is damaged, unreadable or lost."""
         try:
             found = os.stat(self.path)
             state = found.st_mtime_ns, found.st_size
             if self._cached[0] != state:
-                self._cached = state, _parse_holders(self.path.read_bytes())
+                self._cached = state, _parse_holders(self._read())
         except (FileNotFoundError, NotADirectoryError):
+            if self._required or self._cached[0] or self._is_lost():
+                raise DeviceError(
+                    f"{self.path}: PINs or tokens were set up, and the file is gone; restore it, or begin a new one "
+                    "with `access --add`."
+                ) from None
             return ()
         except OSError as error:
             raise DeviceError(f"{self.path}: cannot be read ({error.strerror}); check its permissions.") from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DeviceError(f"{self.path}: is damaged ({error}); restore it, or delete it and start over.") from error
         return self._cached[1]
+
+    def guard(self) -> None:
+        """Let the server of a device stay closed if the file is lost; raise DeviceError as `holders` does."""
+        if self._device and self.holders():
+            with contextlib.suppress(DeviceError):  # a folder that is read-only or being installed; the next start can
+                self._device.guard()
 
     def add_pin(self, name: str, role: Role, pin: str) -> None:
         """Give somebody a PIN.
@@ -114,7 +134,7 @@ class Access:
             raise DeviceError(
                 f"{name}: not a PIN; expected {shortest} to {longest} digits, at least three of them different."
             )
-        if any(holder.kind == "pin" and holder.accepts(pin) for holder in self.holders()):
+        if any(holder.kind == "pin" and holder.accepts(pin) for holder in self._holders_left()):
             raise DeviceError(f"{name}: somebody else has that PIN; choose another.")
         hashed = argon2id.str(pin.encode(), opslimit=HASH_PASSES, memlimit=HASH_BYTES).decode()
         self._add(Holder(name, role, "pin", hashed))
@@ -143,7 +163,7 @@ class Access:
         self._write(left)
 
     def _add(self, holder: Holder) -> None:
-        holders = self.holders()
+        holders = self._holders_left()
         taken = [other.name for other in holders]
         if not holder.name.strip() or not holder.name.isprintable() or holder.name in taken:
             raise DeviceError(f"{holder.name!r}: the name is empty or taken; choose another.")
@@ -151,13 +171,32 @@ class Access:
             raise DeviceError(f"{self.path}: has {len(holders)} of {MAX_HOLDERS} PINs and tokens; remove one first.")
         self._write([*holders, holder])
 
+    def _holders_left(self) -> tuple[Holder, ...]:
+        """Return everybody in the file, nobody if it was lost: whoever may write it begins a new one."""
+        return self.holders() if self.path.exists() else ()
+
+    def _is_lost(self) -> bool:
+        device = self._device
+        return device is not None and (device.read_file(FILE) is not None or device.guarded)
+
+    def _read(self) -> bytes:
+        content = self._device.read_file(FILE) if self._device else self.path.read_bytes()
+        if content is None:
+            raise FileNotFoundError(self.path)
+        return content
+
     def _write(self, holders: list[Holder]) -> None:
         table = {"format": FORMAT, "holders": [holder.to_dict() for holder in holders]}
+        content = json.dumps(table, ensure_ascii=False, indent=1).encode()
         try:
-            with files.replacing(self.path, files.open_private) as file:
-                file.write(json.dumps(table, ensure_ascii=False, indent=1).encode())
+            if self._device:
+                self._device.write_file(FILE, content)
+            else:
+                with files.replacing(self.path, files.open_private) as file:
+                    file.write(content)
         except OSError as error:
             raise DeviceError(f"{self.path}: cannot be written ({error.strerror}); check its permissions.") from error
+        self.guard()
 
 
 def _parse_holders(content: bytes) -> tuple[Holder, ...]:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from ..answer import Answer
+from ..device.slots import Slots
 from ..errors import BusyError, DeviceError
 from ..search.frame_stream import Stream
 from ..store.photo_session import PhotoSession
@@ -28,6 +29,8 @@ class ServerState:
         workers: Threads that search and teach.
         readers: Threads that read products and pictures, also while the workers are busy.
         installer: The thread that installs, one bundle at a time.
+        logins: The thread that tries PINs, so that guesses delay no search.
+        folders: What error messages leave out: the folders around the store and the access file, each with a slash.
         photo_sessions: The photos that staff are taking, by session; the oldest first.
     """
 
@@ -45,7 +48,10 @@ class ServerState:
         self.store, self.path = store, path
         if access is None and not path.is_dir() and not is_local:
             raise DeviceError(f"{path}: a file cannot keep PINs; give --access, or install it in a device folder.")
-        self.sessions = Sessions(Access(access or path / FILE), is_local)
+        device = Slots(path) if access is None and path.is_dir() else None
+        known = Access(access or path / FILE, device, required=access is not None)
+        known.guard()
+        self.sessions = Sessions(known, is_local)
         if not is_local and not self.sessions.has_secrets:
             raise DeviceError(
                 f"{path}: other machines need a PIN or a token, and none is set up; see `edgesearch access --help`."
@@ -54,6 +60,8 @@ class ServerState:
         self.workers = RequestWorkers(max(2, os.cpu_count() or 1), ANSWER_TIMEOUT_S)
         self.readers = RequestWorkers(2, ANSWER_TIMEOUT_S, waiting_per_thread=64)  # a page loads dozens of pictures
         self.installer = RequestWorkers(1, INSTALL_TIMEOUT_S)
+        self.logins = RequestWorkers(1, ANSWER_TIMEOUT_S)
+        self.folders = _folders_of(path, known.path)
         self.counts = CountRegistry(store, path)
         self.photo_sessions: OrderedDict[str, PhotoSession] = OrderedDict()
         self._streams: OrderedDict[str, Stream] = OrderedDict()
@@ -111,4 +119,11 @@ class ServerState:
         self.workers.close()
         self.readers.close()
         self.installer.close()
+        self.logins.close()
         self.counts.close_idle(idle_s=0)
+
+
+def _folders_of(*paths: Path) -> list[str]:
+    """Return the absolute folders in which files lie, the longest first, each with a slash at its end."""
+    folders = {str(folder) for path in paths for folder in (path.absolute().parent, path.resolve().parent)}
+    return sorted((f"{folder}{os.sep}" for folder in folders if folder != os.sep), key=len, reverse=True)

@@ -59,7 +59,7 @@ class StoreSession:
         """Open a store, or if `later` is set, open it at the first use; the other arguments are as for `Store`."""
         self.path, self._key = path, key
         self._arguments = os.path.abspath(path), threads, tuple(trusted), settings
-        self._settings = functools.partial(_choose_settings, path, threads, settings)
+        self._settings = functools.partial(_choose_settings, path, key, threads, settings)
         self._open_base = functools.partial(_open_base, path, trusted, key, self._settings)
         self._lock, self._closed, self._is_stale = threading.RLock(), False, False
         self._parts: OpenParts | None = None if later else self._open()
@@ -139,8 +139,9 @@ class StoreSession:
 
     def _open(self) -> OpenParts:
         state, base = self._state(), self._open_base()
-        seal = Slots(self.path, self._key).seal if os.path.isdir(self.path) else None
-        overlay, profile = (Overlay(self.path, seal), Profile(self.path, seal)) if seal else (None, None)
+        slots = Slots(self.path, self._key) if os.path.isdir(self.path) else None
+        overlay = Overlay(self.path, slots.seal, slots.head) if slots else None
+        profile = Profile(self.path, slots.seal) if slots else None
         learned = LearnedPictures(overlay) if overlay else None
         return OpenParts(base, state, overlay, profile, learned, _plain_gallery(base))
 
@@ -155,7 +156,7 @@ class StoreSession:
     def _state(self) -> object:
         """Identify the bundle at the path without opening it; return None if there is nothing to open."""
         if os.path.isdir(self.path):
-            return Slots(self.path).running()
+            return Slots(self.path, self._key).running()
         try:
             found = os.stat(self.path)
         except OSError:
@@ -178,14 +179,16 @@ def _open_base(
         raise
 
 
-def _choose_settings(path: Path, threads: int | None, given: Settings | None, bundle: Bundle) -> Settings:
+def _choose_settings(
+    path: Path, key: Key | None, threads: int | None, given: Settings | None, bundle: Bundle
+) -> Settings:
     """Return the given settings, or else those that `doctor` chose for this bundle's network, or else the default.
 
     For another network neither the speed is known, nor whether float kernels answer its golden queries. The settings
     that passed the self-test at installation are safe until `doctor` has measured again. Raise DeviceError if the
     choice is damaged.
     """
-    kept = None if given else Slots(path).settings()
+    kept = Slots(path, key).settings() if given is None and os.path.isdir(path) else None
     chosen = given or (kept[0] if kept and kept[1] == run_environment(bundle) else DEFAULT)
     return chosen if threads is None else replace(chosen, threads=threads)
 

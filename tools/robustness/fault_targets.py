@@ -17,7 +17,8 @@ from edgesearch.bundle import bundle_file as bundle
 from edgesearch.bundle import sealing, signing
 from edgesearch.bundle.bundle_file import Bundle
 from edgesearch.bundle.container import MANIFEST_FILE
-from edgesearch.device.slots import TRUSTED, Slots
+from edgesearch.device.slots import ACCESS, ENCRYPTED, Slots
+from edgesearch.server.access import Access
 
 TINY_MODEL = Path(__file__).parents[2] / "tests" / "data" / "tiny_model"
 WHOLE, KEY, FOREIGN = "whole.edge", "shop", "foreign"
@@ -48,9 +49,10 @@ class Shop:
     devices: tuple[Path, ...]
 
     def copy_device(self, installed: int) -> Path:
-        """Copy a device folder, always to the same path."""
+        """Copy a device folder, always to the same path, and put its key, if it has one, into the environment."""
         copy = self.folder / "device"
         shutil.rmtree(copy, ignore_errors=True)
+        _give_key((self.devices[installed] / ENCRYPTED).exists())
         return Path(shutil.copytree(self.devices[installed], copy))
 
     def describe_answers(self, store: Path) -> str:
@@ -73,12 +75,13 @@ class Shop:
         if found.other_slot in found.installed:
             with contextlib.closing(Slots(device)._open_bundle(found, found.other_slot)) as bundle:
                 behind = (bundle.manifest.sequence,)
-        trusted = signing.read_trusted(device / TRUSTED)
-        return State(repr((self.describe_answers(device), behind, found.highest)), frozenset(trusted))
+        trusted = Slots(device)._read_trusted()
+        people = [holder.name for holder in Access(device / ACCESS, Slots(device)).holders()]
+        return State(repr((self.describe_answers(device), behind, found.highest, people)), frozenset(trusted))
 
 
 class State(NamedTuple):
-    """The answers of a device, the bundle it could roll back to (in `seen`), and the keys it trusts."""
+    """The answers of a device, the bundle it could roll back to, who has a PIN (in `seen`), and the trusted keys."""
 
     seen: str
     trusted: frozenset[str]
@@ -93,10 +96,11 @@ def make_shop(folder: Path, model: Path = TINY_MODEL) -> Shop:
     numbered = [rewrite_bundle(folder, folder / f"{number}.edge", number) for number in range(1, BUNDLES + 1)]
     devices = [_device(folder / f"device{number}", numbered[:number], public) for number in range(3)]
     photos = tuple(sorted((folder / "photos").glob("*.jpg")))
-    os.environ[sealing.KEY] = bytes(sealing.KEY_BYTES).hex()
     for encrypt in (False, True):
+        _give_key(encrypt)
         devices.append(_device(folder / f"device{len(devices)}", numbered[:2], public, encrypt))
         teach(devices[-1], photos[-1])
+    _give_key(False)
     edgesearch.delta(numbered[1], numbered[2], folder / "small.delta", folder / f"{KEY}.key")
     return Shop(
         folder,
@@ -130,6 +134,13 @@ def rewrite_bundle(folder: Path, path: Path, sequence: int, key: str = KEY, next
         described = {name: value for name, value in vars(opened.manifest).items() if name != "files"}
     bundle.write(path, stage, {**described, "sequence": sequence, "next_key": next_key}, folder / f"{key}.key")
     return path
+
+
+def _give_key(is_needed: bool) -> None:
+    """Put the key of encrypted folders into the environment, or take it out."""
+    os.environ.pop(sealing.KEY, None)
+    if is_needed:
+        os.environ[sealing.KEY] = bytes(sealing.KEY_BYTES).hex()
 
 
 def _device(folder: Path, bundles: Sequence[Path], public: Path, encrypt: bool = False) -> Path:

@@ -19,6 +19,7 @@ from edgesearch.building.build import build
 from edgesearch.device import slots
 from edgesearch.device.slot_state import SLOT_NAMES
 from edgesearch.errors import EdgeSearchError
+from edgesearch.server.access import Access, Role
 
 from . import fault_steps
 from .campaign import REPORTED, SAME, Campaign, Sample
@@ -70,10 +71,21 @@ def operations(shop: Shop) -> list[Operation]:
         Operation("enrol", 2, partial(_enrol, shop)),
         Operation("enrol encrypted", ENCRYPTED, partial(_enrol, shop)),
         Operation("edit", TAUGHT, lambda device: _teach(device, lambda store: store.edit("TAUGHT", price=2).sku)),
+        Operation(
+            "edit encrypted", ENCRYPTED, lambda device: _teach(device, lambda store: store.edit("TAUGHT", price=2))
+        ),
+        Operation("give a PIN", TAUGHT, _give_pin),
+        Operation("give a PIN encrypted", ENCRYPTED, _give_pin),
         Operation("remove", TAUGHT, lambda device: _teach(device, lambda store: store.remove("TAUGHT"))),
         Operation("undo", TAUGHT, lambda device: _teach(device, lambda store: store.undo().sku)),
         Operation("open and search", TAUGHT, shop.describe_answers),
     ]
+
+
+def _give_pin(device: Path) -> str:
+    access = Access(device / slots.ACCESS, slots.Slots(device))
+    access.add_pin("night shift", Role.STAFF, "482913")
+    return access.holders()[0].name
 
 
 def _enrol(shop: Shop, device: Path) -> str:
