@@ -5,7 +5,7 @@ import { Camera, fromFile } from "./camera.js";
 import { Covers } from "./cover.js";
 import { h } from "./dom.js";
 import { beep } from "./beep.js";
-import { LANGUAGES, chooseLanguage, loadLanguage, t } from "./i18n.js";
+import { addLanguages, chooseLanguage, keepWords, loadLanguage, t } from "./i18n.js";
 import { Idle } from "./idle.js";
 import { onPower } from "./power.js";
 import { applyTheme, pref, setPref } from "./prefs.js";
@@ -98,9 +98,13 @@ class App {
   }
 
   async setLanguage(code, remember = true) {
+    try {
+      await loadLanguage(code);
+    } catch (error) {
+      return this.failed(error);
+    }
     if (remember) setPref("lang", code);
-    await loadLanguage(code);
-    this.refresh();
+    return this.refresh();
   }
 
   /** Announce a text to screen readers. */
@@ -184,14 +188,14 @@ class App {
     this.filter = "";
     this.answered = null;
     await this.connect().catch(() => {});
-    if (pref("kiosk")) await loadLanguage(chooseLanguage(pref("lang")));
+    if (pref("kiosk")) await chooseLanguage(pref("lang"));
     this.go("find", {}, true);
   }
 
   /** Ask the server for its state and our role; return whether it has products. */
   async connect() {
     [this.health, this.me] = await Promise.all([api.get("health"), api.get("me")]);
-    for (const code of this.health.languages ?? []) LANGUAGES[code] ??= new Intl.DisplayNames([code], { type: "language" }).of(code);
+    addLanguages(this.health.languages ?? []);
     this.facets = this.health.catalogue ? await api.get("facets").catch(() => ({})) : {};
     return Boolean(this.health.catalogue?.products);
   }
@@ -204,27 +208,37 @@ const app = new App();
 
 async function begin() {
   applyTheme();
-  listen(app);
-  const words = loadLanguage(chooseLanguage(pref("lang")));
   const connecting = app.connect().catch((error) => error); // runs while the language loads
-  await words;
+  await waitForWords();
+  listen(app); // its events need words
   const connected = await connecting;
   if (!history.state) history.replaceState({ ...readAddress(), depth: 0 }, "");
   new Idle(app).begin();
   const { state } = history;
   if (app.me.role === null) app.show("staff", { why: t("staff.need"), then: state }); // everybody must log in here
   else app.show(state.name, state.params);
-  if (connected !== true && !(connected instanceof api.GoneError)) app.covers.noCatalogue();
+  if (connected instanceof api.GoneError) app.covers.gone();
+  else if (connected !== true) app.covers.noCatalogue();
   else if (pref("kiosk") && connected === true) app.covers.attract();
   onPower((low) => {
     app.saving = low;
     if (low) app.toast(t("trouble.saving"), null, 8000);
   });
-  if (connected === true) navigator.serviceWorker?.register("sw.js").catch(() => {}); // fails over plain http
+  if (connected === true) navigator.serviceWorker?.register("sw.js").then(keepWords).catch(() => {}); // fails over plain http
   document.body.dataset.ready = "yes";
+}
+
+async function waitForWords() {
+  try {
+    await chooseLanguage(pref("lang"));
+  } catch {
+    $("starting").textContent = "The search is not running. This page continues when it is back.";
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await waitForWords();
+  }
 }
 
 begin().catch((error) => {
   console.error(error);
-  document.getElementById("starting").textContent = "This page could not start. Reload it. 页面无法启动，请刷新。";
+  $("starting").textContent = "This page could not start. Reload it.";
 });

@@ -1,40 +1,62 @@
-// Texts: one JSON file per language, and English for whatever it lacks.
+// Texts and numbers of a language: one JSON file per language, and English for whatever it lacks.
 
-const fallback = {};
-const words = {};
+const RIGHT_TO_LEFT = /Adlm|Arab|Hebr|Nkoo|Rohg|Syrc|Thaa/; // scripts
+const files = new Map();
+let fallback = {};
+let words = {};
 let language = "en";
 let plural = new Intl.PluralRules("en");
 
-/** Languages of this page by their own names; the app adds those that the server lists. */
-export const LANGUAGES = { en: "English", zh: "中文" };
+/** Languages of this page by their own names, as the server lists them. */
+export const LANGUAGES = {};
 
-/** Return the first wanted language that exists. */
-export function chooseLanguage(wanted) {
-  const codes = [wanted, ...navigator.languages].filter(Boolean).map((code) => code.toLowerCase().split("-")[0]);
-  return codes.find((code) => code in LANGUAGES) ?? "en";
+/** Add languages by their codes, which name their files. */
+export function addLanguages(codes) {
+  for (const code of codes) {
+    const name = new Intl.DisplayNames([code], { type: "language" }).of(code);
+    LANGUAGES[code] = name[0].toLocaleUpperCase(code) + name.slice(1);
+  }
 }
+
+/** Switch to the wanted language, else to one of the browser's, else to English; throws if no file can be read. */
+export async function chooseLanguage(wanted) {
+  const own = canonical(wanted);
+  for (const code of new Set([own, ...[own, ...navigator.languages, "en"].map((one) => one?.split("-")[0])])) {
+    if (code && await loadLanguage(code).then(() => true, () => false)) return;
+  }
+  throw new Error("no language can be read");
+}
+
+const canonical = (code) => {
+  try {
+    return Intl.getCanonicalLocales(code)[0];
+  } catch {
+    return undefined; // none is wanted, or it is not a language's code
+  }
+};
 
 /** Switch to a language; throws if its file cannot be read. */
 export async function loadLanguage(code) {
-  const [english, own] = await Promise.all(["en", code].map(file));
-  for (const [into, from] of [[fallback, english], [words, own]]) {
-    for (const key of Object.keys(into)) delete into[key];
-    Object.assign(into, from);
-  }
+  [fallback, words] = await Promise.all([file("en").catch(() => fallback), file(code)]);
   language = code;
   plural = new Intl.PluralRules(code);
-  document.documentElement.lang = code === "zh" ? "zh-Hans" : code;
+  document.documentElement.lang = code;
+  document.documentElement.dir = RIGHT_TO_LEFT.test(new Intl.Locale(code).maximize().script) ? "rtl" : "ltr";
 }
 
-const files = new Map();
 async function file(code) {
-  if (!files.has(code)) {
-    const response = await fetch(`i18n/${code}.json`);
-    if (!response.ok) throw new Error(`i18n/${code}.json: ${response.status}`);
-    files.set(code, await response.json());
-  }
+  if (!files.has(code)) files.set(code, fetchFile(code).catch((error) => { files.delete(code); throw error; }));
   return files.get(code);
 }
+
+async function fetchFile(code) {
+  const response = await fetch(`i18n/${code}.json`);
+  if (!response.ok) throw new Error(`i18n/${code}.json: ${response.status}`);
+  return response.json();
+}
+
+/** Keep the language's file for a reload without the server: the first visit reads it before the service worker runs. */
+export const keepWords = async () => (await caches.open("edgesearch-shell")).add(`i18n/${language}.json`);
 
 /** Return the code of the language in use. */
 export const currentLanguage = () => language;
@@ -44,18 +66,23 @@ export function t(key, given = {}) {
   const exact = "n" in given ? `${key}.${plural.select(given.n)}` : key;
   const text = words[exact] ?? words[key] ?? words[`${key}.other`] ?? fallback[exact] ?? fallback[key]
     ?? fallback[`${key}.other`] ?? key;
-  return text.replace(/\{(\w+)\}/g, (whole, name) => given[name] ?? whole);
+  return text.replace(/\{(\w+)\}/g, (whole, name) => filling(given[name] ?? whole));
 }
 
-/** Return whether a key exists. */
-export const has = (key) => key in words || key in fallback;
+function filling(value) {
+  if (typeof value === "number") return number(value);
+  return document.documentElement.dir === "rtl" ? `\u2068${value}\u2069` : value; // a name keeps its own direction
+}
+
+/** Format a number; options: as of Intl.NumberFormat. */
+export const number = (value, options = {}) => new Intl.NumberFormat(language, options).format(value);
 
 /** Format an amount of money; "" for none. */
 export function money(amount, currency) {
   if (amount === null || amount === undefined) return "";
   try {
-    return new Intl.NumberFormat(language, { style: "currency", currency }).format(amount);
+    return number(amount, { style: "currency", currency });
   } catch { // the currency is not a code of three letters
-    return `${new Intl.NumberFormat(language, { minimumFractionDigits: 2 }).format(amount)} ${currency ?? ""}`.trim();
+    return `${number(amount, { minimumFractionDigits: 2 })} ${currency ?? ""}`.trim();
   }
 }

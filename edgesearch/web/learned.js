@@ -2,11 +2,11 @@
 
 import * as api from "./api.js";
 import { button, h, icon } from "./dom.js";
-import { t } from "./i18n.js";
+import { number, t } from "./i18n.js";
 import { productTile } from "./product.js";
 import { logInFirst } from "./staff.js";
 
-const percent = (share) => `${Math.round(100 * share)}%`;
+const percent = (share) => number(share, { style: "percent" });
 
 export function learned(app) {
   if (!app.isStaff) return logInFirst(app, "learned");

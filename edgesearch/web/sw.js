@@ -1,11 +1,11 @@
 // Serve the files of the page from the server, and from a cache while the server does not respond.
-// Searches and answers are never cached.
+// Searches and answers are never cached; of the languages only those that were used, and English.
 
 const CACHE = "edgesearch-shell";
 const SHELL = [
   "./", "style.css", "views.css", "app.js", "answer.js", "api.js", "beep.js", "camera.js", "count.js", "cover.js", "dom.js", "events.js", "find.js", "frozen.js",
   "i18n.js", "idle.js", "learned.js", "live.js", "menu.js", "power.js", "prefs.js", "product.js", "shoot.js", "staff.js", "teach.js", "text_search.js", "toolbar.js", "wedge.js",
-  "i18n/en.json", "i18n/zh.json", "manifest.webmanifest", "icons/icon.svg", "icons/icon-192.png", "icons/icon-512.png",
+  "i18n/en.json", "manifest.webmanifest", "icons/icon.svg", "icons/icon-192.png", "icons/icon-512.png",
 ];
 const TIMEOUT_MS = 3000;
 

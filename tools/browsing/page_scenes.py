@@ -128,7 +128,7 @@ def _photos(v: Visitor) -> None:
     v.wait_for(".shoot .counted-name")
     v.wait_until("document.querySelector('#video').videoWidth > 0")
     v.press(".count-press")
-    v.wait_until("document.querySelector('.shoot .lead').textContent.startsWith('2')")
+    v.wait_until("document.querySelector('.shoot .lead').textContent.includes('2')")
 
 
 def _photos_off(v: Visitor) -> None:
@@ -146,7 +146,7 @@ def _learned(v: Visitor) -> None:
     v.page.route("**/v1/learned/7/picture", lambda route: route.fulfill(body=picture, content_type="image/jpeg"))
     v.open("learned")
     v.wait_for(".settle .tile >> nth=1")
-    v.wait_until("document.querySelector('.lead').textContent.includes('75%')")
+    v.wait_until("document.querySelector('.lead').textContent.includes('75')")
 
 
 def _staff(v: Visitor) -> None:

@@ -46,7 +46,7 @@ FORMATS = {
 }
 README = [("desktop", "match", "bright"), ("phone", "attract", "dark"), ("phone", "counted", "bright")]
 README_HEIGHT, GAP = 800, 24  # px
-VARIANTS = [("en", "dark"), ("zh", "bright"), ("en", "bright"), ("zh", "dark")]  # language, theme
+VARIANTS = [("en", "dark"), ("zh", "bright"), ("de", "dark"), ("ar", "bright")]  # language, theme
 
 
 def main() -> int:
@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("--shop", type=Path, help="folder of a drawn shop (default: draw one)")
     parser.add_argument("--only", action="append", choices=list(SCENES), help="only this screen; may be repeated")
     parser.add_argument("--format", action="append", choices=list(FORMATS), help="only this format; may be repeated")
-    parser.add_argument("--all", action="store_true", help="every screen in both languages and both themes")
+    parser.add_argument("--all", action="store_true", help="every screen in every language")
     parser.add_argument("--icons", action="store_true", help="only draw the icons of the page again")
     parser.add_argument("--readme", type=Path, metavar="JPEG", help="only make one picture of a few screens")
     options = parser.parse_args()
