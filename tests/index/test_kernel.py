@@ -171,14 +171,15 @@ def test_search_rejects_arrays_that_do_not_fit() -> None:
 def test_one_warning_without_compiled_modules() -> None:
     code = """if True:
         import sys
-        for name in ("index._kernel", "local_features._sift", "local_features._geometry"):
+        for name in ("images._resampling", "index._kernel", "local_features._sift", "local_features._geometry"):
             sys.modules[f"edgesearch.{name}"] = None
+        from edgesearch.images import network_input
         from edgesearch.index import kernel
         from edgesearch.local_features import geometry, sift
-        print(kernel._kernel, sift._sift, geometry._geometry)
+        print(network_input._resampling, kernel._kernel, sift._sift, geometry._geometry)
     """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "None None None"
+    assert run.stdout.strip() == "None None None None"
     assert run.stderr.count("compiled modules are missing") == 1
 
 
