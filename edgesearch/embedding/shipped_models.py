@@ -26,7 +26,7 @@ def find_model(model: str | Path | None = None) -> Path:
         if name == MODELS[ACCURATE] and not folder.is_dir() and (found := util.find_spec(_ACCURATE_PACKAGE)):
             folder = Path(*(found.submodule_search_locations or ()))
         if not folder.is_dir():
-            raise ModelError(f"--model {model}: not installed; run `pip install edgesearch-accurate`.")
+            raise ModelError(f"--model {model}: {name} is not installed; install its wheel, edgesearch-accurate.")
         return folder
     if not Path(model).is_dir():
         raise ModelError(

@@ -26,7 +26,7 @@ def test_a_folder_is_a_model(tmp_path: Path) -> None:
 def test_the_accurate_model_may_come_from_its_own_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipped_models, "artifact_folder", lambda name: tmp_path / "nothing")
     monkeypatch.setattr(shipped_models.util, "find_spec", lambda name: None)
-    with pytest.raises(ModelError, match=r"--model accurate: not installed; run `pip install edgesearch-accurate`"):
+    with pytest.raises(ModelError, match="is not installed; install its wheel, edgesearch-accurate"):
         find_model(ACCURATE)
     package = importlib.machinery.ModuleSpec("edgesearch_accurate", None)
     package.submodule_search_locations = [str(tmp_path)]
