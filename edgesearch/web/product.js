@@ -1,16 +1,25 @@
 // A product: as a card, as a tile, and as a page that staff can edit.
 
 import * as api from "./api.js";
-import { button, dialog, field, h, icon } from "./dom.js";
+import { button, dialog, field, h, icon, onTriggerKey } from "./dom.js";
 import { money, t } from "./i18n.js";
 
 const FEW = 3;
+const ALIKE = 6; // alternatives
 const CONDITIONS = { all: {}, cheaper: { cheaper: true }, brand: { other_brand: true }, stock: { in_stock: true } };
+
+const COLOURS = ["black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"]; // as the server names them
+
+/** Return colours in this language; those of the shop's own as they are. */
+export const colourName = (value) => value.split(", ").map((one) => t("colours").split(" ")[COLOURS.indexOf(one)] ?? one).join(", ");
 
 /** Return the URL of a product's picture. */
 export const pictureUrl = (match) => match.picture || `v1/pictures/${encodeURIComponent(match.sku)}`;
 
-const image = (match) => h("div", { class: "picture" }, h("img", { src: pictureUrl(match), alt: t("product.picture", { name: match.name }), decoding: "async",
+const image = (match) => picture(match, t("product.picture", { name: match.name }));
+
+/** Return a product's picture; none: a drawing of a box. */
+export const picture = (match, alt = "") => h("div", { class: "picture" }, h("img", { src: pictureUrl(match), alt, decoding: "async", loading: "lazy",
   onerror: (event) => event.target.replaceWith(icon("box")) }));
 
 /** Return the stock in words, which a colour supports. */
@@ -20,7 +29,10 @@ function stock(match) {
   return h("span", { class: `stock ${kind}` }, h("i", { "aria-hidden": "true" }), t(`product.${kind}`, { n: match.stock }));
 }
 
-const price = (match) => h("p", { class: "price" }, money(match.price, match.currency) || t("product.noprice"));
+function price(match) {
+  const amount = money(match.price, match.currency);
+  return h("p", { class: amount ? "price" : "price ask" }, amount || t("product.noprice"));
+}
 
 /** Return a card with picture, name, price, location and stock. */
 export function productCard(match, level = "h2") {
@@ -36,8 +48,15 @@ export function productCard(match, level = "h2") {
 export function productTile(match, onclick, note = "") {
   return h("li", {}, h("button", { type: "button", class: "tile", onclick }, image(match),
     h("span", { class: "tile-words" }, h("span", { class: "tile-name" }, match.name),
-      h("span", { class: "tile-price" }, money(match.price, match.currency)), note && h("span", { class: "quiet" }, note),
+      money(match.price, match.currency) && h("span", { class: "tile-price" }, money(match.price, match.currency)), note && h("span", { class: "quiet" }, note),
       match.location && h("span", { class: "quiet tile-place" }, icon("pin"), match.location))));
+}
+
+/** Return alternatives to a product, those of its category first. */
+async function similar(match, conditions) {
+  const { matches } = await api.get(`similar/${encodeURIComponent(match.sku)}`, { k: 3 * ALIKE, ...conditions });
+  const isSame = ({ category }) => Boolean(category) && category === match.category;
+  return [...matches.filter(isSame), ...matches.filter((one) => !isSame(one))].slice(0, ALIKE);
 }
 
 /** Return a section of alternatives to a product. */
@@ -49,7 +68,7 @@ export function alternatives(app, match) {
     conditions.replaceChildren(...Object.keys(CONDITIONS).filter((name) => name !== "stock" || app.facets.has_stock !== false).map((name) =>
       h("button", { type: "button", class: "chip", "aria-pressed": String(name === condition), onclick: () => show(name) }, t(`alike.${name}`))));
     try {
-      const { matches } = await api.get(`similar/${encodeURIComponent(match.sku)}`, { k: 6, ...CONDITIONS[condition] });
+      const matches = await similar(match, CONDITIONS[condition]);
       list.replaceChildren(...matches.map((one) => productTile(one, () => app.go("product", { sku: one.sku, match: one }))));
       if (!matches.length) throw new api.ApiError(404, "CatalogError", "none");
     } catch (error) {
@@ -64,7 +83,9 @@ export function alternatives(app, match) {
 export function product(app, { sku, match = null }) {
   if (!sku) return null;
   const body = h("div", { class: "product-body" });
-  const element = h("section", { class: "page narrow" }, body);
+  const again = () => app.go("find", {}, true);
+  const element = h("section", { class: "page narrow" }, body, h("div", { class: "answer-foot" }, button("primary", "next", t("answer.again"), again)));
+  const keys = onTriggerKey(again);
   async function fill() {
     try {
       const found = await api.get(`products/${encodeURIComponent(sku)}`);
@@ -73,7 +94,8 @@ export function product(app, { sku, match = null }) {
       body.replaceChildren(...[productCard(whole, "h1"),
         whole.description && h("p", { class: "lead" }, whole.description),
         h("dl", { class: "details" }, rows.map((name) => [h("dt", {}, t(`product.${name}`)), h("dd", {}, whole[name])]),
-          Object.entries(whole.attributes ?? {}).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+          Object.entries(whole.attributes ?? {}).map(([name, value]) => (name === "colour"
+          ? [h("dt", {}, t("words.colour")), h("dd", {}, colourName(value))] : [h("dt", {}, name), h("dd", {}, value)]))),
         app.isStaff && app.health.can_teach && h("div", { class: "row" },
           button("", "edit", t("product.edit"), () => edit(app, whole, fill)),
           button("", "teach", t("teach.photo"), () => app.go("teach", { sku, name: whole.name }))),
@@ -84,7 +106,11 @@ export function product(app, { sku, match = null }) {
     }
   }
   if (match) body.replaceChildren(productCard(match, "h1"));
-  return { element, layout: "page", enter: fill };
+  return {
+    element, layout: "page",
+    enter() { document.addEventListener("keydown", keys); fill(); },
+    leave() { document.removeEventListener("keydown", keys); },
+  };
 }
 
 const EDITED = { name: ["text", "teach.name"], price: ["number", "product.price"], location: ["text", "teach.place"], stock: ["number", "teach.stock"] };

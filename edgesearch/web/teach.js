@@ -1,4 +1,4 @@
-// Teaching in three taps: "None of these", a name, "Teach it"; more details are optional.
+// Teaching: a picture of a product that is here, which a search finds, or else of a new one; only its name is required.
 
 import * as api from "./api.js";
 import { button, field, h, icon, round } from "./dom.js";
@@ -6,9 +6,11 @@ import { beep } from "./beep.js";
 import { openCamera } from "./find.js";
 import { t } from "./i18n.js";
 import { productTile } from "./product.js";
+import { searchField } from "./search_field.js";
 import { logInFirst } from "./staff.js";
 
 const MAX_PHOTOS = 5;
+const FOUND = 6; // products that the search shows
 const SIDE = 960; // px; the store keeps taught photos at this size
 const MORE = { sku: "text", category: "text", brand: "text", location: "text", stock: "number", barcode: "text" };
 const LABELS = { sku: "teach.sku", category: "teach.category", brand: "teach.brand", location: "teach.place", stock: "teach.stock", barcode: "teach.barcode" };
@@ -32,7 +34,7 @@ export function teach(app, { photo = null, answer = null, sku = null, name = nul
   const add = button("", "camera", t("teach.photo"), takePhoto);
   const content = h("div", { class: "teach-content" });
   const before = suggestDetails(answer ?? {});
-  const inputs = { name: h("input", { type: "text", required: true, maxlength: "200", autocomplete: "off", autofocus: Boolean(photo) }),
+  const inputs = { name: h("input", { type: "text", required: true, maxlength: "200", autocomplete: "off" }),
     price: h("input", { type: "number", min: "0", step: "0.01", inputmode: "decimal" }) };
   for (const [key, type] of Object.entries(MORE)) {
     inputs[key] = h("input", { type, value: before[key] ?? "", min: type === "number" ? "0" : null, autocomplete: "off", list: LISTS[key] ? `list-${key}` : null });
@@ -85,10 +87,16 @@ export function teach(app, { photo = null, answer = null, sku = null, name = nul
     lists, h("button", { type: "submit", class: "button primary wide big" }, icon("teach"), h("span", {}, t("teach.save"))));
   }
 
+  /** Offer the products that are here, the likely ones first, so that nobody teaches one twice. */
   function knownProducts() {
-    const choices = sku ? [{ sku, name }] : answer?.matches ?? [];
-    return h("div", {}, h("p", { class: "lead" }, t("teach.which")),
-      h("ul", { class: "tiles" }, choices.map((match) => productTile(match, () => save({ sku: match.sku })))));
+    const list = h("ul", { class: "tiles" });
+    const show = (matches) => list.replaceChildren(...matches.map((match) => productTile(match, () => save({ sku: match.sku }))));
+    if (sku) show([{ sku, name }]);
+    if (sku) return [list];
+    const { form, input } = searchField(app, "", (text) => text && api.get("search", { text, k: FOUND }), (found) => show(found ? found.matches : answer?.matches ?? []));
+    show(answer?.matches ?? []);
+    return [h("p", { class: "lead" }, t("teach.which")), form, list,
+      button("wide", "plus", t("teach.new"), () => { inputs.name.value = input.value.trim(); content.replaceChildren(newProductForm()); inputs.name.focus(); })];
   }
 
   function showDone({ product, like, flaws }) {
@@ -105,15 +113,10 @@ export function teach(app, { photo = null, answer = null, sku = null, name = nul
     title.focus();
   }
 
-  function chooseTab(which) {
-    tabs.replaceChildren(...["new", "known"].map((key) => h("button", { type: "button", class: "chip", "aria-pressed": String(key === which), onclick: () => chooseTab(key) }, t(`teach.${key}`))));
-    content.replaceChildren(which === "new" ? newProductForm() : knownProducts());
-  }
-  const tabs = h("div", { class: "chips" });
   const closed = !app.health.can_teach;
   element.append(h("div", { class: "answer-body" }, h("h1", {}, t("teach.title")), closed ? h("p", { class: "lead" }, t("teach.readonly")) : [
-    h("div", { class: "shots" }, strip, add), h("p", { class: "quiet" }, t("teach.help")), answer?.matches?.length && !sku ? tabs : "", content]));
-  chooseTab(sku ? "known" : "new");
+    h("div", { class: "shots" }, strip, add), h("p", { class: "quiet" }, t("teach.help")), content]));
+  content.replaceChildren(...knownProducts());
   redraw();
   return {
     element, layout: closed ? "page" : "split",
@@ -123,5 +126,6 @@ export function teach(app, { photo = null, answer = null, sku = null, name = nul
       else if (!closed && (await app.camera.allowed()) === "granted") app.camera.start();
     },
     leave() { addresses.forEach((address) => URL.revokeObjectURL(address)); },
+    found: (match) => save({ sku: match.sku }), // its barcode was scanned
   };
 }

@@ -1,11 +1,14 @@
-// Search by words and filters; the page shows how it understood the words, ready to edit.
+// Search by words and filters; above the results stands how the words were understood.
 
 import * as api from "./api.js";
 import { button, h, icon } from "./dom.js";
 import { money, t } from "./i18n.js";
-import { productTile } from "./product.js";
+import { pref } from "./prefs.js";
+import { colourName, picture, productTile } from "./product.js";
+import { searchField } from "./search_field.js";
 
 const MAX_RESULTS = 24;
+const LIKELY = 0.5; // share of the votes of a category whose products are shown before anything is asked
 const CHOICES = { category: ["words.kind", "categories"], brand: ["words.brand", "brands"], colour: ["words.colour", "colours"] };
 
 /** Return the filters as a where expression. */
@@ -27,7 +30,7 @@ function filterFields(app, onChange) {
   const choices = Object.entries(CHOICES).filter(([, [, list]]) => facets[list]?.length > 1).map(([name, [label, list]]) =>
     h("label", { class: "choice" }, h("span", {}, t(label)), h("select", { onchange: (event) => set(name, event.target.value) },
       h("option", { value: "" }, t("words.any")),
-      facets[list].map((value) => h("option", { value, selected: asked.filter[name] === value }, value)))));
+      facets[list].map((value) => h("option", { value, selected: asked.filter[name] === value }, name === "colour" ? colourName(value) : value)))));
   const { low, high } = facets.price ?? {};
   if (high > low) {
     const most = Math.ceil(high);
@@ -50,20 +53,52 @@ function filterFields(app, onChange) {
 export const reasons = ({ emptied_by: conditions = [] }) => conditions.map(({ where: filter, words, others_leave: n }) =>
   t("words.without", { n, what: [filter.replace(/^\w+="?([^"]*)"?$/, "$1"), words].filter(Boolean).join(", ") }));
 
+/** Return the conditions of a where expression as words: "colour=red or name~red" is Red. */
+function describe(filter, currency) {
+  const words = [...filter.matchAll(/(not )?(\w+)\s*(<=|>=|!=|=|~|<|>|\bin\b)\s*("(?:[^"\\]|\\.)*"|\([^)]*\)|[^\s()]+)/g)].map(([, not, column, operator, quoted]) => {
+    const value = quoted.replace(/["()]/g, "");
+    if (column === "stock") return t(operator === ">" ? "alike.stock" : "product.out");
+    if (column === "price") return t(operator.startsWith("<") ? "words.price" : "words.least", { price: money(Number(value), currency) });
+    return not || operator === "!=" ? t("words.not", { what: colourName(value) }) : colourName(value);
+  });
+  const order = /order by price( desc)?/.exec(filter);
+  if (order) words.push(t(order[1] ? "words.dearest" : "words.cheapest"));
+  return words.filter((word, number) => words.findIndex((other) => other.toLowerCase() === word.toLowerCase()) === number);
+}
+
+const quote = (words) => words.map((word) => `“${word}”`).join(", ");
+
+/** Return phrases on what was understood, read otherwise and ignored; unfinished words need none. */
+export function understanding({ where: filter = "", ignored = [], corrected = {} } = {}, currency = null) {
+  const meant = describe(filter, currency);
+  const read = Object.entries(corrected).filter(([word, others]) => !others.some((other) => other.startsWith(word)));
+  return [meant.length && `${t("words.understood")}: ${meant.join(", ")}`,
+    ...read.map(([word, others]) => t("words.corrected", { read: quote(others), word: quote([word]) })),
+    ignored.length && t("words.ignored", { what: quote(ignored) })].filter(Boolean);
+}
+
 export function textSearch(app, { lost = false } = {}) {
   const { asked } = app;
-  const input = h("input", { type: "search", id: "words", value: asked.text, placeholder: t("words.place"), enterkeyhint: "search", maxlength: "300", autocomplete: "off" });
   const results = h("div", { class: "results" });
   const chosen = h("div", { class: "filters", role: "group", "aria-label": t("words.filters") });
   const number = h("span");
-  const box = h("details", { class: "filter-box", open: matchMedia("(min-width: 48rem)").matches }, h("summary", {}, icon("filter"), h("span", {}, t("words.filters")), number), chosen);
+  const box = h("details", { class: "filter-box", open: !pref("kiosk") && matchMedia("(min-width: 48rem)").matches }, h("summary", {}, icon("filter"), h("span", {}, t("words.filters")), number), chosen);
   const tail = h("div", { class: "row" });
+  const { category: guess } = (lost && app.lost?.answer?.guesses) || {};
+  const { form, run } = searchField(app, asked.text, async (text) => {
+    const filter = where(asked.filter);
+    asked.text = text;
+    const find = (query) => api.get("search", { k: MAX_RESULTS, ...query });
+    if (!text && !filter) return guess?.share >= LIKELY ? find({ where: api.is("category", guess.value) }) : null;
+    if (!text || !filter) return find({ text, where: filter });
+    const { understood } = await find({ text, k: 1 }); // beside a filter, the server takes a text as plain words
+    const [condition, order = ""] = understood.where.split(/ ?(?=order by )/);
+    const both = [condition && `(${condition})`, filter].filter(Boolean).join(" and ");
+    return { ...await find({ text: understood.words, where: `${both} ${order}` }), understood };
+  }, show);
   const element = h("section", { class: "page words" },
-    h("h1", {}, t(lost ? "words.lost" : "words.title")), lost && h("p", { class: "lead" }, t("words.lost.help")),
-    h("form", { class: "search", role: "search", onsubmit: (event) => { event.preventDefault(); run(); } },
-      h("label", { class: "quiet-visually", htmlFor: "words" }, t("words.label")), input,
-      h("button", { type: "submit", class: "round primary", "aria-label": t("words.go") }, icon("search"))),
-    box, results, tail);
+    h("h1", {}, t(lost ? "words.lost" : "words.title")), lost && h("p", { class: "lead" }, t("words.lost.help")), form, tail, results);
+  form.append(box);
 
   function redraw() {
     chosen.replaceChildren(...filterFields(app, () => { app.filter = app.filter && where(asked.filter); drawTail(); run(); }));
@@ -80,59 +115,31 @@ export function textSearch(app, { lost = false } = {}) {
     ].filter(Boolean));
   }
 
-  let lastRun = 0;
-  async function run() {
-    const mine = ++lastRun;
-    asked.text = input.value.trim();
-    const filter = where(asked.filter);
-    if (!asked.text && !filter) return showCategories();
-    results.setAttribute("aria-busy", "true");
-    try {
-      const found = await api.get("search", { text: asked.text, where: filter, k: MAX_RESULTS });
-      if (mine === lastRun) show(found);
-    } catch (error) {
-      if (mine !== lastRun) return undefined;
-      if (error.kind !== "QueryError") return app.failed(error);
-      showNothing(app.isStaff ? [error.message] : []);
-    } finally {
-      results.removeAttribute("aria-busy");
-    }
-    return undefined;
-  }
-
   function showNothing(sentences) {
     results.replaceChildren(h("p", { class: "lead" }, t("words.none")), ...sentences.map((sentence) => h("p", { class: "quiet" }, sentence)));
     app.say(t("words.none"));
   }
 
   function show(answer) {
-    const { matches, understood } = answer;
-    if (!matches.length) return showNothing(reasons(answer));
-    const found = t("words.found", { n: answer.found });
-    results.replaceChildren(
-      asked.text && understood?.where ? h("p", { class: "understood" }, `${t("words.understood")}: `, h("button", { type: "button", class: "chip on", onclick: () => editQuery(understood) },
-        [understood.words, understood.where].filter(Boolean).join(" · "), icon("edit"))) : "",
-      h("p", { class: "quiet" }, found, matches.length < answer.found ? ` · ${t("words.most", { n: matches.length })}` : ""),
+    if (!answer) return showCategories();
+    const { matches, understood, found: n, message } = answer;
+    if (!matches.length) return showNothing(message ? [app.isStaff && message].filter(Boolean) : reasons(answer));
+    const found = t("words.found", { n });
+    const told = asked.text ? understanding(understood, app.facets.currency) : [];
+    results.replaceChildren(told.length ? h("p", { class: "understood" }, told.join(" · ")) : "",
+      h("p", { class: "quiet" }, found, matches.length < n ? ` · ${t("words.most", { n: matches.length })}` : ""),
       h("ul", { class: "tiles grid" }, matches.map((match) => productTile(match, () => app.go("product", { sku: match.sku, match })))));
-    app.say(found);
-    return undefined;
-  }
-
-  /** Put the filters that the words were understood as into the search field. */
-  function editQuery(understood) {
-    input.value = [understood.words, understood.where].filter(Boolean).join(" ");
-    input.focus();
+    return app.say([...told, found].join(". "));
   }
 
   /** Offer the categories while no query is given. */
   function showCategories() {
     const kinds = app.facets.categories ?? [];
-    results.replaceChildren(kinds.length ? h("section", {}, h("h2", {}, t("words.browse")), h("div", { class: "chips" }, kinds.map((kind) =>
-      h("button", { type: "button", class: "chip", onclick: () => { asked.filter = { category: kind }; redraw(); run(); } }, kind)))) : "");
+    results.replaceChildren(kinds.length ? h("section", {}, h("h2", {}, t("words.browse")), h("ul", { class: "tiles grid kinds" }, kinds.map((kind, place) =>
+      h("li", {}, h("button", { type: "button", class: "tile", onclick: () => { asked.filter = { category: kind }; redraw(); run(); } },
+        picture(app.facets.examples?.[place] ?? {}), h("span", { class: "tile-name" }, kind)))))) : "");
   }
 
-  const guess = lost && app.lost?.answer?.guesses?.category?.value;
-  if (guess && !asked.text && app.facets.categories?.includes(guess)) asked.filter = { category: guess };
   redraw();
   return { element, layout: "page", enter: run };
 }

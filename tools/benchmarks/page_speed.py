@@ -42,7 +42,7 @@ def measure(folder: Path, seed: int) -> dict[str, float]:
             for _ in range(STARTS):  # each is a new visitor with an empty cache
                 person = new_visitor(opened, address, photos[0], viewport=PHONE)
                 person.open("words")
-                person.wait_for(".results .chip")
+                person.wait_for(".results .tile")
                 usable = person.page.evaluate(USABLE)
                 starts.append((person.page.evaluate(PAINTED), usable))
                 person.page.context.close()
@@ -117,7 +117,7 @@ def _measure_press(page: Page) -> float:
           document.querySelector(".shutter").click();
         })"""
     )
-    page.locator(".answer-foot .button").click()
+    page.locator(".answer-foot > :last-child").click()
     return float(took)
 
 
