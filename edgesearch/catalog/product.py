@@ -9,11 +9,14 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+from .._util.plain_text import has_control
 from ..errors import CatalogError
 from . import barcode_text, numerals
 
 _PLAIN_NUMBER = re.compile(r"\d*\.?\d*")
+_LINES = re.compile(r"[\t\r\n]")  # allowed in all details but the name
 CELL_CHARACTERS_SHOWN = 40  # of a wrong cell, in an error message
+MAX_DETAIL_BYTES, MAX_DETAILS_BYTES = 10_000, 100_000  # of one that a user gives, and of all of a product
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +112,25 @@ def check_details(sku: str, details: Mapping[str, object], currency: str = "") -
     ]
     invalid += [name for name, value in details.items() if not isinstance(value, (str, Number, NoneType))]
     invalid += [cell for cell in cells.values() if cell != cell.encode(errors="replace").decode()]
+    invalid += [cell for name, cell in cells.items() if has_control(cell if name == "name" else _LINES.sub("", cell))]
     if invalid:
-        raise CatalogError(f"{invalid[0]!r}: not a SKU or a detail of a product; give it as text.")
+        shown = invalid[0][:CELL_CHARACTERS_SHOWN]
+        raise CatalogError(f"{shown!r}: not a SKU or a detail of a product; give it as text.")
+    check_size(sku, cells)
     if isinstance(details.get("price"), str):
         cells |= _read_price(sku, cells, cells.get("currency") or currency)
     product = parse_product({"name": "-", **cells, "sku": sku}, sku)
     return dict.fromkeys(cells) | {name: value for name, value in details_of(product).items() if name in cells}
+
+
+def check_size(sku: str, details: Mapping[str, object]) -> None:
+    """Raise CatalogError if a detail is larger than 10 kB, or all of a product together are larger than 100 kB."""
+    sizes = {name: len(f"{name}{'' if value is None else value}".encode()) for name, value in details.items()}
+    for name, size in sizes.items():
+        if size > MAX_DETAIL_BYTES:
+            raise CatalogError(f"{sku}: {name[:40]} has {size:,} bytes; give at most {MAX_DETAIL_BYTES:,}.")
+    if (total := sum(sizes.values())) > MAX_DETAILS_BYTES:
+        raise CatalogError(f"{sku}: its details have {total:,} bytes; give at most {MAX_DETAILS_BYTES:,} together.")
 
 
 def _read_price(sku: str, cells: Mapping[str, str], currency: str) -> dict[str, str]:

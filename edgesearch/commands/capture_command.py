@@ -19,7 +19,7 @@ from ..store.photo_session import ADVICE, Recognition, Step
 from ..store.store import Store
 from . import terminal_picture
 from .arguments import WHO, Adder, positive_int
-from .output import print_note
+from .output import print_line, print_note
 from .photo_sources import add_cameras, handle_signals, open_source
 
 STDIN_FD = 0
@@ -53,7 +53,7 @@ def _capture(options: argparse.Namespace) -> None:
             raise EdgeSearchError(f"{options.device}: has no products{place}; check the place with `search --where`.")
         if options.list:
             for need in needs:
-                print(_format_need(need, options.json))
+                print_line(_format_need(need, options.json))
             return
         _take_photos(options, store, needs)
 
@@ -88,21 +88,21 @@ class _Screen:
         if self.as_json:
             self._print(event="offer", number=number, count=count, sku=product.sku, name=product.name)
             return
-        print("  ".join(filter(None, [f"{number} of {count}", product.sku, product.name, product.location])))
+        print_line("  ".join(filter(None, [f"{number} of {count}", product.sku, product.name, product.location])))
         if sys.stdout.isatty():
             print("\n".join(terminal_picture.draw(self.store.picture(visit.product))))
         keys = f"Enter begins, then takes a frame; {SKIP} goes on, {BACK} goes back, {QUIT} ends"
-        print(f"  show it to the camera ({keys})", flush=True)
+        print_line(f"  show it to the camera ({keys})", flush=True)
 
     def advise(self, step: Step, frame: bool) -> None:
         if self.as_json:
             self._print(event="frame" if frame else "photo", **step.to_dict())
             return
         if self.advised == "dark" and step.advice != "dark":
-            print("  there is enough light now.")
+            print_line("  there is enough light now.")
         self.advised = step.advice
         like = f"{step.like}: " if step.like else ""
-        print(f"  {step.taken} taken; {like}{ADVICE[step.advice]}", flush=True)
+        print_line(f"  {step.taken} taken; {like}{ADVICE[step.advice]}", flush=True)
 
     def finish(self, visit: Visit) -> None:
         product, session = visit.product.product, visit.session
@@ -112,7 +112,7 @@ class _Screen:
             self._print(event="product", sku=product.sku, numbers=session.numbers, recognition=changed)
             return
         said = f"; {_format_recognition(visit.recognition)}" if visit.recognition else ""
-        print(f"  {product.name}: {len(session.numbers)} photos{said}.", flush=True)
+        print_line(f"  {product.name}: {len(session.numbers)} photos{said}.", flush=True)
 
     def notify(self, text: str) -> None:
         print_note(text)
@@ -125,10 +125,10 @@ class _Screen:
         if self.as_json:
             self._print(event="end", products=len(done), recognition=total.to_dict())
         else:
-            print(f"{len(done)} products, {total.photos} photos; {_format_recognition(total)}.")
+            print_line(f"{len(done)} products, {total.photos} photos; {_format_recognition(total)}.")
 
     def _print(self, **event: Any) -> None:
-        print(json.dumps(event, ensure_ascii=False), flush=True)
+        print_line(json.dumps(event, ensure_ascii=False), flush=True)
 
 
 def _format_recognition(one: Recognition) -> str:

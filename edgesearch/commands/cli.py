@@ -44,6 +44,7 @@ COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    _open_missing_streams()
     options = _parser().parse_args(arguments)
     if options.key_file:
         os.environ[KEY_FILE] = str(options.key_file)
@@ -55,7 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings(), _interrupt_on_sigterm(), showing(quiet):
             warnings.filterwarnings("ignore", module="PIL")  # our own errors report the same
             status = int(options.run(options) or 0)
-        sys.stdout.flush()
+        with contextlib.suppress(BrokenPipeError):  # it is done, whether or not anybody reads of it
+            sys.stdout.flush()
+            return status
+        _discard_stdout()
         return status
     except EdgeSearchError as error:
         return report_error(error, _notes(error))
@@ -88,6 +92,14 @@ def _interrupt_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _open_missing_streams() -> None:
+    """Open nothing in place of a standard stream that was closed, as `>&-` does."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  # for good
 
 
 def _discard_stdout() -> None:

@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+from .._util.plain_text import plain
 from ..search.comparison_result import LIMITS, Comparison
 from ..store.opening import open as open_store
 from .arguments import STORE, Adder
@@ -28,7 +29,7 @@ def _compare(options: argparse.Namespace) -> None:
     kind = picture_kind(options.output) if options.output else ""
     with open_store(options.store) as store:
         found = store.compare(options.photo, options.sku)
-        text = json.dumps(found.to_dict(), ensure_ascii=False) if options.json else _format_comparison(found)
+        text = plain(json.dumps(found.to_dict(), ensure_ascii=False)) if options.json else _format_comparison(found)
         print(text, flush=True)
         if options.output:
             read = store.base.embedder.read
@@ -45,4 +46,4 @@ def _format_comparison(found: Comparison) -> str:
     for region in found.regions:
         left, top, right, bottom = (round(100 * n) for n in region.box)
         lines.append(f"  {region.kind} differs at {left}-{right}% from the left, {top}-{bottom}% from the top")
-    return "\n".join(lines)
+    return "\n".join(map(plain, lines))

@@ -15,7 +15,7 @@ from ..store.opening import open as open_store
 from ..store.store import Store
 from .arguments import BARCODES, FAST, STORE, Adder, name_and_value
 from .learn_commands import format_lesson
-from .output import print_note
+from .output import print_line, print_note
 
 
 def add(command: Adder) -> None:
@@ -71,7 +71,7 @@ def _count(options: argparse.Namespace) -> None:
     def print_progress(progress: Progress) -> None:
         if progress.new:
             as_json = json.dumps(progress.entry.to_dict(), ensure_ascii=False)
-            print(as_json if options.json else _format_progress(progress), flush=True)
+            print_line(as_json if options.json else _format_progress(progress), flush=True)
 
     blas.use_one_thread()
     with open_store(options.store) as store:
@@ -133,7 +133,7 @@ def _sort(options: argparse.Namespace) -> None:
                 unreadable.append(photo.photo)
             groups[photo.folder] += 1
             table = {**photo.to_dict(), "placed": copied and str(copied)}
-            print(json.dumps(table, ensure_ascii=False) if options.json else _format_sorted(photo), flush=True)
+            print_line(json.dumps(table, ensure_ascii=False) if options.json else _format_sorted(photo), flush=True)
     if others:
         print_note(photo_files.describe_skipped(others))
     if unreadable:

@@ -9,7 +9,7 @@ from ..device import maintenance as device
 from ..device.overlay import Event
 from ..evaluation import doctor
 from .arguments import STORE, WHO, Adder, positive_int
-from .output import print_note
+from .output import print_line, print_note
 
 
 def add(command: Adder) -> None:
@@ -64,7 +64,7 @@ def _rollback(options: argparse.Namespace) -> None:
 
 
 def _print_running(device: Path, manifest: Manifest) -> None:
-    print(f"{device}: runs {manifest.name}, sequence {manifest.sequence}, {manifest.counts['products']} products.")
+    print_line(f"{device}: runs {manifest.name}, sequence {manifest.sequence}, {manifest.counts['products']} products.")
 
 
 def _overlay(options: argparse.Namespace) -> None:
@@ -72,12 +72,12 @@ def _overlay(options: argparse.Namespace) -> None:
     how = "merge them with `build --merge-overlay`"
     if done.learned:
         how = f"{done.learned} learned pictures; {how} and `--merge-learned`"
-    print(f"{options.output}: changes to {done.products} products; {how}.")
+    print_line(f"{options.output}: changes to {done.products} products; {how}.")
 
 
 def _log(options: argparse.Namespace) -> None:
     for event in device.log(options.device):
-        print(json.dumps(event.to_dict(), ensure_ascii=False) if options.json else _format_event(event))
+        print_line(json.dumps(event.to_dict(), ensure_ascii=False) if options.json else _format_event(event))
 
 
 def _format_event(event: Event) -> str:

@@ -12,7 +12,7 @@ from ..html.parts import pluralize
 from ..store.learner import Learner, Lesson
 from ..store.opening import open as open_store
 from .arguments import WHO, Adder, positive_int
-from .output import print_note, write_picture
+from .output import print_line, print_note, write_picture
 
 
 def add(command: Adder) -> None:
@@ -57,16 +57,16 @@ def _switch(options: argparse.Namespace) -> None:
     with open_store(options.device) as store:
         settings = store.learner.switch(options.on, who=options.who, **given)
     if not settings.on:
-        print(f"{options.device}: learns nothing from now on; `learned --erase` also erases what it learned.")
+        print_line(f"{options.device}: learns nothing from now on; `learned --erase` also erases what it learned.")
         return
     kept = "no pictures" if settings.vectors_only else f"up to {settings.max_mb} MB of pictures"
     whom = "staff and customers" if settings.customers else "staff"
-    print(f"{options.device}: learns from {whom}; it keeps {settings.per_product} pictures a product, {kept}.")
+    print_line(f"{options.device}: learns from {whom}; it keeps {settings.per_product} pictures a product, {kept}.")
 
 
 def _learn(options: argparse.Namespace) -> None:
     with open_store(options.device) as store:
-        print(format_lesson(store.learn(options.photo, options.sku, who=options.who)))
+        print_line(format_lesson(store.learn(options.photo, options.sku, who=options.who)))
 
 
 def format_lesson(lesson: Lesson) -> str:
@@ -82,7 +82,7 @@ def _learned(options: argparse.Namespace) -> None:
     with open_store(options.device) as store:
         learner = store.learner
         if options.erase:
-            print(f"{options.device}: {learner.erase(who=options.who)} learned pictures are erased.")
+            print_line(f"{options.device}: {learner.erase(who=options.who)} learned pictures are erased.")
             return
         _print_all(_act(learner, options), options)
         if options.pictures:
@@ -126,7 +126,7 @@ def _fits(one: LearnedPicture, options: argparse.Namespace) -> bool:
 
 def _print_all(pictures: list[LearnedPicture], options: argparse.Namespace) -> None:
     for one in pictures:
-        print(json.dumps(one.to_dict(), ensure_ascii=False) if options.json else _format_picture(one))
+        print_line(json.dumps(one.to_dict(), ensure_ascii=False) if options.json else _format_picture(one))
 
 
 def _format_picture(one: LearnedPicture) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .._util.files import replacing
+from .._util.plain_text import plain
 from ..errors import EdgeSearchError
 from .progress_display import cleared_line
 
@@ -16,23 +17,29 @@ PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 def print_table(table: dict[str, Any], as_json: bool) -> None:
     """Print names and values, one pair per line or as one JSON object."""
     if as_json:
-        print(json.dumps(table, ensure_ascii=False))
+        print_line(json.dumps(table, ensure_ascii=False))
         return
     for name, value in table.items():
-        print(f"{name:24} {value:.4f}" if isinstance(value, float) else f"{name:24} {'-' if value is None else value}")
+        shown = f"{value:.4f}" if isinstance(value, float) else "-" if value is None else value
+        print_line(f"{name:24} {shown}")
+
+
+def print_line(text: object, flush: bool = False) -> None:
+    """Print one line to stdout; names in it act on no terminal and begin no line of their own."""
+    print(plain(text), flush=flush)
 
 
 def print_note(text: object) -> None:
     """Print one line to stderr, its white space collapsed."""
     with cleared_line():
-        print("edgesearch:", " ".join(str(text).split()), file=sys.stderr)
+        print("edgesearch:", plain(" ".join(str(text).split())), file=sys.stderr)
 
 
 def print_report(lines: Sequence[str]) -> None:
     """Print a table to stderr, its columns kept."""
     with cleared_line():
         for line in lines:
-            print("edgesearch:", line, file=sys.stderr)
+            print("edgesearch:", plain(line), file=sys.stderr)
 
 
 def report_error(error: object, notes: Sequence[str] = ()) -> int:

@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from .._util import progress
+from .._util.plain_text import plain
 from .._util.progress import BYTE, Stage
 
 SHOWN_AFTER_S = 1.0  # a shorter stage is not named
@@ -111,7 +112,7 @@ class _Display:
 
     def note(self, text: str) -> None:
         with cleared_line(), contextlib.suppress(OSError, ValueError):
-            print("edgesearch:", text, file=sys.stderr)
+            print("edgesearch:", plain(text), file=sys.stderr)
 
     def clear(self) -> None:
         """Remove the line from the terminal."""
@@ -140,9 +141,9 @@ class _Display:
         if found is None:
             return
         if self._is_terminal:
-            self._draw(f"edgesearch: {describe(found, now_s)}")
+            self._draw(f"edgesearch: {plain(describe(found, now_s))}")
         elif now_s >= self._next_line_s:
-            print("edgesearch:", describe(found, now_s), file=sys.stderr, flush=True)
+            print("edgesearch:", plain(describe(found, now_s)), file=sys.stderr, flush=True)
             pause_s = min(max((now_s - self._begun_s) / 10, LINE_EVERY_S), LINE_EVERY_S_AT_MOST)
             self._next_line_s = now_s + pause_s
 

@@ -19,7 +19,7 @@ from ..counting.photo_count import Count
 from ..counting.scan_count import ScanCount, describe_totals
 from ..store.opening import open as open_store
 from .arguments import FAST, STORE, Adder, positive_int, positive_seconds
-from .output import print_note
+from .output import print_line, print_note
 from .photo_sources import add_cameras, handle_signals, open_source
 
 STDIN, STDIN_FD = Path("-"), 0
@@ -117,7 +117,7 @@ def _make_reporter(as_json: bool, hooks: Hooks, notify: Notices) -> Callable[[Sc
             notify(str(result.error))
             return
         try:
-            print(table if as_json else _format_result(result), flush=True)
+            print_line(table if as_json else _format_result(result), flush=True)
         except BrokenPipeError:
             raise
         except OSError as error:  # for instance, stdout is a file on a full disk

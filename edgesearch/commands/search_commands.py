@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._util import progress
+from .._util.plain_text import plain
 from ..answer import Answer, Guess, Match, Understood
 from ..catalog import loader
 from ..device import maintenance
@@ -22,7 +23,7 @@ from ..search.open_bundle import open_catalog, open_embedder
 from ..store.opening import open as open_store
 from ..store.store import MAX_TOGETHER
 from .arguments import BARCODES, FAST, STORE, Adder, positive_int
-from .output import PICTURES, picture_kind, print_note, print_table, report_error, write_picture
+from .output import PICTURES, picture_kind, print_line, print_note, print_table, report_error, write_picture
 
 
 def add(command: Adder) -> None:
@@ -93,7 +94,8 @@ def _search(options: argparse.Namespace) -> int:
                 answer = store.search(
                     photo, options.k, options.fast, text=options.text, where=options.where, barcodes=options.barcodes
                 )
-                text = json.dumps(answer.to_dict(), ensure_ascii=False) if options.json else format_answer(answer)
+                as_json = json.dumps(answer.to_dict(), ensure_ascii=False)
+                text = plain(as_json) if options.json else format_answer(answer)
                 print(text, flush=True)
                 _note_cut_off(options.photo if options.together else [photo] if photo else [])
                 if number in drawings and answer.matches:
@@ -152,7 +154,8 @@ def format_answer(answer: Answer) -> str:
     lines += [f"  {answer.conflict}"] * bool(answer.conflict)
     if answer.decision == "unknown":
         lines += [f"  probably {name} {guess.value} ({guess.share:.0%})" for name, guess in _likely_guesses(answer)]
-    return "\n".join(lines + [f"  about the photo: {answer.advice}"] * bool(answer.advice))
+    lines += [f"  about the photo: {answer.advice}"] * bool(answer.advice)
+    return "\n".join(map(plain, lines))
 
 
 def _format_found(answer: Answer) -> str:
@@ -209,7 +212,7 @@ def _eval(options: argparse.Namespace) -> None:
         by_category = figures.pop("by_category")
         print_table(figures, False)
         for line in format_categories(by_category):
-            print(line)
+            print_line(line)
 
 
 def format_categories(by_category: Mapping[str, Mapping[str, float | None]]) -> list[str]:
@@ -285,4 +288,4 @@ def _verify(options: argparse.Namespace) -> None:
         store.self_test()
         manifest, signer = store.bundle.manifest, store.bundle.signer
     by = f"signed by {signer[:8]}" if signer else "not signed"
-    print(f"{options.store}: sound; {len(manifest.files)} files, {manifest.counts['products']} products, {by}.")
+    print_line(f"{options.store}: sound; {len(manifest.files)} files, {manifest.counts['products']} products, {by}.")

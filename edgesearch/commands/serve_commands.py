@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..device.slots import Slots
 from ..errors import DeviceError, EdgeSearchError
 from .arguments import STORE, Adder
-from .output import print_note
+from .output import print_line, print_note
 
 if TYPE_CHECKING:
     from ..server.run import Listening, Tls
@@ -126,7 +126,7 @@ def _access(options: argparse.Namespace) -> None:
         access.add_pin(options.add, Role.of(options.role), _read_pin())
         print_note(f"{access.path}: {options.add} has a PIN now, as {options.role}.")
     elif options.add_token:
-        print(access.add_token(options.add_token, Role.of(options.role)))
+        print_line(access.add_token(options.add_token, Role.of(options.role)))
         print_note(
             f"{access.path}: {options.add_token} has this token now, as {options.role}; it is shown only once; send it "
             "as `Authorization: Bearer TOKEN`."
@@ -138,7 +138,7 @@ def _access(options: argparse.Namespace) -> None:
         if not access.holders():
             print_note(f"{access.path}: nobody has a PIN or token; `access --add NAME` gives one.")
         for holder in access.holders():
-            print(f"{holder.role!s:9} {holder.kind:6} {holder.name}")
+            print_line(f"{holder.role!s:9} {holder.kind:6} {holder.name}")
 
 
 def _port(text: str) -> int:

@@ -9,7 +9,7 @@ from ..device import maintenance
 from ..errors import CatalogError, DeviceError
 from ..store.opening import open as open_store
 from .arguments import STORE, Adder, positive_int
-from .output import print_note
+from .output import print_line, print_note
 
 CONDITIONS = {
     "cheaper": "only products with a lower price in the same currency",
@@ -60,10 +60,10 @@ def _similar(options: argparse.Namespace) -> None:
         matches = store.similar(options.sku, options.k, **conditions)
     if options.json:
         tables = [match.to_dict() for match in matches]
-        print(json.dumps({"sku": options.sku, "matches": tables}, ensure_ascii=False))
+        print_line(json.dumps({"sku": options.sku, "matches": tables}, ensure_ascii=False))
         return
     for rank, match in enumerate(matches, 1):
-        print(_format_match(rank, match))
+        print_line(_format_match(rank, match))
     scores = [match.score for match in matches]
     if scores != sorted(scores, reverse=True):
         print_note("the profile changed this order; see `edgesearch profile DEVICE show`.")
@@ -80,18 +80,18 @@ def _switch(options: argparse.Namespace) -> None:
     with maintenance.open_profile(options.device) as profile:
         profile.switch(options.on)
     effect = "picks and dismissals adjust rankings from now on" if options.on else "it records and adjusts nothing"
-    print(f"{options.device}: the profile is {'on' if options.on else 'off'}; {effect}.")
+    print_line(f"{options.device}: the profile is {'on' if options.on else 'off'}; {effect}.")
 
 
 def _show(options: argparse.Namespace) -> None:
     with maintenance.open_profile(options.device) as profile:
         table = profile.to_dict()
     if options.json:
-        print(json.dumps(table, ensure_ascii=False))
+        print_line(json.dumps(table, ensure_ascii=False))
         return
-    print(f"{'on' if table['on'] else 'off'}; {len(table['said'])} picks and dismissals are kept")
+    print_line(f"{'on' if table['on'] else 'off'}; {len(table['said'])} picks and dismissals are kept")
     for trait in table["traits"]:
-        print(
+        print_line(
             f"  {trait['log_odds']:+.2f}  {trait['kind']} {trait['value']}  (picked {trait['picked']:.1f}, passed over "
             f"{trait['passed']:.1f})"
         )
@@ -100,13 +100,13 @@ def _show(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     with maintenance.open_profile(options.device) as profile:
         count = profile.export(options.output)
-    print(f"{options.output}: {count} picks and dismissals, and the preferences they show.")
+    print_line(f"{options.output}: {count} picks and dismissals, and the preferences they show.")
 
 
 def _erase(options: argparse.Namespace) -> None:
     with maintenance.open_profile(options.device) as profile:
         profile.erase()
-    print(f"{options.device}: the profile is erased and off.")
+    print_line(f"{options.device}: the profile is erased and off.")
 
 
 def _record(options: argparse.Namespace) -> None:
@@ -119,4 +119,4 @@ def _record(options: argparse.Namespace) -> None:
                 f"{options.device}: its profile is off, and nothing is kept; switch it on with `profile "
                 f"{options.device} on`."
             )
-    print(f"{options.sku}: {'picked' if options.picked else 'dismissed'}; recorded on this device alone.")
+    print_line(f"{options.sku}: {'picked' if options.picked else 'dismissed'}; recorded on this device alone.")

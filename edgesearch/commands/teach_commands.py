@@ -10,7 +10,7 @@ from ..device.changes import describe_value
 from ..images import quality
 from ..store.opening import open as open_store
 from .arguments import WHO, Adder, name_and_value
-from .output import print_note
+from .output import print_line, print_note
 
 DETAILS = ("name", *OPTIONAL)
 
@@ -49,7 +49,7 @@ def _enrol(options: argparse.Namespace) -> None:
     with open_store(options.device) as store:
         done = store.enrol(options.sku, options.photo, who=options.who, **_details(options))
     known = "" if done.changes else ", all of them known before; nothing changed"
-    print(f"{options.sku}: {done.product.name}; learned from {done.pictures} pictures{known}.")
+    print_line(f"{options.sku}: {done.product.name}; learned from {done.pictures} pictures{known}.")
     for photo, flaw in zip(options.photo, done.flaws, strict=True):
         if flaw:
             print_note(f"note: {photo}: {quality.ADVICE[flaw]} `undo` takes this back.")
@@ -64,20 +64,20 @@ def _edit(options: argparse.Namespace) -> None:
     old, new = details_of(before) if before else {}, details_of(product)
     names = [name for name in dict.fromkeys([*new, *old]) if old.get(name) != new.get(name)]
     changed = ", ".join(describe_value(name, old.get(name), new.get(name)) for name in names)
-    print(f"{product.sku}: {product.name}; {changed or 'nothing changed'}.")
+    print_line(f"{product.sku}: {product.name}; {changed or 'nothing changed'}.")
 
 
 def _remove(options: argparse.Namespace) -> None:
     with open_store(options.device) as store:
         store.remove(options.sku, who=options.who)
-    print(f"{options.sku}: removed; `undo` brings it back.")
+    print_line(f"{options.sku}: removed; `undo` brings it back.")
 
 
 def _undo(options: argparse.Namespace) -> None:
     with open_store(options.device) as store:
         event = store.undo(who=options.who)
     undone, by, line = (event.detail[name] for name in ("undone", "by", "undoes"))
-    print(f"{event.sku}: undone: {undone} by {by}, line {line} of the log; now {', '.join(event.changes)}.")
+    print_line(f"{event.sku}: undone: {undone} by {by}, line {line} of the log; now {', '.join(event.changes)}.")
 
 
 def _details(options: argparse.Namespace) -> dict[str, str]:

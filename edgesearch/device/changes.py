@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
-from ..catalog.product import COLUMNS, Product, details_of, product_of
+from ..catalog.product import COLUMNS, Product, check_size, details_of, product_of
 from ..catalog.sqlite_catalog import StoredProduct
 from ..errors import CatalogError
 
@@ -105,13 +105,13 @@ def enrol(sku: str, before: Change | None, base: Product | None, details: Mappin
         if base is None and not details.get("name"):
             raise CatalogError(f"{sku}: a product that is not in the catalogue needs a name; give it.")
         before = Change(own=base is None)
-    return _set_details(before or Change(), base, details)
+    return _set_details(sku, before or Change(), base, details)
 
 
 def edit(sku: str, before: Change | None, base: Product | None, details: Mapping[str, Any]) -> Change:
     """Return the change that gives a product other details; raise CatalogError if no product has that SKU."""
     _check_shown(sku, before, base)
-    return _set_details(before or Change(), base, details)
+    return _set_details(sku, before or Change(), base, details)
 
 
 def remove(sku: str, before: Change | None, base: Product | None) -> Change:
@@ -125,10 +125,11 @@ def _check_shown(sku: str, change: Change | None, base: Product | None) -> None:
         raise CatalogError(f"{sku}: no product of that SKU is here; check it, or enrol the product.")
 
 
-def _set_details(before: Change, base: Product | None, details: Mapping[str, Any]) -> Change:
+def _set_details(sku: str, before: Change, base: Product | None, details: Mapping[str, Any]) -> Change:
     """Return the change with other details; those that are as the bundle has them need no change."""
     current = details_of(base) if base else {}
     changed = {**before.details, **details}
+    check_size(sku, changed)
     was = {**before.was, **{name: current.get(name) for name in details}}
     kept = [
         name for name, value in changed.items() if base is None or name not in details or value != current.get(name)

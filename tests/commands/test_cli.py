@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+import edgesearch
 from edgesearch.answer import Answer, Decision, Match
 from edgesearch.catalog.product import Product
 from edgesearch.commands.cli import COMMANDS, _parser, main
@@ -213,3 +214,40 @@ def test_closed_output_pipe_prints_no_error(shop: Path, tiny_edge: Path) -> None
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("arguments", [["inspect"], ["verify"]])
+def test_a_command_that_is_done_succeeds_without_stdout(
+    tiny_edge: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stream in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, None)
+    assert main([*arguments, str(tiny_edge)]) == 0
+
+
+@pytest.mark.slow
+def test_a_command_that_is_done_succeeds_though_nobody_reads_of_it(tmp_path: Path) -> None:
+    for name, end in (("shop", "| true"), ("other", ">&-")):
+        command = f"{sys.executable} -m edgesearch keygen {tmp_path / name} {end}; echo ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_a_pin_without_stdin_is_asked_for_in_one_sentence(
+    tiny_edge: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["access", str(tmp_path), "--file", str(tmp_path / "access.json"), "--add", "Ada"]) == 1
+    assert "Ada: not a PIN" in capsys.readouterr().err
+
+
+@pytest.fixture
+def plain_device(tiny_edge: Path, tmp_path: Path) -> Path:
+    edgesearch.install(tiny_edge, tmp_path / "device")
+    return tmp_path / "device"
+
+
+def test_a_name_for_the_log_has_no_control_characters(plain_device: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["edit", str(plain_device), "--sku", "P000001", "--name", "Cup", "--who", "boss\n2  x"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert [event.what for event in edgesearch.log(plain_device)] == ["install"]
