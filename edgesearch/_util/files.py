@@ -71,8 +71,8 @@ def locking(path: Path, timeout_s: float) -> Iterator[None]:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a file that must not exist yet, and sync it."""
-    with open(path, "xb") as file:
+    """Write a file that must not exist yet and that only its owner may read, and sync it."""
+    with open(path, "xb", opener=open_private) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

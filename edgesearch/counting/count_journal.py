@@ -6,8 +6,11 @@
 Lines are only appended, and each is synced before the photo counts as done. The last line of a photo is valid, so a
 correction is one more line. A line with "undo": true takes back the last other change of its photo. A killed process
 leaves at most one incomplete line. The next writer removes that line; no caller was told that its photo was counted.
+
+In an encrypted device folder each line is sealed for its number, in base64.
 """
 
+import base64
 import json
 import os
 from collections.abc import Iterator
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from .._util import files
+from ..bundle.sealing import Seal
 from ..errors import CountError
 
 FORMAT = 1
@@ -83,19 +87,26 @@ class CountJournal:
         entries: The entries by id, the most recently changed last.
     """
 
-    def __init__(self, path: Path):
-        """Open the file; raise CountError if it is unusable, is no journal, or is open in another process."""
-        self.path = path
+    def __init__(self, path: Path, seal: Seal | None = None):
+        """Open the file, whose lines `seal` encrypts, None leaves readable.
+
+        Raises:
+            CountError: It is unusable, no journal, sealed otherwise, or open in another process.
+        """
+        self.path, self._seal, self._lines = path, seal, 0
         self.entries: dict[str, CountEntry] = {}
         self._changes: list[tuple[CountEntry | None, CountEntry]] = []
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
         except OSError as error:
             raise self._write_error(error) from error
         try:
             if not files.try_lock(self._descriptor):
                 raise CountError(f"{path}: another count is open there; wait for its end, or give another output.")
             self._end = self._read()
+        except OSError as error:
+            self.close()
+            raise self._write_error(error) from error
         except BaseException:
             self.close()
             raise
@@ -140,21 +151,30 @@ class CountJournal:
         self._entries_by_file: dict[tuple[object, ...], CountEntry] = {}
         with open(self._descriptor, "rb", closefd=False) as file:  # Windows lets no other descriptor read a locked file
             content = file.read()
-        if _to_line({"format": FORMAT}).startswith(content):  # new, or its process was killed during the first line
+        if self._is_new(content):
             self._end = 0
             self._append({"format": FORMAT})
             files.sync_folder(self.path.parent)
             return self._end
         head, *lines = content.split(b"\n")
-        if not lines or not head.startswith(HEAD):
+        if self._seal and head.startswith(HEAD):
+            raise CountError(f"{self.path}: is readable in an encrypted folder; move it and its lists out of there.")
+        if not lines or not (self._seal or head.startswith(HEAD)):
             raise CountError(f"{self.path}: is not the session of a count; move it away, or give another output.")
         for number, line in enumerate([head, *lines[:-1]], 1):
             self._parse_line(number, line)
         return len(content) - len(lines[-1])
 
+    def _is_new(self, content: bytes) -> bool:
+        """Return whether the file is empty, or its process was killed during the first line."""
+        line = self._to_line({"format": FORMAT}, 1)
+        if self._seal:
+            return b"\n" not in content and len(content) < len(line)
+        return line.startswith(content)
+
     def _parse_line(self, number: int, line: bytes) -> None:
         try:
-            table = json.loads(line)
+            table = json.loads(self._seal.open(base64.b64decode(line), _context(number)) if self._seal else line)
             if number > 1:
                 self._replay(CountEntry.from_dict(table), table.get("undo") is True)
             elif table != {"format": FORMAT}:
@@ -163,6 +183,7 @@ class CountJournal:
             raise CountError(
                 f"{self.path}, line {number}: is damaged ({error}); remove the line, or restore the file."
             ) from error
+        self._lines = number
 
     def _replay(self, entry: CountEntry, undo: bool) -> None:
         before = self.entries.pop(entry.id, None)
@@ -177,7 +198,7 @@ class CountJournal:
 
     def _append(self, table: dict[str, Any]) -> None:
         """Write a line in place of an incomplete one; raise CountError if it cannot be written completely."""
-        line = _to_line(table)
+        line = self._to_line(table, self._lines + 1)
         try:
             os.ftruncate(self._descriptor, self._end)
             os.lseek(self._descriptor, self._end, os.SEEK_SET)
@@ -188,12 +209,17 @@ class CountJournal:
         except OSError as error:
             raise self._write_error(error) from error
         self._end += len(line)
+        self._lines += 1
 
     def _write_error(self, error: OSError) -> CountError:
         return CountError(
             f"{self.path}: cannot be written ({error.strerror}); check its folder, space and permissions."
         )
 
+    def _to_line(self, table: dict[str, Any], number: int) -> bytes:
+        content = json.dumps(table, ensure_ascii=False).encode(errors="backslashreplace")
+        return (base64.b64encode(self._seal.close(content, _context(number))) if self._seal else content) + b"\n"
 
-def _to_line(table: dict[str, Any]) -> bytes:
-    return json.dumps(table, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+
+def _context(number: int) -> str:
+    return f"count line {number}"

@@ -24,6 +24,7 @@ from .review_reasons import review_reason
 from .waiting_photos import FOLDER_SUFFIX, WaitingPhotos, find_seal, is_kept
 
 ID_DIGITS = 16  # of a photo's hash
+REVIEW_SUFFIX = ".review"
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,15 @@ class Count:
             fast, barcodes: As in `Store.search`.
             everything: List all products, including those that were not counted.
         Raises:
-            CountError: The output file belongs to no count, another process has the count open, or a list is unusable.
+            CountError: The output file belongs to no count or is a review list, another process has the count open, or
+                a list is unusable.
         """
         if output.suffix.lower() != ".csv":
             raise CountError(f"{output}: not the name of a list; expected one that ends in .csv.")
-        self.output, self.review, session = output, output.with_suffix(".review.csv"), output.with_suffix(".session")
+        if output.stem.lower().endswith(REVIEW_SUFFIX):
+            raise CountError(f"{output}: is the name of a review list; give one without {REVIEW_SUFFIX}.")
+        self.output, session = output, output.with_suffix(".session")
+        self.review = output.with_suffix(f"{REVIEW_SUFFIX}.csv")
         for path in (output, self.review):
             if path.exists() and not session.exists():
                 raise CountError(f"{path}: exists, but its count ({session.name}) does not; give another output.")
@@ -82,8 +87,10 @@ class Count:
         self._rejected_skus: dict[str, str] = {}  # from the review list, by id or name of the photo
         self._unreadable: dict[str, CountEntry] = {}  # by name
         self._duplicates: list[tuple[str, str]] = []  # names of a photo and of the same one counted before
-        self._photos = WaitingPhotos(output.with_suffix(FOLDER_SUFFIX), find_seal(store, output))
-        self._journal = CountJournal(session)
+        seal = find_seal(store, output)
+        self._has_lists = seal is None
+        self._photos = WaitingPhotos(output.with_suffix(FOLDER_SUFFIX), seal)
+        self._journal = CountJournal(session, seal)
         try:
             self._photos.discard_others({entry.id for entry in self._journal.entries_to_review()})
             self._apply_review()
@@ -103,12 +110,20 @@ class Count:
             self._journal.close()
 
     def write(self) -> None:
-        """Apply what was filled into the review list, then write both lists; raise CountError if that fails."""
-        self._apply_review()
+        """Apply what was filled into the review list, then write both lists; raise CountError if that fails.
+
+        A count in an encrypted folder has no lists, which everybody could read.
+        """
+        if self._has_lists:
+            self._apply_review()
+            stock_lists.write(self.output, self.stock_list())
+            stock_lists.write(self.review, stock_lists.format_review(self.to_review, self._rejected_skus))
+            self._applied.clear()
+
+    def stock_list(self) -> bytes:
+        """Return the stock list as a CSV file."""
         products = self._store.products(None if self._everything else [*self.counts])
-        stock_lists.write_stock(self.output, self._journal.counted_entries(), products)
-        stock_lists.write_review(self.review, self.to_review, self._rejected_skus)
-        self._applied.clear()
+        return stock_lists.format_stock(self._journal.counted_entries(), products)
 
     @property
     def counts(self) -> Counter[str]:

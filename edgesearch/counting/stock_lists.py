@@ -2,6 +2,8 @@
 
 stock.csv         sku,name,counted,location,stock,difference,photos
 stock.review.csv  photo,why,sku,candidates,id: fill in a SKU, or "-" for nothing to count; the next run applies it
+
+Text that a spreadsheet would take for a formula gets an apostrophe, as a person would type it.
 """
 
 import codecs
@@ -19,17 +21,18 @@ from .count_journal import CountEntry
 COLUMNS = ("sku", "name", "counted", "location", "stock", "difference", "photos")
 REVIEW_COLUMNS = ("photo", "why", "sku", "candidates", "id")
 NO_PRODUCT = "-"  # in place of a SKU: nothing to count
+# A spreadsheet takes such a cell for a formula, and splits cells where it separates columns by semicolons.
+_FORMULA = re.compile(r"(^|[;\r\n])(?='*[=+\-@\t\r])")
+_NEUTRAL = re.compile(r"(^|[;\r\n])'(?='*[=+\-@\t\r])")
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 
 
-def write_stock(path: Path, counted: Iterable[CountEntry], products: Mapping[str, Product]) -> None:
-    """Write the stock list, sorted by SKU.
+def format_stock(counted: Iterable[CountEntry], products: Mapping[str, Product]) -> bytes:
+    """Return the stock list, sorted by SKU.
 
     Args:
-        path: The file.
         counted: Counted entries, also of products that no longer exist.
         products: By SKU; each is listed, even if none was counted.
-    Raises:
-        CountError: The file cannot be written.
     """
     by_sku: dict[str, list[CountEntry]] = {}
     for entry in counted:
@@ -42,24 +45,21 @@ def write_stock(path: Path, counted: Iterable[CountEntry], products: Mapping[str
         difference = None if product.stock is None else pieces - product.stock
         photos = ";".join(sorted(entry.photo for entry in entries if entry.photo))
         rows.append((sku, product.name, pieces, product.location, product.stock, difference, photos))
-    _write(path, COLUMNS, rows)
+    return _format(COLUMNS, rows)
 
 
-def write_review(path: Path, to_review: Iterable[CountEntry], rejected_skus: Mapping[str, str]) -> None:
-    """Write the review list.
+def format_review(to_review: Iterable[CountEntry], rejected_skus: Mapping[str, str]) -> bytes:
+    """Return the review list.
 
     Args:
-        path: The file.
         to_review: The entries that a person must review.
         rejected_skus: Entries filled in before that are no SKUs, by the photo's id or name; they stay to be corrected.
-    Raises:
-        CountError: The file cannot be written.
     """
     rows = []
     for entry in to_review:
         candidates = "; ".join(f"{sku} {name}" for sku, name in entry.candidates)
         rows.append((entry.photo, entry.why, rejected_skus.get(entry.id or entry.photo, ""), candidates, entry.id))
-    _write(path, REVIEW_COLUMNS, rows)
+    return _format(REVIEW_COLUMNS, rows)
 
 
 def read_review(path: Path) -> list[tuple[str, str, str]]:
@@ -87,7 +87,9 @@ def read_review(path: Path) -> list[tuple[str, str, str]]:
         filled = [row for row in rows if (row["sku"] or "").strip()]
     except csv.Error as error:
         raise CountError(f"{path}: is not a CSV file ({error}); repair it, or delete it and run again.") from error
-    return [(row.get("photo") or "", (row["id"] or "").strip(), (row["sku"] or "").strip()) for row in filled]
+    names = ("photo", "id", "sku")
+    photos, ids, skus = ([_NEUTRAL.sub(r"\1", (row.get(name) or "").strip(" ")) for row in filled] for name in names)
+    return [*zip(photos, ids, skus, strict=True)]
 
 
 def _decode(data: bytes) -> str:
@@ -100,13 +102,23 @@ def _decode(data: bytes) -> str:
         return data.decode("cp1252")
 
 
-def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([columns, *rows])
+def write(path: Path, content: bytes) -> None:
+    """Write a list; raise CountError if that fails."""
     try:
         with files.replacing(path) as file:
-            # Without the mark, spreadsheets read UTF-8 as another encoding.
-            file.write(codecs.BOM_UTF8 + text.getvalue().encode(errors="backslashreplace"))
+            file.write(content)
     except OSError as error:
         raise CountError(f"{path}: cannot be written ({error.strerror}); check its space and permissions.") from error
+
+
+def _format(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([columns, *([_neutralize(cell) for cell in row] for row in rows)])
+    # Without the mark, spreadsheets read UTF-8 as another encoding.
+    return codecs.BOM_UTF8 + text.getvalue().encode(errors="backslashreplace")
+
+
+def _neutralize(cell: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula; numbers stay as they are."""
+    return _FORMULA.sub(r"\1'", cell) if isinstance(cell, str) and not _NUMBER.fullmatch(cell) else cell

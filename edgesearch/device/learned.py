@@ -142,6 +142,7 @@ class LearnedPictures:
         with self._overlay.reading() as database:
             if database is None or not _has_tables(database):
                 return []
+            self._overlay.check_learned(database)
             found = database.execute("SELECT number, content FROM learned ORDER BY number").fetchall()
             known = self._parsed
             parsed = {number: (content, self._parse(number, content, known)) for number, content in found}

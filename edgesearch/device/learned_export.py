@@ -11,7 +11,6 @@ No person is named, nor by a hash that a guess would confirm.
 import datetime
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -20,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from .._util.files import write_new
 from ..bundle.manifest import Manifest
 from ..errors import CatalogError
 from ..search.open_bundle import Reference, network_of, space_of
@@ -60,37 +58,34 @@ class SharedPicture:
     has_picture: bool
 
 
-def write(learned: LearnedPictures, running: Callable[[], Manifest], folder: Path) -> int:
+def write(learned: LearnedPictures, running: Callable[[], Manifest], write_file: Callable[[str, bytes], None]) -> int:
     """Write what a device learned, except what was set aside; return the number of pictures.
 
     Args:
         learned: To export.
         running: Returns the manifest of the bundle that the device runs; called if anything was learned.
-        folder: Existing folder; it stays as it is if nothing was learned.
+        write_file: Writes a file, by name and content; not called if nothing was learned.
     Raises:
         BundleError, DeviceError: The device cannot be read.
-        OSError: The folder cannot be written.
+        OSError: A file cannot be written.
     """
     pictures = [one for one in learned.all() if one.state in STATES]
     if not pictures:
         return 0
     manifest = running()
-    (folder / PICTURES).mkdir()
-    digest, shared = hashlib.sha256(), list[SharedPicture]()
-    with open(folder / REFERENCES, "xb") as file:
-        for one, content, picture in _read_all(learned, pictures, space_of(manifest)):
-            name = one.name or name_of(content)
-            if picture:
-                write_new(folder / PICTURES / f"{name}.jpg", picture)
-            file.write(content)
-            digest.update(content)
-            shared.append(_share(one, name, len(content), bool(picture)))
-        file.flush()
-        os.fsync(file.fileno())
+    parts, shared = list[bytes](), list[SharedPicture]()
+    for one, content, picture in _read_all(learned, pictures, space_of(manifest)):
+        name = one.name or name_of(content)
+        if picture:
+            write_file(f"{PICTURES}/{name}.jpg", picture)
+        parts.append(content)
+        shared.append(_share(one, name, len(content), bool(picture)))
+    references = b"".join(parts)
+    write_file(REFERENCES, references)
     head = {"format": FORMAT, "device": learned.settings().device, "network": network_of(manifest.hashes)}
-    head |= {"local": manifest.hashes.get("local", ""), "sha256": digest.hexdigest()}
+    head |= {"local": manifest.hashes.get("local", ""), "sha256": hashlib.sha256(references).hexdigest()}
     table = {**head, "pictures": [asdict(one) for one in shared]}
-    write_new(folder / FILE, json.dumps(table, ensure_ascii=False).encode())
+    write_file(FILE, json.dumps(table, ensure_ascii=False).encode())
     return len(shared)
 
 

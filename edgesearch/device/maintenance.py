@@ -5,6 +5,7 @@ import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from .._util import progress
 from ..bundle.bundle_file import Bundle
@@ -111,13 +112,16 @@ def export(device: str | os.PathLike[str], folder: str | os.PathLike[str], key: 
     """
     slots = Slots(Path(device), key)
     slots.digests()
-
-    def running() -> Manifest:
-        with contextlib.closing(slots.open()) as bundle:
-            return bundle.manifest
-
     with _overlay(slots) as overlay:
-        return overlay_export.export(overlay, Path(folder), running)
+        return overlay_export.export(overlay, Path(folder), functools.partial(_running, slots))
+
+
+def export_zip(device: str | os.PathLike[str], file: BinaryIO, key: Key | None = None) -> Exported:
+    """Write the same as a zip into an open file; raise DeviceError if nothing is installed there, or OSError."""
+    slots = Slots(Path(device), key)
+    slots.digests()
+    with _overlay(slots) as overlay:
+        return overlay_export.export_zip(overlay, file, functools.partial(_running, slots))
 
 
 def open_profile(device: str | os.PathLike[str], key: Key | None = None) -> contextlib.closing[Profile]:
@@ -125,6 +129,11 @@ def open_profile(device: str | os.PathLike[str], key: Key | None = None) -> cont
     slots = Slots(Path(device), key)
     slots.digests()
     return contextlib.closing(Profile(slots.folder, slots.seal))
+
+
+def _running(slots: Slots) -> Manifest:
+    with contextlib.closing(slots.open()) as bundle:
+        return bundle.manifest
 
 
 def _open_overlay(device: str | os.PathLike[str], key: Key | None) -> contextlib.closing[Overlay]:

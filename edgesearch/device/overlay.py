@@ -21,15 +21,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .._util.plain_text import has_control, plain
 from .._util.sqlite_file import DamagedError, SqliteFile
 from ..bundle.sealing import Seal
 from ..errors import DeviceError
 from .changes import Change, describe
 from .head import Head
+from .log_chain import chain_hash, decoding, hash_learned, hash_rows, last_line, to_json
 
 FILE = "overlay.sqlite"
 FORMAT = 1
 NAME_DIGITS = 16  # of the hash that names a picture
+MAX_NAME = 100  # characters of a user
 _SCHEMA = (
     "CREATE TABLE change (sku BLOB PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE picture (number INTEGER PRIMARY KEY AUTOINCREMENT, content BLOB NOT NULL)",
@@ -54,6 +57,7 @@ class Event:
         sku: Of the changed product; "" if there is none.
         detail: Further values, JSON-able.
         state: Hex hash of all changes after the event.
+        learned: Hex hash of what was learned by then; "" in lines of versions before 2026-12.
         chain: Hex hash of this line and all earlier ones.
     """
 
@@ -65,11 +69,12 @@ class Event:
     detail: Mapping[str, Any]
     state: str
     chain: str
+    learned: str = ""
 
     @property
     def changes(self) -> list[str]:
         """Say what the event changed, such as "price 2.50 -> 4.50"; raise DeviceError if it is damaged."""
-        with _decoding():
+        with decoding():
             states = [self.detail.get(state) for state in ("before", "after")]
             before, after = (Change.from_dict(state) if state else None for state in states)
             return describe(before, after)
@@ -120,14 +125,14 @@ class Overlay:
         with self._file.writing() as database:
             self._check_line(database, *required)
             yield database
-            line, chain = _last_line(database)
+            line, chain = last_line(database)
         if self._head and line > required[0]:
             self._head.advance(line, chain.hex())
 
     def version(self) -> int:
         """Return the number of the last line of the log; this is quick enough for every query."""
         with self.reading() as database:
-            return _last_line(database)[0] if database else 0
+            return last_line(database)[0] if database else 0
 
     def snapshot(self) -> OverlaySnapshot:
         """Return all current changes."""
@@ -198,7 +203,7 @@ class Overlay:
                     f"{self.path.parent}: nothing was taught since the last install folded the overlay; there is "
                     "nothing to undo."
                 )
-            with _decoding():
+            with decoding():
                 states = [last.detail[state] for state in ("before", "after")]
                 after, before = (Change.from_dict(state) if state else None for state in states)
             undone = {"undoes": last.number, "undone": last.what, "by": last.who}
@@ -241,9 +246,9 @@ class Overlay:
             sql = "SELECT number, content, chain FROM event ORDER BY number"
             rows = database.execute(sql).fetchall() if database else []
             chain = b""
-            with _decoding():
+            with decoding():
                 for expected_number, (number, content, expected) in enumerate(rows, 1):
-                    chain = _chain_hash(chain, number, content)
+                    chain = chain_hash(chain, number, content)
                     if (number, expected) != (expected_number, chain):
                         raise DamagedError(f"line {expected_number} of its log was changed")
                 return [self._read_event(*row) for row in rows]
@@ -266,7 +271,7 @@ class Overlay:
         sql = "SELECT chain FROM event WHERE number = ?"
         row = database.execute(sql, (line,)).fetchone() if database else None
         if row is None or row[0] != bytes.fromhex(chain):
-            found = "has another one" if row else f"ends at {_last_line(database)[0] if database else 0}"
+            found = "has another one" if row else f"ends at {last_line(database)[0] if database else 0}"
             raise DeviceError(
                 f"{self.path}: line {line} of its log was written, and it {found}; without the folder's key lines were "
                 "removed or an older or foreign file put there, or the disk lost in a power cut what it had confirmed; "
@@ -276,9 +281,9 @@ class Overlay:
     def _read_snapshot(self, database: sqlite3.Connection) -> OverlaySnapshot:
         """Read all changes; raise DamagedError if they differ from their hash in the last line of the log."""
         rows = database.execute("SELECT sku, content FROM change ORDER BY sku").fetchall()
-        version, _ = _last_line(database)
-        with _decoding():
-            if (self._event_at(database, version).state if version else _hash_rows([])) != _hash_rows(rows):
+        version, _ = last_line(database)
+        with decoding():
+            if (self._event_at(database, version).state if version else hash_rows([])) != hash_rows(rows):
                 raise DamagedError("its changes are not those of its log")
             tables = [self.open_table(content, f"change {name.hex()}") for name, content in rows]
             return OverlaySnapshot(version, {table["sku"]: Change.from_dict(table) for table in tables})
@@ -298,7 +303,7 @@ class Overlay:
         if is_now is None:
             database.execute("DELETE FROM change WHERE sku = ?", (name,))
         else:
-            content = self.seal.close(_json({"sku": sku, **is_now}), f"change {name.hex()}")
+            content = self.seal.close(to_json({"sku": sku, **is_now}), f"change {name.hex()}")
             database.execute("INSERT OR REPLACE INTO change VALUES (?, ?)", (name, content))
         return self.add_event(database, what, sku, who, {"before": was, "after": is_now, **detail})
 
@@ -327,14 +332,17 @@ class Overlay:
         self, database: sqlite3.Connection, what: str, sku: str, who: str | None, detail: Mapping[str, Any]
     ) -> Event:
         """Add a line to the log, in a transaction of `writing`."""
-        last, before = _last_line(database)
+        last, before = last_line(database)
         number = last + 1
         time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        state = _hash_rows(database.execute("SELECT sku, content FROM change ORDER BY sku").fetchall())
+        state = hash_rows(database.execute("SELECT sku, content FROM change ORDER BY sku").fetchall())
         user = (who or user_name()).encode(errors="replace").decode()
+        if has_control(user) or len(user) > MAX_NAME:
+            raise DeviceError(f"{plain(user[:MAX_NAME])}: not a name for the log; give up to {MAX_NAME} characters.")
         table = {"time": time, "who": user, "what": what, "sku": sku, "detail": detail, "state": state}
-        content = self.seal.close(_json(table), f"event {number}")
-        chain = _chain_hash(before, number, content)
+        table["learned"] = hash_learned(database)
+        content = self.seal.close(to_json(table), f"event {number}")
+        chain = chain_hash(before, number, content)
         database.execute("INSERT INTO event VALUES (?, ?, ?)", (number, content, chain))
         return self._read_event(number, content, chain)
 
@@ -355,12 +363,19 @@ class Overlay:
         return self._read_event(*database.execute(sql, (number,)).fetchone())
 
     def _read_event(self, number: int, content: bytes, chain: bytes) -> Event:
-        with _decoding():
+        with decoding():
             return Event(number=number, chain=chain.hex(), **self.open_table(content, f"event {number}"))
+
+    def check_learned(self, database: sqlite3.Connection) -> None:
+        """Raise DamagedError if what was learned differs from its hash in the last line of the log."""
+        version, _ = last_line(database)
+        expected = self._event_at(database, version).learned if version else ""
+        if expected and expected != hash_learned(database):
+            raise DamagedError("what it learned is not what its log says")
 
     def close_table(self, table: Mapping[str, Any], context: str) -> bytes:
         """Return names and values, sealed for a place in the file."""
-        return self.seal.close(_json(table), context)
+        return self.seal.close(to_json(table), context)
 
     def open_table(self, sealed: bytes, context: str) -> dict[str, Any]:
         """Return what `close_table` sealed; raise DamagedError or ValueError for anything else."""
@@ -372,39 +387,6 @@ class Overlay:
             return self.seal.open(sealed, context)
         except (ValueError, TypeError) as error:
             raise DamagedError(f"{context[:80]}: {error}") from error
-
-
-@contextlib.contextmanager
-def _decoding() -> Iterator[None]:
-    """Raise DamagedError for the errors of decoding foreign content."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError) as error:
-        raise DamagedError(str(error)) from error
-
-
-def _last_line(database: sqlite3.Connection) -> tuple[int, bytes]:
-    """Return number and chain hash of the last line of the log."""
-    row = database.execute("SELECT number, chain FROM event ORDER BY number DESC LIMIT 1").fetchone()
-    number, chain = row or (0, b"")
-    if number < 0 or not isinstance(chain, bytes):
-        raise DamagedError("the last line of its log is cut off")
-    return number, chain
-
-
-def _chain_hash(before: bytes, number: int, content: bytes) -> bytes:
-    return hashlib.sha256(before + number.to_bytes(8, "big") + content).digest()
-
-
-def _hash_rows(rows: list[tuple[bytes, bytes]]) -> str:
-    digest = hashlib.sha256()
-    for name, content in rows:
-        digest.update(len(name).to_bytes(8, "big") + name + len(content).to_bytes(8, "big") + content)
-    return digest.hexdigest()
-
-
-def _json(table: Mapping[str, Any]) -> bytes:
-    return json.dumps(table, ensure_ascii=False, sort_keys=True).encode()
 
 
 def user_name() -> str:

@@ -11,9 +11,10 @@ import json
 import os
 import re
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from .._util.files import sync_folder, write_new
 from ..bundle.manifest import Manifest
@@ -52,25 +53,39 @@ def export(overlay: Overlay, folder: Path, running: Callable[[], Manifest]) -> E
     Raises:
         DeviceError: The folder exists, or cannot be written.
     """
-    folder, changes = Path(folder), overlay.snapshot().changes
+    folder = Path(folder)
     if folder.exists():
         raise DeviceError(f"{folder}: exists already; give the name of a new folder.")
-    tables = [{"sku": sku, **change.to_dict(), "pictures": [*change.pictures]} for sku, change in changes.items()]
     try:
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
             incomplete = Path(temporary) / folder.name
-            (incomplete / PICTURES).mkdir(parents=True)
-            pictures = {name: number for change in changes.values() for name, number in change.pictures.items()}
-            for name, number in pictures.items():  # once, even if several products were taught the same picture
-                write_new(incomplete / PICTURES / f"{name}.jpg", overlay.picture(number))
-            content = json.dumps({"format": FORMAT, "changes": tables}, ensure_ascii=False, indent=1)
-            write_new(incomplete / FILE, content.encode())
-            learned = learned_export.write(LearnedPictures(overlay), running, incomplete)
+            for path in (incomplete, incomplete / PICTURES, incomplete / learned_export.PICTURES):
+                path.mkdir(mode=0o700)
+            done = _write(overlay, running, lambda name, content: write_new(incomplete / name, content))
+            if not done.learned:
+                (incomplete / learned_export.PICTURES).rmdir()
             os.replace(incomplete, folder)
         sync_folder(folder.parent)
     except OSError as error:
         raise DeviceError(f"{folder}: cannot be written ({error}); check the folder and its free space.") from error
-    return Exported(len(tables), learned)
+    return done
+
+
+def export_zip(overlay: Overlay, file: BinaryIO, running: Callable[[], Manifest]) -> Exported:
+    """Write the same as the folder `taught` of a zip, into an open file; raise DeviceError or OSError."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        return _write(overlay, running, lambda name, content: archive.writestr(f"taught/{name}", content))
+
+
+def _write(overlay: Overlay, running: Callable[[], Manifest], write: Callable[[str, bytes], None]) -> Exported:
+    """Write each file by its name and content."""
+    changes = overlay.snapshot().changes
+    tables = [{"sku": sku, **change.to_dict(), "pictures": [*change.pictures]} for sku, change in changes.items()]
+    pictures = {name: number for change in changes.values() for name, number in change.pictures.items()}
+    for name, number in pictures.items():  # once, even if several products were taught the same picture
+        write(f"{PICTURES}/{name}.jpg", overlay.picture(number))
+    write(FILE, json.dumps({"format": FORMAT, "changes": tables}, ensure_ascii=False, indent=1).encode())
+    return Exported(len(tables), learned_export.write(LearnedPictures(overlay), running, write))
 
 
 def merge(entries: Iterable[Entry], folders: Iterable[Path]) -> tuple[list[Entry], list[str]]:

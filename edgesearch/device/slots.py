@@ -4,8 +4,6 @@
     DEVICE/slots/a/<manifest>.edge    bundles, named by the hash of their manifest
     DEVICE/slots/b/<manifest>.edge
     DEVICE/trusted.pub                keys whose bundles may be installed; missing: any bundle
-    DEVICE/encrypted                  in an encrypted folder: its number, sealed with its key, to recognize the key
-    DEVICE/head                       in an encrypted folder: what the other files contain (`head`)
     DEVICE/settings.json              how bundles run best here, as `doctor` measured it; missing: defaults
     DEVICE/lock                       locked during a change
 
@@ -15,75 +13,39 @@ name are garbage. A delta is first rebuilt into the new bundle from the bundle i
 """
 
 import contextlib
-import functools
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 from .._util import progress
 from .._util.files import open_private, replacing, sync_folder, try_lock
+from .._util.scratch import sweep
 from ..bundle import signing
 from ..bundle.bundle_file import Bundle
 from ..bundle.content import SealedFile, SealedFileWriter, read_portions
 from ..bundle.delta import rebuild
 from ..bundle.manifest import Delta, Manifest
-from ..bundle.sealing import KEY_FILE, Key, Seal, derive_key, resolve_key
+from ..bundle.sealing import Key, resolve_key
 from ..embedding import run_settings
 from ..embedding.run_settings import Environment, Settings
 from ..errors import BundleError, DeviceError, EdgeSearchError, SignatureError
-from .head import Head
+from .device_files import CURRENT, DeviceFiles
 from .slot_state import SLOT_NAMES, SlotState
 
-CURRENT, SLOTS, TRUSTED, LOCK, ENCRYPTED = "current", "slots", "trusted.pub", "lock", "encrypted"
+SLOTS, TRUSTED, LOCK = "slots", "trusted.pub", "lock"
 ACCESS = "access.json"  # PINs and tokens of the server
-MAX_BYTES = 1 << 16  # of each of these files
-NUMBER_BYTES = 16  # of an encrypted folder
 Check = Callable[[Bundle], None]  # raises EdgeSearchError if a bundle does not work on this device as it promises
 
 
-class Slots:
+class Slots(DeviceFiles):
     """A device folder."""
-
-    def __init__(self, folder: Path, key: Key | None = None):
-        """Refer to a folder, which need not exist; `key` opens an encrypted one, None takes that of the environment."""
-        self.folder, self._key = Path(folder), key
-
-    @property
-    def encrypted(self) -> bool:
-        """True if the folder's key is needed to read its products and pictures."""
-        return os.path.exists(self.folder / ENCRYPTED)
-
-    @property
-    def seal(self) -> Seal:
-        """Seal of the folder's contents.
-
-        Raises:
-            DeviceError: The folder is encrypted with another key, or a key is given and it is not encrypted.
-        """
-        return self._unlocked[0]
-
-    @property
-    def head(self) -> Head | None:
-        """The head of an encrypted folder; None if it is not encrypted, or was by a version before 2026-12."""
-        return self._unlocked[1]
 
     def encrypt(self) -> None:
         """Make an empty folder an encrypted one; raise DeviceError if it is in use, or no key is given."""
         with self._locked(create=True):
-            if self.encrypted:
-                return
-            if self._read_raw(CURRENT) is not None:
-                raise DeviceError(f"{self.folder}: is in use without encryption; give the name of a new folder.")
-            key = resolve_key(self._key)
-            if key is None:
-                raise DeviceError(f"{self.folder}: to encrypt it a key is needed (--key-file, or {KEY_FILE}).")
-            number = os.urandom(NUMBER_BYTES)
-            Head(self.folder, Seal(derive_key(key, number))).create()
-            with replacing(self.folder / ENCRYPTED, open_private) as file:
-                file.write(Seal(key).close(number, ENCRYPTED))
+            self._make_encrypted()
 
     def accept_changes(self, line: int, chain: str) -> list[str]:
         """Accept what was changed without the folder's key, and return the names of these files.
@@ -97,44 +59,6 @@ class Slots:
             raise DeviceError(f"{self.folder}: is not encrypted, so that no change is noticed; leave the option out.")
         with self._locked(create=True):
             return self.head.accept((CURRENT, TRUSTED, run_settings.FILE, ACCESS), self._read_raw, line, chain)
-
-    def read_file(self, name: str) -> bytes | None:
-        """Return the content of a file in the folder, None if it is missing.
-
-        Raises:
-            DeviceError: It cannot be read, or the folder is encrypted and the file was changed without its key.
-        """
-        read = functools.partial(self._read_raw, name)
-        return self.head.read(name, read) if self.head else read()
-
-    def write_file(self, name: str, content: bytes) -> None:
-        """Replace a file in the folder; raise OSError or DeviceError if that fails."""
-        with contextlib.ExitStack() as stack:
-            if self.head:
-                stack.enter_context(self.head.changing(name, functools.partial(self._read_raw, name), content))
-            with replacing(self.folder / name, open_private) as file:
-                file.write(content)
-
-    @cached_property
-    def _unlocked(self) -> tuple[Seal, Head | None]:
-        mark, key = self._read_raw(ENCRYPTED), resolve_key(self._key)
-        if mark is None:
-            state = self._read_raw(CURRENT)
-            if state is not None and SlotState.parse(state, str(self.folder / CURRENT)).encrypted:
-                raise DeviceError(f"{self.folder / ENCRYPTED}: is gone; restore it, or make a new device folder.")
-            if state is not None and key is not None:
-                raise DeviceError(f"{self.folder}: is not encrypted, and a key is given; leave it out, or restore it.")
-            return Seal(), None
-        if key is None:
-            raise DeviceError(f"{self.folder}: is encrypted; give its key (--key-file, or {KEY_FILE}).")
-        try:
-            number = Seal(key).open(mark, ENCRYPTED)
-        except ValueError as error:
-            raise DeviceError(f"{self.folder}: is encrypted with another key, or damaged; give its own key.") from error
-        if not number:
-            return Seal(key), None
-        seal = Seal(derive_key(key, number))
-        return seal, Head(self.folder, seal)
 
     def open(self, trusted: Collection[str] = ()) -> Bundle:
         """Open the bundle that runs. It was verified at installation, so it is verified as it is read.
@@ -173,6 +97,7 @@ class Slots:
             SignatureError, BundleError, DeviceError: As `maintenance.install` does.
         """
         with self._locked(create=True):
+            sweep(self.folder)
             state = self._read_state()
             if not self.encrypted and resolve_key(self._key) is not None:
                 raise DeviceError(f"{self.folder}: a key is given; install with --encrypt, or leave the key out.")
@@ -306,16 +231,6 @@ class Slots:
     def _read_state(self) -> SlotState | None:
         content = self.read_file(CURRENT)
         return None if content is None else SlotState.parse(content, str(self.folder / CURRENT))
-
-    def _read_raw(self, name: str) -> bytes | None:
-        path = self.folder / name
-        try:
-            with open(path, "rb") as file:
-                return file.read(MAX_BYTES)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise DeviceError(f"{path}: cannot be read ({error.strerror}); check its permissions.") from error
 
     def _accepted_keys(self, state: SlotState | None, trust: Path | None) -> list[str]:
         """Return the keys that may have signed a bundle; `trust` gives a new device its first one."""

@@ -93,7 +93,7 @@ class CountRegistry:
                         f"{self._folder.parent}: a file cannot keep counts; install it in a device folder."
                     )
                 try:
-                    self._folder.mkdir(exist_ok=True)
+                    self._folder.mkdir(mode=0o700, exist_ok=True)
                 except OSError as error:
                     raise DeviceError(
                         f"{self._folder}: cannot be created ({error.strerror}); check its permissions."

@@ -126,7 +126,7 @@ def _read_count(state: ServerState, name: str, new: bool = False) -> dict[str, A
 def _write_list(state: ServerState, name: str) -> bytes:
     with state.counts.use(name) as count:
         count.write()
-        return state.counts.path(name).read_bytes()
+        return count.stock_list()
 
 
 def _count_photo(state: ServerState, name: str, photo: bytes, times: int) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Let managers install, roll back, read the log, export what was taught and erase the profile."""
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
+from .._util.scratch import scratch_file
 from ..bundle.manifest import Manifest
 from ..device import maintenance
 from ..errors import BundleError
@@ -37,11 +37,8 @@ async def log(state: State, _: Manager) -> dict[str, Any]:
 @router.post("/install", openapi_extra=_BUNDLE)
 async def install(request: Request, state: State, manager: Manager) -> dict[str, Any]:
     """Install the bundle or delta in the body, with the same checks as `edgesearch install`."""
-    folder = state.device  # on the disk that must have room for the bundle anyway
-    with tempfile.TemporaryDirectory(prefix=".upload-", dir=folder) as temporary:
-        path = Path(temporary) / "uploaded.edge"
-        with open(path, "wb") as file:
-            await _receive(request.stream(), file)
+    with scratch_file(state.device, "uploaded.edge") as (path, file):  # that disk must have room for it anyway
+        await _receive(request.stream(), file)
         manifest = await state.installer.run(_install, state, path, manager)
     return _describe_bundle(manifest)
 
@@ -72,6 +69,7 @@ async def _receive(body: AsyncIterator[bytes], file: BinaryIO) -> None:
         received += file.write(part)
     if not received:
         raise BundleError("the request: no bundle; send a .edge file as the body.")
+    file.flush()
 
 
 def _install(state: ServerState, path: Path, manager: Visitor) -> Manifest:
@@ -96,11 +94,15 @@ def _describe_bundle(manifest: Manifest) -> dict[str, Any]:
 
 
 def _zip_taught(state: ServerState, manager: Visitor) -> BinaryIO:
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=state.device) as temporary:
-        done = maintenance.export(state.device, Path(temporary) / "taught")
-        archive = shutil.make_archive(f"{temporary}/taught", "zip", temporary, "taught")
+    file: BinaryIO = tempfile.TemporaryFile(dir=state.device)  # type: ignore[assignment]  # noqa: SIM115  # returned
+    try:
+        done = maintenance.export_zip(state.device, file)
         state.record("export", manager, products=done.products, learned=done.learned)
-        return open(archive, "rb")  # the open file stays readable after its folder is removed
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def _read_chunks(file: BinaryIO) -> Iterator[bytes]:

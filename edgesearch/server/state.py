@@ -4,6 +4,7 @@ import os
 from collections import OrderedDict
 from pathlib import Path
 
+from .._util.scratch import sweep
 from ..answer import Answer
 from ..device.slots import Slots
 from ..errors import BusyError, DeviceError
@@ -46,6 +47,8 @@ class ServerState:
             DeviceError: Other machines can reach the server without a PIN or token, or the access file is damaged.
         """
         self.store, self.path = store, path
+        if path.is_dir():
+            sweep(path)
         if access is None and not path.is_dir() and not is_local:
             raise DeviceError(f"{path}: a file cannot keep PINs; give --access, or install it in a device folder.")
         device = Slots(path) if access is None and path.is_dir() else None

@@ -91,6 +91,42 @@ def test_copies_in_an_encrypted_folder_are_sealed(tiny_edge: Path, grey: Path, t
         assert count.waiting_photo(path.stem) is None
 
 
+def test_a_count_in_an_encrypted_folder_is_sealed_and_goes_on(tiny_edge: Path, grey: Path, tmp_path: Path) -> None:
+    device, key = tmp_path / "device", b"k" * 32
+    edgesearch.install(tiny_edge, device, encrypt=True, key=key)
+    (device / "counts").mkdir()
+    list_path, session = device / "counts" / "a.csv", device / "counts" / "a.session"
+    with edgesearch.open(device, key=key) as store:
+        with Count(store, list_path) as count:
+            count.add_photos([grey])
+            sku = count.add_product("P000001").sku
+        session.write_bytes(session.read_bytes() + b"half a li")
+        with Count(store, list_path) as count:
+            assert (count.counts, len(count.to_review)) == ({sku: 1}, 1)
+            assert sku.encode() in count.stock_list()
+        for path in (device / "counts").rglob("*.*"):
+            assert path.is_dir() or not {sku, "grey"} & {
+                word for word in (sku, "grey") if word.encode() in path.read_bytes()
+            }
+        assert sorted(path.name for path in (device / "counts").iterdir()) == ["a.photos", "a.session"]
+        lines = session.read_bytes().splitlines(True)
+        session.write_bytes(b"".join([lines[0], *lines[:0:-1]]))
+        with pytest.raises(CountError, match="line 2: is damaged"):
+            Count(store, list_path)
+        session.write_bytes(b'{"format": 1}\n')
+        with pytest.raises(CountError, match="is readable in an encrypted folder"):
+            Count(store, list_path)
+
+
+def test_a_list_named_as_another_counts_review_is_refused(tiny_edge: Path, tmp_path: Path) -> None:
+    with edgesearch.open(tiny_edge) as store:
+        with pytest.raises(CountError, match="the name of a review list"):
+            Count(store, tmp_path / "a.review.csv")
+        with Count(store, tmp_path / "a.csv") as count:
+            count.add_product("P000001")
+        assert os.name == "nt" or (tmp_path / "a.session").stat().st_mode & 0o077 == 0
+
+
 def test_a_full_disk_counts_no_photo_that_it_cannot_keep(
     tiny_edge: Path, grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,15 +2,22 @@
 
 import os
 import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import edgesearch
 from edgesearch import DeviceError, EdgeSearchError, SignatureError
+from edgesearch._util import scratch
 from edgesearch.bundle import sealing, signing
 from edgesearch.commands.cli import main
-from edgesearch.device.slots import ENCRYPTED
+from edgesearch.device import maintenance, overlay_export
+from edgesearch.device.device_files import ENCRYPTED
+from edgesearch.device.overlay import FILE as OVERLAY
+from edgesearch.device.overlay import Overlay
 
 from ..conftest import TINY_MODEL
 
@@ -155,3 +162,51 @@ def test_opening_repeatedly_leaks_no_file_descriptors(device: Path, edges: list[
             store.search(photo)
         held.append(len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0)
     assert held[-1] <= held[1]
+
+
+def test_what_is_exported_as_a_zip_is_never_readable_in_the_folder(
+    edges: list[Path], device: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = sorted((shop / "photos").glob("P12*.jpg"))
+    with edgesearch.open(device, key=KEY) as store:
+        store.enrol("NEW-1", photos[:1], name="Blue mug")
+    before = {*device.rglob("*")}
+    seen: list[Path] = []
+    real = overlay_export._write
+
+    def watch(overlay: Overlay, running: object, write: Callable[[str, bytes], None]) -> overlay_export.Exported:
+        def watch_one(name: str, content: bytes) -> None:
+            write(name, content)
+            seen.extend(path for path in device.rglob("*") if path not in before and OVERLAY not in path.name)
+
+        return real(overlay, running, watch_one)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(overlay_export, "_write", watch)
+    with tempfile.TemporaryFile(dir=device) as file:
+        assert maintenance.export_zip(device, file, KEY).products == 1
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    assert {"taught/taught.json"} < set(names) and not seen
+
+
+def test_what_killed_uploads_left_is_removed_and_what_is_used_stays(edges: list[Path], device: Path) -> None:
+    with scratch.scratch_file(device, "uploaded.edge") as (path, file):
+        file.write(b"content")
+        file.flush()
+        left = [device / ".upload-left", device / ".export-left"]
+        for folder in left:
+            folder.mkdir()
+            (folder / "taught.json").write_bytes(b"secret")
+        edgesearch.install(edges[0], device, key=KEY)
+        assert path.read_bytes() == b"content" and not any(folder.exists() for folder in left)
+        if Path("/proc/self/fd").exists():
+            assert path.is_symlink() and not os.path.exists(os.path.realpath(path))
+    assert not path.parent.exists()
+
+
+def test_exported_files_are_private(device: Path, shop: Path, tmp_path: Path) -> None:
+    with edgesearch.open(device, key=KEY) as store:
+        store.enrol("NEW-1", sorted((shop / "photos").glob("P12*.jpg"))[:1], name="Blue mug")
+    edgesearch.export(device, tmp_path / "taught", key=KEY)
+    found = [tmp_path / "taught", *(tmp_path / "taught").rglob("*"), *device.rglob("*"), device]
+    assert os.name == "nt" or not [path for path in found if path.stat().st_mode & 0o077]

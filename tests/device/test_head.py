@@ -14,10 +14,11 @@ import edgesearch
 from edgesearch import DeviceError
 from edgesearch._util.hashing import hash_json
 from edgesearch.commands.cli import main
-from edgesearch.device import head, slots
+from edgesearch.device import device_files, head
+from edgesearch.device.device_files import CURRENT, ENCRYPTED
 from edgesearch.device.maintenance import overlay_snapshot
 from edgesearch.device.overlay import FILE as OVERLAY
-from edgesearch.device.slots import ACCESS, CURRENT, ENCRYPTED, TRUSTED, Slots
+from edgesearch.device.slots import ACCESS, TRUSTED, Slots
 from edgesearch.server.access import Access, Role
 
 KEY = bytes(range(32))
@@ -170,7 +171,7 @@ def test_a_plain_folder_in_place_of_an_encrypted_one_is_refused(first: Path, tmp
 
 
 def test_a_folder_without_a_head_works_as_before(first: Path, tmp_path: Path) -> None:
-    with mock.patch.object(slots, "NUMBER_BYTES", 0), mock.patch.object(slots, "derive_key", lambda key, _: key):
+    with mock.patch.multiple(device_files, NUMBER_BYTES=0, derive_key=lambda key, _: key):
         edgesearch.install(first, tmp_path / "device", encrypt=True, key=KEY)
     edit(tmp_path / "device", "first")
     read_all(tmp_path / "device")

@@ -17,7 +17,8 @@ from edgesearch.bundle import bundle_file as bundle
 from edgesearch.bundle import sealing, signing
 from edgesearch.bundle.bundle_file import Bundle
 from edgesearch.bundle.container import MANIFEST_FILE
-from edgesearch.device.slots import ACCESS, ENCRYPTED, Slots
+from edgesearch.device.device_files import ENCRYPTED
+from edgesearch.device.slots import ACCESS, Slots
 from edgesearch.server.access import Access
 
 TINY_MODEL = Path(__file__).parents[2] / "tests" / "data" / "tiny_model"
