@@ -67,6 +67,8 @@ class SqliteFile:
                     connection.execute("PRAGMA journal_mode = WAL")
                 with _transaction(connection):
                     yield connection
+                with contextlib.suppress(sqlite3.Error):  # it is stored; this moves it from the -wal into the file,
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # which nobody deletes as a leftover
 
     def wipe(self) -> None:
         """Delete all rows so that no byte of them stays in the file or its log; raise DeviceError.
@@ -149,7 +151,7 @@ class _Reader:
         self._opened_identity = self._identity()
 
     def is_stale(self) -> bool:
-        """Return whether the path names another file by now, or a file read as immutable has changed."""
+        """Return whether a path names another file by now, or a file read as immutable has changed."""
         return self._identity() != self._opened_identity
 
     def close(self) -> None:
@@ -171,8 +173,15 @@ class _Reader:
             found = os.stat(self._path)
         except FileNotFoundError:
             return ()
-        state = (found.st_size, found.st_mtime_ns, self._has_pending_writes()) if self._is_immutable else ()
-        return (found.st_dev, found.st_ino, *state)
+        if self._is_immutable:
+            return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, self._has_pending_writes())
+        return (found.st_dev, found.st_ino, *(self._inode(suffix) for suffix in ("-wal", "-shm")))
+
+    def _inode(self, suffix: str) -> int | None:
+        """Return the number of a file beside it; None if somebody has deleted it, and others may have a new one."""
+        with contextlib.suppress(OSError):
+            return os.stat(f"{self._path}{suffix}").st_ino
+        return None
 
     def _has_pending_writes(self) -> bool:
         log = self._path.with_name(f"{self._path.name}-wal")

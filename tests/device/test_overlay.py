@@ -73,6 +73,22 @@ def test_lost_changes_are_detected(store: Store, device: Path, strange: list[Pat
         again.search(strange[0])
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no open files")
+@pytest.mark.parametrize("suffixes", [["-wal"], ["-wal", "-shm"]])
+def test_an_edit_survives_the_deletion_of_the_files_beside_it(device: Path, suffixes: list[str]) -> None:
+    with edgesearch.open(device) as store, edgesearch.open(device) as other:
+        sku = min(store.skus())
+        store.edit(sku, price=1)
+        other.edit(sku, stock=1)
+        for suffix in suffixes:
+            (device / f"{overlay.FILE}{suffix}").unlink()
+        for one in (other, store):
+            assert (one.products([sku])[sku].price, one.products([sku])[sku].stock) == (1, 1)
+        other.edit(sku, brand="after")
+        assert store.products([sku])[sku].brand == "after"
+    assert [event.what for event in edgesearch.log(device)] == ["install", "edit", "edit", "edit"]
+
+
 def test_an_overlay_of_a_newer_format_is_refused(device: Path, strange: list[Path]) -> None:
     with sqlite3.connect(device / overlay.FILE) as database:
         database.execute("PRAGMA user_version = 2")

@@ -219,6 +219,16 @@ def test_installations_do_not_overlap(make: Make, tmp_path: Path) -> None:
     assert runs(device) == 2
 
 
+def test_a_file_system_without_locks_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(DeviceError, match="No locks available"), slots.Slots(tmp_path / "device")._locked(create=True):
+        pass
+
+
 def test_an_open_store_keeps_its_bundle(make: Make, shop: Path, tmp_path: Path) -> None:
     device, photo = tmp_path / "device", next((shop / "photos").glob("*.jpg"))
     edgesearch.install(make(1), device)
