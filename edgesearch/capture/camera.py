@@ -21,7 +21,7 @@ from ..errors import ScanError
 from ..images.image import Photo
 from .camera_frames import decode_frame, split_jpegs
 from .inbox import Inbox, Notice, SourceLost
-from .shell_words import split_command
+from .shell_words import program_environment, split_command
 
 WIDTH, HEIGHT = 1280, 720  # px, enough to read a barcode; the driver chooses its nearest size
 STALLED_S = 5.0  # without a frame: the camera is opened again
@@ -90,7 +90,7 @@ class ProgramCamera:
     def frames(self) -> Iterator[Photo]:
         """Yield frames as `Camera.frames` does; raise ScanError or OSError."""
         with subprocess.Popen(  # noqa: S603 - whoever starts the scan names the program
-            self._words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0
+            self._words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0, env=program_environment()
         ) as process:
             try:
                 assert process.stdout is not None

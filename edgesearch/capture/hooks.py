@@ -14,11 +14,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import ScanError
-from .shell_words import split_command
+from .shell_words import program_environment, split_command
 
 MAX_QUEUED = 16  # answers; if the hooks stay slower than the answers, the oldest one is dropped
 TIMEOUT_S = 5.0
-HIDDEN = ("EDGESEARCH_KEY_FILE", "EDGESEARCH_KEY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 MAX_CHARACTERS = 1000  # of an environment variable
 
 
@@ -87,7 +86,7 @@ def _run_command(words: Sequence[str], message: bytes, variables: dict[str, str]
             words,
             stdin=subprocess.PIPE,
             stdout=sys.__stderr__,
-            env={name: value for name, value in os.environ.items() if name not in HIDDEN} | variables,
+            env=program_environment() | variables,
             start_new_session=True,  # so that its child processes can be killed with it
         )
     except (OSError, ValueError) as error:

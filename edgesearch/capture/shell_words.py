@@ -1,8 +1,16 @@
-"""Split the commands that a scan runs, without running a shell."""
+"""Split the commands that a scan runs, without running a shell, and choose their environment."""
 
+import os
 import shlex
 
 from ..errors import ScanError
+
+HIDDEN = ("EDGESEARCH_KEY_FILE", "EDGESEARCH_KEY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+
+
+def program_environment() -> dict[str, str]:
+    """Return this process's environment without what is its own: the device key, and its line to systemd."""
+    return {name: value for name, value in os.environ.items() if name not in HIDDEN}
 
 
 def split_command(command: str) -> list[str]:

@@ -161,6 +161,14 @@ def test_a_program_that_ends_is_started_again(tmp_path: Path, monkeypatch: pytes
     assert any(isinstance(event, SourceLost) and "ended (status 0)" in event.text for event in found)
 
 
+def test_a_program_does_not_inherit_the_device_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EDGESEARCH_KEY", "EDGESEARCH_KEY_FILE"):
+        monkeypatch.setenv(name, "secret")
+    code = "import os, sys; sys.exit('secret' in os.environ.values())"
+    with pytest.raises(ScanError, match=r"ended \(status 0\)"):
+        next(ProgramCamera(f'"{sys.executable}" -c "{code}"').frames())
+
+
 def test_closing_the_frames_ends_the_program(tmp_path: Path) -> None:
     (tmp_path / "frame.jpg").write_bytes(jpeg())
     code = (
