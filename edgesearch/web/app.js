@@ -138,12 +138,12 @@ class App {
   }
 
   /** Freeze a photo on the screen, search it with full accuracy, and show the answer. */
-  async searchPhoto(photo, { quietly = false, replace = false } = {}) {
-    await this.frozen.show(photo);
+  async searchPhoto(photo, { wanted = null, replace = false } = {}) {
+    if (!wanted) await this.frozen.show(photo);
     const busy = setTimeout(() => { document.body.dataset.busy = "yes"; }, 120);
     try {
       const found = await api.search(photo, { k: 6, where: this.filter });
-      if (quietly && found.decision === "unknown") return found;
+      if (wanted && !wanted(found)) return found;
       this.answered = { answer: found, photo };
       beep({ match: "good", ambiguous: "ask", unknown: "ask" }[found.decision]);
       this.go("answer", {}, replace);

@@ -1,7 +1,9 @@
 // The camera: it opens, reports troubles, and crops frames to the viewfinder on the screen.
 
-const SIGNATURE = 32; // px per side of the grey pictures that compare frames
+import { SIDE as CELLS, describe } from "./scene.js";
+
 const FRAME_SIDE = 288; // px; the network takes 224
+const FOCUS_MS = 5000; // until the camera focuses by itself again
 const MARGIN = 0.12; // share of the viewfinder's side that is added around it
 const TROUBLES = {
   NotAllowedError: "denied", SecurityError: "denied", NotFoundError: "missing", OverconstrainedError: "missing",
@@ -15,8 +17,9 @@ export class Camera extends EventTarget {
     Object.assign(this, { video, finder, stream: null, trouble: null, starting: null });
     this.canvas = document.createElement("canvas");
     this.small = document.createElement("canvas");
-    this.small.width = this.small.height = SIGNATURE;
-    this.grey = this.small.getContext("2d", { willReadFrequently: true });
+    this.small.width = this.small.height = FRAME_SIDE;
+    this.cells = this.small.getContext("2d", { willReadFrequently: true });
+    video.parentElement.addEventListener("click", (event) => this.#focus(event));
     navigator.mediaDevices?.addEventListener?.("devicechange", () => this.dispatchEvent(new Event("devices")));
   }
 
@@ -72,21 +75,51 @@ export class Camera extends EventTarget {
     this.video.srcObject = null;
   }
 
-  /** Return [x, y, width, height] of the viewfinder with its margin, in pixels of the video. */
-  region() {
-    const [shown, frame] = [this.video.getBoundingClientRect(), this.finder.getBoundingClientRect()];
+  /** Return what the camera can do: `torch`, `zoom`, `focusMode`; empty if the browser does not say. */
+  get abilities() {
+    return this.stream?.getVideoTracks()[0].getCapabilities?.() ?? {};
+  }
+
+  /** Return what it does now. */
+  get settings() {
+    return this.stream?.getVideoTracks()[0].getSettings?.() ?? {};
+  }
+
+  /** Change torch, zoom or focus; a camera that refuses stays as it is. */
+  async set(settings) {
+    await this.stream?.getVideoTracks()[0].applyConstraints({ advanced: [settings] }).catch(() => {});
+  }
+
+  /** Focus where the screen was touched, if the camera can; later it focuses by itself again. */
+  async #focus({ clientX, clientY }) {
+    const modes = this.abilities.focusMode ?? [];
+    if (!modes.includes("single-shot")) return;
+    const [x, y] = this.#inVideo(clientX, clientY);
+    clearTimeout(this.refocus);
+    await this.set({ focusMode: "single-shot", pointsOfInterest: [{ x: x / this.video.videoWidth, y: y / this.video.videoHeight }] });
+    if (modes.includes("continuous")) this.refocus = setTimeout(() => this.set({ focusMode: "continuous" }), FOCUS_MS);
+  }
+
+  /** Return the pixel of the video, [x, y], that is shown at a point of the screen. */
+  #inVideo(x, y) {
+    const shown = this.video.getBoundingClientRect();
     const { videoWidth: width, videoHeight: height } = this.video;
     const scale = Math.max(shown.width / width, shown.height / height) || 1; // object-fit: cover
+    const across = (x - shown.left - shown.width / 2) / scale;
+    return [width / 2 + (this.video.classList.contains("mirrored") ? -across : across), height / 2 + (y - shown.top - shown.height / 2) / scale];
+  }
+
+  /** Return [x, y, width, height] of the viewfinder with its margin, in pixels of the video. */
+  region() {
+    const { left: x, top: y, width: drawn, height } = this.finder.getBoundingClientRect();
+    const half = (0.5 + MARGIN) * this.finder.offsetWidth; // as laid out: the drawn one grows and shrinks with what is seen
+    const corners = [-half, half].map((by) => this.#inVideo(x + drawn / 2 + by, y + height / 2 + by));
     const clamp = (value, most) => Math.max(0, Math.min(most, value));
-    const across = (x) => (x - shown.left - (shown.width - width * scale) / 2) / scale;
-    const down = (y) => (y - shown.top - (shown.height - height * scale) / 2) / scale;
-    const margin = MARGIN * frame.width;
-    let [left, right] = [across(frame.left - margin), across(frame.right + margin)];
-    if (this.video.classList.contains("mirrored")) [left, right] = [width - right, width - left];
-    [left, right] = [clamp(left, width), clamp(right, width)];
-    const [top, bottom] = [clamp(down(frame.top - margin), height), clamp(down(frame.bottom + margin), height)];
+    const { videoWidth, videoHeight } = this.video;
+    const [left, right] = corners.map(([across]) => clamp(across, videoWidth)).sort((one, other) => one - other); // mirrored: swapped
+    const [top, bottom] = corners.map(([, down]) => clamp(down, videoHeight));
     const empty = right - left < 16 || bottom - top < 16;
-    return empty ? [0, 0, width, height] : [left, top, right - left, bottom - top];
+    return empty ? [0, 0, videoWidth, videoHeight] : [left, top, right - left, bottom - top];
   }
 
   /** Return a JPEG of the viewfinder; side: px of its longer side at most. */
@@ -94,7 +127,7 @@ export class Camera extends EventTarget {
     return jpeg(this.#grab(side), quality);
   }
 
-  /** Return the frame of `signature` as a JPEG, at once: `toBlob` would wait until the browser is idle. */
+  /** Return the frame of `scene` as a JPEG, at once: `toBlob` would wait until the browser is idle. */
   frame(quality = 0.8) {
     const [, coded] = this.canvas.toDataURL("image/jpeg", quality).split(",");
     return new Blob([Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0))], { type: "image/jpeg" });
@@ -110,13 +143,15 @@ export class Camera extends EventTarget {
     return this.canvas;
   }
 
-  /** Take a frame and return a small grey picture of it for `difference`; side: px of the longer side at most. */
-  signature(side = FRAME_SIDE) {
-    this.grey.drawImage(this.#grab(side), 0, 0, SIGNATURE, SIGNATURE);
-    const { data } = this.grey.getImageData(0, 0, SIGNATURE, SIGNATURE);
-    const grey = new Float32Array(SIGNATURE * SIGNATURE);
-    for (let i = 0; i < grey.length; i++) grey[i] = 0.3 * data[4 * i] + 0.6 * data[4 * i + 1] + 0.1 * data[4 * i + 2];
-    return grey;
+  /** Take a frame and describe its scene; side: px of the longer side at most. */
+  scene(side = FRAME_SIDE) {
+    const { cells, small } = this;
+    cells.drawImage(this.#grab(side), 0, 0, FRAME_SIDE, FRAME_SIDE);
+    for (let from = FRAME_SIDE; from > CELLS; from /= 2) { // halving averages; a larger step would leave out pixels
+      cells.drawImage(small, 0, 0, from, from, 0, 0, from / 2, from / 2);
+    }
+    for (const offset of [0.5, -0.5]) cells.drawImage(small, 0, 0, CELLS, CELLS, offset, offset, CELLS, CELLS); // averages neighbours
+    return describe(cells.getImageData(0, 0, CELLS, CELLS).data);
   }
 
   /** Return the cameras of the device. */
@@ -124,17 +159,6 @@ export class Camera extends EventTarget {
     const found = await navigator.mediaDevices?.enumerateDevices?.() ?? [];
     return found.filter((device) => device.kind === "videoinput" && device.deviceId);
   }
-}
-
-/** Return the mean difference of two signatures, 0 to 255; an even change of light adds none. */
-export function difference(one, other) {
-  if (!one || !other) return 255;
-  let shift = 0;
-  for (let i = 0; i < one.length; i++) shift += one[i] - other[i];
-  shift /= one.length;
-  let sum = 0;
-  for (let i = 0; i < one.length; i++) sum += Math.abs(one[i] - other[i] - shift);
-  return sum / one.length;
 }
 
 const jpeg = (canvas, quality) => new Promise((resolve, reject) => {

@@ -1,14 +1,14 @@
 // Screens that cover the whole page: the attract screen of a kiosk, and problems with instructions.
 
 import * as api from "./api.js";
-import { difference } from "./camera.js";
 import { button, h, icon } from "./dom.js";
 import { LANGUAGES, currentLanguage, t } from "./i18n.js";
 import { pref } from "./prefs.js";
+import { isChanged } from "./scene.js";
 
 const RETRY_MS = [1000, 2000, 4000, 8000];
 const PICTURES = 12;
-const ARRIVAL = 16; // difference of 255 that shows a person in front of the camera
+const SETTLING_TICKS = 3; // of a camera that has just started
 
 /** Return a screen with a drawing, the trouble, what to do, and buttons. */
 export function noticeScreen(drawing, key, given, ...buttons) {
@@ -132,20 +132,21 @@ export class Covers {
     return rounds.flat().filter(Boolean).slice(0, PICTURES);
   }
 
-  /** Begin when something moves in front of the camera. */
+  /** Begin when somebody is in front of the camera: it shows another scene. */
   async #wakeOnMotion() {
     const { camera } = this.app;
     if (pref("kiosk") && (await camera.allowed()) === "granted") await camera.start(pref("camera"));
-    let before = null;
+    let empty = null;
+    let ticks = 0;
     const check = () => {
       if (this.shown !== "attract") return;
-      const now = camera.running ? camera.signature() : null;
-      if (now && before && difference(before, now) > ARRIVAL) {
+      const now = camera.running ? camera.scene() : null;
+      if (now && empty && isChanged(empty, now)) {
         this.close("attract");
         this.app.refresh();
         return;
       }
-      before = now ?? before;
+      if (++ticks <= SETTLING_TICKS) empty = now;
       this.timer = setTimeout(check, 400);
     };
     check();

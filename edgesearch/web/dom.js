@@ -39,10 +39,12 @@ export function round(kind, drawing, words, onclick, given = {}) {
     icon(drawing));
 }
 
-/** Return a key listener that acts when a handheld's trigger sends Space or Enter. */
+const TRIGGER_KEYS = [" ", "Enter", "Camera"]; // what the triggers of handhelds send
+
+/** Return a key listener that acts when a handheld's trigger is pressed. */
 export const onTriggerKey = (act) => (event) => {
   if (event.repeat || event.target.closest("button, input, a, dialog")) return;
-  if (event.key === " " || event.key === "Enter") { event.preventDefault(); act(); }
+  if (TRIGGER_KEYS.includes(event.key)) { event.preventDefault(); act(); }
 };
 
 /** Return an input with its label above it. */

@@ -1,13 +1,15 @@
 // The customer's view: the camera, one sentence, three buttons.
 
-import { button, h, icon } from "./dom.js";
+import { button, h, icon, onTriggerKey } from "./dom.js";
 import { t } from "./i18n.js";
 import { pref } from "./prefs.js";
 import { noticeScreen } from "./cover.js";
-import { LiveSearch } from "./live.js";
+import { lensButtons } from "./lens.js";
+import { LiveSearch, candidate, isLikely } from "./live.js";
 import { reasons } from "./text_search.js";
 
 const PHOTO_SIDE = 1024; // px of a photo for the full search
+const SAY_MS = 1200; // a sentence that stays so long is read out
 const TROUBLE = { denied: "lock", missing: "plug", taken: "camera", insecure: "lock", ask: "camera" };
 
 /** Return a button that opens the photo gallery or the files; it needs no permission. */
@@ -41,7 +43,8 @@ openCamera.agreed = false;
 
 export function find(app) {
   const hint = h("p", { class: "hint" }, t("find.hint"));
-  const element = h("section", { class: "find" }, h("h1", { class: "quiet-visually" }, t("find.title")), h("div", { class: "dock" },
+  const lens = h("div", { class: "lens" });
+  const element = h("section", { class: "find", onclick: (event) => { if (event.detail) document.activeElement.blur(); } }, h("h1", { class: "quiet-visually" }, t("find.title")), lens, h("div", { class: "dock" },
     h("div", { class: "hints" }, hint, app.filter && filterChip(app)),
     h("div", { class: "presses" },
       upload(app, "press", t("find.upload")),
@@ -51,6 +54,7 @@ export function find(app) {
   let searching = false;
   let asked = false; // the shutter was pressed, perhaps during a search
   let changedAt = 0;
+  let saying = 0;
   async function search(quietly) {
     asked ||= !quietly;
     if (searching) return;
@@ -61,8 +65,10 @@ export function find(app) {
     showHint(t("find.looking"), "looking");
     try {
       live.markDecided();
-      const found = await app.searchPhoto(await app.camera.photo(PHOTO_SIDE), { quietly: !pressed });
-      if (found.decision === "unknown") showHint(advice(found), "");
+      const wanted = pressed ? null : (found) => live.decided && isLikely(found);
+      const found = await app.searchPhoto(await app.camera.photo(PHOTO_SIDE), { wanted });
+      live.unknown = found.decision === "unknown";
+      if (live.unknown) showHint(advice(found), "");
     } catch (error) {
       app.failed(error);
     } finally {
@@ -77,27 +83,32 @@ export function find(app) {
     if (hint.textContent === words || (performance.now() - changedAt < 700 && state !== "looking")) return;
     changedAt = performance.now();
     hint.textContent = words;
+    clearTimeout(saying);
+    saying = setTimeout(() => app.say(words), SAY_MS);
   }
 
   const live = new LiveSearch(app, (answer, still) => {
     if (searching) return;
-    if (!answer) showHint(t("find.hint"), "");
-    else if (answer.decision === "match") showHint(t("find.like", { name: answer.matches[0].name }), still ? "found" : "like");
-    else if (answer.decision === "ambiguous") showHint(t("find.still"), "like");
-    else showHint(still ? advice(answer) : t("find.hint"), "");
-  }, () => search(true));
+    if (answer && isLikely(answer)) showHint(candidate(answer, still), still ? "found" : "like");
+    else showHint(answer && still ? advice(answer) : t("find.hint"), "");
+  }, () => search(true), () => showHint(t("find.hint"), ""));
+  const keys = onTriggerKey(() => { if (!app.covers.shown) search(false); });
 
   return {
     element, layout: "full",
     async enter() {
       app.frozen.hide();
       const again = () => app.refresh();
+      document.addEventListener("keydown", keys);
       if (!await openCamera(app, element, again, again)) return;
+      lens.replaceChildren(...lensButtons(app.camera));
       app.live = live;
       live.start();
       if (asked) search(false);
     },
     leave() {
+      clearTimeout(saying);
+      document.removeEventListener("keydown", keys);
       live.stop();
       app.live = null;
       delete document.body.dataset.seen;

@@ -1,34 +1,48 @@
-// Live search: frames go to the server at once; when the product is held still, a full search decides.
+// Live search: frames go to the server one after the other; when the product is held still, a full search decides.
 
 import * as api from "./api.js";
-import { difference } from "./camera.js";
+import { t } from "./i18n.js";
+import { isChanged, isMoved } from "./scene.js";
 
 const MAX_MEASURES = 256;
 const FRAME = "frame to answer"; // name in the browser's tools
 const TICK_MS = 90;
 const SAVING_MS = 450; // between frames when the battery is low
-const MOVING = 7; // difference of 255 between ticks
-const CHANGED = 14; // difference of 255 that makes another scene
-const STILL_MS = 420;
-const SURE_FRAMES = 2; // known frames in a row before a full search
+const STILL_MS = 270;
+const CHANGED_TICKS = 2; // in a row: a hand that passes is not another scene
+const LIKELY = 0.25; // probability of a product that is worth naming, and a full search
+const LIKELY_FRAMES = 2; // in a row before a full search
+const UNSURE_MS = 600; // held still for so long, anything is worth one full search
 const SCENERY_MS = 4000; // a scene unknown for so long is the background
 
 /** Return a random name of a stream. */
 export const streamName = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16)).join("").padEnd(12, "0");
 
+const isNamed = ({ matches: [best] }) => best?.probability >= LIKELY;
+
+/** Return whether an answer is worth a full search, or showing. */
+export const isLikely = (answer) => answer.decision !== "unknown" || isNamed(answer);
+
+/** Return what to say about a frame with a likely product. */
+export const candidate = (answer, still) => (isNamed(answer) ? t(still ? "find.like" : "find.like.still", { name: answer.matches[0].name }) : t("find.still"));
+
 export class LiveSearch {
-  /** onFrame(answer, still): a frame's answer arrived; onSettled(): a full search is due. */
-  constructor(app, onFrame, onSettled) {
-    Object.assign(this, { app, onFrame, onSettled, stream: "", timer: 0, abort: null });
+  /** onFrame(answer, still): a frame's answer arrived, null of the background; onSettled(): a full search is due; onChange(): the scene that was decided is gone. */
+  constructor(app, onFrame, onSettled, onChange = () => {}) {
+    Object.assign(this, { app, onFrame, onSettled, onChange, stream: "", timer: 0, abort: null });
     this.last = this.decided = this.scenery = null;
-    this.movedAt = this.newAt = performance.now();
-    this.voted = this.frames = 0;
+    this.likely = this.frames = this.changed = this.scene = 0;
   }
 
-  start() {
+  /** Begin; decided: what the camera shows has an answer. */
+  start(decided = false) {
     this.stop();
     this.stream = streamName();
     this.abort = new AbortController();
+    this.asking = this.unknown = false;
+    this.askAt = 0;
+    this.movedAt = this.newAt = performance.now();
+    if (decided && this.app.camera.running) this.decided = this.last = this.app.camera.scene();
     this.timer = setTimeout(() => this.#tick(), 0);
   }
 
@@ -42,44 +56,59 @@ export class LiveSearch {
   /** Ignore this scene from now on, because it has an answer. */
   markDecided() {
     this.decided = this.last;
+    this.changed = 0;
   }
 
-  async #tick() {
+  #tick() {
     const { signal } = this.abort;
-    let wait = this.app.saving ? SAVING_MS : TICK_MS;
     try {
-      if (this.app.camera.running && !document.hidden) await this.#checkFrame(signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      if (error.kind === "busy") wait = api.waitMs(error);
-      else if (!(error instanceof api.ApiError || error instanceof api.GoneError)) throw error;
-      else wait = 1000;
+      if (this.app.camera.running && !document.hidden) this.#checkFrame(signal);
     } finally {
-      if (!signal.aborted) this.timer = setTimeout(() => this.#tick(), wait);
+      if (!signal.aborted) this.timer = setTimeout(() => this.#tick(), this.app.saving ? SAVING_MS : TICK_MS);
     }
   }
 
-  async #checkFrame(signal) {
+  #checkFrame(signal) {
     const now = performance.now();
     const before = this.last;
-    this.last = this.app.camera.signature(); // also takes the frame that #sendFrame sends
-    if (difference(before, this.last) > MOVING) this.movedAt = now;
-    const still = now - this.movedAt >= STILL_MS;
-    if (this.decided && difference(this.decided, this.last) < CHANGED) return;
-    if (this.decided || !before) this.#startScene(now);
-    if (this.scenery && difference(this.scenery, this.last) < CHANGED) return this.onFrame(null, still);
-    if (this.app.filter) { // frames ignore filters, so only a full search can decide
-      if (still) await this.onSettled();
-      return undefined;
+    this.last = this.app.camera.scene(); // also takes the frame that #ask sends
+    if (isMoved(before, this.last)) this.movedAt = now;
+    const stillMs = now - this.movedAt;
+    const still = stillMs >= STILL_MS;
+    if (this.decided) {
+      this.changed = isChanged(this.decided, this.last) ? this.changed + 1 : 0;
+      if (this.changed < CHANGED_TICKS) return this.#rest(now, still);
+      this.#startScene(now);
     }
-    const answer = await this.#sendFrame(now, signal);
-    if (signal.aborted) return undefined;
-    const known = answer.decision !== "unknown";
-    this.voted = known ? this.voted + 1 : 0;
-    this.onFrame(answer, still);
-    if (still && known && this.voted >= SURE_FRAMES) await this.onSettled();
-    else if (still && !known && now - Math.max(this.movedAt, this.newAt) > SCENERY_MS) this.scenery = this.last;
+    if (this.scenery && !isChanged(this.scenery, this.last)) return this.onFrame(null, still);
+    if (still && (this.app.filter || this.likely >= LIKELY_FRAMES || Math.min(stillMs, now - this.newAt) >= UNSURE_MS)) return this.onSettled(); // frames ignore filters
+    if (!this.app.filter && !this.asking && now >= this.askAt) this.#ask(now, signal);
     return undefined;
+  }
+
+  /** Take a scene that stays unknown for the background. */
+  #rest(now, still) {
+    if (this.unknown && this.scenery !== this.decided && now - Math.max(this.movedAt, this.newAt) > SCENERY_MS) {
+      this.scenery = this.decided;
+      this.onFrame(null, still);
+    }
+  }
+
+  async #ask(start, signal) {
+    this.asking = true;
+    const { scene } = this;
+    try {
+      const answer = await this.#sendFrame(start, signal);
+      if (signal.aborted || scene !== this.scene || this.decided) return;
+      this.likely = isLikely(answer) ? this.likely + 1 : 0;
+      this.onFrame(answer, performance.now() - this.movedAt >= STILL_MS);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.askAt = performance.now() + (error.kind === "busy" ? api.waitMs(error) : 1000);
+      if (!(error instanceof api.ApiError || error instanceof api.GoneError)) throw error;
+    } finally {
+      if (!signal.aborted) this.asking = false;
+    }
   }
 
   async #sendFrame(start, signal) {
@@ -92,7 +121,10 @@ export class LiveSearch {
 
   #startScene(now) {
     this.decided = null;
-    this.voted = 0;
+    this.likely = this.changed = 0;
+    this.unknown = false;
     this.newAt = now;
+    this.scene += 1;
+    this.onChange();
   }
 }

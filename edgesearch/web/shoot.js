@@ -1,18 +1,19 @@
 // Staff take photos of the products that need them most; good frames are taken by themselves.
 
 import * as api from "./api.js";
-import { difference } from "./camera.js";
 import { button, h, onTriggerKey } from "./dom.js";
 import { beep } from "./beep.js";
 import { openCamera } from "./find.js";
 import { t } from "./i18n.js";
 import { streamName } from "./live.js";
 import { pictureUrl } from "./product.js";
+import { compare } from "./scene.js";
 import { logInFirst } from "./staff.js";
 
 const SIDE = 640; // px of a frame
 const TICK_MS = 120;
-const SAME = 2; // difference of 255, below which frames show the same
+const SAME = 0.02; // difference, below which frames show the same
+const SAME_MS = 1000; // after which the same is sent again: a sharper frame looks alike from afar
 
 /** place: only products there. */
 export function shoot(app, { place = "" }) {
@@ -66,10 +67,10 @@ export function shoot(app, { place = "" }) {
     const { signal } = now.abort;
     let wait = TICK_MS;
     try {
-      const frame = app.camera.running && !document.hidden && app.camera.signature(SIDE);
-      if (frame && (now.pressed || difference(frame, now.last) >= SAME)) {
+      const frame = app.camera.running && !document.hidden && app.camera.scene(SIDE);
+      if (frame && (now.pressed || compare(frame, now.last).change >= SAME || performance.now() - now.sentAt > SAME_MS)) {
         const query = { session: now.name, sku: visits[at].match.sku, press: Boolean(now.pressed) };
-        Object.assign(now, { pressed: false, last: frame });
+        Object.assign(now, { pressed: false, last: frame, sentAt: performance.now() });
         advise(now, await api.ask("POST", "capture/frames", { body: app.camera.frame(0.85), query, signal }, 0));
       }
     } catch (error) {
