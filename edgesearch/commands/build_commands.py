@@ -12,7 +12,7 @@ from ..errors import several
 from ..local_features.descriptors import DEFAULT_FEATURES, MAX_FEATURES
 from ..search.outcomes import Targets
 from .arguments import Adder, add_model_option, add_source_options, number_between, positive_int, read_source_options
-from .output import print_note, print_report
+from .output import print_line, print_note, print_report
 
 _TARGETS = {
     "wrong_matches": "share of matches that may name a wrong product",
@@ -119,11 +119,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 def _keygen(options: argparse.Namespace) -> None:
     if options.device:
         path = signing.keygen_device(options.name)
-        print(f"{path}: device key; deliver it apart from the device folders, and pass it with --key-file.")
+        print_line(f"{path}: device key; deliver it apart from the device folders, and pass it with --key-file.")
         return
     private, public = signing.keygen(options.name)
-    print(f"{private}: private key; keep it only where bundles are built.")
-    print(f"{public}: public key {signing.read_public(public)[:8]}; give it to devices with `install --trust`.")
+    print_line(f"{private}: private key; keep it only where bundles are built.")
+    print_line(f"{public}: public key {signing.read_public(public)[:8]}; give it to devices with `install --trust`.")
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -139,12 +139,12 @@ def _build(options: argparse.Namespace) -> None:
         listed = several(without, len(without))
         print_note(f"{who} no picture, so only words, filters and barcodes find them: {listed}")
     counts, accuracy = built.manifest.counts, built.manifest.accuracy
-    print(
+    print_line(
         f"{options.output}: {counts['products']} products, {counts['pictures']} pictures, "
         f"{built.size_bytes / 1e6:.1f} MB, ANN recall@10 {accuracy['ann_recall@10']:.3f}"
     )
     for sentence in built.expectations:
-        print(f"  {sentence}")
+        print_line(f"  {sentence}")
 
 
 def _run_build(options: argparse.Namespace) -> Built:
@@ -176,7 +176,7 @@ def _run_build(options: argparse.Namespace) -> Built:
 def _delta(options: argparse.Namespace) -> None:
     delta(options.old, options.new, options.output, options.sign)
     size, full = (path.stat().st_size for path in (options.output, options.new))
-    print(f"{options.output}: {size:,} bytes instead of {full:,}, for devices that have {options.old}.")
+    print_line(f"{options.output}: {size:,} bytes instead of {full:,}, for devices that have {options.old}.")
 
 
 def _share(text: str) -> float:
