@@ -20,10 +20,11 @@ from ..store.store import Store
 from . import lan
 from .app import create_app
 from .certificates import Files
+from .connections import Connection, Listener
 from .state import ServerState
 from .transport import LocalCertificate, OwnCertificate, keep_current, make_context
 
-MAX_CONNECTIONS = 128
+BACKLOG = 2048  # connections that wait to be accepted
 SHUTDOWN_S = 10  # for the requests under way
 
 
@@ -81,7 +82,7 @@ def serve(
         access: The access file, as in `ServerState`.
         tls: Serve https; None serves http.
         announce: Called with the addresses once the server can be reached.
-        tell: Called with what happens to the certificate.
+        tell: Called with what happens to the certificate, and when too many connections are open.
     Raises:
         EdgeSearchError: The store cannot be opened.
         DeviceError: The address or the certificate cannot be used.
@@ -95,14 +96,14 @@ def serve(
         source = _source(tls, host, names, opened, tell) if tls else None
         own = source.names if isinstance(source, LocalCertificate) else []
         context = make_context(source) if source else None
-        main = _Server(create_app(state, names.union(own)), listening, context)
+        main = _Server(create_app(state, names.union(own)), listening, context, tell)
         urls = [lan.url("https" if source else "http", address, port) for address in lan.find_addresses(host)]
         where, helper = Listening(urls, lan.is_local(host), source is not None), None
         if tls and isinstance(source, LocalCertificate):
             root_port = port + 1 if tls.root_port is None else tls.root_port
             root_socket = stack.enter_context(_open_socket(host, root_port, "--root-port"))
             app, where = _offer_root(source, where, host, port, root_socket.getsockname()[1])
-            helper = _Helper(app, root_socket, None)
+            helper = _Helper(app, root_socket, None, tell)
         announce(where)
         with contextlib.suppress(KeyboardInterrupt):  # the usual end at a terminal
             asyncio.run(_run(main, helper, main.renewal(source, tell)))
@@ -137,20 +138,27 @@ class _Server(uvicorn.Server):
 
     lifespan_mode: Literal["on", "off"] = "on"
 
-    def __init__(self, app: ASGIApp, listening: socket.socket, context: ssl.SSLContext | None):
+    def __init__(
+        self,
+        app: ASGIApp,
+        listening: socket.socket,
+        context: ssl.SSLContext | None,
+        tell: Callable[[object], None],
+    ):
         config = uvicorn.Config(
             app,
-            log_level="warning",
+            log_level="error",  # a warning for each malformed request would let anybody fill the log
             access_log=False,  # searches are private
             server_header=False,
+            proxy_headers=False,  # any program here could claim another address, and guess PINs from thousands
+            ws="none",
             lifespan=self.lifespan_mode,
-            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
         config.load()
-        config.ssl = context
         super().__init__(config)
-        self._socket, self._context = listening, context
+        self._context = context
+        self._listener = Listener(listening, context, self._make_connection, tell)
 
     def renewal(
         self, source: OwnCertificate | LocalCertificate | None, tell: Callable[[object], None]
@@ -160,7 +168,25 @@ class _Server(uvicorn.Server):
 
     async def answer(self) -> None:
         """Answer until a signal arrives."""
-        await self.serve([self._socket])
+        await self.serve([])  # uvicorn listens to no socket of its own
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then accept connections."""
+        await super().startup(sockets)
+        self._accepting = asyncio.create_task(self._listener.accept())
+        self._accepting.add_done_callback(self._stop)  # a server that accepts nobody must be started again
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more connections, and finish the requests under way."""
+        self._accepting.cancel()
+        await asyncio.wait([self._accepting])
+        await super().shutdown(sockets)
+
+    def _stop(self, _: object) -> None:
+        self.should_exit = True
+
+    def _make_connection(self, address: str) -> Connection:
+        return Connection(address, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 class _Helper(_Server):
@@ -186,6 +212,7 @@ async def _run(main: _Server, helper: _Helper | None, renewal: Coroutine[Any, An
 
 def _open_socket(host: str, port: int, option: str) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
         raise DeviceError(f"{host}:{port}: cannot listen here ({error}); give another --host or {option}.") from error
