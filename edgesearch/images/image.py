@@ -3,6 +3,7 @@
 H height, W width, S side of a square in px.
 """
 
+import contextlib
 import functools
 import inspect
 import io
@@ -19,7 +20,6 @@ from PIL import (  # the plugins are imported to register their readers
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -27,8 +27,10 @@ from PIL import (  # the plugins are imported to register their readers
     WebPImagePlugin,
 )
 
-from ..errors import ImageError
-from . import colour_profile, photo_formats
+from ..errors import EdgeSearchError, ImageError
+from . import colour_profile, decoding_work, orientation, photo_formats
+from .decoding_memory import SHARED
+from .decoding_work import RASTER_BYTES
 
 Photo: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | np.ndarray | Image.Image"
 
@@ -51,7 +53,8 @@ WORKING_SIDE = 320  # px; pictures keep at least this shorter side: the near cro
 MAX_ENLARGEMENT = 3.0  # a larger factor would add no detail
 MAX_ELONGATION = 3.0  # longest side to the requested one
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
-_ORIENTATION = 0x0112  # EXIF tag
+_RESULT_BYTES = 14  # a pixel of the result, at most, while it is converted, turned and copied
+_BAND_BYTES = 20  # a pixel of the band that is being converted
 WHITE = (255, 255, 255)
 
 
@@ -67,19 +70,20 @@ def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
     Returns:
         (H, W, 3) uint8.
     Raises:
-        ImageError: the photo is unreadable, unsupported, truncated, too large or too small.
+        ImageError: the photo is unreadable, unsupported, truncated, too large or too small, or takes too long.
+        BusyError: other photos that are being decoded leave no memory for this one.
     """
     if isinstance(photo, np.ndarray):
         return _check_array(photo)
     name = _describe(photo)
     try:
-        image = _decode(photo, name, needed_side)
-        orientation, profile = _read_orientation(image), colour_profile.profile_of(image)
-        image = _reduce_bands(image, max(1, min(image.size) // needed_side) if needed_side else 1, name)
-        image = colour_profile.to_srgb(image, profile)
-        image.getexif()[_ORIENTATION] = orientation
-        return np.asarray(ImageOps.exif_transpose(image))
-    except ImageError:
+        if isinstance(photo, Image.Image):
+            _check_size(photo.size, name)
+            with SHARED.reserved(_needed_bytes(photo.size, needed_side)):
+                return _to_upright_rgb(photo.copy(), needed_side, name)
+        data = _read_encoded(photo, name)
+        return (_decode_heic if photo_formats.is_heic(data) else _decode)(data, name, needed_side)
+    except (EdgeSearchError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name}: {error}; at most {MAX_PIXELS:,} pixels are read, save it smaller.") from error
@@ -217,40 +221,78 @@ def _describe(photo: Any) -> str:
     return f"picture of {len(photo):,} bytes" if isinstance(photo, bytes) else "picture"
 
 
-def _decode(photo: Any, name: str, needed_side: int | None) -> Image.Image:
-    """Decode a photo within the limits; raise ImageError for one outside them, and Pillow's errors for damage."""
-    if isinstance(photo, Image.Image):
-        _check_size(photo.size, name)
-        return photo.copy()
-    data = _read_encoded(photo, name)
-    if photo_formats.is_heic(data):
-        return photo_formats.open_heic(data, name, lambda size: _check_size(size, name))
+def _decode(data: bytes, name: str, needed_side: int | None) -> np.ndarray:
+    """Decode a file within the limits; raise ImageError for one outside them, and Pillow's errors for damage."""
+    work = decoding_work.estimate(data, name)
+    image = _open(data, name)
+    size = image.size
+    _check_size(size, name, MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS)
+    work.check(size, name)
+    _draft(image, needed_side)
+    with SHARED.reserved(work.memory_bytes(size) + _needed_bytes(image.size, needed_side)):
+        return _to_upright_rgb(_load(image, data, needed_side), needed_side, name)
+
+
+def _decode_heic(data: bytes, name: str, needed_side: int | None) -> np.ndarray:
+    with contextlib.ExitStack() as stack:
+
+        def check(size: tuple[int, int]) -> None:
+            _check_size(size, name)
+            stack.enter_context(SHARED.reserved(_needed_bytes(size, needed_side) + size[0] * size[1] * RASTER_BYTES))
+
+        return _to_upright_rgb(photo_formats.open_heic(data, name, check), needed_side, name)
+
+
+def _to_upright_rgb(image: Image.Image, needed_side: int | None, name: str) -> np.ndarray:
+    turned, profile = orientation.orientation_of(image), colour_profile.profile_of(image)
+    image = _reduce_bands(image, _reduction(image.size, needed_side), name)
+    image = colour_profile.to_srgb(image, profile)
+    return np.asarray(orientation.turn_upright(image, turned))
+
+
+def _open(data: bytes, name: str) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
         found = photo_formats.describe_unreadable(data)
         raise ImageError(f"{name}: {found}; expected one of {', '.join(FORMATS)}.") from error
-    _check_size(image.size, name, MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS)
+
+
+def _load(image: Image.Image, data: bytes, needed_side: int | None) -> Image.Image:
+    """Decode an open picture; a JPEG that only lacks its end is completed."""
+
+    def decode(completed: bytes) -> Image.Image:
+        picture = Image.open(io.BytesIO(completed), formats=FORMATS)
+        _draft(picture, needed_side)
+        picture.load()
+        return picture
+
     try:
-        return _load(image, needed_side)
+        image.load()
+        return image
     except OSError:
-        whole = (
-            photo_formats.complete_jpeg(
-                data, lambda completed: _load(Image.open(io.BytesIO(completed), formats=FORMATS), needed_side)
-            )
-            if image.format in ("JPEG", "MPO")
-            else None
-        )
+        whole = photo_formats.complete_jpeg(data, decode) if photo_formats.lacks_end(data) else None
         if whole is None:
             raise
         return whole
 
 
-def _load(image: Image.Image, needed_side: int | None) -> Image.Image:
+def _draft(image: Image.Image, needed_side: int | None) -> None:
+    """Reduce a JPEG that is not decoded yet to a size that suffices."""
     if needed_side:
         image.draft("RGB", _draft_size(image.size, needed_side))
-    image.load()
-    return image
+
+
+def _needed_bytes(size: tuple[int, int], needed_side: int | None) -> int:
+    """Return the memory for a decoded picture of (W, H) px and its conversion."""
+    pixels = size[0] * size[1]
+    result = pixels // _reduction(size, needed_side) ** 2
+    return pixels * RASTER_BYTES + min(pixels, BAND_PIXELS) * _BAND_BYTES + result * _RESULT_BYTES
+
+
+def _reduction(size: tuple[int, int], needed_side: int | None) -> int:
+    """Return the factor by which a picture of (W, H) px may be reduced."""
+    return max(1, min(size) // needed_side) if needed_side else 1
 
 
 def _read_encoded(photo: Any, name: str) -> bytes:
@@ -330,14 +372,6 @@ def _reduce_bands(image: Image.Image, factor: int, name: str) -> Image.Image:
         band = _flatten(image.crop((0, top, width, min(top + rows, height))), name)
         reduced.paste(band.reduce(factor), (0, top // factor))
     return reduced
-
-
-def _read_orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation; 1, upright, if there is none or it is unreadable."""
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # Pillow's EXIF reader raises nearly anything on damaged data
-        return 1
 
 
 def _flatten(image: Image.Image, name: str) -> Image.Image:

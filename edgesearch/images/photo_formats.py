@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ImageError
+from . import jpeg_scans
 
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1")
 _SIGNATURES = (  # of what people take for pictures
@@ -75,7 +76,9 @@ def describe_unreadable(data: bytes) -> str:
 def lacks_end(data: bytes) -> bool:
     """Return whether data is a JPEG that stops before its last marker, as after a broken transfer."""
     at = 2 if data.startswith(b"\xff\xd8") else len(data)
-    while at + 4 <= len(data) and data[at] == 0xFF:
+    for _ in range(jpeg_scans.MAX_SEGMENTS):
+        if at + 4 > len(data) or data[at] != 0xFF:
+            break
         if data[at + 1] == 0xDA:  # picture data, which no other marker follows but the last
             return data.find(_END, at) < 0
         at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
