@@ -17,6 +17,7 @@ from .product import COLUMNS, Product
 
 FORMAT = 1
 BATCH_PRODUCTS = 1024  # read at once
+LEAST_ROW_BYTES = 8  # a row's pointer, length, number and header, without its values
 SCHEMA = f"""
 PRAGMA user_version = {FORMAT};
 CREATE TABLE product (
@@ -98,11 +99,11 @@ class Catalog:
         Raises:  CatalogError: not a readable catalogue of this format.
         """
         self._name = "catalogue" if isinstance(file, bytes) else file.name
-        self._file = SqliteReader(file, self._damaged_error)
+        self._file = SqliteReader(file, SCHEMA, self._damaged_error)
         self._query = self._file.query
         try:
+            self._count = self._read_count()
             self._owners = self._read_owners()
-            self._count = self._query("SELECT count(*) FROM product")[0][0]
         except CatalogError:
             self.close()
             raise
@@ -254,13 +255,24 @@ class Catalog:
         """Return whether any product has a barcode."""
         return bool(self._query("SELECT EXISTS (SELECT 1 FROM product WHERE barcode IS NOT NULL)")[0][0])
 
-    def _read_owners(self) -> np.ndarray:
-        """Check the file and return the product number of each row: (N,) int32."""
+    def _read_count(self) -> int:
+        """Check the file's format and size, and return the number of products."""
         ((found,),) = self._query("PRAGMA user_version")
         if found != FORMAT:
             raise CatalogError(
                 f"{self._name}: catalogue format {found}; this version reads {FORMAT}, upgrade edgesearch."
             )
+        ((size,),) = self._query("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+        # NOT INDEXED, since the index on the SKUs may hold another number of rows.
+        products, pictures = (
+            self._query(f"SELECT count(*) FROM {table} NOT INDEXED")[0][0] for table in ("product", "picture")
+        )
+        if (products + pictures) * LEAST_ROW_BYTES > size:  # pages that are part of their table many times
+            raise self._damaged_error(f"{products + pictures:,} rows in {size:,} bytes")
+        return int(products)
+
+    def _read_owners(self) -> np.ndarray:
+        """Return the product number of each row: (N,) int32."""
         ((lowest, highest),) = self._query("SELECT (SELECT min(row) FROM picture), (SELECT max(row) FROM picture)")
         # As one text: fetching 100,000 rows one by one takes twice as long, and 8 MB more.
         ((text,),) = self._query("SELECT group_concat(product) FROM (SELECT product FROM picture ORDER BY row)")

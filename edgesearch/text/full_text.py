@@ -104,7 +104,7 @@ class WordIndex:
         """
         if not is_available():
             raise QueryError(_NO_FTS5)
-        self._file = SqliteReader(file, _damaged_error)
+        self._file = SqliteReader(file, _SCHEMA, _damaged_error)
         self._query = self._file.query
         try:
             if file is None:

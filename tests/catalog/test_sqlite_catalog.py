@@ -61,3 +61,48 @@ def test_damaged_values_are_errors(tmp_path: Path, change: str) -> None:
         connection.execute(change)
     with closing(Catalog(path)) as stored, pytest.raises(CatalogError, match="not a readable catalogue"):
         stored.find([0])
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n) SELECT i, i, i, i, i FROM n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"DROP TABLE picture; CREATE VIEW picture (row, product, source, start, size) AS {ENDLESS}",
+        f"CREATE VIEW more AS {ENDLESS}",
+        "CREATE TRIGGER t AFTER INSERT ON product BEGIN SELECT 1; END",
+        "CREATE INDEX hidden ON product (name)",
+        "ALTER TABLE product ADD COLUMN more AS (name || name)",
+    ],
+)
+def test_a_catalogue_has_the_tables_of_a_bundle_and_nothing_else(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "catalog.sqlite"
+    sqlite_catalog.write(path, [(Product("A", "Cup", 2.5), [Picture(0, "a.jpg", 0, 9)])])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(change)
+    for file in (path, path.read_bytes()):
+        with pytest.raises(CatalogError, match="its tables are not those of a bundle"):
+            Catalog(file)
+
+
+@pytest.mark.parametrize("table", ["product", "picture"])
+def test_a_table_whose_pages_name_each_other_many_times_is_refused(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "catalog.sqlite"
+    sqlite_catalog.write(path, [(Product(f"{i:05}", "x" * 40), [Picture(i, "a" * 40, 0, 9)]) for i in range(3000)])
+    with closing(sqlite3.connect(path)) as connection:
+        ((root,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [table])
+        ((size,),) = connection.execute("PRAGMA page_size")
+    data = bytearray(path.read_bytes())
+    page = data[(root - 1) * size : root * size]
+    assert page[0] == 5  # an interior page: its cells name its children
+    cells = [int.from_bytes(page[at : at + 2], "big") for at in range(12, 12 + 2 * int.from_bytes(page[3:5], "big"), 2)]
+    leaf, middle = (bytes(page[cell : cell + 4]) for cell in cells[:2])
+    for number, child in ((root, middle), (int.from_bytes(middle, "big"), leaf)):
+        for cell in cells:
+            page[cell : cell + 4] = child
+        page[8:12] = child
+        data[(number - 1) * size : number * size] = page
+    path.write_bytes(data)
+    with pytest.raises(CatalogError, match="rows in"):
+        Catalog(path)
