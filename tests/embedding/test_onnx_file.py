@@ -1,5 +1,6 @@
 """Check that only networks of weights and standard operators reach onnxruntime."""
 
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgesearch import ModelError
-from edgesearch.embedding import onnx_file
+from edgesearch.embedding import network_size, onnx_file, protobuf
 from edgesearch.embedding.embedder import Embedder
 from edgesearch.embedding.shipped_models import default_model
 
@@ -63,6 +64,15 @@ def listing(value: "onnx.TensorProto") -> "onnx.NodeProto":
     return node
 
 
+def refusal(made: "onnx.ModelProto") -> str:
+    """Return why a network is refused, or ""."""
+    try:
+        onnx_file.check(made.SerializeToString(), "x")
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
 WHERE: list[Callable[["onnx.TensorProto"], "onnx.ModelProto"]] = [
     lambda value: model([], [value]),
     lambda value: model([constant(value)], []),
@@ -76,7 +86,7 @@ WHERE: list[Callable[["onnx.TensorProto"], "onnx.ModelProto"]] = [
 def test_weights_in_other_files_are_refused_in_every_position(
     put: Callable[["onnx.TensorProto"], "onnx.ModelProto"],
 ) -> None:
-    onnx_file.check(put(tensor()).SerializeToString(), "x")
+    assert "other files" not in refusal(put(tensor()))
     for change in (move_outside, mark_outside, name_outside):
         with pytest.raises(ModelError, match="x: has weights in other files; export it"):
             onnx_file.check(put(change(tensor())).SerializeToString(), "x")
@@ -114,6 +124,72 @@ def test_functions_and_training_steps_are_refused() -> None:
     for made, says in ((with_function, "functions"), (with_training, "training")):
         with pytest.raises(ModelError, match=says):
             onnx_file.check(made.SerializeToString(), "x")
+
+
+@pytest.mark.parametrize("kind", ["Loop", "If", "Scan", "RandomNormal", "ConstantOfShape", "Expand", "Tile", "Range"])
+def test_operators_that_no_export_writes_are_refused(kind: str) -> None:
+    made = model([onnx.helper.make_node(kind, ["in"], ["out"])], [])
+    assert f"has the operator '{kind}'; expected one that `export` writes" in refusal(made)
+
+
+def joined(times: int) -> "onnx.ModelProto":
+    """Return a network that joins a tensor to itself again and again."""
+    names = ["in", *(f"t{number}" for number in range(times))]
+    return model(
+        [onnx.helper.make_node("Concat", [one, one], [other], axis=0) for one, other in itertools.pairwise(names)], []
+    )
+
+
+def padded(pads: int) -> "onnx.ModelProto":
+    """Return a convolution with a wide margin."""
+    made = model([onnx.helper.make_node("Conv", ["in", "w"], ["out"], pads=[pads] * 4)], [])
+    made.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((1, 3, 1, 1), np.float32), "w"))
+    made.graph.input[0].CopyFrom(onnx.helper.make_tensor_value_info("in", onnx.TensorProto.FLOAT, [None, 3, 8, 8]))
+    return made
+
+
+def outer(size: int) -> "onnx.ModelProto":
+    """Return the sums of each of some weights with each."""
+    weights = [np.ones(shape, np.float32) for shape in ((size, 1), (1, size))]
+    tensors = [onnx.numpy_helper.from_array(one, name) for one, name in zip(weights, "ab", strict=True)]
+    return model([onnx.helper.make_node("Add", ["a", "b"], ["out"])], tensors)
+
+
+@pytest.mark.parametrize(("make", "small", "large"), [(joined, 10, 40), (padded, 3, 100_000), (outer, 100, 100_000)])
+def test_networks_that_would_fill_the_memory_are_refused(
+    make: Callable[[int], "onnx.ModelProto"], small: int, large: int
+) -> None:
+    assert not refusal(make(small))
+    assert f"at most {network_size.MAX_VALUES:,}" in refusal(make(large))
+
+
+def test_operators_that_do_not_fit_are_refused() -> None:
+    concat = onnx.helper.make_node("Concat", ["in", "in"], ["out"], axis=0)
+    twice = onnx.helper.make_node("Concat", ["in", "in"], ["out"], axis=0)
+    twice.attribute[0].ints.extend([1])
+    for nodes, says in (
+        ([onnx.helper.make_node("Relu", ["missing"], ["out"])], "'missing'"),
+        ([concat, concat], "two tensors are named 'out'"),
+        ([twice], "two values of 'axis'"),
+        ([onnx.helper.make_node("Conv", ["in", "in"], ["out"])], "does not fit its inputs"),
+    ):
+        assert says in refusal(model(nodes, []))
+
+
+@pytest.mark.parametrize("network", [*TINY_MODEL.glob("*.onnx"), *default_model().glob("*.onnx")], ids=lambda p: p.name)
+def test_shapes_are_those_of_onnx(network: Path) -> None:
+    made = onnx.load(network)
+    for value in [*made.graph.input, *made.graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    del made.graph.value_info[:]
+    inferred = onnx.shape_inference.infer_shapes(made, strict_mode=True, data_prop=True).graph
+    expected = {
+        value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim)
+        for value in [*inferred.value_info, *inferred.output]
+    }
+    found = network_size.tensor_shapes(memoryview(made.SerializeToString()))
+    assert expected
+    assert {name: found[name] for name in expected} == expected
 
 
 def test_shipped_networks_pass_the_check() -> None:
@@ -159,7 +235,7 @@ def field(number: int, content: bytes) -> bytes:
     size, length = len(content), b""
     while size > 127:
         size, length = size >> 7, length + bytes([size & 127 | 128])
-    return bytes([8 * number + onnx_file.BYTES]) + length + bytes([size]) + content
+    return bytes([8 * number + protobuf.BYTES]) + length + bytes([size]) + content
 
 
 def test_nested_graphs_are_checked_to_any_depth() -> None:

@@ -1,0 +1,46 @@
+"""Read messages in protobuf's encoding (protobuf.dev/programming-guides/encoding), without its library.
+
+A message is a sequence of fields, each a key, 8 * number + kind, and a value.
+"""
+
+from collections.abc import Iterator
+
+VARINT, BYTES = 0, 2  # kinds of values
+FIXED = {1: 8, 5: 4}  # size in bytes of the other kinds; groups are obsolete, and ONNX has none
+KEY_BITS, VALUE_BITS = 32, 64  # largest keys and lengths; largest numbers
+
+
+def read_fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Yield number and value of each field; raise ValueError or IndexError if the message is malformed."""
+    offset = 0
+    while offset < len(data):
+        key, offset = read_varint(data, offset, KEY_BITS)
+        number, kind = key >> 3, key & 7
+        if not number or kind not in (VARINT, BYTES, *FIXED):
+            raise ValueError(f"field {number} of kind {kind}")
+        if kind == VARINT:
+            value, offset = read_varint(data, offset, VALUE_BITS)
+            yield number, value
+        else:
+            size, offset = read_varint(data, offset, KEY_BITS) if kind == BYTES else (FIXED[kind], offset)
+            if offset + size > len(data):
+                raise ValueError(f"field {number} of {size} bytes")
+            yield number, data[offset : offset + size]
+            offset += size
+
+
+def read_varint(data: memoryview, offset: int, bits: int) -> tuple[int, int]:
+    """Read a number of seven bits a byte, lowest first; return it and the offset behind it.
+
+    Raises:
+        ValueError: the number has more than `bits` bits.
+    """
+    value = shift = 0
+    while True:
+        byte = data[offset]
+        value |= (byte & 127) << shift
+        offset, shift = offset + 1, shift + 7
+        if value >> bits:
+            raise ValueError("a number that is too long")
+        if byte < 128:
+            return value, offset
