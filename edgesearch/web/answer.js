@@ -1,14 +1,15 @@
-// The answer to a photo: the product, a choice of several, or what to do about an unknown product.
+// The answer to a photo: the product, one guess, a choice of several, or the nearest of what is here.
 
 import * as api from "./api.js";
-import { button, dialog, h, icon } from "./dom.js";
+import { button, dialog, h, icon, onTriggerKey, round } from "./dom.js";
 import { t } from "./i18n.js";
 import { pref } from "./prefs.js";
 import { alternatives, productCard, productTile } from "./product.js";
-import { LiveSearch } from "./live.js";
+import { LiveSearch, candidate, isLikely } from "./live.js";
 import { reasons } from "./text_search.js";
 
-const [VERY, QUITE, HALF, POSSIBLE] = [0.9, 0.65, 0.5, 0.25];
+const [VERY, QUITE, HALF] = [0.9, 0.65, 0.5];
+const GUESSED = 0.5; // share of the votes for a category or brand that is worth saying
 const CHOICES = 5; // products to choose from
 const MANY_FEATURES = 12; // local features that agree
 
@@ -21,7 +22,6 @@ function certainty(answer) {
     : best.probability >= VERY ? "high" : best.probability >= QUITE ? "good" : best.probability >= HALF ? "fair" : "best";
   return t(`sure.${kind}`);
 }
-const chance = (match) => (match.probability >= POSSIBLE ? t("sure.maybe") : "");
 
 /** Open a dialog with both pictures, their matching parts marked, and the evidence in sentences. */
 function explain(app, { answer, photo }) {
@@ -31,7 +31,8 @@ function explain(app, { answer, photo }) {
   dialog(t("why.title"), t("close"), h("div", { class: "why" }, waiting, h("ul", { class: "why-list" },
     h("li", {}, t("why.chance", { n: Math.round(100 * best.probability) })),
     code && h("li", {}, t("why.barcode", { code: code.text })),
-    h("li", {}, best.points ? t("why.points", { n: best.points }) : t("why.nopoints")))));
+    h("li", {}, best.points ? t("why.points", { n: best.points }) : t("why.nopoints")),
+    best.outline.length > 2 && h("li", {}, t("why.outline")))));
   api.ask("POST", "explain", { body: photo, query: { words: false } }).then((blob) => {
     const address = URL.createObjectURL(blob);
     waiting.replaceWith(h("figure", {}, h("img", { src: address, alt: t("why.picture"), onload: () => URL.revokeObjectURL(address) }),
@@ -47,11 +48,24 @@ function pick(app, { answer, photo }, match) {
   app.go("product", { sku: match.sku, match });
 }
 
-/** None of the products fits: customers search by words, staff teach it. */
-function reject(app, { answer, photo }) {
-  const [best] = answer.matches;
-  if (app.health.learns && best?.row < 0) api.ask("POST", "learned/dismiss", { query: { row: best.row } }).catch(() => {});
-  if (app.isStaff && app.health.can_teach) return app.go("teach", { photo, answer });
+/** Let a learned picture that led to a wrong product count less. */
+function dismiss(app, { answer: { matches: [best] }, denied }) {
+  if (app.health.learns && best?.row < 0 && !denied) api.ask("POST", "learned/dismiss", { query: { row: best.row } }).catch(() => {});
+}
+
+/** It is not the first product: offer the others. */
+function deny(app, found) {
+  if (found.answer.matches.length < 2) return reject(app, found);
+  dismiss(app, found);
+  found.denied = true;
+  return app.refresh();
+}
+
+/** None of the products fits: search by words; who is logged in may also teach it. */
+function reject(app, found) {
+  const { answer, photo } = found;
+  dismiss(app, found);
+  if (app.me.needs_pin && app.isStaff && app.health.can_teach) return app.go("teach", { photo, answer });
   app.lost = { photo, answer };
   return app.go("words", { lost: true });
 }
@@ -62,68 +76,105 @@ function heading(kind, words, detail = null) {
     h("div", {}, h("h1", {}, words), detail && h("p", {}, detail)));
 }
 
+const choices = (app, found, matches) => h("ul", { class: "tiles choices" }, matches.map((match) => productTile(match, () => pick(app, found, match))));
+const why = (app, found) => h("div", { class: "row" }, button("", "bulb", t("answer.why"), () => explain(app, found)));
+const none = (app, found) => button("", "close", t("answer.none"), () => reject(app, found));
+
+/** Return what to show: a match, one guess, a choice (also once a person said no), or an unknown product. */
+function kindOf({ answer: { decision, matches: [best, second] }, denied }) {
+  if (!best) return "unknown";
+  if (denied) return "ambiguous";
+  return decision === "ambiguous" && (best.probability >= HALF || !second) ? "guess" : decision;
+}
+
+/** Of each kind: the content, and what stands beside "Next product". */
 const CONTENT = {
   match(app, found) {
     const [best, ...others] = found.answer.matches;
     const near = others.filter((match) => match.probability >= 0.02).slice(0, 3);
-    return [heading("match", t("answer.match"), certainty(found.answer)), productCard(best),
-      h("div", { class: "row" }, button("", "bulb", t("answer.why"), () => explain(app, found)),
-        button("", "close", t("answer.not"), () => reject(app, found))),
-      near.length > 0 && h("section", {}, h("h2", {}, t("answer.or")), h("ul", { class: "tiles" },
-        near.map((match) => productTile(match, () => pick(app, found, match), chance(match) || t("sure.low"))))),
-      alternatives(app, best)];
+    return [[heading("match", t("answer.match"), certainty(found.answer)), productCard(best), why(app, found),
+      near.length > 0 && h("section", {}, h("h2", {}, t("answer.or")), choices(app, found, near)), alternatives(app, best)],
+    [button("", "close", t("answer.not"), () => deny(app, found))]];
+  },
+  guess(app, found) {
+    const { matches: [best], conflict } = found.answer;
+    return [[heading("ambiguous", t("answer.guessed", { name: best.name }), conflict && t("answer.conflict")), productCard(best), why(app, found)],
+      [button("", "close", t("no"), () => deny(app, found)), button("primary", "check", t("yes"), () => pick(app, found, best))]];
   },
   ambiguous(app, found) {
-    const { answer } = found;
-    const several = answer.matches.slice(0, CHOICES);
-    return [heading("ambiguous", t("answer.ambiguous"), answer.conflict ? t("answer.conflict") : t("answer.ambiguous.help")),
-      h("ul", { class: "tiles choices" }, several.map((match) => productTile(match, () => pick(app, found, match), chance(match)))),
-      h("div", { class: "row" }, button("", "bulb", t("answer.why"), () => explain(app, found)),
-        button("", "close", t("answer.none"), () => reject(app, found)))];
+    const { matches, conflict } = found.answer;
+    const several = matches.slice(Number(Boolean(found.denied))).slice(0, CHOICES);
+    return [[heading("ambiguous", t("answer.ambiguous"), t(conflict ? "answer.conflict" : "answer.ambiguous.help")), choices(app, found, several), why(app, found)],
+      [none(app, found)]];
   },
   unknown(app, found) {
-    const { answer } = found;
-    const guess = Object.values(answer.guesses ?? {}).map(({ value }) => value).join(", ");
-    const [why] = reasons(answer);
-    return [why ? heading("unknown", t("words.none"), why) : heading("unknown", t("answer.unknown"), answer.flaw ? t(`flaw.${answer.flaw}`) : t("answer.unknown.help")),
-      guess && h("p", { class: "lead" }, t("answer.guess", { what: guess })),
-      h("div", { class: "row" }, button("primary", app.isStaff && app.health.can_teach ? "teach" : "search",
-        t(app.isStaff && app.health.can_teach ? "words.staff" : "words.title"), () => reject(app, found))),
-      answer.matches.length > 0 && h("section", {}, h("h2", {}, t("answer.nearest")), h("ul", { class: "tiles" },
-        answer.matches.slice(0, 4).map((match) => productTile(match, () => pick(app, found, match)))))];
+    const { flaw, guesses = {}, matches } = found.answer;
+    const guess = Object.values(guesses).filter(({ share }) => share >= GUESSED).map(({ value }) => value).join(", ");
+    const [reason] = reasons(found.answer);
+    return [[reason ? heading("unknown", t("words.none"), reason) : flaw ? heading("unknown", t("answer.unseen"), t(`flaw.${flaw}`))
+      : heading("unknown", t("answer.unknown"), t("answer.unknown.help")),
+    guess && h("p", { class: "lead" }, t("answer.guess", { what: guess })),
+    matches.length > 0 && h("section", {}, h("h2", {}, t("answer.nearest")), choices(app, found, matches.slice(0, CHOICES)))],
+    [matches.length > 0 ? none(app, found) : button("", "search", t("words.title"), () => reject(app, found))]];
   },
 };
 
 export function answer(app) {
   const found = app.answered;
   if (!found) return null;
-  const { decision, matches } = found.answer;
-  const kind = matches.length ? decision : "unknown";
-  const element = h("section", { class: "answer" },
-    h("div", { class: "answer-body" }, CONTENT[kind](app, found)),
-    h("div", { class: "answer-foot" }, button("primary wide", "next", t("answer.again"), () => app.go("find", {}, true))));
+  const { matches: [best] } = found.answer;
+  const kind = kindOf(found);
+  const again = () => app.go("find", {}, true);
+  const [content, ways] = CONTENT[kind](app, found);
+  const element = h("section", { class: "answer" }, h("div", { class: "answer-body" }, content),
+    h("div", { class: "answer-foot" }, ways, kind === "guess" ? round("", "next", t("answer.again"), again)
+      : button("primary", "next", t("answer.again"), again)));
+  const keys = onTriggerKey(again);
   // A kiosk answers the next product at once; on a handheld the camera pauses until "Next product" is pressed.
-  const live = pref("kiosk") ? new LiveSearch(app, () => {}, () => next()) : null;
+  const live = pref("kiosk") ? new LiveSearch(app, hear, () => next(), () => fade(t("answer.past"))) : null;
+  const past = h("p", { class: "hint past", hidden: true });
+  element.prepend(past);
   let searching = false;
+
+  /** The camera shows another scene: fade the answer, and say what is in front of it; "" shows the answer again. */
+  function fade(words) {
+    past.textContent = words;
+    past.hidden = !words;
+    element.classList.toggle("faded", Boolean(words));
+    if (words) app.frozen.hide();
+  }
+
+  function hear(frame, still) {
+    if (frame && isLikely(frame)) fade(candidate(frame, still));
+  }
+
+  /** Return whether an answer is the one shown; show it again. */
+  function isSame({ decision, matches: [other] }) {
+    if (decision !== found.answer.decision || other?.sku !== best?.sku) return false;
+    fade("");
+    return true;
+  }
+
   async function next() {
     if (searching) return;
     searching = true;
     live.markDecided();
-    await app.searchPhoto(await app.camera.photo(1024), { quietly: true, replace: true })
-      .catch((error) => app.failed(error)).finally(() => { searching = false; });
+    const wanted = (other) => live.decided && isLikely(other) && !isSame(other);
+    await app.searchPhoto(await app.camera.photo(1024), { wanted, replace: true })
+      .then((other) => { live.unknown = other.decision === "unknown"; }).catch((error) => app.failed(error)).finally(() => { searching = false; });
   }
   return {
     element, layout: "split",
     enter() {
-      app.frozen.show(found.photo, kind === "match" ? matches[0].outline : []);
-      const [best] = matches;
-      app.say(kind === "match" ? `${t("answer.match")}: ${best.name}. ${certainty(found.answer)}` : t(`answer.${kind}`));
+      document.addEventListener("keydown", keys);
+      app.frozen.show(found.photo, kind === "match" ? best.outline : []);
+      app.say(kind === "match" ? `${t("answer.match")}: ${best.name}. ${certainty(found.answer)}` : element.querySelector("h1").textContent);
       if (!live) return;
-      live.start();
+      live.start(true);
       app.live = live;
-      setTimeout(() => live.markDecided(), 300);
     },
     leave() {
+      document.removeEventListener("keydown", keys);
       live?.stop();
       app.live = null;
       app.frozen.hide();

@@ -37,6 +37,19 @@ def _match(v: Visitor) -> None:
     v.wait_for(".alike .tile")
 
 
+def _guess(v: Visitor) -> None:
+    v.override_answer("v1/frames", decision="ambiguous")
+    v.force_decision("ambiguous", matches=[{"probability": share} for share in (0.6, 0.2, 0.1)])
+    v.open()
+    v.wait_for(".product .price")
+
+
+def _denied(v: Visitor) -> None:
+    _guess(v)
+    v.press(".answer-foot .button >> nth=0")
+    v.wait_for(".choices .tile")
+
+
 def _choices(v: Visitor) -> None:
     v.override_answer("v1/frames", decision="ambiguous")
     v.force_decision("ambiguous", matches=[{"probability": share} for share in (0.44, 0.38, 0.09, 0.05)])
@@ -47,7 +60,8 @@ def _choices(v: Visitor) -> None:
 def _unknown(v: Visitor) -> None:
     v.become_customer()
     guesses = {"category": {"value": "Kitchen", "share": 0.8}, "brand": {"value": "Alderabo", "share": 0.6}}
-    v.force_decision("unknown", guesses=guesses)
+    v.override_answer("v1/frames", decision="unknown", matches=[], flaw="dark")  # nothing is answered without a press
+    v.force_decision("unknown", guesses=guesses, flaw="")
     v.open()
     v.wait_for(".shutter")
     v.press(".shutter")
@@ -56,7 +70,7 @@ def _unknown(v: Visitor) -> None:
 
 def _unknown_searched(v: Visitor) -> None:
     _unknown(v)
-    v.press(".answer-body .button.primary")
+    v.press(".answer-foot .button >> nth=0")
     v.wait_for(".words .tile")
 
 
@@ -68,7 +82,16 @@ def _why(v: Visitor) -> None:
 
 def _words(v: Visitor) -> None:
     v.open("words")
-    v.wait_for(".results .chip")
+    v.wait_for(".kinds .tile")
+
+
+def _keys(v: Visitor) -> None:
+    v.query = v.query.replace("&theme", "&kiosk=600&theme")
+    v.open("words")
+    v.page.evaluate("document.querySelector('.attract').click()")
+    for key in "mug":
+        v.press(f".key >> text=/^{key}$/")
+    v.wait_for(".results .tile-price")
 
 
 def _word_results(v: Visitor) -> None:
@@ -98,20 +121,28 @@ def _edit(v: Visitor) -> None:
 
 
 def _teach(v: Visitor) -> None:
-    v.force_decision("unknown", guesses={"category": {"value": "Kitchen", "share": 0.8}})
+    v.override_answer("v1/frames", decision="unknown", matches=[], flaw="dark")
+    v.force_decision("unknown", guesses={"category": {"value": "Kitchen", "share": 0.8}}, flaw="")
     v.open()
     v.wait_for(".shutter")
     v.press(".shutter")
     v.wait_for(".verdict.unknown")
-    v.press(".answer-body .button.primary")
-    v.wait_for(".teach form")
+    v.press(".answer-foot .button >> nth=0")
+    v.press(".words > .row .button")
+    v.wait_for(".teach .search")
+
+
+def _teach_new(v: Visitor) -> None:
+    _teach(v)
+    v.press(".teach-content > .button")
+    v.wait_for(".teach [required]")
 
 
 def _taught(v: Visitor) -> None:
     product = {"sku": "T-1", "name": "Blue mug"}
     told = {"product": product, "pictures": 1, "like": {"sku": "P", "name": "Alderabo Mug Orchard 350 ml"}}
     v.page.route("**/v1/products", lambda route: route.fulfill(json=told))
-    _teach(v)
+    _teach_new(v)
     v.page.fill(".teach input[required]", "Blue mug")
     v.press(".teach [type=submit]")
     v.wait_for(".teach .verdict.match")
@@ -167,15 +198,18 @@ COUNTED = [{"sku": "P000001", "name": "Alderabo Mug Orchard 350 ml", "count": 12
 COUNTED += [{"sku": "P000002", "name": "Alderabo Mug Stars 350 ml", "count": 3}]
 
 CANDIDATES = [[row["sku"], row["name"]] for row in COUNTED]
-WAITS: dict[str, object] = {"id": "p1", "status": "aside", "sku": "", "name": "", "candidates": CANDIDATES}
+WAITS: dict[str, object] = {"id": "p1", "status": "aside", "times": 1, "sku": "", "name": "", "candidates": CANDIDATES}
 
 
 def _counting(v: Visitor, photo_answer: dict[str, object] | None = None) -> None:
     """Open the counting screen; after one photo, if the answer to it is given."""
-    state = {"name": "aisle-4", "counts": COUNTED, "waiting": [WAITS]}
+    state = {"name": "aisle-4", "counts": COUNTED, "waiting": [WAITS, WAITS | {"id": "p2"}]}
+    picture = v.photo.read_bytes()
 
     def answer(route: Route) -> None:
-        route.fulfill(json=state | ({"seen": photo_answer} if "/photos" in route.request.url else {}))
+        if route.request.url.endswith(("/p1", "/p2")):
+            return route.fulfill(body=picture, content_type="image/jpeg")
+        return route.fulfill(json=state | {"seen": photo_answer or WAITS})
 
     v.page.route("**/v1/counts**", answer)
     v.page.route("**/v1/counts/**", answer)
@@ -186,21 +220,39 @@ def _counting(v: Visitor, photo_answer: dict[str, object] | None = None) -> None
     v.wait_until("document.querySelector('#video').videoWidth > 0")
     if photo_answer:
         v.press(".count-press")
-        v.wait_for(".counted, .count-choices")
+        v.wait_for(".counted, .asked")
 
 
 def _counted_photo(v: Visitor) -> None:
-    _counting(v, {"id": "p1", "status": "counted", "sku": "P000001", "name": COUNTED[0]["name"]})
+    _counting(v, {"id": "p1", "status": "counted", "times": 1, "sku": "P000001", "name": COUNTED[0]["name"]})
 
 
 def _count_asks(v: Visitor) -> None:
     _counting(v, WAITS)
 
 
+def _count_undone(v: Visitor) -> None:
+    _counting(v)
+    v.press(".count-controls .row .button >> nth=0")
+    v.wait_for(".count-message .button")
+
+
 def _count_list(v: Visitor) -> None:
     _counting(v)
     v.press(".count-controls .row .button >> nth=1")
-    v.wait_for(".rows")
+    v.wait_for(".rows .act")
+
+
+def _count_number(v: Visitor) -> None:
+    _count_list(v)
+    v.press(".rows .act")
+    v.wait_for("dialog [type=number]")
+
+
+def _count_review(v: Visitor) -> None:
+    _count_list(v)
+    v.press(".answer-foot .primary")
+    v.wait_for(".asked .facts .quiet")
 
 
 def _menu(v: Visitor) -> None:
@@ -282,11 +334,13 @@ def _resting(v: Visitor) -> None:
 
 
 SCENES: dict[str, Callable[[Visitor], None]] = {
-    "attract": _attract, "find": _find, "seen": _known_product, "match": _match, "why": _why, "choices": _choices,
+    "attract": _attract, "find": _find, "seen": _known_product, "match": _match, "why": _why,
+    "guess": _guess, "not-it": _denied, "choices": _choices, "keys": _keys, "teach-new": _teach_new,
     "unknown": _unknown, "lost": _unknown_searched, "words": _words, "found": _word_results, "nothing": _nothing,
     "product": _product, "edit": _edit, "teach": _teach, "taught": _taught, "photos": _photos,
     "photos-off": _photos_off, "learned": _learned, "staff": _staff, "counts": _counts,
     "counting": _counting, "counted": _counted_photo, "count-asks": _count_asks, "count-list": _count_list,
+    "count-undone": _count_undone, "count-number": _count_number, "count-review": _count_review,
     "menu": _menu, "idle": _idle, "asks": _camera_asks, "denied": _failing("NotAllowedError"),
     "missing": _failing("NotFoundError"), "taken": _failing("NotReadableError"), "insecure": _insecure,
     "resting": _resting, "saving": _saving, "gone": _server_gone, "catalogue": _catalogue, "busy": _busy,
