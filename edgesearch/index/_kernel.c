@@ -5,6 +5,8 @@
  * one register, so one byte shuffle looks up 16 or 32 codes. Entries are below 64, so four of them add up in a byte
  * before it is widened.
  *
+ * Two more functions compare vectors with all codewords of a codebook, and one adds up the votes of visual words.
+ *
  * Shapes: B queries, k results, N rows in P blocks of 32 (a cell begins with a new block; padding rows have number -1),
  * D dimensions, M subquantizers of 16 codewords, C cells.
  */
@@ -17,6 +19,9 @@
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
+
+/* Inlined into every function that is compiled for other registers. */
+#define INLINE static inline __attribute__((always_inline))
 
 enum { BLOCK = 32, CODEWORDS = 16, MAX_LEVEL = 63, MAX_QUERY = 8191, MAX_DIM = 2048, MAX_SUBQUANTIZERS = 256 };
 
@@ -60,6 +65,72 @@ static inline void products(const Index *index, const float *query, float *restr
             for (int w = 0; w < CODEWORDS; w++) sums[w] += *rotated * words[w];
         memcpy(entries, sums, sizeof sums);
     }
+}
+
+/* A codebook of M parts with K codewords each, K a multiple of 16. */
+typedef struct {
+    int parts, dim, words;  /* M, D/M, K */
+    const float *codewords; /* (M, D/M, K) */
+    const float *squares;   /* (M, K): their squared lengths */
+} Codebook;
+
+/* codes[m] = the codeword of part m that is nearest to that part of x, the first of equals. x: (D,), codes: (M,). */
+typedef void Encode(const Codebook *book, const float *x, uint8_t *codes);
+
+/* Quantize 2 x . w - w . w for all codewords w on one scale: it is lows[m] + step * levels[m][w] within half a step.
+ * Return the step. x: (D,), levels: (M, 16), lows: (M,). K is 16. */
+typedef float QuantizeProducts(const Codebook *book, const float *x, uint8_t *levels, float *lows);
+
+/* sums[w] = x . codeword w, for sixteen codewords. x: (dim,), codewords: (dim, stride). */
+INLINE void multiply_sixteen(const float *x, int dim, const float *codewords, int stride, float sums[CODEWORDS]) {
+    typedef float Floats __attribute__((vector_size(CODEWORDS / 2 * sizeof(float))));
+    Floats low = {0}, high = {0}, a, b;
+    for (int d = 0; d < dim; d++, codewords += stride) {
+        memcpy(&a, codewords, sizeof a), memcpy(&b, codewords + CODEWORDS / 2, sizeof b);
+        low += x[d] * a, high += x[d] * b;
+    }
+    memcpy(sums, &low, sizeof low), memcpy(sums + CODEWORDS / 2, &high, sizeof high);
+}
+
+INLINE void encode(const Codebook *book, const float *x, uint8_t *codes) {
+    const float *codewords = book->codewords, *squares = book->squares;
+    for (int m = 0; m < book->parts; m++, x += book->dim, squares += book->words) {
+        float sums[CODEWORDS], least = INFINITY;
+        codes[m] = 0;
+        for (int first = 0; first < book->words; first += CODEWORDS) {
+            multiply_sixteen(x, book->dim, codewords + first, book->words, sums);
+            for (int w = 0; w < CODEWORDS; w++) {
+                const float distance = squares[first + w] - 2 * sums[w];
+                if (distance < least) least = distance, codes[m] = (uint8_t)(first + w);
+            }
+        }
+        codewords += book->dim * book->words;
+    }
+}
+
+INLINE float quantize_products(const Codebook *book, const float *x, uint8_t *levels, float *lows) {
+    float table[MAX_SUBQUANTIZERS * CODEWORDS], widest = 0;
+    for (int m = 0; m < book->parts; m++) {
+        float *entries = table + m * CODEWORDS, low = INFINITY, high = 0;
+        multiply_sixteen(x + m * book->dim, book->dim, book->codewords + m * book->dim * CODEWORDS, CODEWORDS, entries);
+        for (int w = 0; w < CODEWORDS; w++) entries[w] = 2 * entries[w] - book->squares[m * CODEWORDS + w];
+        for (int w = 0; w < CODEWORDS; w++) low = entries[w] < low ? entries[w] : low;
+        for (int w = 0; w < CODEWORDS; w++) entries[w] -= low;
+        for (int w = 0; w < CODEWORDS; w++) high = entries[w] > high ? entries[w] : high;
+        lows[m] = low, widest = high > widest ? high : widest;
+    }
+    const float step = widest / MAX_LEVEL, divisor = step > 0 ? step : 1;
+    for (int i = 0; i < book->parts * CODEWORDS; i++) {
+        const float level = rintf(table[i] / divisor);
+        levels[i] = (uint8_t)(int)(level < MAX_LEVEL ? level : MAX_LEVEL);
+    }
+    return step;
+}
+
+static void encode_plain(const Codebook *book, const float *x, uint8_t *codes) { encode(book, x, codes); }
+
+static float quantize_products_plain(const Codebook *book, const float *x, uint8_t *levels, float *lows) {
+    return quantize_products(book, x, levels, lows);
 }
 
 static void products_plain(const Index *index, const float *query, float *rotated, float *entries) {
@@ -144,10 +215,21 @@ TARGET_AVX2 static void products_avx2(const Index *index, const float *query, fl
     products(index, query, rotated, entries);
 }
 
-/* Return whether the processor has AVX2 and the system saves its registers. */
+/* The plain loops in wider registers. They round a product and its sum once, so that a distance may differ in its last
+ * bit. */
+TARGET_AVX2_FMA static void encode_avx2(const Codebook *book, const float *x, uint8_t *codes) {
+    encode(book, x, codes);
+}
+
+TARGET_AVX2_FMA static float quantize_products_avx2(const Codebook *book, const float *x, uint8_t *levels,
+                                                    float *lows) {
+    return quantize_products(book, x, levels, lows);
+}
+
+/* Return whether the processor has AVX2 and FMA and the system saves their registers. */
 static int has_avx2(void) {
     unsigned a, b, c, d, saved;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_FMA)) return 0;
     __asm__("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
     return (saved & 6) == 6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2);
 }
@@ -201,16 +283,20 @@ typedef struct {
     Products *products;
     BlockSums *block_sums;
     Dot *dot;
+    Encode *encode;
+    QuantizeProducts *quantize_products;
 } Loops;
 
-static const Loops PLAIN = {"plain", products_plain, block_sums_plain, dot_plain};
+static const Loops PLAIN = {
+    "plain", products_plain, block_sums_plain, dot_plain, encode_plain, quantize_products_plain};
 
 /* Return the fastest loops that this processor runs. */
 static Loops choose_loops(void) {
 #if defined(__x86_64__)
-    if (has_avx2()) return (Loops){"avx2", products_avx2, block_sums_avx2, dot_avx2};
+    if (has_avx2())
+        return (Loops){"avx2", products_avx2, block_sums_avx2, dot_avx2, encode_avx2, quantize_products_avx2};
 #elif defined(__aarch64__)
-    return (Loops){"neon", products_plain, block_sums_neon, dot_neon};
+    return (Loops){"neon", products_plain, block_sums_neon, dot_neon, encode_plain, quantize_products_plain};
 #endif
     return PLAIN;
 }
@@ -689,6 +775,76 @@ static PyObject *vote(PyObject *Py_UNUSED(module), PyObject *args) {
     return finish_call(a, VOTE_ARRAYS, fits);
 }
 
+/* Read a codebook of `parts` parts from arrays of `codewords` and `squares`; return whether they fit together. */
+static int read_codebook(const Py_buffer *codewords, const Py_buffer *squares, int parts, Codebook *book) {
+    const int64_t word = sizeof(float), numbers = codewords->len / word, words = squares->len / word;
+    if (parts < 1 || parts > MAX_SUBQUANTIZERS || words < 1 || words % parts || words / parts % CODEWORDS ||
+        words / parts > UINT8_MAX + 1 || numbers % words || numbers / words < 1 || numbers / words * parts > MAX_DIM)
+        return 0;
+    *book = (Codebook){.parts = parts, .dim = (int)(numbers / words), .words = (int)(words / parts),
+                       .codewords = codewords->buf, .squares = squares->buf};
+    return codewords->len == numbers * word && squares->len == words * word;
+}
+
+PyDoc_STRVAR(encode_doc, "encode(x, codewords, squares, out_codes, parts)\n\n"
+                         "Do what kernel.encode does. Raise ValueError if types or sizes do not fit.");
+
+static PyObject *encode_call(PyObject *Py_UNUSED(module), PyObject *args) {
+    enum { X, CODEWORDS_IN, SQUARES, OUT_CODES, ARRAYS };
+    static const ArrayType types[ARRAYS] = {
+        {"x", FLOAT32, READ}, {"codewords", FLOAT32, READ}, {"squares", FLOAT32, READ}, {"out_codes", UINT8, WRITE}};
+    PyObject *o[ARRAYS];
+    Py_buffer a[ARRAYS];
+    Codebook book;
+    int parts;
+    if (!PyArg_ParseTuple(args, "OOOOi:encode", &o[0], &o[1], &o[2], &o[3], &parts)) return NULL;
+    if (!get_arrays(o, types, ARRAYS, a)) return NULL;
+    int fits = read_codebook(&a[CODEWORDS_IN], &a[SQUARES], parts, &book);
+    const int64_t dim = fits ? book.parts * book.dim : 1, rows = a[X].len / (dim * (int64_t)sizeof(float));
+    fits = fits && a[X].len == rows * dim * (int64_t)sizeof(float) && a[OUT_CODES].len == rows * parts;
+    if (fits) {
+        const float *x = a[X].buf;
+        uint8_t *codes = a[OUT_CODES].buf;
+        Py_BEGIN_ALLOW_THREADS
+        for (int64_t i = 0; i < rows; i++) loops.encode(&book, x + i * dim, codes + i * parts);
+        Py_END_ALLOW_THREADS
+    }
+    return finish_call(a, ARRAYS, fits);
+}
+
+PyDoc_STRVAR(quantize_products_doc,
+             "quantize_products(x, codewords, squares, out_levels, out_lows, out_steps, parts)\n\n"
+             "Do what kernel.quantize_products does. Raise ValueError if types or sizes do not fit.");
+
+static PyObject *quantize_products_call(PyObject *Py_UNUSED(module), PyObject *args) {
+    enum { X, CODEWORDS_IN, SQUARES, OUT_LEVELS, OUT_LOWS, OUT_STEPS, ARRAYS };
+    static const ArrayType types[ARRAYS] = {
+        {"x", FLOAT32, READ},          {"codewords", FLOAT32, READ}, {"squares", FLOAT32, READ},
+        {"out_levels", UINT8, WRITE}, {"out_lows", FLOAT32, WRITE}, {"out_steps", FLOAT32, WRITE}};
+    PyObject *o[ARRAYS];
+    Py_buffer a[ARRAYS];
+    Codebook book;
+    int parts;
+    if (!PyArg_ParseTuple(args, "OOOOOOi:quantize_products", &o[0], &o[1], &o[2], &o[3], &o[4], &o[5], &parts))
+        return NULL;
+    if (!get_arrays(o, types, ARRAYS, a)) return NULL;
+    const int64_t word = sizeof(float), rows = a[OUT_STEPS].len / word;
+    const int fits = read_codebook(&a[CODEWORDS_IN], &a[SQUARES], parts, &book) && book.words == CODEWORDS &&
+                     a[X].len == rows * parts * book.dim * word && a[OUT_LOWS].len == rows * parts * word &&
+                     a[OUT_LEVELS].len == rows * parts * CODEWORDS;
+    if (fits) {
+        const float *x = a[X].buf;
+        uint8_t *levels = a[OUT_LEVELS].buf;
+        float *lows = a[OUT_LOWS].buf, *steps = a[OUT_STEPS].buf;
+        Py_BEGIN_ALLOW_THREADS
+        for (int64_t i = 0; i < rows; i++)
+            steps[i] = loops.quantize_products(&book, x + i * parts * book.dim, levels + i * parts * CODEWORDS,
+                                               lows + i * parts);
+        Py_END_ALLOW_THREADS
+    }
+    return finish_call(a, ARRAYS, fits);
+}
+
 PyDoc_STRVAR(use_doc, "use(name)\n\n"
                       "Choose the \"plain\" loops, or for \"\" the processor's fastest. Return the name of the chosen\n"
                       "loops. Raise ValueError for another name.");
@@ -705,6 +861,8 @@ static PyMethodDef methods[] = {
     {"search", search, METH_VARARGS, search_doc},
     {"match", match, METH_VARARGS, match_doc},
     {"vote", vote, METH_VARARGS, vote_doc},
+    {"encode", encode_call, METH_VARARGS, encode_doc},
+    {"quantize_products", quantize_products_call, METH_VARARGS, quantize_products_doc},
     {"use", use, METH_VARARGS, use_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -21,6 +21,7 @@ except ImportError:
 
 BLOCK = 32  # rows
 NO_ROW = -1
+CODEWORDS = 16
 MAX_LEVEL = 63  # four levels add up in a byte
 MAX_QUERY = 8191  # products with int8 rows add up in an int32 over 2,048 dimensions
 _EMPTY = np.empty(0, np.uint32)
@@ -194,6 +195,66 @@ def vote_by_numpy(
         raise ValueError("the arrays do not fit together")
     for numbers, weight in zip(words, weights, strict=True):
         scores[numbers] += weight
+
+
+def encode(x: np.ndarray, codewords: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Find the codewords that are nearest to the parts of vectors.
+
+    Unlike a product of matrices, it runs on the calling thread alone.
+
+    Args:
+        x: (B, D) float32.
+        codewords: (M, D/M, K) float32, a codeword is a column; K is a multiple of 16, at most 256.
+        squares: (M, K) float32, their squared lengths.
+    Returns: (B, M) uint8, the first of equally near ones.
+    Raises:  ValueError: types or sizes do not fit together.
+    """
+    if _kernel is None:
+        return encode_by_numpy(x, codewords, squares)
+    codes = np.empty((len(x), len(codewords)), np.uint8)
+    _kernel.encode(np.ascontiguousarray(x), codewords, squares, codes, len(codewords))
+    return codes
+
+
+def encode_by_numpy(x: np.ndarray, codewords: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Specify `encode`: (B, M) uint8."""
+    return (squares - 2 * _multiply_parts(x, codewords)).argmin(2).astype(np.uint8)
+
+
+def quantize_products(
+    x: np.ndarray, codewords: np.ndarray, squares: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Quantize 2 x . w - w . w for all codewords w, on one scale for each vector, so that sums keep their order.
+
+    Args:    as for `encode`; K is 16.
+    Returns: levels (B, M, 16) uint8, at most 63; lows (B, M) float32 and steps (B,) float32. The number is
+             low + step * level, within half a step.
+    Raises:  ValueError: types or sizes do not fit together.
+    """
+    if _kernel is None:
+        return quantize_products_by_numpy(x, codewords, squares)
+    shape = len(x), len(codewords)
+    levels, lows = np.empty((*shape, CODEWORDS), np.uint8), np.empty(shape, np.float32)
+    steps = np.empty(len(x), np.float32)
+    _kernel.quantize_products(np.ascontiguousarray(x), codewords, squares, levels, lows, steps, len(codewords))
+    return levels, lows, steps
+
+
+def quantize_products_by_numpy(
+    x: np.ndarray, codewords: np.ndarray, squares: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Specify `quantize_products`: (B, M, 16) uint8, (B, M) float32, (B,) float32."""
+    table = 2 * _multiply_parts(x, codewords) - squares
+    low = table.min(2, keepdims=True)
+    steps = (table - low).max((1, 2), keepdims=True) / np.float32(MAX_LEVEL)
+    levels = np.rint((table - low) / np.where(steps > 0, steps, 1))
+    return levels.astype(np.uint8), low[:, :, 0], steps[:, 0, 0]
+
+
+def _multiply_parts(x: np.ndarray, codewords: np.ndarray) -> np.ndarray:
+    """Return the products of the parts of vectors with all codewords: (B, D), (M, D/M, K) -> (B, M, K)."""
+    parts = x.reshape(len(x), len(codewords), -1).transpose(1, 0, 2)
+    return np.matmul(parts, codewords).transpose(1, 0, 2)
 
 
 def pack_codes(codes: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ picture's longer side; turns are full circles.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ from ..images import image
 from ..images.augmented_views import View, warp_view
 from ..images.crops import Crop
 from ..index import kernel
-from ..index.kernel import BLOCK, MAX_LEVEL
+from ..index.kernel import BLOCK
 from ..index.product_quantizer import CODEWORDS, ProductQuantizer
 from . import sift
 
@@ -191,16 +192,22 @@ class Codebook:
         """Return the distinct words of a picture's descriptors, ascending: (B, 128) float32 -> (V,) int64."""
         if not len(descriptors):
             return np.empty(0, np.int64)
-        first, second = self.words.encode(descriptors).astype(np.int64).T
+        first, second = kernel.encode(descriptors, *self._word_columns).astype(np.int64).T
         return np.unique(first * CODEWORDS_PER_HALF + second)
 
     def make_tables(self, descriptors: np.ndarray) -> "DistanceTables":
         """Quantize the distances of descriptors (B, 128) float32 to all codewords: 64 levels per descriptor."""
-        table = 2 * self.codes.table(descriptors) - (self.codes.codebook**2).sum(2)
-        low = table.min(2, keepdims=True)
-        steps = (table - low).max((1, 2), keepdims=True) / MAX_LEVEL
-        levels = np.ascontiguousarray(np.rint((table - low) / steps), np.uint8)
-        return DistanceTables(levels, steps[:, 0, 0], (descriptors**2).sum(1) - low.sum((1, 2)))
+        levels, lows, steps = kernel.quantize_products(descriptors, *self._code_columns)
+        added = lows.T.copy().sum(0)  # one after the other, as numpy adds rows
+        return DistanceTables(levels, steps, (descriptors**2).sum(1) - added)
+
+    @cached_property
+    def _word_columns(self) -> tuple[np.ndarray, np.ndarray]:
+        return _to_columns(self.words)
+
+    @cached_property
+    def _code_columns(self) -> tuple[np.ndarray, np.ndarray]:
+        return _to_columns(self.codes)
 
     def encode(self, features: LocalFeatures) -> PackedFeatures:
         """Pack the features of a reference picture."""
@@ -248,6 +255,11 @@ def read_default_codebook() -> Codebook:
     return Codebook.read(artifact_folder(DEFAULT_CODEBOOK) / CODEBOOK_FILE)
 
 
+def _to_columns(quantizer: ProductQuantizer) -> tuple[np.ndarray, np.ndarray]:
+    """Return codewords (M, D/M, K) and their squared lengths (M, K), as the kernel takes them."""
+    return np.ascontiguousarray(quantizer.codebook.transpose(0, 2, 1)), (quantizer.codebook**2).sum(2)
+
+
 def _rescale(found: sift.SiftFeatures, scale: float, corner: ArrayLike = (0, 0)) -> LocalFeatures:
     """Convert px to shares of the longer side, and descriptors to unit length. corner: (2,), offset of the crop."""
     keypoints = found.keypoints * np.array([scale] * 3 + [1], np.float32)
@@ -273,5 +285,13 @@ def _quantize_keypoints(keypoints: np.ndarray) -> np.ndarray:
 
 def dequantize_keypoints(quantized: np.ndarray) -> np.ndarray:
     """Restore keypoints from bytes: (P, 4) uint8 -> (P, 4) float32."""
-    x, y, octaves, turns = quantized.astype(np.float32).T
-    return np.column_stack([x / 255, y / 255, MIN_SIGMA * 2 ** (octaves / SIGMA_STEPS), turns / 256])
+    return _KEYPOINT_LEVELS[quantized, np.arange(4)]
+
+
+def _list_keypoint_levels() -> np.ndarray:
+    """Return what each byte stands for in each column of a quantized keypoint: (256, 4) float32."""
+    level = np.arange(256, dtype=np.float32)
+    return np.column_stack([level / 255, level / 255, MIN_SIGMA * 2 ** (level / SIGMA_STEPS), level / 256])
+
+
+_KEYPOINT_LEVELS = _list_keypoint_levels()

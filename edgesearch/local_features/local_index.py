@@ -239,8 +239,7 @@ class LocalIndex:
         for page in range(len(starts)):
             self._vote(first[page, :enough], last[page, :enough], weights, scores[page * PAGE :][:PAGE])
         scores *= self._norms if allowed is None else self._norms * allowed
-        best = np.argsort(-scores, kind="stable")[:count]
-        return best[scores[best] > 0]
+        return _highest(scores, count)
 
     def _vote(self, first: np.ndarray, last: np.ndarray, weights: np.ndarray, scores: np.ndarray) -> None:
         """Read the postings from `first` to before `last` of some words (W,), and add their weights to scores (N,)."""
@@ -276,9 +275,10 @@ class LocalIndex:
         found, sums = kernel.match(tables.levels, packed, size)
         nearest, second = tables.distances(sums).T
         passed = np.flatnonzero(nearest < RATIO**2 * second)
+        if len(passed) < MIN_POINTS:
+            return NO_EVIDENCE
         passed = passed[np.argsort(nearest[passed], kind="stable")]
-        _, unique = np.unique(found[passed], return_index=True)  # a reference feature matches once
-        passed = passed[np.sort(unique)]
+        passed = passed[_find_first(found[passed], size)]  # a reference feature matches once
         fit = geometry.fit_affine(photo.keypoints[passed], dequantize_keypoints(keypoints[found[passed]]))
         if fit.inliers < MIN_POINTS:
             return NO_EVIDENCE
@@ -299,6 +299,22 @@ class LocalIndex:
     def _norms(self) -> np.ndarray:
         """Factor for each picture's votes (N,) float32: pictures with many words share more by chance."""
         return ((self._parts["word_counts"] + np.float32(1)) ** np.float32(-0.5)).astype(np.float32)
+
+
+def _highest(scores: np.ndarray, count: int) -> np.ndarray:
+    """Return the positions of the highest scores above 0, best first, equals in order: (N,) -> (count,) or fewer."""
+    above = scores > 0
+    if 0 < count < len(scores):
+        above &= scores >= np.partition(scores, -count)[-count]
+    some = np.flatnonzero(above)
+    return some[np.argsort(-scores[some], kind="stable")[:count]]
+
+
+def _find_first(numbers: np.ndarray, size: int) -> np.ndarray:
+    """Return where each number below `size` occurs for the first time: (N,) int -> (N,) bool."""
+    positions, first = np.arange(len(numbers)), np.empty(size, np.int64)
+    first[numbers[::-1]] = positions[::-1]  # the last one written stays
+    return np.asarray(first[numbers] == positions)
 
 
 def _map_outline(reference: np.ndarray, affine: np.ndarray) -> np.ndarray:

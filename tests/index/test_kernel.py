@@ -253,6 +253,64 @@ def test_rejected_votes_leave_scores_unchanged(vote: Callable[..., None]) -> Non
     assert scores.tolist() == [1] * 9
 
 
+def make_codebook(parts: int, dim: int, words: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return random codewords (parts, dim, words) and their squared lengths (parts, words)."""
+    codewords = np.random.default_rng(words).standard_normal((parts, dim, words)).astype(np.float32)
+    return codewords, (codewords**2).sum(1)
+
+
+@pytest.mark.parametrize(("parts", "dim", "words"), [(2, 64, 64), (32, 4, 16), (1, 1, 256), (3, 5, 32)])
+def test_kernel_and_twin_find_the_same_codewords(loops: str, parts: int, dim: int, words: int) -> None:
+    codebook, x = make_codebook(parts, dim, words), make_queries(200, parts * dim)
+    # Sums in another order may swap two codewords that are equally near.
+    assert (kernel.encode(x, *codebook) == kernel.encode_by_numpy(x, *codebook)).mean() >= 0.999
+    assert kernel.encode(x[:0], *codebook).shape == (0, parts)
+
+
+def test_the_first_of_equal_codewords_is_found(loops: str) -> None:
+    codewords = np.repeat(make_queries(1, 8)[0].reshape(2, 4, 1), 32, 2)
+    squares = (codewords**2).sum(1)
+    assert kernel.encode(make_queries(3, 8), codewords, squares).tolist() == [[0, 0]] * 3
+
+
+@pytest.mark.parametrize(("parts", "dim"), [(32, 4), (1, 1), (256, 2)])
+def test_kernel_and_twin_quantize_products_alike(loops: str, parts: int, dim: int) -> None:
+    codebook, x = make_codebook(parts, dim, 16), make_queries(100, parts * dim)
+    given, twin = kernel.quantize_products(x, *codebook), kernel.quantize_products_by_numpy(x, *codebook)
+    assert (given[0] == twin[0]).mean() >= 0.999  # another last bit may move a number to the next level
+    np.testing.assert_allclose(given[1], twin[1], rtol=1e-5, atol=1e-5)  # float32
+    np.testing.assert_allclose(given[2], twin[2], rtol=1e-5)
+    assert given[0].max() == kernel.MAX_LEVEL
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 1e38])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_extreme_vectors_give_valid_codes_and_levels(loops: str, value: float) -> None:
+    x = np.full((1, 8), value, np.float32)
+    assert kernel.encode(x, *make_codebook(2, 4, 32)).max() < 32
+    assert kernel.quantize_products(x, *make_codebook(2, 4, 16))[0].max() <= kernel.MAX_LEVEL
+
+
+@pytest.mark.parametrize(("parts", "dim", "words"), [(2, 4, 24), (2, 4, 272), (257, 1, 16), (1, 2049, 16)])
+def test_impossible_codebooks_are_rejected(parts: int, dim: int, words: int) -> None:
+    codebook, x = make_codebook(parts, dim, words), make_queries(2, parts * dim)
+    for function in (kernel.encode, kernel.quantize_products):
+        with pytest.raises(ValueError, match="do not fit together"):
+            function(x, *codebook)
+
+
+def test_vectors_and_codebooks_that_do_not_fit_are_rejected() -> None:
+    (codewords, squares), x = make_codebook(2, 4, 16), make_queries(2, 8)
+    for function in (kernel.encode, kernel.quantize_products):
+        for wrong in ((x[:, :7], codewords, squares), (x, codewords[:, :3], squares), (x, codewords, squares[:, :15])):
+            with pytest.raises(ValueError, match="do not fit together"):
+                function(*(np.ascontiguousarray(array) for array in wrong))
+        with pytest.raises(ValueError, match="codewords: items have the format"):
+            function(x, codewords.view(np.int32), squares)
+    with pytest.raises(ValueError, match="do not fit together"):
+        kernel.quantize_products(x, *make_codebook(2, 4, 32))
+
+
 def misalign(array: np.ndarray) -> np.ndarray:
     """Copy an array to an address that is not a multiple of its item size."""
     room = np.zeros(array.nbytes + 1, np.uint8)

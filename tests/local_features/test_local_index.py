@@ -119,6 +119,14 @@ def test_crop_is_clipped_to_the_picture(part: Crop) -> None:
     assert (keypoints[:, :2] <= 1).all()
 
 
+def test_candidates_are_the_first_of_all_in_order(index: LocalIndex) -> None:
+    every = index.find_candidates(see(2), 100)
+    for count in range(len(every) + 1):
+        assert np.array_equal(index.find_candidates(see(2), count), every[:count])
+    allowed = np.arange(len(index)) != every[0]
+    assert np.array_equal(np.sort(index.find_candidates(see(2), 100, allowed)), np.sort(every[1:]))
+
+
 @pytest.mark.slow
 def test_visual_words_find_the_picture(index: LocalIndex) -> None:
     for number in range(len(WORDS)):
