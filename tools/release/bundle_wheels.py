@@ -6,14 +6,16 @@
 `--slim` leaves out files that are never loaded to answer a photo: the C library in onnxruntime's wheel (its Python
 module does not link it), its converters and the packages that only these import; numpy's tests, headers and compilers;
 Pillow's AVIF, which edgesearch does not read. Such a wheel gets the version X+slim, so that nobody takes it for the
-original.
+original. `sbom.cdx.json` beside the wheels lists them for those who look up known faults (CycloneDX 1.6).
 """
 
 import argparse
 import base64
 import email
+import email.message
 import fnmatch
 import hashlib
+import json
 import os
 import platform
 import re
@@ -25,8 +27,10 @@ import venv
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+SBOM = "sbom.cdx.json"
 GLIBC = (28, 27, 26, 24, 17)  # manylinux_2_28 and what runs there too
 UNUSED = {
     "onnxruntime": (
@@ -66,6 +70,7 @@ def main() -> None:
         _keep_needed(folder, options.extra)
         shutil.rmtree(options.output, ignore_errors=True)
         shutil.copytree(folder, options.output)
+    (options.output / SBOM).write_text(json.dumps(describe_contents(options.output), indent=1), encoding="utf-8")
     _print_sizes(options.output)
     if options.check:
         _check(options.output, options.extra, *options.check)
@@ -89,7 +94,9 @@ def _options() -> argparse.Namespace:
     )
     options = parser.parse_args()
     options.output = options.output or ROOT / "dist" / f"wheels-{options.machine}"
-    if options.output.exists() and any(path.suffix != ".whl" for path in options.output.iterdir()):
+    if options.output.exists() and any(
+        path.suffix != ".whl" and path.name != SBOM for path in options.output.iterdir()
+    ):
         parser.error(f"{options.output}: holds files other than wheels; name a folder that may be replaced")
     return options
 
@@ -167,13 +174,35 @@ def _keep_needed(folder: Path, extras: Sequence[str]) -> None:
 
 
 def _requirements(wheel: Path, extras: Sequence[str]) -> Iterable[str]:
-    with zipfile.ZipFile(wheel) as archive:
-        path = next(name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
-        asked = email.message_from_bytes(archive.read(path)).get_all("Requires-Dist") or []
-    for line in asked:
+    for line in _metadata(wheel).get_all("Requires-Dist") or []:
         of = re.search(r"extra *== *['\"]([^'\"]+)", line)
         if not of or of[1] in extras:
             yield _required_package(f"Requires-Dist: {line}")
+
+
+def _metadata(wheel: Path) -> email.message.Message:
+    with zipfile.ZipFile(wheel) as archive:
+        path = next(name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
+        return email.message_from_bytes(archive.read(path))
+
+
+def describe_contents(folder: Path) -> dict[str, Any]:
+    """Return the bill of materials of a folder of wheels, as CycloneDX 1.6."""
+    components, dependencies = [], []
+    wheels = {_normalize_name(wheel.name.split("-")[0]): wheel for wheel in sorted(folder.glob("*.whl"))}
+    for name, wheel in wheels.items():
+        metadata, version = _metadata(wheel), wheel.name.split("-")[1]
+        purl = f"pkg:pypi/{name}@{version.removesuffix('+slim')}"  # the name by which faults are reported
+        component = {"type": "library", "bom-ref": name, "name": name, "version": version, "purl": purl}
+        hashes = [{"alg": "SHA-256", "content": hashlib.sha256(wheel.read_bytes()).hexdigest()}]
+        expression, named = metadata["License-Expression"], (metadata["License"] or "unknown").strip().splitlines()[0]
+        licence = {"expression": expression} if expression else {"license": {"name": named}}
+        components.append({**component, "hashes": hashes, "licenses": [licence]})
+        required = {_required_package(f"Requires-Dist: {line}") for line in metadata.get_all("Requires-Dist") or []}
+        dependencies.append({"ref": name, "dependsOn": sorted(required & wheels.keys())})
+    about = {"component": {"type": "application", "name": "edgesearch", "bom-ref": "wheels"}}
+    head = {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "metadata": about}
+    return {**head, "components": components, "dependencies": dependencies}
 
 
 def _required_package(line: str) -> str:
