@@ -17,7 +17,7 @@ export class Camera extends EventTarget {
     Object.assign(this, { video, finder, stream: null, trouble: null, starting: null });
     this.canvas = document.createElement("canvas");
     this.small = document.createElement("canvas");
-    this.small.width = this.small.height = FRAME_SIDE;
+    this.small.width = this.small.height = FRAME_SIDE / 2;
     this.cells = this.small.getContext("2d", { willReadFrequently: true });
     video.parentElement.addEventListener("click", (event) => this.#focus(event));
     navigator.mediaDevices?.addEventListener?.("devicechange", () => this.dispatchEvent(new Event("devices")));
@@ -146,8 +146,9 @@ export class Camera extends EventTarget {
   /** Take a frame and describe its scene; side: px of the longer side at most. */
   scene(side = FRAME_SIDE) {
     const { cells, small } = this;
-    cells.drawImage(this.#grab(side), 0, 0, FRAME_SIDE, FRAME_SIDE);
-    for (let from = FRAME_SIDE; from > CELLS; from /= 2) { // halving averages; a larger step would leave out pixels
+    const half = FRAME_SIDE / 2;
+    cells.drawImage(this.#grab(side), 0, 0, half, half);
+    for (let from = half; from > CELLS; from /= 2) { // halving averages; a larger step would leave out pixels
       cells.drawImage(small, 0, 0, from, from, 0, 0, from / 2, from / 2);
     }
     for (const offset of [0.5, -0.5]) cells.drawImage(small, 0, 0, CELLS, CELLS, offset, offset, CELLS, CELLS); // averages neighbours

@@ -47,7 +47,7 @@ def measure(data: Path, references: int, folder: Path, seed: int, most: int | No
     products = grocery_products(data / "groceries")
     queries = [(path, one.sku) for one in products for path in test[one.number][:most]]
     unseen = {one.sku for one in products if one.number % 2 == 0}
-    with edgesearch.open(_build_store(data, folder / "all", references, seed)) as store:
+    with edgesearch.open(build_store(data, folder / "all", references, seed)) as store:
         known = _search(store, queries, "known")
         unknown = _search(store, queries, "unknown", hide=True)
         far = _search(store, _far_photos(data), "far away")
@@ -189,7 +189,7 @@ def _measure_categories(store: Store, unseen: Queries) -> Figures:
     return {"category: photos": len(queries), "category: top-1": float(np.mean(right)), "category: ece": held.ece}
 
 
-def _build_store(data: Path, out: Path, references: int, seed: int) -> Path:
+def build_store(data: Path, out: Path, references: int, seed: int) -> Path:
     """Build a catalogue of groceries with their coarse classes as categories."""
     lines = (data / "groceries" / "train.txt").read_text(encoding="utf-8").splitlines()
     coarse = {int(number): f"C{kind}" for _, number, kind in (line.split(", ") for line in lines)}

@@ -42,18 +42,24 @@ def write_film(photos: Sequence[Path], path: Path, size: tuple[int, int] = LANDS
     """
     with path.open("wb") as file:
         for photo in photos:
-            with Image.open(photo) as file_image:
-                picture = file_image.convert("RGB")
-            blurred = picture.resize((64, 64)).filter(ImageFilter.GaussianBlur(6))
-            frame = blurred.resize(size, Image.Resampling.BICUBIC)
-            side = round(SHARE * min(size))
-            scale = side / min(picture.size)
-            scaled = picture.resize((round(picture.width * scale), round(picture.height * scale)))
-            left, top = (size[0] - scaled.width) // 2, (size[1] - scaled.height) // 2 - round(0.04 * size[1])
-            frame.paste(scaled, (left, top))
+            frame = compose(photo, size)
             for _ in range(frames):
                 frame.save(file, "JPEG", quality=90)
     return path
+
+
+def compose(photo: Path, size: tuple[int, int]) -> Image.Image:
+    """Return a camera's picture of width and height `size`: a photo in front of its own blurred copy."""
+    with Image.open(photo) as file_image:
+        picture = file_image.convert("RGB")
+    blurred = picture.resize((64, 64)).filter(ImageFilter.GaussianBlur(6))
+    frame = blurred.resize(size, Image.Resampling.BICUBIC)
+    side = round(SHARE * min(size))
+    scale = side / min(picture.size)
+    scaled = picture.resize((round(picture.width * scale), round(picture.height * scale)))
+    left, top = (size[0] - scaled.width) // 2, (size[1] - scaled.height) // 2 - round(0.04 * size[1])
+    frame.paste(scaled, (left, top))
+    return frame
 
 
 def launch(playwright: Playwright, film: Path | None, *, denied: bool = False) -> Browser:

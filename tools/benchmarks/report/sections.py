@@ -262,6 +262,16 @@ PAGE = Section(
 | error screens after {monkey[actions]:,} random actions | {monkey[wrong]} |""",
 )
 
+HANDS = Section(
+    "Hands-free",
+    {"hands": Run("hands", "hands --photos 3 --references 0 --hand '2 px'", 60 * MINUTE)},
+    """A camera is shown photos of different products, and of surfaces and clothes, in a hand that trembles by so many
+of its 960 x 1280 px; blurred: exposed for 1/30 s. Times are the page's, which does not wait for a busy machine, with
+answers as slow as on a cheap scanner.
+
+{hands[markdown]}""",
+)
+
 COMPARE = Section(
     "Compare",
     {"compare": Run("compare", "compare --families 1")},
@@ -292,6 +302,6 @@ profile on.
 
 SECTIONS = (
     ACCURACY, GROCERIES, ANSWERS, KINDS, PHOTO, EMBEDDER, COLD, INDEX, BUILD, BUDGET, CHECK, PRINT, SERVE, PAGE,
-    COMPARE, EXPLAIN, WORDS, PREFERENCE,
+    HANDS, COMPARE, EXPLAIN, WORDS, PREFERENCE,
 )  # fmt: skip
 RUNS = {name: run for section in SECTIONS for name, run in section.runs.items()}
