@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import EdgeSearchError
+from . import wrong_pins
 from .access import Access, Role, hash_token
+from .wrong_pins import WrongPins
 
 SESSION_S = 900.0  # since its last use
-FREE_TRIES = 5  # wrong PINs in a row before a log-in has to wait
-FIRST_WAIT_S, MAX_WAIT_S = 60.0, 900.0
 
 
 class RefusedError(EdgeSearchError):
-    """A PIN is wrong, or too many were.
+    """A PIN is not accepted.
 
     Attributes:
         wait_s: Seconds until the next try.
@@ -24,6 +24,10 @@ class RefusedError(EdgeSearchError):
     def __init__(self, message: str, wait_s: float = 0.0):
         super().__init__(message)
         self.wait_s = wait_s
+
+
+class WrongPinError(RefusedError):
+    """Nobody who may log in has that PIN."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +48,32 @@ class _Session:
     until: float
 
 
+def _since_boot_s() -> float:
+    """Return seconds that also pass while the machine is suspended, as far as the system counts them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 class Sessions:
     """The sessions of one server, in memory: after a restart people log in again. Safe to share between threads."""
 
-    def __init__(self, access: Access, is_local: bool, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        access: Access,
+        is_local: bool,
+        clock: Callable[[], float] = _since_boot_s,
+        wrong: WrongPins | None = None,
+    ):
         """Start without sessions.
 
         Args:
             access: The PINs and tokens.
             is_local: Whether only this machine can reach the server.
             clock: Returns seconds.
+            wrong: The wrong PINs; None for those in the file beside `access`.
         """
         self._access, self._is_local, self._clock = access, is_local, clock
         self._sessions: dict[str, _Session] = {}
-        self._wrong_pins, self._locked_until = 0, 0.0
+        self._wrong = wrong or WrongPins(access.path.with_name(wrong_pins.FILE))
         self._lock = threading.Lock()
 
     @property
@@ -91,29 +107,41 @@ class Sessions:
             return next((Visitor(holder.role, holder.name) for holder in found), None)
         return (self._resume(session) if session else None) or self.default_visitor()
 
-    def log_in(self, pin: str) -> tuple[str, Visitor]:
+    def log_in(self, pin: str, address: str = "") -> tuple[str, Visitor]:
         """Begin a session.
 
+        Args:
+            address: Of the client, as of `client_of`.
         Returns:
             The session, which the client sends with every request, and the person who has the PIN.
         Raises:
-            RefusedError: The PIN is wrong, or too many were.
+            WrongPinError: The PIN is wrong.
+            RefusedError: Too many PINs were wrong; this one was not tried.
             DeviceError: The access file is damaged.
         """
         with self._lock:  # one at a time: each try takes memory, and guesses must be counted one by one
-            wait = self._locked_until - self._clock()
-            if wait > 0:
+            names = [holder.name for holder in self._access.holders() if holder.kind == "pin"]
+            if not names:
+                raise RefusedError("nobody has a PIN here; send a token instead.")
+            waits = {name: self._wrong.wait_s(name, address) for name in names}
+            if wait := min(waits.values()):
                 raise RefusedError(f"too many wrong PINs; try again in {wait:.0f} seconds.", wait)
-            holders = [holder for holder in self._access.holders() if holder.kind == "pin"]
-            found = [holder for holder in holders if holder.accepts(pin)]
+            free = [holder for holder in self._access.holders() if waits.get(holder.name) == 0.0]
+            found = [holder for holder in free if holder.accepts(pin)]
             if not found:
-                raise self._count_wrong_pin()
-            self._wrong_pins = 0
+                self._wrong.add_wrong(address)
+                raise self._wrong_pin(names, address)
+            self._wrong.add_right(found[0].name, address)
             visitor, session = Visitor(found[0].role, found[0].name), secrets.token_urlsafe(32)
             now = self._clock()
             self._sessions = {name: known for name, known in self._sessions.items() if known.until > now}
             self._sessions[hash_token(session)] = _Session(visitor, now + SESSION_S)
             return session, visitor
+
+    def wrong_pins(self) -> int:
+        """Return the number of wrong PINs of the last day."""
+        with self._lock:
+            return self._wrong.number()
 
     def log_out(self, session: str) -> None:
         """End a session."""
@@ -128,12 +156,11 @@ class Sessions:
         found.until = now + SESSION_S
         return found.visitor
 
-    def _count_wrong_pin(self) -> RefusedError:
-        """Count a wrong PIN, lock log-ins if there were too many, and return the error to raise."""
-        self._wrong_pins += 1
-        excess = self._wrong_pins - FREE_TRIES
-        if excess < 0:
-            return RefusedError(f"nobody has that PIN; {-excess} more tries are left.")
-        wait = min(MAX_WAIT_S, FIRST_WAIT_S * 2**excess)
-        self._locked_until = self._clock() + wait
-        return RefusedError(f"nobody has that PIN; try again in {wait:.0f} seconds.", wait)
+    def _wrong_pin(self, names: list[str], address: str) -> WrongPinError:
+        """Return the error for a wrong PIN that was counted; it does not tell whether it is that of a locked person."""
+        left = max(self._wrong.tries_left(name, address) for name in names)
+        waits = [self._wrong.wait_s(name, address) for name in names]
+        if not left:
+            return WrongPinError(f"nobody has that PIN; try again in {min(waits):.0f} seconds.", min(waits))
+        locked = f", or its owner must wait {max(waits):.0f} seconds after too many wrong ones" if max(waits) else ""
+        return WrongPinError(f"nobody has that PIN{locked}; {left} more tries are left.")

@@ -1,6 +1,7 @@
 """Roles, PINs, tokens and sessions."""
 
 import sys
+import time
 from io import StringIO
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from edgesearch.errors import DeviceError
 
 pytest.importorskip("fastapi", reason="the extra `server` is not installed")
 
-from edgesearch.server import sessions
+from edgesearch.server import sessions, wrong_pins
 from edgesearch.server.access import Access, Role
 from edgesearch.server.sessions import RefusedError, Sessions, Visitor
 from edgesearch.server.state import ServerState
+from edgesearch.server.wrong_pins import WrongPins
 
 from .client import PINS, Client
 from .client import client as client
@@ -61,8 +63,8 @@ def test_wrong_pins_lock_log_ins_for_longer_each_time(device: Path) -> None:
     now = 0.0
     access = Access(device / "access.json")
     access.add_pin("Ada", *PINS["Ada"])
-    log_ins = Sessions(access, is_local=True, clock=lambda: now)
-    for left in range(sessions.FREE_TRIES - 1, 0, -1):
+    log_ins = Sessions(access, is_local=True, wrong=WrongPins(device / wrong_pins.FILE, clock=lambda: now))
+    for left in range(wrong_pins.FREE_TRIES - 1, 0, -1):
         with pytest.raises(RefusedError, match=f"{left} more"):
             log_ins.log_in("111222")
     with pytest.raises(RefusedError, match="60 seconds"):
@@ -92,6 +94,17 @@ def test_session_ends_when_it_is_idle_or_its_pin_is_removed(device: Path) -> Non
     assert roles() == [Role.CUSTOMER, Role.MANAGER]
     now = sessions.SESSION_S + 1
     assert roles() == [Role.CUSTOMER, Role.CUSTOMER]
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="the system does not count suspended time")
+def test_session_ends_while_the_machine_is_suspended(device: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    access = Access(device / "access.json")
+    access.add_pin("Ada", *PINS["Ada"])
+    log_ins = Sessions(access, is_local=True)
+    ada, _ = log_ins.log_in(PINS["Ada"][1])
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: now + sessions.SESSION_S + 1)
+    assert log_ins.identify(ada, None) == Visitor(Role.CUSTOMER)
 
 
 @pytest.mark.parametrize(
