@@ -31,7 +31,8 @@ from . import (
     search_routes,
     teach_routes,
 )
-from .middleware import MAX_BODY_BYTES, SecurityMiddleware, TooLargeError, TooSlowError
+from .middleware import SecurityMiddleware
+from .request_body import BodyError
 from .request_data import BadRequestError, Customer, State, UnauthorizedError
 from .state import ServerState
 
@@ -152,27 +153,30 @@ def _handle_errors(app: FastAPI) -> None:
     async def bad_request(_: Request, error: Exception) -> Response:
         return responses.error_response(400, "BadRequest", str(error))
 
-    async def too_large(_: Request, error: Exception) -> Response:
-        message = f"the body is too large; send at most {MAX_BODY_BYTES:,} bytes."
-        return responses.error_response(413, "TooLarge", message)
-
-    async def too_slow(_: Request, error: Exception) -> Response:
-        return responses.error_response(408, "TooSlow", "the body did not arrive in time; send it again.")
+    async def bad_body(_: Request, error: Exception) -> Response:
+        assert isinstance(error, BodyError)
+        return responses.error_response(error.status_code, error.kind, error.detail, float(error.status_code == 429))
 
     async def client_left(_: Request, error: Exception) -> Response:
         return Response(status_code=CLIENT_LEFT)  # nobody reads it; for instance, a person opened another page
+
+    async def disk_failed(_: Request, error: Exception) -> Response:
+        if not isinstance(error, OSError) or error.errno is None:
+            raise error  # a bug
+        message = f"the device cannot store or read this ({error.strerror}); check its space and permissions."
+        return responses.error_response(507, "DeviceError", message)
 
     async def failed(_: Request, error: Exception) -> Response:
         return responses.error_response(500, "InternalError", "the server has a bug; see its log.")
 
     app.add_exception_handler(UnauthorizedError, unauthorized)
     app.add_exception_handler(BadRequestError, bad_request)
-    app.add_exception_handler(TooLargeError, too_large)
-    app.add_exception_handler(TooSlowError, too_slow)
+    app.add_exception_handler(BodyError, bad_body)
     app.add_exception_handler(ClientDisconnect, client_left)
     app.add_exception_handler(EdgeSearchError, responses.handle_known_error)
     app.add_exception_handler(RequestValidationError, responses.handle_bad_request)
     app.add_exception_handler(HTTPException, responses.handle_bad_request)
+    app.add_exception_handler(OSError, disk_failed)
     app.add_exception_handler(Exception, failed)
 
 

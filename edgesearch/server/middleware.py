@@ -1,19 +1,16 @@
 """Check every request's origin and size, and set the security headers of every response."""
 
-import asyncio
 import ipaddress
 import json
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..errors import BusyError
+from .connections import client_of
+from .request_body import Body, BodyMemory
 
-BODY_TIMEOUT_S = 120.0
-MAX_BODY_BYTES = 100_000_000
-MAX_BUFFERED_BYTES = 300_000_000  # the bodies of all requests at one moment
+BODY = "edgesearch.body"  # in the scope of a request
 INSTALL_PATH = "/v1/install"  # its body is a bundle, which goes to a file as it arrives
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
@@ -27,10 +24,11 @@ _HEADERS = {
 
 
 class SecurityMiddleware:
-    """ASGI middleware that rejects cross-origin requests and oversized bodies.
+    """ASGI middleware that rejects cross-origin requests and limits bodies.
 
     A page of another site in the same browser can send requests to this server's address, or to a host name that its
-    owner resolves to this address (DNS rebinding). The Origin or Host header of such a request names the other site.
+    owner resolves to this address (DNS rebinding). The Origin or Host header of such a request names the other site;
+    Sec-Fetch-Site does so also where browsers send no Origin, as for a picture or a link.
     """
 
     def __init__(self, app: ASGIApp, names: frozenset[str]):
@@ -41,7 +39,7 @@ class SecurityMiddleware:
             names: Host names to accept in addition to addresses and localhost.
         """
         self._app, self._names = app, names | {"localhost"}
-        self._buffered = 0
+        self._memory = BodyMemory()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,36 +56,30 @@ class SecurityMiddleware:
                 response.setdefault("Cache-Control", "no-store" if scope["path"].startswith("/v1/") else "no-cache")
             await send(message)
 
-        if rejection := self._find_rejection(headers):
+        if rejection := self._find_rejection(headers, scope["path"]):
             await _send_error(send_with_headers, *rejection)
             return
         if scope["path"] == INSTALL_PATH:
             await self._app(scope, receive, send_with_headers)
             return
-        size = int(headers.get("content-length") or 0)
-        if size > MAX_BODY_BYTES:
-            message = f"the body has {size:,} bytes; send smaller photos, at most {MAX_BODY_BYTES:,} bytes together."
-            await _send_error(send_with_headers, 413, "TooLarge", message)
-            return
-        body = _Body(receive, self._reserve)
+        client = client_of((scope.get("client") or ("",))[0])
+        body = scope[BODY] = Body(receive, self._memory, client, int(headers.get("content-length") or 0))
+        self._memory.add(body)
         try:
             await self._app(scope, body.receive, send_with_headers)
         finally:
-            self._buffered -= body.size
+            self._memory.remove(body)
 
-    def _reserve(self, size: int) -> None:
-        if self._buffered + size > MAX_BUFFERED_BYTES:
-            raise BusyError("photos of other requests fill the memory; try again in a second.")
-        self._buffered += size
-
-    def _find_rejection(self, headers: Headers) -> tuple[int, str, str] | None:
+    def _find_rejection(self, headers: Headers, path: str) -> tuple[int, str, str] | None:
         """Return the status, kind and message if a request must be rejected, else None."""
         host = headers.get("host", "")
         if not self._is_own_host(host):
             return 421, "WrongHost", f"{host!r} is not a name of this server; use its address, or start it with --name."
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             return 403, "WrongOrigin", f"cross-origin request from {origin!r}; send it from a page of this server."
+        if path.startswith("/v1/") and headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            return 403, "WrongOrigin", "a page of another site sent this request; send it from a page of this server."
         if not headers.get("content-length", "0").isdecimal():
             return 400, "BadRequest", "Content-Length is not a number; send the size of the body."
         return None
@@ -101,44 +93,6 @@ class SecurityMiddleware:
         except ValueError:
             return False
         return True
-
-
-class TooLargeError(Exception):
-    """The body exceeds the limit."""
-
-
-class TooSlowError(Exception):
-    """The body did not arrive in time."""
-
-
-class _Body:
-    """A request's body, measured as it arrives.
-
-    Attributes:
-        size: Bytes received so far.
-    """
-
-    def __init__(self, receive: Receive, reserve: Callable[[int], None]):
-        self.size = 0
-        self._receive, self._reserve, self._complete = receive, reserve, False
-        self._deadline = asyncio.get_running_loop().time() + BODY_TIMEOUT_S
-
-    async def receive(self) -> Message:
-        """Return the next part; raise TooLargeError, TooSlowError or BusyError."""
-        if self._complete:  # a message after the body says that the client has left
-            return await self._receive()
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
-        except TimeoutError as error:
-            raise TooSlowError from error
-        self._complete = not message.get("more_body", False)
-        size = len(message.get("body", b""))
-        if self.size + size > MAX_BODY_BYTES:
-            raise TooLargeError
-        self._reserve(size)
-        self.size += size
-        return message
 
 
 async def _send_error(send: Send, status: int, kind: str, message: str) -> None:

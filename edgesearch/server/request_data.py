@@ -9,7 +9,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from ..errors import EdgeSearchError, ImageError
 from ..store.store import MAX_TOGETHER
 from .access import Role
-from .middleware import MAX_BODY_BYTES
+from .middleware import BODY
+from .request_body import MAX_BODY_BYTES
 from .sessions import RefusedError, Visitor
 from .state import ServerState
 
@@ -68,6 +69,7 @@ async def photos(request: Request, most: int = MAX_TOGETHER) -> list[bytes]:
     """
     if _is_form(request):
         return (await form(request, most))[0]
+    request.scope[BODY].allow_photos()
     content = await request.body()
     if not content:
         raise ImageError(f"the request: no photo; send one as the body, or as form parts called `{PHOTO}`.")
@@ -109,6 +111,7 @@ class _Parser(MultiPartParser):
 
 
 async def _parse_form(request: Request) -> FormData:
+    request.scope[BODY].allow_photos()
     try:
         return await _Parser(request.headers, request.stream(), max_files=MAX_TOGETHER + 1).parse()
     except MultiPartException as error:

@@ -103,11 +103,14 @@ def error_response(status: int, kind: str, message: str, retry_s: float = 0.0) -
     return JSONResponse({"error": {"kind": kind, "message": message}}, status, headers)
 
 
-async def handle_known_error(_: Request, error: Exception) -> JSONResponse:
-    """Return the response for an error that this package raised on purpose."""
+async def handle_known_error(request: Request, error: Exception) -> JSONResponse:
+    """Return the response for an error that this package raised on purpose; it names no folders of this machine."""
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
     wait_s = error.wait_s if isinstance(error, RefusedError) else float(isinstance(error, BusyError))
-    return error_response(status, type(error).__name__, str(error), wait_s)
+    message = str(error)
+    for folder in request.app.state.server_state.folders:
+        message = message.replace(folder, "")
+    return error_response(status, type(error).__name__, message, wait_s)
 
 
 async def handle_bad_request(_: Request, error: Exception) -> JSONResponse:
@@ -117,5 +120,6 @@ async def handle_bad_request(_: Request, error: Exception) -> JSONResponse:
         response.headers.update(error.headers or {})  # for instance Allow, which lists the methods
         return response
     assert isinstance(error, RequestValidationError)
-    problems = [f"{'.'.join(map(str, item['loc'][1:])) or item['loc'][0]}: {item['msg']}" for item in error.errors()]
-    return error_response(422, "BadRequest", f"{'; '.join(problems[:3])}; see /v1/docs.")
+    first = error.errors()[:3]
+    problems = [f"{'.'.join(map(str, item['loc'][1:])) or item['loc'][0]}: {item['msg']}" for item in first]
+    return error_response(422, "BadRequest", f"{'; '.join(problems)}; see /v1/docs.")

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from ..answer import Match
 from ..errors import CatalogError, QueryError
@@ -17,6 +17,7 @@ from .sessions import Visitor
 from .state import ServerState
 
 router = APIRouter(tags=["search"])
+MAX_SHOWN = 500  # products of one choice
 PICTURE_CACHE_S = 86_400  # a browser may keep a picture, because its URL names the bundle
 Count = Annotated[int, Query(ge=1, le=request_data.MAX_MATCHES, description="number of products")]
 Words = Annotated[str | None, Query(max_length=500)]
@@ -168,7 +169,7 @@ class Feedback(BaseModel):
         row: That of the dismissed match, so that it counts against the learned picture that caused it.
     """
 
-    shown: list[str]
+    shown: list[str] = Field(max_length=MAX_SHOWN)
     sku: str
     picked: bool = True
     row: int | None = None

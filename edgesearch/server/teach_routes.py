@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
+from pydantic import BeforeValidator
 
 from ..errors import CatalogError
 from ..store.teaching import MAX_PHOTOS
@@ -33,7 +34,21 @@ _FORM = {
         },
     }
 }
-Details = Annotated[dict[str, str | int | float | None], Body(description="details by name; null clears a detail")]
+MAX_DETAILS = 200  # of a product in one request
+
+
+def _check_number(details: Any) -> Any:
+    """Raise ValueError if there are too many details: each invalid one costs a message."""
+    if isinstance(details, dict) and len(details) > MAX_DETAILS:
+        raise ValueError(f"{len(details)} details; send at most {MAX_DETAILS} at once")
+    return details
+
+
+Details = Annotated[
+    dict[str, str | int | float | None],
+    BeforeValidator(_check_number),
+    Body(description="details by name; null clears a detail"),
+]
 
 
 @router.post("/products", status_code=201, openapi_extra=_FORM)

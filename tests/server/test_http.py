@@ -1,9 +1,12 @@
 """HTTP: errors, origins, limits on bodies and requests, metrics, the description of the API."""
 
 import asyncio
+import errno
 import re
+import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +15,7 @@ from edgesearch.store.store import Store
 
 pytest.importorskip("fastapi", reason="the extra `server` is not installed")
 
-from edgesearch.server import middleware, worker_threads
+from edgesearch.server import manager_routes, request_body, worker_threads
 
 from .client import HERE, Client, read_error
 from .client import client as client
@@ -79,9 +82,19 @@ def test_wrong_method_lists_the_allowed_ones(client: Client) -> None:
 
 def test_cross_origin_requests_are_rejected(client: Client, photo: bytes) -> None:
     assert client("GET", "/v1/health", headers={"Host": "shop.example"}).status_code == 421
-    for origin in ("http://shop.example", "null", "http://127.0.0.1:9"):
+    for origin in ("http://shop.example", "null", "http://127.0.0.1:9", "http://["):
         assert client("POST", "/v1/undo", headers={"Origin": origin}).status_code == 403
     assert client("POST", "/v1/search", content=photo, headers={"Origin": HERE}).status_code == 200
+
+
+def test_page_of_another_site_can_fetch_nothing(client: Client) -> None:
+    before = client.state.store.overlay.version()
+    for site in ("cross-site", "same-site"):
+        for path in ("/v1/taught.zip", "/v1/health"):
+            assert client("GET", path, headers={"Sec-Fetch-Site": site}).status_code == 403
+        assert client("GET", "/", headers={"Sec-Fetch-Site": site}).status_code == 200  # a link
+    assert client.state.store.overlay.version() == before
+    assert client("GET", "/v1/health", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
 
 
 @pytest.mark.slow
@@ -92,7 +105,7 @@ def test_content_security_policy_allows_only_this_server(client: Client) -> None
 
 
 def test_body_above_the_limit_is_rejected(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr(request_body, "MAX_BODY_BYTES", 1000)
 
     async def parts() -> Iterator[bytes]:  # type: ignore[misc]
         for _ in range(100):
@@ -102,17 +115,61 @@ def test_body_above_the_limit_is_rejected(client: Client, monkeypatch: pytest.Mo
     assert client("POST", "/v1/search", content=parts()).status_code == 413
 
 
+@pytest.mark.parametrize("path", ["/v1/feedback", "/v1/login"])
+def test_json_has_a_limit_of_its_own(client: Client, path: str) -> None:
+    long = {"shown": ["x" * 10] * 10_000, "sku": "P000000", "pin": "1"}
+
+    async def parts() -> Iterator[bytes]:  # type: ignore[misc]
+        while True:
+            yield b" " * 1000
+
+    assert client("POST", path, json=long).status_code == 413
+    answer = client("POST", path, content=parts(), headers={"Content-Type": "image/jpeg"})
+    assert answer.status_code == 413 and "at most 64,000" in read_error(answer)
+
+
+def test_lists_are_bounded_and_errors_few(client: Client) -> None:
+    bodies = {"shown": [1] * 20_000, "sku": "P000000"}, {"shown": ["x"] * 501, "sku": "P000000"}
+    details = {f"{number:x}": [] for number in range(5000)}
+    answers = [client("POST", "/v1/feedback", json=body) for body in bodies]
+    answers.append(client("PATCH", "/v1/products/P000000", json=details))
+    for answer in answers:
+        assert answer.status_code == 422 and len(read_error(answer)) < 200
+
+
+def test_largest_arriving_body_gives_way_when_memory_is_full(
+    client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_body, "MAX_BUFFERED_BYTES", 3 * len(photo))
+
+    async def crowd() -> tuple[int, int]:
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        async def parts() -> Iterator[bytes]:  # type: ignore[misc]
+            yield bytes(3 * len(photo))
+            begun.set()
+            await ended.wait()
+
+        idle = asyncio.create_task(client.send("POST", "/v1/search", content=parts()))
+        await begun.wait()
+        quick = await client.send("POST", "/v1/search", content=photo)
+        return (await idle).status_code, quick.status_code
+
+    assert asyncio.run(crowd()) == (429, 200)
+
+
 def test_bodies_of_all_requests_together_are_bounded(
     client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(middleware, "MAX_BUFFERED_BYTES", len(photo) - 1)
+    monkeypatch.setattr(request_body, "MAX_BUFFERED_BYTES", len(photo) - 1)
     assert client("POST", "/v1/search", content=photo).status_code == 429
-    monkeypatch.setattr(middleware, "MAX_BUFFERED_BYTES", len(photo))
+    monkeypatch.setattr(request_body, "MAX_BUFFERED_BYTES", len(photo))
     assert [client("POST", "/v1/search", content=photo).status_code for _ in range(2)] == [200, 200]
 
 
-def test_body_that_arrives_too_slowly_is_rejected(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "BODY_TIMEOUT_S", 0.05)
+@pytest.mark.parametrize("limit", ["BODY_TIMEOUT_S", "START_S"])
+def test_body_that_arrives_too_slowly_is_rejected(client: Client, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(request_body, limit, 0.05)
 
     async def parts() -> Iterator[bytes]:  # type: ignore[misc]
         yield b"x"
@@ -174,6 +231,23 @@ def test_every_path_is_described(client: Client) -> None:
         assert path in page
         for operation in verbs.values():
             assert operation["description"].endswith(".")
+
+
+def test_full_disk_is_reported(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(manager_routes, "_receive", refuse)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    for verb, path in (("POST", "/v1/install"), ("GET", "/v1/taught.zip")):
+        answer = client(verb, path, content=b"x")
+        assert answer.status_code == 507 and "No space left on device" in read_error(answer)
+
+
+def test_errors_name_no_folders(client: Client, device: Path) -> None:
+    (device / "access.json").write_text("{")
+    answer = client("POST", "/v1/undo")
+    assert answer.status_code == 409 and read_error(answer).startswith("access.json: is damaged")
 
 
 def test_internal_error_reveals_no_details(client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
