@@ -5,7 +5,7 @@ import { button, dialog, h, icon, onTriggerKey, round } from "./dom.js";
 import { t } from "./i18n.js";
 import { pref } from "./prefs.js";
 import { alternatives, productCard, productTile } from "./product.js";
-import { LiveSearch, candidate, isLikely } from "./live.js";
+import { LiveSearch, candidate } from "./live.js";
 import { reasons } from "./text_search.js";
 
 const [VERY, QUITE, HALF] = [0.9, 0.65, 0.5];
@@ -145,7 +145,8 @@ export function answer(app) {
   }
 
   function hear(frame, still) {
-    if (frame && isLikely(frame)) fade(candidate(frame, still));
+    const words = candidate(frame, still);
+    if (words) fade(words);
   }
 
   /** Return whether an answer is the one shown; show it again. */
@@ -159,7 +160,7 @@ export function answer(app) {
     if (searching) return;
     searching = true;
     live.markDecided();
-    const wanted = (other) => live.decided && isLikely(other) && !isSame(other);
+    const wanted = (other) => live.decided && other.decision !== "unknown" && !isSame(other);
     await app.searchPhoto(await app.camera.photo(1024), { wanted, replace: true })
       .then((other) => { live.unknown = other.decision === "unknown"; }).catch((error) => app.failed(error)).finally(() => { searching = false; });
   }

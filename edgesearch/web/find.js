@@ -5,7 +5,7 @@ import { t } from "./i18n.js";
 import { pref } from "./prefs.js";
 import { noticeScreen } from "./cover.js";
 import { lensButtons } from "./lens.js";
-import { LiveSearch, candidate, isLikely } from "./live.js";
+import { LiveSearch, candidate } from "./live.js";
 import { reasons } from "./text_search.js";
 
 const PHOTO_SIDE = 1024; // px of a photo for the full search
@@ -65,7 +65,7 @@ export function find(app) {
     showHint(t("find.looking"), "looking");
     try {
       live.markDecided();
-      const wanted = pressed ? null : (found) => live.decided && isLikely(found);
+      const wanted = pressed ? null : (found) => live.decided && found.decision !== "unknown";
       const found = await app.searchPhoto(await app.camera.photo(PHOTO_SIDE), { wanted });
       live.unknown = found.decision === "unknown";
       if (live.unknown) showHint(advice(found), "");
@@ -89,7 +89,8 @@ export function find(app) {
 
   const live = new LiveSearch(app, (answer, still) => {
     if (searching) return;
-    if (answer && isLikely(answer)) showHint(candidate(answer, still), still ? "found" : "like");
+    const words = candidate(answer, still);
+    if (words) showHint(words, still ? "found" : "like");
     else showHint(answer && still ? advice(answer) : t("find.hint"), "");
   }, () => search(true), () => showHint(t("find.hint"), ""));
   const keys = onTriggerKey(() => { if (!app.covers.shown) search(false); });

@@ -12,22 +12,24 @@ const STILL_MS = 270;
 const CHANGED_TICKS = 2; // in a row: a hand that passes is not another scene
 const LIKELY = 0.25; // probability of a product that is worth naming, and a full search
 const LIKELY_FRAMES = 2; // in a row before a full search
-const UNSURE_MS = 600; // held still for so long, anything is worth one full search
+const UNSURE_MS = 600; // held still for so long, any sound picture is worth one full search
 const SCENERY_MS = 4000; // a scene unknown for so long is the background
 
 /** Return a random name of a stream. */
 export const streamName = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16)).join("").padEnd(12, "0");
 
-const isNamed = ({ matches: [best] }) => best?.probability >= LIKELY;
-
-/** Return whether an answer is worth a full search, or showing. */
-export const isLikely = (answer) => answer.decision !== "unknown" || isNamed(answer);
-
-/** Return what to say about a frame with a likely product. */
-export const candidate = (answer, still) => (isNamed(answer) ? t(still ? "find.like" : "find.like.still", { name: answer.matches[0].name }) : t("find.still"));
+/** Return what to say about a frame with a likely product; "" about any other. */
+export function candidate(answer, still) {
+  const [best] = answer?.matches ?? [];
+  if (best?.probability >= LIKELY) return t(still ? "find.like" : "find.like.still", { name: best.name });
+  return answer && answer.decision !== "unknown" ? t("find.still") : "";
+}
 
 export class LiveSearch {
-  /** onFrame(answer, still): a frame's answer arrived, null of the background; onSettled(): a full search is due; onChange(): the scene that was decided is gone. */
+  /**
+   * onFrame(answer, still): a frame's answer arrived, or null: this is the background. onSettled(): a full search is due.
+   * onChange(): the scene that was decided is gone.
+   */
   constructor(app, onFrame, onSettled, onChange = () => {}) {
     Object.assign(this, { app, onFrame, onSettled, onChange, stream: "", timer: 0, abort: null });
     this.last = this.decided = this.scenery = null;
@@ -39,7 +41,7 @@ export class LiveSearch {
     this.stop();
     this.stream = streamName();
     this.abort = new AbortController();
-    this.asking = this.unknown = false;
+    this.asking = this.unknown = this.isSound = false;
     this.askAt = 0;
     this.movedAt = this.newAt = performance.now();
     if (decided && this.app.camera.running) this.decided = this.last = this.app.camera.scene();
@@ -81,9 +83,14 @@ export class LiveSearch {
       this.#startScene(now);
     }
     if (this.scenery && !isChanged(this.scenery, this.last)) return this.onFrame(null, still);
-    if (still && (this.app.filter || this.likely >= LIKELY_FRAMES || Math.min(stillMs, now - this.newAt) >= UNSURE_MS)) return this.onSettled(); // frames ignore filters
+    if (still && this.#isDue(Math.min(stillMs, now - this.newAt))) return this.onSettled();
     if (!this.app.filter && !this.asking && now >= this.askAt) this.#ask(now, signal);
     return undefined;
+  }
+
+  /** Return whether what has been held still is worth a full search; frames ignore filters. */
+  #isDue(heldMs) {
+    return this.app.filter || this.likely >= LIKELY_FRAMES || (this.isSound && heldMs >= UNSURE_MS);
   }
 
   /** Take a scene that stays unknown for the background. */
@@ -100,7 +107,8 @@ export class LiveSearch {
     try {
       const answer = await this.#sendFrame(start, signal);
       if (signal.aborted || scene !== this.scene || this.decided) return;
-      this.likely = isLikely(answer) ? this.likely + 1 : 0;
+      this.likely = candidate(answer) ? this.likely + 1 : 0;
+      this.isSound = !answer.flaw;
       this.onFrame(answer, performance.now() - this.movedAt >= STILL_MS);
     } catch (error) {
       if (signal.aborted) return;
@@ -122,7 +130,7 @@ export class LiveSearch {
   #startScene(now) {
     this.decided = null;
     this.likely = this.changed = 0;
-    this.unknown = false;
+    this.unknown = this.isSound = false;
     this.newAt = now;
     this.scene += 1;
     this.onChange();
