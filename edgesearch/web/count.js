@@ -1,23 +1,22 @@
-// Counting with one thumb: press, hear the beep; a doubtful photo asks at once or waits.
+// Counting with one thumb: press, hear the beep, tap how many; a doubtful photo asks at once or waits.
 
 import * as api from "./api.js";
-import { button, h, icon, onTriggerKey, round } from "./dom.js";
+import { button, h, icon, onTriggerKey } from "./dom.js";
 import { beep } from "./beep.js";
+import { address, countList, pieces, review } from "./count_pages.js";
 import { openCamera } from "./find.js";
-import { t } from "./i18n.js";
-import { setPref } from "./prefs.js";
+import { number, t } from "./i18n.js";
 import { pictureUrl } from "./product.js";
 import { logInFirst } from "./staff.js";
 
 const SIDE = 1024;
-const MAX_TIMES = 999;
-const address = (name, rest = "") => `counts/${encodeURIComponent(name)}${rest}`;
+const PAUSE_MS = 600; // after a tap on the stepper, until the number is sent
 
 /** Ask for the name of a count, or offer existing ones. */
 function chooseCount(app) {
   const input = h("input", { type: "text", pattern: "[\\p{L}\\p{N}][\\p{L}\\p{N}_ .\\-]*", maxlength: "64", required: true, autocomplete: "off", placeholder: "aisle-4" });
   const existing = h("div");
-  const begin = (name) => { setPref("count", name); app.go("count", { name }, true); };
+  const begin = (name) => app.go("count", { name }, true);
   const submit = (event) => { event.preventDefault(); begin(input.value.trim()); };
   input.addEventListener("invalid", () => input.setCustomValidity(input.validity.patternMismatch ? t("count.badname") : ""));
   input.addEventListener("input", () => input.setCustomValidity(""));
@@ -35,94 +34,98 @@ function chooseCount(app) {
   };
 }
 
-export function count(app, { name = null }) {
+/** name: of the count; page: "list" or "review", otherwise the camera; photo: the only one to review. */
+export function count(app, { name = null, page = null, photo = null }) {
   if (!app.isStaff) return logInFirst(app, "count");
   if (!name) return chooseCount(app);
-  let times = 1;
+  return page === "list" ? countList(app, name) : page === "review" ? review(app, name, photo) : shootAndCount(app, name);
+}
+
+function shootAndCount(app, name) {
+  let seen = null; // the entry that was counted last; the stepper sets its pieces, otherwise those of the next photo
   let busy = false;
-  const message = h("div", { class: "count-message", role: "status" }, h("p", { class: "lead" }, t("count.ready")));
+  let timer = 0;
+  const message = h("div", { class: "count-message", role: "status" });
   const total = h("p", { class: "count-total" });
-  const many = h("output", { class: "times" }, t("count.times.n", { n: 1 }));
+  const many = pieces(1, () => { clearTimeout(timer); if (seen) timer = setTimeout(() => run(() => {}), PAUSE_MS); });
   const press = h("button", { type: "button", class: "button primary count-press", onclick: () => shoot() }, icon("camera"), h("span", {}, t("count.press")));
-  const step = (by) => { times = Math.max(1, Math.min(MAX_TIMES, times + by)); many.textContent = t("count.times.n", { n: times }); };
+  const open = (params) => run(() => app.go("count", { name, ...params }));
   const panel = h("div", { class: "count-panel" }, h("h1", { class: "quiet-visually" }, `${t("count.title")}: ${name}`), total, message,
-    h("div", { class: "count-controls" },
-      h("div", { class: "stepper", role: "group", "aria-label": t("count.times") }, round("", "minus", t("count.fewer"), () => step(-1)), many, round("", "plus", t("count.more"), () => step(1))),
-      press, h("div", { class: "row even" }, button("", "undo", t("count.undo"), undo), button("", "list", t("count.list"), list))));
+    h("div", { class: "count-controls" }, many.element, press,
+      h("div", { class: "row even" }, button("", "undo", t("count.undo"), undo), button("", "list", t("count.list"), () => open({ page: "list" })))));
   // Drop the focus after a tap, so that a hardware trigger key counts and does not press that button again.
   const element = h("section", { class: "count", onclick: (event) => { if (event.detail) document.activeElement.blur(); } }, panel);
+  const say = (words, ...more) => message.replaceChildren(h("p", { class: "lead" }, words), ...more.filter(Boolean));
 
-  function showTotals(state) {
-    const { counts: rows, waiting } = state;
-    const pieces = rows.reduce((sum, row) => sum + row.count, 0);
-    const waits = waiting.length;
-    total.replaceChildren(h("b", {}, name), ` · ${t("count.pieces", { n: pieces })} · ${t("count.kinds", { n: rows.length })}`, waits ? ` · ${t("count.waiting", { n: waits })}` : "");
-    return rows;
-  }
-
-  /** Count the product in the viewfinder, or the one whose barcode was scanned. */
-  async function shoot(scanned = null) {
-    if (busy || (!scanned && !app.camera.running)) return;
+  /** Send the pieces that were tapped in, then act, once at a time. */
+  async function run(act) {
+    if (busy) return;
     busy = true;
+    clearTimeout(timer);
     press.classList.add("working");
     try {
-      show(scanned ? await api.post(address(name, "/products"), { sku: scanned.sku, times })
-        : await api.ask("POST", address(name, "/photos"), { body: await app.camera.photo(SIDE, 0.9), query: { times } }));
-      times = 1;
-      step(0);
+      if (seen && seen.times !== many.value) show(await api.post(address(name, "/correct"), { photo: seen.id, times: many.value }), true);
+      await act();
     } catch (error) {
-      app.failed(error);
+      if (error.kind === "CountError") app.toast(t("count.nothing"));
+      else app.failed(error);
     } finally {
       busy = false;
       press.classList.remove("working");
     }
   }
 
-  function show(state) {
-    const { seen } = state;
-    const rows = showTotals(state);
-    if (seen.status === "counted") {
-      beep("good");
-      const n = rows.find((row) => row.sku === seen.sku)?.count ?? 1;
-      message.replaceChildren(h("div", { class: "counted" }, h("img", { src: pictureUrl(seen), alt: "" }),
-        h("div", {}, h("p", { class: "counted-name" }, seen.name), h("p", { class: "quiet" }, icon("check"), state.new === false ? t("count.same") : t("count.counted"))),
-        h("p", { class: "counted-n", "aria-label": t("count.total", { n }) }, String(n))));
-      return;
+  /** Count the product in the viewfinder, or the one whose barcode was scanned. */
+  const shoot = (scanned = null) => run(async () => {
+    if (!scanned && !app.camera.running) return;
+    const times = seen ? 1 : many.value;
+    show(scanned ? await api.post(address(name, "/products"), { sku: scanned.sku, times })
+      : await api.ask("POST", address(name, "/photos"), { body: await app.camera.photo(SIDE, 0.9), query: { times } }));
+  });
+
+  function undo() {
+    if (seen) many.value = seen.times; // what was tapped and not sent is undone by that
+    run(takeBack);
+  }
+
+  async function takeBack() {
+    const state = await api.post(address(name, "/undo"), {});
+    const { id, name: product, status, candidates = [] } = state.seen;
+    beep("good");
+    if (status === "counted") return show(state, true);
+    showTotals(state);
+    return say(t("count.undone"), h("p", {}, product || candidates[0]?.[1] || ""), status === "aside" && h("div", { class: "row" }, button("", "ask", t("count.which"), () => open({ page: "review", photo: id })),
+      button("", "erase", t("count.drop"), () => run(async () => { showTotals(await api.post(address(name, "/correct"), { photo: id, sku: "-" })); say(t("count.ready")); }))));
+  }
+
+  /** Show the totals; nothing counts as seen after them. */
+  function showTotals({ counts: rows, waiting }) {
+    seen = null;
+    many.value = 1;
+    total.replaceChildren(h("b", {}, name), [` · ${t("count.pieces", { n: rows.reduce((sum, row) => sum + row.count, 0) })}`, t("count.kinds", { n: rows.length }),
+      waiting.length > 0 && t("count.waiting", { n: waiting.length })].filter(Boolean).join(" · "));
+  }
+
+  function show(state, quietly = false) {
+    showTotals(state);
+    if (state.seen.status === "aside") {
+      beep("ask");
+      return app.go("count", { name, page: "review", photo: state.seen.id });
     }
-    beep("ask");
-    if (seen.status === "bad") message.replaceChildren(h("p", { class: "lead" }, t("count.bad")));
-    else ask(seen);
-  }
-
-  /** Ask which candidate a doubtful photo shows; skipping lets it wait. */
-  function ask(seen) {
-    const correct = (sku) => api.post(address(name, "/correct"), { photo: seen.id, sku }).then(show).catch((error) => app.failed(error));
-    message.replaceChildren(h("p", { class: "lead" }, t("count.which")), h("ul", { class: "count-choices" }, (seen.candidates ?? []).map(([sku, words]) => {
-      return h("li", {}, h("button", { type: "button", class: "act", onclick: () => correct(sku) }, h("img", { src: pictureUrl({ sku }), alt: "" }), h("span", {}, words)));
-    }), h("li", {}, h("button", { type: "button", class: "act", onclick: () => message.replaceChildren(h("p", { class: "lead" }, t("count.ready"))) }, icon("next"), h("span", {}, t("count.skip"))))));
-  }
-
-  async function undo() {
-    try {
-      const state = await api.post(address(name, "/undo"), {});
-      beep("good");
-      showTotals(state);
-      message.replaceChildren(h("p", { class: "lead" }, t("count.undone")));
-    } catch (error) {
-      if (error.kind === "CountError") app.toast(t("count.nothing"));
-      else app.failed(error);
+    if (state.seen.status !== "counted") {
+      beep("ask");
+      return say(t("count.bad"));
     }
-  }
-
-  async function list() {
-    const state = await api.get(address(name)).catch((error) => app.failed(error));
-    if (!state) return;
-    const rows = showTotals(state);
-    const waits = state.waiting.length > 0 && button("", "ask", t("count.waiting", { n: state.waiting.length }), () => ask(state.waiting[0]));
-    const csv = h("a", { class: "button", href: `v1/${address(name, "/stock.csv")}`, download: `${name}.csv` }, icon("install"), h("span", {}, t("count.csv")));
-    message.replaceChildren(h("div", { class: "count-list" }, rows.length ? h("ul", { class: "rows" }, rows.map((row) =>
-      h("li", {}, h("span", {}, row.name), h("b", {}, String(row.count))))) : h("p", { class: "lead" }, t("count.empty")),
-    h("div", { class: "row" }, waits, csv, button("", "close", t("count.end"), () => { setPref("count", null); app.go("count", {}, true); }))));
+    if (!quietly) beep("good");
+    ({ seen } = state);
+    many.value = seen.times;
+    const n = state.counts.find((row) => row.sku === seen.sku)?.count ?? seen.times;
+    const before = n - seen.times;
+    message.replaceChildren(h("div", { class: "counted" }, h("img", { src: pictureUrl(seen), alt: "" }),
+      h("div", {}, h("p", { class: "counted-name" }, seen.name), h("p", { class: "quiet" }, icon("check"),
+        state.new === false ? t("count.same") : [t("count.counted"), before > 0 && t("count.before", { n: before })].filter(Boolean).join(" · "))),
+      h("p", { class: "counted-n", "aria-label": t("count.total", { n }) }, number(n))));
+    return undefined;
   }
 
   const keys = onTriggerKey(() => shoot());
@@ -131,11 +134,17 @@ export function count(app, { name = null }) {
     enter() {
       app.frozen.hide();
       document.addEventListener("keydown", keys);
-      api.post("counts", { name }).then(showTotals).catch((error) => app.failed(error));
+      say(t("count.ready"));
+      const { settled } = app;
+      app.settled = null;
+      if (settled?.name === name) show(settled, true);
+      else api.post("counts", { name }).then(showTotals).catch((error) => app.failed(error));
       const again = () => app.refresh();
       openCamera(app, element, again, again);
     },
     leave() {
+      clearTimeout(timer);
+      if (seen && seen.times !== many.value) api.post(address(name, "/correct"), { photo: seen.id, times: many.value }).catch((error) => app.failed(error));
       document.removeEventListener("keydown", keys);
     },
     wake: () => app.refresh(),

@@ -23,7 +23,7 @@ export function menu(app) {
     h("h2", {}, t("menu.how")),
     choice(t("menu.language"), "lang", Object.entries(LANGUAGES).map(([code, name]) => [code, name, code]), currentLanguage(), (code) => app.setLanguage(code)),
     choice(t("menu.theme"), "theme", ["auto", "dark", "bright"].map((one) => [one, t(`menu.theme.${one}`)]), pref("theme"), (one) => setPref("theme", one)),
-    choice(t("menu.text"), "text", ["normal", "large"].map((one) => [one, t(`menu.text.${one}`)]), pref("text"), (one) => setPref("text", one)),
+    choice(t("menu.text"), "text", ["normal", "large", "huge"].map((one) => [one, t(`menu.text.${one}`)]), pref("text"), (one) => setPref("text", one)),
     toggle(t("menu.sound"), "", pref("sound"), (on) => setPref("sound", on)),
     cameras,
     app.isStaff && toggle(t("menu.kiosk"), t("menu.kiosk.help"), pref("kiosk") > 0, (on) => setPref("kiosk", on ? KIOSK_S : 0)),

@@ -11,7 +11,7 @@ function read() {
   }
 }
 
-const DEFAULTS = { lang: null, theme: "auto", text: "normal", sound: true, kiosk: 0, rest: 120, camera: null, count: null };
+const DEFAULTS = { lang: null, theme: "auto", text: "normal", sound: true, kiosk: 0, rest: 120, camera: null };
 const values = { ...DEFAULTS, ...read() };
 if (query.has("lang")) values.lang = query.get("lang");
 if (query.has("theme")) values.theme = query.get("theme");

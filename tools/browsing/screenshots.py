@@ -42,6 +42,7 @@ FORMATS = {
     "desktop": Format(1280, 800),
     "4k": Format(3840, 2160),
     "small": Format(320, 568, touch=True),
+    "handheld": Format(480, 800, touch=True),
     "wide": Format(740, 360, touch=True),
 }
 README = [("desktop", "match", "bright"), ("phone", "attract", "dark"), ("phone", "counted", "bright")]
