@@ -55,7 +55,7 @@ def test_controls_are_within_the_screen(onlooker: Visitor, width: int, height: i
     )  # no picture beyond its button
     SCENES["match"](onlooker)
     _all_within(onlooker.page, ".answer-foot .button")
-    onlooker.press(".answer-foot .button")
+    onlooker.press(".answer-foot > :last-child")
     onlooker.wait_for(".shutter")
     _all_within(onlooker.page, ".shutter, .press, #bar button")
 

@@ -57,8 +57,9 @@ def test_unknown_product_is_answered_with_the_nearest_and_without_verdicts(onloo
     assert not onlooker.page.locator(".choices .quiet:not(.tile-place)").count()
     none, again = onlooker.page.locator(".answer-foot .button").all()
     assert (none.inner_text(), again.inner_text()) == (TEXTS["answer.none"], TEXTS["answer.again"])
-    boxes = [one.bounding_box() or {} for one in (none, again)]
-    assert boxes[0]["y"] == boxes[1]["y"]  # beside each other
+    assert onlooker.page.evaluate(
+        "new Set([...document.querySelectorAll('.answer-foot .button')].map((one) => one.offsetTop)).size === 1"
+    )  # beside each other
     none.click()
     onlooker.wait_for(".words .search")  # nobody is logged in, so the search comes before teaching
 
@@ -149,7 +150,7 @@ def test_categories_are_shown_by_pictures_and_kept_beside_words(onlooker: Visito
     with onlooker.page.expect_request("**/v1/search?*where=*") as asked:
         onlooker.page.fill("#words", "mug under 1000")
     where = dict(parse_qsl(urlsplit(asked.value.url).query))["where"]
-    assert f'category="{kind}"' in where and "price<=1000" in where
+    assert f'category="{kind}"' in where and "price<1000" in where
 
 
 @needs_chromium

@@ -98,7 +98,7 @@ def _word_results(v: Visitor) -> None:
     v.open("words")
     v.page.fill("#words", "mug under 12")
     v.page.keyboard.press("Enter")
-    v.wait_for(".results .tile")
+    v.wait_for(".results .tile-price")
 
 
 def _nothing(v: Visitor) -> None:
@@ -262,7 +262,7 @@ def _menu(v: Visitor) -> None:
 
 def _attract(v: Visitor) -> None:
     v.query = v.query.replace("&theme", "&kiosk=60&theme")
-    v.override_answer("v1/frames", decision="unknown")
+    v.override_answer("v1/frames", decision="unknown", matches=[], flaw="dark")
     v.open()
     v.wait_for(".attract .mosaic img")
     v.page.wait_for_timeout(1200)
@@ -328,7 +328,7 @@ def _saving(v: Visitor) -> None:
 
 
 def _resting(v: Visitor) -> None:
-    v.override_answer("v1/frames", decision="unknown")
+    v.override_answer("v1/frames", decision="unknown", matches=[], flaw="dark")
     v.open(query="&rest=5")
     v.wait_for("[data-cover=rest]")
 
