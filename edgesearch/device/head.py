@@ -58,7 +58,7 @@ class Head:
     def __init__(self, folder: Path, seal: Seal):
         """Refer to the head of a folder, sealed with `seal`."""
         self.path, self._seal = Path(folder) / FILE, seal
-        self._parsed: tuple[bytes, _Content] = b"", _Content()
+        self._parsed: tuple[bytes | None, _Content] = None, _Content()
 
     def create(self) -> None:
         """Write the first head, of a folder whose files are all still missing; raise OSError if that fails."""
@@ -113,13 +113,14 @@ class Head:
             OSError: The head cannot be written.
         """
         with self._locked():
+            contents = {name: read(name) for name in names}
             try:
                 before = self._read()
+                changed = [name for name, content in contents.items() if not before.accepts(name, content)]
             except DeviceError:
-                before = _Content({name: [] for name in names})
-            contents = {name: read(name) for name in names}
+                changed = [FILE]
             self._write(_Content({name: [_hash(content)] for name, content in contents.items()}, line, chain))
-        return [name for name, content in contents.items() if not before.accepts(name, content)]
+        return changed
 
     def _changed(self, name: str, content: bytes | None, before: _Content) -> DeviceError:
         was_there = ABSENT not in before.files.get(name, [ABSENT])

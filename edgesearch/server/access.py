@@ -119,7 +119,7 @@ class Access:
 
     def guard(self) -> None:
         """Let the server of a device stay closed if the file is lost; raise DeviceError as `holders` does."""
-        if self._device and self.holders():
+        if self.holders() and self._device:
             with contextlib.suppress(DeviceError):  # a folder that is read-only or being installed; the next start can
                 self._device.guard()
 

@@ -89,6 +89,7 @@ CHANGES = {
     "the log is removed": (put(OVERLAY, source="nowhere"), OVERLAY),
     "the log is another device's": (put(OVERLAY, source="twin"), OVERLAY),
     "the head is another device's": (put(head.FILE, source="twin"), head.FILE),
+    "the head is emptied": (write(head.FILE, b""), head.FILE),
     "the head is turned back": (put(head.FILE), "access.json"),
     "the head is removed": (put(head.FILE, source="nowhere"), head.FILE),
     "head and mark are another device's": (put(head.FILE, ENCRYPTED, source="twin"), "access.json"),
