@@ -1,14 +1,17 @@
 """Spread the work of a build over a cluster with Ray Data (docs.ray.io/en/latest/data/data.html); the only user of ray.
 
 Workers are processes on any machine of the cluster. If a worker dies, ray gives its part to another one. Parts and
-results travel as pickled bytes, and results arrive in order.
+results travel as pickled bytes, and results arrive in order. A cluster that is started here asks for a token. The key
+that signs a bundle stays in this process.
 """
 
 import contextlib
 import logging
 import os
 import pickle
+import secrets
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -157,6 +160,9 @@ def _check_reachable(address: str) -> None:
 
 
 def _import_ray() -> Any:
+    if "ray" not in sys.modules and not {"RAY_ADDRESS", "RAY_AUTH_MODE"} & os.environ.keys():  # nobody has chosen
+        os.environ["RAY_AUTH_MODE"] = "token"  # without, others in the network could run code here
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # ray would send usage statistics to its makers
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # silences the log of ray's own processes
     try:

@@ -1,0 +1,58 @@
+"""The key that signs a bundle reaches no worker of a cluster, and no stranger joins one."""
+
+import contextlib
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgesearch
+from edgesearch.building import build_options
+from edgesearch.bundle import bundle_file, signing
+
+from ..conftest import TINY_MODEL
+
+pytestmark = pytest.mark.slow
+
+
+def test_no_worker_gets_the_key_or_signs(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloudpickle = pytest.importorskip("ray.cloudpickle", reason="ray is not installed")
+    private, _ = edgesearch.keygen(tmp_path / "very-secret")
+    sent: list[bytes] = []
+    is_working = False
+
+    def map_parts(function: Callable[[Any], Any], parts: Iterable[Any]) -> Iterator[Any]:
+        nonlocal is_working
+        sent.append(cloudpickle.dumps(function))
+        for part in parts:
+            is_working = True
+            result = pickle.loads(sent[-1])(part)
+            is_working = False
+            sent[-1:] = [pickle.dumps(part), pickle.dumps(result), cloudpickle.dumps(function)]
+            yield result
+
+    def sign(message: bytes, key: Path) -> bytes:
+        assert not is_working
+        return real(message, key)
+
+    real = signing.sign
+    monkeypatch.setattr(signing, "sign", sign)
+    monkeypatch.setitem(build_options.ENGINES, "ray", lambda workers: contextlib.nullcontext(map_parts))  # type: ignore
+    edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, engine="ray", sign=private)
+    with contextlib.closing(bundle_file.Bundle(tmp_path / "x.edge")) as bundle:
+        assert bundle.signer
+    key = signing._read_line(private, signing.PRIVATE, 1)[0]
+    assert len(sent) > 3
+    for secret in (key.encode(), bytes.fromhex(key), b"very-secret"):
+        assert not any(secret in one for one in sent)
+
+
+def test_a_cluster_that_is_started_here_asks_for_a_token() -> None:
+    pytest.importorskip("ray", reason="ray is not installed")
+    code = "import os; from edgesearch.building import ray_engine as r; r._import_ray(); print(*r.os.environ.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN"} < set(done.stdout.split())
