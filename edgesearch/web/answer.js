@@ -160,7 +160,7 @@ export function answer(app) {
     if (searching) return;
     searching = true;
     live.markDecided();
-    const wanted = (other) => live.decided && other.decision !== "unknown" && !isSame(other);
+    const wanted = (other) => element.isConnected && live.decided && other.decision !== "unknown" && !isSame(other);
     await app.searchPhoto(await app.camera.photo(1024), { wanted, replace: true })
       .then((other) => { live.unknown = other.decision === "unknown"; }).catch((error) => app.failed(error)).finally(() => { searching = false; });
   }

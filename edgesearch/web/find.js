@@ -63,18 +63,22 @@ export function find(app) {
     const pressed = asked;
     asked = false;
     showHint(t("find.looking"), "looking");
+    let words = t("find.hint");
     try {
       live.markDecided();
-      const wanted = pressed ? null : (found) => live.decided && found.decision !== "unknown";
+      const wanted = pressed ? null : (found) => element.isConnected && live.decided && found.decision !== "unknown";
       const found = await app.searchPhoto(await app.camera.photo(PHOTO_SIDE), { wanted });
       live.unknown = found.decision === "unknown";
-      if (live.unknown) showHint(advice(found), "");
+      if (live.unknown) words = advice(found);
     } catch (error) {
       app.failed(error);
     } finally {
       searching = false;
     }
-    return asked && element.isConnected ? search(false) : undefined;
+    if (!element.isConnected) return undefined;
+    changedAt = 0; // that it searched needs no more reading
+    showHint(words, "");
+    return asked ? search(false) : undefined;
   }
 
   /** Change the sentence, but slowly enough to be read. */
