@@ -24,7 +24,7 @@ def scratch_file(parent: Path, name: str) -> Iterator[tuple[Path, BinaryIO]]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent)))
         stack.enter_context(_held(folder))
-        file = stack.enter_context(tempfile.TemporaryFile(dir=parent))
+        file: BinaryIO = stack.enter_context(tempfile.TemporaryFile(dir=parent))
         unnamed = Path(f"/proc/self/fd/{file.fileno()}")
         if unnamed.exists():
             (folder / name).symlink_to(unnamed)

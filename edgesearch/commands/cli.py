@@ -32,7 +32,7 @@ from . import (
     similar_commands,
     teach_commands,
 )
-from .output import report_error
+from .output import discard_stdout, report_error
 from .progress_display import showing
 
 COMMANDS = (
@@ -59,17 +59,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(BrokenPipeError):  # it is done, whether or not anybody reads of it
             sys.stdout.flush()
             return status
-        _discard_stdout()
+        discard_stdout()
         return status
     except EdgeSearchError as error:
         return report_error(error, _notes(error))
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
-        _discard_stdout()
+        discard_stdout()
         return 1
     except KeyboardInterrupt as stop:
         return report_error("stopped; unfinished files are never used.", _notes(stop))
     except (OSError, MemoryError) as error:
-        _discard_stdout()
+        discard_stdout()
         return report_error(
             f"the system refused ({error or type(error).__name__}); check free space, memory and permissions.",
             _notes(error),
@@ -100,12 +100,6 @@ def _open_missing_streams() -> None:
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_RDWR)
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  # for good
-
-
-def _discard_stdout() -> None:
-    """Drop buffered output that cannot be written, so that the interpreter does not try again when it exits."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

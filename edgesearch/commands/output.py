@@ -1,6 +1,8 @@
 """Print answers to stdout and everything else to stderr, and write pictures."""
 
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,8 +27,23 @@ def print_table(table: dict[str, Any], as_json: bool) -> None:
 
 
 def print_line(text: object, flush: bool = False) -> None:
-    """Print one line to stdout; names in it act on no terminal and begin no line of their own."""
-    print(plain(text), flush=flush)
+    """Print one line to stdout; names in it act on no terminal and begin no line of their own.
+
+    Raises:
+        BrokenPipeError: Nobody reads the answers that `flush` sends at once. Without it, what is done is done.
+    """
+    try:
+        print(plain(text), flush=flush)
+    except BrokenPipeError:
+        if flush:
+            raise
+        discard_stdout()
+
+
+def discard_stdout() -> None:
+    """Drop buffered output that cannot be written, so that the interpreter does not try again when it exits."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_note(text: object) -> None:

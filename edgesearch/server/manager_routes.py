@@ -94,7 +94,7 @@ def _describe_bundle(manifest: Manifest) -> dict[str, Any]:
 
 
 def _zip_taught(state: ServerState, manager: Visitor) -> BinaryIO:
-    file: BinaryIO = tempfile.TemporaryFile(dir=state.device)  # type: ignore[assignment]  # noqa: SIM115  # returned
+    file: BinaryIO = tempfile.TemporaryFile(dir=state.device)  # noqa: SIM115  # returned
     try:
         done = maintenance.export_zip(state.device, file)
         state.record("export", manager, products=done.products, learned=done.learned)
