@@ -75,6 +75,10 @@
   HTMLCanvasElement.prototype.toBlob = function (take, ...rest) {
     track(new Promise((resolve) => { toBlob.call(this, (blob) => { take(blob); resolve(); }, ...rest); }));
   };
+  const begin = HTMLMediaElement.prototype.play;
+  HTMLMediaElement.prototype.play = function () {
+    return track(begin.call(this));
+  };
 
   // The camera
   const [width, height] = given.size;

@@ -73,7 +73,7 @@ def open_recorded(
 
     Args:
         visitor:  has not opened the page yet.
-        pictures: what the camera shows, by name, as `compose` returns it with `MARGIN`; "" is shown before all others.
+        pictures: what the camera shows, by name, as `compose_with_margin` and `fill` return it; "" is there first.
         shown:    when.
         delays:   milliseconds until the server answers, by the beginning of the path.
     """
@@ -94,6 +94,7 @@ def open_recorded(
     visitor.open()
     for name, picture in pictures.items():
         visitor.page.evaluate("([name, data]) => recorded.load(name, data)", [name, _address(picture)])
+    visitor.wait_until("document.querySelector('#video').videoWidth > 0")
 
 
 def play(visitor: Visitor, ms: float) -> list[dict[str, Any]]:
