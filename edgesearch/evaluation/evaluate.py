@@ -11,6 +11,7 @@ from .._util import progress
 from ..answer import Answer, Decision, Match
 from ..catalog import product
 from ..errors import CatalogError, ImageError
+from ..images.quality import Flaw
 from ..store.store import Store
 from . import metrics
 
@@ -30,6 +31,7 @@ class QueryResult:
         probability: Stated probability that the first match is right.
         known_probability: Stated probability that the photo shows a product of the catalogue.
         elapsed_ms: Time by stage.
+        flaw: What is wrong with the photo, if the answer is no match.
     """
 
     photo: Path
@@ -41,6 +43,7 @@ class QueryResult:
     probability: float
     known_probability: float
     elapsed_ms: Mapping[str, float]
+    flaw: Flaw = ""
 
     @property
     def known(self) -> bool:
@@ -189,5 +192,6 @@ def _make_result(photo: Path, sku: str, answer: Answer) -> QueryResult:
     rank = skus.index(sku) + 1 if sku in skus else metrics.NOT_FOUND
     right_score = answer.matches[rank - 1].score if rank else None
     return QueryResult(
-        photo, sku, answer.decision, best, rank, right_score, answer.probability, answer.known, answer.elapsed_ms
-    )
+        photo, sku, answer.decision, best, rank, right_score, answer.probability, answer.known, answer.elapsed_ms,
+        answer.flaw,
+    )  # fmt: skip

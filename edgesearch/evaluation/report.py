@@ -14,15 +14,15 @@ from ..html.markup import Markup, join, tag
 from ..html.parts import facts, pluralize, section
 from ..store.store import Store
 from ..version import __version__
-from . import report_charts, report_misses, report_tables
+from . import report_advice, report_charts, report_misses, report_tables
 from .evaluate import Evaluation
 from .report_cases import confusion_cards, miss_cards
 
 MAX_SKIPPED = 12
 DIGITS = 12  # shown of a hash
 SECTIONS = {
-    "summary": "Summary", "answered": "At once", "found": "Found", "confused": "Confused", "misses": "Worst misses",
-    "decided": "Known or not", "meant": "Calibration", "time": "Time", "bundle": "The store",
+    "summary": "Summary", "do": "What to do", "answered": "At once", "found": "Found", "confused": "Confused",
+    "misses": "Worst misses", "decided": "Known or not", "meant": "Calibration", "time": "Time", "bundle": "The store",
 }  # fmt: skip
 
 
@@ -76,6 +76,7 @@ def _sections(evaluation: Evaluation, store: Store) -> Iterable[Markup]:
     yield section(
         "summary", "Summary", *report_tables.outcomes(evaluation), report_tables.figure_tiles(evaluation.to_dict())
     )
+    yield section("do", "What to do", report_advice.steps(evaluation))
     yield section("answered", "How much can be answered at once?", report_charts.risk_coverage(evaluation))
     yield section(
         "found", "Is the right product found?", *(_recall_section(evaluation) if has_known else [_NONE_KNOWN])

@@ -9,7 +9,7 @@ from ..html.parts import number, percent, pluralize, share_cell, table
 from .evaluate import Evaluation
 
 MAX_CATEGORIES, MAX_PRODUCTS = 40, 10
-HELPED = 0.6  # recall@1 of a category below which own photos are recommended
+HELPED = 0.6  # recall@1 of a category or product below which own photos are recommended
 ADVICE = (
     "Where the right product seldom comes first, take a few photos of each product as your users will, and add them to "
     "the catalogue or enrol them."
@@ -115,8 +115,7 @@ def category_table(evaluation: Evaluation) -> Iterable[Markup]:
     more = len(by_category) - len(rows)
     left_out = f"; {more} more are not shown" if more > 0 else ""
     caption = f"By category of the right product, most photos first; the columns are as above{left_out}"
-    advice = [tag("p", ADVICE)] * needs_photos(by_category)
-    return [tag("h3", "By category"), tag("div", table(caption, head, rows), class_="wide"), *advice]
+    return [tag("h3", "By category"), tag("div", table(caption, head, rows), class_="wide")]
 
 
 def needs_photos(by_category: Mapping[str, Mapping[str, float | None]]) -> bool:

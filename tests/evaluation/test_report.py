@@ -147,6 +147,29 @@ def test_a_page_recommends_own_photos_where_few_are_right(nasty: Store, evaluati
         assert ("take a few photos of each product" in read.text) == is_advised
 
 
+def test_a_page_says_what_to_do(nasty: Store, evaluation: Evaluation) -> None:
+    first = evaluation.results[0]
+    make = [("P000000", "P000001", 0.9)] * 3 + [("P000002", "P000002", 0.9)] * 2 + [("", "P000000", 0.9)]
+    results = tuple(alter_result(first, *one) for one in make)
+
+    def read(*results: QueryResult) -> str:
+        text = ParsedPage(report.page(replace(evaluation, results=results), nasty)).text
+        return text.partition("What to do")[2].partition("What to do")[2].partition("How much can be answered")[0]
+
+    text = read(*results)
+    assert "take a few photos of each product" in text and "Add pictures that show how these differ" in text
+    assert "66.7% of the matches are wrong, 100.0% of the photos of unknown products get a match" in text
+    assert "Add photos of" not in text and "Improve the light" not in text
+    blurred = [replace(one, decision="ambiguous", flaw="blurred") for one in results[3:5]]
+    assert "2 of 2 photos without a match are flawed (blurred 2)" in read(*blurred)
+    assert "Add photos of products that the catalogue lacks" in read(*blurred)
+    assert "Add photos of products in the catalogue" in read(results[5])
+    sound = [replace(one, probability=1.0) for one in results[3:5]]
+    assert read(*sound, replace(results[5], decision="unknown", probability=0.0, known_probability=0.0)) == (
+        "Nothing stands out."
+    )
+
+
 def test_a_deleted_photo_is_replaced_by_its_description(nasty: Store, evaluation: Evaluation, tmp_path: Path) -> None:
     gone = tuple(replace(one, photo=tmp_path / "gone.jpg") for one in evaluation.results)
     read = ParsedPage(report.page(replace(evaluation, results=gone), nasty))
