@@ -215,7 +215,15 @@ def read_catalogue(catalogue: str | Path, options: BuildOptions) -> CatalogueInp
         ImageError: A photo cannot be read.
     """
     photos = loader.read_queries(options.queries) if options.queries else []
-    read = loader.read(catalogue, options.mapping, options.encoding, options.decimal, options.sheet, options.header_row)
+    read = loader.read(
+        catalogue,
+        options.mapping,
+        options.encoding,
+        options.decimal,
+        options.sheet,
+        options.header_row,
+        options.max_rows,
+    )
     with progress.stage("merge what devices were taught"):
         entries, notes = overlay_export.merge(read.entries, map(Path, options.merge))
     if not entries:

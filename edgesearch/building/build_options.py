@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from ..catalog import tabular
 from ..device.learned import LearningSettings
 from ..embedding.shipped_models import find_model
 from ..index.cells import ParallelMap
@@ -43,6 +44,7 @@ class BuildKeywords(TypedDict, total=False):
     decimal: str
     sheet: str
     header_row: int
+    max_rows: int
     budget_mb: float | None
     seed: int
     engine: str
@@ -76,6 +78,7 @@ class BuildOptions:
         decimal: Decimal separator of the catalogue's numbers, "." or ","; "" detects it.
         sheet: Sheet of a workbook, by name or number from 1; "" finds it.
         header_row: Row of the catalogue's column names, from 1; 0 finds it.
+        max_rows: Rows of the catalogue that may be read.
         budget_mb: Largest size of the bundle in millions of bytes; the build keeps what finds most products within it.
         seed: Seed of everything random: augmented views, index, codebook.
         engine: "local" for the threads of this machine, "ray" for a cluster.
@@ -104,6 +107,7 @@ class BuildOptions:
     decimal: str = ""
     sheet: str = ""
     header_row: int = 0
+    max_rows: int = tabular.MAX_ROWS
     budget_mb: float | None = None
     seed: int = 0
     engine: str = "local"

@@ -49,6 +49,7 @@ class _Options:
     decimal: str = ""
     sheet: str = ""
     header_row: int = 0
+    max_rows: int = tabular.MAX_ROWS
 
 
 def read(
@@ -58,6 +59,7 @@ def read(
     decimal: str = "",
     sheet: str = "",
     header_row: int = 0,
+    max_rows: int = tabular.MAX_ROWS,
 ) -> SourceCatalog:
     """Read a catalogue with a header: `sku,name,images`, any of `OPTIONAL`, and other columns as attributes.
 
@@ -72,10 +74,11 @@ def read(
         decimal: the decimal sign, "." or ","; "" to detect it.
         sheet: of a workbook, by name or by number from 1; "" to find it.
         header_row: line or row of the header, from 1; 0 to find it.
+        max_rows: rows of a table that may be read; sizes and numbers of cells are limited in proportion.
     Raises:
         CatalogError: the catalogue cannot be read; the message names the line, the fault and the remedy.
     """
-    source, options = os.fspath(source), _Options(mapping or {}, encoding, decimal, sheet, header_row)
+    source, options = os.fspath(source), _Options(mapping or {}, encoding, decimal, sheet, header_row, max_rows)
     named_as_table = sources.is_url(source) and source.lower().endswith(TABLES)  # any web page may list files
     with progress.stage("read the catalogue"):
         if archives.is_archive(source) or (not named_as_table and archives.is_folder(source)):
@@ -145,7 +148,7 @@ def _open_table(
     def count_wanted(row: Sequence[str]) -> int:
         return columns.count_wanted(row, required, mapping)
 
-    table = tabular.read(file, where, options.encoding, count_wanted, options.sheet)
+    table = tabular.read(file, where, options.encoding, count_wanted, options.sheet, options.max_rows)
     rows = iter(table.rows)
     first = list(itertools.islice(rows, max(spreadsheet.HEAD_ROWS, options.header_row)))
     start = _find_header(first, where, count_wanted, options.header_row)
@@ -239,7 +242,7 @@ def _read_folder_or_archive(source: str, options: _Options) -> SourceCatalog:
     root = _common_folder(files) if archives.is_archive(source) else ""
     name = _find_table(source, [name for name in files if "/" not in name.removeprefix(root)])
     if not name:
-        if options != _Options():
+        if options != _Options(max_rows=options.max_rows):
             raise CatalogError(
                 f"{source}: a folder of pictures has no columns; leave out --map, --encoding, --decimal, --sheet and "
                 "--header-row."

@@ -6,15 +6,13 @@ import os
 import re
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from ..errors import CatalogError
-from . import sources, workbook_pictures
+from . import sources, workbook_limits, workbook_pictures
 from .typed_cells import DateCell, NumberCell, ShownCell, UncalculatedCell
 
-MAX_UNPACKED_BYTES = 2_000_000_000
 HEAD_ROWS = 20  # of each sheet, searched for the header
 EXACT_DIGITS = 15  # of a number in a spreadsheet; further ones are lost
 _CHUNK_BYTES, _OVERLAP_BYTES = 1 << 20, 1 << 14
@@ -22,13 +20,13 @@ _LITERAL = re.compile(r'"([^"]*)"|\\(.)|([0 /_-]|[A-DF-Za-df-z](?=-))')  # parts
 _DECIMALS = re.compile(r"0\.(0+)")
 # A formula without a result; an empty text as result has the type "str".
 _UNCALCULATED = re.compile(
-    rb'<c r="([A-Z]+\d+)"((?:(?! t="str")[^>])*)><f(?:[^>]*/>|[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>'
+    rb'<c r="([A-Z]+\d+)"((?:(?! t="str")[^<>])*)><f(?:[^<>]*/>|[^<>]*>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>'
 )
 CountWanted = Callable[[Sequence[str]], int]
 
 
 def read_sheet(
-    openpyxl: Any, file: BinaryIO, where: str, count_wanted: CountWanted, sheet: str = ""
+    openpyxl: Any, file: BinaryIO, where: str, count_wanted: CountWanted, sheet: str, max_rows: int
 ) -> tuple[Iterator[tuple[int, list[str]]], str, dict[int, list[tuple[str, str]]]]:
     """Open the sheet of a workbook that holds the wanted columns.
 
@@ -38,18 +36,14 @@ def read_sheet(
         where: the name of the file, for error messages.
         count_wanted: returns how many of the wanted columns a header has.
         sheet: the name of the sheet, or its number from 1; "" to find it.
+        max_rows: rows that may be read.
     Returns: (row number, cells) per row; a phrase on the sheet that was chosen, "" if there is only one; and name and
              source of the pictures in each row.
     Raises:  CatalogError: the workbook is damaged or too large, or has no such sheet.
     """
     try:
-        with zipfile.ZipFile(file) as members:
-            size = sum(info.file_size for info in members.infolist())
-        if size > MAX_UNPACKED_BYTES:
-            raise CatalogError(
-                f"{where}: {size:,} bytes unpacked, over the limit of {MAX_UNPACKED_BYTES:,}; save it as CSV."
-            )
-        sheets = openpyxl.load_workbook(file, read_only=True, data_only=True).worksheets
+        workbook_limits.check(file, where, max_rows)
+        sheets = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False).worksheets
         for one in sheets:
             one.reset_dimensions()  # writers leave stale ones, beyond which openpyxl would read nothing
         chosen = _find_sheet(sheets, where, count_wanted, sheet)
@@ -64,7 +58,7 @@ def read_sheet(
         raise CatalogError(f"{where}: damaged, or no .xlsx file ({error}); save it again, or as CSV.") from error
     names = ", ".join(repr(one.title) for one in sheets if one is not chosen)
     described = f"its sheet {chosen.title!r} of {len(sheets)} (not {names})" if len(sheets) > 1 else ""
-    return _read_rows(chosen, where, uncalculated), described, pictures
+    return _read_rows(chosen, where, uncalculated, max_rows), described, pictures
 
 
 def _unpack(file: BinaryIO) -> str:
@@ -110,12 +104,23 @@ def _find_uncalculated(sheet: Any) -> set[str]:
     return found
 
 
-def _read_rows(sheet: Any, where: str, uncalculated: set[str]) -> Iterator[tuple[int, list[str]]]:
-    width = 0  # of the widest row so far; the file leaves out empty cells at the end of a row
+def _read_rows(sheet: Any, where: str, uncalculated: set[str], max_rows: int) -> Iterator[tuple[int, list[str]]]:
+    width = count = 0  # of the widest row so far; the file leaves out empty cells at the end of a row
     try:
         for number, row in enumerate(sheet.iter_rows(), 1):
-            width = max(width, len(row))
-            yield number, [_format(cell, uncalculated) for cell in row] + [""] * (width - len(row))
+            width, count = max(width, len(row)), count + max(width, len(row)) * bool(row)
+            if number > workbook_limits.EXCEL_ROWS:
+                raise CatalogError(
+                    f"{where}: a cell below row {workbook_limits.EXCEL_ROWS:,}, the last that a sheet has; delete it."
+                )
+            if count > workbook_limits.ROW_CELLS * max_rows:
+                raise CatalogError(
+                    f"{where}: over {workbook_limits.ROW_CELLS * max_rows:,} cells up to row {number}, {width:,} in a "
+                    f"row; delete what is far to the right, or read it with --max-rows {10 * max_rows}."
+                )
+            yield number, [_format(cell, uncalculated) for cell in row] + [""] * (width - len(row)) if row else []
+    except CatalogError:
+        raise
     except Exception as error:  # openpyxl's, as above
         raise CatalogError(f"{where}: damaged ({error}); save it again, or as CSV.") from error
 

@@ -8,7 +8,7 @@ import itertools
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -18,7 +18,10 @@ from . import spreadsheet, text_encoding
 from .spreadsheet import CountWanted
 from .typed_cells import NumberCell
 
+MAX_ROWS = 1_000_000  # read from a table unless the caller allows more
 MAX_CELL_CHARACTERS = 140_000_000  # a picture of 100 MB in base64
+PARQUET_ROWS = 256  # read at once
+PARQUET_ROW_BYTES = 500  # unpacked, on average, of the rows that may be read
 BATCH_ROWS = 500
 DELIMITERS = ",;\t|"
 SAMPLE_CHARACTERS, SAMPLE_ROWS = 1 << 16, 50  # searched for the delimiter
@@ -42,7 +45,14 @@ class TableRows:
     pictures: Mapping[int, Sequence[tuple[str, str]]] = field(default_factory=dict)
 
 
-def read(file: BinaryIO, where: str, encoding: str | None, count_wanted: CountWanted, sheet: str = "") -> TableRows:
+def read(
+    file: BinaryIO,
+    where: str,
+    encoding: str | None,
+    count_wanted: CountWanted,
+    sheet: str = "",
+    max_rows: int = MAX_ROWS,
+) -> TableRows:
     """Open a table of the kind that its file name says.
 
     Args:
@@ -51,18 +61,36 @@ def read(file: BinaryIO, where: str, encoding: str | None, count_wanted: CountWa
         encoding: of a text file; None or "" to detect it.
         count_wanted: returns how many of the wanted columns a header has.
         sheet: of a workbook, by name or number; "" to find it.
+        max_rows: rows that may be read; another one is an error.
     Raises:
-        CatalogError: the file is damaged or of a kind that is not supported, or reading it needs an extra.
+        CatalogError: the file is damaged, too large or of a kind that is not supported, or reading it needs an extra.
     """
+    table = _open(file, where, encoding, count_wanted, sheet, max_rows)
+    return replace(table, rows=_limit(table.rows, where, max_rows))
+
+
+def _limit(rows: Iterator[Row], where: str, max_rows: int) -> Iterator[Row]:
+    """Yield rows; raise CatalogError behind the last that may be read. Blank ones do not count."""
+    count = 0
+    for number, row in rows:
+        count += any(row)
+        if count > max_rows + 1:  # the header
+            raise CatalogError(f"{where}: over {max_rows:,} rows; read them with --max-rows {10 * max_rows}.")
+        yield number, row
+
+
+def _open(
+    file: BinaryIO, where: str, encoding: str | None, count_wanted: CountWanted, sheet: str, max_rows: int
+) -> TableRows:
     name = where.lower()
     if name.endswith(SPREADSHEET_SUFFIXES):
         openpyxl = _import_library("openpyxl", where)
-        rows, described, pictures = spreadsheet.read_sheet(openpyxl, file, where, count_wanted, sheet)
+        rows, described, pictures = spreadsheet.read_sheet(openpyxl, file, where, count_wanted, sheet, max_rows)
         return TableRows(rows, (described,) if described else (), pictures)
     if sheet:
         raise CatalogError(f"{where}: no workbook, so it has no sheets; leave out --sheet.")
     if name.endswith(PARQUET_SUFFIXES):
-        return TableRows(_read_parquet_rows(file, where), ())
+        return TableRows(_read_parquet_rows(file, where, max_rows), ())
     if name.endswith((".xls", ".ods", ".numbers")):
         raise CatalogError(f"{where}: spreadsheets of this kind are not supported; save it as .xlsx or CSV.")
     return _open_text(file, where, encoding, count_wanted)
@@ -140,20 +168,56 @@ def _read_batch(reader: Any) -> tuple[list[Row], csv.Error | None]:
     return rows, None
 
 
-def _read_parquet_rows(file: BinaryIO, where: str) -> Iterator[Row]:
+def _read_parquet_rows(file: BinaryIO, where: str, max_rows: int) -> Iterator[Row]:
     parquet = _import_library("pyarrow.parquet", where)
+    limit_bytes = PARQUET_ROW_BYTES * max_rows
     try:
-        table = parquet.ParquetFile(file)
+        schema = parquet.read_metadata(file).schema
+        columns = [schema.column(number) for number in range(len(schema))]
+        texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+        file.seek(0)
+        # As dictionaries, because a text that many rows share is then unpacked once.
+        table = parquet.ParquetFile(file, read_dictionary=texts)
+        groups = [table.metadata.row_group(number) for number in range(table.metadata.num_row_groups)]
+        size, rows = sum(group.total_byte_size for group in groups), table.metadata.num_rows
+        if size > limit_bytes or rows > max_rows:
+            raise _too_large(where, f"{rows:,} rows, {size:,} bytes unpacked", max_rows)
         yield 1, list(map(str, table.schema_arrow.names))
         number = 1
-        for batch in table.iter_batches(batch_size=4096):
-            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+        for batch in table.iter_batches(batch_size=PARQUET_ROWS):
+            if batch.nbytes > limit_bytes:
+                raise _too_large(where, f"{batch.nbytes:,} bytes in {PARQUET_ROWS} rows", max_rows)
+            for row in zip(*map(_to_cells, batch.columns), strict=True):
                 number += 1
-                yield number, [_format_cell(value, where, number) for value in row]
+                cells = [_format_cell(value, where, number) for value in row]
+                size = sum(map(len, cells)) + size
+                if size > 2 * limit_bytes:  # each text counts in every row
+                    raise _too_large(where, f"{size:,} characters up to row {number}", max_rows)
+                yield number, cells
     except CatalogError:
         raise
     except Exception as error:  # pyarrow's exceptions share no base class
         raise CatalogError(f"{where}: damaged, or no Parquet file ({error}); write it again.") from error
+
+
+def _to_cells(column: Any) -> list[Any]:
+    """Return the values of a column; rows that share a text share the object."""
+    if hasattr(column, "dictionary"):
+        values = column.dictionary.to_pylist()
+        return [None if index is None else values[index] for index in column.indices.to_pylist()]
+    if hasattr(column, "offsets"):  # lists
+        values, ends = _to_cells(column.values), itertools.pairwise(column.offsets.to_pylist())
+        return [
+            values[slice(*pair)] if ok else None for pair, ok in zip(ends, column.is_valid().to_pylist(), strict=True)
+        ]
+    return list(column.to_pylist())
+
+
+def _too_large(where: str, found: str, max_rows: int) -> CatalogError:
+    return CatalogError(
+        f"{where}: {found}, more than a table of {max_rows:,} rows has; read it with --max-rows {10 * max_rows} if you "
+        "trust it."
+    )
 
 
 def _format_cell(value: object, where: str, number: int) -> str:
@@ -167,6 +231,8 @@ def _format_cell(value: object, where: str, number: int) -> str:
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         return NumberCell(value)
     if isinstance(value, list):
+        if sum(len(part) for part in value if isinstance(part, str)) > MAX_CELL_CHARACTERS:
+            raise CatalogError(f"{where}, row {number}: a list of over {MAX_CELL_CHARACTERS:,} characters; shorten it.")
         return ";".join(_format_cell(part, where, number) for part in value)
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
         return value.date().isoformat()

@@ -18,9 +18,9 @@ _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationship
 _RICH_RELATIONS = "xl/richData/richValueRel.xml"
 _WPS_PICTURES = "xl/cellimages.xml"
 _FORMULA = re.compile(  # of a picture in a cell: its row, function and argument
-    rb'<c r="[A-Z]+(\d+)"[^>]*>\s*<f[^>]*>[^<]*?\b(DISPIMG|IMAGE)\(\s*(?:&quot;|")([^"<]*?)(?:&quot;|")', re.I
+    rb'<c r="[A-Z]+(\d+)"[^<>]*>\s*<f[^<>]*>[^<]*?\b(DISPIMG|IMAGE)\(\s*(?:&quot;|")([^"<]*?)(?:&quot;|")', re.I
 )
-_RICH_CELL = re.compile(rb'<c r="[A-Z]+(\d+)"[^>]*? vm="(\d+)"')
+_RICH_CELL = re.compile(rb'<c r="[A-Z]+(\d+)"[^<>]*? vm="(\d+)"')
 
 
 def find_pictures(openpyxl: Any, file: BinaryIO, sheet: str, workbook: str) -> dict[int, list[tuple[str, str]]]:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..catalog import columns
+from ..catalog import columns, tabular
 from ..embedding.shipped_models import LIGHT, MODELS
 
 STORE = ".edge file or device folder"
@@ -56,11 +56,18 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--header-row", type=positive_int, default=0, metavar="N", help="row of the column names (default: detected)"
     )
+    parser.add_argument(
+        "--max-rows",
+        type=positive_int,
+        default=tabular.MAX_ROWS,
+        metavar="N",
+        help=f"rows that a table may have (default: {tabular.MAX_ROWS:,})",
+    )
 
 
 def read_source_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return the options of `add_source_options` as keyword arguments."""
-    given = {name: getattr(options, name) for name in ("encoding", "decimal", "sheet", "header_row")}
+    given = {name: getattr(options, name) for name in ("encoding", "decimal", "sheet", "header_row", "max_rows")}
     return {"mapping": columns.parse_mapping(options.map), **given}
 
 

@@ -6,9 +6,9 @@ import shlex
 from pathlib import Path
 
 from .._util import progress
-from ..catalog import loader
+from ..catalog import loader, tabular
 from .arguments import Adder, add_model_option, add_source_options, positive_int, read_source_options
-from .output import print_note
+from .output import print_line, print_note
 
 
 def add(command: Adder) -> None:
@@ -35,13 +35,14 @@ def _check(options: argparse.Namespace) -> None:
             html_page.write(options.output, check_page.render(checked, options.catalogue, _command_line(options)))
     for note in checked.notes:
         print_note(note)
-    print(json.dumps(checked.to_dict(), ensure_ascii=False) if options.json else check_page.summary(checked))
+    print_line(json.dumps(checked.to_dict(), ensure_ascii=False) if options.json else check_page.summary(checked))
 
 
 def _command_line(options: argparse.Namespace) -> str:
     """Return the shell command that these options came from."""
     values = {"--encoding": options.encoding, "--decimal": options.decimal, "--sample": options.sample}
     values |= {"--sheet": options.sheet, "--header-row": options.header_row}
+    values |= {"--max-rows": options.max_rows} if options.max_rows != tabular.MAX_ROWS else {}
     values |= {"--model": options.model, "-o": options.output}
     flags = [["--map", pair] for pair in options.map] + [[name, str(value)] for name, value in values.items() if value]
     return shlex.join(["edgesearch", "check", options.catalogue, *(part for flag in flags for part in flag)])
