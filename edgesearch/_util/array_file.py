@@ -26,6 +26,7 @@ from .spill_file import split_portions
 MAGIC = b"ESARRAYS"
 FORMAT = 1
 ALIGNMENT = 64
+MAX_AXES, MAX_NUMBER = 8, 1 << 40  # of a shape; in a header: numpy refuses larger ones even for arrays without rows
 DTYPES = {
     "uint8": "u1",
     "int8": "i1",
@@ -160,13 +161,16 @@ def open_arrays(data: memoryview | ByteSource, name: str) -> tuple[dict[str, Laz
         if source.size != _align(max(ends, default=start)):
             raise ValueError(f"{source.size} bytes")
         return arrays, dict(header["meta"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise IndexFileError(f"{name}: the array file is damaged ({error}); build or copy it again.") from error
 
 
 def _locate(source: ByteSource, begin: int, dtype: str, shape: list[int], offset: int) -> LazyArray:
     """Return an array of a header's entry; raise ValueError if it does not fit the source."""
-    if any(not isinstance(n, int) or n < 0 for n in [*shape, offset]) or offset % ALIGNMENT or not shape:
+    numbers = [*shape, offset]
+    if any(type(n) is not int or not 0 <= n <= MAX_NUMBER for n in numbers) or not 1 <= len(shape) <= MAX_AXES:
+        raise ValueError(f"shape {str(shape)[:80]} at {str(offset)[:80]}")
+    if offset % ALIGNMENT:
         raise ValueError(f"shape {shape} at {offset}")
     item = np.dtype(DTYPES[dtype])
     if begin + offset + math.prod(shape) * item.itemsize > source.size:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import EdgeSearchError, ModelError
 
 ONNXRUNTIME = "onnxruntime"
 
@@ -34,8 +34,9 @@ class Network:
     input_shape: Shape
     output_shapes: dict[str, Shape]
 
-    def __init__(self, content: bytes, threads: int, unfused: bool):
+    def __init__(self, content: bytes, name: str, threads: int, unfused: bool):
         """Load an ONNX file's content; raise what onnxruntime raises."""
+        self._name = name
         onnxruntime = _import_onnxruntime()
         self._session = onnxruntime.InferenceSession(
             content, _session_options(onnxruntime, threads, unfused), providers=["CPUExecutionProvider"]
@@ -53,7 +54,18 @@ class Network:
             interrupting: lets another thread end the run after the current operator; onnxruntime then raises.
         Returns:
             One array per output, in the order of `output_shapes`; (B, ...) float32 each.
+        Raises:
+            ModelError: onnxruntime cannot run it.
+            StoppedError: another thread ended the run.
         """
+        try:
+            return self._run(inputs, interrupting)
+        except (EdgeSearchError, MemoryError):
+            raise
+        except Exception as error:  # onnxruntime's exceptions share no base class
+            raise ModelError(f"{self._name}: {ONNXRUNTIME} cannot run it ({' '.join(str(error).split())}).") from error
+
+    def _run(self, inputs: np.ndarray, interrupting: Interrupting | None) -> list[np.ndarray]:
         names, feed = [*self.output_shapes], {self._input: inputs}
         if interrupting is None:
             return [np.asarray(output) for output in self._session.run(names, feed)]
@@ -74,7 +86,7 @@ def load(content: bytes, name: str, threads: int = 1, unfused: bool = False) -> 
         ModelError: onnxruntime is not installed or refuses the network.
     """
     try:
-        return Network(content, threads, unfused)
+        return Network(content, name, threads, unfused)
     except ModelError:
         raise
     except Exception as error:  # onnxruntime's exceptions share no base class

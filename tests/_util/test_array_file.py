@@ -65,6 +65,10 @@ def make_file(change: dict[str, Any]) -> memoryview:
         {"offset": 2**40},
         {"dtype": "object"},
         {"dtype": None},
+        {"shape": [0, 2**62, 2**62]},
+        {"shape": [0] * 100},
+        {"shape": [True]},
+        {"shape": [10**400]},
         {"more": 1},
     ],
 )

@@ -41,6 +41,13 @@ def test_threads_share_one_network() -> None:
             np.testing.assert_array_equal(embeddings, expected)
 
 
+def test_a_network_that_cannot_run_is_an_error_of_one_sentence() -> None:
+    embedder = Embedder.open(TINY_MODEL)
+    with pytest.raises(ModelError, match="model tiny: onnxruntime cannot run it") as raised:
+        embedder.run(np.zeros((1, 3, 5, 5), np.float32))
+    assert "\n" not in str(raised.value)
+
+
 def test_a_stopped_network_can_run_again() -> None:
     embedder = Embedder.open(default_model())
     inputs = np.zeros((64, 3, 224, 224), np.float32)
