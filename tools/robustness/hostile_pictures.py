@@ -43,7 +43,8 @@ def component_scans(rng: np.random.Generator) -> bytes:
     data = encode(_flat(rng, 4000).convert("L"), "JPEG")
     frame = data.index(FRAME)
     width_height = data[frame + 5 : frame + 9]
-    colours = FRAME + struct.pack(">HB", 17, 8) + width_height + b"\3" + b"".join(bytes((i, 0x11, 0)) for i in (1, 2, 3))
+    components = b"".join(bytes((number, 0x11, 0)) for number in (1, 2, 3))
+    colours = FRAME + struct.pack(">HB", 17, 8) + width_height + b"\3" + components
     head, _, scan = (data[:frame] + colours + data[frame + 13 :]).rpartition(SCAN)
     return head + (SCAN + scan.removesuffix(END)) * int(10 ** rng.uniform(0.5, 3)) + END
 
@@ -137,7 +138,8 @@ def bmp_runs(rng: np.random.Generator) -> bytes:
     width, height = _size(rng, 9300)
     kind = int(rng.integers(1, 3))
     header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8 // kind, kind, 0, 0, 0, 4, 0)
-    runs = (b"\1\0", b"\xff\0", b"\0\0", b"\0\2\xff\0", b"\0\2\1\1\0\0")[rng.integers(5)] * int(10 ** rng.uniform(2, 6.5))
+    run = (b"\1\0", b"\xff\0", b"\0\0", b"\0\2\xff\0", b"\0\2\1\1\0\0")[rng.integers(5)]
+    runs = run * int(10 ** rng.uniform(2, 6.5))
     offset = 14 + len(header) + 16
     return b"BM" + struct.pack("<IHHI", offset + len(runs), 0, 0, offset) + header + bytes(range(16)) + runs
 
@@ -154,7 +156,8 @@ def tiff_tags(rng: np.random.Generator) -> bytes:
     if rng.integers(2):
         return _directory(int(rng.integers(100, 65_000)), int(rng.integers(1_000, 30_000_000)))
     numbers = int(10 ** rng.uniform(4, 7))
-    return _tiff({256: (4, 1, 64), 257: (4, 1, 64), 258: (3, 1, 8), 262: (3, 1, 1), 273: (4, numbers, 200)}, 4 * numbers)
+    tags = {256: (4, 1, 64), 257: (4, 1, 64), 258: (3, 1, 8), 262: (3, 1, 1), 273: (4, numbers, 200)}
+    return _tiff(tags, 4 * numbers)
 
 
 def tiff_tiles(rng: np.random.Generator) -> bytes:
