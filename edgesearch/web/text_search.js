@@ -69,7 +69,7 @@ function describe(filter, currency) {
 const quote = (words) => words.map((word) => `“${word}”`).join(", ");
 
 /** Return phrases on what was understood, read otherwise and ignored; unfinished words need none. */
-export function understanding({ where: filter = "", ignored = [], corrected = {} } = {}, currency = null) {
+function understanding({ where: filter = "", ignored = [], corrected = {} } = {}, currency = null) {
   const meant = describe(filter, currency);
   const read = Object.entries(corrected).filter(([word, others]) => !others.some((other) => other.startsWith(word)));
   return [meant.length && `${t("words.understood")}: ${meant.join(", ")}`,
