@@ -53,7 +53,7 @@ def measure(folder: Path, seed: int) -> dict[str, float]:
             person.page.context.close()
         with open_browser(playwright, write_film(photos[:1], folder / "still.mjpeg", PORTRAIT)) as opened:
             person = new_visitor(opened, address, photos[0], viewport=PHONE)
-            person.override_answer("v1/frames", decision="unknown")
+            person.override_answer("v1/frames", decision="unknown", matches=[], flaw="dark")
             person.open()
             pressed = [_measure_press(person.page) for _ in range(PRESSES)]
     painted, usable = np.array(starts).T
