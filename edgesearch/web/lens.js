@@ -21,8 +21,11 @@ function torchButton(camera) {
 function zoomButton(camera, { min, max }) {
   const steps = ZOOMS.filter((times) => times * min <= max);
   const current = () => steps.findLast((times) => times * min <= camera.settings.zoom) ?? 1;
-  const show = () => { element.textContent = `${current()}×`; };
-  const element = h("button", { type: "button", class: "round", "aria-label": t("find.zoom"), title: t("find.zoom"),
+  const show = () => {
+    element.textContent = `${current()}×`;
+    element.setAttribute("aria-label", `${t("find.zoom")} ${current()}×`);
+  };
+  const element = h("button", { type: "button", class: "round", title: t("find.zoom"),
     onclick: () => camera.set({ zoom: min * steps[(steps.indexOf(current()) + 1) % steps.length] }).then(show) });
   show();
   return element;
