@@ -224,7 +224,7 @@ class CompactIndex:
     def read_vectors(self, rows: np.ndarray) -> np.ndarray:
         """Rebuild vectors from int8 or, if there are none, from codes: (R,) int64 -> unit rows (R, D) float32."""
         if self.is_codes_only:
-            return self._decode_rows(rows) @ self.blocks.rotation.T
+            return np.einsum("rd,ed->re", self._decode_rows(rows), self.blocks.rotation)  # see `_rescore_by_codes`
         return _normalize(self.blocks.vectors[self._positions[rows]].astype(np.float32))
 
     def _decode_rows(self, rows: np.ndarray) -> np.ndarray:
@@ -235,11 +235,14 @@ class CompactIndex:
         return _normalize(ProductQuantizer(None, self.blocks.codebook.transpose(0, 2, 1)).decode(codes))
 
     def _rescore_by_codes(self, queries: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the best k of each query's rows (B, S) int32, by the cosines of their decoded vectors."""
+        """Return the best k of each query's rows (B, S) int32, by the cosines of their decoded vectors.
+
+        `einsum` stays on this thread; `@` would wake those of BLAS, which spin for a while afterwards.
+        """
         scores = np.full(rows.shape, -np.inf, np.float32)
-        for query, row, score in zip(queries @ self.blocks.rotation, rows, scores, strict=True):
+        for query, row, score in zip(np.einsum("bd,de->be", queries, self.blocks.rotation), rows, scores, strict=True):
             for part in np.array_split(np.flatnonzero(row != NO_ROW), -(-len(row) // CHUNK)):
-                score[part] = self._decode_rows(row[part]) @ query
+                score[part] = np.einsum("rd,d->r", self._decode_rows(row[part]), query)
         best = np.argsort(-scores, 1, kind="stable")[:, :k]
         return np.take_along_axis(rows, best, 1), np.take_along_axis(scores, best, 1)
 

@@ -89,7 +89,7 @@ def compare_rows(gallery: Gallery, rows: Sequence[int], embedding: np.ndarray) -
     """
     index, first = gallery.base.index, gallery.first_taught
     stored = [row for row in rows if row < first]
-    cosines = gallery.taught.embeddings @ embedding[0]
+    cosines = _compare_taught(gallery, embedding)
     found = [Candidate(row, float(cosines[row - first])) for row in rows if row >= first]
     if stored:
         mask = np.zeros(len(index), bool)
@@ -161,8 +161,16 @@ def _mean_cosines(gallery: Gallery, candidates: Sequence[Candidate], embedding: 
     ]
 
 
+def _compare_taught(gallery: Gallery, embedding: np.ndarray) -> np.ndarray:
+    """Return the cosines of a photo with the taught pictures: (T,) float32.
+
+    `einsum` stays on this thread; `@` would wake those of BLAS, which spin for a while afterwards.
+    """
+    return np.einsum("td,d->t", gallery.taught.embeddings, embedding[0])
+
+
 def _nearest_taught(gallery: Gallery, embedding: np.ndarray, count: int) -> list[Candidate]:
-    cosines = gallery.taught.embeddings @ embedding[0]
+    cosines = _compare_taught(gallery, embedding)
     cosines = np.where(gallery.taught.visible, cosines, -np.inf)
     some = np.argpartition(-cosines, count)[:count] if count < len(cosines) else np.arange(len(cosines))
     nearest = some[np.argsort(-cosines[some], kind="stable")]
