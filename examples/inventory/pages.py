@@ -1,4 +1,4 @@
-"""The header and the two pages of the window: their widgets and layout; `window` connects them."""
+"""The header and the page that counts: their widgets and layout; `window` connects them."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
@@ -14,10 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from .cards import CardDelegate, RowModel
-from .messages import Verdict
 from .photo_pane import PhotoPane
-
-NOTHING_YET = "Drop a photo, or type what you look for."
 
 
 class Header(QWidget):
@@ -54,33 +51,6 @@ class Header(QWidget):
         self.words.setEnabled(False)
         row.addStretch(1)
         row.addWidget(self.words, 3)
-
-
-class FindPage(QWidget):
-    """The page that finds a product: photo and verdict on the left, matches on the right."""
-
-    def __init__(self, parent: QWidget):
-        super().__init__(parent)
-        self.pane = PhotoPane(self, "Drop a photo here\nor click to choose one, or paste it")
-        self.verdict = Verdict(self)
-        self.clear_button = QPushButton("Clear", self)
-        self.clear_button.setObjectName("quiet")
-        self.heading = section_label("Results", self)
-        self.results, self.list = make_list(self)
-        self.list.setAccessibleName("Products found")
-        self.empty = hint_label(NOTHING_YET, self)
-        self.list.hide()
-        left, right, top = QVBoxLayout(), QVBoxLayout(), QHBoxLayout()
-        left.setSpacing(14)
-        right.setSpacing(8)
-        left.addWidget(self.pane, 1)
-        left.addWidget(self.verdict)
-        top.addWidget(self.heading, 1)
-        top.addWidget(self.clear_button)
-        right.addLayout(top)
-        right.addWidget(self.list, 1)
-        right.addWidget(self.empty, 1)
-        put_side_by_side(left, right, self)
 
 
 class CountPage(QWidget):

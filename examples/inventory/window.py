@@ -20,10 +20,11 @@ import edgesearch
 from edgesearch import Answer, Match, Store
 
 from .background import Background
-from .cards import make_count_rows, make_row
+from .cards import make_count_rows
+from .find_page import FindPage
 from .menus import Entry, build_menus, show_keys
 from .messages import Banner, describe_answer
-from .pages import NOTHING_YET, CountPage, FindPage, Header
+from .pages import CountPage, Header
 from .photo_pane import find_photos
 from .pixels import Photo, encode_png, read_image
 from .tally import CountedPhoto, Tally
@@ -132,44 +133,17 @@ class Window(QMainWindow):
         self.background.cancel("search")
         self.photo, self.answer = None, None
         self.header.words.clear()
-        self.find_page.pane.show_photo(None)
-        self.find_page.pane.set_busy(False)
-        self.find_page.verdict.hide()
+        self.find_page.clear()
         self.banner.hide()
-        self.find_page.results.show([])
-        self.find_page.heading.setText("Results")
-        self.find_page.empty.setText(NOTHING_YET)
-        self.find_page.empty.show()
-        self.find_page.list.hide()
         self._enable()
 
     def _show_answer(self, found: SearchResult) -> None:
         self.answer, pictures, shown = found
-        asked = self.photo is not None
         self.find_page.pane.set_busy(False)
         self.banner.hide()
         if shown is not None:
             self.find_page.pane.show_photo(shown)
-        matches = self.answer.matches
-        if asked:
-            self.find_page.verdict.show_answer(self.answer, self.can_teach)
-            if matches and self.answer.decision != "unknown":
-                self.find_page.pane.outline(matches[0].outline)
-        else:
-            self.find_page.verdict.hide()
-        sure = self.answer.decision != "unknown"
-        pairs = enumerate(zip(matches, pictures, strict=True))
-        self.find_page.results.show([make_row(*pair, sure and i == 0, asked and sure) for i, pair in pairs])
-        count = "1 product" if self.answer.found == 1 else f"{self.answer.found} products"
-        understood = self.answer.understood
-        where = f"   ·   understood: {understood.where}" if understood and understood.where else ""
-        likeliest = "Most alike" if asked else count
-        self.find_page.heading.setText(likeliest + where)
-        self.find_page.list.setVisible(bool(matches))
-        self.find_page.empty.setVisible(not matches)
-        reasons = "; ".join(map(str, self.answer.emptied_by))
-        self.find_page.empty.setText(f"No product matches: {reasons}." if reasons else "No product matches.")
-        self.find_page.list.scrollToTop()
+        self.find_page.show_answer(self.answer, pictures, self.photo is not None, self.can_teach)
         self._enable()
         QTimer.singleShot(0, self.shown.emit)
 
@@ -374,6 +348,7 @@ class Window(QMainWindow):
             page.pane.clicked.connect(self.open_photo)
             page.pane.dropped.connect(self.take)
         self.find_page.verdict.teach.connect(self.teach)
+        self.find_page.lost.connect(self.header.words.setFocus)
         self.find_page.clear_button.clicked.connect(self.clear)
         self.count_page.list.activated.connect(self.choose_product)
         self.count_page.list.clicked.connect(self.choose_product)

@@ -18,6 +18,7 @@ pytest.importorskip(
 )
 
 from inventory import style
+from inventory.find_page import FindPage
 from inventory.photo_pane import PhotoPane
 from inventory.tally import Tally
 from inventory.teach import NewProduct, TeachDialog
@@ -25,7 +26,10 @@ from inventory.window import Window
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
+
+from edgesearch import Answer, Match
+from edgesearch.catalog.product import Product
 
 pytestmark = pytest.mark.slow
 
@@ -239,3 +243,76 @@ def test_missing_store_is_reported(application: QApplication, tmp_path: Path) ->
 
 def test_empty_tally_has_nothing_to_undo() -> None:
     assert Tally().undo() is None
+
+
+def answer_of(decision: str, *probabilities: float, **other: Any) -> Answer:
+    """Return an answer with a product for each probability."""
+    matches = tuple(
+        Match(Product(f"P{n}", f"Product {n}"), 0.5, "", None, probability=share)
+        for n, share in enumerate(probabilities)
+    )
+    return Answer("photo.jpg", decision, matches, {"total": 1.0}, **other)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def page(application: QApplication) -> Iterator[FindPage]:
+    parent = QWidget()
+    yield FindPage(parent)
+    parent.close()
+
+
+def show(page: FindPage, answer: Answer) -> str:
+    """Show the answer to a photo; return what the page says."""
+    page.show_answer(answer, [QImage()] * len(answer.matches), by_photo=True, can_teach=True)
+    return page.verdict.head.text()
+
+
+def visible(page: FindPage) -> list[str]:
+    buttons = (page.verdict.yes, page.verdict.no, page.verdict.button)
+    return [button.text() for button in buttons if not button.isHidden()]
+
+
+def test_likely_product_is_asked_about_and_taken(page: FindPage) -> None:
+    assert show(page, answer_of("ambiguous", 0.7, 0.2, 0.1)) == "Is it Product 0?"
+    assert visible(page) == ["Yes", "No"]
+    page.verdict.yes.click()
+    assert page.verdict.head.text() == "This is Product 0"
+    assert visible(page) == []
+
+
+def test_no_leads_to_the_others_and_then_to_words(page: FindPage) -> None:
+    lost: list[bool] = []
+    page.lost.connect(lambda: lost.append(True))
+    for first in (answer_of("ambiguous", 0.7, 0.2), answer_of("match", 0.9, 0.05)):
+        lost.clear()
+        show(page, first)
+        page.verdict.no.click()
+        assert page.verdict.head.text() == "Is it one of these?"
+        assert [row.title for row in page.results.rows] == ["Product 1"]
+        page.verdict.no.click()
+        assert page.verdict.head.text() == "Search in words" and lost == [True]
+        assert visible(page) == ["Teach this product"] and not page.results.rows
+
+
+def test_choice_offers_products_to_click(page: FindPage) -> None:
+    assert show(page, answer_of("ambiguous", 0.4, 0.35, 0.2)) == "Is it one of these?"
+    assert visible(page) == ["None of these"]
+    page.pick(page.results.index(1))
+    assert page.verdict.head.text() == "This is Product 1"
+
+
+def test_unknown_product_comes_with_the_nearest_without_a_verdict_on_each(page: FindPage) -> None:
+    assert show(page, answer_of("unknown", 0.1, 0.05)) == "I do not know this product"
+    assert [row.title for row in page.results.rows] == ["Product 0", "Product 1"]
+    assert {row.share for row in page.results.rows} == {None}
+    assert page.heading.text() == "Nearest products"
+    assert visible(page) == ["None of these", "Teach this product"]
+    assert show(page, answer_of("unknown", flaw="empty")) == "I see no product"
+    assert visible(page) == ["Teach this product"]
+
+
+def test_match_stays_when_another_product_of_the_list_is_clicked(page: FindPage) -> None:
+    assert show(page, answer_of("match", 0.95, 0.02)) == "This is Product 0"
+    assert visible(page) == ["Not this one"]
+    page.pick(page.results.index(1))
+    assert page.verdict.head.text() == "This is Product 0"
