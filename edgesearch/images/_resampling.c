@@ -18,14 +18,14 @@
 #define INLINE static inline __attribute__((always_inline))
 
 enum {
-    PRECISION = 22,  /* bits of a weight's fraction */
+    PRECISION = 22,    /* bits of a weight's fraction */
     CHANNELS = 3,
-    PIXEL = 4,       /* bytes of a pixel in a line; the last is 0 */
-    ROWS = 4,        /* rows of a line, which are resized together */
-    SIXTEEN = 16,    /* results that are computed together */
+    PIXEL = 4,         /* bytes of a pixel in a line; the last is 0 */
+    ROWS = 4,          /* rows of a line, which are resized together */
+    SIXTEEN = 16,      /* results that are computed together */
     MAX_SHRINKING = 5, /* px of the picture to one of the result */
     MAX_TAPS = 2 * MAX_SHRINKING + 1,
-    MAX_SIDE = 4096, /* px of the result */
+    MAX_SIDE = 4096,   /* px of the result */
     MAX_CANVAS = 1 << 20
 };
 
@@ -330,8 +330,8 @@ static PyObject *crop_call(PyObject *Py_UNUSED(module), PyObject *args) {
 }
 
 PyDoc_STRVAR(use_doc, "use(name)\n\n"
-                      "Choose the \"plain\" version, or for \"\" the processor's fastest. Return whether it is the plain\n"
-                      "one. Raise ValueError for another name.");
+                      "Choose the \"plain\" version, or for \"\" the processor's fastest. Return whether it is the\n"
+                      "plain one. Raise ValueError for another name.");
 
 static PyObject *use(PyObject *Py_UNUSED(module), PyObject *args) {
     const char *name;
