@@ -18,6 +18,7 @@ from browsing.recorded_camera import Hand, Shown, compose_with_margin, fill, ope
 from browsing.visitor import new_visitor
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from tqdm import tqdm
 
 import edgesearch
 
@@ -55,13 +56,13 @@ def measure(
     edgesearch.install(store, folder / "device")
     pictures, shown = _arrange(photos, empty)
     skus = {str(path): sku for path, sku in photos}
-    found = {}
+    found: dict[str, Results] = {}
     with (
         serve_device(folder / "device") as address,
         sync_playwright() as playwright,
         open_browser(playwright, None) as opened,
     ):
-        for name in hands:
+        for name in tqdm(hands, desc="hands", disable=None):
             query = "lang=en&kiosk=3600"
             person = new_visitor(opened, address, photos[0][0], query=query, service_workers="block", viewport=PHONE)
             open_recorded(person, pictures, shown, HANDS[name], DELAYS_MS, seed)
@@ -88,8 +89,9 @@ def judge(events: Events, shown: Sequence[Shown], skus: dict[str, str]) -> Resul
         events: as `play` returns them.
         skus:   of the pictures with a product, by their names.
     """
-    waits, right, stale = [], 0, []
-    fired = 0
+    waits: list[float] = []
+    stale: list[float] = []
+    right = fired = 0
     for one in shown:
         answers = _answers(events, one)
         if one.name not in skus:
@@ -124,7 +126,8 @@ def table(found: dict[str, Results]) -> str:
 
 def _answers(events: Events, one: Shown) -> list[tuple[float, list[str]]]:
     """Return when an answer to a picture was shown, and its SKUs: its photo was taken after the picture came."""
-    found, last = [], None
+    found: list[tuple[float, list[str]]] = []
+    last: dict[str, Any] | None = None
     for event in events:
         last = event if event["kind"] == "searched" else last
         if event["kind"] == "shown" and last and one.from_ms <= last["start"] < one.until_ms:
