@@ -20,7 +20,7 @@ from .typed_cells import NumberCell
 
 MAX_ROWS = 1_000_000  # read from a table unless the caller allows more
 MAX_CELL_CHARACTERS = 140_000_000  # a picture of 100 MB in base64
-PARQUET_ROWS = 256  # read at once
+PARQUET_ROWS = 4096  # read at once
 PARQUET_ROW_BYTES = 500  # unpacked, on average, of the rows that may be read
 BATCH_ROWS = 500
 DELIMITERS = ",;\t|"

@@ -35,7 +35,7 @@ class Tag(NamedTuple):
 
     number: int
     kind: int
-    count: int
+    amount: int
     value: memoryview
 
 
@@ -89,7 +89,7 @@ def read_directory(data: bytes, name: str) -> Directory:
         offset = pending.pop()
         for tag in _read_tags(data, offset, order, is_big):
             entries, size = entries + 1, size + len(tag.value)
-            numbers += 0 if tag.kind in _WITHOUT_NUMBERS or not tag.value else tag.count
+            numbers += 0 if tag.kind in _WITHOUT_NUMBERS or not tag.value else tag.amount
             if entries > MAX_ENTRIES or numbers > MAX_NUMBERS or size > len(data) + SLACK_BYTES:
                 raise ImageError(f"{name}: its list of tags is larger than any camera's; save it anew as JPEG.")
             if offset == first:
