@@ -64,15 +64,23 @@ function shootAndCount(app, name) {
     clearTimeout(timer);
     press.classList.add("working");
     try {
-      if (seen && seen.times !== many.value) show(await api.post(address(name, "/correct"), { photo: seen.id, times: many.value }), true);
+      if (seen && seen.times !== many.value) await sendPieces();
       await act();
     } catch (error) {
-      if (error.kind === "CountError") app.toast(t("count.nothing"));
+      if (act === takeBack && error.kind === "CountError") app.toast(t("count.nothing"));
       else app.failed(error);
     } finally {
       busy = false;
       press.classList.remove("working");
     }
+  }
+
+  async function sendPieces() {
+    const sent = many.value;
+    const state = await api.post(address(name, "/correct"), { photo: seen.id, times: sent });
+    const now = many.value;
+    show(state, true);
+    if (now !== sent) many.value = now; // tapped meanwhile; it is sent next
   }
 
   /** Count the product in the viewfinder, or the one whose barcode was scanned. */

@@ -7,7 +7,7 @@ import { number, t } from "./i18n.js";
 import { picture, productTile } from "./product.js";
 import { searchField } from "./search_field.js";
 
-export const MAX_TIMES = 9999;
+const MAX_TIMES = 99_999;
 const FOUND = 8; // products of a search
 
 /** Return the path of a count. */
@@ -58,13 +58,17 @@ export function review(app, name, photo) {
       draw(answer?.matches ?? candidates);
       if (answer && !answer.matches.length) tiles.append(h("li", { class: "quiet" }, t("words.none")));
     });
+    let sent = false;
     settle = async (sku) => {
+      if (sent) return; // a second tap would settle the next photo
+      sent = true;
       try {
         const state = await api.post(address(name, "/correct"), { photo: entry.id, sku, times: many.value });
         beep("good");
         if (photo && sku !== "-") app.settled = state;
         next();
       } catch (error) {
+        sent = false;
         app.failed(error);
       }
     };
