@@ -107,7 +107,7 @@ def test_search_that_finds_nothing_ends_with_advice(
     person.override_answer("v1/frames", decision="unknown", matches=[], flaw="")
     person.force_decision("unknown", matches=[], flaw="")
     open_recorded(person, {"": fill(surface)}, plan([""], hold_ms=3000), Hand(1), {}, seed=0)
-    play(person, 2500)
+    play(person, 1800)  # before anything else is shown
     assert person.page.inner_text(".hint") == words()["find.unknown"]
     person.page.context.close()
 
