@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import EdgeSearchError
 from . import stopping
 
-MAX_QUERY_S = 60.0  # the longest on a million products takes 3 s on a desktop computer
+MAX_QUERY_S = 60.0  # far above what an honest file needs, on a handheld too
 MAX_VALUE_BYTES = 1 << 28  # the list of the products of 20 million pictures
 _STEPS = 100_000  # of SQLite's virtual machine between looks at the clock, about a millisecond
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name LIMIT 100"
@@ -56,14 +56,14 @@ class SqliteReader:
 
     def query(self, sql: str, *arguments: object) -> list[tuple]:  # type: ignore[type-arg]
         """Return all rows of a statement; raise the error of `damaged` if SQLite fails, and StoppedError if stopped."""
-        try:
-            with self._lock:
-                self._until_s, self._stopped = time.monotonic() + MAX_QUERY_S, None
+        with self._lock:
+            self._until_s, self._stopped = time.monotonic() + MAX_QUERY_S, None
+            try:
                 return self.connection.execute(sql, arguments).fetchall()
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes bytes of a damaged file
-            raise self._stopped or self._damaged(error) from error
-        finally:
-            self._until_s = math.inf
+            except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes bytes of a damaged file
+                raise self._stopped or self._damaged(error) from error
+            finally:
+                self._until_s = math.inf
 
     def close(self) -> None:
         """Close the file."""

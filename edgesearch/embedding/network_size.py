@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from ..errors import ModelError
 from .protobuf import VALUE_BITS, read_fields, read_varint
 
-MAX_NODES = 10_000  # the largest network that we export has some thousand
-MAX_VALUES = 200_000_000  # of all tensors together; resnet50 has 70 million with its quantization
+MAX_NODES = 10_000  # the accurate model has 700
+MAX_VALUES = 200_000_000  # of all tensors together; the accurate model has 64 million
 MAX_PRODUCTS = 50_000_000_000  # multiplications for a picture; resnet50 has 4 billion
 MAX_AXES, MAX_NUMBERS = 8, 1024  # of a tensor; of an attribute, or of weights that are whole numbers
 Shape = tuple[int, ...]

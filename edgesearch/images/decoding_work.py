@@ -2,7 +2,8 @@
 
 Pillow's decoders cannot be interrupted, and a small file can keep one busy for minutes. So the file is walked without
 decoding it: its scans, chunks, blocks or tags are counted, and what would take longer than `MAX_WORK_S` is refused. The
-estimates are upper bounds, measured on one core of an AMD EPYC with `tools/robustness/pictures`.
+factors are upper bounds of what Pillow took on one core of an AMD EPYC: of hostile pictures of 21 kinds,
+none that took over a millisecond took more than 0.97 of its estimate. `tools/robustness/pictures` makes them.
 """
 
 import re

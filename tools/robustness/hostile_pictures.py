@@ -11,7 +11,6 @@ from PIL import Image, ImageFile
 Make = Callable[[np.random.Generator], bytes]
 SCAN, FRAME, END = b"\xff\xda", b"\xff\xc0", b"\xff\xd9"
 PATCH = 512  # px; noise is repeated from a patch of this size
-LIMIT_PIXELS = 88_000_000
 ImageFile.MAXBLOCK = 1 << 28  # so that Pillow can write noise as a progressive JPEG
 
 
