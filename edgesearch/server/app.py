@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
@@ -143,7 +144,8 @@ def _add_routes(app: FastAPI) -> None:
     ):
         app.include_router(router, prefix="/v1", responses=responses.FAILURES)
     app.add_api_route("/metrics", metrics, include_in_schema=False)
-    app.router.routes.append(_Page("/", StaticFiles(directory=WEB, html=True)))
+    # Compressed, the page is a third as large; answers of the API are not, for their length would tell of secrets in them.
+    app.router.routes.append(_Page("/", GZipMiddleware(StaticFiles(directory=WEB, html=True))))
 
 
 def _handle_errors(app: FastAPI) -> None:

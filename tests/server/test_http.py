@@ -39,6 +39,11 @@ def test_client_that_disconnects_is_not_an_error(client: Client) -> None:
     assert sent[0]["status"] == 499
 
 
+def test_page_is_sent_compressed_and_answers_are_not(client: Client) -> None:
+    assert client("GET", "/find.js").headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in client("GET", "/v1/openapi.json").headers
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "verb, path, asked, status, said",

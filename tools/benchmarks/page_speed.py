@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 from browsing.chromium import PORTRAIT, open_browser, write_film
 from browsing.visitor import new_visitor
@@ -56,9 +57,11 @@ def measure(folder: Path, seed: int) -> dict[str, float]:
             person.override_answer("v1/frames", decision="unknown", matches=[], flaw="dark")
             person.open()
             pressed = [_measure_press(person.page) for _ in range(PRESSES)]
+        sent, unpacked = _measure_size(address)
     painted, usable = np.array(starts).T
     return {
-        "page kB": sum(path.stat().st_size for path in WEB.rglob("*") if path.suffix not in (".png", "")) / 1000,
+        "page kB": sent / 1000,
+        "unpacked kB": unpacked / 1000,
         "first paint ms p50": float(np.median(painted)),
         "usable ms p50": float(np.median(usable)),
         "frame to answer ms p50": float(np.median(frames)),
@@ -66,6 +69,18 @@ def measure(folder: Path, seed: int) -> dict[str, float]:
         "press to product ms p50": float(np.median(pressed)),
         "frames": len(frames),
     }
+
+
+def _measure_size(address: str) -> tuple[int, int]:
+    """Return the bytes of the page in English without its pictures, as they are sent and unpacked."""
+    names = [path.relative_to(WEB).as_posix() for path in WEB.rglob("*.*") if path.suffix != ".png"]
+    sent = unpacked = 0
+    for name in names:
+        if not name.startswith("i18n/") or name == "i18n/en.json":
+            with httpx.stream("GET", f"{address}/{name}") as response:
+                unpacked += len(response.read())
+                sent += response.num_bytes_downloaded
+    return sent, unpacked
 
 
 @contextlib.contextmanager
