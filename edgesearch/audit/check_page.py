@@ -11,12 +11,13 @@ from ..html.parts import pluralize, section
 from ..images import image
 from .checks import KINDS, CheckResult, Finding, FindingPicture
 
-FINDINGS_SHOWN = 60  # of each kind
-PICTURES_SHOWN = 3  # of each finding
+CARDS_SHOWN = 60  # of each kind
+PICTURES_SHOWN = 3  # of each product or group of products
 EXPLANATIONS = {
     "same": "The very same file. It cannot tell two products apart, and a placeholder describes no product.",
     "alike": "The same picture, saved again, resized or cropped a little.",
-    "unlike": "Nearer to a picture of another product than to any of its own: perhaps it shows that product.",
+    "unlike": "Nearer to pictures of another product than to its own with such a background: perhaps it shows that "
+    "product.",
     "unreadable": "A build stops at them, or leaves them out with --skip-bad.",
     "cut": "All their pixels are there, so a build uses them; copy them again if the originals are whole.",
     "without": "Only words, filters and barcodes find them.",
@@ -70,28 +71,36 @@ def _header(result: CheckResult, source: str) -> Markup:
 
 def _section(kind: str, findings: list[Finding]) -> Iterable[Markup]:
     yield tag("p", EXPLANATIONS[kind], class_="quiet")
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.skus, []).append(finding)
+    shown = [*groups.values()][:CARDS_SHOWN]
     if any(finding.pictures for finding in findings):
-        yield tag("div", *map(_card, findings[:FINDINGS_SHOWN]), class_="cases")
+        yield tag("div", *map(_card, shown), class_="cases")
     else:
-        yield tag("ul", *(tag("li", tag("bdi", finding.says)) for finding in findings[:FINDINGS_SHOWN]))
-    if len(findings) > FINDINGS_SHOWN:
-        yield tag("p", f"And {len(findings) - FINDINGS_SHOWN:,} more; --json lists them all.", class_="quiet")
+        yield tag("ul", *(tag("li", tag("bdi", finding.says)) for group in shown for finding in group))
+    more = len(findings) - sum(map(len, shown))
+    if more:
+        yield tag("p", f"And {more:,} more; --json lists them all.", class_="quiet")
 
 
-def _card(finding: Finding) -> Markup:
+def _card(findings: list[Finding]) -> Markup:
+    """Return a card of what was found of the same products."""
     columns = []
-    for number, picture in enumerate(finding.pictures[:PICTURES_SHOWN]):
-        is_wrong = finding.kind == "unlike" and number == 0  # the others are for comparison
-        drawn = _render_picture(picture)
-        columns.append(
-            html_page.captioned_picture(picture.sku, _describe(picture), drawn, "is-wrong" if is_wrong else "")
-        )
-    return tag("article", tag("p", tag("bdi", finding.says)), tag("div", *columns), class_="case")
+    pictures = [picture for finding in findings for picture in finding.pictures]
+    for number, picture in enumerate(pictures[:PICTURES_SHOWN]):
+        is_wrong = findings[0].kind == "unlike" and number == 0  # the others are for comparison
+        drawn, title = _render_picture(picture), tag("bdi", picture.product)
+        columns.append(html_page.captioned_picture(title, _describe(picture), drawn, "is-wrong" if is_wrong else ""))
+    says = [tag("p", tag("bdi", finding.says)) for finding in findings[:PICTURES_SHOWN]]
+    more = len(findings) - len(says)
+    says += [tag("p", f"And {more:,} more of its pictures.", class_="quiet")] if more else []
+    return tag("article", *says, tag("div", *columns), class_="case")
 
 
 def _describe(picture: FindingPicture) -> Markup:
-    product = picture.product if picture.product != picture.sku else ""
-    return join(tag("bdi", product), ", " if product else "", tag("bdi", picture.name))
+    sku = picture.sku if picture.product != picture.sku else ""
+    return join(tag("bdi", sku), ", " if sku else "", tag("bdi", picture.name))
 
 
 def _render_picture(picture: FindingPicture) -> Markup:

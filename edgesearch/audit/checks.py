@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..catalog.loader import SourceCatalog
-from ..catalog.product import Entry
+from ..catalog.product import Entry, Product
 from ..embedding.embedder import Embedder
 from ..embedding.shipped_models import find_model
 from ..images import barcode, photo_formats
-from . import suspects
-from .suspects import ExaminedPictures, NearDuplicate, Outlier, PictureRef
+from . import outliers, suspects
+from .outliers import Outlier
+from .suspects import ExaminedPictures, NearDuplicate, PictureRef
 
 KINDS = {
     "same": "Products with the same picture",
@@ -30,7 +31,7 @@ KINDS = {
     "name": "Products with the same name",
     "price": "Unusual prices",
 }
-SKUS_LISTED = 5
+PRODUCTS_NAMED = 3
 MIN_PRICES = 5  # in a category; with fewer, none is called unusual
 UNUSUAL_FACTOR = 100.0  # an unusual price is this many times more or less than the median of its category
 
@@ -132,35 +133,45 @@ def _compare_products(
     near = suspects.find_neighbours(examined, embedder.space)
     pairs, not_compared = suspects.find_near_duplicates(entries, examined, near, embedder)
     reported = {ref for group in examined.identical for ref in group} | {ref for pair in pairs for ref in pair[:2]}
-    outliers = [one for one in suspects.find_outliers(examined, near) if one.picture not in reported]
-    findings = [_describe_near_duplicate(entries, pair) for pair in pairs]
-    return findings + [_describe_outlier(entries, examined, outlier) for outlier in outliers], not_compared
+    unlike = [one for one in outliers.find_outliers(examined, near) if one.picture not in reported]
+    findings = [_describe_near_duplicates(entries, group) for group in _join_pairs(pairs)]
+    return findings + [_describe_outlier(entries, outlier) for outlier in unlike], not_compared
 
 
 def _find_same_picture(entries: Sequence[Entry], examined: ExaminedPictures) -> Iterable[Finding]:
     for group in sorted(examined.identical, key=len, reverse=True):
-        skus = tuple(dict.fromkeys(entries[ref.entry].product.sku for ref in group))
-        says = f"{_list_skus(skus)} have the same picture" if len(skus) > 1 else f"{skus[0]} has the same picture twice"
-        yield Finding("same", skus, says, tuple(_picture(entries, ref) for ref in group))
+        products = [entries[number].product for number in dict.fromkeys(ref.entry for ref in group)]
+        says = "have the same picture" if len(products) > 1 else "has the same picture twice"
+        pictures = tuple(_picture(entries, ref) for ref in group)
+        yield Finding("same", _skus(products), f"{_list(products)} {says}", pictures)
 
 
-def _describe_near_duplicate(entries: Sequence[Entry], pair: NearDuplicate) -> Finding:
-    pictures = _picture(entries, pair.first), _picture(entries, pair.second)
-    skus = tuple(picture.sku for picture in pictures)
-    says = f"{_list_skus(skus)} have nearly the same picture (correlation {pair.correlation:.3f})"
-    return Finding("alike", skus, says, pictures)
+def _join_pairs(pairs: Sequence[NearDuplicate]) -> list[list[NearDuplicate]]:
+    """Group pairs, surest first, whose products they link directly or through others; keep the order."""
+    group_of: dict[int, list[NearDuplicate]] = {}
+    for pair in pairs:
+        first, second = (group_of.setdefault(ref.entry, []) for ref in pair[:2])
+        if first is not second:
+            first += second
+            group_of |= dict.fromkeys((ref.entry for one in (pair, *second) for ref in one[:2]), first)
+        first.append(pair)
+    groups = {id(group): group for group in group_of.values()}.values()
+    return [sorted(group, key=lambda pair: -pair.correlation) for group in groups]
 
 
-def _describe_outlier(entries: Sequence[Entry], examined: ExaminedPictures, outlier: Outlier) -> Finding:
-    picture, nearest = _picture(entries, outlier.picture), _picture(entries, outlier.nearest)
-    own = [ref for ref in examined.readable if ref.entry == outlier.picture.entry]
-    sibling = _picture(entries, next(ref for ref in own if ref != outlier.picture))
-    if len(own) == 2:
-        says = f"the two pictures of {picture.sku} are unlike, and {picture.name} looks like {nearest.sku}"
-    else:
-        says = f"{picture.name} of {picture.sku} looks like {nearest.sku}, not like its others"
+def _describe_near_duplicates(entries: Sequence[Entry], group: Sequence[NearDuplicate]) -> Finding:
+    refs = {ref.entry: ref for pair in reversed(group) for ref in pair[:2]}  # of each product that of the surest pair
+    products = [entries[number].product for number in sorted(refs)]
+    says = f"{_list(products)} have nearly the same picture (correlation {group[0].correlation:.3f})"
+    return Finding("alike", _skus(products), says, tuple(_picture(entries, refs[number]) for number in sorted(refs)))
+
+
+def _describe_outlier(entries: Sequence[Entry], outlier: Outlier) -> Finding:
+    picture, sibling, nearest = (_picture(entries, ref) for ref in (outlier.picture, outlier.sibling, outlier.nearest))
+    own, other = (entries[ref.entry].product for ref in (outlier.picture, outlier.nearest))
     cosines = f"(cosine {outlier.nearest_cosine:.2f} against {outlier.own_cosine:.2f})"
-    return Finding("unlike", (picture.sku,), f"{says} {cosines}", (picture, sibling, nearest))
+    says = f"{_title(own)}: {picture.name} looks like {_title(other)}, not like {sibling.name} {cosines}"
+    return Finding("unlike", (own.sku,), says, (picture, sibling, nearest))
 
 
 def _find_flawed(entries: Sequence[Entry], examined: ExaminedPictures) -> Iterable[Finding]:
@@ -175,34 +186,36 @@ def _find_flawed(entries: Sequence[Entry], examined: ExaminedPictures) -> Iterab
     for kind, ref, reason in flaws:
         picture = _picture(entries, ref)
         named = "" if kind == "unreadable" else f"{picture.name}: "  # that error names the source
-        yield Finding(kind, (picture.sku,), f"{picture.sku}: {named}{reason}", (picture,))
+        title = _title(entries[ref.entry].product)
+        yield Finding(kind, (picture.sku,), f"{title}: {named}{reason}", (picture,))
 
 
 def _find_without_picture(entries: Sequence[Entry]) -> Iterable[Finding]:
     for product in (entry.product for entry in entries if not entry.images):
-        says = f"{product.sku} {product.name} has no picture; only words, filters and barcodes find it"
+        says = f"{_title(product)} has no picture; only words, filters and barcodes find it"
         yield Finding("without", (product.sku,), says)
 
 
 def _find_same_barcode(entries: Sequence[Entry]) -> Iterable[Finding]:
-    owners: dict[str, list[str]] = defaultdict(list)
+    owners: dict[str, list[Product]] = defaultdict(list)
     for entry in entries:
         codes = barcode.split_codes(entry.product.barcode or "")
         for code in {(code.isdecimal() and barcode.parse_gtin(code)) or code: None for code in codes}:
-            owners[code].append(entry.product.sku)
-    for code, skus in owners.items():
-        if len(skus) > 1:
-            yield Finding("barcode", tuple(skus), f"{_list_skus(skus)} have the barcode {code.lstrip('0') or code}")
+            owners[code].append(entry.product)
+    for code, products in owners.items():
+        if len(products) > 1:
+            says = f"{_list(products)} have the barcode {code.lstrip('0') or code}"
+            yield Finding("barcode", _skus(products), says)
 
 
 def _find_same_name(entries: Sequence[Entry]) -> Iterable[Finding]:
-    owners: dict[str, list[int]] = defaultdict(list)
-    for number, entry in enumerate(entries):
-        owners[" ".join(entry.product.name.casefold().split())].append(number)
-    for numbers in owners.values():
-        if len(numbers) > 1:
-            skus = tuple(entries[number].product.sku for number in numbers)
-            yield Finding("name", skus, f"{_list_skus(skus)} are all called {entries[numbers[0]].product.name}")
+    owners: dict[str, list[Product]] = defaultdict(list)
+    for entry in entries:
+        owners[" ".join(entry.product.name.casefold().split())].append(entry.product)
+    for products in owners.values():
+        if len(products) > 1:
+            skus = _skus(products)
+            yield Finding("name", skus, f"{products[0].name} is the name of {_join(skus)}")
 
 
 def _find_unusual_prices(entries: Sequence[Entry]) -> Iterable[Finding]:
@@ -213,14 +226,14 @@ def _find_unusual_prices(entries: Sequence[Entry]) -> Iterable[Finding]:
         if product.price:
             groups[product.category, product.currency].append(number)
         elif product.price == 0:
-            yield Finding("price", (product.sku,), f"{product.sku} costs 0")
+            yield Finding("price", (product.sku,), f"{_title(product)} costs 0")
     for (category, currency), numbers in groups.items():
         median = float(np.median([entries[number].product.price or 0.0 for number in numbers]))
         for product in (entries[number].product for number in numbers if len(numbers) >= MIN_PRICES):
             factor = (product.price or 0.0) / median
             if factor >= UNUSUAL_FACTOR or factor <= 1 / UNUSUAL_FACTOR:
                 others = f"the median of {category or 'all without a category'} is {median:,.2f}"
-                says = f"{product.sku} costs {product.price:,.2f} {currency or ''}".rstrip()
+                says = f"{_title(product)} costs {product.price:,.2f} {currency or ''}".rstrip()
                 yield Finding("price", (product.sku,), f"{says}; {others}")
 
 
@@ -229,8 +242,21 @@ def _picture(entries: Sequence[Entry], ref: PictureRef) -> FindingPicture:
     return FindingPicture(entry.product.sku, entry.product.name, *entry.images[ref.picture])
 
 
-def _list_skus(skus: Sequence[str]) -> str:
-    """List the first SKUs, and say how many more there are."""
-    if len(skus) > SKUS_LISTED:
-        return f"{', '.join(skus[:SKUS_LISTED])} and {len(skus) - SKUS_LISTED:,} more"
-    return " and ".join([", ".join(skus[:-1]), skus[-1]])
+def _title(product: Product) -> str:
+    """Return the name of a product with its SKU."""
+    return product.name if product.name == product.sku else f"{product.name} ({product.sku})"
+
+
+def _skus(products: Iterable[Product]) -> tuple[str, ...]:
+    return tuple(product.sku for product in products)
+
+
+def _list(products: Sequence[Product]) -> str:
+    return _join([_title(product) for product in products])
+
+
+def _join(names: Sequence[str]) -> str:
+    """List the first names, and say how many more there are."""
+    if len(names) > PRODUCTS_NAMED + 1:
+        return f"{', '.join(names[:PRODUCTS_NAMED])} and {len(names) - PRODUCTS_NAMED:,} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,4 +1,4 @@
-"""Find pictures that may be wrong: shared by two products, unlike the others of their product, too small, or blank.
+"""Examine the pictures of a catalogue: which two products share one, which are too small, or show nothing.
 
 Each picture is embedded once. The compact index finds the nearest pictures of other products, so that even a million
 pictures are never compared in pairs. Pixels then decide whether two pictures are one, saved again or cropped a little.
@@ -32,8 +32,8 @@ SMALL_PX = 100  # of the shorter side; products with smaller pictures are found 
 BLANK_DEVIATION = 4.0  # standard deviation of the grey values, 0 to 255
 GREY_SIDE = 64
 NEIGHBOURS, SEARCH_BATCH = 12, 256
-OUTLIER_MARGIN = 0.2  # cosine; an outlier is nearer to another product than to its own by so much
-OUTLIER_MARGIN_OF_TWO = 0.3  # of a product with two pictures, either of which may be the wrong one
+PLAIN_SHARE, PLAIN_DEVIATION = 0.5, 12  # share of the edge, and how far from its median colour, of 255, it may be
+EDGE = 20  # the edge is so many-th of the shorter side
 MIN_COSINE = 0.7  # of pictures whose pixels are compared
 MIN_CORRELATION = 0.977  # of the pixels of near duplicates
 MAX_COMPARED = 20_000  # pairs
@@ -59,21 +59,6 @@ class NearDuplicate(NamedTuple):
     correlation: float
 
 
-class Outlier(NamedTuple):
-    """A picture that is nearer to one of another product than to any of its own.
-
-    Attributes:
-        nearest: the nearest picture of another product.
-        own_cosine: to the nearest picture of its own product.
-        nearest_cosine: to `nearest`.
-    """
-
-    picture: PictureRef
-    nearest: PictureRef
-    own_cosine: float
-    nearest_cosine: float
-
-
 @dataclass
 class ExaminedPictures:
     """The result of reading and embedding pictures.
@@ -81,6 +66,7 @@ class ExaminedPictures:
     Attributes:
         readable: the N pictures that can be read.
         vectors: (N, D) float32, unit rows.
+        plain: (N,) bool, whether the background is plain, as in catalogue pictures and seldom in a shop.
         identical: groups of pictures with the same bytes.
         unreadable: pictures, and the reason of each.
         cut_off: pictures that are read although their files lack the end.
@@ -90,6 +76,7 @@ class ExaminedPictures:
 
     readable: list[PictureRef] = field(default_factory=list)
     vectors: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    plain: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
     identical: list[list[PictureRef]] = field(default_factory=list)
     unreadable: list[tuple[PictureRef, str]] = field(default_factory=list)
     cut_off: list[PictureRef] = field(default_factory=list)
@@ -107,7 +94,7 @@ class _ReadPicture(NamedTuple):
 
 def examine_pictures(entries: Sequence[Entry], numbers: Sequence[int], embedder: Embedder) -> ExaminedPictures:
     """Read and embed all pictures of the entries with these numbers."""
-    examined, vectors = ExaminedPictures(), []
+    examined, vectors, plain = ExaminedPictures(), [], []
     first_with: dict[bytes, PictureRef] = {}
     repeated: dict[bytes, list[PictureRef]] = defaultdict(list)
     refs = [PictureRef(number, picture) for number in numbers for picture in range(len(entries[number].images))]
@@ -119,11 +106,13 @@ def examine_pictures(entries: Sequence[Entry], numbers: Sequence[int], embedder:
         examined.cut_off += [one.ref for one in batch if one.lacks_end]
         examined.blank += [ref for ref, pixels in readable if _is_blank(pixels)]
         examined.readable += [ref for ref, _ in readable]
+        plain += [_is_plain(pixels) for _, pixels in readable]
         vectors.append(embedder.embed([pixels for _, pixels in readable], fast=True))
         for one in batch:
             if one.digest and first_with.setdefault(one.digest, one.ref) != one.ref:
                 repeated[one.digest].append(one.ref)
     examined.vectors = np.concatenate(vectors) if vectors else examined.vectors
+    examined.plain = np.array(plain, bool)
     examined.identical = [[first_with[digest], *others] for digest, others in repeated.items()]
     return examined
 
@@ -131,6 +120,14 @@ def examine_pictures(entries: Sequence[Entry], numbers: Sequence[int], embedder:
 def _is_blank(pixels: np.ndarray) -> bool:
     """Return whether a picture, (H, W, 3) uint8, has one colour."""
     return bool(image.to_grey(pixels, GREY_SIDE).std() < BLANK_DEVIATION)
+
+
+def _is_plain(pixels: np.ndarray) -> bool:
+    """Return whether most of the edge of a picture, (H, W, 3) uint8, has one colour."""
+    width = max(1, min(pixels.shape[:2]) // EDGE)
+    sides = (pixels[:width], pixels[-width:], pixels[:, :width], pixels[:, -width:])
+    edge = np.concatenate([side.reshape(-1, 3) for side in sides]).astype(np.int16)
+    return bool((np.abs(edge - np.median(edge, 0)).max(1) < PLAIN_DEVIATION).mean() > PLAIN_SHARE)
 
 
 def _read_batches(
@@ -160,7 +157,7 @@ class Neighbours:
     """The nearest pictures of each picture.
 
     Attributes:
-        rows: (N, K) int64, positions among the readable pictures.
+        rows: (N, K) int64, positions among the readable pictures; -1 for none.
         scores: (N, K) float32, cosines; -inf for pictures of the same product, and for none.
     """
 
@@ -169,15 +166,22 @@ class Neighbours:
 
 
 def find_neighbours(examined: ExaminedPictures, space: str) -> Neighbours:
-    """Find each picture's nearest pictures of other products with the compact index."""
+    """Find each picture's nearest pictures of other products, with and without a plain background."""
     owners = np.array([ref.entry for ref in examined.readable])
-    index = CompactIndex.build(examined.vectors, space)
-    starts = range(0, len(examined.readable), SEARCH_BATCH)
-    batches = progress.track("find similar pictures", "batch", starts, len(starts))
-    parts = [index.search(examined.vectors[start : start + SEARCH_BATCH], NEIGHBOURS) for start in batches]
-    rows = np.concatenate([part.rows for part in parts]).astype(np.int64)
-    scores = np.concatenate([part.scores for part in parts])
+    kinds = [places for kind in (True, False) if len(places := np.flatnonzero(examined.plain == kind))]
+    parts = [_search_among(examined.vectors, places, space) for places in kinds]
+    rows, scores = (np.concatenate(columns, axis=1) for columns in zip(*parts, strict=True))
     return Neighbours(rows, np.where((rows < 0) | (owners[rows] == owners[:, None]), -np.inf, scores))
+
+
+def _search_among(vectors: np.ndarray, places: np.ndarray, space: str) -> tuple[np.ndarray, np.ndarray]:
+    """Search the rows at `places` for the nearest of all vectors with the compact index; return rows and scores."""
+    index = CompactIndex.build(vectors[places], space)
+    starts = range(0, len(vectors), SEARCH_BATCH)
+    batches = progress.track("find similar pictures", "batch", starts, len(starts))
+    found = [index.search(vectors[start : start + SEARCH_BATCH], NEIGHBOURS) for start in batches]
+    rows = np.concatenate([part.rows for part in found]).astype(np.int64)
+    return np.where(rows < 0, -1, places[rows]), np.concatenate([part.scores for part in found])
 
 
 def find_near_duplicates(
@@ -220,38 +224,6 @@ def _near_pairs(examined: ExaminedPictures, near: Neighbours) -> list[tuple[int,
         if group is None or group != group_of.get(examined.readable[second]):
             scores[first, second] = float(near.scores[row, rank])
     return sorted(scores, key=lambda pair: -scores[pair])
-
-
-def find_outliers(examined: ExaminedPictures, near: Neighbours) -> list[Outlier]:
-    """Find pictures that are nearer to another product than to any of their own; at most one a product, worst first."""
-    rows_of: dict[int, list[int]] = defaultdict(list)
-    for row, ref in enumerate(examined.readable):
-        rows_of[ref.entry].append(row)
-    found = []
-    for rows in rows_of.values():
-        if len(rows) > 1:
-            own = _nearest_sibling(examined.vectors[rows])
-            margins = near.scores[rows].max(1) - own
-            worst = int(margins.argmax())
-            if margins[worst] >= (OUTLIER_MARGIN_OF_TWO if len(rows) == 2 else OUTLIER_MARGIN):
-                found.append(_make_outlier(examined, near, rows[worst], float(own[worst])))
-    return sorted(found, key=lambda outlier: outlier.own_cosine - outlier.nearest_cosine)
-
-
-def _nearest_sibling(vectors: np.ndarray) -> np.ndarray:
-    """Return each row's highest cosine with another row: (R, D) float32 -> (R,) float32."""
-    best = []
-    for first in range(0, len(vectors), SEARCH_BATCH):
-        cosines = vectors[first : first + SEARCH_BATCH] @ vectors.T
-        np.fill_diagonal(cosines[:, first:], -np.inf)
-        best.append(cosines.max(1))
-    return np.concatenate(best)
-
-
-def _make_outlier(examined: ExaminedPictures, near: Neighbours, row: int, own_cosine: float) -> Outlier:
-    rank = int(near.scores[row].argmax())
-    nearest = examined.readable[int(near.rows[row, rank])]
-    return Outlier(examined.readable[row], nearest, own_cosine, float(near.scores[row, rank]))
 
 
 def frame_picture(pixels: np.ndarray) -> np.ndarray:

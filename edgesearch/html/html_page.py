@@ -48,7 +48,7 @@ def no_picture(text: str) -> Markup:
     return tag("span", text, class_="none")
 
 
-def captioned_picture(title: str, words: object, drawn: Markup, kind: str = "") -> Markup:
+def captioned_picture(title: object, words: object, drawn: Markup, kind: str = "") -> Markup:
     """Return a `picture` or `no_picture` with a caption; kind: "is-right", "is-wrong" or ""."""
     return tag("figure", tag("div", drawn, class_=f"picture {kind}"), tag("figcaption", tag("b", title), words))
 

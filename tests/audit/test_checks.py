@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from edgesearch import CatalogError, ReportError
-from edgesearch.audit import check_page, suspects
-from edgesearch.audit.checks import KINDS, CheckResult, _describe_outlier, check
+from edgesearch.audit import check_page, outliers, suspects
+from edgesearch.audit.checks import KINDS, CheckResult, _describe_near_duplicates, _join_pairs, check
 from edgesearch.audit.suspects import PictureRef
 from edgesearch.catalog import loader
 from edgesearch.commands.cli import main
@@ -83,15 +83,18 @@ def test_each_kind_is_found_and_named(market: Path) -> None:
     write(market, rows)
     found = checked(market)
     says = {kind: [one.says for one in found.findings_of(kind)] for kind in KINDS}
-    assert says["same"] == ["P000000 and P000001 have the same picture"]
-    assert says["alike"][0].startswith("P000002 and P000003 have nearly the same picture (correlation 0.9")
+    assert says["same"] == ["Product 0 (P000000) and Product 1 (P000001) have the same picture"]
+    assert "0 (P000002) and Product 3 (P000003) have nearly the same picture (correlation 0.9" in says["alike"][0]
     assert [one.skus for one in found.findings_of("unreadable")] == [("P000004",)] * 2
     assert "no such file" in says["unreadable"][1]
-    assert says["small"] == ["P000006: P000006-0.jpg: 60 px; products are found less often below 100"]
-    assert says["blank"] == ["P000005: P000005-0.jpg: one colour all over"]
-    assert says["name"] == ["P000000 and P000002 are all called Product 0"]
-    assert says["barcode"] == ["P000002 and P000003 have the barcode 4000000000003"]
-    assert says["price"] == ["P000000 costs 0", "P000001 costs 99,999.00; the median of Mugs is 3.50"]
+    assert says["small"] == ["Product 6 (P000006): P000006-0.jpg: 60 px; products are found less often below 100"]
+    assert says["blank"] == ["Product 5 (P000005): P000005-0.jpg: one colour all over"]
+    assert says["name"] == ["Product 0 is the name of P000000 and P000002"]
+    assert says["barcode"] == ["product  0 (P000002) and Product 3 (P000003) have the barcode 4000000000003"]
+    assert says["price"] == [
+        "Product 0 (P000000) costs 0",
+        "Product 1 (P000001) costs 99,999.00; the median of Mugs is 3.50",
+    ]
     assert [one.kind for one in found.findings] == sorted((one.kind for one in found.findings), key=[*KINDS].index)
 
 
@@ -103,15 +106,67 @@ def test_a_product_may_repeat_its_own_barcode(market: Path) -> None:
     assert checked(market).findings == ()
 
 
-def test_an_outlier_is_compared_with_readable_pictures(market: Path) -> None:
-    shutil.copy(market / "P000001-1.jpg", market / "P000000-9.jpg")
-    rows = rows_of(market)
-    write(market, [[*rows[0][:2], "gone.jpg", *rows[0][3:]], *rows, [*rows[0][:2], "P000000-9.jpg", *rows[0][3:]]])
-    examined = suspects.ExaminedPictures(readable=[PictureRef(0, 1), PictureRef(0, 3), PictureRef(1, 0)])
+def made_up() -> suspects.ExaminedPictures:
+    """Return six products with a catalogue picture and three photos each; all catalogue pictures look alike."""
+    rng = np.random.default_rng(0)
+    products, white = rng.normal(size=(6, 1, 64)), rng.normal(size=64)
+    vectors = np.repeat(products, 4, 1) + rng.normal(size=(6, 4, 64)) / 3
+    vectors[:, 0] = vectors[:, 0] / 2 + white
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    refs = [PictureRef(product, picture) for product in range(6) for picture in range(4)]
+    return suspects.ExaminedPictures(refs, vectors.reshape(-1, 64).astype(np.float32), np.arange(24) % 4 == 0)
+
+
+def find_outliers(examined: suspects.ExaminedPictures) -> list[PictureRef]:
+    return [one.picture for one in outliers.find_outliers(examined, suspects.find_neighbours(examined, "test"))]
+
+
+def test_catalogue_pictures_may_look_more_like_each_other_than_like_photos() -> None:
+    examined = made_up()
+    cosines = examined.vectors @ examined.vectors.T
+    assert cosines[0, 4] > cosines[0, 1:4].max()  # nearer to another catalogue picture than to the own photos
+    assert find_outliers(examined) == []
+
+
+def test_exchanged_photos_and_catalogue_pictures_are_found() -> None:
+    examined = made_up()
+    examined.vectors[[1, 5]] = examined.vectors[[5, 1]]
+    assert set(find_outliers(examined)) == {PictureRef(0, 1), PictureRef(1, 1)}
+    examined.vectors[[8, 12]] = examined.vectors[[12, 8]]
+    assert {PictureRef(2, 0), PictureRef(3, 0)} < set(find_outliers(examined))
+
+
+def test_an_outlier_is_compared_with_the_picture_of_its_kind() -> None:
+    examined = made_up()
+    examined.vectors[1] = examined.vectors[5]
+    (found,) = outliers.find_outliers(examined, suspects.find_neighbours(examined, "test"))
+    assert (found.picture, found.nearest.entry, found.sibling.entry) == (PictureRef(0, 1), 1, 0)
+    assert (found.sibling.picture == 0) == (found.nearest.picture == 0)
+
+
+@pytest.mark.parametrize("kinds", [[True] * 24, [False] * 24, [True] + [False] * 23])
+def test_pictures_of_one_kind_are_compared_with_each_other(kinds: list[bool]) -> None:
+    examined = made_up()
+    examined.plain = np.array(kinds)
+    examined.vectors[1] = examined.vectors[6]
+    assert PictureRef(0, 1) in find_outliers(examined)
+
+
+def test_plain_backgrounds_are_recognized(shop: Path) -> None:
+    for folder, plain in (("pictures", True), ("photos", False)):
+        paths = sorted((shop / folder).glob("*.jpg"))[:8]
+        assert [suspects._is_plain(np.asarray(Image.open(path).convert("RGB"))) for path in paths] == [plain] * 8
+    assert suspects._is_plain(np.zeros((1, 1, 3), np.uint8))
+
+
+def test_products_that_share_pictures_in_pairs_are_one_finding(market: Path) -> None:
     entries = loader.read(market / "catalogue.csv").entries
-    found = _describe_outlier(entries, examined, suspects.Outlier(PictureRef(0, 3), PictureRef(1, 0), 0.1, 0.9))
-    assert [one.name for one in found.pictures] == ["P000000-9.jpg", "P000000-0.jpg", "P000001-0.jpg"]
-    assert found.says.startswith("the two pictures of P000000 are unlike")
+    pairs = [(4, 5, 0.999), (0, 1, 0.99), (2, 3, 0.985), (1, 2, 0.98)]
+    found = [suspects.NearDuplicate(PictureRef(a, 0), PictureRef(b, 0), value) for a, b, value in pairs]
+    one, other = (_describe_near_duplicates(entries, group) for group in _join_pairs(found))
+    assert one.skus == ("P000004", "P000005")
+    assert other.skus == ("P000000", "P000001", "P000002", "P000003")
+    assert other.says.endswith("and Product 3 (P000003) have nearly the same picture (correlation 0.990)")
 
 
 def test_a_wrong_picture_is_found_on_real_photos(real_photos: Path, tmp_path: Path) -> None:
@@ -148,7 +203,7 @@ def test_many_products_with_one_placeholder_are_one_finding(market: Path) -> Non
     found = checked(market)
     assert [one.skus[0] for one in found.findings_of("same")] == ["P000000"]
     assert found.findings_of("same")[0].says.startswith(
-        "P000000, P000001, P000002, P000003, P000004 and 3 more have the same"
+        "Product 0 (P000000), Product 1 (P000001), Product 2 (P000002) and 5 more have the same"
     )
     assert kinds(found) == {"same": 1}
 
