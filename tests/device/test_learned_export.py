@@ -210,7 +210,7 @@ def test_an_interrupted_export_leaves_nothing(
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(learned_export, "write_new", fail)
+    monkeypatch.setattr("edgesearch.device.overlay_export.write_new", fail)
     (tmp_path / "out").mkdir()
     with pytest.raises(KeyboardInterrupt):
         edgesearch.export(device, tmp_path / "out" / "taught")
