@@ -144,7 +144,7 @@ def _add_routes(app: FastAPI) -> None:
     ):
         app.include_router(router, prefix="/v1", responses=responses.FAILURES)
     app.add_api_route("/metrics", metrics, include_in_schema=False)
-    # Compressed, the page is a third as large; answers of the API are not, for their length would tell of secrets in them.
+    # Compressed, the page is a third as large. The API's answers are not: their length would tell of secrets in them.
     app.router.routes.append(_Page("/", GZipMiddleware(StaticFiles(directory=WEB, html=True))))
 
 

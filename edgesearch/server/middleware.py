@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .connections import client_of
-from .request_body import Body, BodyMemory
+from .request_body import Body, BodyError, BodyMemory
 
 BODY = "edgesearch.body"  # in the scope of a request
 INSTALL_PATH = "/v1/install"  # its body is a bundle, which goes to a file as it arrives
@@ -66,6 +66,10 @@ class SecurityMiddleware:
         body = scope[BODY] = Body(receive, self._memory, client, int(headers.get("content-length") or 0))
         self._memory.add(body)
         try:
+            await body.start()
+        except BodyError as error:
+            await _send_error(send_with_headers, error.status_code, error.kind, error.detail)
+        else:
             await self._app(scope, body.receive, send_with_headers)
         finally:
             self._memory.remove(body)

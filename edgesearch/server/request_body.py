@@ -1,7 +1,7 @@
 """Receive the bodies of requests, within limits of size, time and memory."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
@@ -40,6 +40,15 @@ class Body:
         self._limit, self._is_displaced = MAX_JSON_BYTES, False
         self._began = asyncio.get_running_loop().time()
         self._timeout: asyncio.Timeout | None = None
+        self._parts: deque[Message] = deque()
+
+    async def start(self) -> None:
+        """Wait for the body, or for as much of it as JSON may have; raise BodyError.
+
+        A request whose body never comes thus costs little, because the application does not know it yet.
+        """
+        while not self.is_complete and self.size < MAX_JSON_BYTES:
+            self._parts.append(await self._receive_part())
 
     def allow_photos(self) -> None:
         """Raise the limit from that of JSON to that of photos."""
@@ -47,16 +56,11 @@ class Body:
 
     async def receive(self) -> Message:
         """Return the next part; raise BodyError."""
-        if self.is_complete:  # a message after the body says that the client has left
+        if self.is_complete and not self._parts:  # a message after the body says that the client has left
             return await self._receive()
-        self._check_size(self._announced)
-        self._check_place()
-        message = await self._receive_in_time()
-        part = len(message.get("body", b""))
-        self._check_size(self.size + part)
-        self._memory.reserve(self, part)
-        self.size += part
-        self.is_complete = not message.get("more_body", False)
+        self._check_size(max(self._announced, self.size))
+        message = self._parts.popleft() if self._parts else await self._receive_part()
+        self._check_size(self.size)
         return message
 
     def displace(self) -> None:
@@ -64,6 +68,15 @@ class Body:
         self._is_displaced = True
         if self._timeout is not None and not self._timeout.expired():
             self._timeout.reschedule(0.0)
+
+    async def _receive_part(self) -> Message:
+        self._check_place()
+        message = await self._receive_in_time()
+        part = len(message.get("body", b""))
+        self._memory.reserve(self, part)
+        self.size += part
+        self.is_complete = not message.get("more_body", False)
+        return message
 
     async def _receive_in_time(self) -> Message:
         deadline = self._began + min(BODY_TIMEOUT_S, START_S + self.size / MIN_BYTES_PER_S)

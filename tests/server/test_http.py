@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from edgesearch.errors import BusyError
@@ -16,6 +17,7 @@ from edgesearch.store.store import Store
 pytest.importorskip("fastapi", reason="the extra `server` is not installed")
 
 from edgesearch.server import manager_routes, request_body, worker_threads
+from edgesearch.server.middleware import SecurityMiddleware
 
 from .client import HERE, Client, read_error
 from .client import client as client
@@ -182,6 +184,26 @@ def test_body_that_arrives_too_slowly_is_rejected(client: Client, monkeypatch: p
         yield b"x"
 
     assert client("POST", "/v1/search", content=parts()).status_code == 408
+
+
+def test_request_without_its_body_reaches_no_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_body, "START_S", 0.05)
+    reached = []
+
+    async def application(*_: object) -> None:
+        reached.append(True)
+
+    async def forever() -> Iterator[bytes]:  # type: ignore[misc]
+        await asyncio.sleep(60)
+        yield b"x"
+
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(SecurityMiddleware(application, frozenset()))
+        async with httpx.AsyncClient(transport=transport, base_url=HERE) as sender:
+            return await sender.post("/v1/search", content=forever())
+
+    answer = asyncio.run(send())
+    assert answer.status_code == 408 and "did not arrive in time" in read_error(answer) and not reached
 
 
 @pytest.mark.slow
