@@ -23,6 +23,9 @@ def add(command: Adder) -> None:
     parser.add_argument(
         "--accept-changes", action="store_true", help="accept, and log, what was changed in it without the device key"
     )
+    parser.add_argument(
+        "--any-sequence", action="store_true", help="accept, and log, an older bundle, or one far ahead of the clock"
+    )
     parser.add_argument("--who", help=WHO)
 
     parser = command("rollback", _rollback, "Return to the bundle before the last install.", "device")
@@ -55,7 +58,8 @@ def add(command: Adder) -> None:
 
 def _install(options: argparse.Namespace) -> None:
     given = (options.bundle, options.to, options.trust, options.who, options.encrypt)
-    manifest = device.install(*given, accept_changes=options.accept_changes)
+    accepted = {"accept_changes": options.accept_changes, "any_sequence": options.any_sequence}
+    manifest = device.install(*given, **accepted)
     _print_running(options.to, manifest)
 
 
@@ -87,7 +91,8 @@ def _format_event(event: Event) -> str:
     if "undoes" in event.detail:
         details.insert(0, f"line {event.detail['undoes']}")
     if "sequence" in event.detail:
-        details = [f"{event.detail['name']}, sequence {event.detail['sequence']}"]
+        accepted = ", accepted with --any-sequence" if event.detail.get("any_sequence") else ""
+        details = [f"{event.detail['name']}, sequence {event.detail['sequence']}{accepted}"]
     details += [f"{event.detail[name]}" for name in ("source", "code", "state", "why") if event.detail.get(name)]
     return "  ".join([f"{event.number:5}", event.time, event.who, event.what, event.sku, *details]).rstrip()
 

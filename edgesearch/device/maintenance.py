@@ -34,6 +34,7 @@ def install(
     key: Key | None = None,
     *,
     accept_changes: bool = False,
+    any_sequence: bool = False,
 ) -> Manifest:
     """Install a bundle, or a delta, on a device and switch to it.
 
@@ -50,19 +51,22 @@ def install(
         key: Of an encrypted folder: 32 bytes, or a function that returns them; None takes that of the environment
             (`sealing.resolve_key`).
         accept_changes: Accept, and log, what was changed in an encrypted folder without its key.
+        any_sequence: Accept, and log, a bundle that is older than one before, or ahead of the clock by over a year;
+            later bundles are compared with it.
     Raises:
         SignatureError: No key that the device trusts has signed the bundle.
         BundleError: The bundle is damaged, or gives other results on this device than where it was built.
-        DeviceError: The bundle is older than one the device has had, it is a delta of a bundle the device lacks,
-            another installation is running, or the folder cannot be changed.
+        DeviceError: The bundle is older than one the device has had, or far ahead of the clock; it is a delta of a
+            bundle the device lacks; another installation is running, or the folder cannot be changed.
     """
     slots = Slots(Path(device), key)
     if encrypt:
         slots.encrypt()
     if accept_changes:
         _accept_changes(slots, who)
-    with _check_and_log(slots, "install", who) as check:
-        manifest = slots.install(Path(bundle), trust, check, _highest_sequence(slots))
+    with _check_and_log(slots, "install", who, any_sequence) as check:
+        least = None if any_sequence else _highest_sequence(slots)
+        manifest = slots.install(Path(bundle), trust, check, least)
     with contextlib.suppress(EdgeSearchError):  # the bundle is installed; the next install can fold
         _fold_overlay(slots)
     return manifest
@@ -147,7 +151,7 @@ def _overlay(slots: Slots) -> contextlib.closing[Overlay]:
 
 
 @contextlib.contextmanager
-def _check_and_log(slots: Slots, what: str, who: str | None) -> Iterator[Check]:
+def _check_and_log(slots: Slots, what: str, who: str | None, any_sequence: bool = False) -> Iterator[Check]:
     """Yield the check to run just before a switch; it logs the switch, and a later error is logged as "failed"."""
     is_logged = False
 
@@ -163,6 +167,8 @@ def _check_and_log(slots: Slots, what: str, who: str | None) -> Iterator[Check]:
                     merge_overlay(base, overlay)
                 manifest = bundle.manifest
                 detail = {"name": manifest.name, "sequence": manifest.sequence, "manifest": bundle.digest}
+                if any_sequence:
+                    detail["any_sequence"] = True
                 overlay.record(what, detail, who)
             is_logged = True
         finally:
@@ -209,14 +215,17 @@ def _accept_changes(slots: Slots, who: str | None) -> None:
 
 def _highest_sequence(slots: Slots) -> int:
     """Return the highest installed sequence number by the log, since the file `current` may be lost."""
-    sequences = [0]
+    highest = [0]  # after each switch
     with _overlay(slots) as overlay:
         for event in overlay.events():
-            if event.what in SWITCHES:
-                sequences.append(event.detail["sequence"] if event.what == "install" else 0)
+            if event.what == "install":
+                before = 0 if event.detail.get("any_sequence") else highest[-1]
+                highest.append(max(before, event.detail["sequence"]))
+            elif event.what in SWITCHES:
+                highest.append(highest[-1])
             elif event.what == "failed":
-                sequences.pop()
-    return max(sequences)
+                highest.pop()
+    return highest[-1]
 
 
 def _fold_overlay(slots: Slots) -> None:

@@ -15,6 +15,7 @@ name are garbage. A delta is first rebuilt into the new bundle from the bundle i
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from .slot_state import SLOT_NAMES, SlotState
 
 SLOTS, TRUSTED, LOCK = "slots", "trusted.pub", "lock"
 ACCESS = "access.json"  # PINs and tokens of the server
+AHEAD_S = 366 * 86400  # that a bundle's sequence number may be ahead of the clock here
 Check = Callable[[Bundle], None]  # raises EdgeSearchError if a bundle does not work on this device as it promises
 
 
@@ -85,14 +87,15 @@ class Slots(DeviceFiles):
         """Open the bundle in a slot, as `open` does for the one that runs."""
         return self._open_bundle(self._require_state(), slot, whole=False)
 
-    def install(self, source: Path, trust: Path | None, check: Check, least_sequence: int = 0) -> Manifest:
+    def install(self, source: Path, trust: Path | None, check: Check, least_sequence: int | None = 0) -> Manifest:
         """Verify a bundle, copy it, check it, and switch to it, as `maintenance.install` describes.
 
         Args:
             source: The bundle or delta.
             trust: Public key that a new device trusts from now on.
             check: Raises EdgeSearchError if the bundle does not work here.
-            least_sequence: Lowest sequence number to accept; it cannot be lower than the folder's own.
+            least_sequence: Lowest sequence number to accept; it cannot be lower than the folder's own. None accepts
+                any, and later bundles are compared with it.
         Raises:
             SignatureError, BundleError, DeviceError: As `maintenance.install` does.
         """
@@ -156,22 +159,20 @@ class Slots(DeviceFiles):
             self.write_file(run_settings.FILE, run_settings.to_bytes(settings, measured_for))
 
     def _prepare(
-        self, bundle: Bundle, state: SlotState | None, trusted: list[str], check: Check, least_sequence: int
+        self, bundle: Bundle, state: SlotState | None, trusted: list[str], check: Check, least_sequence: int | None
     ) -> tuple[SlotState, Bundle]:
         """Write a bundle into the other slot, and check it there; return the state after the switch, and the bundle."""
         manifest = bundle.manifest
         digest = manifest.delta.digest if manifest.delta else bundle.digest
-        least = max(least_sequence, state.highest if state else 0)
-        if manifest.sequence < least:
-            raise DeviceError(
-                f"{bundle.path}: its sequence number is {manifest.sequence}, and {self.folder} has had {least}; "
-                "build it again, or go back to the previous one with `rollback`."
-            )
-        self._remove_unused(state)
         before = state or SlotState(SLOT_NAMES[1], 0)  # a new device uses the first slot
+        highest = manifest.sequence
+        if least_sequence is not None:
+            highest = max(highest, before.highest)
+            self._check_sequence(bundle, max(least_sequence, before.highest))
+        self._remove_unused(state)
         slot = before.slot if before.installed.get(before.slot) == digest else before.other_slot
         installed = {**before.installed, slot: digest}
-        after = replace(before, slot=slot, highest=max(manifest.sequence, before.highest), installed=installed)
+        after = replace(before, slot=slot, highest=highest, installed=installed)
         if before.installed.get(slot) != digest or not self._is_intact(after, slot, trusted):
             self._write_slot(after, bundle, before)
         new = self._check_slot(after, slot, check, trusted)
@@ -181,6 +182,20 @@ class Slots(DeviceFiles):
                 f"{new.manifest.sequence}; install the full bundle."
             )
         return after, new
+
+    def _check_sequence(self, bundle: Bundle, least: int) -> None:
+        """Raise DeviceError if a bundle is older than one before, or would keep out all later ones."""
+        found = bundle.manifest.sequence
+        if found < least:
+            raise DeviceError(
+                f"{bundle.path}: its sequence number is {found}, and {self.folder} has had {least}; build it again, go "
+                "back to the previous one with `rollback`, or accept it with --any-sequence."
+            )
+        if found > (now := int(time.time())) + AHEAD_S:
+            raise DeviceError(
+                f"{bundle.path}: its sequence number is {found}, the seconds since 1970, and the clock here is at {now}; "
+                "no earlier bundle could follow it; set the clocks right, or accept it with --any-sequence."
+            )
 
     def _switch_to(self, after: SlotState, new: Bundle, trusted: list[str]) -> None:
         """Switch to a checked bundle, and update the trusted keys.

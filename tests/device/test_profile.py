@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -271,7 +272,7 @@ def test_the_profile_survives_the_next_bundle(store: Store, device: Path, shop: 
     lines = (shop / "catalogue.csv").read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if not line.startswith("P000001")]
     (tmp_path / "c.csv").write_text("\n".join(kept).replace("pictures/", f"{shop}/pictures/"), encoding="utf-8")
-    edgesearch.build(tmp_path / "c.csv", tmp_path / "2.edge", TINY_MODEL, sequence=2_000_000_000)
+    edgesearch.build(tmp_path / "c.csv", tmp_path / "2.edge", TINY_MODEL, sequence=int(time.time()) + 60)
     edgesearch.install(tmp_path / "2.edge", device)
     assert store.reopen()
     held = store.profile.preference()

@@ -116,6 +116,23 @@ def test_older_bundles_are_refused_even_after_rollback(make: Make, tmp_path: Pat
     assert edgesearch.rollback(device).sequence == 1
 
 
+def test_a_bundle_of_a_wrong_clock_does_not_keep_out_all_others(make: Make, tmp_path: Path) -> None:
+    device, wrong = tmp_path / "device", make(4_765_000_000)  # seconds until the year 2121
+    edgesearch.install(make(1), device)
+    with pytest.raises(DeviceError, match=r"the clock here is at \d+; .* accept it with --any-sequence"):
+        edgesearch.install(wrong, device)
+    assert runs(device) == 1
+    edgesearch.install(wrong, device, any_sequence=True)
+    (device / "current").unlink()  # then the log says what was installed
+    with pytest.raises(DeviceError, match="go back to the previous one with `rollback`, or accept it with --any-seq"):
+        edgesearch.install(make(2), device)
+    edgesearch.install(make(2), device, any_sequence=True)
+    edgesearch.install(make(3), device)
+    assert [event.detail.get("any_sequence") for event in edgesearch.log(device)] == [None, True, True, None]
+    with pytest.raises(DeviceError, match=r"sequence number is 2, and .* has had 3"):
+        edgesearch.install(make(2), device)
+
+
 def test_installing_the_same_bundle_again_changes_nothing(make: Make, tmp_path: Path) -> None:
     device, first, second = tmp_path / "device", make(1), make(2)
     edgesearch.install(first, device)
