@@ -76,5 +76,7 @@ def _compare(
     cosines = examined.vectors[others] @ examined.vectors[row]
     scores = np.where(examined.plain[near.rows[row]] == kind, near.scores[row], -np.inf)
     rank = int(scores.argmax())
-    shown = (row, near.rows[row, rank], others[cosines.argmax()])
-    return Outlier(*(examined.readable[int(one)] for one in shown), float(scores[rank]), float(cosines.max()))
+    picture, nearest, sibling = (
+        examined.readable[int(one)] for one in (row, near.rows[row, rank], others[cosines.argmax()])
+    )
+    return Outlier(picture, nearest, sibling, float(scores[rank]), float(cosines.max()))

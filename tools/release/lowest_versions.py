@@ -39,10 +39,10 @@ def main() -> int:
     print("\n".join(pins), flush=True)
     with tempfile.TemporaryDirectory() as work:
         venv.create(work, with_pip=True)
-        python = Path(work) / "bin" / "python"
+        python = str(Path(work) / "bin" / "python")
         pinned = Path(work) / "lowest.txt"
         pinned.write_text("\n".join(pins), encoding="utf-8")
-        install = [python, "-m", "pip", "install", "--quiet", "-c", pinned, *pins, *TOOLS]
+        install = [python, "-m", "pip", "install", "--quiet", "-c", str(pinned), *pins, *TOOLS]
         subprocess.run(install, check=True)  # noqa: S603  # ours
         tests = [python, "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider", *options.tests]
         failed = subprocess.run(tests, cwd=ROOT, check=False).returncode  # noqa: S603  # ours
@@ -59,9 +59,9 @@ def lowest_versions(project: str, extras: Sequence[str]) -> list[str]:
     return [f"{match[1]}{match[2] or ''}=={match[3]}" for _, match in found if match]
 
 
-def _audit(python: Path, pinned: Path) -> bool:
+def _audit(python: str, pinned: Path) -> bool:
     """Print known faults of the pinned versions, and which could not be looked up; return whether there are any."""
-    command = [python, "-m", "pip_audit", "--no-deps", "--disable-pip", "--format=json", "-r", pinned]
+    command = [python, "-m", "pip_audit", "--no-deps", "--disable-pip", "--format=json", "-r", str(pinned)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # ours
     try:
         found = json.loads(done.stdout)["dependencies"]
