@@ -193,7 +193,7 @@ class Slots(DeviceFiles):
             )
         if found > (now := int(time.time())) + AHEAD_S:
             raise DeviceError(
-                f"{bundle.path}: its sequence number is {found}, the seconds since 1970, and the clock here is at {now}; "
+                f"{bundle.path}: its sequence number is {found}, seconds since 1970, and the clock here is at {now}; "
                 "no earlier bundle could follow it; set the clocks right, or accept it with --any-sequence."
             )
 
