@@ -86,7 +86,7 @@ def read(photo: Photo, needed_side: int | None = None) -> np.ndarray:
     except (EdgeSearchError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name}: {error}; at most {MAX_PIXELS:,} pixels are read, save it smaller.") from error
+        raise ImageError(f"{name}: far too large; at most {MAX_PIXELS:,} pixels are read, save it smaller.") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
         raise ImageError(f"{name}: the picture is damaged or cut off ({error}); take or copy it again.") from error
 
