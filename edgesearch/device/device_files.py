@@ -72,7 +72,9 @@ class DeviceFiles:
             if state is not None and SlotState.parse(state, str(self.folder / CURRENT)).encrypted:
                 raise DeviceError(f"{self.folder / ENCRYPTED}: is gone; restore it, or make a new device folder.")
             if state is not None and key is not None:
-                raise DeviceError(f"{self.folder}: is not encrypted, and a key is given; leave it out, or restore it.")
+                raise DeviceError(
+                    f"{self.folder}: is not encrypted, and a key is given; leave the key out, or restore the folder."
+                )
             return Seal(), None
         if key is None:
             raise DeviceError(f"{self.folder}: is encrypted; give its key (--key-file, or {KEY_FILE}).")

@@ -167,7 +167,7 @@ def test_a_plain_folder_in_place_of_an_encrypted_one_is_refused(first: Path, tmp
     with pytest.raises(DeviceError, match="--encrypt, or leave the key out"):
         edgesearch.install(first, tmp_path / "device", key=KEY)
     edgesearch.install(first, tmp_path / "device")
-    with pytest.raises(DeviceError, match="is not encrypted, and a key is given"):
+    with pytest.raises(DeviceError, match="and a key is given; leave the key out, or restore the folder"):
         edgesearch.open(tmp_path / "device", key=KEY)
 
 
