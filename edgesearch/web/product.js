@@ -63,9 +63,11 @@ async function similar(match, conditions) {
 export function alternatives(app, match) {
   const list = h("ul", { class: "tiles" });
   const conditions = h("div", { class: "chips", role: "group", "aria-label": t("alike.title") });
+  const has = { all: true, cheaper: match.price > 0, brand: match.brand, stock: app.facets.has_stock !== false };
+  const offered = Object.keys(CONDITIONS).filter((name) => has[name]);
   const element = h("section", { class: "alike" }, h("h2", {}, t("alike.title")), conditions, list);
   async function show(condition) {
-    conditions.replaceChildren(...Object.keys(CONDITIONS).filter((name) => name !== "stock" || app.facets.has_stock !== false).map((name) =>
+    conditions.replaceChildren(...(offered.length > 1 ? offered : []).map((name) =>
       h("button", { type: "button", class: "chip", "aria-pressed": String(name === condition), onclick: () => show(name) }, t(`alike.${name}`))));
     try {
       const matches = await similar(match, CONDITIONS[condition]);
