@@ -203,7 +203,7 @@ def test_exact_neighbours_are_the_nearest() -> None:
 def test_planted_mistakes_are_counted(real_photos: Path, tmp_path: Path) -> None:
     few = dict(list(catalogue_checks._groceries(real_photos, 1).items())[:12])
     planted, copied, again, _, sound, *_ = catalogue_checks._measure_planted(
-        few, 3, tmp_path, np.random.default_rng(1)
+        few, 3, tmp_path, np.random.default_rng(1), {}
     ).tolist()
     assert (planted, sound) == (1, 7)
     assert (copied, again) == (1, 1)

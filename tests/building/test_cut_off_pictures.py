@@ -33,7 +33,7 @@ def test_build_uses_and_names_them_also_from_its_cache(catalogue: Path) -> None:
 def test_check_and_search_name_them(catalogue: Path, tiny_edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (finding,) = checks.check(loader.read(catalogue), model=TINY_MODEL).findings_of("cut")
     assert finding.skus == ("A",)
-    assert finding.says.startswith("A: 0.jpg: a JPEG without its end marker")
+    assert finding.says.startswith("Cup (A): 0.jpg: a JPEG without its end marker")
     photos = [str(catalogue.with_name(name)) for name in ("0.jpg", "1.jpg")]
     assert main(["search", str(tiny_edge), *photos, "--together"]) == 0
     err = capsys.readouterr().err

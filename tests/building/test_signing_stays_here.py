@@ -1,6 +1,7 @@
 """The key that signs a bundle reaches no worker of a cluster, and no stranger joins one."""
 
 import contextlib
+import os
 import pickle
 import subprocess
 import sys
@@ -54,5 +55,6 @@ def test_no_worker_gets_the_key_or_signs(shop: Path, tmp_path: Path, monkeypatch
 def test_a_cluster_that_is_started_here_asks_for_a_token() -> None:
     pytest.importorskip("ray", reason="ray is not installed")
     code = "import os; from edgesearch.building import ray_engine as r; r._import_ray(); print(*r.os.environ.keys())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    unset = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=unset)
     assert {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN"} < set(done.stdout.split())

@@ -196,7 +196,7 @@ def test_build_inspect_and_check_list_them(
     assert "Products without a picture" in check_page.render(checked, str(catalogue))
     found = checked.findings_of("without")
     assert [finding.skus for finding in found] == [("V",), ("X",), ("H",)]
-    assert found[2].says == "H Claw hammer has no picture; only words, filters and barcodes find it"
+    assert found[2].says == "Claw hammer (H) has no picture; only words, filters and barcodes find it"
 
 
 def test_a_count_takes_them_by_hand(edge: Path, shop: Path, tmp_path: Path) -> None:

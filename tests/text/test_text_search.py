@@ -143,7 +143,7 @@ def test_the_command_shows_how_it_understood_a_sentence(
     photo = str(shop / "photos" / "P000000-1.jpg")
     assert main(["search", str(device), photo, "--where", "price<50", "--json"]) == 0
     table = json.loads(capsys.readouterr().out)
-    assert table["understood"] == {"where": "price<50", "words": "", "notes": []}
+    assert table["understood"] == {"where": "price<50", "words": "", "notes": [], "ignored": [], "corrected": {}}
     assert main(["search", str(device), "--where", "price>0", "-k", "2"]) == 0
     first, _, *found = capsys.readouterr().out.splitlines()
     assert first.startswith("words: ambiguous, 8 products, the first 2 (") and "%" not in "".join(found)
