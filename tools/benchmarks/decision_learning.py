@@ -45,8 +45,8 @@ SCALES = Weights(0.1, 0.3, 0.02, 5, 0.1, 0.5, 2, 4, 1, 3)
 POSITIVE, FREE = (0.0, np.inf), (-np.inf, np.inf)
 BOUNDS = {"mean": (0.0, 1.0), "sharpness": (1.0, np.inf)}
 BOUNDS |= dict.fromkeys(("pictures", "growth", "firmness"), POSITIVE)
-# Groceries teach too little of what is printed: they are found as often with 0.4 as with 1, drawn products that differ only
-# in print .62, .84 (0.85) and .85 (1) of the time, and .74 with 1.7.
+# Groceries teach too little of what is printed: as many are found with 0.4 as with 1, but of drawn products that differ
+# only in print (`write_twins`, seed 7) .62 with 0.4, .84 with 0.85, .85 with 1 and .74 with 1.7.
 BOUNDS["printed"] = (0.85, np.inf)
 
 
