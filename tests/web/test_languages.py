@@ -157,6 +157,12 @@ def test_arabic_is_laid_out_from_right_to_left(desktop: Visitor) -> None:
     left = "document.querySelector('%s').getBoundingClientRect().left"
     assert page.evaluate(left % "#stage") > page.evaluate(left % "#view")
     assert page.evaluate(left % ".product .picture") > page.evaluate(left % ".product .facts")
+    letters = (
+        "const all = document.createRange(); all.selectNodeContents(one); return all.getBoundingClientRect().right"
+    )
+    name = page.locator(".product .name")  # in Latin letters, and still beside its picture
+    right = name.evaluate("(one) => one.getBoundingClientRect().right")
+    assert name.evaluate(f"(one) => {{ {letters} }}") == pytest.approx(right, abs=2)
     for box in page.locator(CONTROLS).evaluate_all("all => all.map((one) => one.getBoundingClientRect().toJSON())"):
         assert box["left"] >= 0 and box["right"] <= (page.viewport_size or {})["width"]
 

@@ -197,6 +197,30 @@ def test_alternatives_of_the_same_category_come_first(onlooker: Visitor) -> None
 
 
 @needs_chromium
+def test_alternatives_are_narrowed_only_by_what_the_product_has(onlooker: Visitor) -> None:
+    chips = [TEXTS[f"alike.{name}"] for name in ("all", "cheaper", "brand")]
+    onlooker.override_answer("v1/search?k=6", matches=[{"price": None, "brand": None}])
+    SCENES["match"](onlooker)
+    assert not set(chips[1:]) & set(shown(onlooker, ".alike .chip"))
+    SCENES["product"](onlooker)
+    assert set(chips) <= set(shown(onlooker, ".alike .chip"))
+
+
+@needs_chromium
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_names_of_categories_are_not_broken_on_a_phone(onlooker: Visitor, language: str) -> None:
+    onlooker.query = f"lang={language}"
+    onlooker.open("words")
+    onlooker.wait_for(".kinds .tile")
+    for name in onlooker.page.locator(".kinds .tile-name").all():
+        name.evaluate("(one) => { one.textContent = 'Vegetables'; }")
+        height = "(one) => one.getBoundingClientRect().height"
+        whole = name.evaluate(height)
+        name.evaluate("(one) => { one.style.whiteSpace = 'nowrap'; }")
+        assert name.evaluate(height) == whole
+
+
+@needs_chromium
 def test_why_explains_the_outline_in_words(onlooker: Visitor) -> None:
     corners = [[0.2, 0.2], [0.8, 0.2], [0.8, 0.8], [0.2, 0.8]]
     onlooker.override_answer("v1/search?k=6", matches=[{"outline": corners, "points": 20}])
