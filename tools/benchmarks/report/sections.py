@@ -258,7 +258,7 @@ PAGE = Section(
 | first paint, usable | {page[first paint ms p50]:.0f}, {page[usable ms p50]:.0f} ms |
 | frame to answer, median and p95 | {page[frame to answer ms p50]:.0f}, {page[frame to answer ms p95]:.0f} ms |
 | press to product | {page[press to product ms p50]:.0f} ms |
-| size without pictures, as sent | {page[page kB]:.0f} kB |
+| size without pictures | {page[page kB]:.0f} kB |
 | error screens after {monkey[actions]:,} random actions | {monkey[wrong]} |""",
 )
 
