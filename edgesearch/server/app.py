@@ -155,10 +155,6 @@ def _handle_errors(app: FastAPI) -> None:
     async def bad_request(_: Request, error: Exception) -> Response:
         return responses.error_response(400, "BadRequest", str(error))
 
-    async def bad_body(_: Request, error: Exception) -> Response:
-        assert isinstance(error, BodyError)
-        return responses.error_response(error.status_code, error.kind, error.detail, float(error.status_code == 429))
-
     async def client_left(_: Request, error: Exception) -> Response:
         return Response(status_code=CLIENT_LEFT)  # nobody reads it; for instance, a person opened another page
 
@@ -173,7 +169,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     app.add_exception_handler(UnauthorizedError, unauthorized)
     app.add_exception_handler(BadRequestError, bad_request)
-    app.add_exception_handler(BodyError, bad_body)
+    app.add_exception_handler(BodyError, responses.handle_body_error)
     app.add_exception_handler(ClientDisconnect, client_left)
     app.add_exception_handler(EdgeSearchError, responses.handle_known_error)
     app.add_exception_handler(RequestValidationError, responses.handle_bad_request)

@@ -1,14 +1,15 @@
 """Check every request's origin and size, and set the security headers of every response."""
 
 import ipaddress
-import json
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .connections import client_of
 from .request_body import Body, BodyError, BodyMemory
+from .responses import error_response, handle_body_error
 
 BODY = "edgesearch.body"  # in the scope of a request
 INSTALL_PATH = "/v1/install"  # its body is a bundle, which goes to a file as it arrives
@@ -57,7 +58,7 @@ class SecurityMiddleware:
             await send(message)
 
         if rejection := self._find_rejection(headers, scope["path"]):
-            await _send_error(send_with_headers, *rejection)
+            await error_response(*rejection)(scope, receive, send_with_headers)
             return
         if scope["path"] == INSTALL_PATH:
             await self._app(scope, receive, send_with_headers)
@@ -68,7 +69,8 @@ class SecurityMiddleware:
         try:
             await body.start()
         except BodyError as error:
-            await _send_error(send_with_headers, error.status_code, error.kind, error.detail)
+            response = await handle_body_error(Request(scope), error)
+            await response(scope, receive, send_with_headers)
         else:
             await self._app(scope, body.receive, send_with_headers)
         finally:
@@ -97,10 +99,3 @@ class SecurityMiddleware:
         except ValueError:
             return False
         return True
-
-
-async def _send_error(send: Send, status: int, kind: str, message: str) -> None:
-    content = json.dumps({"error": {"kind": kind, "message": message}}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})

@@ -23,6 +23,7 @@ from ..errors import (
     SignatureError,
 )
 from .count_registry import MissingError
+from .request_body import BodyError
 from .sessions import RefusedError
 
 _STATUS: Mapping[type[EdgeSearchError], int] = {
@@ -101,6 +102,12 @@ def error_response(status: int, kind: str, message: str, retry_s: float = 0.0) -
     """
     headers = {"Retry-After": str(max(1, round(retry_s)))} if retry_s else None
     return JSONResponse({"error": {"kind": kind, "message": message}}, status, headers)
+
+
+async def handle_body_error(_: Request, error: Exception) -> JSONResponse:
+    """Return the response for a body that is not received."""
+    assert isinstance(error, BodyError)
+    return error_response(error.status_code, error.kind, error.detail, float(error.status_code == 429))
 
 
 async def handle_known_error(request: Request, error: Exception) -> JSONResponse:
