@@ -44,6 +44,15 @@ def test_a_foreign_or_newer_file_is_refused(tmp_path: Path) -> None:
         Catalog(path)
 
 
+def write_changed(folder: Path, change: str) -> Path:
+    """Write a catalogue of one product, and change its file."""
+    path = folder / "catalog.sqlite"
+    sqlite_catalog.write(path, [(Product("A", "Cup", 2.5), [Picture(0, "a.jpg", 0, 9)])])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(change)
+    return path
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -55,10 +64,7 @@ def test_a_foreign_or_newer_file_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_damaged_values_are_errors(tmp_path: Path, change: str) -> None:
-    path = tmp_path / "catalog.sqlite"
-    sqlite_catalog.write(path, [(Product("A", "Cup", 2.5), [Picture(0, "a.jpg", 0, 9)])])
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(change)
+    path = write_changed(tmp_path, change)
     with closing(Catalog(path)) as stored, pytest.raises(CatalogError, match="not a readable catalogue"):
         stored.find([0])
 
@@ -77,10 +83,7 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n) SELEC
     ],
 )
 def test_a_catalogue_has_the_tables_of_a_bundle_and_nothing_else(tmp_path: Path, change: str) -> None:
-    path = tmp_path / "catalog.sqlite"
-    sqlite_catalog.write(path, [(Product("A", "Cup", 2.5), [Picture(0, "a.jpg", 0, 9)])])
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript(change)
+    path = write_changed(tmp_path, change)
     for file in (path, path.read_bytes()):
         with pytest.raises(CatalogError, match="its tables are not those of a bundle"):
             Catalog(file)
