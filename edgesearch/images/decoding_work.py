@@ -30,7 +30,7 @@ _GIF_EXTENSION = 0x21
 
 @dataclass(frozen=True)
 class Work:
-    """What decoding a picture takes.
+    """Hold what decoding a picture takes.
 
     Attributes:
         fixed_s: seconds, whatever its size in pixels.

@@ -22,7 +22,7 @@ _ALONE = (0x01, _START, _END)  # markers that no segment follows
 
 @dataclass
 class Scans:
-    """What a JPEG makes its decoder do.
+    """Hold what a JPEG makes its decoder do.
 
     Attributes:
         count: number of scans; of a JPEG with one scan, nothing behind that is counted.

@@ -25,7 +25,7 @@ class CountName(BaseModel):
 
 
 class Correction(BaseModel):
-    """What a photo shows; whatever is left out stays.
+    """Say what a photo shows; whatever is left out stays.
 
     Attributes:
         photo: The photo's id.

@@ -1,4 +1,4 @@
-"""What is released: the versions it allows, and the list of what a bundle of wheels contains."""
+"""Test what is released: the versions it allows, and the list of what a bundle of wheels contains."""
 
 import hashlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""What a server makes of its device folder: leftovers are removed, and lost or exchanged PINs keep it closed."""
+"""Test what a server makes of its device folder: it removes leftovers, and lost or exchanged PINs keep it closed."""
 
 import contextlib
 from pathlib import Path
