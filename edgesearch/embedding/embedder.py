@@ -7,7 +7,7 @@ width of a picture in px, S side of the network's input in px, h and w size of i
 import copy
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -227,12 +227,19 @@ class Embedder:
         """
         return self.embed_and_locate(pictures, fast)[0]
 
-    def embed_and_locate(self, pictures: Sequence[np.ndarray], fast: bool = False) -> tuple[np.ndarray, list[Crop]]:
+    def embed_and_locate(
+        self,
+        pictures: Sequence[np.ndarray],
+        fast: bool = False,
+        located: Callable[[np.ndarray, list[Crop]], None] | None = None,
+    ) -> tuple[np.ndarray, list[Crop]]:
         """Embed decoded pictures and locate the object in each.
 
         Args:
             pictures: B times (H, W, 3) uint8.
             fast: as `embed` takes it.
+            located: called before the network runs on the crops around the objects, with the embeddings of the first
+                two crops, (B, D) float32, unit rows, and the crops around the objects; not if it does not locate any.
         Returns:
             (B, D) float32, rows of unit length, and the crop around each object. It is the centre crop if `fast`, and
             the whole picture if the network has no response.
@@ -256,6 +263,8 @@ class Embedder:
         if not responses:
             return self.whiten(normalize_rows(total)), wholes
         objects = list(map(crops.object_crop, wholes, responses))
+        if located:
+            located(self.whiten(normalize_rows(total)), objects)
         return self.whiten(normalize_rows(total + self._run_crops(pictures, objects)[0])), objects
 
     def _run_crops(self, pictures: Sequence[np.ndarray], parts: Sequence[Crop]) -> list[np.ndarray]:

@@ -23,7 +23,7 @@ class Settings:
 
     Attributes:
         kernels: arithmetic of the network, "int8" or "float".
-        threads: threads of the network for one photo.
+        threads: threads for one photo.
         crops: crops of a photo that are embedded, 3, or 1 as with `fast`.
     """
 

@@ -30,6 +30,7 @@ from .advice import add_advice
 from .barcode_labels import SURE, apply_labels
 from .candidate import Candidate
 from .decision import CONSIDERED
+from .detection_ahead import DetectionAhead
 from .gallery import Gallery
 from .preference import Preference
 from .stage_timer import StageTimer
@@ -102,10 +103,12 @@ def observe(
     timer = timer or StageTimer()
     with timer.stage("image"):
         pixels, codes = read_photo(gallery, photo, barcodes)
+    detection = DetectionAhead(gallery, pixels)
+    begin = detection.begin if gallery.base.settings.threads > 1 and gallery.base.local is not None else None
     with timer.stage("embed"):
-        plain, (crop,) = gallery.base.embedder.plain.embed_and_locate([pixels], fast)
+        plain, (crop,) = gallery.base.embedder.plain.embed_and_locate([pixels], fast, begin)
         embedding = gallery.base.embedder.whiten(plain)
-    extract = None if fast else functools.cache(functools.partial(extract_query_features, pixels, crop))
+    extract = None if fast else functools.cache(functools.partial(detection.extract, crop))
     candidates, evidence = find_candidates(gallery, embedding, extract, k, timer)
     candidates = [replace(candidate, size=pixels.shape[:2]) for candidate in candidates]
     return Observation(_name_of(photo), pixels, crop, codes, embedding, plain, extract, candidates, evidence)

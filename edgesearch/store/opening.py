@@ -21,7 +21,8 @@ def open(
 
     Args:
         path: A `.edge` file, or a device folder where one is installed.
-        threads: Threads of the network for one photo; None takes what `edgesearch doctor` chose for the device, or 1.
+        threads: Threads for one photo; None takes what `edgesearch doctor` chose for the device, or 1. With more, the
+            network divides its work, and local features are detected while it runs; the answers are the same.
         trust: Public key that must have signed the bundle; None trusts what a device checked at installation, or
             whoever supplied the file.
         key: Of an encrypted device folder: 32 bytes, or a function that returns them; None takes that of the

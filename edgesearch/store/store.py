@@ -56,7 +56,7 @@ class Store(TaughtStore):
 
         Args:
             path: File or folder.
-            threads: Of the network.
+            threads: For one photo.
             trusted: Public keys, one of which must have signed the bundle; empty accepts any.
             key: Of an encrypted device folder.
             settings: How to run the network; None runs it as `doctor` chose for the device.
