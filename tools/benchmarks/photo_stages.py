@@ -3,12 +3,16 @@
 The photos are drawn, enlarged to 12 megapixels, with sensor noise, and saved as JPEGs of 1 MB. For half of them the
 index contains their embedding, so that the answer is certain and local features are not used. The others are unknown.
 
-Times are processor times. With one thread and everything in memory they equal wall time on an idle machine.
+Times of stages are processor times. With one thread and everything in memory they equal wall time on an idle machine.
+A second table compares numbers of threads by both.
 """
 
 import argparse
+import contextlib
 import io
+import itertools
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -31,6 +35,7 @@ BYTES = 1_000_000
 NOISE = 3.0  # standard deviation, of 255
 PHOTOS = 4  # of each kind
 ROUNDS = 12
+THREADS = 1, 2  # of a search; compared in turns
 STAGES = "image", "embed", "index", "local_features", "decision", "catalog", "total"
 
 
@@ -42,11 +47,12 @@ class Kind(NamedTuple):
     fast: bool
 
 
-def measure(products: int, folder: Path, seed: int) -> list[dict[str, Any]]:
+def measure(products: int, folder: Path, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Search photos on a device with `products` made-up products; folder: where it is made.
 
     Returns: for each kind of search `kind`, median ms by stage, `network` (the network's runs alone), and the `share`
-             of the network in the total.
+             of the network in the total; then, for each kind and number of `threads`, the median `wall_ms` and
+             `processor_ms`.
     """
     blas.use_one_thread()
     photos = camera_photos(folder, 2 * PHOTOS, seed)
@@ -64,7 +70,28 @@ def measure(products: int, folder: Path, seed: int) -> list[dict[str, Any]]:
         for number in range(ROUNDS * PHOTOS):
             for kind in kinds:
                 rows[kind.name].append(_time_search(store, kind.photos[number % PHOTOS], kind.fast))
-    return [{"kind": name} | _medians(found[PHOTOS:]) for name, found in rows.items()]
+    stages = [{"kind": name} | _medians(found[PHOTOS:]) for name, found in rows.items()]
+    return stages, compare_threads(device, kinds)
+
+
+def compare_threads(device: Path, kinds: Sequence[Kind]) -> list[dict[str, Any]]:
+    """Search each photo with one thread and with more, in turns; as `measure` returns."""
+    times: dict[tuple[str, int], list[list[float]]] = {
+        (kind.name, threads): [] for kind in kinds for threads in THREADS
+    }
+    with contextlib.ExitStack() as stack:
+        stores = {threads: stack.enter_context(edgesearch.open(device, threads)) for threads in THREADS}
+        for number, kind in itertools.product(range(ROUNDS * PHOTOS), kinds):
+            for threads, store in stores.items():
+                begun = time.perf_counter(), time.process_time()
+                store.search(kind.photos[number % PHOTOS], fast=kind.fast)
+                ended = time.perf_counter(), time.process_time()
+                times[kind.name, threads].append([(ended[i] - begun[i]) * 1000 for i in (0, 1)])
+    medians = {key: np.median(found[PHOTOS:], axis=0).tolist() for key, found in times.items()}
+    return [
+        {"kind": name, "threads": threads, "wall_ms": wall, "processor_ms": processor}
+        for (name, threads), (wall, processor) in medians.items()
+    ]
 
 
 def camera_photos(folder: Path, count: int, seed: int) -> list[bytes]:
@@ -75,12 +102,15 @@ def camera_photos(folder: Path, count: int, seed: int) -> list[bytes]:
     return [_make_camera_photo(Image.open(path).convert("RGB"), rng) for path in drawn[:: len(drawn) // count][:count]]
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Return Markdown with a column for each kind of search."""
+def table(rows: list[dict[str, Any]], by_threads: list[dict[str, Any]]) -> str:
+    """Return Markdown: a column for each kind of search, then a line for each kind and number of threads."""
     lines = ["| ms, median | " + " | ".join(row["kind"] for row in rows) + " |", "|---" * (len(rows) + 1) + "|"]
     for stage in (*STAGES, "network", "share"):
         shown = [f"{row[stage]:.2f}" if row[stage] else "" for row in rows]
         lines.append(f"| {stage} | " + " | ".join(shown) + " |")
+    lines += ["", "| kind | threads | wall, ms | processor, ms |", "|---|---|---|---|"]
+    for row in by_threads:
+        lines.append(f"| {row['kind']} | {row['threads']} | {row['wall_ms']:.2f} | {row['processor_ms']:.2f} |")
     return "\n".join(lines)
 
 
@@ -130,11 +160,12 @@ def run(options: argparse.Namespace, folder: Path) -> Results:
     """Run the benchmark."""
     if options.instructions:
         older_cpu.restart_as(options.instructions)
-    rows = measure(options.products, folder, SEED)
+    rows, by_threads = measure(options.products, folder, SEED)
     return {
         "products": options.products,
         "results": rows,
+        "by_threads": by_threads,
         "instructions": older_cpu.visible_instructions(),
-        "markdown": table(rows),
+        "markdown": table(rows, by_threads),
         "note": "a JPEG of 1 MB and 12 megapixels;",
     }
