@@ -42,7 +42,7 @@ MAY_IMPORT = {
         "_util", "images", "embedding", "catalog", "answer", "bundle", "html", "search", "device", "store", "building",
     },
     "counting": {"_util", "images", "catalog", "answer", "bundle", "store"},
-    "capture": {"images", "answer", "store", "counting"},
+    "capture": {"images", "answer", "bundle", "store", "counting"},
     "server": {
         "_util", "images", "answer", "bundle", "html", "search", "device", "store", "evaluation", "counting",
     },

@@ -2,7 +2,7 @@
 
 Workers are processes on any machine of the cluster. If a worker dies, ray gives its part to another one. Parts and
 results travel as pickled bytes, and results arrive in order. A cluster that is started here asks for a token. The key
-that signs a bundle stays in this process.
+that signs a bundle and the device key stay in this process.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .._util import blas
+from ..bundle import sealing
 from ..errors import BundleError, EdgeSearchError
 from ..index.cells import ParallelMap
 
@@ -44,7 +45,8 @@ def connect_cluster(workers: int | None = None) -> Iterator[ParallelMap]:
         _check_reachable(os.environ.get("RAY_ADDRESS", ""))
     try:
         if starts_here:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+            with _device_key_hidden():
+                ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
     except Exception as error:  # ray's exceptions have no common base class
         raise EdgeSearchError(f"--engine ray: the cluster cannot be reached ({error}); check RAY_ADDRESS.") from error
@@ -54,6 +56,16 @@ def connect_cluster(workers: int | None = None) -> Iterator[ParallelMap]:
     finally:
         if starts_here:
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _device_key_hidden() -> Iterator[None]:
+    """Take the device key out of the environment, which the processes of a new cluster inherit."""
+    hidden = {name: os.environ.pop(name) for name in sealing.VARIABLES if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 class _Worker:

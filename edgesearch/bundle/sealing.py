@@ -17,6 +17,7 @@ from . import signing
 Key: TypeAlias = bytes | Callable[[], bytes]  # of 32 bytes
 KEY_FILE = "EDGESEARCH_KEY_FILE"  # environment variables
 KEY = "EDGESEARCH_KEY"
+VARIABLES = (KEY_FILE, KEY)
 HASH_BYTES = 16
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 24, 16
 

@@ -3,9 +3,10 @@
 import os
 import shlex
 
+from ..bundle import sealing
 from ..errors import ScanError
 
-HIDDEN = ("EDGESEARCH_KEY_FILE", "EDGESEARCH_KEY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+HIDDEN = (*sealing.VARIABLES, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 def program_environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The key that signs a bundle reaches no worker of a cluster, and no stranger joins one."""
+"""No worker of a cluster gets the key that signs a bundle or the device key, and no stranger joins a cluster."""
 
 import contextlib
 import os
@@ -8,18 +8,19 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 import edgesearch
-from edgesearch.building import build_options
-from edgesearch.bundle import bundle_file, signing
+from edgesearch.building import build_options, ray_engine
+from edgesearch.bundle import bundle_file, sealing, signing
+from edgesearch.errors import EdgeSearchError
 
 from ..conftest import TINY_MODEL
 
-pytestmark = pytest.mark.slow
 
-
+@pytest.mark.slow
 def test_no_worker_gets_the_key_or_signs(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cloudpickle = pytest.importorskip("ray.cloudpickle", reason="ray is not installed")
     private, _ = edgesearch.keygen(tmp_path / "very-secret")
@@ -52,6 +53,26 @@ def test_no_worker_gets_the_key_or_signs(shop: Path, tmp_path: Path, monkeypatch
         assert not any(secret in one for one in sent)
 
 
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_cluster_does_not_inherit_the_device_key(monkeypatch: pytest.MonkeyPatch, starts: bool) -> None:
+    for name in sealing.VARIABLES:
+        monkeypatch.setenv(name, "secret")
+    inherited: list[str] = []
+
+    class FakeRay(mock.MagicMock):
+        def init(self, **_: object) -> None:
+            inherited.extend(os.environ.values())
+            if not starts:
+                raise OSError
+
+    monkeypatch.setattr(ray_engine, "_import_ray", lambda: FakeRay(is_initialized=lambda: False))
+    with contextlib.suppress(EdgeSearchError), ray_engine.connect_cluster(1):
+        pass
+    assert inherited and "secret" not in inherited
+    assert {os.environ[name] for name in sealing.VARIABLES} == {"secret"}
+
+
+@pytest.mark.slow
 def test_a_cluster_that_is_started_here_asks_for_a_token() -> None:
     pytest.importorskip("ray", reason="ray is not installed")
     code = "import os; from edgesearch.building import ray_engine as r; r._import_ray(); print(*r.os.environ.keys())"
