@@ -224,6 +224,7 @@ def _describe(photo: Any) -> str:
 def _decode(data: bytes, name: str, needed_side: int | None) -> np.ndarray:
     """Decode a file within the limits; raise ImageError for one outside them, and Pillow's errors for damage."""
     work = decoding_work.estimate(data, name)
+    work.check((0, 0), name)  # Pillow unpacks the chunks of a PNG when it opens it
     image = _open(data, name)
     size = image.size
     _check_size(size, name, MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS)

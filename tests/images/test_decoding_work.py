@@ -114,6 +114,13 @@ def test_pictures_that_take_too_long_are_refused_before_they_are_decoded(name: s
         image.read(data)
 
 
+def test_packed_chunks_are_refused_before_pillow_unpacks_them() -> None:
+    data = with_chunks(2000, b"iCCP", b"a\0\0" + zlib.compress(bytes(1000)))
+    refused = pytest.raises(ImageError, match="decoding it takes about")
+    with mock.patch.object(Image, "open", side_effect=AssertionError), refused:
+        image.read(data)
+
+
 @pytest.mark.parametrize(
     "data",
     [
