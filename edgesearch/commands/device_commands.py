@@ -86,6 +86,8 @@ def _log(options: argparse.Namespace) -> None:
 
 def _format_event(event: Event) -> str:
     details = [", ".join(event.changes)] if event.changes else []
+    if event.what == "accept":
+        details = [", ".join(event.detail["files"]) or "nothing was changed"]
     if event.what == "learning":
         details = [f"{name} {value}" for name, value in event.detail.items()]
     if "undoes" in event.detail:

@@ -127,6 +127,12 @@ async def handle_bad_request(_: Request, error: Exception) -> JSONResponse:
         response.headers.update(error.headers or {})  # for instance Allow, which lists the methods
         return response
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[:3]
-    problems = [f"{'.'.join(map(str, item['loc'][1:])) or item['loc'][0]}: {item['msg']}" for item in first]
+    problems = map(_describe_problem, error.errors()[:3])
     return error_response(422, "BadRequest", f"{'; '.join(problems)}; see /v1/docs.")
+
+
+def _describe_problem(problem: Mapping[str, Any]) -> str:
+    where, *inside = problem["loc"]
+    if problem["type"] == "json_invalid":
+        return f"the body: not JSON from character {inside[0]} on ({problem['ctx']['error']})"
+    return f"{'.'.join(map(str, inside)) or where}: {problem['msg']}"

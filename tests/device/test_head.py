@@ -151,7 +151,11 @@ def test_a_change_that_stops_at_any_step_leaves_a_folder_that_opens(device: Path
 
 
 def test_what_is_the_owners_own_is_accepted_on_request_and_logged(
-    ready: Path, device: Path, build: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ready: Path,
+    device: Path,
+    build: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     put(ACCESS, OVERLAY)(ready, device)
     monkeypatch.setenv("EDGESEARCH_KEY", KEY.hex())
@@ -161,6 +165,9 @@ def test_what_is_the_owners_own_is_accepted_on_request_and_logged(
     read_all(device)
     (accepted,) = [event for event in edgesearch.log(device) if event.what == "accept"]
     assert accepted.detail == {"files": [ACCESS, OVERLAY]}
+    capsys.readouterr()
+    assert main(["log", str(device)]) == 0
+    assert f"accept    {ACCESS}, {OVERLAY}\n" in capsys.readouterr().out
 
 
 def test_a_plain_folder_in_place_of_an_encrypted_one_is_refused(first: Path, tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from .client import client as client
 from .client import guarded as guarded
 from .client import photo as photo
 
+JSON = {"Content-Type": "application/json"}
+
 
 def test_client_that_disconnects_is_not_an_error(client: Client) -> None:
     sent: list[dict[str, object]] = []
@@ -65,6 +67,7 @@ def test_page_is_sent_compressed_and_answers_are_not(client: Client) -> None:
         ("PATCH", "/v1/products/P000000", {"json": {"price": "cheap"}}, 422, "price"),
         ("PATCH", "/v1/products/P000000", {"json": {"who": "me"}}, 422, "not a detail"),
         ("PATCH", "/v1/products/P000000", {"json": [1]}, 422, "docs"),
+        ("POST", "/v1/login", {"content": b'{"a"', "headers": JSON}, 422, r"^the body: not JSON from character 4 on"),
         ("POST", "/v1/products", {"json": {}}, 400, "form"),
         ("POST", "/v1/undo", {}, 409, "nothing to undo"),
         ("POST", "/v1/frames?stream=a", {"content": b"x"}, 422, "stream"),
