@@ -11,6 +11,8 @@ from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 
+from .._util.quantile import quantile
+
 WHOLE_MAX_SHARE = 2.5  # largest side of the whole crop, to the picture's shorter side: a long strip keeps its middle
 NEAR_SHARE = 0.7  # side of the near crop, to the picture's shorter side
 OBJECT_RESPONSE = 0.65  # of the strongest response; weaker cells are not part of the object
@@ -62,7 +64,7 @@ def object_crop(crop: Crop, response: np.ndarray) -> Crop:
         crop: the crop that the network saw.
         response: (h, w) float32, the network's last feature maps summed over their channels.
     """
-    strength = response - np.quantile(response, BACKGROUND_QUANTILE)
+    strength = response - quantile(response, BACKGROUND_QUANTILE)
     strongest = np.unravel_index(strength.argmax(), strength.shape)
     rows, columns = np.nonzero(connected_part(strength >= OBJECT_RESPONSE * strength.max(), strongest))
     cell = crop.side / np.array(response.shape)

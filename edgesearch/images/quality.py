@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from .._util.quantile import quantile
 from . import crops, image
 from .crops import Crop
 
@@ -25,7 +26,7 @@ ADVICE: dict[Flaw, str] = {
 }
 USELESS: tuple[Flaw, ...] = ("dark", "empty")  # flaws of photos that show nothing
 SIDE, BLOCK = 256, 12  # px; geometric mean of the sides of the checked picture, and side of its blocks
-SHARPEST = 95  # percentile of the blocks
+SHARPEST = 0.95  # quantile of the blocks
 DARK = 55  # of 255; a photo is dark if its brightest twentieth is below
 PLAIN = 10  # standard deviation, of 255
 BLURRED = 0.09  # second difference along the axis where it is smaller, to the standard deviation
@@ -40,7 +41,7 @@ def find_flaw(picture: np.ndarray, crop: Crop | None = None) -> Flaw:
         crop: the crop around its object, as `Embedder.embed_and_locate` returns it; without it no photo is "far".
     """
     grey = image.to_grey(picture, SIDE).astype(np.float32)
-    if np.percentile(grey, SHARPEST) < DARK:
+    if quantile(grey, SHARPEST) < DARK:
         return "dark"
     if grey.std() < PLAIN:
         return "empty"
@@ -56,4 +57,4 @@ def _measure_sharpness(grey: np.ndarray) -> float:
     if not height or not width:
         return float(np.sqrt(bend.mean())) if bend.size else np.inf
     blocks = bend[: height * BLOCK, : width * BLOCK].reshape(height, BLOCK, width, BLOCK)
-    return float(np.sqrt(np.percentile(blocks.mean((1, 3)), SHARPEST)))
+    return float(np.sqrt(quantile(blocks.mean((1, 3)), SHARPEST)))
