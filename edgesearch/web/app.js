@@ -10,7 +10,7 @@ import { Idle } from "./idle.js";
 import { onPower } from "./power.js";
 import { applyTheme, pref, setPref } from "./prefs.js";
 import { drawToolbar } from "./toolbar.js";
-import { readAddress, listen } from "./events.js";
+import { listen, placeToasts, readAddress } from "./events.js";
 import { FrozenPhoto } from "./frozen.js";
 import { answer } from "./answer.js";
 import { count } from "./count.js";
@@ -113,11 +113,12 @@ class App {
     requestAnimationFrame(() => { $("live").textContent = text; });
   }
 
-  /** Show a short message; act: {words, run} adds a button. */
+  /** Show a short message, which a tap removes; act: {words, run} adds a button. */
   toast(text, act = null, ms = 5000) {
-    const shown = h("div", { class: "toast" }, h("p", {}, text),
-      act && h("button", { type: "button", class: "plain-button", onclick: () => { shown.remove(); act.run(); } }, act.words));
+    const shown = h("div", { class: "toast", onclick: () => shown.remove() }, h("p", {}, text),
+      act && h("button", { type: "button", class: "plain-button", onclick: act.run }, act.words));
     $("toasts").replaceChildren(shown);
+    placeToasts();
     setTimeout(() => shown.remove(), act ? ms * 2 : ms);
   }
 

@@ -51,8 +51,9 @@ export class Covers {
   gone() {
     if (this.shown === "gone") return;
     this.tries = 0;
-    this.#open("gone", noticeScreen("cloud", "gone", {}, button("primary", "undo", t("trouble.retry"), () => this.#retry())),
-      h("p", { class: "quiet waiting" }, t("trouble.again")));
+    const screen = noticeScreen("cloud", "gone", {}, button("primary", "undo", t("trouble.retry"), () => this.#retry()));
+    screen.append(h("p", { class: "quiet waiting" }, t("trouble.again")));
+    this.#open("gone", screen);
     this.#retryLater();
   }
 

@@ -14,8 +14,17 @@ export function readAddress() {
   }
 }
 
+/** Keep messages out of the half of the display in which a control has the focus. */
+export function placeToasts() {
+  const focused = document.activeElement;
+  const { top, bottom } = focused.getBoundingClientRect();
+  const isControl = focused.matches("a, button, input, select, summary");
+  document.getElementById("toasts").dataset.at = isControl ? (Math.max(top, 0) + Math.min(bottom, innerHeight) < innerHeight ? "end" : "start") : "";
+}
+
 /** Pass all these events to the app. */
 export function listen(app) {
+  addEventListener("focusin", placeToasts);
   addEventListener("popstate", ({ state }) => {
     const { name, params } = state ?? readAddress();
     app.show(name, params);

@@ -40,7 +40,7 @@ export function learned(app) {
   });
 
   const element = h("section", { class: "page" }, h("h1", {}, t("learned.title")), grown,
-    isManager && h("p", {}, h("a", { href: "v1/learned/report", target: "_blank" }, t("learned.report"))),
+    isManager && h("div", { class: "row" }, h("a", { class: "button", href: "v1/learned/report", target: "_blank" }, t("learned.report"))),
     h("h2", {}, t("learned.settle")), cases);
   return { element, layout: "page", enter() { show(); if (isManager) measure(); } };
 }

@@ -97,8 +97,7 @@ export function textSearch(app, { lost = false } = {}) {
     return { ...await find({ text: understood.words, where: `${both} ${order}` }), understood };
   }, show);
   const element = h("section", { class: "page words" },
-    h("h1", {}, t(lost ? "words.lost" : "words.title")), lost && h("p", { class: "lead" }, t("words.lost.help")), form, tail, results);
-  form.append(box);
+    h("h1", {}, t(lost ? "words.lost" : "words.title")), lost && h("p", { class: "lead" }, t("words.lost.help")), form, box, tail, results);
 
   function redraw() {
     chosen.replaceChildren(...filterFields(app, () => { app.filter = app.filter && where(asked.filter); drawTail(); run(); }));

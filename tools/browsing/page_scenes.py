@@ -321,6 +321,7 @@ def _busy(v: Visitor) -> None:
 
 def _saving(v: Visitor) -> None:
     v.page.add_init_script(LOW_BATTERY)
+    v.force_decision("unknown")
     v.override_answer("v1/frames", decision="unknown", flaw="dark")
     v.open()
     v.wait_for(".toast")

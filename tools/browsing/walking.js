@@ -58,7 +58,8 @@
     for (const one of controls) {
       for (const part of one.querySelectorAll("span, i, svg, img, b")) if (isSeen(part) && beyond(box(part), box(one)) > 2) note(one, `does not hold its content by ${Math.round(beyond(box(part), box(one)))} px`);
       if (one.disabled) continue;
-      one.focus();
+      one.blur();
+      one.focus(); // scrolls only to what did not have it
       const { left, right, top, bottom } = box(one);
       const at = document.elementFromPoint((left + right) / 2, (Math.max(top, 0) + Math.min(bottom, innerHeight)) / 2);
       if (!at || !(one.contains(at) || at.contains(one) && at.matches("label, .chip"))) note(one, `is covered by ${at ? name(at) : "nothing"} when it has the focus`);
