@@ -5,6 +5,7 @@ Exit status: 0 answered (an unknown product is an answer), 1 our error in one li
 
 import argparse
 import contextlib
+import importlib
 import io
 import os
 import signal
@@ -18,34 +19,31 @@ from typing import Any
 from ..bundle.sealing import KEY_FILE
 from ..errors import EdgeSearchError
 from ..version import __version__
-from . import (
-    build_commands,
-    capture_command,
-    check_command,
-    compare_command,
-    count_commands,
-    device_commands,
-    learn_commands,
-    scan_command,
-    search_commands,
-    serve_commands,
-    similar_commands,
-    teach_commands,
-)
 from .output import discard_stdout, report_error
 from .progress_display import showing
 
-COMMANDS = (
-    "keygen", "build", "delta", "check", "install", "rollback", "overlay", "log", "doctor", "enrol", "edit", "remove",
-    "undo", "learn", "learned", "capture", "count", "sort", "scan", "search", "eval", "inspect", "verify", "compare",
-    "similar", "profile", "serve", "access",
-)  # fmt: skip
+MODULES = {  # of this package, and their commands
+    "build_commands": ("keygen", "build", "delta"),
+    "check_command": ("check",),
+    "device_commands": ("install", "rollback", "overlay", "log", "doctor"),
+    "teach_commands": ("enrol", "edit", "remove", "undo"),
+    "learn_commands": ("learn", "learned"),
+    "capture_command": ("capture",),
+    "count_commands": ("count", "sort"),
+    "scan_command": ("scan",),
+    "search_commands": ("search", "eval", "inspect", "verify"),
+    "compare_command": ("compare",),
+    "similar_commands": ("similar", "profile"),
+    "serve_commands": ("serve", "access"),
+}
+COMMANDS = tuple(command for commands in MODULES.values() for command in commands)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     _open_missing_streams()
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(arguments).parse_args(arguments)
     if options.key_file:
         os.environ[KEY_FILE] = str(options.key_file)
     for stream in (sys.stdout, sys.stderr):
@@ -102,7 +100,8 @@ def _open_missing_streams() -> None:
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  # for good
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser of the command that comes first, whose module alone is loaded, or else of all commands."""
     parser = argparse.ArgumentParser(
         prog="edgesearch", description="Find the product in a photo, offline and on a CPU."
     )
@@ -118,19 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for part in (
-        build_commands,
-        check_command,
-        device_commands,
-        teach_commands,
-        learn_commands,
-        capture_command,
-        count_commands,
-        scan_command,
-        search_commands,
-        compare_command,
-        similar_commands,
-        serve_commands,
-    ):
-        part.add(command)
+    named = [module for module, names in MODULES.items() if {*arguments[:1]} & {*names}]
+    for module in named or MODULES:
+        importlib.import_module(f".{module}", __package__).add(command)
     return parser

@@ -190,7 +190,9 @@ class Gallery:
         wanted = set(numbers)
         stored = self.base.catalog.rows_of([number for number in wanted if number < len(self.base.catalog)])
         stored = stored if self.visible is None else stored[self.visible[stored]]
-        taught = np.flatnonzero(np.isin(self.taught.owners, [*wanted]) & self.taught.visible) + self.first_taught
+        # By a table: sorting would load numpy's masked arrays, for which the first search of a process would wait.
+        is_wanted = np.isin(self.taught.owners, np.array([*wanted], np.int64), kind="table")
+        taught = np.flatnonzero(is_wanted & self.taught.visible) + self.first_taught
         return [*stored.tolist(), *taught.tolist()]
 
     def picture_numbers(self, rows: Sequence[int]) -> list[int]:

@@ -183,6 +183,20 @@ def test_help_lists_all_commands() -> None:
     assert re.findall(r"^    (\w+)  ", _parser().format_help(), re.M) == list(COMMANDS)
 
 
+def test_a_search_loads_no_other_command() -> None:
+    code = "import sys; from edgesearch.commands import cli; cli._parser(['search']); print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    packages = {name.split(".")[1] for name in loaded if name.startswith("edgesearch.")}
+    assert "edgesearch.commands.search_commands" in loaded
+    assert not {"audit", "capture", "counting", "server"} & packages
+
+
+def test_help_lists_all_commands_whatever_follows(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help", "search"])
+    assert re.findall(r"^    (\w+)  ", capsys.readouterr().out, re.M) == list(COMMANDS)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["inspect"], ["verify"]])
 def test_full_disk_at_stdout_is_an_error(tiny_edge: Path, arguments: list[str]) -> None:
