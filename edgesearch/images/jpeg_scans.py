@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from ..errors import ImageError
 
 MAX_SEGMENTS = 10_000  # a photo has some hundred; each costs Pillow some microseconds
+MAX_EXIF_BYTES = 1 << 20  # a photo has one segment of 64 kB; Pillow copies all before for each further one
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # without stuffed bytes, fill bytes and restart markers
 _BASELINE, _SEQUENTIAL, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_START, _END, _SCAN, _APP1, _APP2 = 0xD8, 0xD9, 0xDA, 0xE1, 0xE2
+_START, _END, _SCAN, _APP1, _APP2, _APP13 = 0xD8, 0xD9, 0xDA, 0xE1, 0xE2, 0xED
 _ALONE = (0x01, _START, _END)  # markers that no segment follows
 
 
@@ -75,6 +76,10 @@ def count_scans(data: bytes, name: str) -> Scans:
             scans.coefficient_bytes = 128 * sum(blocks.values())
         elif marker == _APP1 and segment.startswith(b"Exif\0\0") and not scans.count:
             exif += segment[6:]
+            if len(exif) > MAX_EXIF_BYTES:
+                raise ImageError(f"{name}: over {MAX_EXIF_BYTES:,} bytes of EXIF; save it anew as JPEG.")
+        elif marker == _APP13 and not scans.count:
+            segments += segment.count(b"8BIM")  # Photoshop's blocks, each as slow as a segment
         elif marker == _APP2 and segment.startswith(b"MPF\0") and not scans.count:
             scans.directories.append(segment[4:])
     scans.directories += [exif] if exif else []

@@ -41,8 +41,16 @@ def exif(tags: int, size: int) -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, tags) + entries + bytes(size)
 
 
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def exif_segment(content: bytes) -> bytes:
+    return segment(0xE1, b"Exif\0\0" + content)
+
+
 def with_exif(content: bytes) -> bytes:
-    return after_start(b"\xff\xe1" + struct.pack(">H", len(content) + 8) + b"Exif\0\0" + content)
+    return after_start(exif_segment(content))
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -55,10 +63,10 @@ def with_chunks(count: int, kind: bytes = b"teXt", content: bytes = b"a\0b") -> 
     return png[:place] + chunk(kind, content) * count + png[place:]
 
 
-def with_blocks(count: int) -> bytes:
+def with_blocks(count: int, content: bytes = b"\1a") -> bytes:
     gif = encoded("GIF", mode="P")
     place = 13 + (6 << (gif[10] & 7))
-    return gif[:place] + b"!\xfe\1a\0" * count + gif[place:]
+    return gif[:place] + (b"!\xfe" + content + b"\0") * count + gif[place:]
 
 
 def with_frames(count: int) -> bytes:
@@ -89,6 +97,11 @@ HOSTILE = {
     "scans without end": (lambda: with_scans(150).removesuffix(END), "decoding it takes about"),
     "segments": (lambda: after_start(b"\xff\xfe\0\2" * 20_000), "segments in a JPEG"),
     "fill bytes": (lambda: after_start(b"\xff" * 20_000), "segments in a JPEG"),
+    "EXIF in pieces": (lambda: after_start(exif_segment(bytes(65_000)) * 17), "bytes of EXIF"),
+    "Photoshop": (
+        lambda: after_start(segment(0xED, b"Photoshop 3.0\0" + b"8BIM".ljust(12, b"\0") * 5000) * 3),
+        "segments",
+    ),
     "tags": (lambda: with_exif(exif(3000, 20_000)), "list of tags"),
     "chunks": (lambda: with_chunks(60_000), "blocks in a picture"),
     "packed chunks": (
@@ -96,6 +109,7 @@ HOSTILE = {
         "decoding it takes about",
     ),
     "blocks": (lambda: with_blocks(60_000), "blocks in a picture"),
+    "comment": (lambda: with_blocks(1, b"\xff".ljust(256) * 11_000), "decoding it takes about"),
     "frames": (lambda: with_frames(60_000), "blocks in a picture"),
     "runs": (lambda: of_runs(2000), "decoding it takes about"),
     "numbers": (lambda: tiff((273, 4, 1_000_000, 200), size=4_100_000), "list of tags"),
@@ -128,8 +142,10 @@ def test_packed_chunks_are_refused_before_pillow_unpacks_them() -> None:
         encoded(side=2000, progressive=True).removesuffix(END),
         with_scans(20, side=500),
         with_exif(exif(1, 1000)),
+        after_start(exif_segment(exif(1, 1000)) + exif_segment(bytes(65_000)) * 15),
         with_chunks(100),
         with_blocks(100),
+        with_blocks(1, b"\xff".ljust(256) * 2000),
         with_frames(100),
         of_runs(100),
         encoded("TIFF", compression="jpeg"),

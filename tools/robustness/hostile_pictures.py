@@ -54,10 +54,13 @@ def noisy_baseline(rng: np.random.Generator) -> bytes:
 
 
 def many_segments(rng: np.random.Generator) -> bytes:
-    """Return a JPEG with millions of empty segments, fill bytes or other bytes before its picture."""
+    """Return a JPEG with millions of empty segments, fill bytes, blocks or other bytes before its picture."""
     data = encode(_flat(rng, 100), "JPEG")
-    filler = (b"\xff\xfe\0\2", b"\xff", b"\xff\1", b"\0")[rng.integers(4)]
-    return data[:2] + filler * int(10 ** rng.uniform(3, 7)) + data[2:]
+    photoshop = b"Photoshop 3.0\0" + b"8BIM".ljust(12, b"\0") * 5400
+    full = [b"\xff" + struct.pack(">BH", 0xE1, 65_535) + b"Exif\0\0".ljust(65_533, b"\0")]
+    full += [b"\xff" + struct.pack(">BH", 0xED, len(photoshop) + 2) + photoshop]
+    filler = (b"\xff\xfe\0\2", b"\xff", b"\xff\1", b"\0", *full)[rng.integers(6)]
+    return data[:2] + _repeated(filler, 10 ** rng.uniform(3, 7)) + data[2:]
 
 
 def exif_of_everything(rng: np.random.Generator) -> bytes:
@@ -101,8 +104,9 @@ def gif_blocks(rng: np.random.Generator) -> bytes:
     """Return a GIF with very many comments, or other bytes, before its picture."""
     data = encode(_flat(rng, 100).quantize(4), "GIF")
     place = 13 + (6 << (data[10] & 7))
-    filler = (b"!\xfe\1a\0", b"!\xfe" + b"\xff" * 256 * 20 + b"\0", b"\0", b"!\xff\0")[rng.integers(4)]
-    return data[:place] + filler * int(10 ** rng.uniform(3, 6)) + data[place:]
+    long_comments = [b"!\xfe" + b"\xff" * 256 * blocks + b"\0" for blocks in (20, 40_000)]
+    filler = (b"!\xfe\1a\0", *long_comments, b"\0", b"!\xff\0")[rng.integers(5)]
+    return data[:place] + _repeated(filler, 10 ** rng.uniform(3, 6)) + data[place:]
 
 
 def gif_pixels(rng: np.random.Generator) -> bytes:
@@ -230,6 +234,11 @@ def _noise(rng: np.random.Generator, most: int, smooth: bool = False) -> Image.I
         patch = np.asarray(Image.fromarray(patch[:64, :64]).resize((PATCH, PATCH), Image.Resampling.BICUBIC))
     tiles = np.tile(patch, (-(-height // PATCH), -(-width // PATCH), 1))
     return Image.fromarray(np.ascontiguousarray(tiles[:height, :width]))
+
+
+def _repeated(filler: bytes, times: float) -> bytes:
+    """Return a filler many times, but no more of it than a picture may have bytes."""
+    return filler * min(int(times), 95_000_000 // len(filler))
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
