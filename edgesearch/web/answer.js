@@ -126,15 +126,31 @@ export function answer(app) {
   const kind = kindOf(found);
   const again = () => app.go("find", {}, true);
   const [content, ways] = CONTENT[kind](app, found);
-  const element = h("section", { class: "answer" }, h("div", { class: "answer-body" }, content),
+  const element = h("section", { class: "answer", onpointerdown: keep }, h("div", { class: "answer-body" }, content),
     h("div", { class: "answer-foot" }, ways, kind === "guess" ? round("", "next", t("answer.again"), again)
       : button("primary", "next", t("answer.again"), again)));
   const keys = onTriggerKey(again);
-  // A kiosk answers the next product at once; on a handheld the camera pauses until "Next product" is pressed.
-  const live = pref("kiosk") ? new LiveSearch(app, hear, () => next(), () => fade(t("answer.past"))) : null;
+  // A kiosk always answers the next product at once; other devices do after a match that nobody pressed a button for.
+  const isKiosk = pref("kiosk") > 0;
+  const live = isKiosk || (kind === "match" && found.isHandsFree) ? new LiveSearch(app, hear, () => next(), leaveScene) : null;
   const past = h("p", { class: "hint past", hidden: true });
   element.prepend(past);
   let searching = false;
+  let isKept = false;
+
+  /** Who touches the answer is using it: only a kiosk still replaces it. */
+  function keep() {
+    if (isKiosk || !live) return;
+    isKept = true;
+    live.stop();
+    fade("");
+  }
+
+  /** The scene of the answer is gone: at a kiosk so is the person; elsewhere the camera shows what comes next. */
+  function leaveScene() {
+    if (isKiosk) fade(t("answer.past"));
+    else app.frozen.hide();
+  }
 
   /** The camera shows another scene: fade the answer, and say what is in front of it; "" shows the answer again. */
   function fade(words) {
@@ -146,7 +162,7 @@ export function answer(app) {
 
   function hear(frame, still) {
     const words = candidate(frame, still);
-    if (words) fade(words);
+    if (words || !isKiosk) fade(words);
   }
 
   /** Return whether an answer is the one shown; show it again. */
@@ -157,10 +173,10 @@ export function answer(app) {
   }
 
   async function next() {
-    if (searching) return;
+    if (searching || document.querySelector("dialog[open]")) return;
     searching = true;
     live.markDecided();
-    const wanted = (other) => element.isConnected && live.decided && other.decision !== "unknown" && !isSame(other);
+    const wanted = (other) => element.isConnected && !isKept && live.decided && other.decision !== "unknown" && !isSame(other);
     await app.searchPhoto(await app.camera.photo(1024), { wanted, replace: true })
       .then((other) => { live.unknown = other.decision === "unknown"; }).catch((error) => app.failed(error)).finally(() => { searching = false; });
   }

@@ -35,7 +35,7 @@ class App {
     this.facets = {};
     this.filter = ""; // a where expression that also applies to camera searches
     this.asked = { text: "", filter: {} }; // the state of the text search
-    this.answered = null; // the last {answer, photo}
+    this.answered = null; // the last {answer, photo, isHandsFree: no button was pressed}
     this.saving = false; // the battery is low
     this.shown = null;
     this.covers = new Covers(this);
@@ -145,7 +145,7 @@ class App {
     try {
       const found = await api.search(photo, { k: 6, where: this.filter });
       if (wanted && !wanted(found)) return found;
-      this.answered = { answer: found, photo };
+      this.answered = { answer: found, photo, isHandsFree: Boolean(wanted) };
       beep({ match: "good", ambiguous: "ask", unknown: "ask" }[found.decision]);
       this.go("answer", {}, replace);
       return found;

@@ -100,6 +100,25 @@ def test_kiosk_answers_each_product_in_a_trembling_hand_and_nothing_else(
     person.page.context.close()
 
 
+@pytest.mark.parametrize(
+    "decision, is_touched, answers", [("match", False, 2), ("match", True, 1), ("ambiguous", False, 1)]
+)
+def test_phone_answers_the_next_product_unless_the_answer_asks_or_was_touched(
+    shows_known: Browser, address: str, photos: list[Path], decision: str, is_touched: bool, answers: int
+) -> None:
+    person = new_visitor(shows_known, address, photos[0], service_workers="block", **PHONE)
+    person.force_decision(decision, matches=[{"probability": 0.6}])
+    pictures = {str(path): compose_with_margin(path) for path in photos[:2]} | {"": compose_with_margin(photos[0])}
+    (shown,) = plan([str(photos[1])], hold_ms=3000)
+    open_recorded(person, pictures, [shown], Hand(4, is_blurred=True), SERVER_MS, seed=0)
+    play(person, shown.from_ms)
+    if is_touched:
+        person.page.locator(".answer").dispatch_event("pointerdown")
+    events = play(person, shown.until_ms - shown.from_ms)
+    assert sum(event["kind"] == "shown" for event in events) == answers
+    person.page.context.close()
+
+
 def test_search_that_finds_nothing_ends_with_advice(
     shows_known: Browser, address: str, photos: list[Path], surface: Path
 ) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 ANSWER_MS = 20_000  # long, because the machine may be busy
 OVERRIDE_ANSWER = """(path, change) => {
   const fetched = window.fetch;
-  const merge = (answer, change) => (Array.isArray(answer) && Array.isArray(change)
+  const merge = (answer, change) => (Array.isArray(answer) && Array.isArray(change) && change.length
     ? answer.map((item, index) => Object.assign(item, change[index])) : change);
   window.fetch = async (resource, options) => {
     const response = await fetched(resource, options);
@@ -68,7 +68,7 @@ class Visitor:
         raise TimeoutError(f"{condition} is not true after {timeout_ms} ms.")
 
     def override_answer(self, path: str, **change: object) -> None:
-        """Change what the server answers at a path; merge lists of objects item by item."""
+        """Change what the server answers at a path; merge lists of objects item by item; [] empties one."""
         self.page.add_init_script(f"({OVERRIDE_ANSWER})({json.dumps(path)}, {json.dumps(change)})")
 
     def force_decision(self, decision: str, **other: object) -> None:
