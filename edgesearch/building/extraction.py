@@ -24,6 +24,7 @@ from ..errors import BundleError, ImageError
 from ..images import colours, image, photo_files, photo_formats
 from ..local_features.descriptors import Codebook, PackedFeatures, extract_stable_features, read_default_codebook
 from ..version import __version__
+from .kernels_in_use import describe_kernels
 
 PICTURE_SIDE = 224  # px; of the reference pictures that a bundle keeps for display
 _HEAD = struct.Struct("<4I")  # sizes of embedding, colours and thumbnail in bytes, CRC-32 of all that follows
@@ -91,7 +92,7 @@ class Extraction:
         network: The ONNX file.
         local_features: Local features to keep of each picture, 0 for none.
         seed: Seed of the augmented views.
-        versions: Versions of edgesearch and of the libraries that compute.
+        versions: Versions of edgesearch and of the libraries that compute, and the kernels.
     """
 
     config: ModelConfig
@@ -166,4 +167,5 @@ class Extraction:
 
 
 def _versions() -> str:
-    return f"edgesearch {__version__}, onnxruntime {version()}, {image.decoder_version()}, numpy {np.__version__}"
+    libraries = f"onnxruntime {version()}, {image.decoder_version()}, numpy {np.__version__}"
+    return f"edgesearch {__version__}, {libraries}, {describe_kernels()}"

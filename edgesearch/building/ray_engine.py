@@ -21,6 +21,7 @@ from .._util import blas
 from ..bundle import sealing
 from ..errors import BundleError, EdgeSearchError
 from ..index.cells import ParallelMap
+from .kernels_in_use import describe_kernels
 
 GROUP_BYTES = 1 << 28  # of pickled parts that this process and the cluster's store hold at once
 CONNECT_TIMEOUT_S = 10
@@ -71,10 +72,10 @@ def _device_key_hidden() -> Iterator[None]:
 class _Worker:
     """Runs the function in a process of the cluster."""
 
-    def __init__(self, function: Callable[[Any], Any], folder: str):
-        """Change to `folder`, which relative paths refer to, if this machine has it."""
+    def __init__(self, function: Callable[[Any], Any], folder: str, kernels: str):
+        """Change to `folder`, which relative paths refer to, if this machine has it; kernels: of the whole build."""
         blas.use_one_thread()
-        self._function = function
+        self._function, self._kernels = function, kernels
         with contextlib.suppress(OSError):
             os.chdir(folder)
 
@@ -83,6 +84,11 @@ class _Worker:
 
     def _run(self, part: Any) -> Any:
         """Return the result of a part, or the error as an object: ray would turn a raised one into text."""
+        if (found := describe_kernels()) != self._kernels:
+            return BundleError(
+                f"--engine ray: a worker computes with {found}, this process with {self._kernels}, which gives other "
+                "bytes; install the same wheel of edgesearch on every machine, and build outside a source checkout."
+            )
         try:
             return self._function(part)
         except EdgeSearchError as error:
@@ -120,7 +126,7 @@ def _run_group(function: Callable[[Part], Result], group: list[bytes], workers: 
     data.context.execution_options.preserve_order = True
     results = data.map_batches(
         _Worker,
-        fn_constructor_args=(function, os.getcwd()),
+        fn_constructor_args=(function, os.getcwd(), describe_kernels()),
         batch_size=1,
         num_cpus=1,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(group))),

@@ -96,6 +96,14 @@ def test_a_worker_with_other_versions_is_refused(drawn: Path, monkeypatch: pytes
 
 
 @pytest.mark.filterwarnings("ignore")  # of ray itself
+def test_a_worker_with_other_kernels_is_refused(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_engine, "describe_kernels", lambda: "numpy in place of _sift")
+    with pytest.raises(BundleError, match="a worker computes with compiled kernels, this process with numpy"):
+        build(drawn, "b", engine="ray", workers=2)
+    assert not (drawn.parent / "b" / "x.edge").exists()
+
+
+@pytest.mark.filterwarnings("ignore")  # of ray itself
 def test_an_error_of_a_worker_is_reported(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing(Extraction):
         def extract_batch(self, cached: frozenset[bytes], batch: Sequence[str]) -> list[PictureResult]:
