@@ -64,6 +64,20 @@ def test_compiled_map_equals_the_twins(pairs: int, right: int) -> None:
             assert np.trace(explained[:right]) == min(right, pairs)
 
 
+@pytest.mark.parametrize(("photo_size", "size"), [(0, 40), (40, 0), (1, 1), (500, 256)])
+@pytest.mark.parametrize("scale", [0.06, 0.9, 15.0])
+def test_compiled_pairs_equal_the_twins_at_every_scale(photo_size: int, size: int, scale: float) -> None:
+    photo, reference = make_keypoints(photo_size, 1), make_keypoints(size, 2)
+    copied = min(photo_size, size) // 2
+    photo[:copied], _ = map_keypoints(reference[:copied], 0.3, scale, noise=0.003 * scale)
+    _, affine = map_keypoints(reference, 0.3, scale)
+    bits = [
+        f(photo, reference, affine) for f in (geometry.find_consistent_pairs, geometry.find_consistent_pairs_by_numpy)
+    ]
+    assert np.array_equal(*bits)
+    assert np.unpackbits(bits[0].view(np.uint8)).sum() >= copied
+
+
 def test_maps_that_no_camera_produces_are_rejected() -> None:
     reference = make_keypoints(40)
     mirrored, _ = map_keypoints(reference, 0.0, 1.0)
