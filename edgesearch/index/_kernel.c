@@ -46,6 +46,11 @@ typedef struct {
 typedef uint32_t BlockSums(const uint8_t *levels, const uint8_t *packed, int pairs, uint16_t least,
                            uint16_t sums[BLOCK]);
 
+/* Find the row with the highest sum, the first of equals, and the two highest sums; a missing row has the sum 0.
+ * levels: (M, 16), packed: (P, M/2, 32), allowed: (P,) bits or NULL. */
+typedef void TwoHighest(const uint8_t *levels, const uint8_t *packed, int pairs, int64_t count,
+                        const uint32_t *allowed, int32_t *row, uint16_t highest[2]);
+
 /* dot[0] = row . query, dot[1] = row . row. row: (D,), query: (D,) of at most MAX_QUERY. */
 typedef void Dot(const int8_t *row, const int16_t *query, int dim, int32_t dot[2]);
 
@@ -148,6 +153,37 @@ static uint32_t block_sums_plain(const uint8_t *levels, const uint8_t *packed, i
     return reached;
 }
 
+/* Return the rows of block `number` that exist and are allowed, as bits. */
+static inline uint32_t usable_rows(int64_t number, int64_t count, const uint32_t *allowed) {
+    const int64_t left = count - number * BLOCK;
+    return (allowed ? allowed[number] : UINT32_MAX) & (left < BLOCK ? ((uint32_t)1 << left) - 1 : UINT32_MAX);
+}
+
+INLINE void two_highest(BlockSums *block_sums, const uint8_t *levels, const uint8_t *packed, int pairs, int64_t count,
+                        const uint32_t *allowed, int32_t *row, uint16_t highest[2]) {
+    uint16_t sums[BLOCK];
+    *row = 0, highest[0] = highest[1] = 0;
+    for (int64_t b = 0; b * BLOCK < count; b++, packed += pairs * BLOCK) {
+        const uint32_t usable = usable_rows(b, count, allowed);
+        if (!usable) continue;
+        uint32_t reached = usable & block_sums(levels, packed, pairs, (uint16_t)(highest[1] + 1), sums);
+        for (; reached; reached &= reached - 1) {
+            const int i = __builtin_ctz(reached);
+            if (sums[i] <= highest[1]) continue;
+            if (sums[i] <= highest[0]) {
+                highest[1] = sums[i];
+                continue;
+            }
+            highest[1] = highest[0], highest[0] = sums[i], *row = (int32_t)(b * BLOCK + i);
+        }
+    }
+}
+
+static void two_highest_plain(const uint8_t *levels, const uint8_t *packed, int pairs, int64_t count,
+                              const uint32_t *allowed, int32_t *row, uint16_t highest[2]) {
+    two_highest(block_sums_plain, levels, packed, pairs, count, allowed, row, highest);
+}
+
 static void dot_tail(const int8_t *row, const int16_t *query, int from, int dim, int32_t dot[2]) {
     for (int d = from; d < dim; d++) {
         dot[0] += row[d] * query[d];
@@ -171,17 +207,28 @@ TARGET_AVX2 static inline __m256i look_up_avx2(const uint8_t *levels, const uint
                            _mm256_shuffle_epi8(odd, _mm256_and_si256(_mm256_srli_epi16(codes, 4), low)));
 }
 
-TARGET_AVX2 static uint32_t block_sums_avx2(const uint8_t *levels, const uint8_t *packed, int pairs, uint16_t least,
-                                     uint16_t sums[BLOCK]) {
-    const __m256i low = _mm256_set1_epi16(255), high = _mm256_set1_epi16((short)0xff00);
-    const __m256i bar = _mm256_set1_epi16((short)least);
-    __m256i even = _mm256_setzero_si256(), odd = even; /* rows 0, 2, 4, ... and 1, 3, 5, ... */
+/* The sums of the rows 0, 2, 4, ... and 1, 3, 5, ... of a block. */
+typedef struct {
+    __m256i even, odd;
+} SumsAvx2;
+
+TARGET_AVX2 static inline SumsAvx2 add_levels_avx2(const uint8_t *levels, const uint8_t *packed, int pairs) {
+    const __m256i low = _mm256_set1_epi16(255);
+    __m256i even = _mm256_setzero_si256(), odd = even;
     for (int j = 0; j < pairs; j += 2, levels += 4 * CODEWORDS, packed += 2 * BLOCK) {
         __m256i sum = look_up_avx2(levels, packed);
         if (j + 1 < pairs) sum = _mm256_add_epi8(sum, look_up_avx2(levels + 2 * CODEWORDS, packed + BLOCK));
         even = _mm256_add_epi16(even, _mm256_and_si256(sum, low));
         odd = _mm256_add_epi16(odd, _mm256_srli_epi16(sum, 8));
     }
+    return (SumsAvx2){even, odd};
+}
+
+TARGET_AVX2 static uint32_t block_sums_avx2(const uint8_t *levels, const uint8_t *packed, int pairs, uint16_t least,
+                                     uint16_t sums[BLOCK]) {
+    const __m256i high = _mm256_set1_epi16((short)0xff00), bar = _mm256_set1_epi16((short)least);
+    const SumsAvx2 added = add_levels_avx2(levels, packed, pairs);
+    const __m256i even = added.even, odd = added.odd;
     const __m256i even_reached = _mm256_cmpeq_epi16(_mm256_max_epu16(even, bar), even);
     const __m256i odd_reached = _mm256_cmpeq_epi16(_mm256_max_epu16(odd, bar), odd);
     const uint32_t reached = (uint32_t)_mm256_movemask_epi8(_mm256_blendv_epi8(even_reached, odd_reached, high));
@@ -190,6 +237,82 @@ TARGET_AVX2 static uint32_t block_sums_avx2(const uint8_t *levels, const uint8_t
     _mm256_storeu_si256((__m256i *)sums, _mm256_permute2x128_si256(first, second, 0x20));
     _mm256_storeu_si256((__m256i *)(sums + 16), _mm256_permute2x128_si256(first, second, 0x31));
     return reached;
+}
+
+/* The two highest sums in each lane, and the block of the highest, the first of equals. Sums are below 2^15. */
+typedef struct {
+    __m256i highest, second, block;
+} LanesAvx2;
+
+TARGET_AVX2 static inline void keep_two_avx2(LanesAvx2 *lanes, __m256i sums, __m256i block) {
+    lanes->block = _mm256_blendv_epi8(lanes->block, block, _mm256_cmpgt_epi16(sums, lanes->highest));
+    lanes->second = _mm256_max_epu16(lanes->second, _mm256_min_epu16(lanes->highest, sums));
+    lanes->highest = _mm256_max_epu16(lanes->highest, sums);
+}
+
+/* Set the sums of unusable rows to 0. usable: one bit per row, lowest first. */
+TARGET_AVX2 static inline SumsAvx2 mask_sums_avx2(SumsAvx2 sums, uint32_t usable) {
+    const __m128i low = _mm_set1_epi16((short)usable), high = _mm_set1_epi16((short)(usable >> 16));
+    const __m256i bits = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+    const __m256i even = _mm256_set_epi16(1 << 14, 1 << 12, 1 << 10, 1 << 8, 1 << 6, 1 << 4, 1 << 2, 1,
+                                          1 << 14, 1 << 12, 1 << 10, 1 << 8, 1 << 6, 1 << 4, 1 << 2, 1);
+    const __m256i odd = _mm256_slli_epi16(even, 1);
+    sums.even = _mm256_and_si256(sums.even, _mm256_cmpeq_epi16(_mm256_and_si256(bits, even), even));
+    sums.odd = _mm256_and_si256(sums.odd, _mm256_cmpeq_epi16(_mm256_and_si256(bits, odd), odd));
+    return sums;
+}
+
+typedef struct {
+    __m128i highest, second;
+} TwoAvx2;
+
+/* Merge the two highest sums of lanes with those of others. */
+TARGET_AVX2 static inline TwoAvx2 merge_two_avx2(TwoAvx2 a, __m128i highest, __m128i second) {
+    const __m128i less = _mm_max_epu16(_mm_max_epu16(a.second, second), _mm_min_epu16(a.highest, highest));
+    return (TwoAvx2){_mm_max_epu16(a.highest, highest), less};
+}
+
+/* Return the first row with the highest sum. even, odd: lanes of the rows 0, 2, 4, ... and 1, 3, 5, ... of a block. */
+TARGET_AVX2 static inline int32_t first_row_avx2(const LanesAvx2 *even, const LanesAvx2 *odd, uint16_t highest) {
+    const __m256i sum = _mm256_set1_epi16((short)highest);
+    uint32_t rows = ((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi16(even->highest, sum)) & 0x55555555) |
+                    ((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi16(odd->highest, sum)) & 0xaaaaaaaa);
+    uint16_t blocks[2][BLOCK / 2];
+    int32_t first = INT32_MAX;
+    _mm256_storeu_si256((__m256i *)blocks[0], even->block), _mm256_storeu_si256((__m256i *)blocks[1], odd->block);
+    for (; rows; rows &= rows - 1) {
+        const int i = __builtin_ctz(rows), row = blocks[i % 2][i / 2] * BLOCK + i;
+        first = row < first ? row : first;
+    }
+    return first;
+}
+
+/* Keep the two highest sums of each lane, without branches, and merge the lanes at the end. */
+TARGET_AVX2 static void two_highest_avx2(const uint8_t *levels, const uint8_t *packed, int pairs, int64_t count,
+                                         const uint32_t *allowed, int32_t *row, uint16_t highest[2]) {
+    if (count > (int64_t)BLOCK << 16) { /* a lane's block has 16 bits */
+        two_highest(block_sums_avx2, levels, packed, pairs, count, allowed, row, highest);
+        return;
+    }
+    LanesAvx2 even = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()}, odd = even;
+    for (int64_t b = 0; b * BLOCK < count; b++, packed += pairs * BLOCK) {
+        const uint32_t usable = usable_rows(b, count, allowed);
+        if (!usable) continue;
+        SumsAvx2 sums = add_levels_avx2(levels, packed, pairs);
+        if (usable != UINT32_MAX) sums = mask_sums_avx2(sums, usable);
+        keep_two_avx2(&even, sums.even, _mm256_set1_epi16((short)b));
+        keep_two_avx2(&odd, sums.odd, _mm256_set1_epi16((short)b));
+    }
+    const __m256i most = _mm256_max_epu16(even.highest, odd.highest);
+    const __m256i less = _mm256_max_epu16(_mm256_max_epu16(even.second, odd.second),
+                                          _mm256_min_epu16(even.highest, odd.highest));
+    TwoAvx2 two = {_mm256_castsi256_si128(most), _mm256_castsi256_si128(less)};
+    two = merge_two_avx2(two, _mm256_extracti128_si256(most, 1), _mm256_extracti128_si256(less, 1));
+    two = merge_two_avx2(two, _mm_srli_si128(two.highest, 8), _mm_srli_si128(two.second, 8));
+    two = merge_two_avx2(two, _mm_srli_si128(two.highest, 4), _mm_srli_si128(two.second, 4));
+    two = merge_two_avx2(two, _mm_srli_si128(two.highest, 2), _mm_srli_si128(two.second, 2));
+    highest[0] = (uint16_t)_mm_extract_epi16(two.highest, 0), highest[1] = (uint16_t)_mm_extract_epi16(two.second, 0);
+    *row = highest[0] ? first_row_avx2(&even, &odd, highest[0]) : 0;
 }
 
 TARGET_AVX2 static int32_t sum_avx2(__m256i x) {
@@ -264,6 +387,11 @@ static uint32_t block_sums_neon(const uint8_t *levels, const uint8_t *packed, in
     return reached;
 }
 
+static void two_highest_neon(const uint8_t *levels, const uint8_t *packed, int pairs, int64_t count,
+                             const uint32_t *allowed, int32_t *row, uint16_t highest[2]) {
+    two_highest(block_sums_neon, levels, packed, pairs, count, allowed, row, highest);
+}
+
 static void dot_neon(const int8_t *row, const int16_t *query, int dim, int32_t dot[2]) {
     int32x4_t product = vdupq_n_s32(0), square = product;
     int d = 0;
@@ -282,21 +410,25 @@ typedef struct {
     const char *name;
     Products *products;
     BlockSums *block_sums;
+    TwoHighest *two_highest;
     Dot *dot;
     Encode *encode;
     QuantizeProducts *quantize_products;
 } Loops;
 
 static const Loops PLAIN = {
-    "plain", products_plain, block_sums_plain, dot_plain, encode_plain, quantize_products_plain};
+    "plain",   products_plain, block_sums_plain,        two_highest_plain,
+                            dot_plain, encode_plain,   quantize_products_plain};
 
 /* Return the fastest loops that this processor runs. */
 static Loops choose_loops(void) {
 #if defined(__x86_64__)
     if (has_avx2())
-        return (Loops){"avx2", products_avx2, block_sums_avx2, dot_avx2, encode_avx2, quantize_products_avx2};
+        return (Loops){"avx2",   products_avx2, block_sums_avx2,       two_highest_avx2,
+                       dot_avx2, encode_avx2,   quantize_products_avx2};
 #elif defined(__aarch64__)
-    return (Loops){"neon", products_plain, block_sums_neon, dot_neon, encode_plain, quantize_products_plain};
+    return (Loops){"neon",   products_plain, block_sums_neon,        two_highest_neon,
+                   dot_neon, encode_plain,   quantize_products_plain};
 #endif
     return PLAIN;
 }
@@ -522,28 +654,6 @@ static void search_one(const Index *index, const float *query, const uint32_t *r
     }
 }
 
-/* Find the row with the highest sum, the first of equals, and the two highest sums; a missing row has the sum 0.
- * levels: (M, 16), packed: (P, M/2, 32), allowed: (P,) bits or NULL. */
-static void two_highest(const uint8_t *levels, const uint8_t *packed, int pairs, int64_t count,
-                        const uint32_t *allowed, int32_t *row, uint16_t highest[2]) {
-    uint16_t sums[BLOCK];
-    *row = 0, highest[0] = highest[1] = 0;
-    for (int64_t first = 0; first < count; first += BLOCK, packed += pairs * BLOCK) {
-        const uint32_t usable = allowed ? *allowed++ : UINT32_MAX;
-        if (!usable) continue;
-        uint32_t reached = usable & loops.block_sums(levels, packed, pairs, (uint16_t)(highest[1] + 1), sums);
-        for (; reached; reached &= reached - 1) {
-            const int i = __builtin_ctz(reached);
-            if (first + i >= count || sums[i] <= highest[1]) continue;
-            if (sums[i] <= highest[0]) {
-                highest[1] = sums[i];
-                continue;
-            }
-            highest[1] = highest[0], highest[0] = sums[i], *row = (int32_t)(first + i);
-        }
-    }
-}
-
 /* The postings of some words: those of word i are numbers[first[i]], ..., numbers[last[i] - 1]. */
 typedef struct {
     const uint16_t *numbers; /* (count,) */
@@ -736,8 +846,8 @@ static PyObject *match(PyObject *Py_UNUSED(module), PyObject *args) {
         uint16_t *sums = a[MATCH_SUMS].buf;
         Py_BEGIN_ALLOW_THREADS
         for (int64_t q = 0; q < queries; q++)
-            two_highest(levels + q * m * CODEWORDS, a[MATCH_PACKED].buf, m / 2, count,
-                        allowed ? allowed + q * blocks : NULL, rows + q, sums + 2 * q);
+            loops.two_highest(levels + q * m * CODEWORDS, a[MATCH_PACKED].buf, m / 2, count,
+                              allowed ? allowed + q * blocks : NULL, rows + q, sums + 2 * q);
         Py_END_ALLOW_THREADS
     }
     return finish_call(a, MATCH_ARRAYS, fits);

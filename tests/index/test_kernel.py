@@ -349,6 +349,20 @@ def call_match(changed: str = "", change: Callable[[np.ndarray], np.ndarray] = m
     return arrays["out_rows"]
 
 
+@pytest.mark.parametrize(("m", "count"), [(2, 0), (2, 5), (6, 32), (6, 100), (32, 256), (32, 300)])
+@pytest.mark.parametrize("levels_used", [2, 64])  # few levels: many rows tie
+@pytest.mark.parametrize("share", [None, 1.0, 0.05])
+def test_kernel_and_twin_match_alike(loops: str, m: int, count: int, levels_used: int, share: float | None) -> None:
+    rng, blocks = np.random.default_rng(count), -(-count // BLOCK)
+    levels = rng.integers(0, levels_used, (20, m, 16), np.uint8)
+    packed = rng.integers(0, 256, (blocks, m // 2, BLOCK), np.uint8)
+    bits = np.packbits(rng.random((20, blocks * BLOCK)) < (share or 0), axis=1, bitorder="little").view("<u4")
+    allowed = None if share is None else bits.astype(np.uint32)
+    given, twin = (f(levels, packed, count, allowed) for f in (kernel.match, kernel.match_by_numpy))
+    assert np.array_equal(given[0], twin[0])
+    assert np.array_equal(given[1], twin[1])
+
+
 @pytest.mark.parametrize("name", ["postings", "first", "last", "weights", "scores"])
 def test_vote_rejects_other_formats_and_misaligned_arrays(name: str) -> None:
     assert call_vote().tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0]
