@@ -23,8 +23,9 @@ enum {
     MAX_PIXELS = 1 << 21,
     MAX_OCTAVES = 8,
     MAX_RADIUS = 16,
-    EIGHT = 8,             /* floats in a vector */
+    LANES = 8,             /* floats in a vector; fewer than MIN_SIDE, so that every row has a whole one */
     SUMS = 6,              /* vectors that are summed at a time */
+    FLAGS = 8,             /* bytes that are tested at a time */
     REFINEMENTS = 5,
     TURNS = 36,            /* bins of the histogram of gradients that gives a keypoint its direction */
     TURN_SIDE = 13,        /* samples per side of that histogram's grid */
@@ -44,9 +45,10 @@ static const float PEAK = 0.8f;         /* share of the highest peak that makes 
 static const float CLIP = 0.2f;         /* largest share of one value in the length of a descriptor */
 static const float DESCRIPTOR_SCALE = 512; /* of the unit vector that a descriptor stores */
 
-/* The compiler splits them in two where registers are narrower. */
-typedef float Floats __attribute__((vector_size(EIGHT * sizeof(float))));
-typedef int32_t Flags __attribute__((vector_size(EIGHT * sizeof(int32_t))));
+/* The compiler splits vectors where registers are narrower. */
+typedef float Floats __attribute__((vector_size(LANES * sizeof(float))));
+typedef float Bins __attribute__((vector_size(DIRECTIONS * sizeof(float))));
+typedef int32_t BinFlags __attribute__((vector_size(DIRECTIONS * sizeof(int32_t))));
 
 typedef struct {
     int width, height;
@@ -65,16 +67,22 @@ typedef struct {
 
 /* ---- Scale space ---- */
 
-/* Compute the right half of a Gaussian, its middle first. Return its radius. */
-static int gaussian(float sigma, float half[MAX_RADIUS + 1]) {
-    const int radius = (int)ceilf(3 * sigma) < MAX_RADIUS ? (int)ceilf(3 * sigma) : MAX_RADIUS;
+/* The right half of a Gaussian, its middle first. */
+typedef struct {
+    int radius;
+    float half[MAX_RADIUS + 1];
+} Gaussian;
+
+static Gaussian gaussian(float sigma) {
+    const float reach = ceilf(3 * sigma);
+    Gaussian g = {.radius = reach < MAX_RADIUS ? (int)reach : MAX_RADIUS};
     float sum = 0;
-    for (int i = 0; i <= radius; i++) {
-        half[i] = expf(-0.5f * (float)(i * i) / (sigma * sigma));
-        sum += i ? 2 * half[i] : half[i];
+    for (int i = 0; i <= g.radius; i++) {
+        g.half[i] = expf(-0.5f * (float)(i * i) / (sigma * sigma));
+        sum += i ? 2 * g.half[i] : g.half[i];
     }
-    for (int i = 0; i <= radius; i++) half[i] /= sum;
-    return radius;
+    for (int i = 0; i <= g.radius; i++) g.half[i] /= sum;
+    return g;
 }
 
 /* Reflect an index outside a picture at the outermost pixel. */
@@ -83,58 +91,46 @@ static inline int mirrored(int i, int size) {
     return i;
 }
 
-/* to[x] = half[0] before[0][x] + sum over i > 0 of half[i] (before[i][x] + behind[i][x]).
- * to: (width,), half: (radius + 1,). The first loop keeps six independent sums in registers; the last one is plain. */
-INLINE void weigh(float *restrict to, int width, const float *half, int radius,
-                  const float *const before[MAX_RADIUS + 1], const float *const behind[MAX_RADIUS + 1]) {
+/* Columns x to x + LANES * vectors - 1 of `weigh`, in registers. */
+INLINE void weigh_columns(float *restrict to, int x, int vectors, const Gaussian *g,
+                          const float *const before[MAX_RADIUS + 1], const float *const behind[MAX_RADIUS + 1]) {
+    Floats sums[SUMS], a, b;
+    for (int k = 0; k < vectors; k++) {
+        memcpy(&a, before[0] + x + k * LANES, sizeof a);
+        sums[k] = g->half[0] * a;
+    }
+    for (int i = 1; i <= g->radius; i++)
+        for (int k = 0; k < vectors; k++) {
+            memcpy(&a, before[i] + x + k * LANES, sizeof a), memcpy(&b, behind[i] + x + k * LANES, sizeof b);
+            sums[k] += g->half[i] * (a + b);
+        }
+    for (int k = 0; k < vectors; k++) memcpy(to + x + k * LANES, &sums[k], sizeof sums[k]);
+}
+
+/* to[x] = half[0] before[0][x] + sum over i > 0 of half[i] (before[i][x] + behind[i][x]). to: (width,).
+ * The last vector overlaps the one before it. */
+INLINE void weigh(float *restrict to, int width, const Gaussian *g, const float *const before[MAX_RADIUS + 1],
+                  const float *const behind[MAX_RADIUS + 1]) {
     int x = 0;
-    for (; x + SUMS * EIGHT <= width; x += SUMS * EIGHT) {
-        Floats sums[SUMS], a, b;
-        for (int k = 0; k < SUMS; k++) {
-            memcpy(&a, before[0] + x + k * EIGHT, sizeof a);
-            sums[k] = half[0] * a;
-        }
-        for (int i = 1; i <= radius; i++)
-            for (int k = 0; k < SUMS; k++) {
-                memcpy(&a, before[i] + x + k * EIGHT, sizeof a), memcpy(&b, behind[i] + x + k * EIGHT, sizeof b);
-                sums[k] += half[i] * (a + b);
-            }
-        memcpy(to + x, sums, sizeof sums);
-    }
-    for (; x < width; x++) {
-        float sum = half[0] * before[0][x];
-        for (int i = 1; i <= radius; i++) sum += half[i] * (before[i][x] + behind[i][x]);
-        to[x] = sum;
-    }
+    for (; x + SUMS * LANES <= width; x += SUMS * LANES) weigh_columns(to, x, SUMS, g, before, behind);
+    for (; x < width; x += LANES) weigh_columns(to, x + LANES <= width ? x : width - LANES, 1, g, before, behind);
 }
 
-/* to = from convolved with a Gaussian. from, to: (H, W), line: scratch (W + 2 radius,). */
-INLINE void blur(const float *from, float *to, int width, int height, const float *half, int radius, float *line) {
+/* Compute row y of `from` convolved with a Gaussian. from, to: (H, W), line: scratch (W + 2 radius,). */
+INLINE void blur_row(const float *from, float *to, int width, int height, int y, const Gaussian *g, float *line) {
     const float *before[MAX_RADIUS + 1], *behind[MAX_RADIUS + 1];
-    float *middle = line + radius;
-    for (int y = 0; y < height; y++) {
-        for (int i = 0; i <= radius; i++) {
-            before[i] = from + (int64_t)mirrored(y - i, height) * width;
-            behind[i] = from + (int64_t)mirrored(y + i, height) * width;
-        }
-        weigh(middle, width, half, radius, before, behind);
-        for (int i = 0; i <= radius; i++) {
-            middle[-i] = middle[mirrored(-i, width)];
-            middle[width - 1 + i] = middle[mirrored(width - 1 + i, width)];
-            before[i] = middle - i, behind[i] = middle + i;
-        }
-        weigh(to + (int64_t)y * width, width, half, radius, before, behind);
+    float *middle = line + g->radius;
+    for (int i = 0; i <= g->radius; i++) {
+        before[i] = from + (int64_t)mirrored(y - i, height) * width;
+        behind[i] = from + (int64_t)mirrored(y + i, height) * width;
     }
-}
-
-/* Compute an octave from its first picture. line: scratch (W + 2 MAX_RADIUS,). */
-INLINE void blur_octave(Octave *octave, float *line) {
-    float half[MAX_RADIUS + 1];
-    for (int i = 1; i < BLURS; i++) {
-        const float before = SIGMA * powf(2, (float)(i - 1) / LAYERS), after = SIGMA * powf(2, (float)i / LAYERS);
-        const int radius = gaussian(sqrtf(after * after - before * before), half);
-        blur(octave->blurred[i - 1], octave->blurred[i], octave->width, octave->height, half, radius, line);
+    weigh(middle, width, g, before, behind);
+    for (int i = 0; i <= g->radius; i++) {
+        middle[-i] = middle[mirrored(-i, width)];
+        middle[width - 1 + i] = middle[mirrored(width - 1 + i, width)];
+        before[i] = middle - i, behind[i] = middle + i;
     }
+    weigh(to + (int64_t)y * width, width, g, before, behind);
 }
 
 /* Start the next octave with every second pixel of the picture that has twice the first sigma. */
@@ -216,42 +212,80 @@ static int append(Points *list, Point point) {
     return 1;
 }
 
-/* Flag those of eight differences that are large and beyond their four neighbours in the layer.
- * above, here, below: (8,) of three rows. */
-INLINE void flag_extrema(const float *above, const float *here, const float *below, Flags *out) {
-    Floats v, left, right, a, b;
-    memcpy(&v, here, sizeof v), memcpy(&left, here - 1, sizeof left), memcpy(&right, here + 1, sizeof right);
-    memcpy(&a, above, sizeof a), memcpy(&b, below, sizeof b);
-    const Flags highest = (v > CONTRAST / 2) & (v >= left) & (v >= right) & (v >= a) & (v >= b);
-    *out = highest | ((v < -CONTRAST / 2) & (v <= left) & (v <= right) & (v <= a) & (v <= b));
+/* Flag the differences that are large and beyond their four neighbours in the layer.
+ * above, here, below: (W,), three rows; flags: (W,), 0 or 1, those at the border stay as they are. */
+INLINE void flag_extrema(const float *above, const float *here, const float *below, int width,
+                         uint8_t *restrict flags) {
+    for (int x = BORDER; x < width - BORDER; x++) {
+        const float v = here[x], left = here[x - 1], right = here[x + 1], a = above[x], b = below[x];
+        const int highest = (v > CONTRAST / 2) & (v >= left) & (v >= right) & (v >= a) & (v >= b);
+        flags[x] = (uint8_t)(highest | ((v < -CONTRAST / 2) & (v <= left) & (v <= right) & (v <= a) & (v <= b)));
+    }
 }
 
-/* Append the keypoints of octave `number`. Return 0 if there is no memory. lines: scratch (3, W + 8). */
-INLINE int find_points(const Octave *o, int number, float *lines, Points *list) {
-    const int width = o->width, room = width + EIGHT;
-    memset(lines, 0, 3 * (size_t)room * sizeof *lines);
-    for (int layer = 1; layer <= LAYERS; layer++)
-        for (int y = BORDER - 1; y <= o->height - BORDER; y++) {
-            const int64_t row = (int64_t)y * width;
-            float *below = lines + y % 3 * room;
-            float *here = lines + (y + 2) % 3 * room, *above = lines + (y + 1) % 3 * room;
-            for (int x = 0; x < width; x++) below[x] = dog(o, layer, row + x);
-            if (y <= BORDER) continue;
-            for (int x = BORDER; x < width - BORDER; x += EIGHT) {
-                Flags flags;
-                flag_extrema(above + x, here + x, below + x, &flags);
-                int64_t pairs[EIGHT / 2];
-                memcpy(pairs, &flags, sizeof pairs);
-                if (!(pairs[0] | pairs[1] | pairs[2] | pairs[3])) continue;
-                for (int i = 0; i < EIGHT && x + i < width - BORDER; i++) {
-                    Point point;
-                    if (!flags[i] || !is_extremum(o, layer, row - width + x + i)) continue;
-                    if (!refine(o, x + i, y - 1, layer, &point)) continue;
-                    point.octave = number;
-                    if (!append(list, point)) return 0;
-                }
-            }
+/* Append the keypoints among the flagged pixels of a row. Return 0 if there is no memory. */
+static int append_extrema(const Octave *o, int number, int layer, int y, const uint8_t *flags, Points *list) {
+    for (int x = BORDER; x < o->width - BORDER; x += FLAGS) {
+        uint64_t any;
+        memcpy(&any, flags + x, FLAGS);
+        for (int i = 0; any && i < FLAGS; i++) {
+            if (!flags[x + i] || !is_extremum(o, layer, (int64_t)y * o->width + x + i)) continue;
+            if (!append(list, (Point){.x = (float)(x + i), .y = (float)y, .octave = number, .layer = layer})) return 0;
         }
+    }
+    return 1;
+}
+
+/* Refine the points from number `first` on, and keep those that are keypoints. */
+static void refine_points(const Octave *o, int64_t first, Points *list) {
+    const int64_t count = list->count;
+    list->count = first;
+    for (int64_t i = first; i < count; i++) {
+        Point *p = &list->points[i], *to = &list->points[list->count];
+        const int octave = p->octave;
+        if (!refine(o, (int)p->x, (int)p->y, p->layer, to)) continue;
+        to->octave = octave;
+        list->count++;
+    }
+}
+
+/* Scratch for rows: one that is half blurred, with margins; the last three of each layer's differences; flags. */
+typedef struct {
+    float *line;        /* (W + 2 MAX_RADIUS,) */
+    float *differences; /* (LAYERS, 3, W) */
+    uint8_t *flags;     /* (W + FLAGS,), 0 at the border */
+} Rows;
+
+/* Compute row y of the differences, and append the keypoints of the row before it. Return 0 if there is no memory. */
+INLINE int find_points(const Octave *o, int number, int y, const Rows *rows, Points *list) {
+    const int width = o->width;
+    for (int layer = 1; layer <= LAYERS; layer++) {
+        float *three = rows->differences + (layer - 1) * 3 * width, *below = three + y % 3 * width;
+        for (int x = 0; x < width; x++) below[x] = dog(o, layer, (int64_t)y * width + x);
+        if (y <= BORDER || y > o->height - BORDER) continue;
+        flag_extrema(three + (y + 1) % 3 * width, three + (y + 2) % 3 * width, below, width, rows->flags);
+        if (!append_extrema(o, number, layer, y - 1, rows->flags, list)) return 0;
+    }
+    return 1;
+}
+
+/* Compute an octave from its first picture, and append its keypoints. Return 0 if there is no memory.
+ * Each row is computed as soon as the rows exist that it needs, so that these are still in the cache. */
+INLINE int scan_octave(const Octave *o, int number, const Gaussian steps[BLURS], const Rows *rows, Points *list) {
+    const int64_t before = list->count;
+    int delay = 0;
+    for (int i = 1; i < BLURS; i++) delay += steps[i].radius;
+    memset(rows->flags, 0, (size_t)o->width + FLAGS);
+    for (int ahead = 0; ahead < o->height + delay; ahead++) {
+        int y = ahead;
+        for (int i = 1; i < BLURS; i++) {
+            y -= steps[i].radius;
+            if (y >= 0 && y < o->height)
+                blur_row(o->blurred[i - 1], o->blurred[i], o->width, o->height, y, &steps[i], rows->line);
+        }
+        if (y >= 0 && !find_points(o, number, y, rows, list)) return 0;
+    }
+    refine_points(o, before, list);
     return 1;
 }
 
@@ -312,16 +346,10 @@ INLINE void read_gradients(const Octave *o, const Point *p, const Grid *grid, fl
     }
 }
 
-/* The two cells of a descriptor between which a row or column of its grid lies. */
-typedef struct {
-    int cell;    /* the first */
-    float share; /* of the second */
-} Between;
-
 /* The grids, the same for all keypoints. */
 typedef struct {
     Grid round, square;
-    Between cells[GRID];
+    float shares[GRID]; /* of the second of the two cells between which a row or column of the square grid lies */
 } Grids;
 
 static void make_grids(Grids *grids) {
@@ -337,7 +365,7 @@ static void make_grids(Grids *grids) {
         }
     for (int i = 0; i < GRID; i++) {
         const float v = ((float)i - (GRID - 1) / 2.0f) * SPACING, cell = v / (half / 2) + (CELLS + 1) / 2.0f;
-        grids->cells[i] = (Between){.cell = (int)cell, .share = cell - (float)(int)cell};
+        grids->shares[i] = cell - (float)(int)cell;
         for (int j = 0; j < GRID; j++) {
             const float u = ((float)j - (GRID - 1) / 2.0f) * SPACING;
             const int n = GRID * i + j;
@@ -370,37 +398,38 @@ INLINE int find_directions(const Octave *o, const Point *p, const Grids *grids, 
     return count;
 }
 
-/* to += from * share. */
-INLINE void add(float to[DIRECTIONS], const float from[DIRECTIONS], float share) {
-    for (int i = 0; i < DIRECTIONS; i++) to[i] += from[i] * share;
-}
-
 /* Compute a descriptor (4, 4, 8): cells from top to bottom and left to right, in the keypoint's own frame. */
 INLINE void describe(const Octave *o, const Point *p, float turn, const Grids *grids, uint8_t descriptor[DIM]) {
-    float cells[CELLS + 2][CELLS + 2][DIRECTIONS] = {{{0}}}, values[DIM], squares = 0, sum = 0;
+    enum { STEP = GRID / (CELLS + 1) }; /* rows or columns between the middles of two cells */
+    const BinFlags bins = {0, 1, 2, 3, 4, 5, 6, 7}, bins_before = {7, 0, 1, 2, 3, 4, 5, 6};
+    Bins cells[CELLS + 2][CELLS + 2] = {{{0}}};
+    float values[DIM], squares = 0, sum = 0, here[SAMPLES], next[SAMPLES];
+    int32_t first[SAMPLES];
     Gradients read;
     read_gradients(o, p, &grids->square, turn, &read);
-    for (int i = 0; i < GRID * GRID; i++) {
-        const float direction = (read.turn[i] - turn) * DIRECTIONS;
-        read.turn[i] = direction < 0 ? direction + DIRECTIONS : direction;
+    for (int i = 0; i < SAMPLES; i++) {
+        const float turned = (read.turn[i] - turn) * DIRECTIONS;
+        const float direction = turned < 0 ? turned + DIRECTIONS : turned;
+        const int d = (int)direction;
+        first[i] = d % DIRECTIONS, next[i] = read.length[i] * (direction - (float)d);
+        here[i] = read.length[i] - next[i];
     }
     for (int i = 0; i < GRID; i++) {
-        float row[CELLS + 2][DIRECTIONS] = {{0}};
+        Bins row[CELLS + 2] = {{0}};
         for (int j = 0; j < GRID; j++) {
-            const Between *b = &grids->cells[j];
-            const float direction = read.turn[GRID * i + j], length = read.length[GRID * i + j];
-            const int d = (int)direction, first = d % DIRECTIONS, second = (d + 1) % DIRECTIONS;
-            const float next = length * (direction - (float)d), here = length - next;
-            row[b->cell][first] += here - here * b->share, row[b->cell][second] += next - next * b->share;
-            row[b->cell + 1][first] += here * b->share, row[b->cell + 1][second] += next * b->share;
+            const int n = GRID * i + j;
+            const Bins low = (Bins)((bins == first[n]) & (BinFlags)(here[n] + (Bins){0}));
+            const Bins high = (Bins)((bins_before == first[n]) & (BinFlags)(next[n] + (Bins){0}));
+            const Bins both = (Bins)((BinFlags)low | (BinFlags)high);
+            row[j / STEP] += both - both * grids->shares[j];
+            row[j / STEP + 1] += both * grids->shares[j];
         }
-        const Between *b = &grids->cells[i];
         for (int j = 1; j <= CELLS; j++) {
-            add(cells[b->cell][j], row[j], 1 - b->share);
-            add(cells[b->cell + 1][j], row[j], b->share);
+            cells[i / STEP][j] += row[j] * (1 - grids->shares[i]);
+            cells[i / STEP + 1][j] += row[j] * grids->shares[i];
         }
     }
-    for (int i = 0; i < CELLS; i++) memcpy(values + i * CELLS * DIRECTIONS, cells[1 + i][1], sizeof values / CELLS);
+    for (int i = 0; i < CELLS; i++) memcpy(values + i * CELLS * DIRECTIONS, &cells[1 + i][1], sizeof values / CELLS);
     for (int i = 0; i < DIM; i++) squares += values[i] * values[i];
     const float most = CLIP * sqrtf(squares);
     for (int i = 0; i < DIM; i++) sum += values[i] = values[i] < most ? values[i] : most;
@@ -413,9 +442,9 @@ INLINE void describe(const Octave *o, const Point *p, float turn, const Grids *g
 
 /* ---- A picture ---- */
 
-/* Allocate the octaves and a scratch line of 3 (W + 8) or W + 2 MAX_RADIUS in one piece and return it, for `free`.
+/* Allocate the octaves and the scratch rows in one piece and return it, for `free`.
  * Return NULL if there is no octave or no memory. Later octaves reuse pictures of the first that are not read again. */
-static float *make_octaves(int width, int height, Octave octaves[MAX_OCTAVES], int *count, float **line) {
+static float *make_octaves(int width, int height, Octave octaves[MAX_OCTAVES], int *count, Rows *rows) {
     static const int order[BLURS] = {1, 2, 3, 0, 4, 5}; /* of the pictures: those that descriptors read come first */
     size_t first = (size_t)width * (size_t)height, floats = BLURS * first, later = LAYERS * first;
     for (*count = 0; *count < MAX_OCTAVES && width >= MIN_SIDE && height >= MIN_SIDE; (*count)++) {
@@ -425,13 +454,18 @@ static float *make_octaves(int width, int height, Octave octaves[MAX_OCTAVES], i
     }
     if (!*count) return NULL;
     if (later > floats) floats = later;
-    float *whole = malloc((floats + 3 * (size_t)octaves[0].width + 2 * MAX_RADIUS) * sizeof *whole), *memory = whole;
+    const size_t side = (size_t)octaves[0].width, lines = 3 * LAYERS * side + side + 2 * MAX_RADIUS;
+    float *whole = malloc((floats + lines) * sizeof *whole + side + FLAGS), *memory = whole;
     for (int i = 0; whole && i < *count; i++) {
         const size_t size = (size_t)octaves[i].width * (size_t)octaves[i].height;
         for (int j = 0; j < BLURS; j++) octaves[i].blurred[order[j]] = memory + (size_t)j * size;
         memory += (i ? BLURS : LAYERS) * size;
     }
-    *line = whole + floats;
+    if (whole) {
+        rows->differences = whole + floats;
+        rows->line = rows->differences + 3 * LAYERS * side;
+        rows->flags = (uint8_t *)(whole + floats + lines);
+    }
     return whole;
 }
 
@@ -441,20 +475,25 @@ INLINE int64_t detect(const uint8_t *pixels, int width, int height, int64_t limi
                       uint8_t *descriptors) {
     Octave octaves[MAX_OCTAVES];
     Points list = {0};
-    float half[MAX_RADIUS + 1], *line, found[TURNS / 2];
+    Rows rows;
     Grids grids;
+    Gaussian steps[BLURS] = {gaussian(sqrtf(SIGMA * SIGMA - CAMERA_SIGMA * CAMERA_SIGMA))};
+    float found[TURNS / 2];
     int count;
-    float *memory = make_octaves(width, height, octaves, &count, &line);
+    float *memory = make_octaves(width, height, octaves, &count, &rows);
     if (!memory) return count ? -1 : 0;
     make_grids(&grids);
+    for (int i = 1; i < BLURS; i++) {
+        const float before = SIGMA * powf(2, (float)(i - 1) / LAYERS), after = SIGMA * powf(2, (float)i / LAYERS);
+        steps[i] = gaussian(sqrtf(fmaf(after, after, -before * before))); /* rounded alike on every processor */
+    }
     int64_t n = 0;
     for (int64_t i = 0; i < (int64_t)width * height; i++) octaves[0].blurred[1][i] = pixels[i];
-    const int radius = gaussian(sqrtf(SIGMA * SIGMA - CAMERA_SIGMA * CAMERA_SIGMA), half);
-    blur(octaves[0].blurred[1], octaves[0].blurred[0], width, height, half, radius, line);
+    for (int y = 0; y < height; y++)
+        blur_row(octaves[0].blurred[1], octaves[0].blurred[0], width, height, y, &steps[0], rows.line);
     for (int i = 0; i < count && n >= 0; i++) {
         if (i) halve(&octaves[i - 1], &octaves[i]);
-        blur_octave(&octaves[i], line);
-        if (!find_points(&octaves[i], i, line, &list)) n = -1;
+        if (!scan_octave(&octaves[i], i, steps, &rows, &list)) n = -1;
     }
     if (n == 0 && list.count) qsort(list.points, (size_t)list.count, sizeof *list.points, by_strength);
     for (int64_t i = 0; i < list.count && n >= 0 && n < limit; i++) {
