@@ -1,7 +1,7 @@
 // The answer to a photo: the product, one guess, a choice of several, or the nearest of what is here.
 
 import * as api from "./api.js";
-import { button, dialog, h, icon, onTriggerKey, round } from "./dom.js";
+import { button, dialog, h, icon, round } from "./dom.js";
 import { t } from "./i18n.js";
 import { pref } from "./prefs.js";
 import { alternatives, productCard, productTile } from "./product.js";
@@ -129,7 +129,6 @@ export function answer(app) {
   const element = h("section", { class: "answer", onpointerdown: keep }, h("div", { class: "answer-body" }, content),
     h("div", { class: "answer-foot" }, ways, kind === "guess" ? round("", "next", t("answer.again"), again)
       : button("primary", "next", t("answer.again"), again)));
-  const keys = onTriggerKey(again);
   // A kiosk always answers the next product at once; other devices do after a match that nobody pressed a button for.
   const isKiosk = pref("kiosk") > 0;
   const live = isKiosk || (kind === "match" && found.isHandsFree) ? new LiveSearch(app, hear, () => next(), leaveScene) : null;
@@ -181,9 +180,8 @@ export function answer(app) {
       .then((other) => { live.unknown = other.decision === "unknown"; }).catch((error) => app.failed(error)).finally(() => { searching = false; });
   }
   return {
-    element, layout: "split",
+    element, layout: "split", trigger: again,
     enter() {
-      document.addEventListener("keydown", keys);
       app.frozen.show(found.photo, kind === "match" ? best.outline : []);
       app.say(kind === "match" ? `${t("answer.match")}: ${best.name}. ${certainty(found.answer)}` : element.querySelector("h1").textContent);
       if (!live) return;
@@ -191,7 +189,6 @@ export function answer(app) {
       app.live = live;
     },
     leave() {
-      document.removeEventListener("keydown", keys);
       live?.stop();
       app.live = null;
       app.frozen.hide();

@@ -133,6 +133,9 @@ class App {
       ? t("trouble.message", { message: error.message }) : t("trouble.odd"));
   }
 
+  /** Return a function that reports the errors of an asynchronous one. */
+  careful = (act) => async (...given) => act(...given).catch((error) => this.failed(error));
+
   /** Ask for a log-in, then return to this view. */
   needStaff(why = "") {
     this.go("staff", { why, then: { name: this.shown?.name, params: this.shown?.params } });

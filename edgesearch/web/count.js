@@ -1,9 +1,9 @@
 // Counting with one thumb: press, hear the beep, tap how many; a doubtful photo asks at once or waits.
 
 import * as api from "./api.js";
-import { button, h, icon, onTriggerKey } from "./dom.js";
+import { button, dropFocus, h, icon } from "./dom.js";
 import { beep } from "./beep.js";
-import { address, countList, pieces, review } from "./count_pages.js";
+import { address, countList, pieces, review, totals } from "./count_pages.js";
 import { openCamera } from "./find.js";
 import { number, t } from "./i18n.js";
 import { pictureUrl } from "./product.js";
@@ -52,9 +52,8 @@ function shootAndCount(app, name) {
   const open = (params) => run(() => app.go("count", { name, ...params }));
   const panel = h("div", { class: "count-panel" }, h("h1", { class: "quiet-visually" }, `${t("count.title")}: ${name}`), total, message,
     h("div", { class: "count-controls" }, many.element, press,
-      h("div", { class: "row even" }, button("", "undo", t("count.undo"), undo), button("", "list", t("count.list"), () => open({ page: "list" })))));
-  // Drop the focus after a tap, so that a hardware trigger key counts and does not press that button again.
-  const element = h("section", { class: "count", onclick: (event) => { if (event.detail) document.activeElement.blur(); } }, panel);
+      h("div", { class: "row even" }, button("", "undo", t("product.undo"), undo), button("", "list", t("count.list"), () => open({ page: "list" })))));
+  const element = h("section", { class: "count", onclick: dropFocus }, panel);
   const say = (words, ...more) => message.replaceChildren(h("p", { class: "lead" }, words), ...more.filter(Boolean));
 
   /** Send the pieces that were tapped in, then act, once at a time. */
@@ -102,7 +101,7 @@ function shootAndCount(app, name) {
     beep("good");
     if (status === "counted") return show(state, true);
     showTotals(state);
-    return say(t("count.undone"), h("p", {}, product || candidates[0]?.[1] || ""), status === "aside" && h("div", { class: "row" }, button("", "ask", t("count.which"), () => open({ page: "review", photo: id })),
+    return say(t("product.undone"), h("p", {}, product || candidates[0]?.[1] || ""), status === "aside" && h("div", { class: "row" }, button("", "ask", t("count.which"), () => open({ page: "review", photo: id })),
       button("", "erase", t("count.drop"), () => run(async () => { showTotals(await api.post(address(name, "/correct"), { photo: id, sku: "-" })); say(t("count.ready")); }))));
   }
 
@@ -110,8 +109,7 @@ function shootAndCount(app, name) {
   function showTotals({ counts: rows, waiting }) {
     seen = null;
     many.value = 1;
-    total.replaceChildren(h("b", {}, name), [` · ${t("count.pieces", { n: rows.reduce((sum, row) => sum + row.count, 0) })}`, t("count.kinds", { n: rows.length }),
-      waiting.length > 0 && t("count.waiting", { n: waiting.length })].filter(Boolean).join(" · "));
+    total.replaceChildren(h("b", {}, name), ["", ...totals(rows), ...(waiting.length ? [t("count.waiting", { n: waiting.length })] : [])].join(" · "));
   }
 
   function show(state, quietly = false) {
@@ -136,12 +134,10 @@ function shootAndCount(app, name) {
     return undefined;
   }
 
-  const keys = onTriggerKey(() => shoot());
   return {
-    element, layout: "split", found: (match) => shoot(match),
+    element, layout: "split", trigger: () => shoot(), found: (match) => shoot(match),
     enter() {
       app.frozen.hide();
-      document.addEventListener("keydown", keys);
       say(t("count.ready"));
       const { settled } = app;
       app.settled = null;
@@ -153,7 +149,6 @@ function shootAndCount(app, name) {
     leave() {
       clearTimeout(timer);
       if (seen && seen.times !== many.value) api.post(address(name, "/correct"), { photo: seen.id, times: many.value }).catch((error) => app.failed(error));
-      document.removeEventListener("keydown", keys);
     },
     wake: () => app.refresh(),
   };

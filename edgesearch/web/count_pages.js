@@ -1,7 +1,7 @@
 // The pages of a count: the photos that wait, one at a time, and the list of what was counted.
 
 import * as api from "./api.js";
-import { button, dialog, h, icon, onTriggerKey, round } from "./dom.js";
+import { button, dialog, h, icon, round } from "./dom.js";
 import { beep } from "./beep.js";
 import { number, t } from "./i18n.js";
 import { picture, productTile } from "./product.js";
@@ -12,6 +12,9 @@ const FOUND = 8; // products of a search
 
 /** Return the path of a count. */
 export const address = (name, rest = "") => `counts/${encodeURIComponent(name)}${rest}`;
+
+/** Return the sums of a count in words: pieces, products. */
+export const totals = (rows) => [t("count.pieces", { n: rows.reduce((sum, row) => sum + row.count, 0) }), t("count.kinds", { n: rows.length })];
 
 const find = (text) => text && api.get("search", { text, k: FOUND });
 
@@ -86,19 +89,16 @@ export function review(app, name, photo) {
     return undefined;
   };
   const next = () => { at += 1; show(); };
-  const keys = onTriggerKey(() => next());
   return {
-    element, layout: "page",
+    element, layout: "page", trigger: () => next(),
     found: (match) => settle(match.sku), // its barcode was scanned
     async enter() {
       app.frozen.hide();
-      document.addEventListener("keydown", keys);
       const state = await api.get(address(name)).catch((error) => app.failed(error));
       if (!state || !element.isConnected) return;
       waiting = photo ? state.waiting.filter(({ id }) => id === photo) : state.waiting;
       show();
     },
-    leave() { document.removeEventListener("keydown", keys); },
   };
 }
 
@@ -128,7 +128,7 @@ export function countList(app, name) {
   function show(state) {
     rows = state.counts;
     const waits = state.waiting.length;
-    total.textContent = [t("count.pieces", { n: rows.reduce((sum, one) => sum + one.count, 0) }), t("count.kinds", { n: rows.length })].join(" · ");
+    total.textContent = totals(rows).join(" · ");
     foot.replaceChildren(...[waits > 0 && button("primary", "ask", t("count.waiting", { n: waits }), () => app.go("count", { name, page: "review" })),
       h("a", { class: "button", href: `v1/${address(name, "/stock.csv")}`, download: `${name}.csv` }, icon("install"), h("span", {}, t("count.csv"))),
       button("", "check", t("count.end"), () => app.go("count", {}, true))].filter(Boolean));

@@ -39,13 +39,8 @@ export function round(kind, drawing, words, onclick, given = {}) {
     icon(drawing));
 }
 
-const TRIGGER_KEYS = [" ", "Enter", "Camera"]; // what the triggers of handhelds send
-
-/** Return a key listener that acts when a handheld's trigger is pressed. */
-export const onTriggerKey = (act) => (event) => {
-  if (event.repeat || event.target.closest("button, input, a, dialog")) return;
-  if (TRIGGER_KEYS.includes(event.key)) { event.preventDefault(); act(); }
-};
+/** Drop the focus after a tap, so that a handheld's trigger does not press the same button again. */
+export const dropFocus = (event) => { if (event.detail) document.activeElement.blur(); };
 
 /** Return an input with its label above it. */
 export function field(label, input, hint = null) {

@@ -4,6 +4,8 @@ import * as api from "./api.js";
 import { t } from "./i18n.js";
 import { onScan } from "./wedge.js";
 
+const TRIGGER_KEYS = [" ", "Enter", "Camera"]; // what the triggers of handhelds send
+
 /** Return the view and params that the address names. */
 export function readAddress() {
   const [name, sku] = location.hash.slice(1).split("/");
@@ -22,8 +24,18 @@ export function placeToasts() {
   document.getElementById("toasts").dataset.at = isControl ? (Math.max(top, 0) + Math.min(bottom, innerHeight) < innerHeight ? "end" : "start") : "";
 }
 
+/** Let a handheld's trigger do what the view is for, unless a control has the focus. */
+function pressTrigger(app, event) {
+  const { trigger } = app.shown?.view ?? {};
+  if (!trigger || app.covers.shown || event.repeat || !TRIGGER_KEYS.includes(event.key)) return;
+  if (event.target.closest("button, input, a, dialog")) return;
+  event.preventDefault();
+  trigger();
+}
+
 /** Pass all these events to the app. */
 export function listen(app) {
+  addEventListener("keydown", (event) => pressTrigger(app, event));
   addEventListener("focusin", placeToasts);
   addEventListener("popstate", ({ state }) => {
     const { name, params } = state ?? readAddress();

@@ -1,6 +1,6 @@
 // The customer's view: the camera, one sentence, three buttons.
 
-import { button, h, icon, onTriggerKey } from "./dom.js";
+import { button, dropFocus, h, icon } from "./dom.js";
 import { t } from "./i18n.js";
 import { pref } from "./prefs.js";
 import { noticeScreen } from "./cover.js";
@@ -33,7 +33,7 @@ export async function openCamera(app, element, again, lost) {
   app.layout("page");
   const retry = button("primary", TROUBLE[wrong], t(wrong === "ask" ? "trouble.ask.do" : "trouble.retry"), () => { openCamera.agreed = true; again(); });
   element.replaceChildren(noticeScreen(TROUBLE[wrong], wrong, {}, wrong !== "insecure" && retry,
-    upload(app, wrong === "insecure" ? "primary" : "", t("trouble.upload")), button("", "search", t("trouble.words"), () => app.go("words"))));
+    upload(app, wrong === "insecure" ? "primary" : "", t("trouble.upload")), button("", "search", t("words.title"), () => app.go("words"))));
   element.querySelector("h1").tabIndex = -1;
   element.querySelector("h1").focus({ preventScroll: true });
   camera.addEventListener("devices", () => { if (element.isConnected && wrong === "missing") again(); }, { once: true });
@@ -44,7 +44,7 @@ openCamera.agreed = false;
 export function find(app) {
   const hint = h("p", { class: "hint" }, t("find.hint"));
   const lens = h("div", { class: "lens" });
-  const element = h("section", { class: "find", onclick: (event) => { if (event.detail) document.activeElement.blur(); } }, h("h1", { class: "quiet-visually" }, t("find.title")), lens, h("div", { class: "dock" },
+  const element = h("section", { class: "find", onclick: dropFocus }, h("h1", { class: "quiet-visually" }, t("find.title")), lens, h("div", { class: "dock" },
     h("div", { class: "hints" }, hint, app.filter && filterChip(app)),
     h("div", { class: "presses" },
       upload(app, "press", t("find.upload")),
@@ -97,14 +97,12 @@ export function find(app) {
     if (words) showHint(words, still ? "found" : "like");
     else showHint(answer && still ? advice(answer) : t("find.hint"), "");
   }, () => search(true), () => showHint(t("find.hint"), ""));
-  const keys = onTriggerKey(() => { if (!app.covers.shown) search(false); });
 
   return {
-    element, layout: "full",
+    element, layout: "full", trigger: () => search(false),
     async enter() {
       app.frozen.hide();
       const again = () => app.refresh();
-      document.addEventListener("keydown", keys);
       if (!await openCamera(app, element, again, again)) return;
       lens.replaceChildren(...lensButtons(app.camera));
       app.live = live;
@@ -113,7 +111,6 @@ export function find(app) {
     },
     leave() {
       clearTimeout(saying);
-      document.removeEventListener("keydown", keys);
       live.stop();
       app.live = null;
       delete document.body.dataset.seen;

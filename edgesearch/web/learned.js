@@ -13,7 +13,7 @@ export function learned(app) {
   const isManager = !app.me.needs_pin || app.me.role === "manager";
   const grown = h("p", { class: "lead", role: "status" });
   const cases = h("div", {});
-  const careful = (act) => async (...given) => act(...given).catch((error) => app.failed(error));
+  const { careful } = app;
 
   const show = careful(async () => {
     const aside = (await api.get("learned")).learned.filter((one) => one.state === "aside").reverse();

@@ -17,8 +17,8 @@ export function menu(app) {
     h("span", {}, label, help && h("small", { class: "quiet" }, help)));
   const cameras = h("div");
   const { catalogue, version } = app.health;
-  const element = h("section", { class: "page menu" }, h("h1", {}, t("menu.title")),
-    h("ul", { class: "acts" }, act("camera", t("menu.find"), "find"), act("search", t("menu.words"), "words"), act("count", t("menu.count"), "count", true),
+  const element = h("section", { class: "page menu" }, h("h1", {}, t("bar.menu")),
+    h("ul", { class: "acts" }, act("camera", t("menu.find"), "find"), act("search", t("words.title"), "words"), act("count", t("menu.count"), "count", true),
       app.health.can_teach && [act("teach", t("menu.teach"), "teach", true), act("photo", t("menu.shoot"), "shoot", true), act("list", t("learned.title"), "learned", true)], app.me.needs_pin && act("person", t("staff.title"), "staff")),
     h("h2", {}, t("menu.how")),
     choice(t("menu.language"), "lang", Object.entries(LANGUAGES).map(([code, name]) => [code, name, code]), currentLanguage(), (code) => app.setLanguage(code)),

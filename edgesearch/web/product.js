@@ -1,7 +1,7 @@
 // A product: as a card, as a tile, and as a page that staff can edit.
 
 import * as api from "./api.js";
-import { button, dialog, field, h, icon, onTriggerKey } from "./dom.js";
+import { button, dialog, field, h, icon } from "./dom.js";
 import { money, t } from "./i18n.js";
 
 const FEW = 3;
@@ -87,7 +87,6 @@ export function product(app, { sku, match = null }) {
   const body = h("div", { class: "product-body" });
   const again = () => app.go("find", {}, true);
   const element = h("section", { class: "page narrow" }, body, h("div", { class: "answer-foot" }, button("primary", "next", t("answer.again"), again)));
-  const keys = onTriggerKey(again);
   async function fill() {
     try {
       const found = await api.get(`products/${encodeURIComponent(sku)}`);
@@ -108,14 +107,10 @@ export function product(app, { sku, match = null }) {
     }
   }
   if (match) body.replaceChildren(productCard(match, "h1"));
-  return {
-    element, layout: "page",
-    enter() { document.addEventListener("keydown", keys); fill(); },
-    leave() { document.removeEventListener("keydown", keys); },
-  };
+  return { element, layout: "page", trigger: again, enter: fill };
 }
 
-const EDITED = { name: ["text", "teach.name"], price: ["number", "product.price"], location: ["text", "teach.place"], stock: ["number", "teach.stock"] };
+const EDITED = { name: ["text", "teach.name"], price: ["number", "product.price"], location: ["text", "product.place"], stock: ["number", "teach.stock"] };
 
 /** Open a dialog to edit or remove a product; both can be undone. */
 function edit(app, whole, again) {

@@ -1,7 +1,7 @@
 // Staff take photos of the products that need them most; good frames are taken by themselves.
 
 import * as api from "./api.js";
-import { button, h, onTriggerKey } from "./dom.js";
+import { button, dropFocus, h } from "./dom.js";
 import { beep } from "./beep.js";
 import { openCamera } from "./find.js";
 import { t } from "./i18n.js";
@@ -26,9 +26,9 @@ export function shoot(app, { place = "" }) {
   const result = h("p", { class: "quiet" });
   const controls = h("div", { class: "count-controls" }, button("primary count-press", "camera", t("menu.shoot"), press),
     h("div", { class: "row even" }, button("", "back", t("bar.back"), () => back()), button("", "next", t("answer.again"), () => next()), button("", "check", t("shoot.done"), () => end())));
-  const element = h("section", { class: "count shoot", onclick: (event) => { if (event.detail) document.activeElement.blur(); } }, h("div", { class: "count-panel" },
+  const element = h("section", { class: "count shoot", onclick: dropFocus }, h("div", { class: "count-panel" },
     h("h1", { class: "quiet-visually" }, t("menu.shoot")), product, h("div", { class: "count-message", role: "status" }, message, result), controls));
-  const careful = (act) => async (...given) => act(...given).catch((error) => app.failed(error));
+  const { careful } = app;
 
   const load = careful(async () => {
     const { learns, products } = await api.get("capture", { location: place });
@@ -142,19 +142,14 @@ export function shoot(app, { place = "" }) {
     leave(tell({ photos: sum("photos"), first_before: sum("first_before"), first_after: sum("first_after") }));
   });
 
-  const keys = onTriggerKey(press);
   const view = {
-    element, layout: "split",
+    element, layout: "split", trigger: press,
     async enter() {
       app.frozen.hide();
-      document.addEventListener("keydown", keys);
       const again = () => app.refresh();
       if (await openCamera(app, element, again, again)) load();
     },
-    leave() {
-      document.removeEventListener("keydown", keys);
-      stop();
-    },
+    leave: stop,
     /** Begin with a product whose barcode was scanned. */
     found: careful(async (match) => {
       await close();

@@ -13,7 +13,7 @@ const MAX_PHOTOS = 5;
 const FOUND = 6; // products that the search shows
 const SIDE = 960; // px; the store keeps taught photos at this size
 const MORE = { sku: "text", category: "text", brand: "text", location: "text", stock: "number", barcode: "text" };
-const LABELS = { sku: "teach.sku", category: "teach.category", brand: "teach.brand", location: "teach.place", stock: "teach.stock", barcode: "teach.barcode" };
+const LABELS = { sku: "teach.sku", category: "product.category", brand: "product.brand", location: "product.place", stock: "teach.stock", barcode: "product.barcode" };
 const LISTS = { category: "categories", brand: "brands" };
 
 /** Return a SKU for a product without one: short, and in order of time. */

@@ -9,7 +9,7 @@ import { searchField } from "./search_field.js";
 
 const MAX_RESULTS = 24;
 const LIKELY = 0.5; // share of the votes of a category whose products are shown before anything is asked
-const CHOICES = { category: ["words.kind", "categories"], brand: ["words.brand", "brands"], colour: ["words.colour", "colours"] };
+const CHOICES = { category: ["product.category", "categories"], brand: ["product.brand", "brands"], colour: ["words.colour", "colours"] };
 
 /** Return the filters as a where expression. */
 function where(filter) {
