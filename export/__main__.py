@@ -60,13 +60,13 @@ def _train(options: argparse.Namespace) -> None:
 
 def _teacher(options: argparse.Namespace) -> None:
     from .recipe import Recipe
-    from .sampler import trained_rows
+    from .sampler import projected_rows
     from .teacher import Member, teacher
     from .training_pictures import pack
 
     members = [Member.parse(text) for text in options.members]
     pictures = pack(options.data, options.drawn, options.pictures)
-    rows = trained_rows(pictures, Recipe.read(options.recipe))
+    rows = projected_rows(pictures, Recipe.read(options.recipe))
     np.save(options.file, teacher(members, pictures, rows, options.dim))
     print(options.file)
 

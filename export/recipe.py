@@ -32,7 +32,7 @@ class Recipe:
     warmup_steps: int
     average_decay: float
     regression_weight: float = 0.0
-    unlabelled: tuple[str, ...] = ()
+    projected: tuple[str, ...] = ()
     limit: dict[str, int] = field(default_factory=dict)
 
     @classmethod

@@ -3,6 +3,8 @@
 B pictures of a step, N pictures in all, R pictures of one product or of several that look alike.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from .recipe import Recipe
@@ -19,7 +21,16 @@ def units_of(pictures: Pictures, recipe: Recipe, group: str) -> list[np.ndarray]
 
 def trained_rows(pictures: Pictures, recipe: Recipe) -> np.ndarray:
     """Return the rows of all pictures that a recipe trains on, (N,) int64, ascending."""
-    return np.sort(np.concatenate([rows for group in recipe.share for rows in units_of(pictures, recipe, group)]))
+    return _rows_of(pictures, recipe, recipe.share)
+
+
+def projected_rows(pictures: Pictures, recipe: Recipe) -> np.ndarray:
+    """Return the rows of all pictures that the first projection is fitted to, (N,) int64, ascending."""
+    return _rows_of(pictures, recipe, {*recipe.share, *recipe.projected})
+
+
+def _rows_of(pictures: Pictures, recipe: Recipe, groups: Iterable[str]) -> np.ndarray:
+    return np.sort(np.concatenate([rows for group in groups for rows in units_of(pictures, recipe, group)]))
 
 
 class Sampler:

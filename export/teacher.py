@@ -18,9 +18,10 @@ from torch.nn import functional as F
 
 from edgesearch.errors import ModelError
 
+from . import model_folder
 from .backbones import BACKBONES, build_network, half_whitening
 from .to_onnx import load_any
-from .train import pooled_features
+from .train import plain_pictures, pooled_features
 from .training_pictures import Pictures
 from .weights import pretrained
 
@@ -76,5 +77,8 @@ def _vectors(member: Member, pictures: Pictures, rows: np.ndarray) -> Tensor:
             f"{member.network}: neither a backbone nor a folder; name one of {', '.join(BACKBONES)}, or the folder of "
             "a run or a model."
         )
+    if (folder / model_folder.INT8_FILE).exists() and not (folder / model_folder.FP32_FILE).exists():
+        parts = (model_folder.embed(folder, "int8", views.numpy()) for views in plain_pictures(pictures, rows))
+        return torch.from_numpy(np.concatenate(list(parts)))
     model, _ = load_any(folder)
     return F.normalize(model.projection(pooled_features(model, pictures, rows)))

@@ -30,7 +30,7 @@ from edgesearch.errors import ModelError
 from .augment import Augmenter, plain_views
 from .backbones import JOINED, EmbeddingNetwork, build_network, half_whitening, join
 from .recipe import Recipe
-from .sampler import Sampler, trained_rows
+from .sampler import Sampler, projected_rows, trained_rows
 from .to_onnx import load_any
 from .training_pictures import SIDE, Pictures
 from .weights import pretrained
@@ -167,8 +167,7 @@ class Trainer:
             maps = self.model.maps(views)
         embeddings = self.model.head(maps.float())
         labels = torch.from_numpy(self.pictures.label[rows])
-        labelled = torch.from_numpy(~np.isin(self.pictures.group[rows], recipe.unlabelled))
-        contrast = contrastive_loss(embeddings[labelled], labels[labelled], recipe.temperature)
+        contrast = contrastive_loss(embeddings, labels, recipe.temperature)
         relation = relational_loss(
             embeddings, self.teacher[rows], labels, recipe.temperature, recipe.distill_temperature
         )
@@ -209,11 +208,11 @@ class Trainer:
         return torch.cat([model.head(maps) for maps in plain_maps(model, self.pictures, rows, surfaces)])
 
     def _start_from_pca(self, trained: Sequence[nn.Linear]) -> Tensor:
-        """Initialize the projection as PCA of the pictures to train on; return the teacher, (N, K) float32 unit rows.
+        """Initialize the projection as PCA of the pictures to fit it to; return the teacher, (N, K) float32 unit rows.
 
-        Rows that are never trained on stay zero. Trained towers are projected as each was trained, all equally long.
+        All other rows stay zero. Trained towers are projected as each was trained, all equally long.
         """
-        rows = trained_rows(self.pictures, self.recipe)
+        rows = projected_rows(self.pictures, self.recipe)
         features = self._features(rows)
         before = _stack(trained, features) if len(trained) > 1 else torch.eye(features.shape[1])
         projected = features @ before
@@ -225,7 +224,7 @@ class Trainer:
 
     def _start_from_teacher(self, teacher: np.ndarray) -> Tensor:
         """Initialize the projection by ridge regression onto the teacher's first D components; return the teacher."""
-        rows = trained_rows(self.pictures, self.recipe)[::FITTED_EVERY]
+        rows = projected_rows(self.pictures, self.recipe)[::FITTED_EVERY]
         features, target = self._features(rows), torch.from_numpy(teacher[rows, : self.recipe.dim])
         mean = features.mean(0)
         centred = features - mean
@@ -239,7 +238,7 @@ class Trainer:
 
         A network that goes on thus keeps its projection (orthogonal Procrustes, Schoenemann 1966).
         """
-        rows, targets = trained_rows(self.pictures, self.recipe)[::FITTED_EVERY], teacher[:, : self.recipe.dim]
+        rows, targets = projected_rows(self.pictures, self.recipe)[::FITTED_EVERY], teacher[:, : self.recipe.dim]
         with torch.inference_mode():
             own = F.normalize(self.model.projection(self._features(rows)))
         left, _, right = torch.linalg.svd(torch.from_numpy(targets[rows]).T @ own)
@@ -330,15 +329,20 @@ def plain_maps(
     model: EmbeddingNetwork, pictures: Pictures, rows: np.ndarray, surfaces: np.ndarray | None = None
 ) -> Iterator[Tensor]:
     """Yield the feature maps of pictures without augmentation, cut-outs on white or on the given surfaces."""
+    for views in plain_pictures(pictures, rows, surfaces):
+        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
+            maps = model.maps(views)
+        yield maps.float()
+
+
+def plain_pictures(pictures: Pictures, rows: np.ndarray, surfaces: np.ndarray | None = None) -> Iterator[Tensor]:
+    """Yield inputs of the network, (B, 3, S, S) float32, of the pictures that `plain_maps` describes."""
     for part in np.array_split(np.arange(len(rows)), max(1, len(rows) // 32)):
         pixels, aspect, cut_out = (
             torch.from_numpy(array[rows[part]]) for array in (pictures.pixels, pictures.aspect, pictures.cut_out)
         )
         background = None if surfaces is None else torch.from_numpy(pictures.pixels[surfaces[part]])
-        views = plain_views(pixels, aspect, cut_out, SIDE, background)
-        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
-            maps = model.maps(views)
-        yield maps.float()
+        yield plain_views(pixels, aspect, cut_out, SIDE, background)
 
 
 @torch.no_grad()

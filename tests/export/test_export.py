@@ -22,7 +22,7 @@ from export.augment import Augmenter, plain_views  # noqa: E402
 from export.backbones import BACKBONES, build_network, fold_batch_norm, half_whitening, pad_same  # noqa: E402
 from export.model_card import write_card  # noqa: E402
 from export.recipe import Quantization, Recipe  # noqa: E402
-from export.sampler import Sampler  # noqa: E402
+from export.sampler import Sampler, projected_rows, trained_rows  # noqa: E402
 from export.torchvision_cpu import torchvision  # noqa: E402
 from export.train import Trainer, _stack, contrastive_loss, relational_loss  # noqa: E402
 from export.training_pictures import Pictures  # noqa: E402
@@ -114,6 +114,15 @@ def test_the_sampler_pairs_pictures_of_one_product_and_omits_held_out_ones() -> 
     assert set(pictures.label[few[:, 0]]) == {0}
 
 
+def test_the_first_projection_sees_groups_that_are_not_trained_on() -> None:
+    pictures, recipe = made_up(), replace(Recipe.read(RECIPE), share={"objects": 1.0})
+    groceries = (pictures.group == "groceries") & ~pictures.held_out
+    assert not np.intersect1d(trained_rows(pictures, recipe), np.flatnonzero(groceries)).size
+    fitted = projected_rows(pictures, recipe)
+    assert set(fitted) == set(trained_rows(pictures, recipe)) | set(np.flatnonzero(groceries))
+    assert not pictures.held_out[fitted].any()
+
+
 def test_products_that_look_alike_never_meet_in_a_step() -> None:
     pictures = made_up()
     pictures = replace(pictures, unit=np.where(pictures.label == 1, 0, pictures.label))
@@ -189,7 +198,7 @@ def test_a_stopped_run_continues(run: Path, weights: Path, tmp_path: Path) -> No
 
 
 def test_a_student_starts_near_its_teacher_or_goes_on_from_a_run(run: Path, tmp_path: Path) -> None:
-    recipe = replace(small_recipe(tmp_path, "[[1, 64]]"), regression_weight=1.0, unlabelled=("groceries",))
+    recipe = replace(small_recipe(tmp_path, "[[1, 64]]"), regression_weight=1.0, projected=("groceries",))
     vectors = np.random.default_rng(0).normal(size=(made_up().label.max() + 1, 20)).astype(np.float32)
     teacher = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True))[made_up().label]
     student = Trainer(recipe, made_up(), [run], tmp_path / "student", teacher)
