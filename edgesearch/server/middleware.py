@@ -1,5 +1,6 @@
 """Check every request's origin and size, and set the security headers of every response."""
 
+import asyncio
 import ipaddress
 from urllib.parse import urlsplit
 
@@ -46,10 +47,12 @@ class SecurityMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers, began = Headers(scope=scope), False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal began
             if message["type"] == "http.response.start":
+                began = True
                 response = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     response.setdefault(name, value)
@@ -60,19 +63,28 @@ class SecurityMiddleware:
         if rejection := self._find_rejection(headers, scope["path"]):
             await error_response(*rejection)(scope, receive, send_with_headers)
             return
+        try:
+            await self._pass_on(scope, receive, send_with_headers, int(headers.get("content-length") or 0))
+        except asyncio.CancelledError:  # the server ends, and waits no longer for requests under way
+            if not began:
+                message = "the server stopped before it had answered; send the request again when it runs."
+                await error_response(503, "Stopping", message)(scope, receive, send_with_headers)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, announced: int) -> None:
+        """Wait for the body, of which `announced` bytes are to come, and let the application answer."""
         if scope["path"] == INSTALL_PATH:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive, send)
             return
         client = client_of((scope.get("client") or ("",))[0])
-        body = scope[BODY] = Body(receive, self._memory, client, int(headers.get("content-length") or 0))
+        body = scope[BODY] = Body(receive, self._memory, client, announced)
         self._memory.add(body)
         try:
             await body.start()
         except BodyError as error:
             response = await handle_body_error(Request(scope), error)
-            await response(scope, receive, send_with_headers)
+            await response(scope, receive, send)
         else:
-            await self._app(scope, body.receive, send_with_headers)
+            await self._app(scope, body.receive, send)
         finally:
             self._memory.remove(body)
 

@@ -209,6 +209,30 @@ def test_request_without_its_body_reaches_no_application(monkeypatch: pytest.Mon
     assert answer.status_code == 408 and "did not arrive in time" in read_error(answer) and not reached
 
 
+@pytest.mark.parametrize("path", ["/v1/search", "/v1/install"])
+def test_request_that_a_stopping_server_cannot_wait_for_is_told_so(path: str) -> None:
+    sent: list[dict[str, object]] = []
+
+    async def answer_never(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"x"}
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    async def stop() -> None:
+        scope = {"type": "http", "method": "POST", "path": path, "headers": [(b"host", b"localhost")]}
+        under_way = asyncio.create_task(SecurityMiddleware(answer_never, frozenset())(scope, receive, send))  # type: ignore[arg-type]
+        await asyncio.sleep(0.01)
+        under_way.cancel()
+        await under_way
+
+    asyncio.run(stop())
+    assert sent[0]["status"] == 503 and b"send the request again" in sent[1]["body"]  # type: ignore[operator]
+
+
 @pytest.mark.slow
 def test_requests_beyond_the_queue_get_429(client: Client, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     held = threading.Event()
