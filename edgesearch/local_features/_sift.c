@@ -45,8 +45,9 @@ static const float PEAK = 0.8f;         /* share of the highest peak that makes 
 static const float CLIP = 0.2f;         /* largest share of one value in the length of a descriptor */
 static const float DESCRIPTOR_SCALE = 512; /* of the unit vector that a descriptor stores */
 
-/* The compiler splits vectors where registers are narrower. */
+/* The compiler splits vectors where registers are narrower. Rows of a picture begin anywhere. */
 typedef float Floats __attribute__((vector_size(LANES * sizeof(float))));
+typedef float RowFloats __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
 typedef float Bins __attribute__((vector_size(DIRECTIONS * sizeof(float))));
 typedef int32_t BinFlags __attribute__((vector_size(DIRECTIONS * sizeof(int32_t))));
 
@@ -94,17 +95,13 @@ static inline int mirrored(int i, int size) {
 /* Columns x to x + LANES * vectors - 1 of `weigh`, in registers. */
 INLINE void weigh_columns(float *restrict to, int x, int vectors, const Gaussian *g,
                           const float *const before[MAX_RADIUS + 1], const float *const behind[MAX_RADIUS + 1]) {
-    Floats sums[SUMS], a, b;
-    for (int k = 0; k < vectors; k++) {
-        memcpy(&a, before[0] + x + k * LANES, sizeof a);
-        sums[k] = g->half[0] * a;
-    }
+    Floats sums[SUMS];
+    for (int k = 0; k < vectors; k++) sums[k] = g->half[0] * *(const RowFloats *)(before[0] + x + k * LANES);
     for (int i = 1; i <= g->radius; i++)
-        for (int k = 0; k < vectors; k++) {
-            memcpy(&a, before[i] + x + k * LANES, sizeof a), memcpy(&b, behind[i] + x + k * LANES, sizeof b);
-            sums[k] += g->half[i] * (a + b);
-        }
-    for (int k = 0; k < vectors; k++) memcpy(to + x + k * LANES, &sums[k], sizeof sums[k]);
+        for (int k = 0; k < vectors; k++)
+            sums[k] += g->half[i] * (*(const RowFloats *)(before[i] + x + k * LANES) +
+                                     *(const RowFloats *)(behind[i] + x + k * LANES));
+    for (int k = 0; k < vectors; k++) *(RowFloats *)(to + x + k * LANES) = sums[k];
 }
 
 /* to[x] = half[0] before[0][x] + sum over i > 0 of half[i] (before[i][x] + behind[i][x]). to: (width,).
