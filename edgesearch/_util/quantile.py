@@ -1,7 +1,7 @@
 """Compute one quantile without loading numpy's masked arrays.
 
-`np.quantile` imports `numpy.ma` when it is first called, which makes the first search of a process wait for 25 ms, and
-its last bit depends on numpy's version. This gives the bits of numpy 2.4.
+`np.quantile` imports `numpy.ma` when it is first called, for which the first search of a process would wait, and its
+last bit depends on numpy's version. This gives the bits of numpy 2.4.
 """
 
 import numpy as np

@@ -4,9 +4,10 @@ from ..images import network_input
 from ..index import kernel
 from ..local_features import sift
 
+_USERS = {"_kernel": kernel, "_resampling": network_input, "_sift": sift}  # by the compiled module; None without it
+
 
 def describe_kernels() -> str:
     """Return a description that differs if the bytes of a build may differ."""
-    modules = {"_kernel": kernel._kernel, "_resampling": network_input._resampling, "_sift": sift._sift}
-    missing = [name for name, module in modules.items() if module is None]
+    missing = [name for name, user in _USERS.items() if getattr(user, name) is None]
     return f"numpy in place of {', '.join(missing)}" if missing else "compiled kernels"

@@ -1,8 +1,8 @@
 """Detect a photo's local features beside the network, if a search may use two threads.
 
 The network runs on two crops of a photo, which locate its object, and then on a crop of the object. The detection needs
-the object's crop, not its embedding, so it begins in a thread of its own while the network runs on that crop. Most
-photos whose vector is sure are sure after two crops; for them it does not begin, because it costs battery.
+the object's crop, not its embedding, so it begins in a thread of its own while the network runs on that crop. It does
+not begin for a photo that is sure after two crops already, because it costs battery.
 
 D dimensions, H and W height and width in px.
 """
