@@ -67,7 +67,9 @@ def export(overlay: Overlay, folder: Path, running: Callable[[], Manifest]) -> E
             os.replace(incomplete, folder)
         sync_folder(folder.parent)
     except OSError as error:
-        raise DeviceError(f"{folder}: cannot be written ({error}); check the folder and its free space.") from error
+        raise DeviceError(
+            f"{folder}: cannot be written ({error.strerror or error}); check the folder and its free space."
+        ) from error
     return done
 
 

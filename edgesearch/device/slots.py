@@ -339,7 +339,8 @@ class Slots(DeviceFiles):
                 yield
         except OSError as error:
             raise DeviceError(
-                f"{self.folder}: cannot be changed ({error}); check its space and permissions, then try again."
+                f"{self.folder}: cannot be changed ({error.strerror or error}); "
+                "check its space and permissions, then try again."
             ) from error
 
 

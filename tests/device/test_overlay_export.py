@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import edgesearch
-from edgesearch import CatalogError, Store
+from edgesearch import CatalogError, DeviceError, Store
 from edgesearch.catalog.loader import read
 from edgesearch.device import overlay_export
 
@@ -25,6 +25,8 @@ def test_exported_changes_come_back_with_the_catalogue(
     store.edit(products[2].sku, price=1)
     store.remove(products[3].sku)
     assert edgesearch.export(device, tmp_path / "taught").products == 4
+    with pytest.raises(DeviceError, match=r"cannot be written \(No such file or directory\)"):
+        edgesearch.export(device, tmp_path / "none" / "taught")
     merged = build(2, merge=[tmp_path / "taught"])
     with edgesearch.open(merged) as base:
         assert base.skus() == {product.sku for product in products} - {products[3].sku} | {"NEW"}
