@@ -1,4 +1,4 @@
-/* What the compiled modules share: instruction sets, and checked access to the arrays of a call.
+/* What the bindings to Python share: checked access to the arrays of a call.
  *
  * A module reads and writes numpy arrays through Python's buffer protocol. `get_arrays` accepts an array only if it is
  * C-contiguous, holds items of the expected type in the machine's byte order, and is aligned to them. Each function
@@ -8,23 +8,10 @@
 #ifndef EDGESEARCH_ARRAYS_H
 #define EDGESEARCH_ARRAYS_H
 
-#if !defined(__GNUC__) && !defined(__clang__)
-#error "edgesearch needs gcc or clang to compile its inner loops; without them, numpy does the work many times slower."
-#endif
-
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
-/* Two sets of AVX2, because a fused multiply-add rounds once where two instructions round twice: loops whose sums must
- * equal those of plain C do without it. */
-#if defined(__x86_64__)
-#define TARGET_AVX2 __attribute__((target("avx2")))
-#define TARGET_AVX2_FMA __attribute__((target("avx2,fma")))
-#endif
+#include "loops.h"
 
 /* An expected array. The item types below fill in the three members after the name. */
 typedef struct {

@@ -1,300 +1,7 @@
-/* Cut squares out of a picture and resize them to the input of a network, all in one call.
- *
- * The twin in `network_input.py` is the specification. It resizes with Pillow's bilinear filter, and this computes the
- * same to the last bit: weights in double precision, rounded to integers; rows first, rounded to bytes, then columns,
- * or the other way round, as Pillow 13 does with tall pictures.
- *
- * Shapes: H, W px of the picture; B squares; S px, the side of the result. The picture lies on a canvas, which has one
- * colour around it.
- */
+/* Offer `resampling.c` to Python. */
 
 #include "../_util/arrays.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-/* Inlined into every function that is compiled for other registers. */
-#define INLINE static inline __attribute__((always_inline))
-
-enum {
-    PRECISION = 22,    /* bits of a weight's fraction */
-    CHANNELS = 3,
-    PIXEL = 4,         /* bytes of a pixel in a line; the last is 0 */
-    ROWS = 4,          /* rows of a line, which are resized together */
-    SIXTEEN = 16,      /* results that are computed together */
-    MAX_SHRINKING = 5, /* px of the picture to one of the result */
-    MAX_TAPS = 2 * MAX_SHRINKING + 1,
-    MAX_SIDE = 4096,   /* px of the result */
-    MAX_CANVAS = 1 << 20
-};
-
-typedef struct {
-    const uint8_t *pixels; /* (H, W, 3) */
-    int width, height;
-    uint8_t border[CHANNELS]; /* colour around it */
-} Picture;
-
-/* A square to cut out of a canvas. */
-typedef struct {
-    float left, top, right, bottom; /* px of the canvas */
-    int x, y;                       /* position of the picture on the canvas */
-    int width, height;              /* of the canvas */
-} Square;
-
-/* Result i is the sum over t < count[i] of weights[i][t] * pixel[first[i] + t]. */
-typedef struct {
-    int begin, end; /* the pixels that are read */
-    int first[MAX_SIDE], count[MAX_SIDE];
-    int32_t weights[MAX_SIDE][MAX_TAPS];
-} Weights;
-
-/* Compute the weights of triangles twice as wide as a pixel of the result. size: px of the canvas. */
-static void make_weights(float from, float to, int size, int side, Weights *w) {
-    const double scale = (double)(to - from) / side, support = scale > 1 ? scale : 1;
-    w->begin = size, w->end = 0;
-    for (int i = 0; i < side; i++) {
-        const double middle = from + (i + 0.5) * scale;
-        const int low = (int)(middle - support + 0.5), high = (int)(middle + support + 0.5);
-        const int first = low < 0 ? 0 : low, end = high > size ? size : high;
-        double shares[MAX_TAPS], sum = 0;
-        for (int t = 0; t < end - first; t++) {
-            const double off = fabs((t + first - middle + 0.5) * (1 / support));
-            sum += shares[t] = off < 1 ? 1 - off : 0;
-        }
-        for (int t = 0; t < end - first; t++)
-            w->weights[i][t] = (int32_t)(0.5 + (sum > 0 ? shares[t] / sum : 0) * (1 << PRECISION));
-        w->first[i] = first, w->count[i] = end - first;
-        w->begin = first < w->begin ? first : w->begin, w->end = end > w->end ? end : w->end;
-    }
-}
-
-/* Make each result the pixel of the same number. */
-static void make_identity(int side, Weights *w) {
-    w->begin = 0, w->end = side;
-    for (int i = 0; i < side; i++) w->first[i] = i, w->count[i] = 1, w->weights[i][0] = 1 << PRECISION;
-}
-
-/* Copy a row of the canvas, px `begin` to before `end`, into row r of a line. line: (end - begin, ROWS, PIXEL). */
-INLINE void copy_row(const Picture *p, const Square *s, int row, int begin, int end, int r, uint8_t *line) {
-    const int y = row - s->y, inside = y >= 0 && y < p->height;
-    const int from = !inside || s->x > end ? end : (s->x > begin ? s->x : begin);
-    const int last = s->x + p->width, to = !inside || last < from ? from : (last < end ? last : end);
-    uint8_t *at = line + r * PIXEL;
-    for (int x = begin; x < from; x++, at += ROWS * PIXEL) memcpy(at, p->border, CHANNELS);
-    for (int x = from; x < to; x++, at += ROWS * PIXEL)
-        memcpy(at, p->pixels + ((int64_t)y * p->width + x - s->x) * CHANNELS, CHANNELS);
-    for (int x = to; x < end; x++, at += ROWS * PIXEL) memcpy(at, p->border, CHANNELS);
-}
-
-/* Return the sum over t of weights[t] * from[t * stride], rounded; it is at most 255, because the weights are not
- * negative and add up to 1. */
-INLINE uint8_t weigh_one(const uint8_t *from, int64_t stride, const int32_t *weights, int count) {
-    int32_t sum = 1 << (PRECISION - 1);
-    for (int t = 0; t < count; t++) sum += weights[t] * from[t * stride];
-    return (uint8_t)(sum >> PRECISION);
-}
-
-/* Do so for sixteen neighbours: first plain C, then vector instructions, which must give the same results. */
-typedef void Weigh(const uint8_t *from, int64_t stride, const int32_t *weights, int count, uint8_t results[SIXTEEN]);
-
-INLINE void weigh_plain(const uint8_t *from, int64_t stride, const int32_t *weights, int count,
-                        uint8_t results[SIXTEEN]) {
-    for (int k = 0; k < SIXTEEN; k++) results[k] = weigh_one(from + k, stride, weights, count);
-}
-
-#ifdef TARGET_AVX2
-TARGET_AVX2 INLINE void weigh_avx2(const uint8_t *from, int64_t stride, const int32_t *weights, int count,
-                                   uint8_t results[SIXTEEN]) {
-    __m256i low = _mm256_set1_epi32(1 << (PRECISION - 1)), high = low;
-    for (int t = 0; t < count; t++, from += stride) {
-        const __m256i weight = _mm256_set1_epi32(weights[t]);
-        const __m256i a = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)from));
-        const __m256i b = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(from + SIXTEEN / 2)));
-        low = _mm256_add_epi32(low, _mm256_mullo_epi32(a, weight));
-        high = _mm256_add_epi32(high, _mm256_mullo_epi32(b, weight));
-    }
-    const __m256i pairs = _mm256_packus_epi32(_mm256_srli_epi32(low, PRECISION), _mm256_srli_epi32(high, PRECISION));
-    const __m256i ordered = _mm256_permute4x64_epi64(pairs, 0xd8);
-    _mm_storeu_si128((__m128i *)results,
-                     _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1)));
-}
-#endif
-
-/* Resize the rows of a line. line: from px `across->begin`, rows: (3, height, S), of which this writes four rows. */
-INLINE void resize_rows(const uint8_t *line, const Weights *across, int side, int64_t height, uint8_t *rows,
-                        Weigh *weigh) {
-    for (int i = 0; i < side; i++) {
-        const uint8_t *from = line + (across->first[i] - across->begin) * ROWS * PIXEL;
-        uint8_t results[SIXTEEN];
-        weigh(from, ROWS * PIXEL, across->weights[i], across->count[i], results);
-        for (int c = 0; c < CHANNELS; c++)
-            for (int r = 0; r < ROWS; r++) rows[(c * height + r) * side + i] = results[r * PIXEL + c];
-    }
-}
-
-/* Resize the columns of one channel. rows: (height, S) from row `down->begin`, to: (S, S). */
-INLINE void resize_columns(const uint8_t *rows, const Weights *down, int side, float scale, float offset, float *to,
-                           Weigh *weigh) {
-    for (int i = 0; i < side; i++, to += side) {
-        const uint8_t *from = rows + (int64_t)(down->first[i] - down->begin) * side;
-        int x = 0;
-        for (; x + SIXTEEN <= side; x += SIXTEEN) {
-            uint8_t results[SIXTEEN];
-            weigh(from + x, side, down->weights[i], down->count[i], results);
-            for (int k = 0; k < SIXTEEN; k++) to[x + k] = (float)results[k] * scale + offset;
-        }
-        for (; x < side; x++) {
-            const uint8_t result = weigh_one(from + x, side, down->weights[i], down->count[i]);
-            to[x] = (float)result * scale + offset;
-        }
-    }
-}
-
-/* Resize the columns of a picture, px `begin` to before `end` of each row. to: (S, end - begin, 3). */
-INLINE void resize_columns_first(const Picture *p, const Weights *down, int begin, int end, int side, uint8_t *to,
-                                 Weigh *weigh) {
-    const int count = (end - begin) * CHANNELS;
-    const int64_t stride = (int64_t)p->width * CHANNELS;
-    for (int i = 0; i < side; i++, to += count) {
-        const uint8_t *from = p->pixels + down->first[i] * stride + begin * CHANNELS;
-        int x = 0;
-        for (; x + SIXTEEN <= count; x += SIXTEEN) {
-            weigh(from + x, stride, down->weights[i], down->count[i], to + x);
-        }
-        for (; x < count; x++) to[x] = weigh_one(from + x, stride, down->weights[i], down->count[i]);
-    }
-}
-
-/* Memory for one square at a time; the arrays have room for the pixels around it that weigh too. */
-typedef struct {
-    Weights across, down;
-    uint8_t *line;   /* (widest square, ROWS, PIXEL) */
-    uint8_t *rows;   /* (3, highest square, S) */
-    uint8_t *narrow; /* (S, widest square, 3) */
-} Scratch;
-
-/* Cut out one square. to: (3, S, S). */
-INLINE void crop(const Picture *p, const Square *s, int side, float scale, float offset, Scratch *scratch, float *to,
-                 Weigh *weigh) {
-    Weights *across = &scratch->across, *down = &scratch->down;
-    make_weights(s->left, s->right, s->width, side, across);
-    make_weights(s->top, s->bottom, s->height, side, down);
-    Picture low;
-    Square moved;
-    if (s->height > side && s->height - side > 2 * (s->width - side)) { /* a picture, because canvases are square */
-        resize_columns_first(p, down, across->begin, across->end, side, scratch->narrow, weigh);
-        low = (Picture){.pixels = scratch->narrow, .width = across->end - across->begin, .height = side};
-        moved = (Square){.x = across->begin};
-        p = &low, s = &moved;
-        make_identity(side, down);
-    }
-    const int height = (down->end - down->begin + ROWS - 1) / ROWS * ROWS;
-    for (int y = 0; y < height; y += ROWS) {
-        for (int r = 0; r < ROWS; r++)
-            copy_row(p, s, down->begin + y + r, across->begin, across->end, r, scratch->line);
-        resize_rows(scratch->line, across, side, height, scratch->rows + (int64_t)y * side, weigh);
-    }
-    for (int c = 0; c < CHANNELS; c++)
-        resize_columns(scratch->rows + (int64_t)c * height * side, down, side, scale, offset,
-                       to + (int64_t)c * side * side, weigh);
-}
-
-typedef void Crop(const Picture *p, const Square *s, int side, float scale, float offset, Scratch *scratch, float *to);
-
-static void crop_plain(const Picture *p, const Square *s, int side, float scale, float offset, Scratch *scratch,
-                       float *to) {
-    crop(p, s, side, scale, offset, scratch, to, weigh_plain);
-}
-
-#ifdef TARGET_AVX2
-TARGET_AVX2 static void crop_avx2(const Picture *p, const Square *s, int side, float scale, float offset,
-                                  Scratch *scratch, float *to) {
-    crop(p, s, side, scale, offset, scratch, to, weigh_avx2);
-}
-#endif
-
-/* Return the fastest version that this processor runs. */
-static Crop *choose_crop(void) {
-#ifdef TARGET_AVX2
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2")) return crop_avx2;
-#endif
-    return crop_plain;
-}
-
-static Crop *chosen; /* when the module is loaded; tests choose another through `use` */
-
-/* Find the median colour of the outermost pixels; the corners count twice. */
-static void find_border(Picture *p) {
-    const int64_t width = p->width, height = p->height, half = width + height;
-    for (int c = 0; c < CHANNELS; c++) {
-        int64_t counts[UINT8_MAX + 1] = {0}, below = 0;
-        int value = 0, first = -1;
-        for (int64_t x = 0; x < width; x++) {
-            counts[p->pixels[x * CHANNELS + c]]++;
-            counts[p->pixels[((height - 1) * width + x) * CHANNELS + c]]++;
-        }
-        for (int64_t y = 0; y < height; y++) {
-            counts[p->pixels[y * width * CHANNELS + c]]++;
-            counts[p->pixels[(y * width + width - 1) * CHANNELS + c]]++;
-        }
-        for (;; value++) {
-            below += counts[value];
-            if (first < 0 && below >= half) first = value;
-            if (below > half) break;
-        }
-        p->border[c] = (uint8_t)((first + value) / 2); /* the two in the middle */
-    }
-}
-
-/* ---- Python ---- */
-
-enum { BOX = 4, PLACE = 4 };
-
-/* Read a square from box (4,) and place (4,). Return whether it lies on its canvas and is not shrunk too much. */
-static int read_square(const Picture *p, const float *box, const int32_t *place, int side, Square *s) {
-    *s = (Square){box[0], box[1], box[2], box[3], place[0], place[1], place[2], place[3]};
-    const float most = (float)(MAX_SHRINKING * side);
-    return s->width > 0 && s->height > 0 && s->width <= MAX_CANVAS && s->height <= MAX_CANVAS && s->left >= 0 &&
-           s->top >= 0 && s->left < s->right && s->top < s->bottom && s->right <= (float)s->width &&
-           s->bottom <= (float)s->height && s->right - s->left <= most && s->bottom - s->top <= most &&
-           (s->width == s->height || (s->width == p->width && s->height == p->height && !s->x && !s->y)) &&
-           s->x >= -MAX_CANVAS && s->x <= MAX_CANVAS && s->y >= -MAX_CANVAS && s->y <= MAX_CANVAS;
-}
-
-/* Allocate the memory for squares that `read_square` accepts, for `free_scratch`; return whether there is enough. */
-static int make_scratch(int side, Scratch *scratch) {
-    const size_t most = (size_t)(MAX_SHRINKING * (side + 2) + 2 * ROWS);
-    scratch->line = calloc(most, ROWS * PIXEL);
-    scratch->rows = malloc(CHANNELS * most * (size_t)side);
-    scratch->narrow = malloc(CHANNELS * most * (size_t)side);
-    return scratch->line && scratch->rows && scratch->narrow;
-}
-
-static void free_scratch(Scratch *scratch) {
-    free(scratch->line);
-    free(scratch->rows);
-    free(scratch->narrow);
-    free(scratch);
-}
-
-/* Cut out all squares. Return 1, 0 if one does not fit, or -1 if there is no memory.
- * boxes, places: (count, 4), to: (count, 3, S, S). */
-static int crop_all(Picture *p, const float *boxes, const int32_t *places, int64_t count, int side, float scale,
-                    float offset, float *to) {
-    Scratch *scratch = malloc(sizeof *scratch);
-    int state = scratch ? 1 : -1;
-    if (scratch && !make_scratch(side, scratch)) state = -1;
-    if (state > 0) find_border(p);
-    for (int64_t i = 0; i < count && state > 0; i++) {
-        Square square;
-        state = read_square(p, boxes + i * BOX, places + i * PLACE, side, &square);
-        if (state > 0) chosen(p, &square, side, scale, offset, scratch, to + i * CHANNELS * side * side);
-    }
-    if (scratch) free_scratch(scratch);
-    return state;
-}
+#include "resampling.h"
 
 PyDoc_STRVAR(crop_doc, "crop(pixels, width, height, boxes, places, out_values, side, scale, offset)\n\n"
                        "Do what network_input.crop_squares does. boxes: left, top, right and bottom of each square on\n"
@@ -318,9 +25,9 @@ static PyObject *crop_call(PyObject *Py_UNUSED(module), PyObject *args) {
                 a[BOXES].len == count * BOX * item && a[PLACES].len == count * PLACE * item &&
                 a[OUT_VALUES].len == count * CHANNELS * side * side * item;
     if (state) {
-        Picture picture = {.pixels = a[PIXELS].buf, .width = width, .height = height};
         Py_BEGIN_ALLOW_THREADS
-        state = crop_all(&picture, a[BOXES].buf, a[PLACES].buf, count, side, scale, offset, a[OUT_VALUES].buf);
+        state = crop_squares(a[PIXELS].buf, width, height, a[BOXES].buf, a[PLACES].buf, count, side, scale, offset,
+                             a[OUT_VALUES].buf);
         Py_END_ALLOW_THREADS
     }
     release_arrays(a, ARRAYS);
@@ -336,9 +43,9 @@ PyDoc_STRVAR(use_doc, "use(name)\n\n"
 static PyObject *use(PyObject *Py_UNUSED(module), PyObject *args) {
     const char *name;
     if (!PyArg_ParseTuple(args, "s:use", &name)) return NULL;
-    if (*name && strcmp(name, "plain")) return PyErr_Format(PyExc_ValueError, "no version has the name %s", name);
-    chosen = *name ? crop_plain : choose_crop();
-    return PyBool_FromLong(chosen == crop_plain);
+    const int is_plain = use_crop_loops(name);
+    if (is_plain < 0) return PyErr_Format(PyExc_ValueError, "no version has the name %s", name);
+    return PyBool_FromLong(is_plain);
 }
 
 static PyMethodDef methods[] = {
@@ -348,6 +55,6 @@ static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, .m_name = "_resampling", .m_size = 0, .m_methods = methods};
 
 PyMODINIT_FUNC PyInit__resampling(void) {
-    chosen = choose_crop();
+    use_crop_loops("");
     return PyModuleDef_Init(&definition);
 }

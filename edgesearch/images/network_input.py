@@ -1,6 +1,6 @@
 """Turn squares of a picture into the input of a network: cut out, resized, and scaled to floats.
 
-`_resampling.c` does the work in one call for all squares of a picture. Its specification is the twin below, which
+`resampling.c` does the work in one call for all squares of a picture. Its specification is the twin below, which
 resizes with Pillow; both give the same bits. The twin replaces it if it is not compiled, or if a square is so large
 that Pillow averages blocks of pixels first.
 

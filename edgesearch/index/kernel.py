@@ -1,6 +1,6 @@
 """Run the inner loops of the compact index: one call of compiled C, or numpy if the C is not compiled.
 
-The numpy functions are the specification of `_kernel.c`; its steps have the same names.
+The numpy functions are the specification of `kernel.c`; its steps have the same names.
 
 Shapes: B queries, k results, N rows in P blocks of 32 (a cell begins with a new block; padding rows have number -1), D
 dimensions, M subquantizers of 16 codewords, C cells.
