@@ -3,7 +3,7 @@
 Each pair alone gives a similarity, from the scales and directions of its keypoints (Lowe 2004, section 7.3). The
 similarities with the most support are fitted again to all pairs that agree (least squares, affine), as in Philbin et
 al., Object Retrieval with Large Vocabularies and Fast Spatial Matching, CVPR 2007. A plane seen at an angle is nearly
-an affine map, and so is the side of a bottle that faces the camera. `_geometry.c` does the work; the numpy twin below
+an affine map, and so is the side of a bottle that faces the camera. `geometry.c` does the work; the numpy twin below
 is its specification.
 
 Shapes: P pairs. Keypoints are (P, 4) float32: x, y, sigma in shares of the picture's longer side; direction in turns.

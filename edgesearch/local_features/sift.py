@@ -2,7 +2,7 @@
 
 Lowe, Distinctive Image Features from Scale-Invariant Keypoints, IJCV 2004. Descriptors are square roots of histograms
 (Arandjelović, Zisserman, Three Things Everyone Should Know to Improve Object Retrieval, CVPR 2012). Unlike Lowe, this
-reads gradients on a fixed grid that is scaled and rotated with the keypoint, so all keypoints cost the same. `_sift.c`
+reads gradients on a fixed grid that is scaled and rotated with the keypoint, so all keypoints cost the same. `sift.c`
 does the work; the numpy twin below is its specification, and replaces it if it is not compiled.
 
 Shapes: H, W px of the picture; h, w px of an octave; P keypoints. A turn is a full circle, from x to y.
