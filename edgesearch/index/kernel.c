@@ -20,6 +20,8 @@
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
 #endif
 
 enum { MAX_LEVEL = 63, MAX_QUERY = 8191 };
@@ -383,6 +385,56 @@ static void dot_neon(const int8_t *row, const int16_t *query, int dim, int32_t d
     dot_tail(row, query, d, dim, dot);
 }
 
+#elif defined(__wasm_simd128__)
+
+/* Add the table entries of two subquantizers for 16 rows, a byte each. levels: (2, 16), packed: (16,). */
+static inline v128_t look_up_wasm(const uint8_t *levels, const uint8_t *packed) {
+    const v128_t codes = wasm_v128_load(packed), low = wasm_i8x16_splat(15);
+    return wasm_i8x16_add(wasm_i8x16_swizzle(wasm_v128_load(levels), wasm_v128_and(codes, low)),
+                          wasm_i8x16_swizzle(wasm_v128_load(levels + CODEWORDS), wasm_u8x16_shr(codes, 4)));
+}
+
+static uint32_t block_sums_wasm(const uint8_t *levels, const uint8_t *packed, int pairs, uint16_t least,
+                                uint16_t sums[BLOCK]) {
+    uint32_t reached = 0;
+    v128_t total[4] = {wasm_i16x8_splat(0), wasm_i16x8_splat(0), wasm_i16x8_splat(0), wasm_i16x8_splat(0)};
+    for (int j = 0; j < pairs; j += 2, levels += 4 * CODEWORDS, packed += 2 * BLOCK)
+        for (int half = 0; half < 2; half++) {
+            v128_t sum = look_up_wasm(levels, packed + 16 * half);
+            if (j + 1 < pairs)
+                sum = wasm_i8x16_add(sum, look_up_wasm(levels + 2 * CODEWORDS, packed + BLOCK + 16 * half));
+            total[2 * half] = wasm_i16x8_add(total[2 * half], wasm_u16x8_extend_low_u8x16(sum));
+            total[2 * half + 1] = wasm_i16x8_add(total[2 * half + 1], wasm_u16x8_extend_high_u8x16(sum));
+        }
+    for (int i = 0; i < 4; i++) {
+        reached |= (uint32_t)wasm_i16x8_bitmask(wasm_u16x8_ge(total[i], wasm_i16x8_splat((int16_t)least))) << (8 * i);
+        wasm_v128_store(sums + 8 * i, total[i]);
+    }
+    return reached;
+}
+
+static void two_highest_wasm(const uint8_t *levels, const uint8_t *packed, int pairs, int64_t count,
+                             const uint32_t *allowed, int32_t *row, uint16_t highest[2]) {
+    two_highest(block_sums_wasm, levels, packed, pairs, count, allowed, row, highest);
+}
+
+static int32_t sum_wasm(v128_t x) {
+    return wasm_i32x4_extract_lane(x, 0) + wasm_i32x4_extract_lane(x, 1) + wasm_i32x4_extract_lane(x, 2) +
+           wasm_i32x4_extract_lane(x, 3);
+}
+
+static void dot_wasm(const int8_t *row, const int16_t *query, int dim, int32_t dot[2]) {
+    v128_t product = wasm_i32x4_splat(0), square = product;
+    int d = 0;
+    for (; d + 8 <= dim; d += 8) {
+        const v128_t x = wasm_i16x8_load8x8(row + d);
+        product = wasm_i32x4_add(product, wasm_i32x4_dot_i16x8(x, wasm_v128_load(query + d)));
+        square = wasm_i32x4_add(square, wasm_i32x4_dot_i16x8(x, x));
+    }
+    dot[0] = sum_wasm(product), dot[1] = sum_wasm(square);
+    dot_tail(row, query, d, dim, dot);
+}
+
 #endif
 
 typedef struct {
@@ -408,6 +460,9 @@ static Loops choose_loops(void) {
 #elif defined(__aarch64__)
     return (Loops){"neon",   products_plain, block_sums_neon,        two_highest_neon,
                    dot_neon, encode_plain,   quantize_products_plain};
+#elif defined(__wasm_simd128__)
+    return (Loops){"simd128", products_plain, block_sums_wasm,        two_highest_wasm,
+                   dot_wasm,  encode_plain,   quantize_products_plain};
 #endif
     return PLAIN;
 }
