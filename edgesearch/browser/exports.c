@@ -1,7 +1,7 @@
 /* Offer the C of edgesearch to JavaScript: `static/native.js` calls these functions with addresses in its memory.
  *
- * The caller checks that arrays fit together. If they do not, the sandbox of WebAssembly stops the call, or its result is
- * wrong; nothing outside is reached. Numbers have 32 bits, because JavaScript has no plain 64-bit integers.
+ * The caller checks that arrays fit together. If they do not, the sandbox of WebAssembly stops the call, or its result
+ * is wrong; nothing outside is reached. Numbers have 32 bits, because JavaScript has no plain 64-bit integers.
  */
 
 #include "../images/resampling.h"

@@ -1,0 +1,78 @@
+// Products and pictures of a bundle's SQLite catalogue, read by SQLite's own WebAssembly; see `sqlite_catalog.py`.
+
+import { EdgeSearchError, bundleError } from "./errors.js";
+
+const FILE = "catalog.sqlite";
+const PACKED = "catalog.columns.xz";
+const PICTURES = "pictures.bin";
+const FORMAT = 1;
+const DETAILS = ["sku", "name", "price", "currency", "category", "brand", "description", "location", "stock", "barcode", "attributes"];
+
+const damaged = (/** @type {unknown} */ what) => new EdgeSearchError("CatalogError", `The bundle's catalogue is damaged (${what}); build the bundle again.`);
+
+export class Catalogue {
+  /** @param {import("./bundle.js").Bundle} bundle @param {any} database */
+  constructor(bundle, database) {
+    this.bundle = bundle;
+    this.database = database;
+    this.count = this.#query("SELECT count(*) AS n FROM product")[0].n;
+    const found = this.#query("SELECT row, product FROM picture ORDER BY row");
+    if (found.some(({ row, product }, i) => row !== i || !(product >= 0 && product < this.count))) throw damaged("its picture rows");
+    this.owners = Int32Array.from(found, ({ product }) => product);
+    /** @type {number[][]} */
+    this.rows = Array.from({ length: this.count }, () => []);
+    this.owners.forEach((product, row) => this.rows[product].push(row));
+    this.pictured = this.rows.filter((rows) => rows.length).length;
+  }
+
+  /**
+   * Open the catalogue of a bundle.
+   * @param {any} sqlite3 the initialized module of sqlite-wasm
+   * @param {import("./bundle.js").Bundle} bundle
+   */
+  static async open(sqlite3, bundle) {
+    if (!bundle.has(FILE) && bundle.has(PACKED)) {
+      throw bundleError("The bundle's catalogue is packed (`build --budget-mb` did that), and browsers cannot unpack it; build it with a larger budget.");
+    }
+    const content = await bundle.member(FILE);
+    const database = new sqlite3.oo1.DB(":memory:");
+    const address = sqlite3.wasm.allocFromTypedArray(content);
+    const flags = sqlite3.capi.SQLITE_DESERIALIZE_FREEONCLOSE | sqlite3.capi.SQLITE_DESERIALIZE_READONLY;
+    database.checkRc(sqlite3.capi.sqlite3_deserialize(database.pointer, "main", address, content.length, content.length, flags));
+    try {
+      const format = database.selectValue("PRAGMA user_version");
+      if (format !== FORMAT) throw damaged(`format ${format}, expected ${FORMAT}`);
+      return new Catalogue(bundle, database);
+    } catch (error) {
+      throw error instanceof EdgeSearchError ? error : damaged(error instanceof Error ? error.message : error);
+    }
+  }
+
+  /** Return the details of products, by number. @param {number[]} numbers @returns {any[]} */
+  products(numbers) {
+    const found = this.#query(
+      `SELECT number, ${DETAILS.join(", ")} FROM product WHERE number IN (SELECT value FROM json_each(?))`, JSON.stringify(numbers));
+    const byNumber = new Map(found.map(({ number, attributes, ...details }) => [number, { ...details, attributes: JSON.parse(attributes) }]));
+    return numbers.map((number) => byNumber.get(number));
+  }
+
+  /** Return the source of the picture of a row. @param {number} row @returns {string} */
+  source(row) {
+    return this.#query("SELECT source FROM picture WHERE row = ?", row)[0].source;
+  }
+
+  /** Return a row's picture, or else the first that the bundle keeps of its product; null if it keeps none. @param {number} row */
+  async picture(row) {
+    if (!(row >= 0 && row < this.owners.length)) throw new EdgeSearchError("RequestError", `There is no picture ${row}.`);
+    const found = this.#query("SELECT start, size FROM picture WHERE product = ? AND size > 0 ORDER BY row != ?, row LIMIT 1", this.owners[row], row)[0];
+    if (!found) return null;
+    const content = await this.bundle.range(PICTURES, found.start, found.start + found.size);
+    const webp = new TextDecoder().decode(content.subarray(8, 12)) === "WEBP";
+    return new Blob([/** @type {BlobPart} */ (content)], { type: webp ? "image/webp" : "image/jpeg" });
+  }
+
+  /** @param {string} sql @param {...(number | string)} values @returns {any[]} */
+  #query(sql, ...values) {
+    return this.database.selectObjects(sql, values);
+  }
+}

@@ -1,0 +1,103 @@
+// Find the candidates for a photo, verify them by local features, and collect the evidence; see `scoring.py`.
+
+import { CONSIDERED } from "./decision.js";
+import { NO_EVIDENCE, shareOf } from "./local_index.js";
+
+const ROWS_PER_RESULT = 4;
+const CLEAR_LEAD = 0.1;
+const VERIFIED = 20;
+const BY_VISUAL_WORDS = 10;
+
+/**
+ * @typedef {import("./local_index.js").Evidence} Evidence
+ * @typedef {{row: number, cosine: number, evidence: Evidence}} Candidate
+ * @typedef {{index: import("./compact_index.js").CompactIndex, local: import("./local_index.js").LocalIndex | null, owners: Int32Array,
+ *   rowsOf: (product: number) => number[], pictured: number}} Gallery
+ */
+
+/** Return the cosine, raised where local features agree. @param {Candidate} candidate */
+export const scoreOf = ({ cosine, evidence }) => cosine + (1 - cosine) * shareOf(evidence);
+
+/**
+ * Find the products that a photo may show, best first.
+ * @param {Gallery} gallery
+ * @param {Float32Array} embedding
+ * @param {(() => import("./local_features.js").LocalFeatures) | null} extract null skips verification
+ * @param {number} k
+ */
+export async function findCandidates(gallery, embedding, extract, k) {
+  const nearest = findNearest(gallery, embedding, Math.max(k, CONSIDERED));
+  const candidates = [...bestByProduct(gallery, nearest).values()];
+  if (!extract || !gallery.local || leadsClearly(candidates)) return candidates;
+  return verify(gallery, nearest, extract(), embedding);
+}
+
+/** @param {Gallery} gallery @param {Float32Array} embedding @param {number} k @returns {Candidate[]} */
+function findNearest({ index, owners, pictured }, embedding, k) {
+  const wanted = Math.min(k, pictured);
+  for (let rows = Math.min(index.size, k * ROWS_PER_RESULT); ; rows = Math.min(index.size, rows * 4)) {
+    const found = toCandidates(index.search(embedding, rows));
+    if (new Set(found.map(({ row }) => owners[row])).size >= wanted || rows >= index.size) return found;
+  }
+}
+
+/** Return the first candidate of each product. @param {Gallery} gallery @param {Candidate[]} candidates */
+function bestByProduct({ owners }, candidates) {
+  /** @type {Map<number, Candidate>} */
+  const first = new Map();
+  for (const candidate of candidates) if (!first.has(owners[candidate.row])) first.set(owners[candidate.row], candidate);
+  return first;
+}
+
+/** @param {Candidate[]} candidates */
+const leadsClearly = ([first, second]) => !second || scoreOf(first) - scoreOf(second) >= CLEAR_LEAD;
+
+/** @param {Gallery} gallery @param {Candidate[]} nearest @param {import("./local_features.js").LocalFeatures} features @param {Float32Array} embedding */
+async function verify(gallery, nearest, features, embedding) {
+  const { index, local } = gallery;
+  if (!local) return nearest;
+  const compared = nearest.slice(0, VERIFIED);
+  const known = new Set(compared.map(({ row }) => row));
+  const named = local.findCandidates(features, BY_VISUAL_WORDS).filter((row) => !known.has(row));
+  if (named.length) compared.push(...toCandidates(index.search(embedding, named.length, named)));
+  const evidence = await local.verify(features, compared.map(({ row }) => row));
+  const verified = compared.map((candidate, i) => ({ ...candidate, evidence: evidence[i] }));
+  const agreeing = bestByProduct(gallery, [...verified].sort((a, b) => b.evidence.weight - a.evidence.weight));
+  const byCosine = bestByProduct(gallery, [...nearest, ...verified].sort((a, b) => b.cosine - a.cosine));
+  const merged = [...byCosine].map(([product, candidate]) => {
+    const other = agreeing.get(product) ?? candidate;
+    return { row: (other.evidence.points ? other : candidate).row, cosine: candidate.cosine, evidence: other.evidence };
+  });
+  return merged.sort((a, b) => scoreOf(b) - scoreOf(a));
+}
+
+/**
+ * Return the evidence for each candidate.
+ * @param {Gallery} gallery
+ * @param {Candidate[]} candidates
+ * @param {Float32Array} embedding
+ * @returns {import("./decision.js").EvidenceRow[]}
+ */
+export function collectEvidence({ index, owners, rowsOf }, candidates, embedding) {
+  const rows = candidates.map(({ row }) => rowsOf(owners[row]));
+  const single = rows.every((own) => own.length === 1);
+  return candidates.map(({ cosine, evidence }, i) => ({
+    nearest: cosine, mean: single ? cosine : meanCosine(rows[i].map((row) => index.readVector(row)), embedding),
+    printed: shareOf(evidence), pictures: single ? 1 : rows[i].length,
+  }));
+}
+
+/** Return the cosine of a photo and the mean of some vectors. @param {Float32Array[]} vectors @param {Float32Array} embedding */
+function meanCosine(vectors, embedding) {
+  let [product, square] = [0, 0];
+  for (let d = 0; d < embedding.length; d++) {
+    let total = 0;
+    for (const vector of vectors) total += vector[d];
+    product += total * embedding[d];
+    square += total * total;
+  }
+  return product / Math.sqrt(square);
+}
+
+/** @param {import("./compact_index.js").Hits} hits @returns {Candidate[]} */
+const toCandidates = ({ rows, scores }) => rows.map((row, i) => ({ row, cosine: scores[i], evidence: NO_EVIDENCE }));
