@@ -25,6 +25,7 @@ from .errors import (
     ReportError,
     ScanError,
     SignatureError,
+    SiteError,
     StoppedError,
 )
 from .search.comparison_result import Comparison
@@ -56,6 +57,7 @@ __all__ = [
     "ReportError",
     "ScanError",
     "SignatureError",
+    "SiteError",
     "Stop",
     "StoppedError",
     "Store",

@@ -52,6 +52,10 @@ class ReportError(EdgeSearchError):
     """A report cannot be written to its path."""
 
 
+class SiteError(EdgeSearchError):
+    """A site for browsers cannot be made as asked."""
+
+
 class QueryError(EdgeSearchError):
     """A query is not understood; the message says what was expected."""
 

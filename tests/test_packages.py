@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "answer": {"images", "catalog"},
     "text": {"_util", "images", "catalog", "answer"},
     "bundle": {"_util", "images", "embedding", "index"},
+    "browser": {"_util", "bundle"},
     "html": {"_util", "images"},
     "audit": {"_util", "images", "embedding", "index", "catalog", "html"},
     "search": {"_util", "images", "embedding", "index", "local_features", "catalog", "answer", "text", "bundle"},

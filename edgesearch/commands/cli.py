@@ -35,6 +35,7 @@ MODULES = {  # of this package, and their commands
     "compare_command": ("compare",),
     "similar_commands": ("similar", "profile"),
     "serve_commands": ("serve", "access"),
+    "web_command": ("web",),
 }
 COMMANDS = tuple(command for commands in MODULES.values() for command in commands)
 

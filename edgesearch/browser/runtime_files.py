@@ -1,0 +1,127 @@
+"""Find the libraries of a site: onnxruntime's and SQLite's WebAssembly, which are not part of this package.
+
+They take 16 MB, which no scanner that runs Python needs. They come from the packages that their makers publish for npm,
+and each file is known by its hash, so it does not matter who brings them. A cache keeps them for the next site.
+"""
+
+import os
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._util.hashing import sha256
+from ..errors import SiteError
+
+MAX_FILE_BYTES = 100_000_000
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package for npm.
+
+    Attributes:
+        name: Its name and version, as `npm pack` takes them.
+        files: SHA-256 of each file that a site needs, by its path in the package.
+    """
+
+    name: str
+    files: Mapping[str, str]
+
+
+PACKAGES = (
+    Package(
+        "onnxruntime-web@1.30.0",
+        {
+            "dist/ort.wasm.min.mjs": "219e6a1fc8a9938268d18efca3c91d310bd2f4a59bbd13744df5b2b7fc6cee3b",
+            "dist/ort-wasm-simd-threaded.mjs": "e13f7f94fc51b4ca72b12faeb1ee95f4ace6dfbc8939bc718aabdc0a27c4299b",
+            "dist/ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+        },
+    ),
+    Package(
+        "@sqlite.org/sqlite-wasm@3.51.2-build9",
+        {
+            "dist/index.mjs": "b5150ce5686ff316d37a582c3fcb2957d4788a88b1c3ce62e3376c62270001dd",
+            "dist/sqlite3.wasm": "2d8049756d9d3765f3afac6eb4766457152fb5f417d2febe2836ee3c2223b3e2",
+        },
+    ),
+)
+
+
+def find_runtime_files(given: Sequence[Path], cache: Path | None = None) -> dict[str, bytes]:
+    """Return the content of the libraries' files by name, and keep it in a cache.
+
+    Args:
+        given: Packages as `npm pack` writes them, or folders that hold them unpacked.
+        cache: Folder of the cache; None takes the user's.
+    Raises:
+        SiteError: A package cannot be read, or a file is neither in one nor in the cache.
+    """
+    cache = cache or _cache_folder()
+    found: dict[str, bytes] = {}
+    for package in PACKAGES:
+        for path, digest in package.files.items():
+            name = path.rpartition("/")[2]
+            candidates = (_read(source, path, digest) for source in given)
+            content = next((one for one in candidates if one is not None), None) or _read_cached(cache / name, digest)
+            if content is None:
+                raise SiteError(_describe_missing(package, given))
+            found[name] = content
+    _keep(cache, found)
+    return found
+
+
+def _describe_missing(package: Package, given: Sequence[Path]) -> str:
+    sources = f"{', '.join(map(str, given))}: not there" if given else "not given yet"
+    return (
+        f"a site needs {package.name}, {sources}; get it with `npm pack {package.name}` and give the file it writes "
+        "with --runtime, once."
+    )
+
+
+def _read(source: Path, path: str, digest: str) -> bytes | None:
+    """Return a file of a package if it has this hash; raise SiteError if the package cannot be read."""
+    try:
+        content = _read_packed(source, path) if source.is_file() else _read_unpacked(source, path)
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise SiteError(f"{source}: cannot be read ({error}); give what `npm pack` wrote, or its folder.") from error
+    return content if content is not None and sha256(content) == digest else None
+
+
+def _read_packed(source: Path, path: str) -> bytes | None:
+    with tarfile.open(source) as archive:
+        for member in archive:
+            if member.name == f"package/{path}" and member.isfile() and member.size <= MAX_FILE_BYTES:
+                file = archive.extractfile(member)
+                return file.read() if file else None
+    return None
+
+
+def _read_unpacked(source: Path, path: str) -> bytes | None:
+    if not source.is_dir():
+        raise FileNotFoundError("no such file")
+    return (source / path).read_bytes() if (source / path).is_file() else None
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgesearch" / "browser"
+
+
+def _read_cached(path: Path, digest: str) -> bytes | None:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content if sha256(content) == digest else None
+
+
+def _keep(cache: Path, found: Mapping[str, bytes]) -> None:
+    """Write the files into the cache; a cache that cannot be written is none."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        for name, content in found.items():
+            if not (cache / name).is_file() or (cache / name).stat().st_size != len(content):
+                (cache / f"{name}.part").write_bytes(content)
+                os.replace(cache / f"{name}.part", cache / name)
+    except OSError:
+        return

@@ -1,0 +1,112 @@
+"""Write the static files of a site that searches one bundle in a browser.
+
+`site.json` names the bundle and the keys that may sign it; `files.json` has the hash of every file, from which the
+service worker keeps the site on the device.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .._util.hashing import sha256
+from ..bundle.bundle_file import Bundle
+from ..errors import SiteError
+from .runtime_files import find_runtime_files
+
+STATIC = Path(__file__).parent / "static"
+ICONS = Path(__file__).parent.parent / "web" / "icons"
+ENGINE_FILE = STATIC / "engine.wasm"  # compiled by tools/release/browser_engine; not in the repository
+SETTINGS, FILES, BUNDLE, WORKER = "site.json", "files.json", "store.edge", "sw.js"
+VERSION_LINE = 'const VERSION = "";'  # of the service worker
+ROUTER, PACKED = "index/router.usearch", "catalog.columns.xz"  # members that a browser cannot read
+
+
+def write_site(
+    store: Path,
+    target: Path,
+    trusted: Sequence[str] = (),
+    runtime: Sequence[Path] = (),
+    with_bundle: bool = True,
+) -> int:
+    """Write a site, or replace one; what is at `target` stays as it is until the new one is complete.
+
+    Args:
+        store: The bundle.
+        target: Folder of the site.
+        trusted: Hex keys, one of which must have signed the bundle; without any, it may be unsigned.
+        runtime: Packages with the libraries, as `find_runtime_files` takes them.
+        with_bundle: Whether the site holds the bundle; otherwise the person opens one.
+    Returns:
+        The size of the site in bytes.
+    Raises:
+        BundleError: The bundle is damaged, not trusted, or no browser can search it.
+        SiteError: A part of the site is missing, or the folder is something else or cannot be written.
+    """
+    check_bundle(store, trusted)
+    _check_target(target)
+    contents = _static_files() | {f"runtime/{name}": data for name, data in find_runtime_files(runtime).items()}
+    settings = {"bundle": BUNDLE if with_bundle else None, "trusted": list(trusted)}
+    contents[SETTINGS] = json.dumps(settings, indent=1).encode()
+    try:
+        return _replace_site(target, contents, store if with_bundle else None)
+    except OSError as error:
+        raise SiteError(f"{target}: cannot be written ({error}); check the folder and its free space.") from error
+
+
+def check_bundle(store: Path, trusted: Sequence[str] = ()) -> None:
+    """Verify every byte of a bundle; raise BundleError if one is wrong, or if no browser can search it."""
+    bundle = Bundle(store, trusted)
+    try:
+        if ROUTER in bundle:
+            raise SiteError(f"{store}: has millions of pictures, too many for a browser; use `edgesearch serve`.")
+        if PACKED in bundle:
+            raise SiteError(
+                f"{store}: its catalogue is packed, which a browser cannot read; build it with a larger --budget-mb."
+            )
+    finally:
+        bundle.close()
+
+
+def _check_target(target: Path) -> None:
+    if target.exists() and not (target / FILES).is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise SiteError(f"{target}: holds something that is not a site; give a new folder.")
+
+
+def _static_files() -> dict[str, bytes]:
+    if not ENGINE_FILE.is_file():
+        raise SiteError(f"{ENGINE_FILE}: is not compiled; run tools/release/browser_engine, or install a wheel.")
+    return {path.name: path.read_bytes() for path in (*STATIC.iterdir(), *ICONS.iterdir(), ENGINE_FILE)}
+
+
+def _replace_site(target: Path, contents: Mapping[str, bytes], store: Path | None) -> int:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as beside:
+        made, replaced = Path(beside) / "new", Path(beside) / "old"
+        _write_files(made, contents, store)
+        if target.exists():
+            os.rename(target, replaced)
+        try:
+            os.rename(made, target)
+        except OSError:
+            if replaced.exists():
+                os.rename(replaced, target)
+            raise
+    return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+
+
+def _write_files(folder: Path, contents: Mapping[str, bytes], store: Path | None) -> None:
+    hashes = {name: sha256(data) for name, data in contents.items() if name != WORKER}
+    for name, data in contents.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    if store:
+        shutil.copyfile(store, folder / BUNDLE)
+        hashes[BUNDLE] = sha256((folder / BUNDLE).read_bytes())
+    listed = json.dumps(dict(sorted(hashes.items())), indent=1).encode()
+    (folder / FILES).write_bytes(listed)
+    worker = contents[WORKER].decode()
+    assert VERSION_LINE in worker
+    (folder / WORKER).write_text(worker.replace(VERSION_LINE, f'const VERSION = "{sha256(listed)[:16]}";'), "utf-8")
