@@ -3,9 +3,12 @@
 Two questions are answered apart. *Which product?* is a conditional logit (McFadden, Conditional logit analysis of
 qualitative choice behavior, 1974) over the products that were found. Each has the utility
 
-    sharpness * (1 + growth * n + firmness * f) * (likeness + printed * (1 - cosine) * s)
+    sharpness * (1 + growth * n + firmness * f) * (likeness + printed * s^2)
     likeness = cosine - pictures * ln of its pictures, cosine = (1 - mean) * nearest + mean * cosine of the mean
     s = share of local features that agree, f = that of the first product, n = mean of the products' ln of pictures
+
+The square is there because some features agree on other products of the brand too: of drawn products that differ only
+in print, .71 are answered with a precision of .95 at weights learned with it and .31 without, as many being found.
 
 The more pictures a product has, the nearer its nearest one is to any photo: without the term for pictures, of products
 half of which have five photos more, those without are found .24 instead of .38 of the time. *Is it in the catalogue?*
@@ -57,7 +60,7 @@ class Weights:
 
 
 # For a model without weights of its own; they were learned from groceries with mobilenet_v2_v4.
-PLAIN = Weights(0.77, 0.53, 0.05, 22.0, 0.15, 1.0, -2.9, 12.2, 1.5, -4.2)
+PLAIN = Weights(0.74, 0.64, 0.05, 23.0, 0.12, 1.0, -3.8, 14.7, 1.4, -4.7)
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ def explain(evidence: np.ndarray, weights: Weights) -> Terms:
     cosines = (1 - weights.mean) * rows[:, NEAREST] + weights.mean * rows[:, MEAN]
     pictures = np.log(rows[:, PICTURES].clip(1))
     likeness = cosines - weights.pictures * pictures
-    scores = likeness + weights.printed * (1 - cosines) * rows[:, PRINTED]
+    scores = likeness + weights.printed * rows[:, PRINTED] ** 2
     first = int(scores.argmax())
     crowd = float(np.sort(likeness)[-CROWD:].sum()) / CROWD  # a missing product counts as unlike
     known = np.array([1, likeness[first], rows[first, PRINTED], crowd])
