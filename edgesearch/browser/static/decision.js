@@ -5,7 +5,7 @@ import { EdgeSearchError } from "./errors.js";
 export const CONSIDERED = 20;
 const CROWD = 5;
 const WEIGHTS = ["mean", "printed", "pictures", "sharpness", "growth", "firmness", "known", "height", "details", "crowd"];
-const PLAIN = [0.77, 0.53, 0.05, 22, 0.15, 1, -2.9, 12.2, 1.5, -4.2];
+const PLAIN = [0.74, 0.64, 0.05, 23, 0.12, 1, -3.8, 14.7, 1.4, -4.7];
 
 /**
  * @typedef {{nearest: number, mean: number, printed: number, pictures: number}} EvidenceRow
@@ -38,7 +38,7 @@ export class Calibration {
     const cosines = rows.map((row) => (1 - w.mean) * row.nearest + w.mean * row.mean);
     const pictures = rows.map((row) => Math.log(Math.max(1, row.pictures)));
     const likeness = cosines.map((cosine, i) => cosine - w.pictures * pictures[i]);
-    const scores = likeness.map((like, i) => like + w.printed * (1 - cosines[i]) * rows[i].printed);
+    const scores = likeness.map((like, i) => like + w.printed * rows[i].printed ** 2);
     const first = scores.indexOf(Math.max(...scores));
     const crowd = sum([...likeness].sort((a, b) => b - a).slice(0, CROWD)) / CROWD; // a missing product counts as unlike
     const known = w.known + w.height * likeness[first] + w.details * rows[first].printed + w.crowd * crowd;
