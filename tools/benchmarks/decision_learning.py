@@ -44,6 +44,7 @@ PER_PRODUCT = 16  # queries
 FOLDS = 2  # parts of the products, each asked with a map learned from the others
 KEPT_OUTCOMES = 300  # of a catalogue, in the model folder
 TWINS = {"families": 16, "photos": 4, "seed": 7}  # drawn otherwise than those of the protocol `twins`
+DRAWN_COUNT = 0.5  # of a lesson: groceries, which are real, shall not lose by it
 UNEVEN = "mixed"  # catalogue of products with one and with several pictures, which teaches the weight of pictures
 SCALES = Weights(0.1, 0.3, 0.02, 5, 0.1, 0.5, 2, 4, 1, 3)
 POSITIVE, FREE = (0.0, np.inf), (-np.inf, np.inf)
@@ -227,7 +228,8 @@ class _Batch:
     def loss(self, weights: Weights) -> float:
         """Return the mean negative log likelihoods of the right product, of knowing it, and of the first being right.
 
-        The formulas are those of `decision.explain`, for all questions at once.
+        Where all products are known, it is the first alone. The formulas are those of `decision.explain`, for all
+        questions at once.
         """
         missing, rows = np.isnan(self.evidence[:, :, 0]), np.nan_to_num(self.evidence)
         cosines = (1 - weights.mean) * rows[:, :, NEAREST] + weights.mean * rows[:, :, MEAN]
@@ -243,7 +245,7 @@ class _Batch:
         total = np.log(np.exp(utilities - highest[:, None]).sum(1))
         choice = (total + highest - utilities[each, self.right])[self.known & (self.right != NONE)].mean()
         if self.known.all():
-            return float(choice)
+            return DRAWN_COUNT * float(choice)
         crowd = np.partition(likeness, -CROWD, 1)[:, -CROWD:].mean(1)
         logits = weights.known + weights.height * likeness[each, first] + weights.details * rows[each, first, PRINTED]
         logits = logits + weights.crowd * crowd

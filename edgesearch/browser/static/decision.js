@@ -5,7 +5,7 @@ import { EdgeSearchError } from "./errors.js";
 export const CONSIDERED = 20;
 const CROWD = 5;
 const WEIGHTS = ["mean", "printed", "pictures", "sharpness", "growth", "firmness", "known", "height", "details", "crowd"];
-const PLAIN = [0.74, 0.64, 0.05, 23, 0.12, 1, -3.8, 14.7, 1.4, -4.7];
+const PLAIN = [0.72, 0.43, 0.05, 23, 0.15, 0.9, -3.7, 14.6, 1.5, -4.8];
 
 /**
  * @typedef {{nearest: number, mean: number, printed: number, pictures: number}} EvidenceRow
