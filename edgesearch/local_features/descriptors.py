@@ -193,7 +193,7 @@ class Codebook:
         if not len(descriptors):
             return np.empty(0, np.int64)
         first, second = kernel.encode(descriptors, *self._word_columns).astype(np.int64).T
-        return np.unique(first * CODEWORDS_PER_HALF + second)
+        return np.flatnonzero(np.bincount(first * CODEWORDS_PER_HALF + second))
 
     def make_tables(self, descriptors: np.ndarray) -> "DistanceTables":
         """Quantize the distances of descriptors (B, 128) float32 to all codewords: 64 levels per descriptor."""
