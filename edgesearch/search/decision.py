@@ -8,7 +8,7 @@ qualitative choice behavior, 1974) over the products that were found. Each has t
     s = share of local features that agree, f = that of the first product, n = mean of the products' ln of pictures
 
 The square is there because some features agree on other products of the brand too: of drawn products that differ only
-in print, .64 are answered with a precision of .95 at weights learned with it and .24 without, fewer being found.
+in print, .64 are answered with a precision of .95 at weights learned with it and .24 without, as many being found.
 
 The more pictures a product has, the nearer its nearest one is to any photo: without the term for pictures, of products
 half of which have five photos more, those without are found .24 instead of .38 of the time. *Is it in the catalogue?*
