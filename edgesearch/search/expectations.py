@@ -8,7 +8,7 @@ from .decision import Calibration
 SOURCES = {
     "pictures": "its own pictures, {n} of them left out in turn",
     "photos": "the {n} photos given to calibrate with",
-    "model": "photos of groceries that the model was tried with, since it has few pictures of most products",
+    "model": "photos of 40 groceries that the model was tried with, since it has few pictures of most products",
 }
 SHOWN = 5  # pairs of confused products in a sentence
 WORTH = 0.03  # gain of the share of right first matches, from which more pictures are recommended
