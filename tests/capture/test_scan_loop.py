@@ -347,17 +347,18 @@ class ScanProcess:
 @pytest.mark.slow
 def test_a_process_scans_a_folder_handles_signals_and_ends_cleanly(tiny_edge: Path, shop: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    photo = next((shop / "photos").glob("*.jpg")).read_bytes()
+    photo = (shop / "pictures" / "P000003.jpg").read_bytes()
     running = ScanProcess(tiny_edge, "--watch", tmp_path / "in", "--wedge", "--count", tmp_path / "stock.csv")
     running.type("P000000\n*3\n")
     assert [running.next()["counted"]["count"] for _ in range(2)] == [1, 3]
     (tmp_path / "in" / "a.jpg").write_bytes(photo)
-    assert running.next()["photo"] == str(tmp_path / "in" / "a.jpg")
+    answer = running.next()
+    assert (answer["photo"], answer["matches"][0]["sku"]) == (str(tmp_path / "in" / "a.jpg"), "P000003")
     running.process.send_signal(signal.SIGHUP)
     (tmp_path / "in" / "b.jpg").write_bytes(photo[:2000])
     assert running.next()["error"]["kind"] == "ImageError"
     status, shown = running.end()
-    assert (status, shown) == (0, f"edgesearch: {tmp_path / 'stock.csv'}: 3 pieces of 1 products.\n")
+    assert (status, shown) == (0, f"edgesearch: {tmp_path / 'stock.csv'}: 4 pieces of 2 products.\n")
     assert "P000000" in (tmp_path / "stock.csv").read_text()
 
 
