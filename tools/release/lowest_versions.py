@@ -3,8 +3,8 @@
     tools/release/lowest-versions                       # core and server
     tools/release/lowest-versions --extra tables tests/catalog
 
-It installs into a folder of its own and tests this checkout with its compiled modules. pip-audit asks pypi.org; what it
-cannot look up is listed.
+It installs into a folder of its own and tests this checkout with its compiled modules. pip-audit asks the
+package index; what it cannot look up is listed.
 """
 
 import argparse
