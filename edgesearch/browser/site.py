@@ -14,10 +14,13 @@ from pathlib import Path
 from .._util.hashing import sha256
 from ..bundle.bundle_file import Bundle
 from ..errors import SiteError
+from ..version import __version__
 from .runtime_files import find_runtime_files
 
-STATIC = Path(__file__).parent / "static"
-ICONS = Path(__file__).parent.parent / "web" / "icons"
+STATIC = Path(__file__).parent / "static"  # the engine, and what replaces files of the page
+PAGE = Path(__file__).parent.parent / "web"
+LANGUAGES = "i18n"  # folder of the page
+OF_THE_SERVER = {"docs.css"}  # files that only `serve` shows
 ENGINE_FILE = STATIC / "engine.wasm"  # compiled by tools/release/browser_engine; not in the repository
 SETTINGS, FILES, BUNDLE, WORKER = "site.json", "files.json", "store.edge", "sw.js"
 VERSION_LINE = 'const VERSION = "";'  # of the service worker
@@ -48,8 +51,7 @@ def write_site(
     check_bundle(store, trusted)
     _check_target(target)
     contents = _static_files() | {f"runtime/{name}": data for name, data in find_runtime_files(runtime).items()}
-    settings = {"bundle": BUNDLE if with_bundle else None, "trusted": list(trusted)}
-    contents[SETTINGS] = json.dumps(settings, indent=1).encode()
+    contents[SETTINGS] = _describe_site(trusted, with_bundle)
     try:
         return _replace_site(target, contents, store if with_bundle else None)
     except OSError as error:
@@ -78,7 +80,15 @@ def _check_target(target: Path) -> None:
 def _static_files() -> dict[str, bytes]:
     if not ENGINE_FILE.is_file():
         raise SiteError(f"{ENGINE_FILE}: is not compiled; run tools/release/browser_engine, or install a wheel.")
-    return {path.name: path.read_bytes() for path in (*STATIC.iterdir(), *ICONS.iterdir(), ENGINE_FILE)}
+    page = {path.relative_to(PAGE).as_posix(): path.read_bytes() for path in PAGE.rglob("*") if path.is_file()}
+    engine = {path.name: path.read_bytes() for path in (*STATIC.iterdir(), ENGINE_FILE)}
+    return {name: content for name, content in (page | engine).items() if name not in OF_THE_SERVER}
+
+
+def _describe_site(trusted: Sequence[str], with_bundle: bool) -> bytes:
+    languages = sorted(path.stem for path in (PAGE / LANGUAGES).glob("*.json"))
+    settings = {"bundle": BUNDLE if with_bundle else None, "trusted": list(trusted)}
+    return json.dumps(settings | {"languages": languages, "version": __version__}, indent=1).encode()
 
 
 def _replace_site(target: Path, contents: Mapping[str, bytes], store: Path | None) -> int:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import functools
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -69,9 +71,7 @@ def create_app(state: ServerState, names: frozenset[str] = frozenset()) -> FastA
         title="edgesearch",
         version=__version__,
         description="Finds the product in a photo. Nothing leaves this machine.",
-        openapi_url="/v1/openapi.json",
-        docs_url=None,
-        redoc_url=None,
+        openapi_url=None,  # also leaves out the pages that load scripts from elsewhere
         lifespan=lifespan,
     )
     app.state.server_state = state
@@ -93,6 +93,8 @@ async def health(state: State) -> dict[str, Any]:
         "version": __version__,
         "catalogue": catalogue,
         "can_teach": state.store.overlay is not None,
+        "can_count": True,
+        "can_explain": True,
         "learns": await state.readers.run(_learns, state),
         "can_read_barcodes": barcode.can_read(),
         "languages": sorted(path.stem for path in (WEB / "i18n").glob("*.json")),
@@ -103,10 +105,22 @@ def _learns(state: ServerState) -> bool:
     return state.store.overlay is not None and state.store.learner.settings().on
 
 
+@monitoring.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> Response:
+    """Return the description of every path."""
+    return Response(_describe(request.app)[0], media_type="application/json")
+
+
 @monitoring.get("/docs", response_class=HTMLResponse, include_in_schema=False)
 async def docs(request: Request) -> str:
     """Return the page that describes every path."""
-    return api_docs.page(request.app.openapi())
+    return _describe(request.app)[1]
+
+
+@functools.lru_cache(maxsize=1)  # costs milliseconds, and anybody may ask for it
+def _describe(app: FastAPI) -> tuple[bytes, str]:
+    described = app.openapi()
+    return json.dumps(described).encode(), api_docs.page(described)
 
 
 async def metrics(state: State, _: Customer) -> Response:

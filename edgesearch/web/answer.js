@@ -27,13 +27,13 @@ function certainty(answer) {
 function explain(app, { answer, photo }) {
   const [best] = answer.matches;
   const code = barcodeOfBest(answer);
-  const waiting = h("p", { class: "quiet waiting" }, t("why.working"));
+  const waiting = app.health.can_explain && h("p", { class: "quiet waiting" }, t("why.working"));
   dialog(t("why.title"), t("close"), h("div", { class: "why" }, waiting, h("ul", { class: "why-list" },
     h("li", {}, t("why.chance", { n: Math.round(100 * best.probability) })),
     code && h("li", {}, t("why.barcode", { code: code.text })),
     h("li", {}, best.points ? t("why.points", { n: best.points }) : t("why.nopoints")),
     best.outline.length > 2 && h("li", {}, t("why.outline")))));
-  api.ask("POST", "explain", { body: photo, query: { words: false } }).then((blob) => {
+  if (waiting) api.ask("POST", "explain", { body: photo, query: { words: false } }).then((blob) => {
     const address = URL.createObjectURL(blob);
     waiting.replaceWith(h("figure", {}, h("img", { src: address, alt: t("why.picture"), onload: () => URL.revokeObjectURL(address) }),
       h("figcaption", { class: "quiet" }, t("why.rest"))));

@@ -1,6 +1,8 @@
-// Requests to the server, at relative addresses.
+// Requests to the host of the page: a server, or an engine in this browser.
 
-/** An error from the server; kind: its class, or "busy" for a 429. */
+import * as host from "./host.js";
+
+/** An error from the host; kind: its class, or "busy" for a 429. */
 export class ApiError extends Error {
   constructor(status, kind, message, afterS = 0) {
     super(message);
@@ -8,56 +10,35 @@ export class ApiError extends Error {
   }
 }
 
-/** The server did not respond. */
+/** The host did not respond. */
 export class GoneError extends Error {}
 
-const TIMEOUT_MS = 15000;
 const MAX_WAIT_S = 5;
+const SAVING_MS = 60_000; // until a saved file is surely read
 const listeners = { gone: () => {}, back: () => {}, busy: () => {}, login: () => {} };
 
 /** Set the listener of an event: gone, back, busy or login (a session ended). */
 export const on = (name, listener) => { listeners[name] = listener; };
 
-function address(path, query) {
-  const given = Object.entries(query ?? {}).filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return `v1/${path}${given.length ? `?${new URLSearchParams(given)}` : ""}`;
-}
-
-async function send(method, path, { query, body, json, signal } = {}) {
-  const headers = { Accept: "application/json" };
-  if (json !== undefined) headers["Content-Type"] = "application/json";
-  else if (body instanceof Blob) headers["Content-Type"] = body.type || "application/octet-stream";
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  let response;
+async function send(method, path, options) {
+  let answer;
   try {
-    response = await fetch(address(path, query), {
-      method, headers, body: json === undefined ? body : JSON.stringify(json), credentials: "same-origin",
-      cache: "no-store", signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-    });
+    answer = await host.send(method, path, options);
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (options.signal?.aborted) throw error;
     listeners.gone();
     throw new GoneError(String(error));
   }
   listeners.back();
-  if (response.ok) {
-    const type = response.headers.get("Content-Type") ?? "";
-    return type.startsWith("application/json") ? response.json() : response.status === 204 ? null : response.blob();
-  }
-  throw await readError(response);
+  const { status, content, error, afterS } = answer;
+  if (error) throw new ApiError(status, status === 429 ? "busy" : error.kind, error.message, afterS);
+  return content;
 }
 
-async function readError(response) {
-  const body = await response.json().catch(() => ({}));
-  const { kind = `HTTP ${response.status}`, message = response.statusText } = body.error ?? {};
-  const afterS = Number(response.headers.get("Retry-After")) || 0;
-  return new ApiError(response.status, response.status === 429 ? "busy" : kind, message, afterS);
-}
-
-/** Milliseconds to wait before retrying on a busy server. */
+/** Milliseconds to wait before retrying on a busy host. */
 export const waitMs = (error) => 1000 * Math.min(MAX_WAIT_S, error.afterS || 1);
 
-/** Send a request; while the server is busy wait as it says, and retry up to `retries` times. */
+/** Send a request; while the host is busy wait as it says, and retry up to `retries` times. */
 export async function ask(method, path, options = {}, retries = 3) {
   for (;;) {
     try {
@@ -79,6 +60,15 @@ export const search = (photo, query, signal) => ask("POST", "search", { body: ph
 
 /** Send a frame of a stream; never retry, the next frame follows. */
 export const frame = (photo, query, signal) => ask("POST", "frames", { body: photo, query, signal }, 0);
+
+/** Save what a path answers as a file. */
+export async function save(path, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await get(path));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), SAVING_MS);
+}
 
 /** Return photos and details as a form. */
 export function form(details, photos) {

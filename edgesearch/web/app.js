@@ -5,7 +5,7 @@ import { Camera, fromFile } from "./camera.js";
 import { Covers } from "./cover.js";
 import { h } from "./dom.js";
 import { beep } from "./beep.js";
-import { addLanguages, chooseLanguage, keepWords, loadLanguage, t } from "./i18n.js";
+import { addLanguages, chooseLanguage, loadLanguage, t, wordsFile } from "./i18n.js";
 import { Idle } from "./idle.js";
 import { onPower } from "./power.js";
 import { applyTheme, pref, setPref } from "./prefs.js";
@@ -15,6 +15,7 @@ import { FrozenPhoto } from "./frozen.js";
 import { answer } from "./answer.js";
 import { count } from "./count.js";
 import { find } from "./find.js";
+import { keep } from "./host.js";
 import { learned } from "./learned.js";
 import { menu } from "./menu.js";
 import { product } from "./product.js";
@@ -228,7 +229,7 @@ async function begin() {
     app.saving = low;
     if (low) app.toast(t("trouble.saving"), null, 8000);
   });
-  if (connected === true) navigator.serviceWorker?.register("sw.js").then(keepWords).catch(() => {}); // fails over plain http
+  keep(wordsFile()).catch(() => {}); // the page works without
   document.body.dataset.ready = "yes";
 }
 

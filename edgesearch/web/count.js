@@ -6,7 +6,7 @@ import { beep } from "./beep.js";
 import { address, countList, pieces, review, totals } from "./count_pages.js";
 import { openCamera } from "./find.js";
 import { number, t } from "./i18n.js";
-import { pictureUrl } from "./product.js";
+import { pictureAt, picturePath } from "./product.js";
 import { logInFirst } from "./staff.js";
 
 const SIDE = 1024;
@@ -36,6 +36,7 @@ function chooseCount(app) {
 
 /** name: of the count; page: "list" or "review", otherwise the camera; photo: the only one to review. */
 export function count(app, { name = null, page = null, photo = null }) {
+  if (!app.health.can_count) return null;
   if (!app.isStaff) return logInFirst(app, "count");
   if (!name) return chooseCount(app);
   return page === "list" ? countList(app, name) : page === "review" ? review(app, name, photo) : shootAndCount(app, name);
@@ -127,7 +128,7 @@ function shootAndCount(app, name) {
     many.value = seen.times;
     const n = state.counts.find((row) => row.sku === seen.sku)?.count ?? seen.times;
     const before = n - seen.times;
-    message.replaceChildren(h("div", { class: "counted" }, h("img", { src: pictureUrl(seen), alt: "" }),
+    message.replaceChildren(h("div", { class: "counted" }, pictureAt(picturePath(seen)),
       h("div", {}, h("p", { class: "counted-name" }, seen.name), h("p", { class: "quiet" }, icon("check"),
         state.new === false ? t("count.same") : [t("count.counted"), before > 0 && t("count.before", { n: before })].filter(Boolean).join(" · "))),
       h("p", { class: "counted-n", "aria-label": t("count.total", { n }) }, number(n))));

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { button, dialog, h, icon, round } from "./dom.js";
 import { beep } from "./beep.js";
 import { number, t } from "./i18n.js";
-import { picture, productTile } from "./product.js";
+import { picture, pictureAt, productTile } from "./product.js";
 import { searchField } from "./search_field.js";
 
 const MAX_TIMES = 99_999;
@@ -78,7 +78,7 @@ export function review(app, name, photo) {
     draw(candidates);
     const shown = h("button", { type: "button", class: "picture", "aria-expanded": "false", "aria-label": t("answer.shown"), onclick: () => {
       shown.setAttribute("aria-expanded", String(asked.classList.toggle("large")));
-    } }, h("img", { src: `v1/${address(name, `/photos/${entry.id}`)}`, alt: "", onerror: (event) => event.target.replaceWith(icon("photo")) }));
+    } }, pictureAt(`v1/${address(name, `/photos/${entry.id}`)}`, { onerror: (event) => event.target.replaceWith(icon("photo")) }));
     const title = h("h1", { tabindex: "-1" }, t("count.which"));
     const asked = h("div", { class: "asked" }, shown, h("div", { class: "facts" }, title,
       waiting.length > 1 && h("p", { class: "quiet" }, t("count.at", { at: at + 1, all: waiting.length })), many.element));
@@ -130,7 +130,7 @@ export function countList(app, name) {
     const waits = state.waiting.length;
     total.textContent = totals(rows).join(" · ");
     foot.replaceChildren(...[waits > 0 && button("primary", "ask", t("count.waiting", { n: waits }), () => app.go("count", { name, page: "review" })),
-      h("a", { class: "button", href: `v1/${address(name, "/stock.csv")}`, download: `${name}.csv` }, icon("install"), h("span", {}, t("count.csv"))),
+      button("", "install", t("count.csv"), () => api.save(address(name, "/stock.csv"), `${name}.csv`).catch((error) => app.failed(error))),
       button("", "check", t("count.end"), () => app.go("count", {}, true))].filter(Boolean));
     search.run();
   }

@@ -4,10 +4,12 @@ import * as api from "./api.js";
 import { button, h, icon } from "./dom.js";
 import { LANGUAGES, currentLanguage, t } from "./i18n.js";
 import { pref } from "./prefs.js";
+import { pictureAt } from "./product.js";
 import { isChanged } from "./scene.js";
 
 const RETRY_MS = [1000, 2000, 4000, 8000];
 const PICTURES = 12;
+const OPENING_MS = 60_000; // for which a message says that a bundle is being checked
 const SETTLING_TICKS = 3; // of a camera that has just started
 
 /** Return a screen with a drawing, the trouble, what to do, and buttons. */
@@ -15,6 +17,26 @@ export function noticeScreen(drawing, key, given, ...buttons) {
   return h("section", { class: "calm" }, h("div", { class: "calm-drawing" }, icon(drawing)),
     h("h1", {}, t(`trouble.${key}`)), h("p", { class: "lead" }, t(`trouble.${key}.help`, given)),
     buttons.length > 0 && h("div", { class: "calm-buttons" }, buttons));
+}
+
+/** Return a button that opens a bundle from a file, where the page has no server. */
+export function openBundle(app) {
+  const input = h("input", { type: "file", accept: ".edge", class: "quiet-visually", "aria-label": t("bundle.open"), tabindex: "-1",
+    onchange: () => { if (input.files[0]) open(input.files[0]); } });
+  const press = button("primary", "box", t("bundle.open"), () => input.click());
+  const open = app.careful(async (file) => {
+    app.toast(t("app.starting"), null, OPENING_MS);
+    try {
+      const { kept } = await api.ask("POST", "install", { body: file });
+      app.toast(t(kept ? "bundle.opened" : "bundle.once"));
+      await app.connect();
+      app.covers.close("catalogue");
+      app.go("find", {}, true);
+    } finally {
+      input.value = "";
+    }
+  });
+  return [press, input];
 }
 
 export class Covers {
@@ -77,11 +99,16 @@ export class Covers {
     }
   }
 
-  /** The server has no products: check again every 5 s. */
+  /** There are no products: ask for a bundle where one can be opened, else check again every 5 s. */
   noCatalogue() {
-    this.#open("catalogue", noticeScreen("box", "catalogue", {}, button("primary", "undo", t("trouble.retry"), () => this.#checkCatalogue())));
+    const { can_open: canOpen, problem } = this.app.health;
+    const again = () => (problem ? location.reload() : this.#checkCatalogue());
+    const act = canOpen ? openBundle(this.app) : button("primary", "undo", t("trouble.retry"), again);
+    const screen = noticeScreen("box", canOpen ? "bundle" : "catalogue", {}, act);
+    if (problem) screen.querySelector(".lead").textContent = t("trouble.message", { message: problem });
+    this.#open("catalogue", screen);
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.#checkCatalogue(), 5000);
+    if (!canOpen && !problem) this.timer = setTimeout(() => this.#checkCatalogue(), 5000);
   }
 
   async #checkCatalogue() {
@@ -120,7 +147,7 @@ export class Covers {
     this.#open("attract", screen);
     this.#wakeOnMotion();
     for (const address of await this.#pictures()) {
-      mosaic.append(h("img", { src: address, alt: "", loading: "eager", decoding: "async" }));
+      mosaic.append(pictureAt(address, { loading: "eager", decoding: "async" }));
     }
   }
 

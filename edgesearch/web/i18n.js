@@ -49,14 +49,16 @@ async function file(code) {
   return files.get(code);
 }
 
+const pathOf = (code) => `i18n/${code}.json`;
+
 async function fetchFile(code) {
-  const response = await fetch(`i18n/${code}.json`);
-  if (!response.ok) throw new Error(`i18n/${code}.json: ${response.status}`);
+  const response = await fetch(pathOf(code));
+  if (!response.ok) throw new Error(`${pathOf(code)}: ${response.status}`);
   return response.json();
 }
 
-/** Keep the language's file for a reload without the server: the first visit reads it before the service worker runs. */
-export const keepWords = async () => (await caches.open("edgesearch-shell")).add(`i18n/${language}.json`);
+/** Return the path of the language's file. */
+export const wordsFile = () => pathOf(language);
 
 /** Return the code of the language in use. */
 export const currentLanguage = () => language;

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { button, h, icon } from "./dom.js";
 import { number, t } from "./i18n.js";
-import { productTile } from "./product.js";
+import { pictureAt, productTile } from "./product.js";
 import { logInFirst } from "./staff.js";
 
 const percent = (share) => number(share, { style: "percent" });
@@ -25,7 +25,7 @@ export function learned(app) {
       const skus = [...new Set([one.sku, one.like])].filter(Boolean);
       const found = await Promise.all(skus.map((sku) => api.get(`products/${encodeURIComponent(sku)}`).catch(() => null)));
       return h("article", { class: "settle" },
-        h("img", { src: `v1/learned/${one.number}/picture`, alt: t("answer.shown"), onerror: (event) => event.target.replaceWith(icon("box")) }),
+        pictureAt(`v1/learned/${one.number}/picture`, { alt: t("answer.shown"), onerror: (event) => event.target.replaceWith(icon("box")) }),
         h("ul", { class: "tiles" }, found.filter(Boolean).map(({ product }) => productTile(product, () => settle("POST", "learned/accept", product.sku),
           t(product.sku === one.sku ? "learned.said" : "learned.like")))),
         button("", "erase", t("answer.none"), () => settle("DELETE", "learned")));

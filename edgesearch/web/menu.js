@@ -1,5 +1,6 @@
 // The menu: the views, and the settings of the page.
 
+import { openBundle } from "./cover.js";
 import { button, h, icon } from "./dom.js";
 import { LANGUAGES, currentLanguage, t } from "./i18n.js";
 import { pref, setPref } from "./prefs.js";
@@ -18,7 +19,7 @@ export function menu(app) {
   const cameras = h("div");
   const { catalogue, version } = app.health;
   const element = h("section", { class: "page menu" }, h("h1", {}, t("bar.menu")),
-    h("ul", { class: "acts" }, act("camera", t("menu.find"), "find"), act("search", t("words.title"), "words"), act("count", t("menu.count"), "count", true),
+    h("ul", { class: "acts" }, act("camera", t("menu.find"), "find"), act("search", t("words.title"), "words"), app.health.can_count && act("count", t("menu.count"), "count", true),
       app.health.can_teach && [act("teach", t("menu.teach"), "teach", true), act("photo", t("menu.shoot"), "shoot", true), act("list", t("learned.title"), "learned", true)], app.me.needs_pin && act("person", t("staff.title"), "staff")),
     h("h2", {}, t("menu.how")),
     choice(t("menu.language"), "lang", Object.entries(LANGUAGES).map(([code, name]) => [code, name, code]), currentLanguage(), (code) => app.setLanguage(code)),
@@ -27,6 +28,7 @@ export function menu(app) {
     toggle(t("menu.sound"), "", pref("sound"), (on) => setPref("sound", on)),
     cameras,
     app.isStaff && toggle(t("menu.kiosk"), t("menu.kiosk.help"), pref("kiosk") > 0, (on) => setPref("kiosk", on ? KIOSK_S : 0)),
+    app.health.can_open && openBundle(app),
     app.install && button("", "install", t("menu.install"), () => app.install.prompt()),
     h("footer", { class: "quiet" }, catalogue && h("p", {}, t("menu.about", { name: app.name, n: catalogue.products })), version && h("p", {}, t("menu.version", { version }))));
   return {

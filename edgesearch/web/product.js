@@ -1,6 +1,7 @@
 // A product: as a card, as a tile, and as a page that staff can edit.
 
 import * as api from "./api.js";
+import { show } from "./host.js";
 import { button, dialog, field, h, icon } from "./dom.js";
 import { money, t } from "./i18n.js";
 
@@ -13,13 +14,20 @@ const COLOURS = ["black", "white", "grey", "red", "orange", "yellow", "green", "
 /** Return colours in this language; those of the shop's own as they are. */
 export const colourName = (value) => value.split(", ").map((one) => t("colours").split(" ")[COLOURS.indexOf(one)] ?? one).join(", ");
 
-/** Return the URL of a product's picture. */
-export const pictureUrl = (match) => match.picture || `v1/pictures/${encodeURIComponent(match.sku)}`;
+/** Return the path of a product's picture. */
+export const picturePath = (match) => match.picture || `v1/pictures/${encodeURIComponent(match.sku)}`;
+
+/** Return an image with a picture of the API; given: as for `h`. */
+export function pictureAt(path, given = {}) {
+  const image = h("img", { alt: "", ...given });
+  show(image, path);
+  return image;
+}
 
 const image = (match) => picture(match, t("product.picture", { name: match.name }));
 
 /** Return a product's picture; none: a drawing of a box. */
-export const picture = (match, alt = "") => h("div", { class: "picture" }, h("img", { src: pictureUrl(match), alt, decoding: "async", loading: "lazy",
+export const picture = (match, alt = "") => h("div", { class: "picture" }, pictureAt(picturePath(match), { alt, decoding: "async", loading: "lazy",
   onerror: (event) => event.target.replaceWith(icon("box")) }));
 
 /** Return the stock in words, which a colour supports. */

@@ -6,7 +6,7 @@ import { beep } from "./beep.js";
 import { openCamera } from "./find.js";
 import { t } from "./i18n.js";
 import { streamName } from "./live.js";
-import { pictureUrl } from "./product.js";
+import { pictureAt, picturePath } from "./product.js";
 import { compare } from "./scene.js";
 import { logInFirst } from "./staff.js";
 
@@ -47,7 +47,7 @@ export function shoot(app, { place = "" }) {
 
   function offer() {
     const { match } = visits[at];
-    product.replaceChildren(h("img", { src: pictureUrl(match), alt: t("product.picture", { name: match.name }) }),
+    product.replaceChildren(pictureAt(picturePath(match), { alt: t("product.picture", { name: match.name }) }),
       h("div", {}, h("p", { class: "counted-name" }, match.name), match.location && button("", "pin", match.location, () => app.go("shoot", { place: match.location.split(/[,;]/)[0] }, true))),
       h("p", { class: "count-total" }, `${at + 1} / ${visits.length}`));
     message.textContent = t("count.ready");

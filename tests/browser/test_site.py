@@ -47,7 +47,16 @@ def test_files_json_has_the_hash_of_every_file(tiny_edge: Path, library: Path, t
     assert size == sum(path.stat().st_size for path in files)
     listed = json.loads((tmp_path / "site" / "files.json").read_bytes())
     assert listed == {name: found[name] for name in found.keys() - {"files.json", "sw.js"}}
-    assert {"index.html", "engine.js", "engine.wasm", "store.edge", "runtime/library.mjs", "icon.svg"} <= listed.keys()
+    assert {"index.html", "app.js", "i18n/en.json", "engine.js", "engine.wasm", "store.edge"} <= listed.keys()
+    assert {"runtime/library.mjs", "icons/icon.svg"} <= listed.keys()
+
+
+def test_the_page_speaks_to_the_engine(tiny_edge: Path, library: Path, tmp_path: Path) -> None:
+    site.write_site(tiny_edge, tmp_path / "site", runtime=[library])
+    for name in ("host.js", "sw.js"):
+        assert sha256((tmp_path / "site" / name).read_bytes()) != sha256((site.PAGE / name).read_bytes())
+    for path in sorted(site.PAGE.glob("*.js")):
+        assert path.name in {"host.js", "sw.js"} or not (site.STATIC / path.name).exists(), "two modules of one name"
 
 
 def test_other_content_is_another_version(tiny_edge: Path, library: Path, tmp_path: Path) -> None:
@@ -61,7 +70,8 @@ def test_other_content_is_another_version(tiny_edge: Path, library: Path, tmp_pa
 def test_a_site_without_the_bundle_asks_for_one(tiny_edge: Path, library: Path, tmp_path: Path) -> None:
     site.write_site(tiny_edge, tmp_path / "site", runtime=[library], with_bundle=False)
     assert not (tmp_path / "site" / "store.edge").exists()
-    assert json.loads((tmp_path / "site" / "site.json").read_bytes()) == {"bundle": None, "trusted": []}
+    settings = json.loads((tmp_path / "site" / "site.json").read_bytes())
+    assert settings["bundle"] is None and settings["trusted"] == [] and "en" in settings["languages"]
 
 
 def test_libraries_are_asked_for_once(tiny_edge: Path, library: Path, tmp_path: Path) -> None:

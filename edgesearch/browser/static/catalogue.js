@@ -1,6 +1,6 @@
 // Products and pictures of a bundle's SQLite catalogue, read by SQLite's own WebAssembly; see `sqlite_catalog.py`.
 
-import { EdgeSearchError, bundleError } from "./errors.js";
+import { EdgeSearchError, bundleError, missingError } from "./errors.js";
 
 const FILE = "catalog.sqlite";
 const PACKED = "catalog.columns.xz";
@@ -56,6 +56,41 @@ export class Catalogue {
     return numbers.map((number) => byNumber.get(number));
   }
 
+  /** Return the number of a product; throws if there is none. @param {string} sku @returns {number} */
+  numberOf(sku) {
+    const found = this.#query("SELECT number FROM product WHERE sku = ?", sku)[0];
+    if (!found) throw missingError(`${sku}: no product of that SKU is here; check it.`);
+    return found.number;
+  }
+
+  /** Return the names of the columns that any product fills: details, then attributes. @returns {string[]} */
+  columns() {
+    const columns = DETAILS.filter((name) => name !== "attributes");
+    const filled = this.#query(`SELECT ${columns.map((name) => `max(${name} IS NOT NULL) AS ${name}`).join(", ")} FROM product`)[0] ?? {};
+    const names = columns.filter((name) => filled[name]);
+    const attributes = this.#query("SELECT DISTINCT key FROM product, json_each(attributes)").map(({ key }) => String(key));
+    return [...names, ...attributes.filter((name) => !names.includes(name))];
+  }
+
+  /** Return every product's value in a column, by number; null where it is empty. @param {string} name @returns {(string | number | null)[]} */
+  column(name) {
+    const isDetail = DETAILS.includes(name) && name !== "attributes";
+    const found = isDetail ? this.#query(`SELECT ${name} AS value FROM product ORDER BY number`)
+      : this.#query("SELECT (SELECT value FROM json_each(attributes) WHERE key = ?) AS value FROM product ORDER BY number", name);
+    return found.map(({ value }) => value);
+  }
+
+  /** Return whether any product has a barcode. */
+  hasBarcodes() {
+    return Boolean(this.#query("SELECT EXISTS (SELECT 1 FROM product WHERE barcode IS NOT NULL) AS has")[0].has);
+  }
+
+  /** Return the SKUs of products that have one of these barcodes in exactly this spelling. @param {string[]} codes @returns {string[]} */
+  skusWithBarcodes(codes) {
+    const written = "';' || replace(replace(barcode, ' ', ''), '-', '') || ';'";
+    return this.#query(`SELECT DISTINCT sku FROM product, json_each(?) WHERE instr(${written}, ';' || value || ';')`, JSON.stringify(codes)).map(({ sku }) => sku);
+  }
+
   /** Return the source of the picture of a row. @param {number} row @returns {string} */
   source(row) {
     return this.#query("SELECT source FROM picture WHERE row = ?", row)[0].source;
@@ -63,7 +98,7 @@ export class Catalogue {
 
   /** Return a row's picture, or else the first that the bundle keeps of its product; null if it keeps none. @param {number} row */
   async picture(row) {
-    if (!(row >= 0 && row < this.owners.length)) throw new EdgeSearchError("RequestError", `There is no picture ${row}.`);
+    if (!(row >= 0 && row < this.owners.length)) throw missingError(`There is no picture ${row}.`);
     const found = this.#query("SELECT start, size FROM picture WHERE product = ? AND size > 0 ORDER BY row != ?, row LIMIT 1", this.owners[row], row)[0];
     if (!found) return null;
     const content = await this.bundle.range(PICTURES, found.start, found.start + found.size);

@@ -1,11 +1,13 @@
-// The search of one bundle: a photo in, the product out; the steps are those of `pipeline.py`.
+// The search of one bundle: photos in, the product out; the steps are those of `pipeline.py`.
 
+import { addAdvice } from "./advice.js";
 import { Bundle } from "./bundle.js";
 import { Catalogue } from "./catalogue.js";
 import { CompactIndex } from "./compact_index.js";
 import { CONSIDERED, Calibration, sum } from "./decision.js";
 import { Embedder } from "./embedder.js";
 import { bundleError } from "./errors.js";
+import { Gallery } from "./gallery.js";
 import { extractFeatures } from "./local_features.js";
 import { FILE as LOCAL_FILE, LocalIndex } from "./local_index.js";
 import { Native } from "./native.js";
@@ -15,6 +17,9 @@ import { collectEvidence, findCandidates, scoreOf } from "./scoring.js";
 /**
  * @typedef {{engine: BufferSource, ort: any, sqlite3: any}} Parts engine.wasm, and the modules of onnxruntime-web and sqlite-wasm
  * @typedef {{width: number, height: number, data: Uint8ClampedArray | Uint8Array, isJpeg: boolean}} Photo decoded and upright, RGBA, opaque
+ * @typedef {{k?: number, fast?: boolean}} Options
+ * @typedef {{picture: import("./pictures.js").Picture, crop: import("./crops.js").Crop, embedding: Float32Array,
+ *   candidates: import("./scoring.js").Candidate[], evidence: import("./decision.js").EvidenceRow[]}} Observation
  */
 
 export class Engine {
@@ -22,21 +27,19 @@ export class Engine {
    * @param {Bundle} bundle
    * @param {Native} native
    * @param {Embedder} embedder
-   * @param {CompactIndex} index
-   * @param {LocalIndex | null} local
-   * @param {Catalogue} catalogue
+   * @param {Gallery} gallery
    */
-  constructor(bundle, native, embedder, index, local, catalogue) {
+  constructor(bundle, native, embedder, gallery) {
     this.bundle = bundle;
     this.native = native;
     this.embedder = embedder;
-    this.catalogue = catalogue;
+    this.gallery = gallery;
+    this.catalogue = gallery.catalogue;
     this.calibration = Calibration.read(bundle.manifest.calibration);
-    const { owners, rows, pictured } = catalogue;
-    if (index.size !== owners.length || (local && local.size !== index.size) || index.dim !== embedder.dim) {
+    const { index, local, catalogue } = gallery;
+    if (index.size !== catalogue.owners.length || (local && local.size !== index.size) || index.dim !== embedder.dim) {
       throw bundleError("The bundle's parts do not belong together; build it again.");
     }
-    this.gallery = { index, local, owners, pictured, rowsOf: (/** @type {number} */ product) => rows[product] };
   }
 
   /**
@@ -51,43 +54,88 @@ export class Engine {
       Embedder.open(native, ort, bundle), CompactIndex.open(native, bundle),
       bundle.has(LOCAL_FILE) ? LocalIndex.open(native, bundle) : null, Catalogue.open(sqlite3, bundle),
     ]);
-    return new Engine(bundle, native, embedder, index, local, catalogue);
+    return new Engine(bundle, native, embedder, new Gallery({ index, local, catalogue, base: bundle.digest }));
   }
 
   /**
-   * Answer a photo, as `search --json` prints it.
-   * @param {Photo} photo
-   * @param {{k?: number, fast?: boolean}} options
+   * Answer photos of one product, as the server does.
+   * @param {Photo[]} photos
+   * @param {Options} options
    */
-  async search(photo, { k = 5, fast = false } = {}) {
+  async search(photos, options = {}) {
     const timer = new Timer();
+    const observations = [];
+    for (const photo of photos) observations.push(await this.observe(photo, options, timer));
+    return this.answer(observations, options, timer);
+  }
+
+  /**
+   * Find what a photo shows.
+   * @param {Photo} photo
+   * @param {Options} options
+   * @returns {Promise<Observation>}
+   */
+  async observe(photo, { k = 5, fast = false } = {}, timer = new Timer(), gallery = this.gallery) {
     const picture = reduceToRgb(photo, this.embedder.decodedSide, photo.isJpeg);
     timer.end("image");
     const { embedding, crop } = await this.embedder.embed(picture, fast);
     timer.end("embed");
     const extract = fast ? null : () => extractFeatures(this.native, picture, crop);
-    const candidates = await findCandidates(this.gallery, embedding, extract, k);
+    const candidates = await findCandidates(gallery, embedding, extract, k);
     timer.end("index");
-    const evidence = collectEvidence(this.gallery, candidates.slice(0, CONSIDERED), embedding);
-    const probabilities = this.calibration.probabilities(evidence);
-    const decision = this.calibration.decide(probabilities);
-    const judged = candidates.map((candidate, i) => ({ ...candidate, probability: probabilities[i] ?? 0 }));
-    judged.sort((a, b) => b.probability - a.probability || scoreOf(b) - scoreOf(a));
+    const evidence = collectEvidence(gallery, candidates.slice(0, CONSIDERED), embedding);
     timer.end("decision");
-    const matches = this.#describe(judged.slice(0, k));
-    timer.end("catalog");
-    return { decision, known: sum(probabilities), matches, elapsed_ms: timer.report(), embedding };
+    return { picture, crop, embedding, candidates, evidence };
   }
 
-  /** @param {(import("./scoring.js").Candidate & {probability: number})[]} judged */
-  #describe(judged) {
-    const products = this.catalogue.products(judged.map(({ row }) => this.gallery.owners[row]));
-    return judged.map((candidate, i) => ({
-      ...products[i], score: scoreOf(candidate), row: candidate.row, image: this.catalogue.source(candidate.row),
-      points: candidate.evidence.points, mirrored: candidate.evidence.mirrored, probability: candidate.probability,
-    }));
+  /**
+   * Answer what several photos of one product show.
+   * @param {Observation[]} observations
+   * @param {Options} options
+   */
+  answer(observations, { k = 5 } = {}, timer = new Timer(), gallery = this.gallery) {
+    const { judged, known } = this.#judge(observations);
+    const decision = this.calibration.decide(judged.map(({ probability = 0 }) => probability));
+    timer.end("decision");
+    const matches = gallery.describe(judged.slice(0, k), observations[0].picture);
+    timer.end("catalog");
+    const answer = { decision, known, matches, barcodes: [], conflict: "", flaw: "", guesses: {} };
+    const advised = decision === "match" ? answer : addAdvice(gallery, answer, observations, judged);
+    timer.end("decision");
+    return { ...advised, elapsed_ms: timer.report() };
+  }
+
+  /**
+   * Turn the evidence of all photos into probabilities; the best evidence for each product counts.
+   * @param {Observation[]} observations
+   * @returns {{judged: import("./gallery.js").Judged[], known: number}} the most likely first
+   */
+  #judge(observations) {
+    /** @type {Map<number, import("./scoring.js").Candidate>} */
+    const best = new Map();
+    /** @type {Map<number, import("./decision.js").EvidenceRow>} */
+    const evidence = new Map();
+    for (const one of observations) {
+      one.candidates.forEach((candidate, i) => {
+        const product = this.gallery.ownerOf(candidate.row);
+        const [before, row] = [best.get(product), one.evidence[i]];
+        if (!before || scoreOf(candidate) > scoreOf(before)) best.set(product, candidate);
+        if (row) evidence.set(product, strongest(evidence.get(product) ?? row, row));
+      });
+    }
+    const probabilities = this.calibration.probabilities([...evidence.values()]);
+    const likely = new Map([...evidence.keys()].map((product, i) => [product, probabilities[i]]));
+    const judged = [...best].map(([product, candidate]) => ({ ...candidate, probability: likely.get(product) ?? 0 }));
+    judged.sort((a, b) => b.probability - a.probability || scoreOf(b) - scoreOf(a));
+    return { judged, known: sum(probabilities) };
   }
 }
+
+/** @param {import("./decision.js").EvidenceRow} one @param {import("./decision.js").EvidenceRow} other */
+const strongest = (one, other) => ({
+  nearest: Math.max(one.nearest, other.nearest), mean: Math.max(one.mean, other.mean),
+  printed: Math.max(one.printed, other.printed), pictures: Math.max(one.pictures, other.pictures),
+});
 
 /** The milliseconds of each stage. */
 class Timer {
@@ -99,7 +147,7 @@ class Timer {
   /** @param {string} stage */
   end(stage) {
     const now = performance.now();
-    this.#stages[stage] = now - this.#before;
+    this.#stages[stage] = (this.#stages[stage] ?? 0) + now - this.#before;
     this.#before = now;
   }
 

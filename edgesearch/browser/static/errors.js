@@ -12,6 +12,20 @@ export class EdgeSearchError extends Error {
   }
 }
 
+/** @type {Record<string, number>} */
+const STATUS = {
+  BadRequest: 400, RefusedError: 403, SignatureError: 403, MissingError: 404, CountError: 409, DeviceError: 409,
+  ImageError: 422, FlawedPhotoError: 422, CatalogError: 422, QueryError: 422, BundleError: 422, BusyError: 429, QuotaError: 507,
+};
+
+/** Return an error as the server answers it. @param {unknown} error @returns {{status: number, error: {kind: string, message: string}}} */
+export function describeError(error) {
+  if (error instanceof EdgeSearchError) return { status: STATUS[error.kind] ?? 500, error: { kind: error.kind, message: error.message } };
+  console.error(error);
+  const message = `The search failed (${error instanceof Error ? error.message : error}); reload the page.`;
+  return { status: 500, error: { kind: "InternalError", message } };
+}
+
 /** @param {string} message */
 export const bundleError = (message) => new EdgeSearchError("BundleError", message);
 
@@ -19,3 +33,9 @@ export const memoryError = () => new EdgeSearchError("MemoryError", "This device
 
 /** @param {string} message */
 export const imageError = (message) => new EdgeSearchError("ImageError", message);
+
+/** @param {string} message */
+export const queryError = (message) => new EdgeSearchError("QueryError", message);
+
+/** @param {string} message */
+export const missingError = (message) => new EdgeSearchError("MissingError", message);

@@ -1,56 +1,61 @@
-// Ask the engine in its worker.
+// The host of a page without a server: the engine in its worker. The page of `serve` has a module of this name, too.
 
-import { EdgeSearchError } from "./errors.js";
+const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+/** @type {Map<number, {resolve: (answer: any) => void, reject: (error: Error) => void}>} */
+const waiting = new Map();
+let last = 0;
+/** @type {{status: number, error: {kind: string, message: string}} | null} */
+let broken = null;
 
-export class Host {
-  #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-  #next = 0;
-  /** @type {Map<number, {resolve: (result: any) => void, reject: (error: Error) => void}>} */
-  #waiting = new Map();
-  /** @type {Error | null} */
-  #broken = null;
+worker.addEventListener("message", ({ data: { id, ...answer } }) => {
+  waiting.get(id)?.resolve(answer);
+  waiting.delete(id);
+});
+worker.addEventListener("error", (event) => {
+  event.preventDefault();
+  const message = `The search cannot start (${event.message || "its files are missing"}); use a newer browser, or make the site again.`;
+  broken = { status: 500, error: { kind: "BrowserError", message } };
+  for (const { resolve } of waiting.values()) resolve(broken);
+  waiting.clear();
+});
 
-  constructor() {
-    this.#worker.addEventListener("message", ({ data: { id, result, error } }) => {
-      const { resolve, reject } = this.#waiting.get(id) ?? {};
-      this.#waiting.delete(id);
-      if (error) reject?.(new EdgeSearchError(error.kind, error.message));
-      else resolve?.(result);
-    });
-    this.#worker.addEventListener("error", (event) => {
-      event.preventDefault();
-      this.#broken = new EdgeSearchError("BrowserError", `The search could not start (${event.message || "its files are missing"}); use a newer browser, or make the site again.`);
-      for (const { reject } of this.#waiting.values()) reject(this.#broken);
-      this.#waiting.clear();
-    });
-  }
+/**
+ * Send a request; body: a Blob or a form, json: an object.
+ * @param {string} method
+ * @param {string} path
+ * @param {{query?: Record<string, any>, body?: Blob | FormData, json?: unknown, signal?: AbortSignal}} options
+ * @returns {Promise<{status: number, content?: any, error?: {kind: string, message: string}, afterS?: number}>}
+ */
+export function send(method, path, { query = {}, body, json, signal } = {}) {
+  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const entries = body instanceof FormData ? [...body] : [];
+  const request = {
+    method, path, json, query: Object.fromEntries(given.map(([name, value]) => [name, String(value)])),
+    form: Object.fromEntries(entries.filter(([, value]) => typeof value === "string")),
+    photos: body instanceof Blob ? [body] : entries.map(([, value]) => value).filter((value) => value instanceof Blob),
+  };
+  return new Promise((resolve, reject) => {
+    if (broken) return resolve(broken);
+    if (signal?.aborted) return reject(signal.reason);
+    const id = ++last;
+    waiting.set(id, { resolve, reject });
+    signal?.addEventListener("abort", () => { waiting.delete(id); reject(signal.reason); }, { once: true });
+    return worker.postMessage({ id, request });
+  });
+}
 
-  /**
-   * Open a bundle.
-   * @param {Blob} file
-   * @param {string[]} trusted hex keys, one of which must have signed it; without any, it may be unsigned
-   * @returns {Promise<{name: string, sequence: number, counts: Record<string, number>, signer: string | null}>}
-   */
-  open(file, trusted) {
-    return this.#ask("open", { file, trusted });
-  }
+/** Show a picture of the API; its element gets an "error" event if there is none. @param {HTMLImageElement} image @param {string} picture */
+export async function show(image, picture) {
+  const { pathname, searchParams } = new URL(picture, document.baseURI);
+  const { content } = await send("GET", pathname.slice(pathname.indexOf("/v1/") + "/v1/".length), { query: Object.fromEntries(searchParams) });
+  if (!(content instanceof Blob)) return image.dispatchEvent(new Event("error"));
+  image.src = URL.createObjectURL(content);
+  image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
+  return true;
+}
 
-  /** Search a photo. @param {Blob} photo @param {{k?: number, fast?: boolean}} options */
-  search(photo, options = {}) {
-    return this.#ask("search", { photo, ...options });
-  }
-
-  /** Return the picture of a row, or null. @param {number} row @returns {Promise<Blob | null>} */
-  picture(row) {
-    return this.#ask("picture", { row });
-  }
-
-  /** @param {string} method @param {any} options @returns {Promise<any>} */
-  #ask(method, options) {
-    return new Promise((resolve, reject) => {
-      if (this.#broken) return reject(this.#broken);
-      this.#waiting.set(++this.#next, { resolve, reject });
-      return this.#worker.postMessage({ id: this.#next, method, options });
-    });
-  }
+/** Let the page start without a network from now on; its service worker keeps all languages. */
+export async function keep() {
+  await navigator.serviceWorker?.register("sw.js");
+  await navigator.storage?.persist?.(); // so that a full device does not drop the site
 }

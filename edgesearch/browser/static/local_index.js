@@ -29,11 +29,12 @@ const RESIDENT_BYTES = 64_000_000; // larger arrays are read for the pictures th
 
 /**
  * @typedef {import("./local_features.js").LocalFeatures} LocalFeatures
- * @typedef {{points: number, weight: number, mirrored: boolean}} Evidence
+ * @typedef {{points: number, weight: number, outline: number[][], mirrored: boolean}} Evidence
+ *   outline: corners of the printed area in the photo, in shares of its longer side
  */
 
 /** @type {Evidence} */
-export const NO_EVIDENCE = { points: 0, weight: 0, mirrored: false };
+export const NO_EVIDENCE = { points: 0, weight: 0, outline: [], mirrored: false };
 
 /** Return the strength of evidence, 0 to 1. @param {Evidence} evidence */
 export function shareOf({ weight }) {
@@ -96,8 +97,14 @@ export class LocalIndex {
     return this.parts.word_starts[page * (WORDS + 1) + word + 1];
   }
 
-  /** Find the pictures that share most words with a photo, best first. @param {LocalFeatures} photo @param {number} count @returns {number[]} */
-  findCandidates(photo, count) {
+  /**
+   * Find the pictures that share most words with a photo, best first.
+   * @param {LocalFeatures} photo
+   * @param {number} count
+   * @param {number[] | null} allowed the only rows to find
+   * @returns {number[]}
+   */
+  findCandidates(photo, count, allowed = null) {
     const rarest = this.#findWords(photo).sort((a, b) => this.idf[b] - this.idf[a] || a - b);
     let read = 0;
     const words = rarest.filter((word) => {
@@ -117,7 +124,7 @@ export class LocalIndex {
       });
     }
     scores.forEach((score, row) => { scores[row] = score * this.norms[row]; });
-    const found = [...scores.keys()].filter((row) => scores[row] > 0);
+    const found = (allowed ?? [...scores.keys()]).filter((row) => scores[row] > 0);
     return found.sort((a, b) => scores[b] - scores[a] || a - b).slice(0, count);
   }
 
@@ -139,7 +146,7 @@ export class LocalIndex {
     const found = await this.#verifyRows(photo, rows);
     if (Math.max(0, ...found.map(({ points }) => points)) >= MIRROR_BELOW) return found;
     (await this.#verifyRows(mirror(photo), rows.slice(0, MIRROR_PICTURES))).forEach((one, i) => {
-      if (one.points >= Math.max(MIRROR_MIN_POINTS, found[i].points + 1)) found[i] = { ...one, mirrored: true };
+      if (one.points >= Math.max(MIRROR_MIN_POINTS, found[i].points + 1)) found[i] = { ...one, outline: one.outline.map(([x, y]) => [-x, y]), mirrored: true };
     });
     return found;
   }
@@ -220,7 +227,7 @@ export class LocalIndex {
     for (let i = 0; i < count; i++) {
       if (agreeing[2 * i]) weight += Math.max(0, 1 - distance(agreeing, i, 0) / MAX_DISTANCE);
     }
-    return { points, weight, mirrored: false };
+    return { points, weight, outline: mapOutline(keypoints, native.read(Float64Array, affine, 6)), mirrored: false };
   }
 }
 
@@ -229,6 +236,16 @@ function pick(rows, numbers) {
   const picked = new Float32Array(4 * numbers.length);
   numbers.forEach((number, i) => picked.set(rows.subarray(4 * number, 4 * number + 4), 4 * i));
   return picked;
+}
+
+/** Map the bounding box of keypoints (P, 4) to the photo: four corners. @param {Float32Array} keypoints @param {Float64Array} affine (2, 3) */
+function mapOutline(keypoints, [a, b, c, d, e, f]) {
+  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (let at = 0; at < keypoints.length; at += 4) {
+    const [x, y] = [keypoints[at], keypoints[at + 1]];
+    [left, top, right, bottom] = [Math.min(left, x), Math.min(top, y), Math.max(right, x), Math.max(bottom, y)];
+  }
+  return [[left, top], [right, top], [right, bottom], [left, bottom]].map(([x, y]) => [a * x + b * y + c, d * x + e * y + f]);
 }
 
 /** Restore keypoints from bytes, (P, 4). @param {Uint8Array} bytes */

@@ -11,8 +11,7 @@ const BY_VISUAL_WORDS = 10;
 /**
  * @typedef {import("./local_index.js").Evidence} Evidence
  * @typedef {{row: number, cosine: number, evidence: Evidence}} Candidate
- * @typedef {{index: import("./compact_index.js").CompactIndex, local: import("./local_index.js").LocalIndex | null, owners: Int32Array,
- *   rowsOf: (product: number) => number[], pictured: number}} Gallery
+ * @typedef {import("./gallery.js").Gallery} Gallery
  */
 
 /** Return the cosine, raised where local features agree. @param {Candidate} candidate */
@@ -33,19 +32,23 @@ export async function findCandidates(gallery, embedding, extract, k) {
 }
 
 /** @param {Gallery} gallery @param {Float32Array} embedding @param {number} k @returns {Candidate[]} */
-function findNearest({ index, owners, pictured }, embedding, k) {
-  const wanted = Math.min(k, pictured);
+function findNearest(gallery, embedding, k) {
+  const { index, allowed } = gallery;
+  const wanted = Math.min(k, gallery.pictured);
   for (let rows = Math.min(index.size, k * ROWS_PER_RESULT); ; rows = Math.min(index.size, rows * 4)) {
-    const found = toCandidates(index.search(embedding, rows));
-    if (new Set(found.map(({ row }) => owners[row])).size >= wanted || rows >= index.size) return found;
+    const found = toCandidates(index.search(embedding, rows, allowed));
+    if (new Set(found.map(({ row }) => gallery.ownerOf(row))).size >= wanted || rows >= index.size) return found;
   }
 }
 
 /** Return the first candidate of each product. @param {Gallery} gallery @param {Candidate[]} candidates */
-function bestByProduct({ owners }, candidates) {
+export function bestByProduct(gallery, candidates) {
   /** @type {Map<number, Candidate>} */
   const first = new Map();
-  for (const candidate of candidates) if (!first.has(owners[candidate.row])) first.set(owners[candidate.row], candidate);
+  for (const candidate of candidates) {
+    const product = gallery.ownerOf(candidate.row);
+    if (!first.has(product)) first.set(product, candidate);
+  }
   return first;
 }
 
@@ -54,12 +57,12 @@ const leadsClearly = ([first, second]) => !second || scoreOf(first) - scoreOf(se
 
 /** @param {Gallery} gallery @param {Candidate[]} nearest @param {import("./local_features.js").LocalFeatures} features @param {Float32Array} embedding */
 async function verify(gallery, nearest, features, embedding) {
-  const { index, local } = gallery;
+  const { local, allowed } = gallery;
   if (!local) return nearest;
   const compared = nearest.slice(0, VERIFIED);
   const known = new Set(compared.map(({ row }) => row));
-  const named = local.findCandidates(features, BY_VISUAL_WORDS).filter((row) => !known.has(row));
-  if (named.length) compared.push(...toCandidates(index.search(embedding, named.length, named)));
+  const named = local.findCandidates(features, BY_VISUAL_WORDS, allowed).filter((row) => !known.has(row));
+  compared.push(...compareRows(gallery, named, embedding));
   const evidence = await local.verify(features, compared.map(({ row }) => row));
   const verified = compared.map((candidate, i) => ({ ...candidate, evidence: evidence[i] }));
   const agreeing = bestByProduct(gallery, [...verified].sort((a, b) => b.evidence.weight - a.evidence.weight));
@@ -71,6 +74,30 @@ async function verify(gallery, nearest, features, embedding) {
   return merged.sort((a, b) => scoreOf(b) - scoreOf(a));
 }
 
+/** Return rows with their cosines to a photo. @param {Gallery} gallery @param {number[]} rows @param {Float32Array} embedding */
+const compareRows = ({ index }, rows, embedding) => (rows.length ? toCandidates(index.search(embedding, rows.length, rows)) : []);
+
+/**
+ * Return the nearest picture of each product; without an embedding, its first one. A product without a picture has the cosine 0.
+ * @param {Gallery} gallery
+ * @param {number[]} products
+ * @param {Float32Array | null} embedding
+ * @returns {Map<number, Candidate>} without products that a filter excludes
+ */
+export function nearestPictures(gallery, products, embedding = null) {
+  const rows = products.flatMap((product) => gallery.rowsOf(product));
+  const pictures = embedding ? compareRows(gallery, rows, embedding) : rows.map((row) => ({ row, cosine: 0, evidence: NO_EVIDENCE }));
+  const found = bestByProduct(gallery, pictures);
+  /** @type {Map<number, Candidate>} */
+  const nearest = new Map();
+  for (const product of products) {
+    const row = found.has(product) ? null : gallery.rowWithoutPicture(product);
+    const candidate = found.get(product) ?? (row === null ? undefined : { row, cosine: 0, evidence: NO_EVIDENCE });
+    if (candidate) nearest.set(product, candidate);
+  }
+  return nearest;
+}
+
 /**
  * Return the evidence for each candidate.
  * @param {Gallery} gallery
@@ -78,11 +105,11 @@ async function verify(gallery, nearest, features, embedding) {
  * @param {Float32Array} embedding
  * @returns {import("./decision.js").EvidenceRow[]}
  */
-export function collectEvidence({ index, owners, rowsOf }, candidates, embedding) {
-  const rows = candidates.map(({ row }) => rowsOf(owners[row]));
+export function collectEvidence(gallery, candidates, embedding) {
+  const rows = candidates.map(({ row }) => gallery.rowsOf(gallery.ownerOf(row)));
   const single = rows.every((own) => own.length === 1);
   return candidates.map(({ cosine, evidence }, i) => ({
-    nearest: cosine, mean: single ? cosine : meanCosine(rows[i].map((row) => index.readVector(row)), embedding),
+    nearest: cosine, mean: single ? cosine : meanCosine(rows[i].map((row) => gallery.index.readVector(row)), embedding),
     printed: shareOf(evidence), pictures: single ? 1 : rows[i].length,
   }));
 }

@@ -1,0 +1,48 @@
+// Let everybody search, and read products and their pictures; as `search_routes.py`.
+
+import { decode } from "./decoding.js";
+import { imageError, missingError } from "./errors.js";
+import { NO_EVIDENCE } from "./local_index.js";
+import { countOf, onlyFile } from "./request.js";
+
+/** @typedef {import("./routes.js").Handler} Handler */
+
+/** @type {Record<string, Handler>} */
+export const SEARCH_ROUTES = {
+  "POST search": searchPhotos,
+  "POST frames": addFrame,
+  "DELETE frames": ({ streams }, { query: { stream } }) => streams.forget(stream),
+  "GET products/*": describeProduct,
+  "GET pictures/*": readPicture,
+  "POST feedback": () => ({ kept: false }), // there is no profile
+};
+
+/** @type {Handler} */
+async function searchPhotos({ engine }, request) {
+  if (!request.photos.length) throw imageError("The request has no photo; send one.");
+  return engine.search(await Promise.all(request.photos.map(decode)), optionsOf(request));
+}
+
+/** @type {Handler} */
+async function addFrame({ engine, streams }, request) {
+  return streams.add(engine, request.query.stream, await decode(onlyFile(request)), optionsOf(request));
+}
+
+/** @type {Handler} */
+function describeProduct({ engine: { catalogue, gallery } }, { params: [sku] }) {
+  const number = catalogue.numberOf(sku);
+  const rows = gallery.rowsOf(number);
+  const matches = gallery.describe((rows.length ? rows : [gallery.rowWithoutPicture(number)]).map((row) => ({ row, cosine: 1, evidence: NO_EVIDENCE })));
+  return { product: matches[0], pictures: matches.map(({ picture }) => picture) };
+}
+
+/** @type {Handler} */
+async function readPicture({ engine: { catalogue } }, { params: [sku], query: { row } }) {
+  const number = catalogue.numberOf(sku);
+  const found = await catalogue.picture(row === undefined ? catalogue.rows[number][0] : Number(row));
+  if (!found) throw missingError(`${sku}: no picture of it is here.`);
+  return found;
+}
+
+/** @param {import("./request.js").Request} request */
+const optionsOf = (request) => ({ k: countOf(request), fast: request.query.fast === "true" });

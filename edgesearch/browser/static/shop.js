@@ -1,0 +1,98 @@
+// What all requests share: the site's settings, the open bundle, the streams of cameras.
+
+import { Engine } from "./engine.js";
+import { EdgeSearchError } from "./errors.js";
+import { Streams } from "./frames.js";
+
+const RUNTIME = new URL("runtime/", import.meta.url).href;
+const KEPT = "edgesearch-bundle"; // cache with the bundle that a person opened
+const KEPT_AS = "store.edge";
+
+/** @typedef {{bundle: string | null, trusted: string[], languages: string[], version: string}} Site content of site.json */
+
+export class Shop {
+  /** @type {Engine | null} */
+  #engine = null;
+  /** @type {Promise<import("./engine.js").Parts> | null} */
+  #parts = null;
+  /** Why no bundle is open, if one should be. @type {Error | null} */
+  problem = null;
+  streams = new Streams();
+  /** @type {Site} */
+  site = { bundle: null, trusted: [], languages: ["en"], version: "" };
+
+  /** The engine of the open bundle; throws if none is open. */
+  get engine() {
+    if (!this.#engine) throw this.problem ?? new EdgeSearchError("DeviceError", "No catalogue is open; open one, a .edge file.");
+    return this.#engine;
+  }
+
+  get isOpen() {
+    return this.#engine !== null;
+  }
+
+  /** Open the bundle of the site, or the one that a person opened before. */
+  async begin() {
+    try {
+      this.site = await (await fetch(new URL("site.json", import.meta.url))).json();
+      const file = this.site.bundle ? await load(this.site.bundle) : await readKept();
+      if (file) await this.#open(file);
+    } catch (error) {
+      this.problem = error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  /**
+   * Open a bundle that a person gives, and keep it for the next start. The open one stays if this one is refused.
+   * @param {Blob} file
+   * @returns {Promise<{sequence: number, kept: boolean}>}
+   */
+  async install(file) {
+    if (this.site.bundle) throw new EdgeSearchError("DeviceError", "This site has a catalogue of its own; to change it, make the site again.");
+    await this.#open(file);
+    const kept = await keep(file);
+    return { sequence: this.engine.bundle.manifest.sequence, kept };
+  }
+
+  /** @param {Blob} file */
+  async #open(file) {
+    this.#parts ??= loadParts();
+    this.#engine = await Engine.open(file, this.site.trusted, await this.#parts);
+    this.problem = null;
+    this.streams = new Streams();
+  }
+}
+
+/** @param {string} name */
+async function load(name) {
+  const response = await fetch(new URL(name, import.meta.url));
+  if (!response.ok) throw new EdgeSearchError("BundleError", `${name} is missing (${response.status}); make the site again.`);
+  return response.blob();
+}
+
+async function readKept() {
+  const response = await (await caches.open(KEPT)).match(KEPT_AS);
+  return response?.blob();
+}
+
+/** Keep a bundle for the next start; return whether there was space. @param {Blob} file */
+async function keep(file) {
+  try {
+    await (await caches.open(KEPT)).put(KEPT_AS, new Response(file));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @returns {Promise<import("./engine.js").Parts>} */
+async function loadParts() {
+  const [ort, { default: initialize }, response] = await Promise.all([
+    import(`${RUNTIME}ort.wasm.min.mjs`), import(`${RUNTIME}index.mjs`), fetch(new URL("engine.wasm", import.meta.url)),
+  ]);
+  /** @type {any} */ (globalThis).sqlite3ApiConfig = { warn: () => {} }; // that it cannot keep files, which nobody asks of it
+  ort.env.wasm.wasmPaths = RUNTIME;
+  ort.env.wasm.numThreads = 1;
+  const sqlite3 = await initialize({ print: () => {}, printErr: () => {} });
+  return { ort, sqlite3, engine: await response.arrayBuffer() };
+}
