@@ -237,7 +237,7 @@ async function verifyEd25519(key, signature, message) {
 }
 
 /** @param {Uint8Array} bytes */
-function crc32(bytes) {
+export function crc32(bytes) {
   let crc = ~0;
   for (const byte of bytes) {
     crc ^= byte;

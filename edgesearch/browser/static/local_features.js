@@ -7,9 +7,9 @@ import { toGrey } from "./pictures.js";
 export const DIM = 128;
 const QUERY_FEATURES = 500;
 const CROP_MARGIN = 0.2;
-const SIDE = 640;
+export const SIDE = 640;
 const MIN_SIDE = 8;
-const DESCRIPTOR_SCALE = 512;
+export const DESCRIPTOR_SCALE = 512;
 const [CELLS, DIRECTIONS] = [4, 8];
 
 /** @typedef {{count: number, keypoints: Float32Array, descriptors: Float32Array}} LocalFeatures (P, 4): x, y, sigma, turn; (P, 128) */

@@ -137,18 +137,18 @@ export function toGrey(picture, [left, top, right, bottom], side) {
   const longest = (MAX_ELONGATION * side) / Math.max(width, height);
   const scale = Math.min(MAX_ENLARGEMENT, longest, side / Math.sqrt(width * height));
   const [columns, rows] = [width, height].map((length) => Math.max(1, roundEven(length * scale)));
-  return { width: columns, height: rows, pixels: resizeBicubic(grey, width, height, columns, rows) };
+  return { width: columns, height: rows, pixels: resize(grey, width, height, columns, rows, "bicubic") };
 }
 
-/** @param {Uint8Array} pixels @param {number} width @param {number} height @param {number} columns @param {number} rows */
-function resizeBicubic(pixels, width, height, columns, rows) {
+/** Resize a grey picture as Pillow does. @param {Uint8Array} pixels @param {number} width @param {number} height @param {number} columns @param {number} rows @param {keyof FILTERS} filter */
+export function resize(pixels, width, height, columns, rows, filter) {
   const narrow = new Uint8Array(columns * height);
-  const across = bicubicWeights(width, columns);
+  const across = resizeWeights(width, columns, filter);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < columns; x++) narrow[y * columns + x] = weigh(pixels, y * width + across[x].first, 1, across[x].weights);
   }
   const resized = new Uint8Array(columns * rows);
-  const down = bicubicWeights(height, rows);
+  const down = resizeWeights(height, rows, filter);
   for (let y = 0; y < rows; y++) {
     for (let x = 0; x < columns; x++) resized[y * columns + x] = weigh(narrow, down[y].first * columns + x, columns, down[y].weights);
   }
@@ -163,16 +163,17 @@ function weigh(from, at, stride, weights) {
   return value < 0 ? 0 : value > 255 ? 255 : value;
 }
 
-/** Return which pixels each result is made of, and their weights, as Pillow does. @param {number} size @param {number} side */
-function bicubicWeights(size, side) {
+/** Return which pixels each result is made of, and their weights, as Pillow does. @param {number} size @param {number} side @param {keyof FILTERS} filter */
+function resizeWeights(size, side, filter) {
+  const { reach, weigh: weighOff } = FILTERS[filter];
   const scale = size / side;
   const filterScale = Math.max(scale, 1);
-  const support = 2 * filterScale;
+  const support = reach * filterScale;
   return Array.from({ length: side }, (_, i) => {
     const middle = (i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(middle - support + 0.5));
     const count = Math.min(size, Math.trunc(middle + support + 0.5)) - first;
-    const shares = Array.from({ length: count }, (__, t) => bicubic((t + first - middle + 0.5) / filterScale));
+    const shares = Array.from({ length: count }, (__, t) => weighOff((t + first - middle + 0.5) / filterScale));
     const sum = shares.reduce((total, share) => total + share, 0);
     const weights = Int32Array.from(shares, (share) => Math.trunc((share / sum) * (1 << PRECISION) + (share < 0 ? -0.5 : 0.5)));
     return { first, weights };
@@ -186,6 +187,14 @@ function bicubic(x) {
   if (off < 1) return ((a + 2) * off - (a + 3)) * off * off + 1;
   return off < 2 ? (((off - 5) * off + 8) * off - 4) * a : 0;
 }
+
+/** @param {number} x */
+function lanczos(x) {
+  const sinc = (/** @type {number} */ off) => (off === 0 ? 1 : Math.sin(off * Math.PI) / (off * Math.PI));
+  return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0;
+}
+
+const FILTERS = { bicubic: { reach: 2, weigh: bicubic }, lanczos: { reach: 3, weigh: lanczos } };
 
 /** Round halves to the even number, as Python does. @param {number} x */
 export function roundEven(x) {
