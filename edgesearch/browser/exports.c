@@ -8,6 +8,7 @@
 #include "../index/kernel.h"
 #include "../local_features/geometry.h"
 #include "../local_features/sift.h"
+#include "convolution.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -78,4 +79,16 @@ EXPORT("find_consistent_pairs")
 int export_find_consistent_pairs(const float *photo, int count, const float *reference, int size, const double *affine,
                                  double tolerance, uint32_t *bits) {
     return find_consistent_pairs(photo, count, reference, size, affine, tolerance, bits, (size + 31) / 32);
+}
+
+EXPORT("convolve")
+void export_convolve(int height, int width, int channels, int rows, int columns, int outputs, int kernel_rows,
+                     int kernel_columns, int stride, int top, int left, float low, float high, int by_channel,
+                     const double *from, const double *weights, const double *bias, double *to) {
+    const Convolution c = {
+        .height = height, .width = width, .channels = channels, .rows = rows, .columns = columns, .outputs = outputs,
+        .kernel_rows = kernel_rows, .kernel_columns = kernel_columns, .stride = stride, .top = top, .left = left,
+        .low = low, .high = high,
+    };
+    (by_channel ? convolve_channels : convolve)(&c, from, weights, bias, to);
 }

@@ -3,6 +3,8 @@
 import { openArrays } from "./arrays.js";
 import { centreCrop, objectCrop, wholeCrop } from "./crops.js";
 import { EdgeSearchError } from "./errors.js";
+import { FloatLayers } from "./float_layers.js";
+import { cutFloatConvolutions } from "./onnx_graph.js";
 import { WORKING_SIDE, cropSquares } from "./pictures.js";
 
 /** @typedef {import("./pictures.js").Picture} Picture */
@@ -18,13 +20,15 @@ export class Embedder {
    * @param {import("./native.js").Native} native
    * @param {any} ort the module of onnxruntime-web
    * @param {any} session
+   * @param {FloatLayers | null} first what is computed before the session
    * @param {any} config content of the model's config.json
    * @param {Float32Array | null} whitening (D, D)
    */
-  constructor(native, ort, session, config, whitening) {
+  constructor(native, ort, session, first, config, whitening) {
     this.native = native;
     this.ort = ort;
     this.session = session;
+    this.first = first;
     this.dim = config.dim;
     this.preprocessing = config.preprocessing;
     this.whitening = whitening;
@@ -39,9 +43,12 @@ export class Embedder {
   static async open(native, ort, bundle) {
     const config = JSON.parse(new TextDecoder().decode(await bundle.member("model/config.json")));
     const [{ file }] = /** @type {{file: string}[]} */ (Object.values(config.files));
+    const network = await bundle.member(`model/${file}`);
     try {
-      const session = await ort.InferenceSession.create(await bundle.member(`model/${file}`), { executionProviders: ["wasm"] });
-      return new Embedder(native, ort, session, config, await readWhitening(bundle, config.dim));
+      const cut = cutFloatConvolutions(network);
+      const first = cut && new FloatLayers(native, cut.convolutions, config.preprocessing.crop);
+      const session = await ort.InferenceSession.create(cut && first ? cut.rest(first.shape) : network, { executionProviders: ["wasm"], logSeverityLevel: 3 });
+      return new Embedder(native, ort, session, first, config, await readWhitening(bundle, config.dim));
     } catch (error) {
       if (error instanceof EdgeSearchError) throw error;
       throw new EdgeSearchError("ModelError", `The network cannot run here (${error instanceof Error ? error.message : error}); use a newer browser.`);
@@ -78,8 +85,7 @@ export class Embedder {
 
   /** Run the network on crops. @param {Picture} picture @param {import("./crops.js").Crop[]} crops */
   async #run(picture, crops) {
-    const side = this.preprocessing.crop;
-    const input = new this.ort.Tensor("float32", cropSquares(this.native, picture, crops, this.preprocessing), [crops.length, 3, side, side]);
+    const input = this.#prepare(cropSquares(this.native, picture, crops, this.preprocessing), crops.length);
     const outputs = await this.session.run({ [this.session.inputNames[0]]: input });
     const [vectors, maps] = this.session.outputNames.map((/** @type {string} */ name) => outputs[name]);
     /** @type {Float32Array[]} */
@@ -87,6 +93,16 @@ export class Embedder {
     if (!maps) return { rows };
     const [, height, width] = maps.dims;
     return { rows, response: { values: /** @type {Float32Array} */ (maps.data.slice(0, height * width)), height, width } };
+  }
+
+  /** Return the session's input for some crops. @param {Float32Array} squares (B, 3, S, S) @param {number} count B */
+  #prepare(squares, count) {
+    const { ort, first, preprocessing: { crop: side } } = this;
+    if (!first) return new ort.Tensor("float32", squares, [count, 3, side, side]);
+    const [size, length] = [squares.length / count, first.shape.reduce((product, n) => product * n, 1)];
+    const values = new Float32Array(count * length);
+    for (let n = 0; n < count; n++) values.set(first.run(squares.subarray(n * size, (n + 1) * size)), n * length);
+    return new ort.Tensor("float32", values, [count, ...first.shape]);
   }
 
   /** @param {Float32Array} vector */
