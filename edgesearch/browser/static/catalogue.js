@@ -11,6 +11,11 @@ const DETAILS = ["sku", "name", "price", "currency", "category", "brand", "descr
 const damaged = (/** @type {unknown} */ what) => new EdgeSearchError("CatalogError", `The bundle's catalogue is damaged (${what}); build the bundle again.`);
 
 export class Catalogue {
+  /** Products that a device changed, by number: none in a bundle. @type {Map<number, any>} */
+  changed = new Map();
+  /** Numbers of products that are not shown. @type {Set<number>} */
+  hidden = new Set();
+
   /** @param {import("./bundle.js").Bundle} bundle @param {any} database */
   constructor(bundle, database) {
     this.bundle = bundle;
@@ -56,6 +61,12 @@ export class Catalogue {
     return numbers.map((number) => byNumber.get(number));
   }
 
+  /** Return number, details and sources of products that are here, by SKU. @param {string[]} skus @returns {Map<string, {number: number, product: any, sources: string[]}>} */
+  findSkus(skus) {
+    const found = this.#query("SELECT number FROM product WHERE sku IN (SELECT value FROM json_each(?))", JSON.stringify(skus)).map(({ number }) => number);
+    return new Map(this.products(found).map((product, i) => [product.sku, { number: found[i], product, sources: this.rows[found[i]].map((row) => this.source(row)) }]));
+  }
+
   /** Return the number of a product; throws if there is none. @param {string} sku @returns {number} */
   numberOf(sku) {
     const found = this.#query("SELECT number FROM product WHERE sku = ?", sku)[0];
@@ -94,6 +105,11 @@ export class Catalogue {
   /** Return the source of the picture of a row. @param {number} row @returns {string} */
   source(row) {
     return this.#query("SELECT source FROM picture WHERE row = ?", row)[0].source;
+  }
+
+  /** Return the row as others know it. @param {number} row */
+  rowToShow(row) {
+    return row;
   }
 
   /** Return a row's picture, or else the first that the bundle keeps of its product; null if it keeps none. @param {number} row */

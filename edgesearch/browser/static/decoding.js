@@ -1,7 +1,9 @@
-// Decode photos by the browser.
+// Decode and encode photos by the browser.
 
 import { imageError } from "./errors.js";
-import { checkSize } from "./pictures.js";
+import { MIN_SIDE, checkSize } from "./pictures.js";
+
+const JPEG_QUALITY = 0.8;
 
 /**
  * Decode a photo upright, with transparent parts white.
@@ -24,4 +26,21 @@ export async function decode(photo) {
   bitmap.close();
   const head = new Uint8Array(await photo.slice(0, 2).arrayBuffer());
   return { width, height, data: context.getImageData(0, 0, width, height).data, isJpeg: head[0] === 0xff && head[1] === 0xd8 };
+}
+
+/**
+ * Encode a photo as a JPEG whose longer side is at most `side` px.
+ * @param {import("./engine.js").Photo} photo
+ * @param {number} side
+ */
+export async function toJpeg({ width, height, data }, side) {
+  const whole = new OffscreenCanvas(width, height);
+  const pixels = new ImageData(/** @type {Uint8ClampedArray<ArrayBuffer>} */ (data), width, height);
+  /** @type {OffscreenCanvasRenderingContext2D} */ (whole.getContext("2d")).putImageData(pixels, 0, 0);
+  const scale = Math.min(1, side / Math.max(width, height));
+  const small = new OffscreenCanvas(Math.max(MIN_SIDE, Math.round(width * scale)), Math.max(MIN_SIDE, Math.round(height * scale)));
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (small.getContext("2d"));
+  context.imageSmoothingQuality = "high";
+  context.drawImage(whole, 0, 0, small.width, small.height);
+  return new Uint8Array(await (await small.convertToBlob({ type: "image/jpeg", quality: JPEG_QUALITY })).arrayBuffer());
 }

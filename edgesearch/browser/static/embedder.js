@@ -64,23 +64,29 @@ export class Embedder {
    * Embed a picture and locate the object in it.
    * @param {Picture} picture
    * @param {boolean} fast embed only the centre crop
-   * @returns {Promise<{embedding: Float32Array, crop: import("./crops.js").Crop}>}
+   * @returns {Promise<{embedding: Float32Array, plain: Float32Array, crop: import("./crops.js").Crop}>} plain: without whitening
    */
   async embed(picture, fast) {
+    const { plain, crop } = await this.#locate(picture, fast);
+    return { embedding: this.whiten(plain), plain, crop };
+  }
+
+  /** @param {Picture} picture @param {boolean} fast */
+  async #locate(picture, fast) {
     const { crop, resize } = this.preprocessing;
     if (fast) {
       const middle = centreCrop(picture, crop / resize);
       const { rows } = await this.#run(picture, [middle]);
-      return { embedding: this.#whiten(rows[0]), crop: middle };
+      return { plain: rows[0], crop: middle };
     }
     const whole = wholeCrop(picture);
     const { rows, response } = await this.#run(picture, [whole, centreCrop(picture)]);
     const total = rows[0].map((x, d) => x + rows[1][d]);
-    if (!response) return { embedding: this.#whiten(normalize(total)), crop: whole };
+    if (!response) return { plain: normalize(total), crop: whole };
     const { values, height, width } = response;
     const found = objectCrop(whole, values, height, width);
     const [near] = (await this.#run(picture, [found])).rows;
-    return { embedding: this.#whiten(normalize(total.map((x, d) => x + near[d]))), crop: found };
+    return { plain: normalize(total.map((x, d) => x + near[d])), crop: found };
   }
 
   /** Run the network on crops. @param {Picture} picture @param {import("./crops.js").Crop[]} crops */
@@ -105,8 +111,8 @@ export class Embedder {
     return new ort.Tensor("float32", values, [count, ...first.shape]);
   }
 
-  /** @param {Float32Array} vector */
-  #whiten(vector) {
+  /** Even out a vector as the bundle says; return it at unit length. @param {Float32Array} vector */
+  whiten(vector) {
     const { whitening, dim } = this;
     if (!whitening) return vector;
     const mapped = new Float64Array(dim);

@@ -11,8 +11,10 @@ import { Gallery } from "./gallery.js";
 import { extractFeatures } from "./local_features.js";
 import { FILE as LOCAL_FILE, LocalIndex } from "./local_index.js";
 import { Native } from "./native.js";
+import { writeReference } from "./packed_features.js";
 import { reduceToRgb } from "./pictures.js";
 import { collectEvidence, findCandidates, scoreOf } from "./scoring.js";
+import { extractStableFeatures } from "./stable_features.js";
 
 /**
  * @typedef {{engine: BufferSource, ort: any, sqlite3: any}} Parts engine.wasm, and the modules of onnxruntime-web and sqlite-wasm
@@ -34,12 +36,16 @@ export class Engine {
     this.native = native;
     this.embedder = embedder;
     this.gallery = gallery;
-    this.catalogue = gallery.catalogue;
     this.calibration = Calibration.read(bundle.manifest.calibration);
     const { index, local, catalogue } = gallery;
     if (index.size !== catalogue.owners.length || (local && local.size !== index.size) || index.dim !== embedder.dim) {
       throw bundleError("The bundle's parts do not belong together; build it again.");
     }
+  }
+
+  /** The products that are shown now: the bundle's, and what the device was taught. */
+  get catalogue() {
+    return this.gallery.catalogue;
   }
 
   /**
@@ -55,6 +61,16 @@ export class Engine {
       bundle.has(LOCAL_FILE) ? LocalIndex.open(native, bundle) : null, Catalogue.open(sqlite3, bundle),
     ]);
     return new Engine(bundle, native, embedder, new Gallery({ index, local, catalogue, base: bundle.digest }));
+  }
+
+  /**
+   * Return what the network makes of a reference picture; `Taught` maps its embedding as the bundle says.
+   * @param {Photo} photo
+   */
+  async makeReference(photo) {
+    const picture = reduceToRgb(photo, this.embedder.decodedSide, photo.isJpeg);
+    const { plain } = await this.embedder.embed(picture, false);
+    return writeReference(plain, this.gallery.local?.encode(extractStableFeatures(this.native, picture)) ?? null);
   }
 
   /**

@@ -1,28 +1,42 @@
 // The pictures and products that a search may find; see `gallery.py`.
-// A row numbers a picture of the index; rows after these stand for products without a picture, which only words find.
+// A row numbers a picture of the index, or one that the device was taught. Rows after these stand for products without a
+// picture, which only words find.
 
 import { scoreOf } from "./scoring.js";
 
 /**
  * @typedef {import("./scoring.js").Candidate & {probability?: number, words?: number}} Judged
  * @typedef {{index: import("./compact_index.js").CompactIndex, local: import("./local_index.js").LocalIndex | null,
- *   catalogue: import("./catalogue.js").Catalogue, base: string}} Parts base: digest of the bundle
+ *   catalogue: import("./catalogue.js").Catalogue | import("./taught_catalogue.js").TaughtCatalogue, base: string, taught?: Taught}} Parts base: digest of the bundle
+ * @typedef {{vectors: Float32Array[], local: import("./local_index.js").LocalIndex | null}} Taught of the pictures that the device was taught
  */
+
+/** @type {Taught} */
+const NOTHING = { vectors: [], local: null };
 
 export class Gallery {
   /** @param {Parts} parts @param {Uint8Array | null} admitted of each product, whether a filter leaves it; null for all */
   constructor(parts, admitted = null) {
-    const { index, local, catalogue, base } = parts;
+    const { index, local, catalogue, base, taught = NOTHING } = parts;
     this.parts = parts;
     this.index = index;
     this.local = local;
     this.catalogue = catalogue;
     this.base = base;
+    this.taught = taught;
     this.admitted = admitted;
-    /** The rows that a search may find; null for all. @type {number[] | null} */
-    this.allowed = admitted && Array.from(catalogue.owners.keys()).filter((row) => admitted[catalogue.owners[row]]);
-    /** How many products a photo can find. */
+    const rows = Array.from(catalogue.owners.keys()).filter((row) => this.#isAdmitted(catalogue.owners[row]));
+    /** The rows of the index that a search may find; null for all. @type {number[] | null} */
+    this.allowed = admitted || catalogue.hidden.size ? rows.filter((row) => row < index.size) : null;
+    /** The taught rows that a search may find, counted from the first. */
+    this.allowedTaught = rows.filter((row) => row >= index.size).map((row) => row - index.size);
+    /** How many products of the index a photo can find. */
     this.pictured = this.allowed ? new Set(this.allowed.map((row) => catalogue.owners[row])).size : catalogue.pictured;
+  }
+
+  /** @param {number} product */
+  #isAdmitted(product) {
+    return !this.catalogue.hidden.has(product) && (!this.admitted || Boolean(this.admitted[product]));
   }
 
   /** Return the gallery with fewer products to find. @param {Uint8Array} admitted */
@@ -43,7 +57,12 @@ export class Gallery {
 
   /** Return the row that stands for a product without a picture; null if a filter excludes it. @param {number} product */
   rowWithoutPicture(product) {
-    return !this.admitted || this.admitted[product] ? this.catalogue.owners.length + product : null;
+    return this.#isAdmitted(product) ? this.catalogue.owners.length + product : null;
+  }
+
+  /** Return the vector of a row. @param {number} row */
+  vectorOf(row) {
+    return row < this.index.size ? this.index.readVector(row) : this.taught.vectors[row - this.index.size];
   }
 
   /**
@@ -66,6 +85,7 @@ export class Gallery {
   #picture(row, sku) {
     const stored = row < this.catalogue.owners.length;
     const path = `/v1/pictures/${encodeURIComponent(sku)}`;
-    return stored ? { row, base: this.base, image: this.catalogue.source(row), picture: `${path}?row=${row}` } : { row: null, base: this.base, image: "", picture: path };
+    const shown = this.catalogue.rowToShow(row);
+    return stored ? { row: shown, base: this.base, image: this.catalogue.source(row), picture: `${path}?row=${shown}` } : { row: null, base: this.base, image: "", picture: path };
   }
 }

@@ -3,6 +3,7 @@
 import { openArrays } from "./arrays.js";
 import { EdgeSearchError, memoryError } from "./errors.js";
 import { DIM, mirror } from "./local_features.js";
+import { indexFeatures, packFeatures } from "./packed_features.js";
 
 export const FILE = "local.arrays";
 const BLOCK = 32;
@@ -29,6 +30,9 @@ const RESIDENT_BYTES = 64_000_000; // larger arrays are read for the pictures th
 
 /**
  * @typedef {import("./local_features.js").LocalFeatures} LocalFeatures
+ * @typedef {import("./packed_features.js").PackedFeatures} PackedFeatures
+ * @typedef {{codewords: number, squares: number}} Columns addresses
+ * @typedef {{codes: Columns, words: Columns}} Codebook
  * @typedef {{points: number, weight: number, outline: number[][], mirrored: boolean}} Evidence
  *   outline: corners of the printed area in the photo, in shares of its longer side
  */
@@ -50,15 +54,15 @@ export class LocalIndex {
    * @param {Record<string, any>} parts
    * @param {Record<string, import("./arrays.js").LazyArray>} large
    * @param {Record<string, any>} resident
+   * @param {Codebook} codebook
    */
-  constructor(native, parts, large, resident) {
+  constructor(native, parts, large, resident, codebook = keepCodebook(native, parts)) {
     this.native = native;
     this.parts = parts;
     this.large = large;
     this.resident = resident;
     this.size = parts.sizes.length;
-    this.codes = keepColumns(native, parts.codes, SUBQUANTIZERS, CODEWORDS);
-    this.words = keepColumns(native, parts.words, HALVES, WORDS_PER_HALF);
+    this.codebook = codebook;
     this.pages = Math.ceil(this.size / PAGE);
     this.idf = Float32Array.from({ length: WORDS }, (_, word) => {
       let count = 0;
@@ -85,6 +89,24 @@ export class LocalIndex {
       if (arrays[name].length * arrays[name].rowLength <= RESIDENT_BYTES) resident[name] = await arrays[name].rows();
     }
     return new LocalIndex(native, parts, arrays, resident);
+  }
+
+  /** Return an index of other pictures, at least one, with the same codebook. @param {PackedFeatures[]} pictures */
+  build(pictures) {
+    const { packed, places, ...parts } = indexFeatures(pictures, PAGE);
+    const large = /** @type {any} */ ({ packed: { rowLength: (SUBQUANTIZERS / 2) * BLOCK }, places: { rowLength: 4 } });
+    return new LocalIndex(this.native, parts, large, { packed, places }, this.codebook);
+  }
+
+  /** Pack the features of a reference picture. @param {LocalFeatures} features */
+  encode({ count, keypoints, descriptors }) {
+    const { native, codebook: { codes } } = this;
+    const found = native.scoped((scope) => {
+      const to = scope.take(SUBQUANTIZERS * count);
+      native.call.encode_rows(SUBQUANTIZERS, DIM / SUBQUANTIZERS, CODEWORDS, codes.codewords, codes.squares, scope.put(descriptors), count, to);
+      return native.read(Uint8Array, to, SUBQUANTIZERS * count);
+    });
+    return packFeatures(keypoints, found, this.#findWords({ count, keypoints, descriptors }));
   }
 
   /** @param {number} page @param {number} word @returns {number} */
@@ -131,7 +153,7 @@ export class LocalIndex {
   /** Return the distinct words of a photo, ascending. @param {LocalFeatures} photo */
   #findWords({ count, descriptors }) {
     if (!count) return [];
-    const { native, words } = this;
+    const { native, codebook: { words } } = this;
     return native.scoped((scope) => {
       const codes = scope.take(HALVES * count);
       native.call.encode_rows(HALVES, DIM / HALVES, WORDS_PER_HALF, words.codewords, words.squares, scope.put(descriptors), count, codes);
@@ -175,7 +197,7 @@ export class LocalIndex {
 
   /** Quantize the distances of descriptors to all codewords. @param {any} scope @param {LocalFeatures} photo */
   #makeTables(scope, { count, keypoints, descriptors }) {
-    const { native, codes } = this;
+    const { native, codebook: { codes } } = this;
     const [levels, lows, steps] = [scope.take(count * SUBQUANTIZERS * CODEWORDS), scope.take(4 * count * SUBQUANTIZERS), scope.take(4 * count)];
     native.call.quantize_rows(SUBQUANTIZERS, DIM / SUBQUANTIZERS, codes.codewords, codes.squares, scope.put(descriptors), count, levels, lows, steps);
     const low = native.read(Float32Array, lows, count * SUBQUANTIZERS);
@@ -256,7 +278,11 @@ function dequantize(bytes) {
   });
 }
 
-/** Keep a codebook (M, K, D/M) as the engine takes it: codewords (M, D/M, K) and their squares (M, K). @param {import("./native.js").Native} native @param {Float32Array} codebook @param {number} parts @param {number} words */
+/** @param {import("./native.js").Native} native @param {Record<string, any>} parts @returns {Codebook} */
+const keepCodebook = (native, { codes, words }) =>
+  ({ codes: keepColumns(native, codes, SUBQUANTIZERS, CODEWORDS), words: keepColumns(native, words, HALVES, WORDS_PER_HALF) });
+
+/** Keep quantizers (M, K, D/M) as the engine takes it: codewords (M, D/M, K) and their squares (M, K). @param {import("./native.js").Native} native @param {Float32Array} codebook @param {number} parts @param {number} words */
 function keepColumns(native, codebook, parts, words) {
   const dim = DIM / parts;
   const [columns, squares] = [new Float32Array(codebook.length), new Float32Array(parts * words)];

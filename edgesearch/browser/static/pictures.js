@@ -3,7 +3,7 @@
 import { imageError } from "./errors.js";
 
 export const WORKING_SIDE = 320; // px; pictures keep at least this shorter side
-const MIN_SIDE = 8;
+export const MIN_SIDE = 8; // px
 const MAX_SIDE = 20_000;
 const MAX_PIXELS = 89_000_000;
 const MAX_SHRINKING = 5; // px of the picture to one of the result, for the engine's C

@@ -4,6 +4,10 @@ import { wholeCrop } from "./crops.js";
 import { toGrey } from "./pictures.js";
 
 export const USELESS = ["dark", "empty"];
+export const ADVICE = {
+  dark: "it is too dark; add light or clean the lens.",
+  empty: "it shows nothing; point the camera at a product, and check that nothing covers the lens.",
+};
 const SIDE = 256;
 const BLOCK = 12;
 const SHARPEST = 0.95;
@@ -15,9 +19,9 @@ const FAR = 0.34;
 /**
  * Return what is wrong with a photo: dark, empty, blurred or far; "" if nothing is.
  * @param {import("./pictures.js").Picture} picture
- * @param {import("./crops.js").Crop} crop the square around its object
+ * @param {import("./crops.js").Crop | null} crop the square around its object; without it no photo is far
  */
-export function findFlaw(picture, crop) {
+export function findFlaw(picture, crop = null) {
   const { width, height, pixels } = toGrey(picture, [0, 0, picture.width, picture.height], SIDE);
   if (quantile(Float64Array.from(pixels), SHARPEST) < DARK) return "dark";
   const spread = deviation(pixels);
@@ -25,7 +29,7 @@ export function findFlaw(picture, crop) {
   const across = measureSharpness(pixels, width, height, width, 1);
   const down = measureSharpness(pixels, height, width, 1, width);
   if (Math.min(across, down) < BLURRED * spread) return "blurred";
-  return crop.side <= FAR * wholeCrop(picture).side ? "far" : "";
+  return crop && crop.side <= FAR * wholeCrop(picture).side ? "far" : "";
 }
 
 /** @param {Uint8Array} pixels */

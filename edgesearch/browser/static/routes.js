@@ -3,6 +3,7 @@
 import { describeError, missingError } from "./errors.js";
 import { onlyFile } from "./request.js";
 import { SEARCH_ROUTES } from "./search_routes.js";
+import { TEACH_ROUTES } from "./teach_routes.js";
 
 /**
  * @typedef {import("./shop.js").Shop} Shop
@@ -16,6 +17,7 @@ const ROUTES = {
   "GET me": () => ({ role: "manager", name: "", needs_pin: false }), // whoever holds the device
   "POST install": (shop, request) => shop.install(onlyFile(request)),
   ...SEARCH_ROUTES,
+  ...TEACH_ROUTES,
 };
 
 /**
@@ -26,6 +28,7 @@ const ROUTES = {
 export async function answer(shop, { method, path, ...given }) {
   try {
     const { handler, params } = findRoute(method, path);
+    if (method !== "GET") await shop.refresh(); // those run while a search does
     const content = await handler(shop, { ...given, params }) ?? null;
     return { status: content === null ? 204 : 200, content };
   } catch (error) {
@@ -52,6 +55,6 @@ function health(shop) {
   const catalogue = shop.isOpen ? { name, sequence, products: shop.engine.catalogue.count } : null;
   return {
     status: "ok", version: site.version, languages: site.languages, catalogue, problem: problem?.message ?? "", can_open: !site.bundle,
-    can_teach: false, can_count: false, can_explain: false, learns: false, can_read_barcodes: false,
+    can_teach: shop.isOpen && shop.canKeep, can_count: false, can_explain: false, learns: false, can_read_barcodes: false,
   };
 }

@@ -37,8 +37,18 @@ function findNearest(gallery, embedding, k) {
   const wanted = Math.min(k, gallery.pictured);
   for (let rows = Math.min(index.size, k * ROWS_PER_RESULT); ; rows = Math.min(index.size, rows * 4)) {
     const found = toCandidates(index.search(embedding, rows, allowed));
-    if (new Set(found.map(({ row }) => gallery.ownerOf(row))).size >= wanted || rows >= index.size) return found;
+    const isEnough = new Set(found.map(({ row }) => gallery.ownerOf(row))).size >= wanted || rows >= index.size;
+    if (isEnough) return byCosine([...found, ...compareTaught(gallery, gallery.allowedTaught, embedding).slice(0, rows)]);
   }
+}
+
+/** @param {Candidate[]} candidates */
+const byCosine = (candidates) => candidates.sort((a, b) => b.cosine - a.cosine);
+
+/** Return taught rows, counted from the first, with their cosines to a photo, the nearest first. @param {Gallery} gallery @param {number[]} rows @param {Float32Array} embedding */
+function compareTaught({ index, taught }, rows, embedding) {
+  const cosine = (/** @type {Float32Array} */ vector) => vector.reduce((sum, x, d) => sum + x * embedding[d], 0);
+  return byCosine(rows.map((row) => ({ row: index.size + row, cosine: cosine(taught.vectors[row]), evidence: NO_EVIDENCE })));
 }
 
 /** Return the first candidate of each product. @param {Gallery} gallery @param {Candidate[]} candidates */
@@ -57,25 +67,44 @@ const leadsClearly = ([first, second]) => !second || scoreOf(first) - scoreOf(se
 
 /** @param {Gallery} gallery @param {Candidate[]} nearest @param {import("./local_features.js").LocalFeatures} features @param {Float32Array} embedding */
 async function verify(gallery, nearest, features, embedding) {
-  const { local, allowed } = gallery;
-  if (!local) return nearest;
   const compared = nearest.slice(0, VERIFIED);
   const known = new Set(compared.map(({ row }) => row));
-  const named = local.findCandidates(features, BY_VISUAL_WORDS, allowed).filter((row) => !known.has(row));
-  compared.push(...compareRows(gallery, named, embedding));
-  const evidence = await local.verify(features, compared.map(({ row }) => row));
-  const verified = compared.map((candidate, i) => ({ ...candidate, evidence: evidence[i] }));
+  const named = rowsByVisualWords(gallery, features).filter((row) => !known.has(row));
+  const verified = await matchLocalFeatures(gallery, [...compared, ...compareRows(gallery, named, embedding)], features);
   const agreeing = bestByProduct(gallery, [...verified].sort((a, b) => b.evidence.weight - a.evidence.weight));
-  const byCosine = bestByProduct(gallery, [...nearest, ...verified].sort((a, b) => b.cosine - a.cosine));
-  const merged = [...byCosine].map(([product, candidate]) => {
+  const nearestOnes = bestByProduct(gallery, byCosine([...nearest, ...verified]));
+  const merged = [...nearestOnes].map(([product, candidate]) => {
     const other = agreeing.get(product) ?? candidate;
     return { row: (other.evidence.points ? other : candidate).row, cosine: candidate.cosine, evidence: other.evidence };
   });
   return merged.sort((a, b) => scoreOf(b) - scoreOf(a));
 }
 
-/** Return rows with their cosines to a photo. @param {Gallery} gallery @param {number[]} rows @param {Float32Array} embedding */
-const compareRows = ({ index }, rows, embedding) => (rows.length ? toCandidates(index.search(embedding, rows.length, rows)) : []);
+/** Return the rows that share most visual words with a photo. @param {Gallery} gallery @param {import("./local_features.js").LocalFeatures} features */
+function rowsByVisualWords({ index, local, allowed, taught, allowedTaught }, features) {
+  const stored = local?.findCandidates(features, BY_VISUAL_WORDS, allowed) ?? [];
+  const others = taught.local?.findCandidates(features, BY_VISUAL_WORDS, allowedTaught) ?? [];
+  return [...stored, ...others.map((row) => index.size + row)];
+}
+
+/** Return the candidates with what their pictures' local features have in common with a photo's. @param {Gallery} gallery @param {Candidate[]} candidates @param {import("./local_features.js").LocalFeatures} features */
+async function matchLocalFeatures({ index, local, taught }, candidates, features) {
+  /** @type {Map<number, Evidence>} */
+  const evidence = new Map();
+  for (const [some, first, last] of /** @type {const} */ ([[local, 0, index.size], [taught.local, index.size, Infinity]])) {
+    const rows = candidates.map(({ row }) => row).filter((row) => row >= first && row < last);
+    const found = await some?.verify(features, rows.map((row) => row - first)) ?? [];
+    found.forEach((one, i) => evidence.set(rows[i], one));
+  }
+  return candidates.map((candidate) => ({ ...candidate, evidence: evidence.get(candidate.row) ?? NO_EVIDENCE }));
+}
+
+/** Return rows with their cosines to a photo, the nearest first. @param {Gallery} gallery @param {number[]} rows @param {Float32Array} embedding */
+function compareRows(gallery, rows, embedding) {
+  const { index } = gallery;
+  const [stored, taught] = [rows.filter((row) => row < index.size), rows.filter((row) => row >= index.size).map((row) => row - index.size)];
+  return byCosine([...(stored.length ? toCandidates(index.search(embedding, stored.length, stored)) : []), ...compareTaught(gallery, taught, embedding)]);
+}
 
 /**
  * Return the nearest picture of each product; without an embedding, its first one. A product without a picture has the cosine 0.
@@ -109,7 +138,7 @@ export function collectEvidence(gallery, candidates, embedding) {
   const rows = candidates.map(({ row }) => gallery.rowsOf(gallery.ownerOf(row)));
   const single = rows.every((own) => own.length === 1);
   return candidates.map(({ cosine, evidence }, i) => ({
-    nearest: cosine, mean: single ? cosine : meanCosine(rows[i].map((row) => gallery.index.readVector(row)), embedding),
+    nearest: cosine, mean: single ? cosine : meanCosine(rows[i].map((row) => gallery.vectorOf(row)), embedding),
     printed: shareOf(evidence), pictures: single ? 1 : rows[i].length,
   }));
 }

@@ -28,8 +28,8 @@ async function addFrame({ engine, streams }, request) {
   return streams.add(engine, request.query.stream, await decode(onlyFile(request)), optionsOf(request));
 }
 
-/** @type {Handler} */
-function describeProduct({ engine: { catalogue, gallery } }, { params: [sku] }) {
+/** @param {import("./shop.js").Shop} shop @param {{params: string[]}} request */
+export function describeProduct({ engine: { catalogue, gallery } }, { params: [sku] }) {
   const number = catalogue.numberOf(sku);
   const rows = gallery.rowsOf(number);
   const matches = gallery.describe((rows.length ? rows : [gallery.rowWithoutPicture(number)]).map((row) => ({ row, cosine: 1, evidence: NO_EVIDENCE })));

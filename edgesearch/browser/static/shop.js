@@ -1,8 +1,12 @@
-// What all requests share: the site's settings, the open bundle, the streams of cameras.
+// What all requests share: the site's settings, the open bundle, what the device was taught, the streams of cameras.
 
+import { decode } from "./decoding.js";
+import { BrowserStorage } from "./device_storage.js";
 import { Engine } from "./engine.js";
 import { EdgeSearchError } from "./errors.js";
 import { Streams } from "./frames.js";
+import { Overlay } from "./overlay.js";
+import { Taught } from "./taught.js";
 
 const RUNTIME = new URL("runtime/", import.meta.url).href;
 const KEPT = "edgesearch-bundle"; // cache with the bundle that a person opened
@@ -18,6 +22,10 @@ export class Shop {
   /** Why no bundle is open, if one should be. @type {Error | null} */
   problem = null;
   streams = new Streams();
+  storage = new BrowserStorage(`edgesearch ${new URL(".", import.meta.url).pathname}`);
+  taught = new Taught(new Overlay(this.storage), decode);
+  /** Whether the browser keeps what the device is taught and counts. */
+  canKeep = true;
   /** @type {Site} */
   site = { bundle: null, trusted: [], languages: ["en"], version: "" };
 
@@ -29,6 +37,18 @@ export class Shop {
 
   get isOpen() {
     return this.#engine !== null;
+  }
+
+  /** Let searches find what any tab of this device was taught by now; without storage, what the bundle has. */
+  async refresh() {
+    if (!this.#engine) return;
+    try {
+      if (await this.taught.refresh(this.#engine)) this.streams = new Streams(); // other rows
+      this.canKeep = true;
+    } catch (error) {
+      if (!(error instanceof EdgeSearchError) || error.kind !== "DeviceError") throw error;
+      this.canKeep = false;
+    }
   }
 
   /** Open the bundle of the site, or the one that a person opened before. */
@@ -60,6 +80,7 @@ export class Shop {
     this.#engine = await Engine.open(file, this.site.trusted, await this.#parts);
     this.problem = null;
     this.streams = new Streams();
+    await this.refresh();
   }
 }
 
