@@ -1,13 +1,14 @@
-"""Find the libraries of a site: onnxruntime's and SQLite's WebAssembly, which are not part of this package.
+"""Find the libraries of a site: WebAssembly of onnxruntime and SQLite, and signatures for browsers without Ed25519.
 
-They take 16 MB, which no scanner that runs Python needs. They come from the packages that their makers publish for npm,
-and each file is known by its hash, so it does not matter who brings them. A cache keeps them for the next site.
+They take 16 MB, which no scanner that runs Python needs, so they are not part of this package. They come from the
+packages that their makers publish for npm, and each file is known by its hash, so it does not matter who brings them. A
+cache keeps them for the next site.
 """
 
 import os
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._util.hashing import sha256
@@ -23,10 +24,16 @@ class Package:
     Attributes:
         name: Its name and version, as `npm pack` takes them.
         files: SHA-256 of each file that a site needs, by its path in the package.
+        names: Name of a file in a site, by its path in the package, where it is not that of the path.
     """
 
     name: str
     files: Mapping[str, str]
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def name_of(self, path: str) -> str:
+        """Return the name in a site of a file, given by its path in the package."""
+        return self.names.get(path, path.rpartition("/")[2])
 
 
 PACKAGES = (
@@ -45,6 +52,11 @@ PACKAGES = (
             "dist/sqlite3.wasm": "2d8049756d9d3765f3afac6eb4766457152fb5f417d2febe2836ee3c2223b3e2",
         },
     ),
+    Package(
+        "@noble/ed25519@3.2.0",
+        {"index.js": "a4f631d1876b5d9e43a86cd71194ca27b5e1451edf4ba4db9a418f40a475569a"},
+        {"index.js": "ed25519.js"},
+    ),
 )
 
 
@@ -61,7 +73,7 @@ def find_runtime_files(given: Sequence[Path], cache: Path | None = None) -> dict
     found: dict[str, bytes] = {}
     for package in PACKAGES:
         for path, digest in package.files.items():
-            name = path.rpartition("/")[2]
+            name = package.name_of(path)
             candidates = (_read(source, path, digest) for source in given)
             content = next((one for one in candidates if one is not None), None) or _read_cached(cache / name, digest)
             if content is None:

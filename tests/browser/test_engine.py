@@ -22,7 +22,7 @@ from tests.browser import vectors
 from tests.conftest import TINY_MODEL
 
 
-def run_node(path: Path, **environment: Path) -> None:
+def run_node(path: Path, **environment: Path | str) -> None:
     """Run tests in JavaScript, none of which may be skipped; skip all where node is absent."""
     node = shutil.which("node")
     if node is None:
