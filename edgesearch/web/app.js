@@ -223,7 +223,7 @@ async function begin() {
   if (app.me.role === null) app.show("staff", { why: t("staff.need"), then: state }); // everybody must log in here
   else app.show(state.name, state.params);
   if (connected instanceof api.GoneError) app.covers.gone();
-  else if (connected !== true) app.covers.noCatalogue();
+  else if (connected !== true) app.covers.noCatalogue(connected || null);
   else if (pref("kiosk") && connected === true) app.covers.attract();
   onPower((low) => {
     app.saving = low;

@@ -99,9 +99,9 @@ export class Covers {
     }
   }
 
-  /** There are no products: ask for a bundle where one can be opened, else check again every 5 s. */
-  noCatalogue() {
-    const { can_open: canOpen, problem } = this.app.health;
+  /** There are no products: ask for a bundle where one can be opened, else check again every 5 s; error: why, if the host says so. */
+  noCatalogue(error = null) {
+    const { can_open: canOpen, problem = error?.message } = this.app.health;
     const again = () => (problem ? location.reload() : this.#checkCatalogue());
     const act = canOpen ? openBundle(this.app) : button("primary", "undo", t("trouble.retry"), again);
     const screen = noticeScreen("box", canOpen ? "bundle" : "catalogue", {}, act);
