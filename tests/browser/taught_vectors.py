@@ -79,7 +79,7 @@ def _teach(base: Product | None) -> dict[str, Any]:
             given = check_details("J1", details, "EUR")
             args = ("J1", before, base)
             after = changes.remove(*args) if what == "remove" else getattr(changes, what)(*args, given)
-            added = {name: number for name in step["pictures"]}
+            added = dict.fromkeys(step["pictures"], number)
             change = Change.from_dict(after.to_dict() | {"pictures": {**after.pictures, **added}})
             step["change"] = change.to_dict()
             step["says"] = changes.describe(before, change)

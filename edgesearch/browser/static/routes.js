@@ -1,5 +1,6 @@
 // What the page may ask: the paths of the JSON API, as `edgesearch/server` has them.
 
+import { COUNT_ROUTES } from "./count_routes.js";
 import { describeError, missingError } from "./errors.js";
 import { onlyFile } from "./request.js";
 import { SEARCH_ROUTES } from "./search_routes.js";
@@ -18,6 +19,7 @@ const ROUTES = {
   "POST install": (shop, request) => shop.install(onlyFile(request)),
   ...SEARCH_ROUTES,
   ...TEACH_ROUTES,
+  ...COUNT_ROUTES,
 };
 
 /**
@@ -55,6 +57,6 @@ function health(shop) {
   const catalogue = shop.isOpen ? { name, sequence, products: shop.engine.catalogue.count } : null;
   return {
     status: "ok", version: site.version, languages: site.languages, catalogue, problem: problem?.message ?? "", can_open: !site.bundle,
-    can_teach: shop.isOpen && shop.canKeep, can_count: false, can_explain: false, learns: false, can_read_barcodes: false,
+    can_teach: shop.isOpen && shop.canKeep, can_count: shop.isOpen && shop.canKeep, can_explain: false, learns: false, can_read_barcodes: false,
   };
 }

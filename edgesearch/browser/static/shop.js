@@ -6,6 +6,7 @@ import { Engine } from "./engine.js";
 import { EdgeSearchError } from "./errors.js";
 import { Streams } from "./frames.js";
 import { Overlay } from "./overlay.js";
+import { Counts } from "./photo_count.js";
 import { Taught } from "./taught.js";
 
 const RUNTIME = new URL("runtime/", import.meta.url).href;
@@ -24,6 +25,7 @@ export class Shop {
   streams = new Streams();
   storage = new BrowserStorage(`edgesearch ${new URL(".", import.meta.url).pathname}`);
   taught = new Taught(new Overlay(this.storage), decode);
+  counts = new Counts(this.storage);
   /** Whether the browser keeps what the device is taught and counts. */
   canKeep = true;
   /** @type {Site} */

@@ -60,6 +60,18 @@ export class TaughtCatalogue {
     return numbers.map((number, i) => this.changed.get(number) ?? stored[i]);
   }
 
+  /** Return number, details and sources of products that are shown, by SKU. @param {string[]} skus */
+  findSkus(skus) {
+    const found = this.base.findSkus(skus);
+    for (const sku of skus) {
+      const number = this.#numbers.get(sku);
+      const product = number === undefined ? undefined : this.changed.get(number);
+      if (number !== undefined && product) found.set(sku, { number, product, sources: this.rows[number].map((row) => this.source(row)) });
+    }
+    for (const [sku, { number }] of [...found]) if (this.hidden.has(number)) found.delete(sku);
+    return found;
+  }
+
   /** Return the number of a product; throws if it is not shown. @param {string} sku */
   numberOf(sku) {
     const number = this.#numbers.get(sku) ?? this.base.numberOf(sku);
