@@ -87,14 +87,14 @@ async def health(state: State) -> dict[str, Any]:
     """Return the server's version, its catalogue and its abilities."""
     manifest = state.store.bundle.manifest
     products = len(await state.readers.run(state.store.skus))
+    has_overlay = state.store.overlay is not None
     catalogue = {"name": manifest.name, "sequence": manifest.sequence, "products": products}
     return {
         "status": "ok",
         "version": __version__,
         "catalogue": catalogue,
-        "can_teach": state.store.overlay is not None,
-        "can_count": True,
-        "can_explain": True,
+        **dict.fromkeys(("can_teach", "can_capture", "can_learn"), has_overlay),
+        **dict.fromkeys(("can_count", "can_explain"), True),  # a site without a server answers otherwise
         "learns": await state.readers.run(_learns, state),
         "can_read_barcodes": barcode.can_read(),
         "languages": sorted(path.stem for path in (WEB / "i18n").glob("*.json")),

@@ -31,8 +31,12 @@ STALL_TIMEOUT_S = 60.0  # for a client to read more of a response; systems buffe
 SWEEP_S = 1.0
 DISPLACED = 0.1  # share of an address's connections that give way together, so that choosing them costs little
 CREDIT_BYTES = 1500  # one packet, so that a new connection counts as fast until it had time to send it
+TAKEN = (
+    32  # connections between two looks at the open ones: with one, a new client would wait behind all their requests
+)
 RETRY_S = 0.05
 REPORT_S = 60.0  # between two reports of the same trouble
+CLOSED = "edgesearch.closed"  # in the state of a request: `Connection.closed`
 _NO_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -48,11 +52,17 @@ class Connection(H11Protocol):
         """Begin without a request; `uvicorn` is what `H11Protocol` takes."""
         super().__init__(**uvicorn)
         self.address, self.closed, self._unread = address, asyncio.Event(), 0
+        self.app_state = self.app_state | {CLOSED: self.closed}
         self._start_measuring()
 
-    def is_waiting(self) -> bool:
-        """Return whether the server waits for the client: to send a request or its body, or to read the response."""
-        return self._awaits_header() or self.cycle.more_body or self._unread_bytes() > 0
+    def may_give_way(self) -> bool:
+        """Return whether the client need not be served now.
+
+        The server waits for it to send a request or its body, or to read the response; or it has sent the next request
+        before it got the response, as no browser does.
+        """
+        is_waiting = self._awaits_header() or self.cycle.more_body or self._unread_bytes() > 0
+        return is_waiting or bool(self.conn.trailing_data[0])
 
     def is_late(self) -> bool:
         """Return whether the client takes too long to send a header or to read a response; to be asked regularly."""
@@ -120,7 +130,7 @@ class Listener:
 
     async def accept(self) -> None:
         """Accept connections until cancelled, then close the socket; requests under way go on."""
-        loop = asyncio.get_running_loop()
+        loop, taken = asyncio.get_running_loop(), 0
         sweeping = loop.create_task(self._sweep())
         try:
             while True:
@@ -132,7 +142,9 @@ class Listener:
                     continue
                 connection = self._make(client_of(peer[0]))
                 self._open[connection] = loop.create_task(self._hold(connection, accepted))
-                await asyncio.sleep(0)  # `sock_accept` alone lets nothing else run while clients are queueing
+                taken += 1
+                if taken % TAKEN == 0:
+                    await asyncio.sleep(0)  # `sock_accept` alone lets nothing else run while clients are queueing
         finally:
             sweeping.cancel()
             self._socket.close()
@@ -172,8 +184,8 @@ class Listener:
             await asyncio.sleep(RETRY_S)
 
     def _make_room(self) -> str | None:
-        """Close the slowest connections of the address that keeps the server waiting most; return it, None if none."""
-        waiting = [connection for connection in self._open if connection.is_waiting()]
+        """Close the slowest connections of the address that has most that may give way; return it, None if none."""
+        waiting = [connection for connection in self._open if connection.may_give_way()]
         numbers = Counter(connection.address for connection in waiting)
         most = max(numbers.values(), default=0)
         crowd = sorted((one for one in waiting if numbers[one.address] == most), key=Connection.speed)

@@ -1,4 +1,4 @@
-"""Check every request's origin and size, and set the security headers of every response."""
+"""Check every request's origin and size, let each client have its turn, and set every response's security headers."""
 
 import asyncio
 import ipaddress
@@ -8,9 +8,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .connections import client_of
+from .connections import CLOSED, client_of
 from .request_body import Body, BodyError, BodyMemory
 from .responses import error_response, handle_body_error
+from .turns import Turns
 
 BODY = "edgesearch.body"  # in the scope of a request
 INSTALL_PATH = "/v1/install"  # its body is a bundle, which goes to a file as it arrives
@@ -41,7 +42,7 @@ class SecurityMiddleware:
             names: Host names to accept in addition to addresses and localhost.
         """
         self._app, self._names = app, names | {"localhost"}
-        self._memory = BodyMemory()
+        self._memory, self._turns = BodyMemory(), Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,14 +80,37 @@ class SecurityMiddleware:
         body = scope[BODY] = Body(receive, self._memory, client, announced)
         self._memory.add(body)
         try:
-            await body.start()
+            is_there = await body.start()
         except BodyError as error:
             response = await handle_body_error(Request(scope), error)
             await response(scope, receive, send)
         else:
-            await self._app(scope, body.receive, send)
+            if is_there:
+                await self._answer(scope, body, send)
         finally:
             self._memory.remove(body)
+
+    async def _answer(self, scope: Scope, body: Body, send: Send) -> None:
+        """Let the application answer when it is the client's turn; the turn ends while the client is waited for."""
+        turn = self._turns.of(body.client, scope.get("state", {}).get(CLOSED))
+
+        async def receive() -> Message:
+            if body.is_here:
+                return await body.receive()
+            turn.give_back()
+            message = await body.receive()
+            await turn.take()
+            return message
+
+        async def send_part(message: Message) -> None:
+            turn.give_back()
+            await send(message)
+
+        try:
+            if await turn.take():
+                await self._app(scope, receive, send_part)
+        finally:
+            turn.give_back()
 
     def _find_rejection(self, headers: Headers, path: str) -> tuple[int, str, str] | None:
         """Return the status, kind and message if a request must be rejected, else None."""

@@ -42,13 +42,20 @@ class Body:
         self._timeout: asyncio.Timeout | None = None
         self._parts: deque[Message] = deque()
 
-    async def start(self) -> None:
-        """Wait for the body, or for as much of it as JSON may have; raise BodyError.
+    async def start(self) -> bool:
+        """Wait for the body, or for as much of it as JSON may have; return False if the client leaves.
 
         A request whose body never comes thus costs little, because the application does not know it yet.
+
+        Raises:
+            BodyError: The body cannot be received.
         """
         while not self.is_complete and self.size < MAX_JSON_BYTES:
-            self._parts.append(await self._receive_part())
+            message = await self._receive_part()
+            if message["type"] == "http.disconnect":
+                return False
+            self._parts.append(message)
+        return True
 
     def allow_photos(self) -> None:
         """Raise the limit from that of JSON to that of photos."""
@@ -62,6 +69,11 @@ class Body:
         message = self._parts.popleft() if self._parts else await self._receive_part()
         self._check_size(self.size)
         return message
+
+    @property
+    def is_here(self) -> bool:
+        """Whether `receive` need not wait for the client."""
+        return bool(self._parts)
 
     def displace(self) -> None:
         """Stop receiving, so that the memory can be used for others."""
