@@ -25,6 +25,7 @@ TEXTS = ["mug", "under 3", "不超过30元的牛奶", "a and (", '"', "😀 <b>"
 SIZES = [(390, 844), (1080, 1920), (1280, 800), (320, 568), (844, 390)]
 NOWHERE = "about:blank"
 PRESSABLE = """() => {
+  if (!document.getElementById("cover")) return [];  // on its way to another page
   const covered = document.querySelector("dialog[open]") ?? (cover.hidden ? document : cover);
   const found = [...covered.querySelectorAll("button, a[href], input, select, summary, label")].filter((one) => {
     const { width, height, top, left } = one.getBoundingClientRect();
@@ -37,6 +38,7 @@ PRESSABLE = """() => {
   });
 }"""
 BROKEN = """() => {
+  if (!document.getElementById("cover")) return true;
   const covered = cover.hidden ? "" : cover.dataset.cover;
   const isThere = document.querySelector("#bar").children.length && document.querySelector("#view").children.length;
   return document.body.dataset.ready !== "yes" || !isThere || ["gone", "catalogue"].includes(covered);
@@ -71,11 +73,11 @@ def act_at_random(page: Page, photo: Path, actions: int, seed: int) -> list[str]
         try:
             act()
             page.wait_for_timeout(chance.choice([0, 20, 120]))
-            if page.url == NOWHERE:  # the page before the first one, which a kiosk does not have
-                page.goto(home)
-                page.wait_for_timeout(1500)
             if page.evaluate(BROKEN):
                 page.wait_for_timeout(1500)  # a reload takes a moment
+                if page.url == NOWHERE:  # the page before the first one, which a kiosk does not have
+                    page.goto(home)
+                    page.wait_for_timeout(1500)
                 if page.evaluate(BROKEN):
                     failures.append(f"after {number + 1} actions: an error screen at {page.url}")
                     page.reload()
