@@ -67,47 +67,86 @@ typedef void Encode(const Codebook *book, const float *x, uint8_t *codes);
  * Return the step. x: (D,), levels: (M, 16), lows: (M,). K is 16. */
 typedef float QuantizeProducts(const Codebook *book, const float *x, uint8_t *levels, float *lows);
 
-/* sums[w] = x . codeword w, for sixteen codewords. x: (dim,), codewords: (dim, stride). */
-INLINE void multiply_sixteen(const float *x, int dim, const float *codewords, int stride, float sums[CODEWORDS]) {
-    typedef float Floats __attribute__((vector_size(CODEWORDS / 2 * sizeof(float))));
-    Floats low = {0}, high = {0}, a, b;
-    for (int d = 0; d < dim; d++, codewords += stride) {
-        memcpy(&a, codewords, sizeof a), memcpy(&b, codewords + CODEWORDS / 2, sizeof b);
-        low += x[d] * a, high += x[d] * b;
-    }
-    memcpy(sums, &low, sizeof low), memcpy(sums + CODEWORDS / 2, &high, sizeof high);
+typedef float Floats __attribute__((vector_size(8 * sizeof(float))));
+enum { LANES = sizeof(Floats) / sizeof(float), MANY = 64 }; /* MANY codewords are compared at a time */
+
+/* sums[w] = x . codeword w, for `words` codewords. x: (dim,), codewords: (dim, stride). */
+INLINE void multiply(const float *x, int dim, const float *codewords, int stride, int words, float *sums) {
+    Floats totals[MANY / LANES] = {{0}}, part;
+    for (int d = 0; d < dim; d++, codewords += stride)
+        for (int i = 0; i < words / LANES; i++) {
+            memcpy(&part, codewords + i * LANES, sizeof part);
+            totals[i] += x[d] * part;
+        }
+    for (int i = 0; i < words / LANES; i++) memcpy(sums + i * LANES, &totals[i], sizeof totals[i]);
+}
+
+/* Keep the nearest of some codewords in each of sixteen lanes, the first of equals.
+ * squares: (words,), codewords: (dim, stride), least, nearest: (16,), first: number of the first codeword. */
+INLINE void compare(const float *x, int dim, const float *codewords, int stride, const float *squares, int words,
+                    int first, float *least, int32_t *nearest) {
+    float sums[MANY];
+    multiply(x, dim, codewords, stride, words, sums);
+    for (int i = 0; i < words; i += CODEWORDS)
+        for (int w = 0; w < CODEWORDS; w++) {
+            const float distance = squares[i + w] - 2 * sums[i + w];
+            nearest[w] = distance < least[w] ? first + i + w : nearest[w];
+            least[w] = distance < least[w] ? distance : least[w];
+        }
 }
 
 INLINE void encode(const Codebook *book, const float *x, uint8_t *codes) {
     const float *codewords = book->codewords, *squares = book->squares;
     for (int m = 0; m < book->parts; m++, x += book->dim, squares += book->words) {
-        float sums[CODEWORDS], least = INFINITY;
-        codes[m] = 0;
-        for (int first = 0; first < book->words; first += CODEWORDS) {
-            multiply_sixteen(x, book->dim, codewords + first, book->words, sums);
-            for (int w = 0; w < CODEWORDS; w++) {
-                const float distance = squares[first + w] - 2 * sums[w];
-                if (distance < least) least = distance, codes[m] = (uint8_t)(first + w);
-            }
-        }
+        float least[CODEWORDS];
+        int32_t nearest[CODEWORDS] = {0}, best = 0;
+        int i = 0;
+        for (int w = 0; w < CODEWORDS; w++) least[w] = INFINITY;
+        for (; i + MANY <= book->words; i += MANY)
+            compare(x, book->dim, codewords + i, book->words, squares + i, MANY, i, least, nearest);
+        for (; i < book->words; i += CODEWORDS)
+            compare(x, book->dim, codewords + i, book->words, squares + i, CODEWORDS, i, least, nearest);
+        for (int w = 1; w < CODEWORDS; w++)
+            if (least[w] < least[best] || (least[w] == least[best] && nearest[w] < nearest[best])) best = w;
+        codes[m] = (uint8_t)nearest[best];
         codewords += book->dim * book->words;
     }
 }
 
-INLINE float quantize_products(const Codebook *book, const float *x, uint8_t *levels, float *lows) {
+/* Return the lowest and the highest of sixteen numbers, four lanes at a time, because one lane waits for itself. */
+INLINE void find_range(const float x[CODEWORDS], float *lowest, float *highest) {
+    enum { QUARTER = CODEWORDS / 4 };
+    float low[QUARTER], high[QUARTER];
+    memcpy(low, x, sizeof low), memcpy(high, x, sizeof high);
+    for (int w = QUARTER; w < CODEWORDS; w += QUARTER)
+        for (int i = 0; i < QUARTER; i++) {
+            low[i] = x[w + i] < low[i] ? x[w + i] : low[i];
+            high[i] = x[w + i] > high[i] ? x[w + i] : high[i];
+        }
+    for (int i = 1; i < QUARTER; i++) {
+        low[0] = low[i] < low[0] ? low[i] : low[0];
+        high[0] = high[i] > high[0] ? high[i] : high[0];
+    }
+    *lowest = low[0], *highest = high[0];
+}
+
+static const float WHOLE = 1.5f * (1 << 23); /* floats around it have no fraction */
+
+INLINE float quantize_products(const Codebook *book, const float *x, uint8_t *restrict levels, float *lows) {
+    const int parts = book->parts;
     float table[MAX_SUBQUANTIZERS * CODEWORDS], widest = 0;
-    for (int m = 0; m < book->parts; m++) {
-        float *entries = table + m * CODEWORDS, low = INFINITY, high = 0;
-        multiply_sixteen(x + m * book->dim, book->dim, book->codewords + m * book->dim * CODEWORDS, CODEWORDS, entries);
+    for (int m = 0; m < parts; m++) {
+        float *entries = table + m * CODEWORDS, low, high;
+        multiply(x + m * book->dim, book->dim, book->codewords + m * book->dim * CODEWORDS, CODEWORDS, CODEWORDS,
+                 entries);
         for (int w = 0; w < CODEWORDS; w++) entries[w] = 2 * entries[w] - book->squares[m * CODEWORDS + w];
-        for (int w = 0; w < CODEWORDS; w++) low = entries[w] < low ? entries[w] : low;
+        find_range(entries, &low, &high);
         for (int w = 0; w < CODEWORDS; w++) entries[w] -= low;
-        for (int w = 0; w < CODEWORDS; w++) high = entries[w] > high ? entries[w] : high;
-        lows[m] = low, widest = high > widest ? high : widest;
+        lows[m] = low, widest = high - low > widest ? high - low : widest;
     }
     const float step = widest / MAX_LEVEL, divisor = step > 0 ? step : 1;
-    for (int i = 0; i < book->parts * CODEWORDS; i++) {
-        const float level = rintf(table[i] / divisor);
+    for (int i = 0; i < parts * CODEWORDS; i++) {
+        const float level = table[i] / divisor + WHOLE - WHOLE; /* rintf, which compilers do not turn into vectors */
         levels[i] = (uint8_t)(int)(level < MAX_LEVEL ? level : MAX_LEVEL);
     }
     return step;
