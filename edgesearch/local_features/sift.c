@@ -21,10 +21,10 @@ enum {
     BORDER = 5,            /* px at the edge without keypoints */
     MIN_SIDE = 16,         /* px of the smallest octave */
     MAX_OCTAVES = 8,
-    MAX_RADIUS = 16,
+    MAX_RADIUS = MIN_SIDE - 1, /* px of a blur: it is reflected once */
     LANES = 8,             /* floats in a vector; fewer than MIN_SIDE, so that every row has a whole one */
     SUMS = 6,              /* vectors that are summed at a time */
-    FLAGS = 8,             /* bytes that are tested at a time */
+    FLAGS = 32,            /* bytes that are tested at a time */
     REFINEMENTS = 5,
     TURNS = 36,            /* bins of the histogram of gradients that gives a keypoint its direction */
     TURN_SIDE = 13,        /* samples per side of that histogram's grid */
@@ -84,12 +84,6 @@ static Gaussian gaussian(float sigma) {
     return g;
 }
 
-/* Reflect an index outside a picture at the outermost pixel. */
-static inline int mirrored(int i, int size) {
-    while (i < 0 || i >= size) i = i < 0 ? -i : 2 * size - 2 - i;
-    return i;
-}
-
 /* Columns x to x + LANES * vectors - 1 of `weigh`, in registers. */
 INLINE void weigh_columns(float *restrict to, int x, int vectors, const Gaussian *g,
                           const float *const before[MAX_RADIUS + 1], const float *const behind[MAX_RADIUS + 1]) {
@@ -103,26 +97,30 @@ INLINE void weigh_columns(float *restrict to, int x, int vectors, const Gaussian
 }
 
 /* to[x] = half[0] before[0][x] + sum over i > 0 of half[i] (before[i][x] + behind[i][x]). to: (width,).
- * The last vector overlaps the one before it. */
+ * The last vectors overlap those before them. */
 INLINE void weigh(float *restrict to, int width, const Gaussian *g, const float *const before[MAX_RADIUS + 1],
                   const float *const behind[MAX_RADIUS + 1]) {
-    int x = 0;
-    for (; x + SUMS * LANES <= width; x += SUMS * LANES) weigh_columns(to, x, SUMS, g, before, behind);
-    for (; x < width; x += LANES) weigh_columns(to, x + LANES <= width ? x : width - LANES, 1, g, before, behind);
+    const int several = SUMS * LANES;
+    if (width >= several)
+        for (int x = 0; x < width; x += several)
+            weigh_columns(to, x + several <= width ? x : width - several, SUMS, g, before, behind);
+    else
+        for (int x = 0; x < width; x += LANES)
+            weigh_columns(to, x + LANES <= width ? x : width - LANES, 1, g, before, behind);
 }
 
-/* Compute row y of `from` convolved with a Gaussian. from, to: (H, W), line: scratch (W + 2 radius,). */
+/* Compute row y of `from` convolved with a Gaussian, reflected at the outermost pixel.
+ * from, to: (H, W), both more than the radius; line: scratch (W + 2 radius,). */
 INLINE void blur_row(const float *from, float *to, int width, int height, int y, const Gaussian *g, float *line) {
     const float *before[MAX_RADIUS + 1], *behind[MAX_RADIUS + 1];
     float *middle = line + g->radius;
     for (int i = 0; i <= g->radius; i++) {
-        before[i] = from + (int64_t)mirrored(y - i, height) * width;
-        behind[i] = from + (int64_t)mirrored(y + i, height) * width;
+        const int above = abs(y - i), below = y + i < height ? y + i : 2 * height - 2 - y - i;
+        before[i] = from + (int64_t)above * width, behind[i] = from + (int64_t)below * width;
     }
     weigh(middle, width, g, before, behind);
     for (int i = 0; i <= g->radius; i++) {
-        middle[-i] = middle[mirrored(-i, width)];
-        middle[width - 1 + i] = middle[mirrored(width - 1 + i, width)];
+        middle[-i] = middle[i], middle[width - 1 + i] = middle[width - 1 - i];
         before[i] = middle - i, behind[i] = middle + i;
     }
     weigh(to + (int64_t)y * width, width, g, before, behind);
@@ -213,20 +211,25 @@ INLINE void flag_extrema(const float *above, const float *here, const float *bel
                          uint8_t *restrict flags) {
     for (int x = BORDER; x < width - BORDER; x++) {
         const float v = here[x], left = here[x - 1], right = here[x + 1], a = above[x], b = below[x];
-        const int highest = (v > CONTRAST / 2) & (v >= left) & (v >= right) & (v >= a) & (v >= b);
-        flags[x] = (uint8_t)(highest | ((v < -CONTRAST / 2) & (v <= left) & (v <= right) & (v <= a) & (v <= b)));
+        const float high = left > right ? left : right, higher = a > b ? a : b, most = high > higher ? high : higher;
+        const float low = left < right ? left : right, lower = a < b ? a : b, least = low < lower ? low : lower;
+        flags[x] = (uint8_t)(((v > CONTRAST / 2) & (v >= most)) | ((v < -CONTRAST / 2) & (v <= least)));
     }
 }
 
 /* Append the keypoints among the flagged pixels of a row. Return 0 if there is no memory. */
 static int append_extrema(const Octave *o, int number, int layer, int y, const uint8_t *flags, Points *list) {
+    enum { WORD = 8, WORDS = FLAGS / WORD };
     for (int x = BORDER; x < o->width - BORDER; x += FLAGS) {
-        uint64_t any;
-        memcpy(&any, flags + x, FLAGS);
-        for (int i = 0; any && i < FLAGS; i++) {
-            if (!flags[x + i] || !is_extremum(o, layer, (int64_t)y * o->width + x + i)) continue;
-            if (!append(list, (Point){.x = (float)(x + i), .y = (float)y, .octave = number, .layer = layer})) return 0;
-        }
+        uint64_t set[WORDS], any = 0;
+        memcpy(set, flags + x, FLAGS);
+        for (int i = 0; i < WORDS; i++) any |= set[i];
+        for (int i = 0; any && i < WORDS; i++)
+            for (; set[i]; set[i] &= set[i] - 1) {
+                const int at = x + i * WORD + __builtin_ctzll(set[i]) / 8; /* the first byte is the lowest */
+                const Point point = {.x = (float)at, .y = (float)y, .octave = number, .layer = layer};
+                if (is_extremum(o, layer, (int64_t)y * o->width + at) && !append(list, point)) return 0;
+            }
     }
     return 1;
 }
