@@ -19,7 +19,6 @@ import numpy as np
 from ..images import augmented_views
 from . import geometry
 from .descriptors import LocalFeatures
-from .local_index import RATIO
 
 FRAME = 192  # px
 PASSES, FITS = 2, 5
@@ -59,7 +58,7 @@ def match_features(photo: LocalFeatures, reference: LocalFeatures) -> tuple[geom
     distances = 2 - 2 * photo.descriptors @ reference.descriptors.T
     nearest = distances.argmin(1)
     two_lowest = np.partition(distances, 1, axis=1)
-    passed = np.flatnonzero(two_lowest[:, 0] < RATIO**2 * two_lowest[:, 1])  # Lowe's ratio test
+    passed = np.flatnonzero(two_lowest[:, 0] < geometry.RATIO**2 * two_lowest[:, 1])  # Lowe's ratio test
     passed = passed[np.argsort(two_lowest[passed, 0], kind="stable")]
     _, unique = np.unique(nearest[passed], return_index=True)  # a reference keypoint matches once
     passed = passed[np.sort(unique)]

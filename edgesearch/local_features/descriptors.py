@@ -32,6 +32,7 @@ from ..index import kernel
 from ..index.kernel import BLOCK
 from ..index.product_quantizer import CODEWORDS, ProductQuantizer
 from . import sift
+from .keypoint_codes import quantize_keypoints
 
 CODEBOOK_FILE = "codebook.arrays"
 DEFAULT_CODEBOOK = "local_features_v1"
@@ -45,7 +46,6 @@ SIDE = 640  # px, geometric mean of the sides of the picture in which features a
 VIEWS = (View(0.5, 1.0, 0.0), View(0.35, 1.0, 0.0), View(0.7, 0.7, 0.07), View(0.7, 0.8, -0.1))
 CANDIDATES_PER_FEATURE = 4
 MIN_COSINE = 0.6  # between a feature and itself in another view
-MIN_SIGMA, SIGMA_STEPS = 1 / 512, 32  # of the first level; levels per octave
 CODEBOOK_SHAPES = {
     "codes": (SUBQUANTIZERS, CODEWORDS, sift.DIM // SUBQUANTIZERS),
     "words": (HALVES, CODEWORDS_PER_HALF, sift.DIM // HALVES),
@@ -155,9 +155,10 @@ def extract_stable_features(picture: np.ndarray, limit: int = DEFAULT_FEATURES) 
     for view in VIEWS:
         warped_grey, affine = warp_view(grey, view)
         other = sift.detect(warped_grey, CANDIDATES_PER_FEATURE * limit)
-        cosines = unit @ (other.descriptors / np.float32(sift.DESCRIPTOR_SCALE)).T
-        same = _find_same_position(found.keypoints, other.keypoints, affine)
-        highest = np.where(same, cosines, 0).max(1, initial=0)
+        here, there = _find_same_position(found.keypoints, other.keypoints, affine)
+        others = other.descriptors / np.float32(sift.DESCRIPTOR_SCALE)
+        highest = np.zeros(len(unit), np.float32)
+        np.maximum.at(highest, here, np.einsum("pd,pd->p", unit[here], others[there]))
         stability += (highest - MIN_COSINE).clip(0) / (1 - MIN_COSINE)
     best = np.argsort(-stability, kind="stable")[:limit]
     return _rescale(sift.SiftFeatures(found.keypoints[best], found.descriptors[best]), 1 / max(grey.shape))
@@ -214,7 +215,7 @@ class Codebook:
         size, blocks = len(features.keypoints), -(-len(features.keypoints) // BLOCK)
         codes, keypoints = (np.zeros((blocks * BLOCK, width), np.uint8) for width in (SUBQUANTIZERS, 4))
         codes[:size] = self.codes.encode(features.descriptors)
-        keypoints[:size] = _quantize_keypoints(features.keypoints)
+        keypoints[:size] = quantize_keypoints(features.keypoints)
         words = self.find_words(features.descriptors).astype(np.uint16)
         return PackedFeatures(size, kernel.pack_codes(codes), keypoints, words)
 
@@ -267,31 +268,19 @@ def _rescale(found: sift.SiftFeatures, scale: float, corner: ArrayLike = (0, 0))
     return LocalFeatures(keypoints, found.descriptors / np.float32(sift.DESCRIPTOR_SCALE))
 
 
-def _find_same_position(keypoints: np.ndarray, others: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Return which pairs a map brings together at the same size: (P, 4) px, (Q, 4) px, (2, 3) -> (P, Q) bool."""
+def _find_same_position(keypoints: np.ndarray, others: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the pairs that a map brings together at the same size: (P, 4) px, (Q, 4) px, (2, 3) -> (.,), (.,) int64.
+
+    Only pairs whose columns are near are compared: of 1,024 keypoints with 1,024, one in a hundred.
+    """
     x, y = affine[:, :2] @ keypoints[:, :2].T + affine[:, 2:]
     sigma = keypoints[:, 2] * np.sqrt(np.linalg.det(affine[:, :2]))
-    distance = np.hypot(x[:, None] - others[:, 0], y[:, None] - others[:, 1])
-    octaves = np.abs(np.log2(others[:, 2] / sigma[:, None]))
-    return (distance < np.maximum(1, 0.6 * sigma)[:, None]) & (octaves < 0.5)
-
-
-def _quantize_keypoints(keypoints: np.ndarray) -> np.ndarray:
-    """Round keypoints to a byte per value: (P, 4) float32 -> (P, 4) uint8."""
-    octaves = np.log2(keypoints[:, 2] / MIN_SIGMA) * SIGMA_STEPS
-    levels = np.column_stack([keypoints[:, :2] * 255, octaves, keypoints[:, 3] * 256 % 255.5])
-    return np.rint(levels).clip(0, 255).astype(np.uint8)
-
-
-def dequantize_keypoints(quantized: np.ndarray) -> np.ndarray:
-    """Restore keypoints from bytes: (P, 4) uint8 -> (P, 4) float32."""
-    return _KEYPOINT_LEVELS[quantized, np.arange(4)]
-
-
-def _list_keypoint_levels() -> np.ndarray:
-    """Return what each byte stands for in each column of a quantized keypoint: (256, 4) float32."""
-    level = np.arange(256, dtype=np.float32)
-    return np.column_stack([level / 255, level / 255, MIN_SIGMA * 2 ** (level / SIGMA_STEPS), level / 256])
-
-
-_KEYPOINT_LEVELS = _list_keypoint_levels()
+    reach = np.maximum(1, 0.6 * sigma)
+    order = np.argsort(others[:, 0], kind="stable")
+    columns = others[order, 0].astype(np.float64)
+    first, last = np.searchsorted(columns, x - 1.001 * reach), np.searchsorted(columns, x + 1.001 * reach)
+    here = np.repeat(np.arange(len(keypoints)), last - first)
+    there = order[np.arange(len(here)) - np.repeat(np.cumsum(last - first) - last, last - first)]
+    near = np.hypot(x[here] - others[there, 0], y[here] - others[there, 1]) < reach[here]
+    near &= np.abs(np.log2(others[there, 2] / sigma[here])) < 0.5
+    return here[near], there[near]

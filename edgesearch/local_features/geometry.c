@@ -15,7 +15,7 @@ static const double RADIANS_PER_TURN = 6.28318530717958648;
 static const double COARSE_TOLERANCE = 0.15, TOLERANCES[FITS] = {0.08, 0.04, 0.04};
 static const double SCALE_TOLERANCE = 1, TURN_TOLERANCE = 0.15;
 static const double MIN_SCALE = 0.05, MAX_SCALE = 20, MAX_STRETCH = 4;
-static const float SAME_POSITION = 0.004f;
+static const float SAME_POSITION = 0.004f, RATIO = 0.85 * 0.85; /* of squared distances */
 
 typedef struct {
     double x, y, from_x, from_y; /* position in the photo; position in the reference */
@@ -182,6 +182,48 @@ int fit_affine(const float *photo, const float *reference, int count, double aff
     Pair *pairs = malloc(MAX_PAIRS * sizeof *pairs);
     const int found = pairs ? fit_pairs(photo, reference, count, pairs, affine) : -1;
     free(pairs);
+    return found;
+}
+
+typedef struct {
+    float distance;
+    int32_t keypoint; /* of the photo */
+} Match;
+
+/* Order matches by distance, then by keypoint. */
+static int by_distance(const void *a, const void *b) {
+    const Match *p = a, *q = b;
+    return p->distance != q->distance ? (p->distance > q->distance) - (p->distance < q->distance)
+                                      : (p->keypoint > q->keypoint) - (p->keypoint < q->keypoint);
+}
+
+/* Memory for `fit_matches`. */
+typedef struct {
+    float photo[MAX_PAIRS][4], reference[MAX_PAIRS][4]; /* pair by pair, the nearest first */
+    Match matches[];                                    /* (count,), then a flag for each reference keypoint */
+} Matches;
+
+int fit_matches(const float *photo, int64_t count, const int32_t *nearest, const float *distances,
+                const uint8_t *reference, int64_t size, const float *levels, double affine[6]) {
+    Matches *m = malloc(sizeof *m + (size_t)count * sizeof *m->matches + (size_t)size);
+    if (!m) return -1;
+    uint8_t *used = memset(m->matches + count, 0, (size_t)size);
+    int64_t passed = 0;
+    int pairs = 0;
+    for (int64_t i = 0; i < count; i++)
+        if (distances[2 * i] < RATIO * distances[2 * i + 1])
+            m->matches[passed++] = (Match){distances[2 * i], (int32_t)i};
+    qsort(m->matches, (size_t)passed, sizeof *m->matches, by_distance);
+    for (int64_t i = 0; i < passed && pairs < MAX_PAIRS; i++) {
+        const int32_t keypoint = m->matches[i].keypoint, row = nearest[keypoint];
+        if (used[row]) continue;
+        used[row] = 1;
+        memcpy(m->photo[pairs], photo + 4 * keypoint, sizeof m->photo[0]);
+        for (int k = 0; k < 4; k++) m->reference[pairs][k] = levels[4 * reference[4 * row + k] + k];
+        pairs++;
+    }
+    const int found = fit_affine(m->photo[0], m->reference[0], pairs, affine);
+    free(m);
     return found;
 }
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._util.compiled import warn_not_compiled
+from .keypoint_codes import KEYPOINT_LEVELS, dequantize_keypoints
 
 try:
     from . import _geometry  # type: ignore[attr-defined]
@@ -21,6 +22,7 @@ except ImportError:
     _geometry = None
     warn_not_compiled()
 
+RATIO = 0.85  # of the distances to the nearest and the next reference feature; as strict as 0.8 of exact descriptors
 MAX_PAIRS = 1024  # pairs that are used, the best
 MIN_PAIRS = 4
 HYPOTHESES = 3  # similarities that are fitted again
@@ -77,6 +79,36 @@ def fit_affine_by_numpy(photo: np.ndarray, reference: np.ndarray) -> AffineFit:
         if affine is not None and count >= MIN_PAIRS and count > found.inliers:
             found = AffineFit(count, affine)
     return found
+
+
+def fit_matches(photo: np.ndarray, nearest: np.ndarray, distances: np.ndarray, reference: np.ndarray) -> AffineFit:
+    """Find the map that explains most matches that pass Lowe's ratio test; a reference feature matches once.
+
+    Args:
+        photo: (P, 4) float32, keypoints.
+        nearest: (P,) int32, the reference keypoint with the most similar descriptor.
+        distances: (P, 2) float32, squared, of that descriptor and of the next.
+        reference: (Q, 4) uint8, quantized keypoints.
+    Raises:
+        ValueError: types or sizes do not fit together, or a number in `nearest` is not below Q.
+    """
+    if _geometry is None:
+        return fit_matches_by_numpy(photo, nearest, distances, reference)
+    affine = np.zeros((2, 3))
+    photo, reference = np.ascontiguousarray(photo), np.ascontiguousarray(reference)
+    return AffineFit(_geometry.fit_matches(photo, nearest, distances, reference, KEYPOINT_LEVELS, affine), affine)
+
+
+def fit_matches_by_numpy(
+    photo: np.ndarray, nearest: np.ndarray, distances: np.ndarray, reference: np.ndarray
+) -> AffineFit:
+    """Specify `fit_matches`: (P, 4) float32, (P,) int32, (P, 2) float32, (Q, 4) uint8."""
+    if len(nearest) and not 0 <= nearest.min() <= nearest.max() < len(reference):
+        raise ValueError("a match names a keypoint that does not exist")
+    passed = np.flatnonzero(distances[:, 0] < RATIO**2 * distances[:, 1])
+    passed = passed[np.argsort(distances[passed, 0], kind="stable")]
+    passed = passed[np.sort(np.unique(nearest[passed], return_index=True)[1])]
+    return fit_affine_by_numpy(photo[passed][:MAX_PAIRS], dequantize_keypoints(reference[nearest[passed]])[:MAX_PAIRS])
 
 
 def find_consistent_pairs(photo: np.ndarray, reference: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -33,13 +33,12 @@ from .descriptors import (
     DistanceTables,
     LocalFeatures,
     PackedFeatures,
-    dequantize_keypoints,
 )
+from .keypoint_codes import dequantize_keypoints
 
 FILE = "local.arrays"
 LAYOUT = 1
 LARGE = ("packed", "places", "postings")  # arrays that a search reads in part; "places" holds keypoints
-RATIO = 0.85  # of the distances to the nearest and the next reference feature; as strict as 0.8 of exact descriptors
 MIN_POINTS = 5  # chance makes four points agree now and then
 MIRROR_BELOW, MIRROR_MIN_POINTS = 20, 10  # points: with fewer, also try the mirror image; it counts from so many
 MIRROR_PICTURES = 8  # that are tried with the mirror image
@@ -270,16 +269,12 @@ class LocalIndex:
         """Match a photo with one picture, fit a map to the matches, and weigh all features that the map explains."""
         stopping.check()
         first, last, size = *self._parts["starts"][row : row + 2].astype(int), int(self._parts["sizes"][row])
+        if size < MIN_POINTS:
+            return NO_EVIDENCE
         packed, start = self._large["packed"][first:last], first * BLOCK
         keypoints = self._large["places"][start : start + size]
         found, sums = kernel.match(tables.levels, packed, size)
-        nearest, second = tables.distances(sums).T
-        passed = np.flatnonzero(nearest < RATIO**2 * second)
-        if len(passed) < MIN_POINTS:
-            return NO_EVIDENCE
-        passed = passed[np.argsort(nearest[passed], kind="stable")]
-        passed = passed[_find_first(found[passed], size)]  # a reference feature matches once
-        fit = geometry.fit_affine(photo.keypoints[passed], dequantize_keypoints(keypoints[found[passed]]))
+        fit = geometry.fit_matches(photo.keypoints, found, tables.distances(sums), keypoints)
         if fit.inliers < MIN_POINTS:
             return NO_EVIDENCE
         reference = dequantize_keypoints(keypoints)
@@ -308,13 +303,6 @@ def _highest(scores: np.ndarray, count: int) -> np.ndarray:
         above &= scores >= np.partition(scores, -count)[-count]
     some = np.flatnonzero(above)
     return some[np.argsort(-scores[some], kind="stable")[:count]]
-
-
-def _find_first(numbers: np.ndarray, size: int) -> np.ndarray:
-    """Return where each number below `size` occurs for the first time: (N,) int -> (N,) bool."""
-    positions, first = np.arange(len(numbers)), np.empty(size, np.int64)
-    first[numbers[::-1]] = positions[::-1]  # the last one written stays
-    return np.asarray(first[numbers] == positions)
 
 
 def _map_outline(reference: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -1,10 +1,15 @@
 """Compare the compiled map fit with its numpy twin, and both with known maps."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from edgesearch.local_features import geometry
-from edgesearch.local_features.geometry import MAX_PAIRS, MIN_PAIRS
+from edgesearch.local_features.geometry import MAX_PAIRS, MIN_PAIRS, AffineFit
+from edgesearch.local_features.keypoint_codes import dequantize_keypoints
+
+Fit = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], AffineFit]
 
 compiled = pytest.importorskip("edgesearch.local_features._geometry", reason="the geometry is not compiled here")
 
@@ -130,3 +135,26 @@ def test_arrays_that_do_not_fit_are_rejected() -> None:
     misaligned = np.zeros(some.nbytes + 1, np.uint8)[1:].view(np.float32).reshape(some.shape)
     with pytest.raises(ValueError, match="reference: the array is not aligned"):
         compiled.find_consistent_pairs(some, misaligned, np.eye(2, 3), 0.1, np.empty((5, 1), np.uint32))
+
+
+@pytest.mark.parametrize(("features", "size"), [(0, 0), (0, 40), (300, 1), (300, 90), (2000, 2000)])
+def test_compiled_fit_of_matches_equals_the_twins(features: int, size: int) -> None:
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        reference = rng.integers(0, 256, (size, 4)).astype(np.uint8)
+        nearest = rng.integers(0, max(1, size), features).astype(np.int32)  # some match the same one
+        photo = map_keypoints(dequantize_keypoints(reference[nearest]), 0.2, 0.8)[0]
+        distances = rng.integers(1, 40, (features, 2)).astype(np.float32) / 32  # equal ones among them
+        given, twin = (
+            fit(photo, nearest, distances, reference) for fit in (geometry.fit_matches, geometry.fit_matches_by_numpy)
+        )
+        assert given.inliers == twin.inliers
+        assert given.inliers >= 30 or size < 90
+        assert np.allclose(given.affine, twin.affine, atol=1e-9)
+
+
+@pytest.mark.parametrize("fit", [geometry.fit_matches, geometry.fit_matches_by_numpy])
+@pytest.mark.parametrize("named", [-1, 4])
+def test_match_with_a_keypoint_that_does_not_exist_is_refused(fit: Fit, named: int) -> None:
+    with pytest.raises(ValueError, match=r"not fit together|does not exist"):
+        fit(make_keypoints(1), np.array([named], np.int32), np.zeros((1, 2), np.float32), np.zeros((4, 4), np.uint8))
