@@ -146,11 +146,12 @@ def _join_outcomes(
 
 def _expect_more_pictures(prior: Prior, targets: Targets) -> dict[str, float]:
     """Return how many photos the model's groceries answer at once with one picture a product, and with more."""
-    shares = {}
-    for pictures, name in ((1, "match_with_one_picture"), (MORE_PICTURES, "match_with_more_pictures")):
-        outcomes = Outcomes.of(prior.outcomes_for(pictures), targets.unknown_share)
-        shares[name] = expect(outcomes, *choose_thresholds(outcomes, targets))["match"]
-    return shares
+    asked = {
+        "match_with_one_picture": prior.outcomes_for(1),
+        "match_with_more_pictures": prior.outcomes_for(MORE_PICTURES, will_be_whitened=True),
+    }
+    judged = {name: Outcomes.of(rows, targets.unknown_share) for name, rows in asked.items() if rows}
+    return {name: expect(rows, *choose_thresholds(rows, targets))["match"] for name, rows in judged.items()}
 
 
 def judge(questions: Sequence[Question], weights: Weights) -> list[Row]:

@@ -34,20 +34,26 @@ class Prior:
     Attributes:
         weights: Of the evidence, if `UNKNOWN_SHARE` of all photos show unknown products.
         outcomes: By number of pictures a product: how real photos were judged, as rows for `Outcomes.of`.
+        whitened: The same of a catalogue with a whitening, which it has once its products have several pictures.
     """
 
     weights: Weights = PLAIN
     outcomes: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+    whitened: Mapping[int, Sequence[Row]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """Hash of the content."""
-        outcomes = {str(pictures): [list(row) for row in rows] for pictures, rows in self.outcomes.items()}
-        return hash_json([asdict(self.weights), outcomes])
+        tables = [
+            {str(pictures): [list(row) for row in rows] for pictures, rows in table.items()}
+            for table in (self.outcomes, self.whitened)
+        ]
+        return hash_json([asdict(self.weights), *tables])
 
-    def outcomes_for(self, pictures: float) -> Sequence[Row]:
+    def outcomes_for(self, pictures: float, will_be_whitened: bool = False) -> Sequence[Row]:
         """Return the outcomes for about as many pictures a product; none if nothing is known."""
-        return min(self.outcomes.items(), key=lambda item: abs(np.log(item[0] / pictures)), default=(0, ()))[1]
+        known = self.whitened if will_be_whitened else self.outcomes
+        return min(known.items(), key=lambda item: abs(np.log(item[0] / pictures)), default=(0, ()))[1]
 
 
 def read_prior(folder: Path, whitened: bool) -> Prior:
@@ -68,11 +74,8 @@ def read_prior(folder: Path, whitened: bool) -> Prior:
             raise ModelError(f"{path}: decision format {table['format']}; this version reads {FORMAT}.")
         if table["network"] != _network_of(folder):
             return Prior()
-        found = table[KINDS[whitened]]
-        outcomes = {int(pictures): [_row(*row) for row in rows] for pictures, rows in found["outcomes"].items()}
-        if any(pictures < 1 or not rows for pictures, rows in outcomes.items()):
-            raise ValueError("outcomes")
-        return Prior(Weights.from_dict(found["weights"]), outcomes)
+        weights = Weights.from_dict(table[KINDS[whitened]]["weights"])
+        return Prior(weights, *(_outcomes(table[kind]["outcomes"]) for kind in (KINDS[whitened], "whitened")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{path}: {error} is missing or wrong; copy the model folder again.") from error
 
@@ -86,6 +89,14 @@ def write_prior(folder: Path, priors: Mapping[str, Prior]) -> None:
         table[kind] = {"weights": weights, "outcomes": outcomes}
     with replacing(folder / FILE) as file:
         file.write(json.dumps(table).encode())
+
+
+def _outcomes(table: Mapping[str, Sequence[Sequence[int]]]) -> dict[int, list[Row]]:
+    """Return the rows of a table; raise ValueError if one is wrong."""
+    outcomes = {int(pictures): [_row(*row) for row in rows] for pictures, rows in table.items()}
+    if any(pictures < 1 or not rows for pictures, rows in outcomes.items()):
+        raise ValueError("outcomes")
+    return outcomes
 
 
 def _numbers(row: Row) -> tuple[int, ...]:

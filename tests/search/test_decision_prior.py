@@ -14,19 +14,23 @@ from edgesearch.search.decision_prior import FILE, Prior, read_prior, write_prio
 
 from ..conftest import TINY_MODEL
 
-SOME = Prior(replace(PLAIN, mean=0.25), {1: [(0.5, 0.75, 1, True), (0.25, 0.5, 0, False)], 6: [(0.9, 0.95, 2, True)]})
+SOME = Prior(
+    replace(PLAIN, mean=0.25),
+    {1: [(0.5, 0.75, 1, True), (0.25, 0.5, 0, False)], 6: [(0.9, 0.95, 2, True)]},
+    {5: [(0.8, 0.9, 1, True)]},
+)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     shutil.copytree(TINY_MODEL, tmp_path / "model", copy_function=shutil.copyfile)
-    write_prior(tmp_path / "model", {"plain": SOME, "whitened": Prior()})
+    write_prior(tmp_path / "model", {"plain": SOME, "whitened": Prior(outcomes=SOME.whitened)})
     return tmp_path / "model"
 
 
 def test_a_written_prior_is_read(folder: Path) -> None:
     assert read_prior(folder, whitened=False) == SOME
-    assert read_prior(folder, whitened=True) == Prior()
+    assert read_prior(folder, whitened=True) == Prior(outcomes=SOME.whitened, whitened=SOME.whitened)
 
 
 def test_a_folder_without_prior_gives_a_plain_one() -> None:
@@ -64,6 +68,7 @@ def test_a_damaged_prior_is_refused(folder: Path, change: dict[str, object]) -> 
 def test_outcomes_of_the_nearest_number_of_pictures_count() -> None:
     assert SOME.outcomes_for(1.2) == SOME.outcomes[1]
     assert SOME.outcomes_for(4) == SOME.outcomes_for(100) == SOME.outcomes[6]
+    assert SOME.outcomes_for(6, will_be_whitened=True) == SOME.whitened[5]
     assert not Prior().outcomes_for(1)
 
 
