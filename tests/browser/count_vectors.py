@@ -1,4 +1,4 @@
-"""Make count_vectors.json: what Python makes of a count, step by step, so that a count in a browser is held to the same.
+"""Make count_vectors.json: what Python makes of a count, step by step, to hold browsers to the same.
 
 python -m tests.browser.count_vectors writes it again.
 """

@@ -12,8 +12,8 @@ import { memoryStorage } from "./memory_storage.mjs";
 const here = dirname(fileURLToPath(import.meta.url));
 const { ENGINE = join(here, "../../edgesearch/browser/static"), WASM = join(ENGINE, "engine.wasm"), EXPORTED, WRITTEN } = process.env;
 const load = (name) => import(pathToFileURL(join(ENGINE, name)).href);
-const [{ Native }, pictures, changes, details, storages, overlays, exports, stable, packed, zips] = await Promise.all(
-  ["native.js", "pictures.js", "changes.js", "product_details.js", "device_storage.js", "overlay.js", "overlay_export.js", "stable_features.js", "packed_features.js", "zip_file.js"].map(load));
+const [{ Native }, pictures, changes, details, storages, overlays, exports, stable, packed, zips, { spaceOf }] = await Promise.all(
+  ["native.js", "pictures.js", "changes.js", "product_details.js", "device_storage.js", "overlay.js", "overlay_export.js", "stable_features.js", "packed_features.js", "zip_file.js", "taught.js"].map(load));
 const vectors = JSON.parse(readFileSync(join(here, "taught_vectors.json"), "utf8"));
 const native = await Native.load(readFileSync(WASM));
 
@@ -86,7 +86,9 @@ test("a taught picture keeps the features that it keeps in Python", () => {
   assert.ok(same.length >= 0.95 * places.length, `${same.length} of ${places.length}`);
 });
 
-test("references have the same bytes", () => {
+test("references have the same bytes", async () => {
+  const [model, preprocessing, local] = vectors.space.hashes;
+  assert.equal(await spaceOf({ model, preprocessing, local }), vectors.space.space);
   const { embedding, reference } = vectors.references;
   const read = packed.readReference(decode(reference), floats(embedding).length);
   assert.deepEqual(read.embedding, floats(embedding));
@@ -144,7 +146,7 @@ test("what one device exports another imports, completely or not at all", async 
     { what: "enrol", sku: "N1", revise: enrol({ name: "Plum jam", price: 2.5 }), pictures: [await picture(JPEG), await picture(OTHER)] },
     { what: "remove", sku: "P1", revise: () => ({ ...changes.NO_CHANGE, removed: true }) },
   ], "Ada", "space");
-  const zip = await exports.exportOverlay(first);
+  const { file: zip } = await exports.exportOverlay(first);
   storage.left = 3;
   await assert.rejects(exports.importOverlay(second, zip, "Bo"), /no space left/);
   assert.equal((await second.snapshot()).changes.size, 0);
@@ -162,7 +164,7 @@ test("what one device exports another imports, completely or not at all", async 
 test("a damaged export changes nothing", async () => {
   const [{ overlay: first }, { overlay: second }] = [begin(), begin()];
   await first.change([{ what: "enrol", sku: "N1", revise: enrol({ name: "Plum jam" }), pictures: [await picture(JPEG)] }], "", "space");
-  const whole = new Uint8Array(await (await exports.exportOverlay(first)).arrayBuffer());
+  const whole = new Uint8Array(await (await exports.exportOverlay(first)).file.arrayBuffer());
   const others = [new Uint8Array(0), whole.subarray(0, 100), whole.subarray(0, whole.length - 10), ...Array.from({ length: whole.length }, (_, i) => whole.map((byte, at) => (at === i ? byte ^ 1 : byte)))];
   for (const content of others) {
     await exports.importOverlay(second, new Blob([content]), "").then(
@@ -186,5 +188,5 @@ test("a damaged export changes nothing", async () => {
 test("Python's export is imported, and written again for Python", { skip: !EXPORTED && "EXPORTED names no zip" }, async () => {
   const { overlay } = begin();
   await exports.importOverlay(overlay, await openAsBlob(EXPORTED), "");
-  writeFileSync(WRITTEN, new Uint8Array(await (await exports.exportOverlay(overlay)).arrayBuffer()));
+  writeFileSync(WRITTEN, new Uint8Array(await (await exports.exportOverlay(overlay)).file.arrayBuffer()));
 });

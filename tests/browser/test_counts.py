@@ -1,4 +1,4 @@
-"""Counts in a browser give what they give in Python."""
+"""Counts in a browser give what they give in Python; PINs keep people from what others may do."""
 
 import json
 from pathlib import Path
@@ -14,3 +14,7 @@ def test_count_vectors_are_what_python_answers() -> None:
 
 def test_counts_in_javascript_are_the_same() -> None:
     run_node(Path(__file__).with_name("counts.test.mjs"))
+
+
+def test_pins_keep_people_from_what_others_may_do() -> None:
+    run_node(Path(__file__).with_name("access.test.mjs"))

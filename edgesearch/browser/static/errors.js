@@ -9,18 +9,23 @@ export class EdgeSearchError extends Error {
   constructor(kind, message) {
     super(message);
     this.kind = kind;
+    /** Seconds until the same may succeed, 0 if it never will. */
+    this.afterS = 0;
   }
 }
 
 /** @type {Record<string, number>} */
 const STATUS = {
-  BadRequest: 400, RefusedError: 403, SignatureError: 403, MissingError: 404, CountError: 409, DeviceError: 409,
+  BadRequest: 400, UnauthorizedError: 403, RefusedError: 403, SignatureError: 403, MissingError: 404, CountError: 409, DeviceError: 409,
   ImageError: 422, FlawedPhotoError: 422, CatalogError: 422, QueryError: 422, BundleError: 422, BusyError: 429, QuotaError: 507,
 };
 
-/** Return an error as the server answers it. @param {unknown} error @returns {{status: number, error: {kind: string, message: string}}} */
+/** Return an error as the server answers it. @param {unknown} error @returns {{status: number, error: {kind: string, message: string}, afterS?: number}} */
 export function describeError(error) {
-  if (error instanceof EdgeSearchError) return { status: STATUS[error.kind] ?? 500, error: { kind: error.kind, message: error.message } };
+  if (error instanceof EdgeSearchError) {
+    const { kind, message, afterS } = error;
+    return { status: STATUS[kind] ?? 500, error: { kind, message }, ...(afterS ? { afterS } : {}) };
+  }
   console.error(error);
   const message = `The search failed (${error instanceof Error ? error.message : error}); reload the page.`;
   return { status: 500, error: { kind: "InternalError", message } };

@@ -22,7 +22,7 @@ const MAX_PICTURE_BYTES = 1 << 22;
 
 const damaged = (/** @type {unknown} */ what) => new EdgeSearchError("CatalogError", `What was exported is damaged (${what}); export it again.`);
 
-/** Return all changes and their pictures as a zip. @param {Overlay} overlay */
+/** Return all changes and their pictures as a zip, and the number of changed products. @param {Overlay} overlay */
 export async function exportOverlay(overlay) {
   const { changes } = await overlay.snapshot();
   const tables = [...changes].map(([sku, change]) => ({ sku, ...change, pictures: Object.keys(change.pictures) }));
@@ -30,7 +30,7 @@ export async function exportOverlay(overlay) {
   const members = [];
   for (const [name, number] of pictures) members.push({ name: `${FOLDER}pictures/${name}.jpg`, content: await overlay.picture(number) });
   const list = new TextEncoder().encode(JSON.stringify({ format: FORMAT, changes: tables }, null, 1));
-  return writeZip([...members, { name: FILE, content: list }]);
+  return { file: writeZip([...members, { name: FILE, content: list }]), products: tables.length };
 }
 
 /**

@@ -6,8 +6,8 @@ const K = 5;
 const MAX_MATCHES = 50;
 
 /**
- * @typedef {{params: string[], query: Record<string, string>, json: any, form: Record<string, string>, photos: Blob[]}} Request
- *   params: the parts of the path that a "*" of the route stands for; photos: the files of its body or form
+ * @typedef {{params: string[], query: Record<string, string>, json: any, form: Record<string, string>, photos: Blob[], who: string}} Request
+ *   params: the parts of the path that a "*" of the route stands for; photos: the files of its body or form; who: for the log
  */
 
 /** Return the only file of a request. @param {Request} request */

@@ -3,6 +3,8 @@
 import { COUNT_ROUTES } from "./count_routes.js";
 import { describeError, missingError } from "./errors.js";
 import { onlyFile } from "./request.js";
+import { LOGIN_ROUTES } from "./login_routes.js";
+import { MANAGER_ROUTES } from "./manager_routes.js";
 import { SEARCH_ROUTES } from "./search_routes.js";
 import { TEACH_ROUTES } from "./teach_routes.js";
 
@@ -12,40 +14,43 @@ import { TEACH_ROUTES } from "./teach_routes.js";
  * @typedef {(shop: Shop, request: Request) => unknown} Handler returns, or promises, an object, a Blob or null
  */
 
-/** @type {Record<string, Handler>} */
+/** @type {Record<string, {role: import("./access.js").Role, handler: Handler}>} */
 const ROUTES = {
-  "GET health": health,
-  "GET me": () => ({ role: "manager", name: "", needs_pin: false }), // whoever holds the device
-  "POST install": (shop, request) => shop.install(onlyFile(request)),
-  ...SEARCH_ROUTES,
-  ...TEACH_ROUTES,
-  ...COUNT_ROUTES,
+  ...allow("customer", { "GET health": health, ...SEARCH_ROUTES, ...LOGIN_ROUTES }),
+  ...allow("staff", { ...TEACH_ROUTES, ...COUNT_ROUTES }),
+  ...allow("manager", { "POST install": (shop, request) => shop.install(onlyFile(request)), ...MANAGER_ROUTES }),
 };
+
+/** Return routes with the role that they require. @param {import("./access.js").Role} role @param {Record<string, Handler>} routes */
+function allow(role, routes) {
+  return Object.fromEntries(Object.entries(routes).map(([route, handler]) => [route, { role, handler }]));
+}
 
 /**
  * Answer a request, as a server would.
  * @param {Shop} shop
- * @param {{method: string, path: string} & Omit<Request, "params">} request
+ * @param {{method: string, path: string} & Omit<Request, "params" | "who">} request
  */
 export async function answer(shop, { method, path, ...given }) {
   try {
-    const { handler, params } = findRoute(method, path);
+    const { role, handler, params } = findRoute(method, path);
+    const who = role === "customer" ? "" : (await shop.access.require(role)).name;
     if (method !== "GET") await shop.refresh(); // those run while a search does
-    const content = await handler(shop, { ...given, params }) ?? null;
+    const content = await handler(shop, { ...given, params, who }) ?? null;
     return { status: content === null ? 204 : 200, content };
   } catch (error) {
     return describeError(error);
   }
 }
 
-/** @param {string} method @param {string} path @returns {{handler: Handler, params: string[]}} */
+/** @param {string} method @param {string} path @returns {{role: import("./access.js").Role, handler: Handler, params: string[]}} */
 function findRoute(method, path) {
   const parts = path.split("/");
-  for (const [route, handler] of Object.entries(ROUTES)) {
+  for (const [route, found] of Object.entries(ROUTES)) {
     const [own, pattern] = route.split(" ");
     const wanted = pattern.split("/");
     if (own !== method || wanted.length !== parts.length || !wanted.every((part, i) => part === "*" || part === parts[i])) continue;
-    return { handler, params: parts.filter((_, i) => wanted[i] === "*").map(decodeURIComponent) };
+    return { ...found, params: parts.filter((_, i) => wanted[i] === "*").map(decodeURIComponent) };
   }
   throw missingError(`${method} ${path}: is not possible in a browser without a server.`);
 }

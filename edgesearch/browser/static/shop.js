@@ -1,5 +1,6 @@
 // What all requests share: the site's settings, the open bundle, what the device was taught, the streams of cameras.
 
+import { Access } from "./access.js";
 import { decode } from "./decoding.js";
 import { BrowserStorage } from "./device_storage.js";
 import { Engine } from "./engine.js";
@@ -26,6 +27,7 @@ export class Shop {
   storage = new BrowserStorage(`edgesearch ${new URL(".", import.meta.url).pathname}`);
   taught = new Taught(new Overlay(this.storage), decode);
   counts = new Counts(this.storage);
+  access = new Access(this.storage);
   /** Whether the browser keeps what the device is taught and counts. */
   canKeep = true;
   /** @type {Site} */
