@@ -14,6 +14,7 @@ import { listen, placeToasts, readAddress } from "./events.js";
 import { FrozenPhoto } from "./frozen.js";
 import { answer } from "./answer.js";
 import { count } from "./count.js";
+import { device } from "./device.js";
 import { find } from "./find.js";
 import { keep } from "./host.js";
 import { learned } from "./learned.js";
@@ -24,7 +25,7 @@ import { staff } from "./staff.js";
 import { teach } from "./teach.js";
 import { textSearch } from "./text_search.js";
 
-const VIEWS = { find, answer, words: textSearch, product, count, teach, shoot, learned, staff, menu };
+const VIEWS = { find, answer, words: textSearch, product, count, teach, shoot, learned, staff, device, menu };
 const $ = (id) => document.getElementById(id);
 
 class App {

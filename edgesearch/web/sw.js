@@ -3,7 +3,7 @@
 
 const CACHE = "edgesearch-shell";
 const SHELL = [
-  "./", "style.css", "views.css", "app.js", "answer.js", "api.js", "beep.js", "camera.js", "count.js", "count_pages.js", "cover.js", "dom.js", "events.js", "find.js", "frozen.js",
+  "./", "style.css", "views.css", "app.js", "answer.js", "api.js", "beep.js", "camera.js", "count.js", "count_pages.js", "cover.js", "device.js", "dom.js", "events.js", "find.js", "frozen.js",
   "host.js", "i18n.js", "idle.js", "learned.js", "lens.js", "live.js", "menu.js", "power.js", "prefs.js", "product.js", "search_field.js", "scene.js", "shoot.js", "staff.js", "teach.js", "text_search.js", "toolbar.js", "wedge.js",
   "i18n/en.json", "manifest.webmanifest", "icons/icon.svg", "icons/icon-192.png", "icons/icon-512.png",
 ];

@@ -62,6 +62,6 @@ function health(shop) {
   const catalogue = shop.isOpen ? { name, sequence, products: shop.engine.catalogue.count } : null;
   return {
     status: "ok", version: site.version, languages: site.languages, catalogue, problem: problem?.message ?? "", can_open: !site.bundle,
-    can_teach: shop.isOpen && shop.canKeep, can_count: shop.isOpen && shop.canKeep, can_explain: false, learns: false, can_read_barcodes: false,
+    can_teach: shop.isOpen && shop.canKeep, can_count: shop.isOpen && shop.canKeep, can_share: shop.canKeep, can_explain: false, learns: false, can_read_barcodes: false,
   };
 }
