@@ -9,6 +9,7 @@ import { logInFirst } from "./staff.js";
 const percent = (share) => number(share, { style: "percent" });
 
 export function learned(app) {
+  if (!app.health.can_learn) return null;
   if (!app.isStaff) return logInFirst(app, "learned");
   const isManager = !app.me.needs_pin || app.me.role === "manager";
   const grown = h("p", { class: "lead", role: "status" });

@@ -20,7 +20,8 @@ export function menu(app) {
   const { catalogue, version } = app.health;
   const element = h("section", { class: "page menu" }, h("h1", {}, t("bar.menu")),
     h("ul", { class: "acts" }, act("camera", t("menu.find"), "find"), act("search", t("words.title"), "words"), app.health.can_count && act("count", t("menu.count"), "count", true),
-      app.health.can_teach && [act("teach", t("menu.teach"), "teach", true), act("photo", t("menu.shoot"), "shoot", true), act("list", t("learned.title"), "learned", true)], app.me.needs_pin && act("person", t("staff.title"), "staff"), app.health.can_share && act("box", t("device.title"), "device", true)),
+      app.health.can_teach && act("teach", t("menu.teach"), "teach", true), app.health.can_capture && act("photo", t("menu.shoot"), "shoot", true),
+      app.health.can_learn && act("list", t("learned.title"), "learned", true), app.me.needs_pin && act("person", t("staff.title"), "staff"), app.health.can_share && act("box", t("device.title"), "device", true)),
     h("h2", {}, t("menu.how")),
     choice(t("menu.language"), "lang", Object.entries(LANGUAGES).map(([code, name]) => [code, name, code]), currentLanguage(), (code) => app.setLanguage(code)),
     choice(t("menu.theme"), "theme", ["auto", "dark", "bright"].map((one) => [one, t(`menu.theme.${one}`)]), pref("theme"), (one) => setPref("theme", one)),

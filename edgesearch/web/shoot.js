@@ -17,6 +17,7 @@ const SAME_MS = 1000; // after which the same is sent again: a sharper frame loo
 
 /** place: only products there. */
 export function shoot(app, { place = "" }) {
+  if (!app.health.can_capture) return null;
   if (!app.isStaff) return logInFirst(app, "shoot");
   const visits = []; // {match, numbers of its photos, changed by them}
   let at = 0;

@@ -60,7 +60,7 @@ def convert(pattern: str | re.Pattern[str]) -> str:
     unspaced = f"[{terms.UNSPACED}]"
     text = text.replace(rf"[^\W\d_{terms.UNSPACED}]", rf"(?:(?!{unspaced}|\p{{Nd}}){_LETTER})")
     text = text.replace(rf"[^\W_{terms.UNSPACED}]", f"(?:(?!{unspaced}){_LETTER})")
-    text = text.replace(r"[^的\W]", rf"(?:(?!的)[\p{{L}}\p{{N}}_])")
+    text = text.replace(r"[^的\W]", r"(?:(?!的)[\p{L}\p{N}_])")
     assert not re.search(r"\\[wW]", text), text
     return text.replace("(?P<", "(?<").replace(r"\d", r"\p{Nd}")
 

@@ -1,6 +1,7 @@
 // Products and pictures of a bundle's SQLite catalogue, read by SQLite's own WebAssembly; see `sqlite_catalog.py`.
 
 import { EdgeSearchError, bundleError, missingError } from "./errors.js";
+import { openDatabase } from "./sqlite_file.js";
 
 const FILE = "catalog.sqlite";
 const PACKED = "catalog.columns.xz";
@@ -40,11 +41,8 @@ export class Catalogue {
       throw bundleError("The bundle's catalogue is packed (`build --budget-mb` did that), and browsers cannot unpack it; build it with a larger budget.");
     }
     const content = await bundle.member(FILE);
-    const database = new sqlite3.oo1.DB(":memory:");
-    const address = sqlite3.wasm.allocFromTypedArray(content);
-    const flags = sqlite3.capi.SQLITE_DESERIALIZE_FREEONCLOSE | sqlite3.capi.SQLITE_DESERIALIZE_READONLY;
-    database.checkRc(sqlite3.capi.sqlite3_deserialize(database.pointer, "main", address, content.length, content.length, flags));
     try {
+      const database = openDatabase(sqlite3, content);
       const format = database.selectValue("PRAGMA user_version");
       if (format !== FORMAT) throw damaged(`format ${format}, expected ${FORMAT}`);
       return new Catalogue(bundle, database);

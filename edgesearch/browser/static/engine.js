@@ -5,21 +5,22 @@ import { Bundle } from "./bundle.js";
 import { Catalogue } from "./catalogue.js";
 import { CompactIndex } from "./compact_index.js";
 import { CONSIDERED, Calibration, sum } from "./decision.js";
-import { Embedder } from "./embedder.js";
+import { Embedder, normalize } from "./embedder.js";
 import { bundleError } from "./errors.js";
 import { Gallery } from "./gallery.js";
 import { extractFeatures } from "./local_features.js";
-import { FILE as LOCAL_FILE, LocalIndex } from "./local_index.js";
+import { FILE as LOCAL_FILE, LocalIndex, NO_EVIDENCE } from "./local_index.js";
 import { Native } from "./native.js";
 import { writeReference } from "./packed_features.js";
 import { reduceToRgb } from "./pictures.js";
-import { collectEvidence, findCandidates, scoreOf } from "./scoring.js";
+import { ProductWords } from "./product_words.js";
+import { collectEvidence, findCandidates, nearestPictures, scoreOf } from "./scoring.js";
 import { extractStableFeatures } from "./stable_features.js";
 
 /**
  * @typedef {{engine: BufferSource, ort: any, sqlite3: any}} Parts engine.wasm, and the modules of onnxruntime-web and sqlite-wasm
  * @typedef {{width: number, height: number, data: Uint8ClampedArray | Uint8Array, isJpeg: boolean}} Photo decoded and upright, RGBA, opaque
- * @typedef {{k?: number, fast?: boolean}} Options
+ * @typedef {{k?: number, fast?: boolean, text?: string, where?: string}} Options
  * @typedef {{picture: import("./pictures.js").Picture, crop: import("./crops.js").Crop, embedding: Float32Array,
  *   candidates: import("./scoring.js").Candidate[], evidence: import("./decision.js").EvidenceRow[]}} Observation
  */
@@ -30,12 +31,14 @@ export class Engine {
    * @param {Native} native
    * @param {Embedder} embedder
    * @param {Gallery} gallery
+   * @param {ProductWords} words
    */
-  constructor(bundle, native, embedder, gallery) {
+  constructor(bundle, native, embedder, gallery, words) {
     this.bundle = bundle;
     this.native = native;
     this.embedder = embedder;
     this.gallery = gallery;
+    this.words = words;
     this.calibration = Calibration.read(bundle.manifest.calibration);
     const { index, local, catalogue } = gallery;
     if (index.size !== catalogue.owners.length || (local && local.size !== index.size) || index.dim !== embedder.dim) {
@@ -60,7 +63,8 @@ export class Engine {
       Embedder.open(native, ort, bundle), CompactIndex.open(native, bundle),
       bundle.has(LOCAL_FILE) ? LocalIndex.open(native, bundle) : null, Catalogue.open(sqlite3, bundle),
     ]);
-    return new Engine(bundle, native, embedder, new Gallery({ index, local, catalogue, base: bundle.digest }));
+    const gallery = new Gallery({ index, local, catalogue, base: bundle.digest });
+    return new Engine(bundle, native, embedder, gallery, new ProductWords(sqlite3, bundle, catalogue));
   }
 
   /**
@@ -74,15 +78,38 @@ export class Engine {
   }
 
   /**
-   * Answer photos of one product, as the server does.
+   * Answer photos of one product, as the server does, among all products or those that words and a filter leave.
    * @param {Photo[]} photos
    * @param {Options} options
    */
   async search(photos, options = {}) {
+    const { text = "", where = "" } = options;
     const timer = new Timer();
+    const query = text || where ? await this.words.interpret(this.catalogue, text, where, true) : null;
+    timer.end("words");
+    if (query?.emptiedBy.length) return addQuery(noAnswer("unknown", timer), query, 0);
+    const gallery = query ? this.gallery.restrictTo(query.allowed) : this.gallery;
     const observations = [];
-    for (const photo of photos) observations.push(await this.observe(photo, options, timer));
-    return this.answer(observations, options, timer);
+    for (const photo of photos) observations.push(await this.observe(photo, options, timer, gallery));
+    return this.answer(observations, options, timer, gallery, query);
+  }
+
+  /**
+   * Answer words and a filter without a photo.
+   * @param {string} text
+   * @param {string} where
+   * @param {number} k
+   */
+  async searchWords(text, where, k) {
+    const timer = new Timer();
+    const query = await this.words.interpret(this.catalogue, text, where, false);
+    timer.end("words");
+    const { found, decision } = query.answer(this.words.table(this.catalogue));
+    const pictures = nearestPictures(this.gallery, found.slice(0, k));
+    const candidates = [...pictures].map(([product, { row }]) => ({ row, cosine: query.score(product), evidence: NO_EVIDENCE }));
+    const matches = this.#describe(this.gallery, candidates, query).map((match) => ({ ...match, probability: null }));
+    timer.end("catalog");
+    return addQuery({ ...noAnswer(decision, timer), known: null, matches }, query, found.length);
   }
 
   /**
@@ -108,17 +135,27 @@ export class Engine {
    * Answer what several photos of one product show.
    * @param {Observation[]} observations
    * @param {Options} options
+   * @param {import("./text_query.js").Query | null} query words and a filter that were asked, too
    */
-  answer(observations, { k = 5 } = {}, timer = new Timer(), gallery = this.gallery) {
+  answer(observations, { k = 5 } = {}, timer = new Timer(), gallery = this.gallery, query = null) {
     const { judged, known } = this.#judge(observations);
-    const decision = this.calibration.decide(judged.map(({ probability = 0 }) => probability));
+    const ranked = query?.ranking ? rankWithWords(gallery, judged, query, meanOf(observations)) : judged;
+    const likely = this.calibration.decide(judged.map(({ probability = 0 }) => probability));
+    const decision = likely === "match" && ranked[0] !== judged[0] ? "ambiguous" : likely; // the words name another product first
     timer.end("decision");
-    const matches = gallery.describe(judged.slice(0, k), observations[0].picture);
+    const matches = this.#describe(gallery, ranked.slice(0, k), query, observations[0].picture);
     timer.end("catalog");
-    const answer = { decision, known, matches, barcodes: [], conflict: "", flaw: "", guesses: {} };
+    const answer = { ...noAnswer(decision, timer), known, matches };
     const advised = decision === "match" ? answer : addAdvice(gallery, answer, observations, judged);
     timer.end("decision");
-    return { ...advised, elapsed_ms: timer.report() };
+    const timed = { ...advised, elapsed_ms: timer.report() };
+    return query ? addQuery(timed, query, query.allowed.reduce((sum, one) => sum + one, 0)) : timed;
+  }
+
+  /** @param {Gallery} gallery @param {import("./gallery.js").Judged[]} candidates @param {import("./text_query.js").Query | null} query @param {{width: number, height: number}} [size] */
+  #describe(gallery, candidates, query, size) {
+    const scored = query?.ranking ? candidates.map((one) => ({ ...one, words: query.score(gallery.ownerOf(one.row)) })) : candidates;
+    return gallery.describe(scored, size);
   }
 
   /**
@@ -152,6 +189,29 @@ const strongest = (one, other) => ({
   nearest: Math.max(one.nearest, other.nearest), mean: Math.max(one.mean, other.mean),
   printed: Math.max(one.printed, other.printed), pictures: Math.max(one.pictures, other.pictures),
 });
+
+/** @param {string} decision @param {Timer} timer @returns {any} */
+const noAnswer = (decision, timer) => ({ decision, known: 0, matches: [], barcodes: [], conflict: "", flaw: "", guesses: {}, elapsed_ms: timer.report() });
+
+/** @param {any} answer @param {import("./text_query.js").Query} query @param {number} found */
+const addQuery = (answer, { understood, emptiedBy }, found) => ({ ...answer, understood, found, emptied_by: emptiedBy });
+
+/** Return the mean direction of all photos. @param {Observation[]} observations */
+const meanOf = ([first, ...others]) => normalize(first.embedding.map((x, d) => others.reduce((sum, { embedding }) => sum + embedding[d], x)));
+
+/**
+ * Rank the candidates of a photo and of words together; each keeps its score by the photo.
+ * @param {Gallery} gallery
+ * @param {import("./gallery.js").Judged[]} judged
+ * @param {import("./text_query.js").Query} query
+ * @param {Float32Array} embedding
+ */
+function rankWithWords(gallery, judged, query, embedding) {
+  const known = new Set(judged.map(({ row }) => gallery.ownerOf(row)));
+  const others = nearestPictures(gallery, query.nearestByWords().filter((product) => !known.has(product)), embedding);
+  const score = (/** @type {import("./gallery.js").Judged} */ one) => scoreOf(one) + query.score(gallery.ownerOf(one.row));
+  return [...judged, ...others.values()].sort((a, b) => score(b) - score(a));
+}
 
 /** The milliseconds of each stage. */
 class Timer {

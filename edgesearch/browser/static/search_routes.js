@@ -1,19 +1,23 @@
 // Let everybody search, and read products and their pictures; as `search_routes.py`.
 
 import { decode } from "./decoding.js";
-import { imageError, missingError } from "./errors.js";
+import { imageError, missingError, queryError } from "./errors.js";
 import { NO_EVIDENCE } from "./local_index.js";
 import { countOf, onlyFile } from "./request.js";
+import { findSimilar } from "./similar.js";
 
 /** @typedef {import("./routes.js").Handler} Handler */
 
 /** @type {Record<string, Handler>} */
 export const SEARCH_ROUTES = {
   "POST search": searchPhotos,
+  "GET search": searchWords,
   "POST frames": addFrame,
   "DELETE frames": ({ streams }, { query: { stream } }) => streams.forget(stream),
+  "GET facets": ({ engine: { catalogue, words } }) => words.facets(catalogue),
   "GET products/*": describeProduct,
   "GET pictures/*": readPicture,
+  "GET similar/*": findAlternatives,
   "POST feedback": () => ({ kept: false }), // there is no profile
 };
 
@@ -21,6 +25,13 @@ export const SEARCH_ROUTES = {
 async function searchPhotos({ engine }, request) {
   if (!request.photos.length) throw imageError("The request has no photo; send one.");
   return engine.search(await Promise.all(request.photos.map(decode)), optionsOf(request));
+}
+
+/** @type {Handler} */
+function searchWords({ engine }, request) {
+  const { text = "", where = "" } = request.query;
+  if (!text && !where) throw queryError("neither text nor where is given; give one of them, or send a photo.");
+  return engine.searchWords(text, where, countOf(request));
 }
 
 /** @type {Handler} */
@@ -44,5 +55,11 @@ async function readPicture({ engine: { catalogue } }, { params: [sku], query: { 
   return found;
 }
 
+/** @type {Handler} */
+function findAlternatives({ engine }, request) {
+  const wanted = Object.entries(request.query).filter(([, value]) => value === "true").map(([name]) => name);
+  return { matches: findSimilar(engine.gallery, request.params[0], countOf(request), wanted) };
+}
+
 /** @param {import("./request.js").Request} request */
-const optionsOf = (request) => ({ k: countOf(request), fast: request.query.fast === "true" });
+const optionsOf = (request) => ({ k: countOf(request), fast: request.query.fast === "true", text: request.query.text, where: request.query.where });
