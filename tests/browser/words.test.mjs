@@ -9,9 +9,9 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const load = (name) => import(pathToFileURL(join(here, "../../edgesearch/browser/static", name)).href);
-const [terms, filters, { facets }, { ProductTable }, { WordIndex, WordSearch }, { interpret }, { countEdits }] = await Promise.all(
-  ["terms.js", "filters.js", "facets.js", "product_table.js", "full_text.js", "text_query.js", "spelling.js"].map(load));
-const { products, columns, terms: folded, written, queries, facets: expectedFacets } = JSON.parse(readFileSync(join(here, "word_vectors.json"), "utf8"));
+const [terms, filters, { facets }, { ProductTable }, { WordIndex, WordSearch }, { interpret }, { countEdits }, { findReadings }, { combine }] = await Promise.all(
+  ["terms.js", "filters.js", "facets.js", "product_table.js", "full_text.js", "text_query.js", "spelling.js", "barcode_text.js", "barcode_labels.js"].map(load));
+const { products, columns, terms: folded, written, queries, facets: expectedFacets, readings, labels, details } = JSON.parse(readFileSync(join(here, "word_vectors.json"), "utf8"));
 
 const catalogue = {
   count: products.length, hidden: new Set(), changed: new Map(), columns: () => columns,
@@ -40,6 +40,19 @@ test("filters are read and written", () => {
 
 test("values to filter by", () => {
   assert.deepEqual(facets(new ProductTable(catalogue)), expectedFacets);
+});
+
+test("codes are read in every spelling", () => {
+  for (const [code, expected] of Object.entries(readings)) assert.deepEqual([...findReadings(code)].map((forms) => [...forms].sort()), expected, code);
+});
+
+test("labels change an answer by appearance", () => {
+  const match = (sku) => ({ sku, name: sku, score: details[sku].probability, ...details[sku] });
+  for (const { seen: [decision, skus], labels: read, named, ...expected } of labels) {
+    const found = combine({ decision, matches: skus.map(match), known: 0.5 }, read.map((label) => ({ format: "EAN-13", ...label })), named.map(match));
+    const { matches, conflict, known } = found;
+    assert.deepEqual({ decision: found.decision, matches: matches.map(({ sku, probability }) => [sku, probability]), conflict, known }, expected);
+  }
 });
 
 test("edits are counted", () => {

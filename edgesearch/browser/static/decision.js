@@ -3,6 +3,7 @@
 import { EdgeSearchError } from "./errors.js";
 
 export const CONSIDERED = 20;
+export const LEAST_MATCH = 0.51;
 const CROWD = 5;
 const WEIGHTS = ["mean", "printed", "pictures", "sharpness", "growth", "firmness", "known", "height", "details", "crowd"];
 const PLAIN = [0.72, 0.43, 0.05, 23, 0.15, 0.9, -3.7, 14.6, 1.5, -4.8];

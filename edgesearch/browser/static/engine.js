@@ -1,6 +1,7 @@
 // The search of one bundle: photos in, the product out; the steps are those of `pipeline.py`.
 
 import { addAdvice } from "./advice.js";
+import { applyLabels } from "./barcode_labels.js";
 import { Bundle } from "./bundle.js";
 import { Catalogue } from "./catalogue.js";
 import { CompactIndex } from "./compact_index.js";
@@ -18,10 +19,12 @@ import { collectEvidence, findCandidates, nearestPictures, scoreOf } from "./sco
 import { extractStableFeatures } from "./stable_features.js";
 
 /**
+ * @typedef {import("./barcode_labels.js").Barcode} Barcode
  * @typedef {{engine: BufferSource, ort: any, sqlite3: any}} Parts engine.wasm, and the modules of onnxruntime-web and sqlite-wasm
- * @typedef {{width: number, height: number, data: Uint8ClampedArray | Uint8Array, isJpeg: boolean}} Photo decoded and upright, RGBA, opaque
+ * @typedef {{width: number, height: number, data: Uint8ClampedArray | Uint8Array, isJpeg: boolean, codes?: Barcode[]}} Photo
+ *   decoded and upright, RGBA, opaque; codes: barcodes that were read in it
  * @typedef {{k?: number, fast?: boolean, text?: string, where?: string}} Options
- * @typedef {{picture: import("./pictures.js").Picture, crop: import("./crops.js").Crop, embedding: Float32Array,
+ * @typedef {{picture: import("./pictures.js").Picture, crop: import("./crops.js").Crop, codes: Barcode[], embedding: Float32Array,
  *   candidates: import("./scoring.js").Candidate[], evidence: import("./decision.js").EvidenceRow[]}} Observation
  */
 
@@ -128,7 +131,7 @@ export class Engine {
     timer.end("index");
     const evidence = collectEvidence(gallery, candidates.slice(0, CONSIDERED), embedding);
     timer.end("decision");
-    return { picture, crop, embedding, candidates, evidence };
+    return { picture, crop, codes: photo.codes ?? [], embedding, candidates, evidence };
   }
 
   /**
@@ -145,8 +148,10 @@ export class Engine {
     timer.end("decision");
     const matches = this.#describe(gallery, ranked.slice(0, k), query, observations[0].picture);
     timer.end("catalog");
-    const answer = { ...noAnswer(decision, timer), known, matches };
-    const advised = decision === "match" ? answer : addAdvice(gallery, answer, observations, judged);
+    const codes = uniqueCodes(observations);
+    const seen = { ...noAnswer(decision, timer), known, matches };
+    const answer = codes.length ? applyLabels(gallery, seen, codes, judged, meanOf(observations)) : seen;
+    const advised = answer.decision === "match" ? answer : addAdvice(gallery, answer, observations, judged);
     timer.end("decision");
     const timed = { ...advised, elapsed_ms: timer.report() };
     return query ? addQuery(timed, query, query.allowed.reduce((sum, one) => sum + one, 0)) : timed;
@@ -195,6 +200,12 @@ const noAnswer = (decision, timer) => ({ decision, known: 0, matches: [], barcod
 
 /** @param {any} answer @param {import("./text_query.js").Query} query @param {number} found */
 const addQuery = (answer, { understood, emptiedBy }, found) => ({ ...answer, understood, found, emptied_by: emptiedBy });
+
+/** @param {Observation[]} observations */
+function uniqueCodes(observations) {
+  const codes = observations.flatMap((one) => one.codes);
+  return [...new Map(codes.map((code) => [`${code.format} ${code.text}`, code])).values()];
+}
 
 /** Return the mean direction of all photos. @param {Observation[]} observations */
 const meanOf = ([first, ...others]) => normalize(first.embedding.map((x, d) => others.reduce((sum, { embedding }) => sum + embedding[d], x)));

@@ -1,5 +1,6 @@
 // What the page may ask: the paths of the JSON API, as `edgesearch/server` has them.
 
+import { canRead } from "./barcode_reader.js";
 import { COUNT_ROUTES } from "./count_routes.js";
 import { describeError, missingError } from "./errors.js";
 import { onlyFile } from "./request.js";
@@ -56,12 +57,12 @@ function findRoute(method, path) {
 }
 
 /** @type {Handler} */
-function health(shop) {
+async function health(shop) {
   const { site, problem } = shop;
   const { name, sequence } = shop.isOpen ? shop.engine.bundle.manifest : { name: "", sequence: 0 };
   const catalogue = shop.isOpen ? { name, sequence, products: shop.engine.catalogue.count } : null;
   return {
     status: "ok", version: site.version, languages: site.languages, catalogue, problem: problem?.message ?? "", can_open: !site.bundle,
-    can_teach: shop.isOpen && shop.canKeep, can_count: shop.isOpen && shop.canKeep, can_share: shop.canKeep, can_explain: false, learns: false, can_read_barcodes: false,
+    can_teach: shop.isOpen && shop.canKeep, can_count: shop.isOpen && shop.canKeep, can_share: shop.canKeep, can_explain: false, learns: false, can_read_barcodes: await canRead(),
   };
 }

@@ -1,5 +1,6 @@
 // Let everybody search, and read products and their pictures; as `search_routes.py`.
 
+import { readBarcodes } from "./barcode_reader.js";
 import { decode } from "./decoding.js";
 import { imageError, missingError, queryError } from "./errors.js";
 import { NO_EVIDENCE } from "./local_index.js";
@@ -24,7 +25,13 @@ export const SEARCH_ROUTES = {
 /** @type {Handler} */
 async function searchPhotos({ engine }, request) {
   if (!request.photos.length) throw imageError("The request has no photo; send one.");
-  return engine.search(await Promise.all(request.photos.map(decode)), optionsOf(request));
+  return engine.search(await Promise.all(request.photos.map((photo) => read(engine, photo))), optionsOf(request));
+}
+
+/** Decode a photo, and read its barcodes if a product has one. @param {import("./engine.js").Engine} engine @param {Blob} photo */
+async function read({ catalogue }, photo) {
+  const decoded = await decode(photo);
+  return { ...decoded, codes: catalogue.hasBarcodes() ? await readBarcodes(photo) : [] };
 }
 
 /** @type {Handler} */
@@ -36,7 +43,7 @@ function searchWords({ engine }, request) {
 
 /** @type {Handler} */
 async function addFrame({ engine, streams }, request) {
-  return streams.add(engine, request.query.stream, await decode(onlyFile(request)), optionsOf(request));
+  return streams.add(engine, request.query.stream, await read(engine, onlyFile(request)), optionsOf(request));
 }
 
 /** @param {import("./shop.js").Shop} shop @param {{params: string[]}} request */
