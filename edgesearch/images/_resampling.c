@@ -36,6 +36,32 @@ static PyObject *crop_call(PyObject *Py_UNUSED(module), PyObject *args) {
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(resize_grey_doc, "resize_grey(pixels, width, height, filter, out_pixels, to_width, to_height)\n\n"
+                              "Do what grey_resizing.resize does. filter: 1 is bicubic, 2 is Lanczos. Raise ValueError\n"
+                              "if types, sizes or numbers do not fit.");
+
+static PyObject *resize_grey_call(PyObject *Py_UNUSED(module), PyObject *args) {
+    enum { PIXELS, OUT_PIXELS, ARRAYS };
+    static const ArrayType types[ARRAYS] = {{"pixels", UINT8, READ}, {"out_pixels", UINT8, WRITE}};
+    PyObject *o[ARRAYS];
+    Py_buffer a[ARRAYS];
+    int width, height, filter, to_width, to_height;
+    if (!PyArg_ParseTuple(args, "OiiiOii:resize_grey", &o[0], &width, &height, &filter, &o[1], &to_width, &to_height))
+        return NULL;
+    if (!get_arrays(o, types, ARRAYS, a)) return NULL;
+    int state = a[PIXELS].len == (int64_t)width * height && a[OUT_PIXELS].len == (int64_t)to_width * to_height &&
+                (filter == BICUBIC || filter == LANCZOS);
+    if (state) {
+        Py_BEGIN_ALLOW_THREADS
+        state = resize_grey(a[PIXELS].buf, width, height, filter, to_width, to_height, a[OUT_PIXELS].buf);
+        Py_END_ALLOW_THREADS
+    }
+    release_arrays(a, ARRAYS);
+    if (state < 0) return PyErr_NoMemory();
+    if (!state) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together, or the picture shrinks too much");
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(use_doc, "use(name)\n\n"
                       "Choose the \"plain\" version, or for \"\" the processor's fastest. Return whether it is the\n"
                       "plain one. Raise ValueError for another name.");
@@ -49,7 +75,11 @@ static PyObject *use(PyObject *Py_UNUSED(module), PyObject *args) {
 }
 
 static PyMethodDef methods[] = {
-    {"crop", crop_call, METH_VARARGS, crop_doc}, {"use", use, METH_VARARGS, use_doc}, {NULL, NULL, 0, NULL}};
+    {"crop", crop_call, METH_VARARGS, crop_doc},
+    {"resize_grey", resize_grey_call, METH_VARARGS, resize_grey_doc},
+    {"use", use, METH_VARARGS, use_doc},
+    {NULL, NULL, 0, NULL},
+};
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, .m_name = "_resampling", .m_size = 0, .m_methods = methods};

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
+from . import grey_resizing
 from .crops import connected_part
 
 LIGHT = 230  # a corner is plain background if its darkest channel has at least this value
@@ -41,15 +42,15 @@ def warp_view(grey: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         The changed picture, (h, w) uint8, and the affine map from old to new pixel positions, (2, 3) float64.
     """
-    picture = Image.fromarray(grey)
-    size = [max(1, round(n * view.scale * k)) for n, k in zip(picture.size, (1, view.squeeze), strict=True)]
-    small = picture.resize(size, Image.Resampling.LANCZOS)
+    height, width = grey.shape
+    size = max(1, round(width * view.scale)), max(1, round(height * view.scale * view.squeeze))
+    small = Image.fromarray(grey_resizing.resize(grey, size, grey_resizing.LANCZOS))
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     turned = small.rotate(-360 * view.turn, Image.Resampling.BICUBIC, expand=True, fillcolor=int(np.median(border)))
     angle = 2 * np.pi * view.turn
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     moved = np.array(turned.size) / 2 - turn @ (np.array(size) / 2)
-    return np.asarray(turned), np.column_stack([turn @ np.diag(np.array(size) / picture.size), moved])
+    return np.asarray(turned), np.column_stack([turn @ np.diag(np.array(size) / (width, height)), moved])
 
 
 def product_mask(image: np.ndarray) -> np.ndarray:

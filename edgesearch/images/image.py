@@ -28,7 +28,7 @@ from PIL import (  # the plugins are imported to register their readers
 )
 
 from ..errors import EdgeSearchError, ImageError
-from . import colour_profile, decoding_work, orientation, photo_formats
+from . import colour_profile, decoding_work, grey_resizing, orientation, photo_formats
 from .decoding_memory import SHARED
 from .decoding_work import RASTER_BYTES
 
@@ -148,11 +148,12 @@ def to_grey(image: np.ndarray, side: int) -> np.ndarray:
     Returns:
         (h, w) uint8.
     """
-    picture = Image.fromarray(image).convert("L")
-    longest = MAX_ELONGATION * side / max(picture.size)
-    scale = min(MAX_ENLARGEMENT, longest, side / math.sqrt(picture.width * picture.height))
-    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    return np.asarray(picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))
+    grey = np.asarray(Image.fromarray(image).convert("L"))
+    height, width = grey.shape
+    longest = MAX_ELONGATION * side / max(height, width)
+    scale = min(MAX_ENLARGEMENT, longest, side / math.sqrt(width * height))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return grey_resizing.resize(grey, size, grey_resizing.BICUBIC)
 
 
 def resize_box(image: np.ndarray, box: tuple[float, float, float, float], side: int) -> np.ndarray:

@@ -15,14 +15,13 @@ import numpy as np
 from .._util.compiled import warn_not_compiled
 from . import image
 from .crops import Crop
+from .grey_resizing import MAX_SHRINKING
 
 try:
     from . import _resampling  # type: ignore[attr-defined]
 except ImportError:
     _resampling = None
     warn_not_compiled()
-
-MAX_SHRINKING = 5  # px of the picture to one of the result; Pillow averages blocks from 6 on
 
 
 def crop_squares(picture: np.ndarray, squares: Sequence[Crop], side: int, scale: float, offset: float) -> np.ndarray:

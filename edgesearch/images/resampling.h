@@ -1,4 +1,4 @@
-/* Cut squares out of a picture and resize them; see `resampling.c`. */
+/* Cut squares out of a picture and resize them, or a whole grey picture; see `resampling.c`. */
 
 #ifndef EDGESEARCH_RESAMPLING_H
 #define EDGESEARCH_RESAMPLING_H
@@ -13,6 +13,13 @@ enum { CHANNELS = 3, BOX = 4, PLACE = 4, MAX_SIDE = 4096, MAX_CANVAS = 1 << 20 }
  * picture on the canvas, and the canvas's width and height; to: (count, 3, S, S). */
 int crop_squares(const uint8_t *pixels, int width, int height, const float *boxes, const int32_t *places,
                  int64_t count, int side, float scale, float offset, float *to);
+
+enum Filter { TRIANGLE, BICUBIC, LANCZOS };
+
+/* Resize a grey picture, (H, W), to at least a fifth of each side. Return 1, 0 if a number is impossible, or -1 if there
+ * is no memory. to: (to_height, to_width), of at most MAX_SIDE px a side. */
+int resize_grey(const uint8_t *pixels, int width, int height, enum Filter filter, int to_width, int to_height,
+                uint8_t *to);
 
 /* Choose the "plain" loops, or for "" the fastest. Return whether they are the plain ones, or -1 if no loops
  * have the name. */
