@@ -242,10 +242,14 @@ class LocalIndex:
 
     def _vote(self, first: np.ndarray, last: np.ndarray, weights: np.ndarray, scores: np.ndarray) -> None:
         """Read the postings from `first` to before `last` of some words (W,), and add their weights to scores (N,)."""
-        parts = [self._large["postings"][begin:end] for begin, end in zip(first.tolist(), last.tolist(), strict=True)]
-        ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+        postings, begin, end = self._large["postings"], int(first.min(initial=PAGE**2)), int(last.max(initial=0))
+        if end - begin <= MAX_POSTINGS:  # one view instead of hundreds
+            read, ends = postings[begin:end], last - begin
+        else:
+            parts = [postings[one:other] for one, other in zip(first.tolist(), last.tolist(), strict=True)]
+            read, ends = np.concatenate(parts), np.cumsum([len(part) for part in parts], dtype=np.int64)
         try:
-            kernel.vote(np.concatenate([np.empty(0, np.uint16), *parts]), ends - (last - first), ends, weights, scores)
+            kernel.vote(read, ends - (last - first), ends, weights, scores)
         except ValueError as error:
             raise IndexFileError(f"{FILE}: words name pictures that do not exist; build the bundle again.") from error
 
