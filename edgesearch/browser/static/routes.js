@@ -4,6 +4,7 @@ import { canRead } from "./barcode_reader.js";
 import { COUNT_ROUTES } from "./count_routes.js";
 import { describeError, missingError } from "./errors.js";
 import { onlyFile } from "./request.js";
+import { SETTLE_ROUTES, SWITCH_ROUTES, USE_ROUTES } from "./learn_routes.js";
 import { LOGIN_ROUTES } from "./login_routes.js";
 import { MANAGER_ROUTES } from "./manager_routes.js";
 import { SEARCH_ROUTES } from "./search_routes.js";
@@ -17,9 +18,9 @@ import { TEACH_ROUTES } from "./teach_routes.js";
 
 /** @type {Record<string, {role: import("./access.js").Role, handler: Handler}>} */
 const ROUTES = {
-  ...allow("customer", { "GET health": health, ...SEARCH_ROUTES, ...LOGIN_ROUTES }),
-  ...allow("staff", { ...TEACH_ROUTES, ...COUNT_ROUTES }),
-  ...allow("manager", { "POST install": (shop, request) => shop.install(onlyFile(request)), ...MANAGER_ROUTES }),
+  ...allow("customer", { "GET health": health, ...SEARCH_ROUTES, ...LOGIN_ROUTES, ...USE_ROUTES }),
+  ...allow("staff", { ...TEACH_ROUTES, ...COUNT_ROUTES, ...SETTLE_ROUTES }),
+  ...allow("manager", { "POST install": (shop, request) => shop.install(onlyFile(request)), ...MANAGER_ROUTES, ...SWITCH_ROUTES }),
 };
 
 /** Return routes with the role that they require. @param {import("./access.js").Role} role @param {Record<string, Handler>} routes */
@@ -56,7 +57,7 @@ function findRoute(method, path) {
   throw missingError(`${method} ${path}: is not possible in a browser without a server.`);
 }
 
-/** @type {Handler} */
+/** @param {Shop} shop */
 async function health(shop) {
   const { site, problem } = shop;
   const { name, sequence } = shop.isOpen ? shop.engine.bundle.manifest : { name: "", sequence: 0 };

@@ -22,14 +22,14 @@ export const SEARCH_ROUTES = {
   "POST feedback": () => ({ kept: false }), // there is no profile
 };
 
-/** @type {Handler} */
+/** @param {import("./shop.js").Shop} shop @param {import("./request.js").Request} request */
 async function searchPhotos({ engine }, request) {
   if (!request.photos.length) throw imageError("The request has no photo; send one.");
   return engine.search(await Promise.all(request.photos.map((photo) => read(engine, photo))), optionsOf(request));
 }
 
 /** Decode a photo, and read its barcodes if a product has one. @param {import("./engine.js").Engine} engine @param {Blob} photo */
-async function read({ catalogue }, photo) {
+export async function read({ catalogue }, photo) {
   const decoded = await decode(photo);
   return { ...decoded, codes: catalogue.hasBarcodes() ? await readBarcodes(photo) : [] };
 }
@@ -41,7 +41,7 @@ function searchWords({ engine }, request) {
   return engine.searchWords(text, where, countOf(request));
 }
 
-/** @type {Handler} */
+/** @param {import("./shop.js").Shop} shop @param {import("./request.js").Request} request */
 async function addFrame({ engine, streams }, request) {
   return streams.add(engine, request.query.stream, await read(engine, onlyFile(request)), optionsOf(request));
 }
@@ -50,11 +50,11 @@ async function addFrame({ engine, streams }, request) {
 export function describeProduct({ engine: { catalogue, gallery } }, { params: [sku] }) {
   const number = catalogue.numberOf(sku);
   const rows = gallery.rowsOf(number);
-  const matches = gallery.describe((rows.length ? rows : [gallery.rowWithoutPicture(number)]).map((row) => ({ row, cosine: 1, evidence: NO_EVIDENCE })));
+  const matches = gallery.describe((rows.length ? rows : [/** @type {number} */ (gallery.rowWithoutPicture(number))]).map((row) => ({ row, cosine: 1, evidence: NO_EVIDENCE })));
   return { product: matches[0], pictures: matches.map(({ picture }) => picture) };
 }
 
-/** @type {Handler} */
+/** @param {import("./shop.js").Shop} shop @param {import("./request.js").Request} request */
 async function readPicture({ engine: { catalogue } }, { params: [sku], query: { row } }) {
   const number = catalogue.numberOf(sku);
   const found = await catalogue.picture(row === undefined ? catalogue.rows[number][0] : Number(row));
