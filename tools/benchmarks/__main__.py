@@ -39,6 +39,7 @@ FIGURES = {  # command: module, description
     "words": ("word_search", "typos, photo and words together, time and bytes with many products"),
     "serve": ("server_load", "latency of `edgesearch serve` with eight clients at a steady rate"),
     "page": ("page_speed", "the page in Chromium: first paint, frame to answer, kilobytes"),
+    "web": ("web_site", "a site without a server in Chromium: answers compared with Python's, speed, start, memory"),
     "hands": ("hands_free", "photos shown by a trembling hand: how many the page answers, and old answers that stay"),
     "monkey": ("random_visitor", "a visitor who acts at random on the page of a kiosk"),
 }
