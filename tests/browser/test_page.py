@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +20,7 @@ from edgesearch.errors import SiteError
 pytest.importorskip("playwright", reason="playwright is not installed (extra `dev`)")
 pytest.importorskip("fastapi", reason="the extra `server` is not installed")
 
-from browsing.chromium import find_chromium, launch
+from browsing.chromium import PORTRAIT, find_chromium, launch, write_film
 from playwright.sync_api import Browser, Page, sync_playwright
 
 pytestmark = [
@@ -28,6 +29,12 @@ pytestmark = [
 ]
 WAIT_MS = 90_000
 TYPE = "(key) => document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }))"
+READER = """
+globalThis.BarcodeDetector = class {
+  static async getSupportedFormats() { return ["ean_13", "qr_code"]; }
+  async detect() { return [{ rawValue: "%s", format: "ean_13", boundingBox: { x: 0, y: 0 } }]; }
+};
+"""  # where the browser has none
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 
 
@@ -159,6 +166,31 @@ def test_links_and_scanners_lead_to_a_product(page: Page, served: Served, tiny_e
     page.evaluate(f"{json.dumps([*product.barcode, 'Enter'])}.forEach({TYPE})")
     page.wait_for_selector(".details", timeout=WAIT_MS)
     assert page.inner_text("h1") == product.name
+
+
+def test_a_barcode_in_a_photo_decides(page: Page, served: Served, tiny_edge: Path, shop: Path) -> None:
+    with edgesearch.open(tiny_edge) as store:
+        product = next(one for one in store.products().values() if one.barcode)
+    worker = served.folder / "worker.js"
+    worker.write_text(worker.read_text(encoding="utf-8") + READER % product.barcode, encoding="utf-8")
+    other = next(path for path in sorted((shop / "photos").glob("*.jpg")) if product.sku not in path.name)
+    assert ask(page, served.address, other) == product.name
+
+
+def test_a_product_held_still_is_answered(
+    browser: Browser, served: Served, shop_edge: Path, shop: Path, tmp_path: Path
+) -> None:
+    write_site(shop_edge, served.folder)
+    photo = shop / "photos" / "P000001-1.jpg"
+    with edgesearch.open(shop_edge) as store:
+        expected = store.search(photo).matches[0].name
+    film = write_film([photo], tmp_path / "film.mjpeg", PORTRAIT)
+    filming = launch(SimpleNamespace(chromium=browser.browser_type), film)  # type: ignore[arg-type]
+    page = filming.new_context(permissions=["camera"], **PHONE).new_page()
+    open_view(page, served.address)
+    page.wait_for_selector(".answer .name", timeout=WAIT_MS)
+    assert page.inner_text(".answer .name") == expected
+    filming.close()
 
 
 def test_a_photo_that_is_none_gets_one_sentence(page: Page, served: Served, tmp_path: Path) -> None:
