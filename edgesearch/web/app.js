@@ -230,7 +230,7 @@ async function begin() {
     app.saving = low;
     if (low) app.toast(t("trouble.saving"), null, 8000);
   });
-  keep(wordsFile()).catch(() => {}); // the page works without
+  keep(wordsFile()).then((words) => words && app.toast(t(words), null, 8000), () => {}); // the page works without
   document.body.dataset.ready = "yes";
 }
 

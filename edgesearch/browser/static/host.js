@@ -54,8 +54,16 @@ export async function show(image, picture) {
   return true;
 }
 
-/** Let the page start without a network from now on; its service worker keeps all languages. */
+/** Let the page start without a network from now on; return the key of what to say if the device does not keep the site. */
 export async function keep() {
-  await navigator.serviceWorker?.register("sw.js");
+  const registration = await navigator.serviceWorker?.register("sw.js").catch(() => null); // keeps all languages
+  if (registration?.installing) await ended(registration.installing);
+  if (!registration?.waiting && !registration?.active) return "site.unkept";
   await navigator.storage?.persist?.(); // so that a full device does not drop the site
+  return null;
+}
+
+/** Wait until a service worker has loaded all files, or failed. @param {ServiceWorker} worker */
+function ended(worker) {
+  return new Promise((resolve) => worker.addEventListener("statechange", resolve, { once: true }));
 }
