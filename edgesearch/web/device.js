@@ -22,11 +22,16 @@ export function device(app) {
     app.toast(t("device.taken", { n: products }));
   });
 
+  const learns = h("input", { type: "checkbox", role: "switch", onchange: careful(async () => {
+    app.health.learns = (await api.ask("PUT", "learning", { json: { on: learns.checked } })).on;
+  }) });
+
   const list = h("ul", { class: "rows" });
   const name = h("input", { type: "text", required: true, maxlength: "100", autocomplete: "off" });
   const pin = h("input", { type: "password", required: true, inputmode: "numeric", pattern: "[0-9]{6,12}", maxlength: "12", autocomplete: "new-password" });
   const role = h("select", {}, ROLES.map((value) => h("option", { value }, t(`device.${value}`))));
   const show = careful(async () => {
+    learns.checked = (await api.get("learning")).on;
     const { people } = await api.get("people");
     list.replaceChildren(...people.map((one) => h("li", { class: "row" }, icon("person"), h("span", {}, one.name), h("span", { class: "quiet" }, t(`device.${one.role}`)),
       round("plain", "erase", t("device.drop", { name: one.name }), careful(async () => {
@@ -45,6 +50,7 @@ export function device(app) {
   const element = h("section", { class: "page narrow" }, h("h1", {}, t("device.title")),
     h("h2", {}, t("device.taught")), h("p", { class: "quiet" }, t("device.taught.help")),
     h("div", { class: "row" }, button("", "install", t("device.save"), careful(() => api.save("taught.zip", "taught.zip"))), button("", "next", t("device.take"), () => input.click()), input),
+    h("label", { class: "toggle" }, learns, h("span", {}, t("device.learn"), h("small", { class: "quiet" }, t("device.learn.help")))),
     h("h2", {}, t("device.people")), h("p", { class: "quiet" }, t("device.people.help")), list,
     h("form", { onsubmit: (event) => { event.preventDefault(); give(); } }, field(t("device.name"), name), field(t("device.role"), role), field(t("device.pin"), pin),
       h("button", { type: "submit", class: "button primary" }, icon("check"), h("span", {}, t("device.give")))));

@@ -11,7 +11,7 @@ const percent = (share) => number(share, { style: "percent" });
 export function learned(app) {
   if (!app.health.can_learn) return null;
   if (!app.isStaff) return logInFirst(app, "learned");
-  const isManager = !app.me.needs_pin || app.me.role === "manager";
+  const measures = !app.health.can_share && (!app.me.needs_pin || app.me.role === "manager"); // as a server does
   const grown = h("p", { class: "lead", role: "status" });
   const cases = h("div", {});
   const { careful } = app;
@@ -41,7 +41,7 @@ export function learned(app) {
   });
 
   const element = h("section", { class: "page" }, h("h1", {}, t("learned.title")), grown,
-    isManager && h("div", { class: "row" }, h("a", { class: "button", href: "v1/learned/report", target: "_blank" }, t("learned.report"))),
+    measures && h("div", { class: "row" }, h("a", { class: "button", href: "v1/learned/report", target: "_blank" }, t("learned.report"))),
     h("h2", {}, t("learned.settle")), cases);
-  return { element, layout: "page", enter() { show(); if (isManager) measure(); } };
+  return { element, layout: "page", enter() { show(); if (measures) measure(); } };
 }

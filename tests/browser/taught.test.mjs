@@ -12,8 +12,8 @@ import { memoryStorage } from "./memory_storage.mjs";
 const here = dirname(fileURLToPath(import.meta.url));
 const { ENGINE = join(here, "../../edgesearch/browser/static"), WASM = join(ENGINE, "engine.wasm"), EXPORTED, WRITTEN } = process.env;
 const load = (name) => import(pathToFileURL(join(ENGINE, name)).href);
-const [{ Native }, pictures, changes, details, storages, overlays, exports, stable, packed, zips, { spaceOf }] = await Promise.all(
-  ["native.js", "pictures.js", "changes.js", "product_details.js", "device_storage.js", "overlay.js", "overlay_export.js", "stable_features.js", "packed_features.js", "zip_file.js", "taught.js"].map(load));
+const [{ Native }, pictures, changes, details, storages, overlays, exports, stable, packed, zips, { spaceOf }, rules, { LearnedPictures }] = await Promise.all(
+  ["native.js", "pictures.js", "changes.js", "product_details.js", "device_storage.js", "overlay.js", "overlay_export.js", "stable_features.js", "packed_features.js", "zip_file.js", "taught.js", "learning_rules.js", "learned_pictures.js"].map(load));
 const vectors = JSON.parse(readFileSync(join(here, "taught_vectors.json"), "utf8"));
 const native = await Native.load(readFileSync(WASM));
 
@@ -88,12 +88,53 @@ test("a taught picture keeps the features that it keeps in Python", () => {
 
 test("references have the same bytes", async () => {
   const [model, preprocessing, local] = vectors.space.hashes;
-  assert.equal(await spaceOf({ model, preprocessing, local }), vectors.space.space);
+  assert.equal((await spaceOf({ model, preprocessing, local })).space, vectors.space.space);
   const { embedding, reference } = vectors.references;
   const read = packed.readReference(decode(reference), floats(embedding).length);
   assert.deepEqual(read.embedding, floats(embedding));
   assert.deepEqual(packed.writeReference(read.embedding, read.features), decode(reference));
   for (const bytes of [0, 31, 33, 100]) assert.throws(() => packed.readReference(decode(reference).subarray(0, bytes), 8), { kind: "DeviceError" }, `${bytes} bytes`);
+});
+
+test("the rules of learning judge as in Python", () => {
+  for (const { vectors: rows, products, groups, rival, supported, other, usual, nothing, dropped } of vectors.learning) {
+    const [first, ...known] = rows.map((row) => Float32Array.from(row));
+    const near = known.map((row, i) => ({ product: products[i + 1], cosine: rules.cosineOf(row, first), group: groups[i + 1] }));
+    const found = rules.findRival(products[0], groups[0], near);
+    assert.equal(found?.product, rival?.[0]);
+    if (rival) assert.ok(Math.abs(found.cosine - rival[1]) < 1e-6);
+    assert.equal(rules.isSupported(products[0], groups[0], near), supported);
+    assert.ok(Math.abs(rules.nearestOther(products[0], near) - other) < 1e-6);
+    assert.equal(rules.isUsual(Math.max(...near.map(({ cosine }) => cosine)), known), usual);
+    assert.equal(rules.addsNothing(first, known), nothing);
+    const all = [first, ...known];
+    assert.deepEqual(rules.chooseDropped(all.slice(0, 8), all.slice(8), groups.slice(0, 8), 4), dropped);
+  }
+});
+
+test("learned pictures are stored with their line of the log, and deleted for good", async () => {
+  const { storage, overlay } = begin();
+  const learned = new LearnedPictures(storage);
+  const one = { number: 0, sku: "P1", time: "2026-11-30T08:00:00+00:00", source: "choice", code: "", who: "Ada", device: "d", trust: 0.7, state: "used", why: "", like: "", against: 0, name: "n", size_bytes: 0 };
+  await assert.rejects(learned.add(one, JPEG, "space", OTHER, [], []), { kind: "DeviceError", message: /switched off/ });
+  assert.equal((await learned.changeSettings({ on: true }, "")).on, true);
+  for (let rows = 0; rows < 5; rows++) {
+    storage.left = rows;
+    await assert.rejects(learned.add(one, JPEG, "space", OTHER, [], []), /no space left/);
+    storage.left = Infinity;
+    assert.deepEqual(await learned.all(), []);
+  }
+  const first = await learned.add(one, JPEG, "space", OTHER, [], []);
+  const waiting = await learned.add({ ...one, state: "waiting", why: "no other day agrees yet" }, null, "space", OTHER, [], []);
+  assert.deepEqual([first.number, first.size_bytes, waiting.number], [1, JPEG.length + OTHER.length, 2]);
+  assert.deepEqual([await learned.picture(1), await learned.picture(2)], [JPEG, null]);
+  const third = await learned.add(one, JPEG, "space", OTHER, [1], [2]);
+  assert.deepEqual((await learned.all()).map(({ number, state }) => [number, state]), [[2, "used"], [3, "used"]]);
+  assert.deepEqual([...(await learned.references("space", [1, 2, 3])).keys()], [2, 3]);
+  assert.equal((await learned.delete([2, third.number, 9], "Ada")).length, 2);
+  assert.equal(storage.tables.learned_part.size, 0);
+  assert.equal((await learned.add(one, JPEG, "space", OTHER, [], [])).number, 4, "no number comes twice");
+  assert.deepEqual((await overlay.events()).map(({ what }) => what), ["learning", "learn", "learn", "learn", "forget", "learn"]);
 });
 
 test("each change is undone, the last one first", async () => {

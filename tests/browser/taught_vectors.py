@@ -18,6 +18,8 @@ from edgesearch.device.changes import Change
 from edgesearch.errors import CatalogError
 from edgesearch.images import image
 from edgesearch.images.augmented_views import warp_view
+from edgesearch.learning import contradiction, diverse_memory
+from edgesearch.learning.contradiction import Neighbour
 from edgesearch.local_features.descriptors import (
     DEFAULT_FEATURES,
     VIEWS,
@@ -55,6 +57,7 @@ STEPS = [
     ("remove", {}, 0),
 ]
 REFERENCE_DIM, REFERENCE_FEATURES = 8, 40
+LEARNING_CASES = 40
 
 
 def make() -> dict[str, Any]:
@@ -65,6 +68,30 @@ def make() -> dict[str, Any]:
         "warped": [_warp(number) for number in range(len(VIEWS))],
         "stable": _extract(),
         "references": _pack(),
+        "learning": [_judge(seed) for seed in range(LEARNING_CASES)],
+    }
+
+
+def _judge(seed: int) -> dict[str, Any]:
+    """Return what the rules of learning say of a new picture among random ones."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal((2, 0, 0, 0), (0.4, 1, 1, 1), (12, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    products, groups = rng.integers(0, 3, 12).tolist(), [f"day {day}" for day in rng.integers(0, 3, 12)]
+    new, known = vectors[0], vectors[1:]
+    cosines = (known @ new).astype(float).tolist()
+    near = [Neighbour(*one) for one in zip(products[1:], cosines, groups[1:], strict=True)]
+    own, limit = products[0], 4
+    return {
+        "vectors": vectors.astype(float).round(7).tolist(),
+        "products": products,
+        "groups": groups,
+        "rival": contradiction.find_rival(own, groups[0], near),
+        "supported": contradiction.is_supported(own, groups[0], near),
+        "other": contradiction.nearest_other(own, near),
+        "usual": contradiction.is_usual(max(cosines), known),
+        "nothing": diverse_memory.adds_nothing(new, known),
+        "dropped": diverse_memory.choose_dropped(vectors[:8], vectors[8:], groups[:8], limit),
     }
 
 

@@ -10,7 +10,9 @@ import pytest
 
 import edgesearch
 from edgesearch.browser.site import write_site
+from edgesearch.device import learned_export
 from edgesearch.images import image
+from edgesearch.search.open_bundle import network_of
 from tests.conftest import TINY_MODEL, coarse_pattern
 
 pytest.importorskip("playwright", reason="playwright is not installed (extra `dev`)")
@@ -38,6 +40,22 @@ SEND = """async ([method, path, {query, json, fields, photos, file}]) => {
   if (!(content instanceof Blob)) return { status, content, error };
   return { status, content: Array.from(new Uint8Array(await content.arrayBuffer())) };
 }"""
+
+FULL = """let left = Infinity;
+new BroadcastChannel("full").onmessage = ({ data }) => { left = data; };
+const { put } = IDBObjectStore.prototype;
+IDBObjectStore.prototype.put = function (...row) {
+  if (left-- <= 0) throw new DOMException("full", "QuotaExceededError");
+  return put.apply(this, row);
+};
+"""
+DENIED = 'IDBFactory.prototype.open = () => { throw new DOMException("denied", "SecurityError"); };\n'
+
+
+def prepend(served: Served, fault: str) -> None:
+    """Let the storage of a site fail."""
+    module = served.folder / "device_storage.js"
+    module.write_text(fault + module.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def send(page: Page, method: str, path: str, **options: Any) -> Any:
@@ -159,16 +177,17 @@ def test_another_device_and_a_build_take_what_was_taught(
     assert first_of(updated, mug) == "NEW"
 
 
-def test_a_full_device_says_so_and_loses_nothing(page: Page, served: Served) -> None:
+def test_a_full_device_says_so_and_loses_nothing(context: BrowserContext, served: Served) -> None:
+    prepend(served, FULL)
+    page = open_page(context, served)
     send(page, "POST", "products", fields={"sku": "NEW", "name": "Blue mug"}, photos=[encode(80)])
-    settings, origin = page.context.new_cdp_session(page), served.address.rstrip("/")
-    settings.send("Storage.overrideQuotaForOrigin", {"origin": origin, "quotaSize": 1})
     more = {"fields": {"sku": "OTHER", "name": "Red mug"}, "photos": [encode(81)]}
-    assert "no space left" in refuse(page, "POST", "products", **more)
-    assert "no space left" in refuse(page, "POST", "counts", json={"name": "aisle 4"})
-    assert first_of(page, encode(80)) == "NEW"
-    assert [event["what"] for event in send(page, "GET", "log")["events"]] == ["enrol"]
-    settings.send("Storage.overrideQuotaForOrigin", {"origin": origin})
+    for rows in range(4):
+        page.evaluate("(rows) => new BroadcastChannel('full').postMessage(rows)", rows)
+        assert "no space left" in refuse(page, "POST", "products", **more)
+        assert first_of(page, encode(80)) == "NEW"
+        assert [event["what"] for event in send(page, "GET", "log")["events"]] == ["enrol"]
+    page.evaluate("() => new BroadcastChannel('full').postMessage(1000)")
     send(page, "POST", "products", **more)
     assert first_of(page, encode(81)) == "OTHER"
 
@@ -195,9 +214,7 @@ def test_a_tab_that_is_closed_in_the_middle_leaves_a_whole_change_or_none(
 def test_where_the_browser_keeps_nothing_searches_work_and_teaching_says_why(
     context: BrowserContext, served: Served
 ) -> None:
-    module = served.folder / "device_storage.js"
-    denial = 'indexedDB.constructor.prototype.open = () => { throw new DOMException("denied", "SecurityError"); };\n'
-    module.write_text(denial + module.read_text(encoding="utf-8"), encoding="utf-8")
+    prepend(served, DENIED)
     page = open_page(context, served)
     health = send(page, "GET", "health")
     assert (health["can_teach"], health["can_count"]) == (False, False)
@@ -227,3 +244,35 @@ def test_a_count_survives_a_reload(page: Page, shop: Path) -> None:
     assert not state["waiting"]
     assert b"P000002" in bytes(send(page, "GET", "counts/aisle%204/stock.csv"))
     assert "begin it first" in refuse(page, "GET", "counts/other")
+
+
+def test_a_choice_teaches_the_device_until_it_is_taken_back(
+    context: BrowserContext, served: Served, shop_edge: Path, tmp_path: Path
+) -> None:
+    write_site(shop_edge, served.folder)
+    page, mug = open_page(context, served), encode(80)
+    assert send(page, "POST", "learn", file=mug, query={"sku": "P000002"})["why"] == "learning is off"
+    assert send(page, "PUT", "learning", json={"on": True})["on"]
+    lesson = send(page, "POST", "learn", file=mug, query={"sku": "P000002"})
+    (picture,) = send(page, "GET", "learned")["learned"]
+    assert (picture["number"], picture["state"], picture["sku"]) == (lesson["number"], lesson["state"], "P000002")
+    send(page, "POST", "learned/accept", query={"number": lesson["number"]})
+    answer = send(page, "POST", "search", photos=[mug])
+    best = answer["matches"][0]
+    assert (best["sku"], best["row"] < -(2**32)) == ("P000002", True)
+    assert image.read(bytes(send(page, "GET", f"learned/{lesson['number']}/picture"))).ndim == 3
+    assert send(page, "POST", "learn", file=mug, query={"sku": "P000002"})["state"] == "refused"
+    (tmp_path / "taught.zip").write_bytes(bytes(send(page, "GET", "taught.zip")))
+    with zipfile.ZipFile(tmp_path / "taught.zip") as archive:
+        archive.extractall(tmp_path)
+    with edgesearch.open(shop_edge) as store:
+        hashes, dim = store.base.bundle.manifest.hashes, store.base.index.dim
+    shared = learned_export.read(tmp_path / "taught", network_of(hashes), hashes["local"], dim)
+    assert [(one.sku, one.has_picture) for one in shared.pictures] == [("P000002", True)]
+    send(page, "POST", "learned/dismiss", query={"row": best["row"]})
+    assert send(page, "GET", "learned")["learned"][0]["state"] == "aside"
+    assert len(send(page, "DELETE", "learned", query={"sku": "P000002"})["learned"]) == 1
+    assert send(page, "POST", "search", photos=[mug])["matches"][0]["row"] >= 0
+    events = [event["what"] for event in send(page, "GET", "log")["events"]]
+    assert events == ["learning", "learn", "settle", "export", "settle", "forget"]
+    assert "expected true or false" in refuse(page, "PUT", "learning", json={"on": True, "per_product": 0})

@@ -35,9 +35,12 @@ export function applyChange(change, sku, base) {
   return productOf(sku, Object.fromEntries([...Object.entries(current), ...valid]));
 }
 
+/** Return the name of a file without its folder and ending. @param {string} source */
+export const stemOf = (source) => source.replace(/^.*\//, "").replace(/(?<=.)\.[^.]*$/, "");
+
 /** Return the added pictures that the bundle lacks; it names pictures from a device as the device does. @param {Change} change @param {string[]} sources @returns {[string, number][]} */
 export function missingPictures(change, sources) {
-  const merged = new Set(sources.map((source) => source.replace(/^.*\//, "").replace(/(?<=.)\.[^.]*$/, "")));
+  const merged = new Set(sources.map(stemOf));
   return Object.entries(change.pictures).filter(([name]) => !merged.has(name));
 }
 

@@ -9,6 +9,7 @@ const VERSION = 1;
 /** @type {Record<string, string | string[]>} Names of the tables, and of the fields that are the key of a row */
 export const TABLES = {
   change: "sku", picture: "number", reference: ["picture", "space"], event: "number",
+  learned: "number", learned_part: ["number", "kind"],
   count: "name", count_line: ["count", "number"], count_photo: ["count", "id"], setting: "name",
 };
 

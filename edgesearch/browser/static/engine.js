@@ -24,7 +24,7 @@ import { extractStableFeatures } from "./stable_features.js";
  * @typedef {{width: number, height: number, data: Uint8ClampedArray | Uint8Array, isJpeg: boolean, codes?: Barcode[]}} Photo
  *   decoded and upright, RGBA, opaque; codes: barcodes that were read in it
  * @typedef {{k?: number, fast?: boolean, text?: string, where?: string}} Options
- * @typedef {{picture: import("./pictures.js").Picture, crop: import("./crops.js").Crop, codes: Barcode[], embedding: Float32Array,
+ * @typedef {{picture: import("./pictures.js").Picture, crop: import("./crops.js").Crop, codes: Barcode[], embedding: Float32Array, plain: Float32Array,
  *   candidates: import("./scoring.js").Candidate[], evidence: import("./decision.js").EvidenceRow[]}} Observation
  */
 
@@ -124,14 +124,14 @@ export class Engine {
   async observe(photo, { k = 5, fast = false } = {}, timer = new Timer(), gallery = this.gallery) {
     const picture = reduceToRgb(photo, this.embedder.decodedSide, photo.isJpeg);
     timer.end("image");
-    const { embedding, crop } = await this.embedder.embed(picture, fast);
+    const { embedding, plain, crop } = await this.embedder.embed(picture, fast);
     timer.end("embed");
     const extract = fast ? null : () => extractFeatures(this.native, picture, crop);
     const candidates = await findCandidates(gallery, embedding, extract, k);
     timer.end("index");
     const evidence = collectEvidence(gallery, candidates.slice(0, CONSIDERED), embedding);
     timer.end("decision");
-    return { picture, crop, codes: photo.codes ?? [], embedding, candidates, evidence };
+    return { picture, crop, codes: photo.codes ?? [], embedding, plain, candidates, evidence };
   }
 
   /**

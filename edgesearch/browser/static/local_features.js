@@ -6,7 +6,7 @@ import { toGrey } from "./pictures.js";
 
 export const DIM = 128;
 const QUERY_FEATURES = 500;
-const CROP_MARGIN = 0.2;
+export const CROP_MARGIN = 0.2;
 export const SIDE = 640;
 const MIN_SIDE = 8;
 export const DESCRIPTOR_SCALE = 512;

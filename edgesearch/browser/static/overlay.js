@@ -28,6 +28,9 @@ const UNDOABLE = ["enrol", "edit", "remove"];
  * @typedef {{what: string, sku: string, revise: (before: Change | null) => Change | null, pictures?: NewPicture[], detail?: any}} Revision
  */
 
+/** Return the time as the log writes it. */
+export const timeNow = () => new Date().toISOString().replace(/\.\d+Z$/, "+00:00");
+
 /** Return the name of a picture, the hash of its content. @param {Uint8Array} content */
 export const nameOf = async (content) => (await sha256(content)).slice(0, NAME_DIGITS);
 
@@ -80,7 +83,6 @@ export class Overlay {
    * @returns {Promise<(Change | null)[]>} each product's change from now on
    */
   change(revisions, who, space) {
-    const user = checkName(who);
     return this.storage.write(async (transaction) => {
       const changes = [];
       for (const { what, sku, revise, pictures = [], detail = {} } of revisions) {
@@ -91,7 +93,7 @@ export class Overlay {
           after = { ...after, pictures: { ...after.pictures, ...await addPictures(transaction, pictures, space, after.pictures) } };
         }
         after = after && isSame(after, NO_CHANGE) ? null : after;
-        if (!isSame(after, before)) await writeChange(transaction, { what, sku, who: user, detail: { before, after, ...detail } });
+        if (!isSame(after, before)) await writeChange(transaction, { what, sku, who, detail: { before, after, ...detail } });
         changes.push(after);
       }
       return changes;
@@ -100,20 +102,19 @@ export class Overlay {
 
   /** Take back the last change that was not taken back yet. @param {string} who @returns {Promise<Event>} */
   undo(who) {
-    const user = checkName(who);
     return this.storage.write(async (transaction) => {
       const events = /** @type {Event[]} */ (await transaction.list("event")).reverse();
       const undone = new Set(events.filter(({ what }) => what === "undo").map(({ detail }) => detail.undoes));
       const last = events.find(({ what, number }) => UNDOABLE.includes(what) && !undone.has(number));
       if (!last) throw new EdgeSearchError("DeviceError", "Nothing was taught that is not taken back yet; there is nothing to undo.");
       const { before: after, after: before } = last.detail;
-      return writeChange(transaction, { what: "undo", sku: last.sku, who: user, detail: { before, after, undoes: last.number, undone: last.what, by: last.who } });
+      return writeChange(transaction, { what: "undo", sku: last.sku, who, detail: { before, after, undoes: last.number, undone: last.what, by: last.who } });
     });
   }
 
   /** Add a line to the log for an event that changes no product. @param {string} what @param {any} detail @param {string} who */
   record(what, detail, who = "") {
-    return this.storage.write((transaction) => addEvent(transaction, { what, sku: "", who: checkName(who), detail }));
+    return this.storage.write((transaction) => addEvent(transaction, { what, sku: "", who, detail }));
   }
 
   /** Return the log, oldest line first. @returns {Promise<Event[]>} */
@@ -143,9 +144,9 @@ async function writeChange(transaction, event) {
   return addEvent(transaction, event);
 }
 
-/** @param {Transaction} transaction @param {{what: string, sku: string, who: string, detail: any}} event @returns {Promise<Event>} */
-async function addEvent(transaction, event) {
-  const line = { number: await transaction.lastNumber("event") + 1, time: new Date().toISOString().replace(/\.\d+Z$/, "+00:00"), ...event };
+/** Add a line to the log, in a transaction. @param {Transaction} transaction @param {{what: string, sku: string, who: string, detail: any}} event @returns {Promise<Event>} */
+export async function addEvent(transaction, event) {
+  const line = { number: await transaction.lastNumber("event") + 1, time: timeNow(), ...event, who: checkName(event.who) };
   await transaction.put("event", line);
   return line;
 }

@@ -22,15 +22,16 @@ const MAX_PICTURE_BYTES = 1 << 22;
 
 const damaged = (/** @type {unknown} */ what) => new EdgeSearchError("CatalogError", `What was exported is damaged (${what}); export it again.`);
 
-/** Return all changes and their pictures as a zip, and the number of changed products. @param {Overlay} overlay */
-export async function exportOverlay(overlay) {
+/** Return all changes and their pictures as a zip, and the number of changed products. @param {Overlay} overlay @param {{name: string, content: Uint8Array}[]} learned files of what was learned from use */
+export async function exportOverlay(overlay, learned = []) {
   const { changes } = await overlay.snapshot();
   const tables = [...changes].map(([sku, change]) => ({ sku, ...change, pictures: Object.keys(change.pictures) }));
   const pictures = new Map([...changes.values()].flatMap((change) => Object.entries(change.pictures)));
   const members = [];
   for (const [name, number] of pictures) members.push({ name: `${FOLDER}pictures/${name}.jpg`, content: await overlay.picture(number) });
   const list = new TextEncoder().encode(JSON.stringify({ format: FORMAT, changes: tables }, null, 1));
-  return { file: writeZip([...members, { name: FILE, content: list }]), products: tables.length };
+  members.push({ name: FILE, content: list }, ...learned.map(({ name, content }) => ({ name: `${FOLDER}${name}`, content })));
+  return { file: writeZip(members), products: tables.length };
 }
 
 /**

@@ -7,6 +7,7 @@ export const USELESS = ["dark", "empty"];
 export const ADVICE = {
   dark: "it is too dark; add light or clean the lens.",
   empty: "it shows nothing; point the camera at a product, and check that nothing covers the lens.",
+  blurred: "it is blurred; hold still, tap to focus, or step back a little.",
 };
 const SIDE = 256;
 const BLOCK = 12;

@@ -64,6 +64,7 @@ async function health(shop) {
   const catalogue = shop.isOpen ? { name, sequence, products: shop.engine.catalogue.count } : null;
   return {
     status: "ok", version: site.version, languages: site.languages, catalogue, problem: problem?.message ?? "", can_open: !site.bundle,
-    can_teach: shop.isOpen && shop.canKeep, can_count: shop.isOpen && shop.canKeep, can_share: shop.canKeep, can_explain: false, learns: false, can_read_barcodes: await canRead(),
+    can_teach: shop.isOpen && shop.canKeep, can_count: shop.isOpen && shop.canKeep, can_share: shop.canKeep, can_explain: false,
+    can_learn: shop.isOpen && shop.canKeep, learns: await shop.learner.pictures.settings().then(({ on }) => on, () => false), can_read_barcodes: await canRead(),
   };
 }

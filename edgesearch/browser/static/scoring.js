@@ -32,7 +32,7 @@ export async function findCandidates(gallery, embedding, extract, k) {
 }
 
 /** @param {Gallery} gallery @param {Float32Array} embedding @param {number} k @returns {Candidate[]} */
-function findNearest(gallery, embedding, k) {
+export function findNearest(gallery, embedding, k) {
   const { index, allowed } = gallery;
   const wanted = Math.min(k, gallery.pictured);
   for (let rows = Math.min(index.size, k * ROWS_PER_RESULT); ; rows = Math.min(index.size, rows * 4)) {
@@ -100,7 +100,7 @@ async function matchLocalFeatures({ index, local, taught }, candidates, features
 }
 
 /** Return rows with their cosines to a photo, the nearest first. @param {Gallery} gallery @param {number[]} rows @param {Float32Array} embedding */
-function compareRows(gallery, rows, embedding) {
+export function compareRows(gallery, rows, embedding) {
   const { index } = gallery;
   const [stored, taught] = [rows.filter((row) => row < index.size), rows.filter((row) => row >= index.size).map((row) => row - index.size)];
   return byCosine([...(stored.length ? toCandidates(index.search(embedding, stored.length, stored)) : []), ...compareTaught(gallery, taught, embedding)]);

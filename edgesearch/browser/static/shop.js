@@ -6,6 +6,8 @@ import { BrowserStorage } from "./device_storage.js";
 import { Engine } from "./engine.js";
 import { EdgeSearchError } from "./errors.js";
 import { Streams } from "./frames.js";
+import { LearnedPictures } from "./learned_pictures.js";
+import { Learner } from "./learner.js";
 import { Overlay } from "./overlay.js";
 import { Counts } from "./photo_count.js";
 import { Taught } from "./taught.js";
@@ -25,7 +27,8 @@ export class Shop {
   problem = null;
   streams = new Streams();
   storage = new BrowserStorage(`edgesearch ${new URL(".", import.meta.url).pathname}`);
-  taught = new Taught(new Overlay(this.storage), decode);
+  taught = new Taught(new Overlay(this.storage), new LearnedPictures(this.storage), decode);
+  learner = new Learner(this.taught);
   counts = new Counts(this.storage);
   access = new Access(this.storage);
   /** Whether the browser keeps what the device is taught and counts. */

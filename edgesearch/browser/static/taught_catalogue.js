@@ -2,7 +2,7 @@
 //
 // Products and rows of the bundle keep their numbers; taught products and pictures follow them.
 
-import { applyChange, missingPictures } from "./changes.js";
+import { applyChange, missingPictures, stemOf } from "./changes.js";
 import { COLUMNS } from "./product_details.js";
 import { missingError } from "./errors.js";
 
@@ -11,6 +11,8 @@ import { missingError } from "./errors.js";
  * @typedef {import("./product_details.js").Product} Product
  * @typedef {{number: number, name: string, product: number}} TaughtPicture number: of the overlay
  */
+
+export const LEARNED = 2 ** 32; // numbers of learned pictures begin above it
 
 export class TaughtCatalogue {
   /** Products that are new or changed, by number. @type {Map<number, Product>} */
@@ -25,14 +27,16 @@ export class TaughtCatalogue {
   /**
    * @param {Catalogue} base
    * @param {Map<string, import("./changes.js").Change>} changes
-   * @param {(number: number) => Promise<Uint8Array>} readPicture
+   * @param {{number: number, sku: string, name: string}[]} learned pictures in use
+   * @param {(number: number) => Promise<Uint8Array | null>} readPicture
    */
-  constructor(base, changes, readPicture) {
+  constructor(base, changes, learned, readPicture) {
     this.base = base;
     this.readPicture = readPicture;
     this.count = base.count;
     const stored = base.findSkus([...changes.keys()]);
     for (const [sku, change] of changes) this.#apply(sku, change, stored.get(sku));
+    this.#addLearned(learned);
     this.owners = Int32Array.from([...base.owners, ...this.pictures.map(({ product }) => product)]);
     this.rows = base.rows.map((rows, number) => (this.hidden.has(number) ? [] : rows));
     for (let number = base.count; number < this.count; number++) this.rows.push([]);
@@ -52,6 +56,16 @@ export class TaughtCatalogue {
     this.#numbers.set(sku, number);
     this.changed.set(number, product);
     this.pictures.push(...missingPictures(change, stored?.sources ?? []).map(([name, picture]) => ({ number: picture, name, product: number })));
+  }
+
+  /** Add the pictures that were learned of products that are shown, but for those that the bundle contains. @param {{number: number, sku: string, name: string}[]} learned */
+  #addLearned(learned) {
+    const stored = this.base.findSkus([...new Set(learned.map(({ sku }) => sku))]);
+    for (const { number, sku, name } of learned) {
+      const product = this.#numbers.get(sku) ?? stored.get(sku)?.number;
+      if (product === undefined || this.hidden.has(product) || stored.get(sku)?.sources.some((source) => stemOf(source) === name)) continue;
+      this.pictures.push({ number: LEARNED + number, name: `learned-${number}`, product });
+    }
   }
 
   /** Return the details of products, by number. @param {number[]} numbers @returns {any[]} */
@@ -128,7 +142,8 @@ export class TaughtCatalogue {
   async picture(row) {
     const number = row < 0 ? -row : this.pictures[row - this.base.owners.length]?.number;
     if (number === undefined) return this.base.picture(row);
-    return new Blob([/** @type {BlobPart} */ (await this.readPicture(number))], { type: "image/jpeg" });
+    const content = await this.readPicture(number);
+    return content && new Blob([/** @type {BlobPart} */ (content)], { type: "image/jpeg" });
   }
 }
 
