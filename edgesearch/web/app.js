@@ -7,7 +7,6 @@ import { h } from "./dom.js";
 import { beep } from "./beep.js";
 import { addLanguages, chooseLanguage, loadLanguage, t, wordsFile } from "./i18n.js";
 import { Idle } from "./idle.js";
-import { onPower } from "./power.js";
 import { applyTheme, pref, setPref } from "./prefs.js";
 import { drawToolbar } from "./toolbar.js";
 import { listen, placeToasts, readAddress } from "./events.js";
@@ -226,10 +225,6 @@ async function begin() {
   if (connected instanceof api.GoneError) app.covers.gone();
   else if (connected !== true) app.covers.noCatalogue(connected || null);
   else if (pref("kiosk") && connected === true) app.covers.attract();
-  onPower((low) => {
-    app.saving = low;
-    if (low) app.toast(t("trouble.saving"), null, 8000);
-  });
   keep(wordsFile()).then((words) => words && app.toast(t(words), null, 8000), () => {}); // the page works without
   document.body.dataset.ready = "yes";
 }

@@ -1,7 +1,8 @@
-// Events from outside the views: history, dropped files, barcode scanners, connection to the server.
+// Events from outside the views: history, dropped files, barcode scanners, the battery, connection to the host.
 
 import * as api from "./api.js";
 import { t } from "./i18n.js";
+import { onPower } from "./power.js";
 import { onScan } from "./wedge.js";
 
 const TRIGGER_KEYS = [" ", "Enter", "Camera"]; // what the triggers of handhelds send
@@ -51,4 +52,8 @@ export function listen(app) {
   api.on("busy", () => app.toast(t("trouble.busy")));
   api.on("login", () => { if (app.me.needs_pin) app.me = { ...app.me, role: "customer" }; });
   onScan((code) => app.scanned(code));
+  onPower((low) => {
+    app.saving = low;
+    if (low) app.toast(t("trouble.saving"), null, 8000);
+  });
 }

@@ -54,13 +54,14 @@ export async function show(image, picture) {
   return true;
 }
 
-/** Let the page start without a network from now on; return the key of what to say if the device does not keep the site. */
+/** Let the page start without a network from now on; return the key of what to say about that, or null. */
 export async function keep() {
   const registration = await navigator.serviceWorker?.register("sw.js").catch(() => null); // keeps all languages
+  const isNew = registration?.installing && !registration.active;
   if (registration?.installing) await ended(registration.installing);
   if (!registration?.waiting && !registration?.active) return "site.unkept";
   await navigator.storage?.persist?.(); // so that a full device does not drop the site
-  return null;
+  return isNew ? "site.kept" : null;
 }
 
 /** Wait until a service worker has loaded all files, or failed. @param {ServiceWorker} worker */
