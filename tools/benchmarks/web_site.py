@@ -201,15 +201,18 @@ def _make_drawn(seed: int, folder: Path) -> tuple[Path, list[Path]]:
 
 def _make_large(products: int, seed: int, folder: Path) -> Path:
     """Build a catalogue of many products that share some pictures: only bytes and rows count here."""
-    write_catalogue(folder, products=DRAWN_PRODUCTS, unknown=0, photos=0, seed=seed)
+    write_catalogue(folder, products=DRAWN_PRODUCTS, unknown=0, photos=1, seed=seed)
     with (folder / "catalogue.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
+    edge = folder / "many.edge"
+    edgesearch.build(folder / "catalogue.csv", edge, queries=folder / "queries.csv")  # extracts each picture once
     with (folder / "many.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
-        table.writerows(rows[n % len(rows)] | {"sku": f"M{n:06}"} for n in range(products))
-    edgesearch.build(folder / "many.csv", folder / "many.edge")
-    return folder / "many.edge"
+        table.writerows(rows)
+        table.writerows(rows[n % len(rows)] | {"sku": f"M{n:06}"} for n in range(len(rows), products))
+    edgesearch.build(folder / "many.csv", edge, queries=folder / "queries.csv")
+    return edge
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
