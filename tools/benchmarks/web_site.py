@@ -205,13 +205,15 @@ def _make_large(products: int, seed: int, folder: Path) -> Path:
     with (folder / "catalogue.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     edge = folder / "many.edge"
-    edgesearch.build(folder / "catalogue.csv", edge, queries=folder / "queries.csv")  # extracts each picture once
+    edgesearch.build(
+        folder / "catalogue.csv", edge, queries=folder / "queries.csv", resume=True
+    )  # extracts each picture once
     with (folder / "many.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(rows)
         table.writerows(rows[n % len(rows)] | {"sku": f"M{n:06}"} for n in range(len(rows), products))
-    edgesearch.build(folder / "many.csv", edge, queries=folder / "queries.csv")
+    edgesearch.build(folder / "many.csv", edge, queries=folder / "queries.csv", resume=True)
     return edge
 
 
