@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from browsing.chromium import open_browser
+from browsing.chromium import find_chromium, open_browser
 from demo_shop import write_catalogue
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
@@ -231,8 +231,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, folder: Path) -> Results:
     """Run the benchmark."""
-    require_photos(options.data)
     find_runtime_files([])  # rather now than after minutes
+    if find_chromium() is None:
+        raise FileNotFoundError("no Chromium found; install Debian's chromium, or set CHROMIUM to the path of one.")
+    require_photos(options.data)
     shops = {GROCERIES: _make_groceries(options.data, folder / GROCERIES), DRAWN: _make_drawn(SEED, folder / DRAWN)}
     measured = {}
     for name, (store, photos) in shops.items():
