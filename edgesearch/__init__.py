@@ -7,7 +7,7 @@ answer.decision, answer.matches[0].name
 
 from ._util.stopping import Stop
 from .answer import Answer, Match, Understood
-from .building.build import Built, build
+from .building.entry_point import Built, build
 from .bundle.delta import delta
 from .bundle.signing import keygen
 from .device.maintenance import export, install, log, rollback

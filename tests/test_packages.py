@@ -152,10 +152,10 @@ def test_packages_say_what_they_are_for() -> None:
 
 
 @pytest.mark.slow
-def test_importing_loads_neither_torch_nor_a_model() -> None:
+def test_importing_loads_neither_torch_nor_a_model_nor_what_builds() -> None:
     code = "import sys, edgesearch; print(*sys.modules)"
     loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
-    assert not {"torch", "torchvision", "onnx", "onnxruntime"} & loaded
+    assert not {"torch", "torchvision", "onnx", "onnxruntime", "edgesearch.building.build"} & loaded
 
 
 def test_all_is_sorted_and_complete() -> None:

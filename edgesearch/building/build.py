@@ -13,11 +13,10 @@ import datetime
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Unpack
+from typing import Any, NamedTuple
 
 from .._util import blas, progress
 from .._util.hashing import sha256
@@ -37,8 +36,9 @@ from ..search.expectations import describe
 from ..search.open_bundle import MODEL
 from .assemble import Products, UsablePicture, assemble, new_folder
 from .budget import BudgetReport
-from .build_options import ENGINES, BuildKeywords, BuildOptions
+from .build_options import ENGINES, BuildOptions
 from .calibrating import calibrate_staged, describe_calibration
+from .entry_point import Built, Report
 from .extraction import Extraction, PictureResult
 from .extraction_cache import ExtractionCache
 from .fit_to_budget import check_feasible, fit_to_budget
@@ -52,67 +52,13 @@ BATCH = 16  # pictures in a worker's batch, at most
 MIN_BATCHES = 64  # so that few pictures spread over all workers too
 MAX_COUNTED = (1 << 32) - 1  # local features of all pictures, or rows: their positions are uint32
 TELL_AFTER_S = 10.0  # of extraction, where the work is kept
-Report = Callable[[int, int], None]  # pictures done, pictures in all
 LabelledPhoto = tuple[Path, str]  # a photo and its SKU, "" if its product is not in the catalogue
-
-
-@dataclass(frozen=True)
-class Built:
-    """The result of a build.
-
-    Attributes:
-        manifest: Manifest of the bundle.
-        size_bytes: Size of its file.
-        skipped: For each picture that was left out, why it cannot be used.
-        without_picture: SKUs of products without a usable picture; only words, filters and barcodes find them.
-        notes: Notes of the catalogue's reader, the merge and the calibration.
-        fitted: Report on the fit to the budget; None if everything was kept.
-        expectations: Sentences on how photos will be answered.
-    """
-
-    manifest: Manifest
-    size_bytes: int
-    skipped: tuple[str, ...]
-    without_picture: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    fitted: BudgetReport | None = None
-    expectations: tuple[str, ...] = ()
-
-
-def build(
-    catalogue: str | Path,
-    output: Path,
-    model: str | Path | None = None,
-    *,
-    progress: Report = lambda done, total: None,
-    **options: Unpack[BuildKeywords],
-) -> Built:
-    """Build a bundle from a catalogue.
-
-    Args:
-        catalogue: CSV, Parquet or .xlsx file, or a folder or archive of pictures.
-        output: The `.edge` file to write.
-        model: "light", "accurate", the name of a model that ships, or a model folder; None uses "light".
-        progress: Called with the number of pictures done and of all pictures.
-        options: Any field of `edgesearch.building.build_options.BuildOptions`.
-    Raises:
-        ValueError: An option is outside its limits.
-        CatalogError: The catalogue cannot be used, or one of its pictures without `skip_bad`.
-        ImageError: A photo to calibrate with cannot be read.
-        ModelError: The model cannot be used.
-        BundleError: The output cannot be written, or not within the budget.
-        SignatureError: A key cannot be used.
-        EdgeSearchError: The engine cannot be used.
-    """
-    if isinstance(merge := options.get("merge"), (str, os.PathLike)):
-        options["merge"] = [Path(merge)]
-    return build_bundle(catalogue, Path(output), BuildOptions(model, **options), progress)
 
 
 def build_bundle(
     catalogue: str | Path, output: Path, options: BuildOptions, report: Report = lambda done, total: None
 ) -> Built:
-    """Build a bundle from a catalogue; see `build`."""
+    """Build a bundle from a catalogue; see `entry_point.build`."""
     header = start_manifest(output, options)
     read = read_catalogue(catalogue, options)
     extraction = Extraction.of(options.model_folder, options.precision, options.local_features, options.seed)

@@ -4,8 +4,9 @@ import argparse
 import math
 from pathlib import Path
 
-from ..building.build import Built, build_bundle
+from ..building.build import build_bundle
 from ..building.build_options import ENGINES, BuildOptions
+from ..building.entry_point import Built
 from ..bundle import signing
 from ..bundle.delta import delta
 from ..errors import several

@@ -17,7 +17,6 @@ from ..device import maintenance
 from ..device.slots import Slots, open_bundle
 from ..embedding.run_settings import DEFAULT
 from ..errors import EdgeSearchError, QueryError, several
-from ..evaluation import evaluate, model_costs
 from ..images import image, photo_formats
 from ..search.open_bundle import open_catalog, open_embedder
 from ..store.opening import open as open_store
@@ -192,7 +191,7 @@ def _format_understood(understood: Understood) -> list[str]:
 
 
 def _eval(options: argparse.Namespace) -> None:
-    from ..evaluation import report  # here, so that a search does not load them
+    from ..evaluation import evaluate, report  # here, so that a search does not load them
     from ..html import html_page
 
     queries = loader.read_queries(options.queries)
@@ -239,6 +238,8 @@ def _command_line(options: argparse.Namespace) -> str:
 
 
 def _inspect(options: argparse.Namespace) -> None:
+    from ..evaluation import model_costs  # here, so that a search does not load it
+
     bundle = open_bundle(options.store)
     manifest, size = bundle.manifest, bundle.path.stat().st_size
     with contextlib.closing(bundle), contextlib.closing(open_catalog(bundle)) as catalog:

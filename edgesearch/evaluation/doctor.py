@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._util import progress
-from ..building.build import build
+from ..building.entry_point import build
 from ..bundle.bundle_file import Bundle
 from ..device.slots import Slots, open_bundle
 from ..embedding.run_settings import DEFAULT, FLOAT, INT8, ONE_CROP, Environment, Settings

@@ -60,7 +60,7 @@ def test_a_cluster_gives_the_same_bytes(drawn: Path, monkeypatch: pytest.MonkeyP
 def test_a_worker_that_dies_changes_no_byte(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = build(drawn, "one")
     died = drawn.parent / "died"
-    monkeypatch.setattr(sys.modules["edgesearch.building.build"], "Extraction", _dying(died))
+    monkeypatch.setattr("edgesearch.building.build.Extraction", _dying(died))
     assert build(drawn, "many", engine="ray", workers=2) == whole
     assert died.exists()
 
@@ -89,7 +89,7 @@ def test_a_worker_with_other_versions_is_refused(drawn: Path, monkeypatch: pytes
             object.__setattr__(made, "versions", "edgesearch 0.0.1")
             return made
 
-    monkeypatch.setattr(sys.modules["edgesearch.building.build"], "Extraction", Older)
+    monkeypatch.setattr("edgesearch.building.build.Extraction", Older)
     with pytest.raises(BundleError, match="install the same versions on every machine"):
         build(drawn, "b", engine="ray", workers=2)
     assert not (drawn.parent / "b" / "x.edge").exists()
@@ -109,7 +109,7 @@ def test_an_error_of_a_worker_is_reported(drawn: Path, monkeypatch: pytest.Monke
         def extract_batch(self, cached: frozenset[bytes], batch: Sequence[str]) -> list[PictureResult]:
             raise ValueError("this is why")
 
-    monkeypatch.setattr(sys.modules["edgesearch.building.build"], "Extraction", Failing)
+    monkeypatch.setattr("edgesearch.building.build.Extraction", Failing)
     with pytest.raises(BundleError, match=r"^--engine ray: a worker failed \(ValueError: this is why\)"):
         build(drawn, "b", engine="ray", workers=2)
 

@@ -396,7 +396,7 @@ def test_extracts_round_trip(drawn: Path) -> None:
 
 
 def test_too_many_pictures_for_one_bundle_are_refused(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["edgesearch.building.build"], "MAX_COUNTED", 29 * 256)
+    monkeypatch.setattr("edgesearch.building.build.MAX_COUNTED", 29 * 256)
     with pytest.raises(CatalogError, match="30 pictures; one bundle holds at most 29"):
         build(drawn, "b", local_features=DEFAULT_FEATURES)
 

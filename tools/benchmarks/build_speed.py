@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import json
 import os
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -101,7 +100,7 @@ def put_together(folder: str, seed: str) -> str:
     """Measure seconds and peak memory of a build with made-up extracts; return JSON."""
     start = time.perf_counter()
     with (
-        mock.patch.object(sys.modules["edgesearch.building.build"], "Extraction", _MadeUpExtraction),
+        mock.patch("edgesearch.building.build.Extraction", _MadeUpExtraction),
         watch_own_memory() as own,
     ):
         edgesearch.build(Path(folder) / "made-up.csv", Path(folder) / "made-up.edge", seed=int(seed))

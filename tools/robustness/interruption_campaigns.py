@@ -15,7 +15,7 @@ from unittest import mock
 
 import edgesearch
 from edgesearch import Store
-from edgesearch.building.build import build
+from edgesearch.building.entry_point import build
 from edgesearch.device import slots
 from edgesearch.device.slot_state import SLOT_NAMES
 from edgesearch.errors import EdgeSearchError
@@ -226,9 +226,7 @@ def _try_clock(shop: Shop, year: int) -> str:
     """Install a bundle built in another year; the device takes it unless its number is lower than the installed one."""
     device, path = shop.copy_device(1), shop.folder / "jumped.edge"
     for built in (2026, year):
-        with mock.patch.object(
-            sys.modules["edgesearch.building.build"], "datetime", mock.Mock(wraps=datetime)
-        ) as clock:
+        with mock.patch("edgesearch.building.build.datetime", mock.Mock(wraps=datetime)) as clock:
             clock.datetime.now.return_value = datetime.datetime(built, 1, 1, tzinfo=datetime.UTC)
             build(shop.folder / "catalogue.csv", path, TINY_MODEL, local_features=0, sign=shop.folder / f"{KEY}.key")
         before = shop.device_state(device)
