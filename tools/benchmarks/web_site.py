@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from browsing.chromium import find_chromium, open_browser
 from demo_shop import write_catalogue
-from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import BrowserContext, CDPSession, Page, sync_playwright
 
 import edgesearch
 from edgesearch.browser.runtime_files import find_runtime_files
@@ -39,6 +39,7 @@ WATCH_TASKS = """() => {
 }"""
 WAIT_MS = 600_000
 STARTS = 5
+SETTLED_MS = 5000  # until the browser has released what starting took
 SLOW = 4  # times by which the page's processor is slowed, as on a cheap phone
 WARM = 2  # photos before the measured ones
 ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
@@ -95,7 +96,8 @@ def compare(store: Path, photos: Sequence[Path], folder: Path, isolated: bool = 
     """Ask Python and the site of a bundle; folder: where the site is made."""
     answers, frames = (_ask_python(store, photos, fast) for fast in (False, True))
     encoded = [base64.b64encode(path.read_bytes()).decode() for path in photos]
-    with _open_site(store, folder, isolated) as (page, _, _):
+    with _open_site(store, folder, isolated) as (context, address, _):
+        page, _ = _open(context, address)
         photo_ms, frame_ms = (_time(page, encoded, fast) for fast in (False, True))
         longest = _longest_task_ms(page, encoded[: 2 * WARM])
         found = [page.evaluate("(photo) => bench.observe(photo)", one) for one in encoded]
@@ -114,34 +116,39 @@ def compare(store: Path, photos: Sequence[Path], folder: Path, isolated: bool = 
 
 def measure_start(store: Path, folder: Path, isolated: bool = False) -> Results:
     """Return the milliseconds from opening an installed site until it can search, and the memory of its page."""
-    with _open_site(store, folder, isolated) as (page, address, blank_mb):
+    with _open_site(store, folder, isolated) as (context, address, session):
+        blank_mb = _memory_mb(session)
+        page, _ = _open(context, address)
         page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
-        starts = [_open(page, address) for _ in range(STARTS)]
-        session = page.context.browser.new_browser_cdp_session()
+        starts = []
+        for _ in range(STARTS):
+            page.close()  # a page that is left may stay in memory
+            page, took = _open(context, address)
+            starts.append(took)
+        page.wait_for_timeout(SETTLED_MS)
         return {"start_ms": float(np.median(starts)), "memory_mb": _memory_mb(session) - blank_mb}
 
 
 @contextlib.contextmanager
-def _open_site(store: Path, folder: Path, isolated: bool) -> Iterator[tuple[Page, str, float]]:
-    """Yield a page with the site of a bundle, its address, and the memory in MB before."""
+def _open_site(store: Path, folder: Path, isolated: bool) -> Iterator[tuple[BrowserContext, str, CDPSession]]:
+    """Yield an empty browser, the address of a bundle's site, and the browser's own session."""
     write_site(store, folder / "site")
     with (
         serve(folder / "site", isolated) as address,
         sync_playwright() as playwright,
         open_browser(playwright, None) as browser,
     ):
-        page = browser.new_page()
-        page.set_default_timeout(WAIT_MS)
-        blank_mb = _memory_mb(browser.new_browser_cdp_session())
-        _open(page, address)
-        yield page, address, blank_mb
+        context = browser.new_context()
+        context.set_default_timeout(WAIT_MS)
+        yield context, address, browser.new_browser_cdp_session()
 
 
-def _open(page: Page, address: str) -> float:
-    """Open the site; return the milliseconds until its engine answers."""
+def _open(context: BrowserContext, address: str) -> tuple[Page, float]:
+    """Open the site; return its page, and the milliseconds until its engine answers."""
+    page = context.new_page()
     page.goto(address)
     page.evaluate(SCRIPT)
-    return float(page.evaluate("bench.start()"))
+    return page, float(page.evaluate("bench.start()"))
 
 
 def _ask_python(store: Path, photos: Sequence[Path], fast: bool) -> list[dict[str, Any]]:
