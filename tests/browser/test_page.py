@@ -29,6 +29,11 @@ pytestmark = [
 ]
 WAIT_MS = 90_000
 TYPE = "(key) => document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }))"
+SIMILAR = """async (sku) => {
+  const { send } = await import("./host.js");
+  const { content } = await send("GET", `similar/${sku}`, { query: { k: 5, in_stock: true } });
+  return content.matches.map((match) => match.sku);
+}"""
 READER = """
 globalThis.BarcodeDetector = class {
   static async getSupportedFormats() { return ["ean_13", "qr_code"]; }
@@ -103,7 +108,7 @@ def page(browser: Browser) -> Iterator[Page]:
 def open_view(page: Page, address: str, view: str = "") -> None:
     """Open the site at a view and wait until it is ready; also where the address differs only in the view."""
     page.goto("about:blank")
-    page.goto(f"{address}?lang=en#{view}")
+    page.goto(f"{address}?lang=en#{view}", timeout=WAIT_MS)
     page.wait_for_selector("body[data-ready]", timeout=WAIT_MS)
 
 
@@ -157,10 +162,12 @@ def test_words_and_filters_find_products(page: Page, served: Served, tiny_edge: 
 def test_links_and_scanners_lead_to_a_product(page: Page, served: Served, tiny_edge: Path) -> None:
     with edgesearch.open(tiny_edge) as store:
         product = next(one for one in store.products().values() if one.barcode)
+        alternatives = [match.sku for match in store.similar(product.sku, 5, in_stock=True)]
     open_view(page, served.address, f"product/{product.sku}")
     page.wait_for_selector(".details", timeout=WAIT_MS)
     assert page.inner_text("h1") == product.name
     page.wait_for_selector(".alike .tile", timeout=WAIT_MS)
+    assert page.evaluate(SIMILAR, product.sku) == alternatives
     open_view(page, served.address, "menu")
     page.wait_for_selector(".menu", timeout=WAIT_MS)
     page.evaluate(f"{json.dumps([*product.barcode, 'Enter'])}.forEach({TYPE})")

@@ -7,15 +7,16 @@ const RELEVANCE = 0.7;
 const POOL = 4;
 const MAX_PICTURES = 32;
 const ROWS_PER_RESULT = 4;
+const COMPARED = ["price", "currency", "category", "brand", "stock"];
 
 /**
- * @typedef {import("./product_details.js").Product} Product
  * @typedef {import("./gallery.js").Gallery} Gallery
- * @typedef {{name: string, needs: keyof Product | null, holds: (one: Product, than: Product) => boolean}} Condition
+ * @typedef {Pick<import("./product_details.js").Product, "price" | "currency" | "category" | "brand" | "stock">} Details
+ * @typedef {{name: string, needs: keyof Details | null, holds: (one: Details, than: Details) => boolean}} Condition
  */
 
 const normal = (/** @type {string | null} */ text) => (text ?? "").trim().toLowerCase();
-const isPriced = (/** @type {Product} */ one, /** @type {Product} */ than) =>
+const isPriced = (/** @type {Details} */ one, /** @type {Details} */ than) =>
   one.price !== null && than.price !== null && normal(one.currency) === normal(than.currency);
 
 /** @type {Condition[]} */
@@ -54,10 +55,12 @@ function admit({ catalogue }, number, names) {
   admitted[number] = 0;
   const conditions = CONDITIONS.filter(({ name }) => names.includes(name));
   if (!conditions.length) return admitted;
-  const products = catalogue.products([...admitted.keys()]);
-  const lacking = conditions.find(({ needs }) => needs && products[number][needs] === null);
-  if (lacking) throw refused(`${products[number].sku}: has no ${lacking.needs}, so no product is ${lacking.name.replace("_", " ")}; leave that out.`);
-  return admitted.map((is, other) => is & Number(conditions.every(({ holds }) => holds(products[other], products[number]))));
+  const columns = COMPARED.map((name) => catalogue.column(name));
+  const detailsOf = (/** @type {number} */ at) => /** @type {Details} */ (Object.fromEntries(COMPARED.map((name, i) => [name, columns[i][at]])));
+  const than = detailsOf(number);
+  const lacking = conditions.find(({ needs }) => needs && than[needs] === null);
+  if (lacking) throw refused(`The product has no ${lacking.needs}, so no product is ${lacking.name.replace("_", " ")}; leave that out.`);
+  return admitted.map((is, other) => is & Number(conditions.every(({ holds }) => holds(detailsOf(other), than))));
 }
 
 /** Return the nearest row of each of the nearest products, nearest first. @param {Gallery} gallery @param {Float32Array[]} vectors @param {number} wanted */
