@@ -23,10 +23,13 @@ async function begin() {
 }
 
 test("everybody is a manager until somebody has a PIN", async () => {
-  const access = new Access(memoryStorage(storages), Date.now, 10);
+  const storage = memoryStorage(storages);
+  const access = new Access(storage, Date.now, 10);
+  storage.left = 0; // a full device can still be used
   assert.deepEqual(await access.me(), { role: "manager", name: "", needs_pin: false });
   await access.require("manager");
   await assert.rejects(access.logIn(BOSS), { kind: "DeviceError" });
+  storage.left = Infinity;
   await assert.rejects(access.add("Ada", "staff", ADA), { kind: "DeviceError", message: /first PIN is a manager's/ });
   await access.add("Boss", "manager", BOSS);
   assert.deepEqual(await access.me(), { role: "customer", name: "", needs_pin: true });

@@ -88,7 +88,8 @@ export class Access {
     const given = ROLES.find((one) => one === role);
     if (!given || given === "customer") throw deviceError(`${name}: ${role} is not a role; expected staff or manager.`);
     if (!PIN.test(pin) || new Set(pin).size < 3) throw deviceError(`${name}: not a PIN; expected 6 to 12 digits, at least three of them different.`);
-    const hash = await this.#hash(pin, (await this.#read()).salt);
+    const { salt } = await this.#change((stored) => stored);
+    const hash = await this.#hash(pin, salt);
     await this.#change((stored) => {
       const { holders } = stored;
       if (holders.some((one) => one.hash === hash)) throw deviceError(`${name}: somebody else has that PIN; choose another.`);
@@ -111,7 +112,7 @@ export class Access {
 
   /** @returns {Promise<Stored>} */
   async #read() {
-    return await this.storage.read((transaction) => readStored(transaction)) ?? this.#change((stored) => stored);
+    return await this.storage.read(readStored) ?? { holders: [], salt: "", wrong: [] };
   }
 
   /** Change what is stored in one transaction. @template T @param {(stored: Stored) => T} work @returns {Promise<T>} */
