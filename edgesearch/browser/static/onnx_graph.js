@@ -1,7 +1,7 @@
 // Read what an ONNX file computes first, and cut it off: `float_layers.js` computes that. Only the fields used are read.
 
-const LENGTH_DELIMITED = 2; // wire type of Protocol Buffers
-const WIDTHS = /** @type {Record<number, number>} */ ({ 1: 8, 5: 4 }); // bytes of fixed-size wire types
+const LENGTH_DELIMITED = 2; // a kind of field in Protocol Buffers
+const WIDTHS = /** @type {Record<number, number>} */ ({ 1: 8, 5: 4 }); // bytes of other kinds of fields
 const [MODEL_GRAPH, GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT] = [7, 1, 5, 11, 12];
 const FLOAT = 1;
 export const LANES = 16; // filters that `convolution.c` applies together
@@ -13,27 +13,27 @@ export const LANES = 16; // filters that `convolution.c` applies together
  *   low: number, high: number, weights: Float32Array, bias: Float32Array}} Convolution pads: top, left, bottom, right
  */
 
+/** Return a number of variable length, and where it ends. @param {Uint8Array} bytes @param {number} at */
+function readVarint(bytes, at) {
+  let value = 0;
+  for (let scale = 1; at < bytes.length; scale *= 128) {
+    const byte = bytes[at++];
+    value += (byte & 127) * scale;
+    if (byte < 128) return [value, at];
+  }
+  throw new TypeError("the network is cut off");
+}
+
 /** Return the fields of a message. @param {Uint8Array} bytes @returns {Field[]} */
 function readFields(bytes) {
   const fields = [];
-  for (let at = 0; at < bytes.length;) {
-    const start = at;
-    const varint = () => {
-      let value = 0;
-      for (let scale = 1; ; scale *= 128) {
-        if (at >= bytes.length) throw new TypeError("the network is cut off");
-        const byte = bytes[at++];
-        value += (byte & 127) * scale;
-        if (byte < 128) return value;
-      }
-    };
-    const tag = varint();
+  for (let start = 0, end; start < bytes.length; start = end) {
+    const [tag, afterTag] = readVarint(bytes, start);
     const [number, wire] = [Math.floor(tag / 8), tag % 8];
-    const value = wire === 0 || wire === LENGTH_DELIMITED ? varint() : WIDTHS[wire];
-    const begin = at;
-    if (wire) at += value;
-    if (!(at <= bytes.length)) throw new TypeError("the network is cut off");
-    fields.push({ number, value, content: bytes.subarray(begin, at), whole: bytes.subarray(start, at) });
+    const [value, begin] = wire in WIDTHS ? [WIDTHS[wire], afterTag] : readVarint(bytes, afterTag);
+    end = wire ? begin + value : begin;
+    if (!(end <= bytes.length)) throw new TypeError("the network is cut off");
+    fields.push({ number, value, content: bytes.subarray(begin, end), whole: bytes.subarray(start, end) });
   }
   return fields;
 }
@@ -46,10 +46,15 @@ const textsOf = (fields, number) => fields.filter((field) => field.number === nu
 
 /** Return numbers that are stored one by one, or packed. @param {Field[]} fields @param {number} number */
 function numbersOf(fields, number) {
-  return fields.filter((field) => field.number === number).flatMap(({ content, value }) => {
-    if (!content.length) return [value];
-    return readFields(Uint8Array.from([...content].flatMap((byte, i) => (i && content[i - 1] > 127 ? [byte] : [8, byte])))).map((one) => one.value);
-  });
+  const found = [];
+  for (const { content, value } of fields.filter((field) => field.number === number)) {
+    if (!content.length) found.push(value);
+    for (let at = 0, one; at < content.length;) {
+      [one, at] = readVarint(content, at);
+      found.push(one);
+    }
+  }
+  return found;
 }
 
 /** @param {Uint8Array} content @returns {Node} */
