@@ -13,9 +13,9 @@ import { LEARNED } from "./taught_catalogue.js";
 /** @type {Routes} For everybody */
 export const USE_ROUTES = {
   "POST learn": async (shop, request) => {
-    const { query: { sku = "" } } = request;
-    const [{ engine, learner }, person] = [shop, await personOf(shop)];
-    const lesson = await learner.learn(engine, await engine.observe(await read(engine, onlyFile(request))), sku, person);
+    const { engine, learner } = shop;
+    const photo = await read(engine, onlyFile(request));
+    const lesson = await learner.learn(engine, await engine.observe(photo), request.query.sku ?? "", await personOf(shop));
     await shop.refresh();
     return lesson;
   },

@@ -61,7 +61,8 @@ function findRoute(method, path) {
 async function health(shop) {
   const { site, problem } = shop;
   const { name, sequence } = shop.isOpen ? shop.engine.bundle.manifest : { name: "", sequence: 0 };
-  const catalogue = shop.isOpen ? { name, sequence, products: shop.engine.catalogue.count } : null;
+  const { count, hidden } = shop.isOpen ? shop.engine.catalogue : { count: 0, hidden: new Set() };
+  const catalogue = shop.isOpen ? { name, sequence, products: count - hidden.size } : null;
   return {
     status: "ok", version: site.version, languages: site.languages, catalogue, problem: problem?.message ?? "", can_open: !site.bundle,
     can_teach: shop.isOpen && shop.canKeep, can_count: shop.isOpen && shop.canKeep, can_share: shop.canKeep, can_explain: false,
