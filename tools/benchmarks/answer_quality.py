@@ -16,13 +16,12 @@ from tqdm import tqdm
 
 import edgesearch
 from edgesearch import Answer, Store
-from edgesearch.embedding.shipped_models import default_model
 from edgesearch.evaluation import metrics
 from edgesearch.search.outcomes import Outcomes, Targets, risk_curve
 
 from . import decision_learning
 from .accuracy_by_kind import kinds_by_sku
-from .context import SEED, Results, add_data, require_photos
+from .context import SEED, Results, add_data, add_model, require_photos
 from .protocols import grocery_products, split, spread
 
 TOGETHER = 3  # photos of one product that are searched together
@@ -34,11 +33,12 @@ Figures = dict[str, float]
 Queries = list[tuple[Path, str]]
 
 
-def measure(data: Path, references: int, folder: Path, seed: int, most: int | None = None) -> Figures:
+def measure(data: Path, model: Path, references: int, folder: Path, seed: int, most: int | None = None) -> Figures:
     """Build the catalogue and search the photos.
 
     Args:
         data:       folder of real photos.
+        model:      model folder.
         references: photos for each product in the catalogue, besides its catalogue picture.
         folder:     where the catalogue is built.
         most:       queries for each product; None: all.
@@ -47,7 +47,7 @@ def measure(data: Path, references: int, folder: Path, seed: int, most: int | No
     products = grocery_products(data / "groceries")
     queries = [(path, one.sku) for one in products for path in test[one.number][:most]]
     unseen = {one.sku for one in products if one.number % 2 == 0}
-    with edgesearch.open(build_store(data, folder / "all", references, seed)) as store:
+    with edgesearch.open(build_store(data, model, folder / "all", references, seed)) as store:
         known = _search(store, queries, "known")
         unknown = _search(store, queries, "unknown", hide=True)
         far = _search(store, _far_photos(data), "far away")
@@ -189,7 +189,7 @@ def _measure_categories(store: Store, unseen: Queries) -> Figures:
     return {"category: photos": len(queries), "category: top-1": float(np.mean(right)), "category: ece": held.ece}
 
 
-def build_store(data: Path, out: Path, references: int, seed: int) -> Path:
+def build_store(data: Path, model: Path, out: Path, references: int, seed: int) -> Path:
     """Build a catalogue of groceries with their coarse classes as categories."""
     lines = (data / "groceries" / "train.txt").read_text(encoding="utf-8").splitlines()
     coarse = {int(number): f"C{kind}" for _, number, kind in (line.split(", ") for line in lines)}
@@ -201,7 +201,7 @@ def build_store(data: Path, out: Path, references: int, seed: int) -> Path:
         for one in grocery_products(data / "groceries"):
             pictures = [one.catalogue_picture, *spread(train[one.number], references)]
             rows.writerows((one.sku, one.name, path.resolve(), coarse[one.number]) for path in pictures)
-    edgesearch.build(out / "catalogue.csv", out / "store.edge", seed=seed)
+    edgesearch.build(out / "catalogue.csv", out / "store.edge", model, seed=seed)
     return out / "store.edge"
 
 
@@ -212,15 +212,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--learn",
-        type=Path,
-        nargs="?",
-        const=default_model(),
-        metavar="MODEL",
-        help="learn the weights of decisions from photos that are not tested, and write them to a model folder",
+        action="store_true",
+        help="learn the weights of decisions from photos that are not tested, and write them to the model folder",
     )
     parser.add_argument("--kinds", action="store_true", help="guess the kind of clothing instead")
     parser.add_argument("--most", type=int, help="queries for each product (default: all)")
     add_data(parser)
+    add_model(parser)
 
 
 def run(options: argparse.Namespace, folder: Path) -> Results:
@@ -229,5 +227,6 @@ def run(options: argparse.Namespace, folder: Path) -> Results:
     if options.kinds:
         return measure_kinds(options.data, folder, SEED)
     if options.learn:
-        return decision_learning.learn(options.data, options.learn, folder)
-    return measure(options.data, options.references, folder, SEED, options.most) | {"references": options.references}
+        return decision_learning.learn(options.data, options.model, folder)
+    found = measure(options.data, options.model, options.references, folder, SEED, options.most)
+    return found | {"references": options.references}

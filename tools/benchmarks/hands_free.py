@@ -21,6 +21,7 @@ from playwright.sync_api import sync_playwright
 from tqdm import tqdm
 
 import edgesearch
+from edgesearch.embedding.shipped_models import default_model
 
 from .answer_quality import build_store
 from .context import SEED, Results, add_data, require_photos
@@ -171,7 +172,7 @@ def run(options: argparse.Namespace, folder: Path) -> Results:
     Raises: FileNotFoundError: the real photos are missing.
     """
     require_photos(options.data)
-    store = options.store or build_store(options.data, folder / "all", options.references, SEED)
+    store = options.store or build_store(options.data, default_model(), folder / "all", options.references, SEED)
     photos = choose_photos(options.data, options.split, options.photos, SEED)
     empty = choose_other(options.data, 1 + len(photos) // EMPTY_EVERY, SEED)
     found = measure(store, photos, empty, options.hand or list(HANDS), folder, SEED)
