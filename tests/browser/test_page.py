@@ -153,9 +153,10 @@ def test_words_and_filters_find_products(page: Page, served: Served, tiny_edge: 
     page.wait_for_selector(".understood", timeout=WAIT_MS)
     assert names(page) == [match.name for match in cheap.matches]
     page.fill("#words", "")
+    page.wait_for_selector(".kinds .tile", timeout=WAIT_MS)
     page.evaluate("document.querySelector('.filter-box').open = true")
     page.select_option(".filter-box select >> nth=0", wanted.product.category)
-    page.wait_for_function(f"document.querySelectorAll('.results .tile').length === {len(category.matches)}")
+    page.wait_for_selector(".results > .quiet", timeout=WAIT_MS)
     assert names(page) == [match.name for match in category.matches]
 
 
