@@ -85,32 +85,10 @@ class SecurityMiddleware:
             response = await handle_body_error(Request(scope), error)
             await response(scope, receive, send)
         else:
-            if is_there:
-                await self._answer(scope, body, send)
+            if is_there and await self._turns.wait(client, scope.get("state", {}).get(CLOSED)):
+                await self._app(scope, body.receive, send)
         finally:
             self._memory.remove(body)
-
-    async def _answer(self, scope: Scope, body: Body, send: Send) -> None:
-        """Let the application answer when it is the client's turn; the turn ends while the client is waited for."""
-        turn = self._turns.of(body.client, scope.get("state", {}).get(CLOSED))
-
-        async def receive() -> Message:
-            if body.is_here:
-                return await body.receive()
-            turn.give_back()
-            message = await body.receive()
-            await turn.take()
-            return message
-
-        async def send_part(message: Message) -> None:
-            turn.give_back()
-            await send(message)
-
-        try:
-            if await turn.take():
-                await self._app(scope, receive, send_part)
-        finally:
-            turn.give_back()
 
     def _find_rejection(self, headers: Headers, path: str) -> tuple[int, str, str] | None:
         """Return the status, kind and message if a request must be rejected, else None."""

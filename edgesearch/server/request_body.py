@@ -70,11 +70,6 @@ class Body:
         self._check_size(self.size)
         return message
 
-    @property
-    def is_here(self) -> bool:
-        """Whether `receive` need not wait for the client."""
-        return bool(self._parts)
-
     def displace(self) -> None:
         """Stop receiving, so that the memory can be used for others."""
         self._is_displaced = True
