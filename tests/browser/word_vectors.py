@@ -94,8 +94,7 @@ def _write(where: str) -> str | None:
 
 
 def _combine(decision: Decision, skus: str, labels: list[tuple[str, str]]) -> dict[str, Any]:
-    matches = {sku: Match(Product(sku, sku, barcode=code), p, "",
-    0, probability=p) for sku, (p, code) in NAMED.items()}
+    matches = {sku: Match(Product(sku, sku, barcode=code), p, "", 0, probability=p) for sku, (p, code) in NAMED.items()}
     read = [Label(text, "EAN-13", tuple(own)) for text, own in labels]
     named = sorted({sku for _, own in labels for sku in own}, key=lambda sku: -matches[sku].probability)
     answer = Answer("photo", decision, tuple(matches[sku] for sku in skus), {}, 0.5)
