@@ -15,7 +15,7 @@ static const double RADIANS_PER_TURN = 6.28318530717958648;
 static const double COARSE_TOLERANCE = 0.15, TOLERANCES[FITS] = {0.08, 0.04, 0.04};
 static const double SCALE_TOLERANCE = 1, TURN_TOLERANCE = 0.15;
 static const double MIN_SCALE = 0.05, MAX_SCALE = 20, MAX_STRETCH = 4;
-static const float SAME_POSITION = 0.004f, RATIO = 0.85 * 0.85; /* of squared distances */
+static const float SAME_POSITION = 0.004f, RATIO = (float)(0.85 * 0.85); /* of squared distances */
 
 typedef struct {
     double x, y, from_x, from_y; /* position in the photo; position in the reference */
