@@ -8,6 +8,8 @@ import { dirname, join } from "node:path";
 import test from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
+import { draw } from "./drawing.mjs";
+
 const here = dirname(fileURLToPath(import.meta.url));
 const { ENGINE = join(here, "../../edgesearch/browser/static"), WASM = join(ENGINE, "engine.wasm"), SHOP, SHOP_ANSWERS } = process.env;
 const load = (name) => import(pathToFileURL(join(ENGINE, name)).href);
@@ -19,17 +21,6 @@ const native = await Native.load(readFileSync(WASM));
 const sha256 = (numbers) => createHash("sha256").update(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)).digest("hex");
 const close = (found, expected, tolerance, what) => assert.ok(Math.abs(found - expected) <= tolerance, `${what}: ${found}, Python says ${expected}`);
 const crop = ([left, top, side]) => ({ left, top, side });
-
-/** Draw what `draw` in vectors.py draws. */
-function draw([height, width]) {
-  const pixels = new Uint8Array(height * width * 3);
-  for (let y = 0, at = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      for (let c = 0; c < 3; c++, at++) pixels[at] = (x * 3 + y * 5 + c * 70 + ((Math.floor(x / 9) * Math.floor(y / 7) * 37) % 101)) % 256;
-    }
-  }
-  return { width, height, pixels };
-}
 
 test("decisions and probabilities", () => {
   for (const { calibration, evidence, probabilities, decision } of vectors.decisions) {

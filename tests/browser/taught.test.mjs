@@ -7,6 +7,7 @@ import { openAsBlob, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { draw } from "./drawing.mjs";
 import { memoryStorage } from "./memory_storage.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -21,17 +22,6 @@ const JPEG = new TextEncoder().encode("a picture");
 const OTHER = new TextEncoder().encode("another picture");
 const decode = (text) => new Uint8Array(Buffer.from(text, "base64"));
 const floats = (text) => new Float32Array(decode(text).buffer);
-
-/** Draw what `draw` in vectors.py draws. */
-function draw([height, width]) {
-  const pixels = new Uint8Array(height * width * 3);
-  for (let y = 0, at = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      for (let c = 0; c < 3; c++, at++) pixels[at] = (x * 3 + y * 5 + c * 70 + ((Math.floor(x / 9) * Math.floor(y / 7) * 37) % 101)) % 256;
-    }
-  }
-  return { width, height, pixels };
-}
 
 function begin() {
   const storage = memoryStorage(storages);

@@ -1,4 +1,4 @@
-"""What the browser teaches and exports means what it means in Python."""
+"""Check that what the browser teaches and exports means what it means in Python."""
 
 import json
 import zipfile
