@@ -136,7 +136,7 @@ def _oracle_match(mixed: Outcomes, known: metrics.Answers, wrong: float) -> floa
     return float((known.probabilities >= thresholds[allowed[-1]]).mean()) if len(allowed) else 0.0
 
 
-def measure_kinds(data: Path, folder: Path, seed: int) -> Figures:
+def measure_kinds(data: Path, model: Path, folder: Path, seed: int) -> Figures:
     """Measure how often the kind of clothing is right; the catalogue holds only products of other senders."""
     with open(data / "clothing" / "images.csv", encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if (data / "clothing" / "images" / f"{row['image']}.jpg").exists()]
@@ -149,7 +149,7 @@ def measure_kinds(data: Path, folder: Path, seed: int) -> Figures:
         for row in (listed := own[:: max(1, len(own) // CLOTHES)]):
             path = data / "clothing" / "images" / f"{row['image']}.jpg"
             writer.writerow((row["image"], row["label"], path.resolve(), row["label"]))
-    edgesearch.build(folder / "catalogue.csv", folder / "store.edge", seed=seed)
+    edgesearch.build(folder / "catalogue.csv", folder / "store.edge", model, seed=seed)
     right = []
     with edgesearch.open(folder / "store.edge") as store:
         for row in tqdm(others[:: max(1, len(others) // CLOTHES)], desc="kinds", disable=None):
@@ -225,7 +225,7 @@ def run(options: argparse.Namespace, folder: Path) -> Results:
     """Run `measure`, `learn` or `measure_kinds`."""
     require_photos(options.data)
     if options.kinds:
-        return measure_kinds(options.data, folder, SEED)
+        return measure_kinds(options.data, options.model, folder, SEED)
     if options.learn:
         return decision_learning.learn(options.data, options.model, folder)
     found = measure(options.data, options.model, options.references, folder, SEED, options.most)
