@@ -31,9 +31,7 @@ STALL_TIMEOUT_S = 60.0  # for a client to read more of a response; systems buffe
 SWEEP_S = 1.0
 DISPLACED = 0.1  # share of an address's connections that give way together, so that choosing them costs little
 CREDIT_BYTES = 1500  # one packet, so that a new connection counts as fast until it had time to send it
-TAKEN = (
-    32  # connections between two looks at the open ones: with one, a new client would wait behind all their requests
-)
+TAKEN = 32  # connections accepted between two looks at the open ones; with one, a new client would wait for all of them
 RETRY_S = 0.05
 REPORT_S = 60.0  # between two reports of the same trouble
 CLOSED = "edgesearch.closed"  # in the state of a request: `Connection.closed`
