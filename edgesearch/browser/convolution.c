@@ -1,19 +1,26 @@
 /* Convolve in float to the same bits as onnxruntime on x86-64.
  *
- * The first convolutions of an int8 network stay float, and their results are rounded to 8 bits. WebAssembly has no
- * fused multiply-add, so the sums of onnxruntime's WebAssembly end in other bits. Where one is rounded the other way,
- * the quantized layers behind it multiply the difference: embeddings differ by a quarter of what quantization costs.
- * Here a product and a sum in double precision, rounded to float, stand in for the fused operation, and the order of
- * sums is that of onnxruntime: kernels of several pixels first sum the products of each input channel.
+ * The first convolutions of an int8 network stay float, and their results are rounded to 8 bits. Where one is rounded
+ * the other way, the quantized layers behind it multiply the difference: embeddings then differ by a quarter of what
+ * quantization costs. So a product and a sum are rounded once, and the order of sums is that of onnxruntime: kernels of
+ * several pixels first sum the products of each input channel.
+ *
+ * WebAssembly has a fused multiply-add since 2023, where the browser and the processor have it. Elsewhere a product and
+ * a sum in double precision, rounded to float, stand in for it.
  */
 
 #include "convolution.h"
 
 #include <stddef.h>
+#include <string.h>
+#ifdef __wasm_simd128__
+#include <wasm_simd128.h>
+#endif
 
-enum { LANES = 16, PAIRS = LANES / 2 }; /* results that are computed together */
+enum { WIDTH = 16 / sizeof(Weight), VECTORS = LANES / WIDTH };
 
-typedef double Pair __attribute__((vector_size(16), aligned(8)));
+typedef Weight Vector __attribute__((vector_size(16), aligned(8)));
+typedef float Values __attribute__((vector_size(WIDTH * sizeof(float)), aligned(4)));
 
 typedef struct {
     int first, last; /* of the kernel's rows or columns, those inside the input */
@@ -25,85 +32,115 @@ static Span span_inside(int start, int kernel, int size) {
 }
 
 /* Round to float. From the same in C, clang makes instructions for one number at a time, which take twice as long. */
-static inline Pair rounded(Pair sum) {
-    Pair result;
+static inline Vector rounded(Vector sum) {
+#ifdef __wasm_relaxed_simd__
+    return sum;
+#elif defined(__wasm_simd128__)
+    Vector result;
     __asm__("local.get %1\nf32x4.demote_f64x2_zero\nf64x2.promote_low_f32x4\nlocal.set %0" : "=r"(result) : "r"(sum));
     return result;
+#else
+    for (int i = 0; i < WIDTH; i++) sum[i] = (float)sum[i];
+    return sum;
+#endif
 }
 
-/* Add the bias to LANES results, limit and store them. */
-static inline void finish(const Convolution *c, const Pair *sums, const double *bias, double *to) {
-    for (int i = 0; i < PAIRS; i++) {
-        const Pair sum = rounded(sums[i] + ((const Pair *)bias)[i]);
-        for (int j = 0; j < 2; j++) to[2 * i + j] = sum[j] < c->low ? c->low : sum[j] > c->high ? c->high : sum[j];
+static inline Vector add_product(Vector sum, Vector value, Vector weight) {
+#ifdef __wasm_relaxed_simd__
+    return (Vector)wasm_f32x4_relaxed_madd((v128_t)value, (v128_t)weight, (v128_t)sum);
+#else
+    return rounded(sum + value * weight);
+#endif
+}
+
+static inline Vector repeat(float value) { return (Vector){0} + (Weight)value; }
+
+static inline Vector load(const float *from) { return __builtin_convertvector(*(const Values *)from, Vector); }
+
+int fuses(void) {
+    volatile float value = 1 + 0x1p-12F;
+    const Vector sum = add_product(repeat(-1 - 0x1p-11F), repeat(value), repeat(value));
+    return (float)sum[0] == 0x1p-24F;
+}
+
+/* Add the bias to LANES results, limit them, and store as many as there are outputs from `first` on. */
+static inline void finish(const Convolution *c, const Vector *sums, const float *bias, int first, float *to) {
+    float results[LANES];
+    for (int i = 0; i < VECTORS; i++) {
+        const Values sum = __builtin_convertvector(sums[i] + load(bias + first + i * WIDTH), Values);
+        memcpy(results + i * WIDTH, &sum, sizeof(sum));
     }
+    for (int i = 0; i < LANES; i++)
+        results[i] = results[i] < c->low ? c->low : results[i] > c->high ? c->high : results[i];
+    if (c->outputs - first >= LANES) memcpy(to + first, results, sizeof(results));
+    else memcpy(to + first, results, (size_t)(c->outputs - first) * sizeof(float));
 }
 
 /* Apply LANES filters of one pixel to all channels. */
-static void convolve_pixels(const Convolution *c, const double *from, const Pair *weights, const double *bias,
-                            double *to) {
+static void convolve_pixels(const Convolution *c, const float *from, const Vector *weights, const float *bias,
+                            int first, float *to) {
     for (ptrdiff_t at = 0; at < (ptrdiff_t)c->rows * c->columns; at++) {
-        const double *values = from + at * c->channels;
-        Pair sums[PAIRS] = {0};
-        for (int channel = 0; channel < c->channels; channel++)
-            for (int i = 0; i < PAIRS; i++)
-                sums[i] = rounded(sums[i] + values[channel] * weights[channel * PAIRS + i]);
-        finish(c, sums, bias, to + at * c->outputs);
+        const float *values = from + at * c->channels;
+        Vector sums[VECTORS] = {{0}};
+        for (int channel = 0; channel < c->channels; channel++) {
+            const Vector value = repeat(values[channel]);
+            for (int i = 0; i < VECTORS; i++) sums[i] = add_product(sums[i], value, weights[channel * VECTORS + i]);
+        }
+        finish(c, sums, bias, first, to + at * c->outputs);
     }
 }
 
 /* Apply LANES filters of several pixels to all channels. */
-static void convolve_windows(const Convolution *c, const double *from, const Pair *weights, const double *bias,
-                             double *to) {
+static void convolve_windows(const Convolution *c, const float *from, const Vector *weights, const float *bias,
+                             int first, float *to) {
     for (int at = 0; at < c->rows * c->columns; at++) {
         const int y = at / c->columns * c->stride - c->top, x = at % c->columns * c->stride - c->left;
         const Span down = span_inside(y, c->kernel_rows, c->height), across = span_inside(x, c->kernel_columns, c->width);
-        Pair total[PAIRS] = {0};
+        Vector total[VECTORS] = {{0}};
         for (int channel = 0; channel < c->channels; channel++) {
-            Pair sums[PAIRS] = {0};
+            Vector sums[VECTORS] = {{0}};
             for (int a = down.first; a < down.last; a++) {
                 for (int b = across.first; b < across.last; b++) {
-                    const double value = from[((ptrdiff_t)(y + a) * c->width + x + b) * c->channels + channel];
-                    const Pair *own = weights + ((channel * c->kernel_rows + a) * c->kernel_columns + b) * PAIRS;
-                    for (int i = 0; i < PAIRS; i++) sums[i] = rounded(sums[i] + value * own[i]);
+                    const Vector value = repeat(from[((ptrdiff_t)(y + a) * c->width + x + b) * c->channels + channel]);
+                    const Vector *own = weights + ((channel * c->kernel_rows + a) * c->kernel_columns + b) * VECTORS;
+                    for (int i = 0; i < VECTORS; i++) sums[i] = add_product(sums[i], value, own[i]);
                 }
             }
-            for (int i = 0; i < PAIRS; i++) total[i] = rounded(total[i] + sums[i]);
+            for (int i = 0; i < VECTORS; i++) total[i] = rounded(total[i] + sums[i]);
         }
-        finish(c, total, bias, to + (ptrdiff_t)at * c->outputs);
+        finish(c, total, bias, first, to + (ptrdiff_t)at * c->outputs);
     }
 }
 
-void convolve(const Convolution *c, const double *from, const double *weights, const double *bias, double *to) {
+void convolve(const Convolution *c, const float *from, const Weight *weights, const float *bias, float *to) {
     const int taps = c->kernel_rows * c->kernel_columns;
     const int is_plain = taps == 1 && c->stride == 1 && !c->top && !c->left;
     for (int first = 0; first < c->outputs; first += LANES) {
-        const Pair *own = (const Pair *)(weights + (ptrdiff_t)first * c->channels * taps);
-        (is_plain ? convolve_pixels : convolve_windows)(c, from, own, bias + first, to + first);
+        const Vector *own = (const Vector *)(weights + (ptrdiff_t)first * c->channels * taps);
+        (is_plain ? convolve_pixels : convolve_windows)(c, from, own, bias, first, to);
     }
 }
 
 /* Apply LANES filters to as many channels. */
-static void convolve_lanes(const Convolution *c, const double *from, const Pair *weights, const double *bias,
-                           double *to) {
+static void convolve_lanes(const Convolution *c, const float *from, const Vector *weights, const float *bias, int first,
+                           float *to) {
     for (int at = 0; at < c->rows * c->columns; at++) {
         const int y = at / c->columns * c->stride - c->top, x = at % c->columns * c->stride - c->left;
         const Span down = span_inside(y, c->kernel_rows, c->height), across = span_inside(x, c->kernel_columns, c->width);
-        Pair sums[PAIRS] = {0};
+        Vector sums[VECTORS] = {{0}};
         for (int a = down.first; a < down.last; a++) {
             for (int b = across.first; b < across.last; b++) {
-                const Pair *values = (const Pair *)(from + ((ptrdiff_t)(y + a) * c->width + x + b) * c->channels);
-                const Pair *own = weights + (a * c->kernel_columns + b) * PAIRS;
-                for (int i = 0; i < PAIRS; i++) sums[i] = rounded(sums[i] + values[i] * own[i]);
+                const float *values = from + ((ptrdiff_t)(y + a) * c->width + x + b) * c->channels + first;
+                const Vector *own = weights + (a * c->kernel_columns + b) * VECTORS;
+                for (int i = 0; i < VECTORS; i++) sums[i] = add_product(sums[i], load(values + i * WIDTH), own[i]);
             }
         }
-        finish(c, sums, bias, to + (ptrdiff_t)at * c->outputs);
+        finish(c, sums, bias, first, to + (ptrdiff_t)at * c->outputs);
     }
 }
 
-void convolve_channels(const Convolution *c, const double *from, const double *weights, const double *bias,
-                       double *to) {
+void convolve_by_channel(const Convolution *c, const float *from, const Weight *weights, const float *bias, float *to) {
     const int taps = c->kernel_rows * c->kernel_columns;
     for (int first = 0; first < c->channels; first += LANES)
-        convolve_lanes(c, from + first, (const Pair *)(weights + (ptrdiff_t)first * taps), bias + first, to + first);
+        convolve_lanes(c, from, (const Vector *)(weights + (ptrdiff_t)first * taps), bias, first, to);
 }

@@ -9,6 +9,7 @@
 #include "../local_features/geometry.h"
 #include "../local_features/sift.h"
 #include "convolution.h"
+#include "quantized_layers.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -81,14 +82,30 @@ int export_find_consistent_pairs(const float *photo, int count, const float *ref
     return find_consistent_pairs(photo, count, reference, size, affine, tolerance, bits, (size + 31) / 32);
 }
 
+EXPORT("fuses") int export_fuses(void) { return fuses(); }
+
+EXPORT("weight_bytes") int export_weight_bytes(void) { return sizeof(Weight); }
+
 EXPORT("convolve")
-void export_convolve(int height, int width, int channels, int rows, int columns, int outputs, int kernel_rows,
-                     int kernel_columns, int stride, int top, int left, float low, float high, int by_channel,
-                     const double *from, const double *weights, const double *bias, double *to) {
-    const Convolution c = {
-        .height = height, .width = width, .channels = channels, .rows = rows, .columns = columns, .outputs = outputs,
-        .kernel_rows = kernel_rows, .kernel_columns = kernel_columns, .stride = stride, .top = top, .left = left,
-        .low = low, .high = high,
-    };
-    (by_channel ? convolve_channels : convolve)(&c, from, weights, bias, to);
+void export_convolve(const Convolution *c, int by_channel, const float *from, const Weight *weights, const float *bias,
+                     float *to) {
+    (by_channel ? convolve_by_channel : convolve)(c, from, weights, bias, to);
+}
+
+EXPORT("convolve_levels")
+int export_convolve_levels(const Convolution *c, int by_channel, const uint8_t *from, int zero, const int16_t *weights,
+                           const int32_t *bias, const float *scales, uint8_t *to) {
+    return (by_channel ? convolve_levels_by_channel : convolve_levels)(c, from, zero, weights, bias, scales, to);
+}
+
+EXPORT("add_levels")
+void export_add_levels(const uint8_t *one, float scale, int zero, const uint8_t *other, float other_scale,
+                       int other_zero, int count, float sum_scale, int sum_zero, uint8_t *to) {
+    const Levels of_one = {scale, zero}, of_other = {other_scale, other_zero}, of_sum = {sum_scale, sum_zero};
+    add_levels(one, of_one, other, of_other, count, of_sum, to);
+}
+
+EXPORT("quantize") void export_quantize(const float *from, int count, float scale, int zero, uint8_t *to) {
+    const Levels levels = {scale, zero};
+    quantize(from, count, levels, to);
 }

@@ -1,6 +1,6 @@
-"""Find the libraries of a site: WebAssembly of onnxruntime and SQLite, and signatures for browsers without Ed25519.
+"""Find the libraries of a site: SQLite's WebAssembly, and signatures for browsers without Ed25519.
 
-They take 16 MB, which no scanner that runs Python needs, so they are not part of this package. They come from the
+They take 1.5 MB, which no scanner that runs Python needs, so they are not part of this package. They come from the
 packages that their makers publish for npm, and each file is known by its hash, so it does not matter who brings them. A
 cache keeps them for the next site.
 """
@@ -37,14 +37,6 @@ class Package:
 
 
 PACKAGES = (
-    Package(
-        "onnxruntime-web@1.30.0",
-        {
-            "dist/ort.wasm.min.mjs": "219e6a1fc8a9938268d18efca3c91d310bd2f4a59bbd13744df5b2b7fc6cee3b",
-            "dist/ort-wasm-simd-threaded.mjs": "e13f7f94fc51b4ca72b12faeb1ee95f4ace6dfbc8939bc718aabdc0a27c4299b",
-            "dist/ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
-        },
-    ),
     Package(
         "@sqlite.org/sqlite-wasm@3.51.2-build9",
         {

@@ -22,6 +22,7 @@ PAGE = Path(__file__).parent.parent / "web"
 LANGUAGES = "i18n"  # folder of the page
 OF_THE_SERVER = {"docs.css"}  # files that only `serve` shows
 ENGINE_FILE = STATIC / "engine.wasm"  # compiled by tools/release/browser_engine; not in the repository
+RELAXED = "engine_relaxed.wasm"  # beside it, for browsers with a fused multiply-add
 SETTINGS, FILES, BUNDLE, WORKER = "site.json", "files.json", "store.edge", "sw.js"
 VERSION_LINE = 'const VERSION = "";'  # of the service worker
 ROUTER, PACKED = "index/router.usearch", "catalog.columns.xz"  # members that a browser cannot read
@@ -78,10 +79,12 @@ def _check_target(target: Path) -> None:
 
 
 def _static_files() -> dict[str, bytes]:
-    if not ENGINE_FILE.is_file():
-        raise SiteError(f"{ENGINE_FILE}: is not compiled; run tools/release/browser_engine, or install a wheel.")
+    engines = ENGINE_FILE, ENGINE_FILE.with_name(RELAXED)
+    for path in engines:
+        if not path.is_file():
+            raise SiteError(f"{path}: is not compiled; run tools/release/browser_engine, or install a wheel.")
     page = {path.relative_to(PAGE).as_posix(): path.read_bytes() for path in PAGE.rglob("*") if path.is_file()}
-    engine = {path.name: path.read_bytes() for path in (*STATIC.iterdir(), ENGINE_FILE)}
+    engine = {path.name: path.read_bytes() for path in (*STATIC.iterdir(), *engines)}
     return {name: content for name, content in (page | engine).items() if name not in OF_THE_SERVER}
 
 

@@ -22,7 +22,7 @@ def arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_missing_libraries_are_named(arguments: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main() == 1
-    assert "npm pack onnxruntime-web" in capsys.readouterr().err
+    assert "npm pack @sqlite.org" in capsys.readouterr().err
 
 
 def test_a_missing_chromium_is_named(

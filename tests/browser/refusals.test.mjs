@@ -67,11 +67,30 @@ test("a key that is no point of the curve verifies nothing, with the browser and
 });
 
 test("a browser without 128-bit vectors is told to be replaced", async () => {
-  const { instantiate } = WebAssembly;
-  WebAssembly.instantiate = async () => { throw new WebAssembly.CompileError("Wasm SIMD unsupported"); };
+  const { compile, instantiate } = WebAssembly;
+  const refuse = async () => { throw new WebAssembly.CompileError("Wasm SIMD unsupported"); };
+  Object.assign(WebAssembly, { compile: refuse, instantiate: refuse });
+  const refusal = { kind: "BrowserError", message: /^This browser cannot run the search .*; use a newer one, of 2021 or later\.$/ };
   try {
-    await assert.rejects(Native.load(new Uint8Array(8)), { kind: "BrowserError", message: /^This browser cannot run the search .*; use a newer one, of 2021 or later\.$/ });
+    await assert.rejects(Native.load(new Uint8Array(8)), refusal);
+    await assert.rejects(Native.compile(async () => new Uint8Array(8)), refusal);
   } finally {
-    WebAssembly.instantiate = instantiate;
+    Object.assign(WebAssembly, { compile, instantiate });
   }
+});
+
+test("a browser without a fused multiply-add gets the engine that does without", async () => {
+  const { compile } = WebAssembly;
+  const asked = [];
+  WebAssembly.compile = async (code) => {
+    if (asked.length < 2) throw new WebAssembly.CompileError("invalid numeric opcode");
+    return compile(code);
+  };
+  try {
+    const engine = await Native.compile(async (name) => { asked.push(name); return readFileSync(join(ENGINE, name)); });
+    assert.equal((await Native.load(engine)).call.weight_bytes(), 8);
+  } finally {
+    WebAssembly.compile = compile;
+  }
+  assert.deepEqual(asked, ["engine_relaxed.wasm", "engine.wasm"]);
 });

@@ -1,4 +1,4 @@
-"""The network in WebAssembly embeds pictures as onnxruntime in Python does."""
+"""The network in WebAssembly computes what onnxruntime computes in Python."""
 
 import base64
 import json
@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgesearch.browser.runtime_files import find_runtime_files
 from edgesearch.embedding.embedder import Embedder
 from edgesearch.embedding.shipped_models import default_model
-from edgesearch.errors import SiteError
 from tests.browser.test_engine import run_node
 from tests.browser.vectors import SIZES, draw
 
@@ -18,14 +16,20 @@ EXACT = ("x86_64", "AMD64")  # processors on which onnxruntime sums as `convolut
 
 
 @pytest.mark.slow
+def test_networks_compute_what_onnxruntime_computes(engine: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed (extra `export`)")
+    from tests.browser import small_networks
+
+    (tmp_path / "graphs.json").write_text(json.dumps({"graphs": small_networks.make()}), encoding="utf-8")
+    _compare(engine, tmp_path, GRAPHS=tmp_path / "graphs.json")
+
+
+@pytest.mark.slow
 def test_embeddings_are_those_of_python(engine: Path, tmp_path: Path) -> None:
-    try:
-        runtime = find_runtime_files([])
-    except SiteError as error:
-        pytest.skip(str(error))
-    (tmp_path / "runtime").mkdir()
-    for name, content in runtime.items():
-        (tmp_path / "runtime" / name).write_bytes(content)
+    _compare(engine, tmp_path)
+
+
+def _compare(engine: Path, folder: Path, **environment: Path) -> None:
     embedder = Embedder.open(default_model())
     pictures = [draw(*size) for size in SIZES]
     expected = [
@@ -38,11 +42,11 @@ def test_embeddings_are_those_of_python(engine: Path, tmp_path: Path) -> None:
         for picture in pictures
     ]
     answers = {"exact": platform.machine() in EXACT, "pictures": expected}
-    (tmp_path / "expected.json").write_text(json.dumps(answers), encoding="utf-8")
+    (folder / "expected.json").write_text(json.dumps(answers), encoding="utf-8")
     run_node(
         Path(__file__).with_name("network.test.mjs"),
         WASM=engine,
-        RUNTIME=tmp_path / "runtime",
         MODEL=default_model(),
-        EXPECTED=tmp_path / "expected.json",
+        EXPECTED=folder / "expected.json",
+        **environment,
     )

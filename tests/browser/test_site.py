@@ -19,7 +19,8 @@ PACKAGES = (Package("library@1", {"dist/library.mjs": sha256(LIBRARY)}),)
 @pytest.fixture(autouse=True)
 def small_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in for the libraries, the compiled engine and the user's cache."""
-    (tmp_path / "engine.wasm").write_bytes(b"\0asm")
+    for name in ("engine.wasm", site.RELAXED):
+        (tmp_path / name).write_bytes(b"\0asm")
     monkeypatch.setattr(site, "ENGINE_FILE", tmp_path / "engine.wasm")
     monkeypatch.setattr(runtime_files, "PACKAGES", PACKAGES)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -47,7 +48,15 @@ def test_files_json_has_the_hash_of_every_file(tiny_edge: Path, library: Path, t
     assert size == sum(path.stat().st_size for path in files)
     listed = json.loads((tmp_path / "site" / "files.json").read_bytes())
     assert listed == {name: found[name] for name in found.keys() - {"files.json", "sw.js"}}
-    assert {"index.html", "app.js", "i18n/en.json", "engine.js", "engine.wasm", "store.edge"} <= listed.keys()
+    assert {
+        "index.html",
+        "app.js",
+        "i18n/en.json",
+        "engine.js",
+        "engine.wasm",
+        site.RELAXED,
+        "store.edge",
+    } <= listed.keys()
     assert {"runtime/library.mjs", "icons/icon.svg"} <= listed.keys()
 
 
@@ -125,9 +134,10 @@ def test_a_damaged_or_untrusted_bundle_is_refused(tiny_edge: Path, keys: Path, t
     assert not (tmp_path / "site").exists()
 
 
-def test_an_engine_that_is_not_compiled_is_named(tiny_edge: Path, library: Path, tmp_path: Path) -> None:
-    site.ENGINE_FILE.unlink()
-    with pytest.raises(SiteError, match=r"engine.wasm: is not compiled"):
+@pytest.mark.parametrize("name", ["engine.wasm", site.RELAXED])
+def test_an_engine_that_is_not_compiled_is_named(name: str, tiny_edge: Path, library: Path, tmp_path: Path) -> None:
+    site.ENGINE_FILE.with_name(name).unlink()
+    with pytest.raises(SiteError, match=rf"{name}: is not compiled"):
         site.write_site(tiny_edge, tmp_path / "site", runtime=[library])
 
 

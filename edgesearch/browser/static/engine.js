@@ -20,7 +20,7 @@ import { extractStableFeatures } from "./stable_features.js";
 
 /**
  * @typedef {import("./barcode_labels.js").Barcode} Barcode
- * @typedef {{engine: BufferSource, ort: any, sqlite3: any}} Parts engine.wasm, and the modules of onnxruntime-web and sqlite-wasm
+ * @typedef {{engine: BufferSource | WebAssembly.Module, sqlite3: any}} Parts engine.wasm, and the module of sqlite-wasm
  * @typedef {{width: number, height: number, data: Uint8ClampedArray | Uint8Array, isJpeg: boolean, codes?: Barcode[]}} Photo
  *   decoded and upright, RGBA, opaque; codes: barcodes that were read in it
  * @typedef {{k?: number, fast?: boolean, text?: string, where?: string}} Options
@@ -60,10 +60,10 @@ export class Engine {
    * @param {string[]} trusted hex keys, one of which must have signed it; without any, it may be unsigned
    * @param {Parts} parts
    */
-  static async open(file, trusted, { engine, ort, sqlite3 }) {
+  static async open(file, trusted, { engine, sqlite3 }) {
     const [bundle, native] = await Promise.all([Bundle.open(file, trusted), Native.load(engine)]);
     const [embedder, index, local, catalogue] = await Promise.all([
-      Embedder.open(native, ort, bundle), CompactIndex.open(native, bundle),
+      Embedder.open(native, bundle), CompactIndex.open(native, bundle),
       bundle.has(LOCAL_FILE) ? LocalIndex.open(native, bundle) : null, Catalogue.open(sqlite3, bundle),
     ]);
     const gallery = new Gallery({ index, local, catalogue, base: bundle.digest });
@@ -76,7 +76,7 @@ export class Engine {
    */
   async makeReference(photo) {
     const picture = reduceToRgb(photo, this.embedder.decodedSide, photo.isJpeg);
-    const { plain } = await this.embedder.embed(picture, false);
+    const { plain } = this.embedder.embed(picture, false);
     return writeReference(plain, this.gallery.local?.encode(extractStableFeatures(this.native, picture)) ?? null);
   }
 
@@ -124,7 +124,7 @@ export class Engine {
   async observe(photo, { k = 5, fast = false } = {}, timer = new Timer(), gallery = this.gallery) {
     const picture = reduceToRgb(photo, this.embedder.decodedSide, photo.isJpeg);
     timer.end("image");
-    const { embedding, plain, crop } = await this.embedder.embed(picture, fast);
+    const { embedding, plain, crop } = this.embedder.embed(picture, fast);
     timer.end("embed");
     const extract = fast ? null : () => extractFeatures(this.native, picture, crop);
     const candidates = await findCandidates(gallery, embedding, extract, k);

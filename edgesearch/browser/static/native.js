@@ -3,9 +3,12 @@
 import { EdgeSearchError, memoryError } from "./errors.js";
 
 /**
- * @typedef {Int8Array | Uint8Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array} Numbers
+ * @typedef {Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array} Numbers
  * @typedef {new (buffer: ArrayBuffer, offset: number, length: number) => any} NumbersType
  */
+
+const refusal = (/** @type {unknown} */ error) => new EdgeSearchError("BrowserError",
+  `This browser cannot run the search (${error instanceof Error ? error.message : error}); use a newer one, of 2021 or later.`);
 
 /** Memory for one call, released after it. */
 class Scope {
@@ -40,15 +43,22 @@ export class Native {
   }
 
   /**
-   * Compile the engine.
-   * @param {BufferSource} code content of engine.wasm
+   * Compile the engine that is the fastest here: the first one needs a fused multiply-add.
+   * @param {(name: string) => Promise<BufferSource>} read returns the content of a file of the site
    */
+  static async compile(read) {
+    const relaxed = await WebAssembly.compile(await read("engine_relaxed.wasm")).catch(() => null);
+    if (relaxed && (await Native.load(relaxed)).call.fuses()) return relaxed;
+    return WebAssembly.compile(await read("engine.wasm")).catch((error) => { throw refusal(error); });
+  }
+
+  /** Start the engine. @param {BufferSource | WebAssembly.Module} code */
   static async load(code) {
     try {
-      return new Native((await WebAssembly.instantiate(code, {})).instance);
+      const started = code instanceof WebAssembly.Module ? await WebAssembly.instantiate(code, {}) : (await WebAssembly.instantiate(code, {})).instance;
+      return new Native(started);
     } catch (error) {
-      throw new EdgeSearchError("BrowserError",
-        `This browser cannot run the search (${error instanceof Error ? error.message : error}); use a newer one, of 2021 or later.`);
+      throw refusal(error);
     }
   }
 

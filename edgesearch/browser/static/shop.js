@@ -8,6 +8,7 @@ import { EdgeSearchError } from "./errors.js";
 import { Streams } from "./frames.js";
 import { LearnedPictures } from "./learned_pictures.js";
 import { Learner } from "./learner.js";
+import { Native } from "./native.js";
 import { Overlay } from "./overlay.js";
 import { Counts } from "./photo_count.js";
 import { Taught } from "./taught.js";
@@ -115,12 +116,8 @@ async function keep(file) {
 
 /** @returns {Promise<import("./engine.js").Parts>} */
 async function loadParts() {
-  const [ort, { default: initialize }, response] = await Promise.all([
-    import(`${RUNTIME}ort.wasm.min.mjs`), import(`${RUNTIME}index.mjs`), fetch(new URL("engine.wasm", import.meta.url)),
-  ]);
+  const read = async (/** @type {string} */ name) => (await fetch(new URL(name, import.meta.url))).arrayBuffer();
+  const [engine, { default: initialize }] = await Promise.all([Native.compile(read), import(`${RUNTIME}index.mjs`)]);
   /** @type {any} */ (globalThis).sqlite3ApiConfig = { warn: () => {} }; // that it cannot keep files, which nobody asks of it
-  ort.env.wasm.wasmPaths = RUNTIME;
-  ort.env.wasm.numThreads = 1;
-  const sqlite3 = await initialize({ print: () => {}, printErr: () => {} });
-  return { ort, sqlite3, engine: await response.arrayBuffer() };
+  return { engine, sqlite3: await initialize({ print: () => {}, printErr: () => {} }) };
 }
