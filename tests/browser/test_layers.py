@@ -4,7 +4,6 @@ import ctypes
 import os
 import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import numpy as np
