@@ -46,8 +46,6 @@ PHOTO_SIDE = 480  # px; of each of the two pictures in a photo
 COMPARISON_S = 2.0  # time for one comparison of settings; each searches at least one photo
 COMPARISONS_S = 8.0  # after this time, optional comparisons are skipped
 STARTS, STARTS_S = 3, 13.0  # processes to start, and time after which no further one is started
-SETTLE_S, IDLE_S = 0.2, 1.5  # numpy's threads spin for 0.1 s after an answer
-WARM_UP_SEARCHES = 3  # after the first one, before memory is measured
 DRAWN_PICTURES = 3
 
 
@@ -227,12 +225,13 @@ def hard_photos(bundle: Bundle) -> list[bytes]:
 
 def measure_start(store: Path, settings: Settings, photo: bytes) -> Start:
     """Start a process that opens the store and searches a photo; raise DeviceError if it fails."""
-    code = "import sys; from edgesearch.evaluation.doctor import run_process; run_process(*sys.argv[1:])"
+    code = "import sys; from edgesearch.evaluation.started_process import run; run(*sys.argv[1:])"
     with tempfile.TemporaryDirectory(prefix="edgesearch-") as folder:
         path = Path(folder) / "photo.jpg"
         path.write_bytes(photo)
         command = [sys.executable, "-P", "-c", code, str(store), json.dumps(asdict(settings)), str(path)]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment = {"OPENBLAS_NUM_THREADS": "1"} | os.environ  # as for a command
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         start = time.time()
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  # ours
     if done.returncode:
@@ -241,24 +240,6 @@ def measure_start(store: Path, settings: Settings, photo: bytes) -> Start:
     moments, (resident_bytes, own_bytes), idle_cpu = json.loads(done.stdout)
     import_ms, open_ms, answer_ms = (np.diff([start, *moments]) * 1000).tolist()
     return Start(import_ms, open_ms, answer_ms, resident_bytes, own_bytes, idle_cpu)
-
-
-def run_process(path: str, settings: str, photo: str) -> None:
-    """Run the searches that `Start` measures; print moments (seconds since 1970), memory and idle load as JSON."""
-    moments = [time.time()]
-    store = Store(Path(path), settings=Settings(**json.loads(settings)))
-    moments.append(time.time())
-    store.search(photo)
-    moments.append(time.time())
-    for _ in range(WARM_UP_SEARCHES):
-        store.search(photo)
-    memory = _memory_bytes()
-    time.sleep(SETTLE_S)
-    busy = time.process_time()
-    time.sleep(IDLE_S)
-    idle_cpu = (time.process_time() - busy) / IDLE_S
-    print(json.dumps([moments, memory, idle_cpu]))  # noqa: T201  # read by `measure_start`
-    store.close()
 
 
 class _Comparisons:
@@ -336,20 +317,6 @@ def _passes_golden_queries(store: Store) -> bool:
     except BundleError:
         return False
     return True
-
-
-def _memory_bytes() -> tuple[int | None, int | None]:
-    """Return the resident memory of this process in bytes, and the part that no file backs; None if unknown."""
-    with contextlib.suppress(OSError, KeyError), open("/proc/self/status", encoding="ascii") as file:
-        lines = dict(line.split(":", 1) for line in file)
-        resident, own = (int(lines[name].split()[0]) * 1024 for name in ("VmRSS", "RssAnon"))
-        return resident, own
-    with contextlib.suppress(ImportError):  # Windows
-        import resource
-
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most * (1 if sys.platform == "darwin" else 1024), None
-    return None, None
 
 
 def _build_drawn_store(folder: Path) -> Path:
