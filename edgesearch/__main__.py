@@ -2,6 +2,6 @@
 
 import sys
 
-from .commands.cli import main
+from .commands.cli import run
 
-sys.exit(main())
+sys.exit(run())

@@ -160,6 +160,13 @@ def test_importing_loads_neither_torch_nor_a_model_nor_what_builds() -> None:
 
 def test_all_is_sorted_and_complete() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
-    imported = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert set(edgesearch.__all__) == imported - {"__version__"}
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert set(edgesearch.__all__) == imported - {"__version__", "TYPE_CHECKING"}
     assert edgesearch.__all__ == sorted(edgesearch.__all__)
+
+
+def test_names_that_load_late_are_those_that_types_are_checked_with() -> None:
+    for name in edgesearch.__all__:
+        assert getattr(edgesearch, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'serach'"):
+        edgesearch.serach

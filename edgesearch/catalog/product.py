@@ -1,4 +1,7 @@
-"""Describe products, and check the details that describe them."""
+"""Describe products, and check the details that describe them.
+
+It loads what reads cells when it reads some: a search does not.
+"""
 
 import math
 import re
@@ -11,7 +14,6 @@ from typing import Any
 
 from .._util.plain_text import has_control
 from ..errors import CatalogError
-from . import barcode_text, numerals
 
 _PLAIN_NUMBER = re.compile(r"\d*\.?\d*")
 _LINES = re.compile(r"[\t\r\n]")  # allowed in all details but the name
@@ -64,6 +66,8 @@ def check_queries(queries: Iterable[tuple[Path, str]], known: Collection[str], w
 
 def parse_product(row: Mapping[str, str], where: str) -> Product:
     """Parse a product from stripped cells by column name; raise CatalogError, which begins with `where`."""
+    from . import barcode_text
+
     if not row["sku"] or not row["name"]:
         raise CatalogError(
             f"{where}: empty {'sku' if not row['sku'] else 'name'}; every product needs a sku and a name."
@@ -135,6 +139,8 @@ def check_size(sku: str, details: Mapping[str, object]) -> None:
 
 def _read_price(sku: str, cells: Mapping[str, str], currency: str) -> dict[str, str]:
     """Return the price in details, as a number, and the currency in it if it names another than the product has."""
+    from . import numerals
+
     cell = numerals.normalize(cells["price"])
     if not _PLAIN_NUMBER.fullmatch(cell) and numerals.is_ambiguous(cell, currency):
         raise CatalogError(f"{sku}: price is {cell!r}, which could mean two numbers; write it without thousands.")

@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..catalog import columns, tabular
 from ..embedding.shipped_models import LIGHT, MODELS
 
 STORE = ".edge file or device folder"
@@ -34,41 +33,6 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help=f"{' or '.join(MODELS)}, the name of a model that ships, or a model folder (default: {LIGHT})",
     )
-
-
-def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """Add the catalogue and the options for reading it."""
-    parser.add_argument(
-        "catalogue", help="CSV, Parquet or .xlsx with sku,name,images, or folder or archive of pictures"
-    )
-    parser.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        metavar="NAME=COLUMN",
-        help="read a detail from another column, such as sku=ArtNr,images=Foto",
-    )
-    parser.add_argument("--encoding", help="text encoding (default: UTF-8, else detected and reported)")
-    parser.add_argument(
-        "--decimal", choices=[".", ","], default="", help="decimal separator in the numbers (default: detected)"
-    )
-    parser.add_argument("--sheet", default="", help="sheet of a workbook, by name or number (default: detected)")
-    parser.add_argument(
-        "--header-row", type=positive_int, default=0, metavar="N", help="row of the column names (default: detected)"
-    )
-    parser.add_argument(
-        "--max-rows",
-        type=positive_int,
-        default=tabular.MAX_ROWS,
-        metavar="N",
-        help=f"rows that a table may have (default: {tabular.MAX_ROWS:,})",
-    )
-
-
-def read_source_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of `add_source_options` as keyword arguments."""
-    given = {name: getattr(options, name) for name in ("encoding", "decimal", "sheet", "header_row", "max_rows")}
-    return {"mapping": columns.parse_mapping(options.map), **given}
 
 
 def positive_int(text: str) -> int:

@@ -12,8 +12,9 @@ from ..bundle.delta import delta
 from ..errors import several
 from ..local_features.descriptors import DEFAULT_FEATURES, MAX_FEATURES
 from ..search.outcomes import Targets
-from .arguments import Adder, add_model_option, add_source_options, number_between, positive_int, read_source_options
+from .arguments import Adder, add_model_option, number_between, positive_int
 from .output import print_line, print_note, print_report
+from .source_options import add_source_options, read_source_options
 
 _TARGETS = {
     "wrong_matches": "share of matches that may name a wrong product",

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from .._util import progress
 from ..catalog import loader, tabular
-from .arguments import Adder, add_model_option, add_source_options, positive_int, read_source_options
+from .arguments import Adder, add_model_option, positive_int
 from .output import print_line, print_note
+from .source_options import add_source_options, read_source_options
 
 
 def add(command: Adder) -> None:

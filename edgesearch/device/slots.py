@@ -26,7 +26,6 @@ from .._util.scratch import sweep
 from ..bundle import signing
 from ..bundle.bundle_file import Bundle
 from ..bundle.content import SealedFile, SealedFileWriter, read_portions
-from ..bundle.delta import rebuild
 from ..bundle.manifest import Delta, Manifest
 from ..bundle.sealing import Key, resolve_key
 from ..embedding import run_settings
@@ -275,6 +274,8 @@ class Slots(DeviceFiles):
 
     def _write_slot(self, after: SlotState, bundle: Bundle, before: SlotState) -> None:
         """Copy a bundle into its slot, or rebuild it there from a delta and the bundle that the delta changes."""
+        from ..bundle.delta import rebuild  # here, so that a search does not load it
+
         digest, delta = after.installed[after.slot], bundle.manifest.delta
         path = self._path(after.slot, digest)
         for folder in (path.parent.parent, path.parent):

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 
 from ..answer import Label
-from ..catalog import barcode_text
 from ..catalog.product import Product
 from ..catalog.sqlite_catalog import Catalog
 from ..images import barcode
@@ -31,6 +30,8 @@ class BarcodeIndex:
 
     def find(self, code: Barcode) -> Label:
         """Return a barcode with the SKUs of the products that carry it."""
+        from ..catalog import barcode_text  # here, so that a photo without barcodes does not wait for it
+
         readings = barcode_text.find_readings(code.text)
         skus = next((skus for forms in readings if (skus := self._find_skus(forms))), set())
         return Label(code.text.replace("\x1d", ""), code.format, tuple(sorted(skus)))

@@ -7,11 +7,13 @@ without a picture, which only words, filters and barcodes find, have rows of the
 R rows, P products, D dimensions, T taught pictures.
 """
 
+from __future__ import annotations
+
 import copy
 import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,11 +22,13 @@ from ..catalog.product import Product
 from ..catalog.sqlite_catalog import Picture
 from ..index.compact_index import RowFilter
 from ..local_features.local_index import PAGE, LocalIndex
-from ..text.full_text import WordSearch
-from ..text.product_table import ProductTable
 from .barcode_index import BarcodeIndex
 from .candidate import Candidate
 from .open_bundle import OpenBundle, Reference
+
+if TYPE_CHECKING:
+    from ..text.full_text import WordSearch
+    from ..text.product_table import ProductTable
 
 LEARNED = 1 << 32  # numbers of learned pictures begin above it
 NO_PICTURE: tuple[str, int | None] = ("", None)  # source and row
@@ -86,7 +90,7 @@ class Gallery:
         version: int,
         overlay_rows: OverlayRows,
         references: Mapping[int, Reference],
-        before: "Gallery | None" = None,
+        before: Gallery | None = None,
     ):
         """Merge a bundle with the rows of an overlay; the arguments are as the attributes.
 
@@ -111,14 +115,18 @@ class Gallery:
     @functools.cached_property
     def table(self) -> ProductTable:
         """The details of all products, column by column."""
+        from ..text.product_table import ProductTable  # here, so that a photo does not wait for it
+
         return ProductTable(self.base.catalog, self._overlay.products, self._overlay.hidden_numbers)
 
     @functools.cached_property
     def words(self) -> WordSearch:
         """The word index of all products. Raises QueryError: SQLite lacks full-text search."""
+        from ..text.full_text import WordSearch  # here, so that a photo does not wait for it
+
         return WordSearch(self.base.words, self._overlay.products, self.table.size)
 
-    def restrict_to(self, allowed: np.ndarray) -> "Gallery":
+    def restrict_to(self, allowed: np.ndarray) -> Gallery:
         """Return the same gallery with fewer products to find.
 
         Args:

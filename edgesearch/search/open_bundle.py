@@ -1,5 +1,7 @@
 """Open a bundle for searching: network, index, local features, catalogue, words and pictures. Nothing changes it."""
 
+from __future__ import annotations
+
 import functools
 import os
 import sqlite3
@@ -7,14 +9,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
 from .._util.hashing import hash_json, sha256
 from ..bundle.bundle_file import Bundle
-from ..bundle.golden_queries import FILE as GOLDEN_FILE
-from ..bundle.golden_queries import GoldenQueries
 from ..bundle.manifest import Manifest
 from ..catalog import packed_catalog
 from ..catalog.sqlite_catalog import Catalog
@@ -29,9 +29,10 @@ from ..index.compact_index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
 from ..local_features.descriptors import DEFAULT_FEATURES, PackedFeatures, extract_stable_features
 from ..local_features.local_index import FILE as LOCAL_FILE
 from ..local_features.local_index import LocalIndex
-from ..text.full_text import FILE as WORDS_FILE
-from ..text.full_text import WordIndex
 from .decision import Calibration
+
+if TYPE_CHECKING:
+    from ..text.full_text import WordIndex
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class Reference(NamedTuple):
         return self.embedding.astype("<f4").tobytes() + (self.features.to_bytes() if self.features else b"")
 
     @classmethod
-    def from_bytes(cls, data: bytes, dim: int) -> "Reference":
+    def from_bytes(cls, data: bytes, dim: int) -> Reference:
         """Read what `to_bytes` returned; `dim` is D. Raise ValueError for anything else."""
         embedding, features = np.frombuffer(data[: 4 * dim], "<f4"), data[4 * dim :]
         if embedding.shape != (dim,):
@@ -124,7 +125,7 @@ class OpenBundle:
         """Hash of network, preprocessing and codebook; a `Reference` is valid only in the same space."""
         return space_of(self.bundle.manifest)
 
-    def without(self, row: int | None) -> "OpenBundle":
+    def without(self, row: int | None) -> OpenBundle:
         """Return the bundle to ask about one of its own pictures, whose whitening was not learned from it.
 
         Args:
@@ -143,8 +144,10 @@ class OpenBundle:
 
     def self_test(self) -> None:
         """Ask the golden queries; raise BundleError if this device answers differently from the one that built it."""
+        from ..bundle.golden_queries import FILE, GoldenQueries  # here, so that a search does not load it
+
         try:
-            golden = GoldenQueries.read(self.bundle.member(GOLDEN_FILE))
+            golden = GoldenQueries.read(self.bundle.member(FILE))
             golden.check(self.embedder, self.index, self.picture, self.settings.as_built)
         except EdgeSearchError as error:
             raise BundleError(f"{self.bundle.path}: {error}") from error
@@ -211,9 +214,11 @@ def open_catalog(bundle: Bundle) -> Catalog:
 
 def open_words(bundle: Bundle, catalog: Catalog) -> WordIndex:
     """Open the word index of a bundle; build it from the catalogue if the bundle has none."""
-    if WORDS_FILE not in bundle:
+    from ..text.full_text import FILE, WordIndex  # here, so that a photo does not wait for it
+
+    if FILE not in bundle:
         return WordIndex(None, catalog.products)
-    return _open_member(bundle, WORDS_FILE, lambda file: WordIndex(file, catalog.products))
+    return _open_member(bundle, FILE, lambda file: WordIndex(file, catalog.products))
 
 
 def _open_member(bundle: Bundle, name: str, read: Callable[[Path | bytes], T]) -> T:

@@ -6,12 +6,15 @@ photos show (probabilities, decision) and describes it (product details, barcode
 H, W height and width in px, P products, D dimensions.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,8 +26,6 @@ from ..images.barcode import Barcode
 from ..images.crops import Crop
 from ..images.image import Photo
 from ..local_features.descriptors import LocalFeatures, extract_query_features
-from ..text import text_query
-from ..text.text_query import Query
 from . import scoring
 from .advice import add_advice
 from .barcode_labels import SURE, apply_labels
@@ -34,6 +35,9 @@ from .detection_ahead import DetectionAhead
 from .gallery import Gallery
 from .preference import Preference
 from .stage_timer import StageTimer
+
+if TYPE_CHECKING:
+    from ..text.text_query import Query
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def search_photos(
     timer, query = StageTimer(), None
     if text is not None or where is not None:
         with timer.stage("words"):
-            query = text_query.interpret(gallery.table, lambda: gallery.words, text, where, True)
+            query = _interpret(gallery, text, where, True)
         if query.emptied_by:
             return _answer_empty(gallery, photos, query, timer)
         gallery = gallery.restrict_to(query.allowed)
@@ -231,13 +235,20 @@ def search_words(gallery: Gallery, text: str | None, where: str | None, k: int) 
     """Answer words and a filter without a photo; as `Store.search`."""
     timer = StageTimer()
     with timer.stage("words"):
-        query = text_query.interpret(gallery.table, lambda: gallery.words, text, where, False)
+        query = _interpret(gallery, text, where, False)
     found, decision = query.answer(gallery.table)
     pictures = scoring.nearest_pictures(gallery, found[:k].tolist())
     candidates = [Candidate(picture.row, query.score(number)) for number, picture in pictures.items()]
     with timer.stage("catalog"):
         matches = _add_word_scores(gallery, candidates, gallery.matches(candidates), query)
     return _add_query(Answer("", decision, matches, timer.report()), query, len(found))
+
+
+def _interpret(gallery: Gallery, text: str | None, where: str | None, with_photo: bool) -> Query:
+    """Turn words and a filter into products; as `text_query.interpret`."""
+    from ..text import text_query  # here, so that a photo does not wait for it
+
+    return text_query.interpret(gallery.table, lambda: gallery.words, text, where, with_photo)
 
 
 def _answer_empty(gallery: Gallery, photos: Sequence[Photo], query: Query, timer: StageTimer) -> Answer:

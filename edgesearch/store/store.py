@@ -1,11 +1,13 @@
 """The object that users hold: it takes a photo and returns an answer."""
 
+from __future__ import annotations
+
 import functools
 import operator
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,19 +21,16 @@ from ..images import image
 from ..images.image import Photo
 from ..search import pipeline
 from ..search.candidate import Candidate
-from ..search.comparison import compare
-from ..search.comparison_result import Comparison
-from ..search.explanation import draw_explanation
 from ..search.frame_stream import FRAMES, Stream
 from ..search.gallery import Gallery
 from ..search.open_bundle import OpenBundle
 from ..search.preference import Preference
-from ..search.similar import AlternativeFilter, find_similar
-from ..text import text_query
-from ..text.product_table import facets
 from .store_session import StoreSession
 from .taught_store import TaughtStore
 from .warm_up import WarmUps
+
+if TYPE_CHECKING:
+    from ..search.comparison_result import Comparison
 
 MAX_TOGETHER = 16  # photos of one search
 
@@ -90,7 +89,7 @@ class Store(TaughtStore):
 
     def search(
         self,
-        photo: "Photo | Sequence[Photo] | None" = None,
+        photo: Photo | Sequence[Photo] | None = None,
         k: int = 5,
         fast: bool | None = None,
         *,
@@ -166,6 +165,8 @@ class Store(TaughtStore):
             ValueError: k is below 1.
         """
         _check_count(k)
+        from ..search.similar import AlternativeFilter, find_similar  # here, so that a search does not load it
+
         gallery, wanted = self._gallery(), AlternativeFilter(cheaper, other_brand, same_category, in_stock)
         matches = find_similar(gallery, sku, k, wanted, self._preference())
         gallery.base.release_pages()
@@ -205,13 +206,15 @@ class Store(TaughtStore):
 
     def facets(self) -> dict[str, Any]:
         """Return the columns and values to filter by, JSON-able; as `product_table.facets`."""
+        from ..text.product_table import facets  # here, so that a photo does not wait for it
+
         return facets(self._gallery().table)
 
     def products(self, skus: Collection[str] | None = None) -> dict[str, Product]:
         """Return product details by SKU; omit unknown SKUs. `None` returns all products."""
         return self._gallery().products({skus} if isinstance(skus, str) else skus)
 
-    def embed(self, photos: "Photo | Sequence[Photo]", fast: bool | None = None) -> np.ndarray:
+    def embed(self, photos: Photo | Sequence[Photo], fast: bool | None = None) -> np.ndarray:
         """Return embeddings as `search` uses them: (B, D) float32, unit rows. Raise ImageError for a bad photo."""
         listed: list[Photo] = [*photos] if isinstance(photos, (list, tuple)) else [photos]  # type: ignore[list-item]
         return self.base.embedder.embed_photos(listed, self._is_fast(fast))
@@ -234,7 +237,7 @@ class Store(TaughtStore):
         """
         return self._session.reopen()
 
-    def warm_up(self, words: bool = False) -> "Future[None]":
+    def warm_up(self, words: bool = False) -> Future[None]:
         """Run every stage of a search once, in a thread of its own, so that the first search need not wait.
 
         Args:
@@ -260,6 +263,9 @@ class Store(TaughtStore):
             ImageError: A picture cannot be read.
             ValueError: The answer has no match.
         """
+        from ..search.explanation import draw_explanation  # here, so that a search does not load them
+        from ..text import text_query
+
         if not answer.matches:
             raise ValueError("the answer has no match to explain.")
         best, understood = answer.matches[0], answer.understood
@@ -277,6 +283,8 @@ class Store(TaughtStore):
             ImageError: The photo cannot be read.
             DeviceError: The overlay cannot be read.
         """
+        from ..search.comparison import compare  # here, so that a search does not load it
+
         gallery = self._gallery()
         return compare(gallery, functools.partial(self._picture, gallery.base), photo, sku)
 
@@ -289,7 +297,7 @@ class Store(TaughtStore):
         """Pickle the path, to be opened again. Raise DeviceError if the store was closed or has a key."""
         return _open_pickled, self._session.pickle_arguments()
 
-    def __enter__(self) -> "Store":
+    def __enter__(self) -> Store:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,9 @@
-"""Hold what a process has opened of a store; a process forked from it opens its own when it first needs it."""
+"""Hold what a process has opened of a store; a process forked from it opens its own when it first needs it.
+
+What only device folders need is loaded for them alone.
+"""
+
+from __future__ import annotations
 
 import functools
 import os
@@ -6,19 +11,21 @@ import threading
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._util import forks
 from ..bundle.bundle_file import Bundle
 from ..bundle.sealing import Key
-from ..device.learned import LearnedPictures
-from ..device.overlay import Overlay
-from ..device.overlay_gallery import merge_overlay
-from ..device.profile import Profile
 from ..device.slots import Slots, open_bundle
 from ..embedding.run_settings import DEFAULT, Settings
 from ..errors import DeviceError
 from ..search.gallery import Gallery, OverlayRows
 from ..search.open_bundle import OpenBundle, run_environment
+
+if TYPE_CHECKING:
+    from ..device.learned import LearnedPictures
+    from ..device.overlay import Overlay
+    from ..device.profile import Profile
 
 PickleArguments = tuple[str, int | None, tuple[str, ...], Settings | None]
 
@@ -97,13 +104,7 @@ class StoreSession:
             with self._lock:  # one thread merges, the others find the result
                 gallery = parts.gallery
                 if (gallery.base, gallery.version) != (parts.base, version):
-                    overlay = parts.overlay
-                    gallery = (
-                        merge_overlay(parts.base, overlay, gallery, parts.learned)
-                        if overlay
-                        else _plain_gallery(parts.base)
-                    )
-                    parts.gallery = gallery
+                    gallery = parts.gallery = _merge_gallery(parts)
         return gallery
 
     def reopen(self) -> bool:
@@ -139,11 +140,16 @@ class StoreSession:
 
     def _open(self) -> OpenParts:
         state, base = self._state(), self._open_base()
-        slots = Slots(self.path, self._key) if os.path.isdir(self.path) else None
-        overlay = Overlay(self.path, slots.seal, slots.head) if slots else None
-        profile = Profile(self.path, slots.seal) if slots else None
-        learned = LearnedPictures(overlay) if overlay else None
-        return OpenParts(base, state, overlay, profile, learned, _plain_gallery(base))
+        if not os.path.isdir(self.path):
+            return OpenParts(base, state, None, None, None, _plain_gallery(base))
+        from ..device.learned import LearnedPictures
+        from ..device.overlay import Overlay
+        from ..device.profile import Profile
+
+        slots = Slots(self.path, self._key)
+        overlay = Overlay(self.path, slots.seal, slots.head)
+        profile = Profile(self.path, slots.seal)
+        return OpenParts(base, state, overlay, profile, LearnedPictures(overlay), _plain_gallery(base))
 
     def _reopen(self, parts: OpenParts) -> bool:
         state = self._state()
@@ -169,7 +175,7 @@ class StoreSession:
 
 
 def _open_base(
-    path: Path, trusted: Collection[str], key: Key | None, settings: "functools.partial[Settings]"
+    path: Path, trusted: Collection[str], key: Key | None, settings: functools.partial[Settings]
 ) -> OpenBundle:
     bundle = open_bundle(path, trusted, key)
     try:
@@ -191,6 +197,15 @@ def _choose_settings(
     kept = Slots(path, key).settings() if given is None and os.path.isdir(path) else None
     chosen = given or (kept[0] if kept and kept[1] == run_environment(bundle) else DEFAULT)
     return chosen if threads is None else replace(chosen, threads=threads)
+
+
+def _merge_gallery(parts: OpenParts) -> Gallery:
+    """Return the bundle with what the overlay adds to it now."""
+    if parts.overlay is None:
+        return _plain_gallery(parts.base)
+    from ..device.overlay_gallery import merge_overlay
+
+    return merge_overlay(parts.base, parts.overlay, parts.gallery, parts.learned)
 
 
 def _plain_gallery(base: OpenBundle) -> Gallery:

@@ -1,4 +1,9 @@
-"""The part of a store that changes its device: the profile, what staff teach it, and what it learns from use."""
+"""The part of a store that changes its device: the profile, what staff teach it, and what it learns from use.
+
+It loads the modules that teach and learn when they are first used: a search starts without them.
+"""
+
+from __future__ import annotations
 
 import functools
 import warnings
@@ -6,25 +11,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..answer import Answer
 from ..catalog.product import Product
-from ..device.overlay import Event, Overlay
-from ..device.profile import Profile
 from ..errors import CatalogError, DeviceError
 from ..images import image
 from ..images.image import Photo
 from ..search import pipeline
 from ..search.gallery import LEARNED, Gallery
 from ..search.open_bundle import OpenBundle
-from ..search.photo_needs import PhotoNeed, rank_needs
 from ..search.pipeline import Observation
-from . import teaching
-from .learner import Learner, Lesson, Source
-from .photo_session import PhotoSession
 from .store_session import StoreSession
-from .teaching import Enrolment
+
+if TYPE_CHECKING:
+    from ..device.overlay import Event, Overlay
+    from ..device.profile import Profile
+    from ..search.photo_needs import PhotoNeed
+    from .learner import Learner, Lesson, Source
+    from .photo_session import PhotoSession
+    from .teaching import Enrolment
 
 
 class TaughtStore(ABC):
@@ -62,6 +68,8 @@ class TaughtStore(ABC):
     @property
     def learner(self) -> Learner:
         """Return what the device learns from use. Raises DeviceError: the store is a file."""
+        from .learner import Learner
+
         learned = self._session.parts.learned
         if learned is None:
             raise DeviceError(f"{self._path}: a file cannot learn; install it in a device folder, and open that.")
@@ -93,6 +101,8 @@ class TaughtStore(ABC):
             CatalogError: The product is unknown.
             DeviceError: The store is a file, or its folder cannot be changed.
         """
+        from .learner import Lesson
+
         learner, gallery = self.learner, self._gallery()
         if not learner.settings().on:
             return Lesson(sku, "refused", "learning is off")
@@ -108,6 +118,8 @@ class TaughtStore(ABC):
             DeviceError: The overlay cannot be read.
             ValueError: k is below 1.
         """
+        from ..search.photo_needs import rank_needs
+
         if k < 1:
             raise ValueError(f"k is {k}; expected at least 1.")
         return rank_needs(self._gallery(), k, location)
@@ -122,6 +134,8 @@ class TaughtStore(ABC):
             CatalogError: The product is unknown.
             DeviceError: The store is a file, or learning is off.
         """
+        from .photo_session import PhotoSession
+
         if not self.learner.settings().on:
             raise DeviceError(f"{self._path}: learning is off; `edgesearch learn {self._path} on` switches it on.")
         return PhotoSession(self.learner, self._gallery, sku, who)
@@ -167,7 +181,7 @@ class TaughtStore(ABC):
         return profile.pick(found[1], [one[1] for one in before if one])
 
     def enrol(
-        self, /, sku: str, photos: "Photo | Sequence[Photo]", *, who: str | None = None, **details: object
+        self, /, sku: str, photos: Photo | Sequence[Photo], *, who: str | None = None, **details: object
     ) -> Enrolment:
         """Teach the device a product, or more pictures of a known one; searches find it from then on.
 
@@ -182,6 +196,8 @@ class TaughtStore(ABC):
             CatalogError: A detail is wrong, or a new product has no name.
             DeviceError: The store is a file, or its folder cannot be changed. After an error nothing has changed.
         """
+        from . import teaching
+
         search = functools.partial(self.search, k=1)
         listed: list[Photo] = [*photos] if isinstance(photos, (list, tuple)) else [photos]  # type: ignore[list-item]
         return teaching.enrol(self._writable_overlay(), self.base, search, sku, listed, details, who)
@@ -197,10 +213,14 @@ class TaughtStore(ABC):
             CatalogError: The product is unknown, or a detail is wrong.
             DeviceError: As `enrol`.
         """
+        from . import teaching
+
         return teaching.edit(self._writable_overlay(), self.base, sku, details, who)
 
     def remove(self, sku: str, *, who: str | None = None) -> None:
         """Stop showing a product. Raise CatalogError for an unknown SKU, DeviceError as `enrol`."""
+        from . import teaching
+
         teaching.remove(self._writable_overlay(), self.base, sku, who)
 
     def undo(self, *, who: str | None = None) -> Event:
@@ -226,14 +246,13 @@ class TaughtStore(ABC):
         self, answer: Answer, observations: Sequence[Observation], who: str | None = None
     ) -> Answer:
         """Learn from photos whose barcodes name one product, and add the time that took to the answer."""
-        learned = self._session.parts.learned
         named = {sku for label in answer.barcodes for sku in label.skus}
-        if learned is None or len(named) != 1:
+        if self._session.parts.learned is None or len(named) != 1:
             return answer
         (sku,), (label, *_) = named, [label for label in answer.barcodes if label.skus]
         taken_ms = 0.0
         try:
-            learner = Learner(learned, self._gallery)
+            learner = self.learner
             if not learner.settings().on:
                 return answer
             for observation in observations:

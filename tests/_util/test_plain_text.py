@@ -9,7 +9,7 @@ from edgesearch._util.plain_text import has_control, plain
 from edgesearch.answer import Answer, Match
 from edgesearch.catalog.product import MAX_DETAIL_BYTES, MAX_DETAILS_BYTES, Product, check_details
 from edgesearch.commands import output
-from edgesearch.commands.search_commands import format_answer
+from edgesearch.commands.search_command import format_answer
 
 HOSTILE = "Mug\n9  2026  boss  install\r\x1b[2J\x9b31m\u202etxt\u2028end\x7f"
 

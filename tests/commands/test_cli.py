@@ -13,8 +13,10 @@ import pytest
 import edgesearch
 from edgesearch.answer import Answer, Decision, Match
 from edgesearch.catalog.product import Product
+from edgesearch.commands import cli
 from edgesearch.commands.cli import COMMANDS, _parser, main
-from edgesearch.commands.search_commands import format_answer, format_categories
+from edgesearch.commands.search_command import format_answer
+from edgesearch.commands.store_commands import format_categories
 
 from ..conftest import TINY_MODEL
 
@@ -187,8 +189,18 @@ def test_a_search_loads_no_other_command() -> None:
     code = "import sys; from edgesearch.commands import cli; cli._parser(['search']); print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
     packages = {name.split(".")[1] for name in loaded if name.startswith("edgesearch.")}
-    assert "edgesearch.commands.search_commands" in loaded
-    assert not {"audit", "capture", "counting", "server"} & packages
+    assert "edgesearch.commands.search_command" in loaded
+    assert not {"audit", "building", "capture", "counting", "evaluation", "learning", "server"} & packages
+
+
+def test_numpy_starts_no_threads_that_spin_and_programs_that_a_command_runs_keep_theirs() -> None:
+    code = (
+        "import os, threadpoolctl; from edgesearch.commands import cli; cli._load_numpy(); "
+        "print([pool['num_threads'] for pool in threadpoolctl.threadpool_info()], *sorted(os.environ))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != cli.THREADS}
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
+    assert printed.startswith("[1] ") and cli.THREADS not in printed.split()
 
 
 def test_help_lists_all_commands_whatever_follows(capsys: pytest.CaptureFixture[str]) -> None:
