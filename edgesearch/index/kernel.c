@@ -24,7 +24,7 @@
 #include <wasm_simd128.h>
 #endif
 
-enum { MAX_LEVEL = 63, MAX_QUERY = 8191 };
+enum { MAX_LEVEL = 63, MAX_QUERY = 8191, CACHE_LINE = 64, BLOCKS_AHEAD = 4 };
 
 /* ---- Inner loops: first plain C, then vector instructions, which must give the same results. ---- */
 
@@ -668,12 +668,21 @@ static inline void offer_sum(Scratch *s, uint32_t sum, uint32_t position) {
     if (sum >= best->least) offer(best, sum, position);
 }
 
-/* Offer every allowed row of the blocks from `from` to before `to` to s->shortlist. */
-static void scan(const Index *index, int64_t from, int64_t to, Scratch *s) {
+/* Load a block of codes into the caches before it is scanned: a cell is somewhere in memory, and pages end soon. */
+static inline void prefetch_block(const Index *index, int64_t block) {
+    const int bytes = index->subquantizers / 2 * BLOCK;
+    const uint8_t *packed = index->packed + block * bytes;
+    for (int i = 0; i < bytes; i += CACHE_LINE) __builtin_prefetch(packed + i);
+}
+
+/* Offer every allowed row of the blocks from `from` to before `to` to s->shortlist; `next` is scanned after them. */
+static void scan(const Index *index, int64_t from, int64_t to, int64_t next, Scratch *s) {
     const int pairs = index->subquantizers / 2;
     uint16_t sums[BLOCK];
     for (int64_t b = from; b < to; b++) {
         const uint8_t *packed = index->packed + b * pairs * BLOCK;
+        const int64_t ahead = b + BLOCKS_AHEAD < to ? b + BLOCKS_AHEAD : next + b + BLOCKS_AHEAD - to;
+        if (ahead < index->blocks) prefetch_block(index, ahead);
         uint32_t left = index->allowed ? index->allowed[b] : UINT32_MAX;
         if (left) left &= loops.block_sums(s->levels, packed, pairs, (uint16_t)s->shortlist.least, sums);
         for (; left; left &= left - 1) {
@@ -686,7 +695,7 @@ static void scan(const Index *index, int64_t from, int64_t to, Scratch *s) {
 
 /* Put the rows of the shortlist into s->found, by the cosines of their vectors. */
 static void rescore(const Index *index, Scratch *s) {
-    enum { AHEAD = 8, CACHE_LINE = 64 };
+    enum { AHEAD = 8 };
     const int dim = index->dim;
     s->found.count = s->found.least = 0;
     for (int64_t i = 0; i < s->shortlist.count; i++) {
@@ -699,6 +708,12 @@ static void rescore(const Index *index, Scratch *s) {
     }
 }
 
+/* Return the cell to scan as number `p`. */
+static int64_t nth_cell(const Index *index, const uint32_t *routed, int64_t probes, int64_t p, const Scratch *s) {
+    if (routed) return routed[p];
+    return probes < index->cells ? position_of(s->cells.keys[p]) : p;
+}
+
 /* Answer one query: rows and scores of the best k, best first, then -1 and -inf if there are fewer.
  * query: (D,), routed: (probes,) or NULL, rows: (k,), scores: (k,). */
 static void search_one(const Index *index, const float *query, const uint32_t *routed, int64_t probes, int rescored,
@@ -708,11 +723,9 @@ static void search_one(const Index *index, const float *query, const uint32_t *r
     s->shortlist.count = s->shortlist.least = s->counted = 0;
     memset(s->counts, 0, ((size_t)MAX_LEVEL * (size_t)index->subquantizers + 1) * sizeof *s->counts);
     if (!routed && probes < index->cells) route(index, s);
-    for (int64_t p = 0; p < probes; p++) {
-        int64_t cell = p;
-        if (routed) cell = routed[p];
-        else if (probes < index->cells) cell = position_of(s->cells.keys[p]);
-        scan(index, index->starts[cell], index->starts[cell + 1], s);
+    for (int64_t p = 0, cell = nth_cell(index, routed, probes, 0, s), next; p < probes; p++, cell = next) {
+        next = nth_cell(index, routed, probes, p + 1 < probes ? p + 1 : p, s);
+        scan(index, index->starts[cell], index->starts[cell + 1], index->starts[next], s);
     }
     shrink(&s->shortlist);
     Best *best = &s->shortlist;
