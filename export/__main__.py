@@ -9,9 +9,9 @@ python -m export verify artifacts/mobilenet_v2_v4 --data DATA
 python -m export whiten artifacts/mobilenet_v2_v4 --data DATA
 tools/bench accuracy --json >accuracy.json && python -m export card artifacts/mobilenet_v2_v4 accuracy.json
 
-The accurate model joins two towers: recipes/mobilenet_v2+efficientnet_lite2.toml. `remove_float` keeps the repository
-small. Other backbones have their own recipes; `compare` prints size, latency and int8 loss of each. `codebook` writes
-artifacts/local_features_v1, which encodes local features.
+The accurate model joins two towers: recipes/mobilenet_v2+efficientnet_lite2.toml; `project` then fits its projection
+again. `remove_float` keeps the repository small. Other backbones have their own recipes; `compare` prints size, latency
+and int8 loss of each. `codebook` writes artifacts/local_features_v1, which encodes local features.
 """
 
 import argparse
@@ -105,6 +105,13 @@ def _whiten(options: argparse.Namespace) -> None:
     from .whiten import whiten
 
     print(whiten(options.folder, list(training_sources(options.data))).digest)
+
+
+def _project(options: argparse.Namespace) -> None:
+    from .project import project
+
+    project(options.folder, options.out, list(training_sources(options.data)), options.weights)
+    print(options.out)
 
 
 def _remove_float(options: argparse.Namespace) -> None:
@@ -203,6 +210,12 @@ def _add_quantization(verbs: Verbs) -> None:
     added = _add_verb(verbs, "verify", _verify, "compare int8 with float again")
     added.add_argument("folder", type=Path)
     added.add_argument("--data", type=Path, required=True)
+
+    added = _add_verb(verbs, "project", _project, "fit the projection again, to photos as a device crops them")
+    added.add_argument("folder", type=Path)
+    added.add_argument("out", type=Path, help="folder of the new model")
+    added.add_argument("--data", type=Path, required=True)
+    added.add_argument("--weights", type=float, nargs="*", default=[], help="of the towers (default: 1 each)")
 
     added = _add_verb(verbs, "whiten", _whiten, "learn the map that evens out how pictures of one product differ")
     added.add_argument("folder", type=Path)

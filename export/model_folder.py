@@ -43,6 +43,22 @@ def add_int8(folder: Path) -> None:
     _write(folder, table)
 
 
+def copy_config(folder: Path, out: Path, facts: dict[str, Any]) -> None:
+    """Write the config of a model folder whose network files, already in `out`, were made from those of another.
+
+    Args:
+        folder: the other model folder.
+        out: the new one; it has no whitening yet.
+        facts: added to the provenance.
+    """
+    table = read(folder)
+    table["name"] = out.name
+    table["files"] = {precision: _entry(out / entry["file"]) for precision, entry in table["files"].items()}
+    table["provenance"] = {key: value for key, value in table["provenance"].items() if key != "whitening"} | facts
+    table.pop("whitening", None)
+    _write(out, table)
+
+
 def remove_float(folder: Path) -> None:
     """Remove the float file, which no device uses, from the folder and the config."""
     table = read(folder)

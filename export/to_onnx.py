@@ -70,12 +70,16 @@ def load_any(folder: Path) -> tuple[EmbeddingNetwork, dict[str, Any]]:
 
 
 def load_folder(folder: Path) -> EmbeddingNetwork:
-    """Load the float network of a model folder, to train on from it; raise ModelError if it is none that we wrote."""
+    """Load the float network of a model folder, to train on from it; raise ModelError if it is none that we wrote.
+
+    Of a projection that `project` fitted, it keeps what the outputs of the last convolutions give.
+    """
     try:
         table = model_folder.read(folder)
         model = build_network(table["backbone"], table["dim"], "tensorflow")
         graph = onnx.load(folder / model_folder.FP32_FILE).graph
         stored = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
+        stored["projection.weight"] = stored["projection.weight"][:, : model.projection.in_features]
         model.load_state_dict({key: stored[key] for key in model.state_dict()})
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{folder}: no float model ({error}); name a folder that `to_onnx` wrote.") from error
