@@ -52,7 +52,6 @@ ANYTHING = {"__init__", "__main__", "commands"}  # the top of the package: these
 ONLY_USER = {
     "PIL": {"images"},
     "onnxruntime": {"embedding"},
-    "usearch": {"index"},
     "ray": {"building"},
     "fsspec": {"catalog"},
     "nacl": {"bundle", "server"},

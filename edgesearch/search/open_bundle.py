@@ -25,7 +25,7 @@ from ..embedding.whitening import FILE as WHITENING_FILE
 from ..embedding.whitening import Whitening
 from ..errors import BundleError, EdgeSearchError
 from ..images import image
-from ..index.compact_index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
+from ..index.compact_index import ARRAYS_FILE, CompactIndex
 from ..local_features.descriptors import DEFAULT_FEATURES, PackedFeatures, extract_stable_features
 from ..local_features.local_index import FILE as LOCAL_FILE
 from ..local_features.local_index import LocalIndex
@@ -185,8 +185,7 @@ class OpenBundle:
 
 def open_index(bundle: Bundle) -> CompactIndex:
     """Map the index of a bundle; raise BundleError if the bundle lacks it, IndexFileError if it is damaged."""
-    router = bundle.member(INDEX + ROUTER_FILE) if INDEX + ROUTER_FILE in bundle else None
-    return CompactIndex.open(bundle.open_member(INDEX + ARRAYS_FILE), router)
+    return CompactIndex.open(bundle.open_member(INDEX + ARRAYS_FILE))
 
 
 def open_whitening(bundle: Bundle, dim: int) -> Whitening | None:

@@ -180,6 +180,7 @@ def test_misspelt_name_is_one_edit_away() -> None:
 
 
 def test_indexes_are_measured_side_by_side(tmp_path: Path) -> None:
+    pytest.importorskip("usearch")
     x, queries = vectors.synthetic(3000, 32, seed=0)
     assert np.allclose(np.linalg.norm(x, axis=1), 1, atol=1e-5)
     only = ["edgesearch", "usearch i8"]

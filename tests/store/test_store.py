@@ -18,6 +18,7 @@ from edgesearch import BundleError, EdgeSearchError, ImageError
 from edgesearch.bundle import bundle_file
 from edgesearch.catalog.loader import read, read_queries
 
+from ..bundle.test_delta import manifest_fields, unpack
 from ..conftest import TINY_MODEL
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -191,3 +192,12 @@ def test_store_without_local_features_answers_by_embedding(shop: Path, tmp_path:
     assert "local_features" not in answer.elapsed_ms
     with pytest.raises(ValueError, match="local_features"):
         edgesearch.build(shop / "catalogue.csv", tmp_path / "x.edge", TINY_MODEL, local_features=-1)
+
+
+def test_a_bundle_that_routes_by_a_graph_is_searched_without_it(tiny_edge: Path, shop: Path, tmp_path: Path) -> None:
+    stage = unpack(tiny_edge, tmp_path / "stage")
+    (stage / "index" / "router.usearch").write_bytes(b"a graph over the cells, as bundles of millions of rows had")
+    bundle_file.write(tmp_path / "routed.edge", stage, manifest_fields(tiny_edge))
+    photo = sorted(shop.glob("**/*.jpg"))[0]
+    with edgesearch.open(tiny_edge) as plain, edgesearch.open(tmp_path / "routed.edge") as routed:
+        assert routed.search(photo).matches[0].sku == plain.search(photo).matches[0].sku

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgesearch.bundle.content import MappedFile
-from edgesearch.index.compact_index import ARRAYS_FILE, ROUTER_FILE, CompactIndex
+from edgesearch.index.compact_index import ARRAYS_FILE, CompactIndex
 
 K = 10
 LIBRARIES = {  # start of a system's name: name of the library
@@ -58,10 +58,8 @@ class Edgesearch(System):
         CompactIndex.build(x, "bench").write(self.file)
 
     def open(self) -> None:
-        router = self.file / ROUTER_FILE
         with open(self.file / ARRAYS_FILE, "rb") as file:
-            mapped = MappedFile(file)
-        self.index = CompactIndex.open(mapped, memoryview(router.read_bytes()) if router.exists() else None)
+            self.index = CompactIndex.open(MappedFile(file))
 
     def search(self, query: np.ndarray) -> np.ndarray:
         return self.index.search(query, K).rows[0]
