@@ -80,7 +80,7 @@ def lacks_end(data: bytes) -> bool:
         if at + 4 > len(data) or data[at] != 0xFF:
             break
         if data[at + 1] == 0xDA:  # picture data, which no other marker follows but the last
-            return data.find(_END, at) < 0
+            return data.rfind(_END, at) < 0  # from the end, where it is
         at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return False
 
