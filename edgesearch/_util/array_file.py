@@ -98,6 +98,13 @@ class LazyArray:
         data = self.source.read(self.start + first * row, self.start + last * row)
         return np.frombuffer(data, self.dtype).reshape(shape)
 
+    def read_ranges(self, starts: list[int], stops: list[int]) -> np.ndarray:
+        """Return the rows of some ranges, one range after another: (R, *shape[1:])."""
+        row, begin = self.dtype.itemsize * math.prod(self.shape[1:]), self.start
+        ranges = zip(starts, stops, strict=True)
+        parts = [self.source.read(begin + start * row, begin + stop * row) for start, stop in ranges]
+        return np.frombuffer(b"".join(parts), self.dtype).reshape(-1, *self.shape[1:])
+
     def release_pages(self) -> None:
         """Free the memory of a mapped file's rows; reading them again loads them again."""
         self.source.release_pages(self.start, self.start + self.dtype.itemsize * math.prod(self.shape))

@@ -246,8 +246,7 @@ class LocalIndex:
         if end - begin <= MAX_POSTINGS:  # one view instead of hundreds
             read, ends = postings[begin:end], last - begin
         else:
-            parts = [postings[one:other] for one, other in zip(first.tolist(), last.tolist(), strict=True)]
-            read, ends = np.concatenate(parts), np.cumsum([len(part) for part in parts], dtype=np.int64)
+            read, ends = _read_ranges(postings, first.tolist(), last.tolist()), np.cumsum(last - first)
         try:
             kernel.vote(read, ends - (last - first), ends, weights, scores)
         except ValueError as error:
@@ -298,6 +297,12 @@ class LocalIndex:
     def _norms(self) -> np.ndarray:
         """Factor for each picture's votes (N,) float32: pictures with many words share more by chance."""
         return ((self._parts["word_counts"] + np.float32(1)) ** np.float32(-0.5)).astype(np.float32)
+
+
+def _read_ranges(rows: np.ndarray | LazyArray, starts: list[int], stops: list[int]) -> np.ndarray:
+    if isinstance(rows, LazyArray):
+        return rows.read_ranges(starts, stops)
+    return np.concatenate([rows[start:stop] for start, stop in zip(starts, stops, strict=True)])
 
 
 def _highest(scores: np.ndarray, count: int) -> np.ndarray:

@@ -33,6 +33,13 @@ def test_round_trip_returns_views(data: bytes) -> None:
     assert not found["a"].flags.owndata
 
 
+def test_ranges_of_rows_are_joined(data: bytes) -> None:
+    arrays, _ = array_file.open_arrays(memoryview(data), "x")
+    assert arrays["b"].read_ranges([1, 4, 0], [3, 4, 2]).tolist() == [1, 2, 0, 1]
+    assert np.array_equal(arrays["a"].read_ranges([1], [2]), STORED["a"][1:])
+    assert arrays["a"].read_ranges([], []).shape == (0, 3)
+
+
 def test_arrays_are_aligned(data: bytes) -> None:
     header = json.loads(data[16 : 16 + struct.unpack("<I", data[12:16])[0]])
     assert all(entry["offset"] % array_file.ALIGNMENT == 0 for entry in header["arrays"].values())

@@ -127,6 +127,17 @@ def test_candidates_are_the_first_of_all_in_order(index: LocalIndex) -> None:
     assert np.array_equal(np.sort(index.find_candidates(see(2), 100, allowed)), np.sort(every[1:]))
 
 
+def test_postings_that_are_read_one_by_one_give_the_same_candidates(
+    index: LocalIndex, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, opened = see(2), LocalIndex.open(memoryview(data))
+    words, starts = index.codebook.find_words(seen.descriptors), index._parts["word_starts"].astype(int)
+    expected = index.find_candidates(seen, 100)
+    monkeypatch.setattr(local_index, "MAX_POSTINGS", int((starts[words + 1] - starts[words]).sum()))
+    for one in (index, opened):
+        assert np.array_equal(one.find_candidates(seen, 100), expected)
+
+
 @pytest.mark.slow
 def test_visual_words_find_the_picture(index: LocalIndex) -> None:
     for number in range(len(WORDS)):
