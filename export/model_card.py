@@ -11,7 +11,7 @@ CARD = """\
 # {name}
 
 The network maps a photo of a product to a unit vector of {dim} float32; photos of one product lie close together.
-{backbone}, {side} x {side} px RGB, int8 {int8_mb:.1f} MB (float {fp32_mb:.1f} MB), Apache-2.0.
+{backbone}, {side} x {side} px RGB, {sizes}, Apache-2.0.
 
 ## Use
 
@@ -42,7 +42,7 @@ saturates on processors without VNNI, biases corrected for the rounding (`export
 cosine of int8 to float {cosine:.4f}, recall@1 {recall_fp32:.3f} in float and {recall_int8:.3f} in int8.
 ONNX and torch agree to {parity:.0e}.
 
-{whitening}## Accuracy
+{projection}{whitening}## Accuracy
 
 `{command}`, seed {bench_seed}, {model}, {device}.
 {note} Packages carry print; vegetables and fruit do not. All
@@ -71,6 +71,17 @@ PRODUCTS = """
   Zhang, Yago-Vicente, Collins, Goel, Malik); Magento Luma AFL 3.0 (Adobe); prl_assets MIT (Siddhartha Srinivasa);
   Saleor and Solidus BSD-3; Spree CC BY 4.0 (Vendo); Contoso (Microsoft) and Shopware MIT; Cymbal Apache-2.0 (Google).
  """
+
+
+PROJECTION = """\
+## Projection
+
+`python -m export project` fitted the last layer again, to crops of training pictures: half-whitened PCA in which
+{shares}. Only groceries with an odd class id are among them; cross-validation over these
+chose the settings. The layer takes the pooled inputs of the last convolutions, with weight {earlier:g}, besides their
+outputs. The convolutions, and the figures of int8 above, are those of {of}.
+
+"""
 
 
 WHITENING = """\
@@ -114,8 +125,7 @@ def write_card(folder: Path, accuracy: dict[str, Any], runs: list[Path]) -> Path
         dim=config["dim"],
         backbone=config["backbone"],
         side=config["preprocessing"]["crop"],
-        int8_mb=(folder / model_folder.INT8_FILE).stat().st_size / 1e6,
-        fp32_mb=(folder / model_folder.FP32_FILE).stat().st_size / 1e6,
+        sizes=_describe_sizes(folder, config["files"]),
         weights=facts["weights"],
         recipe=f"{config['backbone']}.toml",
         seed=training["seed"],
@@ -132,6 +142,7 @@ def write_card(folder: Path, accuracy: dict[str, Any], runs: list[Path]) -> Path
         device=accuracy["device"],
         table=accuracy["markdown"],
         note=accuracy["note"],
+        projection=_describe_projection(facts),
         whitening=_describe_whitening(facts),
         limits=LIMITS.format(table=_format_limits(runs)) if runs else "",
     )
@@ -144,6 +155,21 @@ def _describe_steps(training: dict[str, Any]) -> str:
     if not steps:
         return "no steps: PCA of what trained towers give"
     return f"{steps} steps of {training['products']} products, two views each"
+
+
+def _describe_sizes(folder: Path, files: dict[str, dict[str, str]]) -> str:
+    """Return how large the networks of a model folder are."""
+    sizes = {precision: (folder / entry["file"]).stat().st_size / 1e6 for precision, entry in files.items()}
+    text = f"int8 {sizes['int8']:.1f} MB"
+    return f"{text} (float {sizes['fp32']:.1f} MB)" if "fp32" in sizes else text
+
+
+def _describe_projection(facts: dict[str, Any]) -> str:
+    """Return the section on a projection that was fitted again; "" if it was not."""
+    if "projection" not in facts:
+        return ""
+    shares = " and ".join(f"{group} count {share:.0%}" for group, share in facts["projection"]["shares"].items())
+    return PROJECTION.format(**facts["projection"] | {"shares": shares})
 
 
 def _describe_whitening(facts: dict[str, Any]) -> str:

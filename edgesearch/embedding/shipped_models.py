@@ -6,7 +6,7 @@ from pathlib import Path
 from ..errors import ModelError
 
 LIGHT, ACCURATE = "light", "accurate"
-MODELS = {LIGHT: "mobilenet_v2_v4", ACCURATE: "mobilenet_v2_lite2_v1"}
+MODELS = {LIGHT: "mobilenet_v2_v4", ACCURATE: "mobilenet_v2_lite2_v2"}
 _ACCURATE_PACKAGE = "edgesearch_accurate"
 
 

@@ -275,7 +275,12 @@ def test_the_card_holds_the_measurements(run: Path, tmp_path: Path) -> None:
     card = write_card(folder, accuracy, []).read_text()
     assert "`tools/bench accuracy`, seed 3, model_v0 int8, a device.\nRecall@1. Packages" in card
     assert "| shelf | 0.250 |" in card
-    assert "What training on groceries gives" not in card
+    assert "What training on groceries gives" not in card and "## Projection" not in card
+    projection = {"of": "model_v", "shares": {"groceries": 0.4}, "earlier": 0.7}
+    model_folder.add_provenance(folder, {"projection": projection})
+    model_folder.remove_float(folder)
+    card = write_card(folder, accuracy, []).read_text()
+    assert "PCA in which\ngroceries count 40%." in card and "those of model_v." in card and "(float" not in card
     last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])["recall@1"]
     with_runs = write_card(folder, accuracy, [run]).read_text()
     assert f"| grocery products | {' | '.join(last)} |" in with_runs
