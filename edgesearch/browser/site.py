@@ -4,12 +4,15 @@
 service worker keeps the site on the device.
 """
 
+import hashlib
+import io
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from .._util.hashing import sha256
 from ..bundle.bundle_file import Bundle
@@ -24,6 +27,7 @@ OF_THE_SERVER = {"docs.css"}  # files that only `serve` shows
 ENGINE_FILE = STATIC / "engine.wasm"  # compiled by tools/release/browser_engine; not in the repository
 RELAXED = "engine_relaxed.wasm"  # beside it, for browsers with a fused multiply-add
 SETTINGS, FILES, BUNDLE, WORKER = "site.json", "files.json", "store.edge", "sw.js"
+PART_BYTES = 1 << 24  # of a large file, which the service worker has in memory at once
 VERSION_LINE = 'const VERSION = "";'  # of the service worker
 ROUTER, PACKED = "index/router.usearch", "catalog.columns.xz"  # members that a browser cannot read
 
@@ -110,14 +114,21 @@ def _replace_site(target: Path, contents: Mapping[str, bytes], store: Path | Non
     return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
 
 
+def hash_parts(file: BinaryIO) -> str:
+    """Return the hash of a file; of one that is larger than a part, that of the hashes of its parts."""
+    parts = [hashlib.sha256(part).digest() for part in iter(lambda: file.read(PART_BYTES), b"")]
+    return parts[0].hex() if len(parts) == 1 else sha256(b"".join(parts))
+
+
 def _write_files(folder: Path, contents: Mapping[str, bytes], store: Path | None) -> None:
-    hashes = {name: sha256(data) for name, data in contents.items() if name != WORKER}
+    hashes = {name: hash_parts(io.BytesIO(data)) for name, data in contents.items() if name != WORKER}
     for name, data in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     if store:
         shutil.copyfile(store, folder / BUNDLE)
-        hashes[BUNDLE] = sha256((folder / BUNDLE).read_bytes())
+        with (folder / BUNDLE).open("rb") as file:
+            hashes[BUNDLE] = hash_parts(file)
     listed = json.dumps(dict(sorted(hashes.items())), indent=1).encode()
     (folder / FILES).write_bytes(listed)
     worker = contents[WORKER].decode()

@@ -69,6 +69,27 @@ def test_a_device_that_cannot_keep_the_site_says_so_and_searches(
     context.close()
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_bundle_of_several_parts_is_checked(
+    page: Page,  # noqa: F811
+    served: Served,  # noqa: F811
+    tiny_edge: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    damaged: bool,
+) -> None:
+    monkeypatch.setattr("edgesearch.browser.site.PART_BYTES", 1 << 13)
+    write_site(tiny_edge, served.folder)
+    worker, bundle = served.folder / "sw.js", served.folder / BUNDLE
+    worker.write_text(worker.read_text("utf-8").replace("1 << 24", "1 << 13"), "utf-8")
+    assert bundle.stat().st_size > 2 << 13
+    if damaged:
+        bundle.write_bytes(bundle.read_bytes()[:-1] + b"?")  # of the zip's directory, which no search reads
+    open_view(page, served.address)
+    page.wait_for_selector(".toast", timeout=WAIT_MS)
+    said = "does not keep the site" if damaged else "works without a network"
+    assert said in page.inner_text(".toast")
+
+
 def test_open_pages_keep_their_version_and_the_next_visit_has_the_new_one(
     page: Page,  # noqa: F811
     served: Served,  # noqa: F811

@@ -1,5 +1,6 @@
 """`edgesearch web` writes a site that a browser can keep, or says what is missing."""
 
+import io
 import json
 import tarfile
 from pathlib import Path
@@ -50,6 +51,13 @@ def test_files_json_has_the_hash_of_every_file(tiny_edge: Path, library: Path, t
     assert listed == {name: found[name] for name in found.keys() - {"files.json", "sw.js"}}
     assert {"index.html", "app.js", "i18n/en.json", "icons/icon.svg", "engine.js"} <= listed.keys()
     assert {"engine.wasm", site.RELAXED, "runtime/library.mjs", "store.edge"} <= listed.keys()
+
+
+@pytest.mark.parametrize(("content", "parts"), [(b"", 1), (b"1234", 1), (b"12345", 2)])
+def test_a_large_file_is_hashed_in_parts(content: bytes, parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "PART_BYTES", 4)
+    joined = content if parts == 1 else b"".join(bytes.fromhex(sha256(part)) for part in (content[:4], content[4:]))
+    assert site.hash_parts(io.BytesIO(content)) == sha256(joined)
 
 
 def test_the_page_speaks_to_the_engine(tiny_edge: Path, library: Path, tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ export class LazyArray {
     const Type = TYPES[/** @type {keyof TYPES} */ (this.dtype)];
     const bytes = this.rowLength * Type.BYTES_PER_ELEMENT;
     const content = await this.read(this.start + first * bytes, this.start + last * bytes);
-    const numbers = new Type(content.slice().buffer); // aligned
+    const isOwn = content.byteOffset % Type.BYTES_PER_ELEMENT === 0 && content.buffer.byteLength < 2 * content.length; // to copy it would take its memory twice
+    const numbers = isOwn ? new Type(/** @type {ArrayBuffer} */ (content.buffer), content.byteOffset, (last - first) * this.rowLength) : new Type(content.slice().buffer);
     return this.dtype === "float16" ? Float32Array.from(numbers, fromHalf) : numbers;
   }
 }

@@ -22,12 +22,16 @@ export class Catalogue {
     this.bundle = bundle;
     this.database = database;
     this.count = this.#query("SELECT count(*) AS n FROM product")[0].n;
-    const found = this.#query("SELECT row, product FROM picture ORDER BY row");
-    if (found.some(({ row, product }, i) => row !== i || !(product >= 0 && product < this.count))) throw damaged("its picture rows");
-    this.owners = Int32Array.from(found, ({ product }) => product);
+    const [{ text, first, last }] = this.#query("SELECT json_group_array(product ORDER BY row) AS text, min(row) AS first, max(row) AS last FROM picture"); // faster than as many rows
+    /** @type {number[]} */
+    const found = JSON.parse(text);
+    const isWhole = !found.length || (first === 0 && last === found.length - 1);
+    if (!isWhole || found.some((product) => !(Number.isInteger(product) && product >= 0 && product < this.count))) throw damaged("its picture rows");
+    this.owners = Int32Array.from(found);
     /** @type {number[][]} */
-    this.rows = Array.from({ length: this.count }, () => []);
-    this.owners.forEach((product, row) => this.rows[product].push(row));
+    this.rows = Array(this.count);
+    this.owners.forEach((product, row) => { if (this.rows[product]) this.rows[product].push(row); else this.rows[product] = [row]; });
+    for (let product = 0; product < this.count; product++) this.rows[product] ??= [];
     this.pictured = this.rows.filter((rows) => rows.length).length;
   }
 

@@ -67,6 +67,7 @@ export class Engine {
       bundle.has(LOCAL_FILE) ? LocalIndex.open(native, bundle) : null, Catalogue.open(sqlite3, bundle),
     ]);
     const gallery = new Gallery({ index, local, catalogue, base: bundle.digest });
+    local?.readAhead(); // nobody waits for it
     return new Engine(bundle, native, embedder, gallery, new ProductWords(sqlite3, bundle, catalogue));
   }
 

@@ -83,12 +83,15 @@ export class LocalIndex {
     const parts = {};
     for (const name of names.slice(0, 7)) parts[name] = await arrays[name].rows();
     checkParts(parts, arrays);
-    /** @type {Record<string, any>} */
-    const resident = {};
-    for (const name of ["packed", "places"]) {
-      if (arrays[name].length * arrays[name].rowLength <= RESIDENT_BYTES) resident[name] = await arrays[name].rows();
+    return new LocalIndex(native, parts, arrays, {});
+  }
+
+  /** Read the arrays that are small enough to stay in memory; until then, and if one is damaged, searches read parts. */
+  async readAhead() {
+    for (const [name, array] of Object.entries(this.large)) {
+      const isSmall = ["packed", "places"].includes(name) && array.length * array.rowLength <= RESIDENT_BYTES;
+      if (isSmall) this.resident[name] = await array.rows().catch(() => undefined);
     }
-    return new LocalIndex(native, parts, arrays, resident);
   }
 
   /** Return an index of other pictures, at least one, with the same codebook. @param {PackedFeatures[]} pictures */

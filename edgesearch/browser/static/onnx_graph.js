@@ -38,8 +38,10 @@ function readFields(bytes) {
   return fields;
 }
 
+const decoder = new TextDecoder(); // to make one takes longer than to use it
+
 /** @param {Field[]} fields @param {number} number */
-const textsOf = (fields, number) => fields.filter((field) => field.number === number).map(({ content }) => new TextDecoder().decode(content));
+const textsOf = (fields, number) => fields.filter((field) => field.number === number).map(({ content }) => decoder.decode(content));
 
 /** Return whole numbers that are stored one by one, or packed. @param {Field[]} fields @param {number} number */
 function numbersOf(fields, number) {

@@ -50,11 +50,12 @@ export function packLevels({ outputs, channels, taps, byChannel }, weights, bias
   const [filters, terms] = [roundUp(outputs, TOGETHER), roundUp(channels * taps, byChannel ? PAIR : ROW)];
   const packed = { weights: new Int16Array(filters * terms), bias: new Int32Array(filters), scales: new Float32Array(filters) };
   for (let o = 0; o < outputs; o++) {
+    const [first, to] = [o * channels * taps, (o - (o % TOGETHER)) * terms + (o % TOGETHER) * PAIR];
     let sum = 0;
-    for (let c = 0; c < channels; c++) {
-      for (let t = 0; t < taps; t++) {
-        const [weight, term] = [weights[(o * channels + c) * taps + t], t * channels + c];
-        packed.weights[(o - (o % TOGETHER)) * terms + ((term >> 1) * TOGETHER + (o % TOGETHER)) * PAIR + (term % PAIR)] = weight;
+    for (let t = 0, term = 0; t < taps; t++) {
+      for (let c = 0; c < channels; c++, term++) {
+        const weight = weights[first + c * taps + t];
+        packed.weights[to + (term >> 1) * TOGETHER * PAIR + (term & 1)] = weight;
         sum += weight;
       }
     }

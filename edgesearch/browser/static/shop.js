@@ -16,6 +16,7 @@ import { Taught } from "./taught.js";
 const RUNTIME = new URL("runtime/", import.meta.url).href;
 const KEPT = "edgesearch-bundle"; // cache with the bundle that a person opened
 const KEPT_AS = "store.edge";
+const SITES = "edgesearch-site-"; // caches of the service worker, that of the running version first
 
 /** @typedef {{bundle: string | null, trusted: string[], languages: string[], version: string}} Site content of site.json */
 
@@ -94,9 +95,19 @@ export class Shop {
 
 /** @param {string} name */
 async function load(name) {
-  const response = await fetch(new URL(name, import.meta.url));
+  const address = new URL(name, import.meta.url);
+  const response = await readOwn(address).catch(() => undefined) ?? await fetch(address);
   if (!response.ok) throw new EdgeSearchError("BundleError", `${name} is missing (${response.status}); make the site again.`);
   return response.blob();
+}
+
+/** Return a file that the service worker has kept; from the worker itself it would be copied. @param {URL} address */
+async function readOwn(address) {
+  for (const name of await caches.keys()) {
+    const found = name.startsWith(SITES) ? await (await caches.open(name)).match(address) : undefined;
+    if (found) return found;
+  }
+  return undefined;
 }
 
 async function readKept() {

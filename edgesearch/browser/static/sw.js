@@ -4,6 +4,7 @@
 const VERSION = ""; // `edgesearch web` puts the hash of files.json here
 const PREFIX = "edgesearch-site-";
 const CACHE = PREFIX + VERSION;
+const PART_BYTES = 1 << 24; // of a file that are in memory at once, as `site.py` hashes them
 
 self.addEventListener("install", (event) => event.waitUntil(fill()));
 self.addEventListener("activate", (event) => event.waitUntil(clean().then(() => self.clients.claim())));
@@ -17,8 +18,8 @@ async function fill() {
   try {
     for (const [path, hash] of Object.entries(listed)) {
       const response = await known(path, hash) ?? await fetch(path, { cache: "no-cache" });
-      if (!response.ok || await sha256(await response.clone().arrayBuffer()) !== hash) throw new Error(`${path} is not the file that belongs to this version`);
-      await cache.put(path, response);
+      if (response.ok) await cache.put(path, response);
+      if (!await isKept(cache, path, hash)) throw new Error(`${path} is not the file that belongs to this version`);
     }
   } catch (error) {
     await caches.delete(CACHE); // no space for half a version
@@ -29,22 +30,41 @@ async function fill() {
 /** Return a file that an earlier version kept, if it is the same. */
 async function known(path, hash) {
   for (const name of await caches.keys()) {
-    const response = name.startsWith(PREFIX) ? await (await caches.open(name)).match(path) : undefined;
-    if (response && await sha256(await response.clone().arrayBuffer()) === hash) return response;
+    if (!name.startsWith(PREFIX)) continue;
+    const cache = await caches.open(name);
+    if (await isKept(cache, path, hash)) return cache.match(path);
   }
   return undefined;
+}
+
+/** Return whether a cache has a file with this hash: of the file, or of the hashes of its parts if it is larger than one. */
+async function isKept(cache, path, hash) {
+  const file = await (await cache.match(path))?.blob();
+  if (!file) return false;
+  const parts = [];
+  for (let at = 0; at < Math.max(1, file.size); at += PART_BYTES) parts.push(await sha256(file.slice(at, at + PART_BYTES)));
+  return toHex(parts.length > 1 ? await sha256(new Blob(parts)) : parts[0]) === hash;
 }
 
 async function clean() {
   for (const name of await caches.keys()) if (name.startsWith(PREFIX) && name !== CACHE) await caches.delete(name);
 }
 
+/** @type {Promise<Cache> | null} */
+let opened = null; // for all files of a start
+
 async function serve(request) {
-  const cache = await caches.open(CACHE);
+  const cache = await (opened ??= caches.open(CACHE));
   const path = request.mode === "navigate" ? "index.html" : request;
   return await cache.match(path, { ignoreSearch: true }) ?? new Response("", { status: 404 });
 }
 
-async function sha256(content) {
-  return Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", content)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+/** @param {Blob} part */
+async function sha256(part) {
+  const content = await part.arrayBuffer();
+  const hash = await crypto.subtle.digest("SHA-256", content);
+  content.transfer?.(0); // releases it now, where a worker that idles would keep it
+  return hash;
 }
+
+const toHex = (hash) => Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
