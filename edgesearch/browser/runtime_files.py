@@ -1,6 +1,7 @@
-"""Find the libraries of a site: SQLite's WebAssembly, and signatures for browsers without Ed25519.
+"""Find the libraries of a site: SQLite's WebAssembly, and signatures for browsers without Ed25519, and
+barcodes.
 
-They take 1.5 MB, which no scanner that runs Python needs, so they are not part of this package. They come from the
+They take 2.5 MB, which no scanner that runs Python needs, so they are not part of this package. They come from the
 packages that their makers publish for npm, and each file is known by its hash, so it does not matter who brings them. A
 cache keeps them for the next site.
 """
@@ -48,6 +49,15 @@ PACKAGES = (
         "@noble/ed25519@3.2.0",
         {"index.js": "a4f631d1876b5d9e43a86cd71194ca27b5e1451edf4ba4db9a418f40a475569a"},
         {"index.js": "ed25519.js"},
+    ),
+    Package(
+        "zxing-wasm@3.1.6",
+        {
+            "dist/es/reader/index.js": "368838c01a37be49b8daa833c3d9d253950fd9c29b8c98b9092018c9fd43b03c",
+            "dist/es/share.js": "b595f0f4c1060b5e2a45aecf0331e576181dc281b168cb22e98f8db69d16457a",
+            "dist/reader/zxing_reader.wasm": "5003fb4b88c4fbd1fd518a2fd8c8ad365c519e183a08c03a322dddfea3cea84e",
+        },
+        {"dist/es/reader/index.js": "zxing/reader/index.js", "dist/es/share.js": "zxing/share.js"},
     ),
 )
 
@@ -122,8 +132,8 @@ def _read_cached(path: Path, digest: str) -> bytes | None:
 def _keep(cache: Path, found: Mapping[str, bytes]) -> None:
     """Write the files into the cache; a cache that cannot be written is none."""
     try:
-        cache.mkdir(parents=True, exist_ok=True)
         for name, content in found.items():
+            (cache / name).parent.mkdir(parents=True, exist_ok=True)
             if not (cache / name).is_file() or (cache / name).stat().st_size != len(content):
                 (cache / f"{name}.part").write_bytes(content)
                 os.replace(cache / f"{name}.part", cache / name)

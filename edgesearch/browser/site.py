@@ -26,6 +26,7 @@ LANGUAGES = "i18n"  # folder of the page
 OF_THE_SERVER = {"docs.css"}  # files that only `serve` shows
 ENGINE_FILE = STATIC / "engine.wasm"  # compiled by tools/release/browser_engine; not in the repository
 RELAXED = "engine_relaxed.wasm"  # beside it, for browsers with a fused multiply-add
+JPEG = "jpeg.wasm"  # beside it, compiled by tools/release/jpeg_decoder
 SETTINGS, FILES, BUNDLE, WORKER = "site.json", "files.json", "store.edge", "sw.js"
 PART_BYTES = 1 << 24  # of a large file, which the service worker has in memory at once
 VERSION_LINE = 'const VERSION = "";'  # of the service worker
@@ -83,10 +84,11 @@ def _check_target(target: Path) -> None:
 
 
 def _static_files() -> dict[str, bytes]:
-    engines = ENGINE_FILE, ENGINE_FILE.with_name(RELAXED)
+    engines = ENGINE_FILE, ENGINE_FILE.with_name(RELAXED), ENGINE_FILE.with_name(JPEG)
     for path in engines:
         if not path.is_file():
-            raise SiteError(f"{path}: is not compiled; run tools/release/browser_engine, or install a wheel.")
+            compiler = "jpeg_decoder" if path.name == JPEG else "browser_engine"
+            raise SiteError(f"{path}: is not compiled; run tools/release/{compiler}, or install a wheel.")
     page = {path.relative_to(PAGE).as_posix(): path.read_bytes() for path in PAGE.rglob("*") if path.is_file()}
     engine = {path.name: path.read_bytes() for path in (*STATIC.iterdir(), *engines)}
     return {name: content for name, content in (page | engine).items() if name not in OF_THE_SERVER}

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from edgesearch.browser.site import ENGINE_FILE
+from edgesearch.browser.site import ENGINE_FILE, JPEG
 from tests.conftest import ROOT
 
 COMPILER = ROOT / "tools" / "release" / "browser_engine"
+JPEG_COMPILER = COMPILER.with_name("jpeg_decoder")
+NO_SOURCE = 3  # its exit status
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +26,19 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not ENGINE_FILE.is_file():
         pytest.skip("the engine is not compiled: install ziglang (extra `dev`)")
     return ENGINE_FILE
+
+
+@pytest.fixture(scope="session")
+def jpeg_decoder(engine: Path) -> Path:
+    """Return the compiled decoder of JPEGs, beside the engine; skip the test if it cannot be had."""
+    path = engine.with_name(JPEG)
+    if path.parent != ENGINE_FILE.parent:
+        done = subprocess.run(
+            [JPEG_COMPILER, path], env=os.environ | {"PYTHON": sys.executable}, capture_output=True, text=True
+        )
+        if done.returncode == NO_SOURCE:
+            pytest.skip(done.stderr)
+        assert done.returncode == 0, done.stderr
+    if not path.is_file():
+        pytest.skip("the decoder of JPEGs is not compiled: install ziglang (extra `dev`)")
+    return path

@@ -63,7 +63,7 @@ test("averages of blocks have the same bits", () => {
 });
 
 test("a picture that is too small is refused", () => {
-  assert.throws(() => pictures.reduceToRgb({ width: 5, height: 500, data: new Uint8Array(4 * 5 * 500) }, 320, false), { kind: "ImageError" });
+  assert.throws(() => pictures.reduceToRgb({ width: 5, height: 500, data: new Uint8Array(4 * 5 * 500) }, 320), { kind: "ImageError" });
 });
 
 const inShop = { skip: !SHOP && "SHOP names no bundle" };

@@ -1,6 +1,8 @@
 """The site in Chromium: it finds products, also without its server, and asks nobody else."""
 
+import base64
 import gzip
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -9,18 +11,23 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import edgesearch
 from edgesearch.browser.runtime_files import find_runtime_files
 from edgesearch.browser.site import BUNDLE, write_site
 from edgesearch.bundle.bundle_file import Bundle
 from edgesearch.errors import SiteError
+from edgesearch.images import image
+from tests.images.test_colour_profile import P3, profile
 
 pytest.importorskip("playwright", reason="playwright is not installed (extra `dev`)")
 pytest.importorskip("fastapi", reason="the extra `server` is not installed")
 
 from browsing.chromium import PORTRAIT, find_chromium, launch, write_film
+from demo_shop import draw_ean13
 from playwright.sync_api import Browser, Page, sync_playwright
 
 pytestmark = [
@@ -34,12 +41,12 @@ SIMILAR = """async (sku) => {
   const { content } = await send("GET", `similar/${sku}`, { query: { k: 5, in_stock: true } });
   return content.matches.map((match) => match.sku);
 }"""
-READER = """
-globalThis.BarcodeDetector = class {
-  static async getSupportedFormats() { return ["ean_13", "qr_code"]; }
-  async detect() { return [{ rawValue: "%s", format: "ean_13", boundingBox: { x: 0, y: 0 } }]; }
-};
-"""  # where the browser has none
+DECODE = """async ([content, side]) => {
+  const { decode } = await import("./decoding.js");
+  const file = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const { width, height, pixels } = await decode(new Blob([file]), side);
+  return { shape: [height, width, 3], pixels: Array.from(pixels) };
+}"""
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 
 
@@ -81,7 +88,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def served(engine: Path, tiny_edge: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def served(
+    engine: Path, jpeg_decoder: Path, tiny_edge: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Served]:
     """Yield the drawn shop as a site."""
     try:
         find_runtime_files([])
@@ -176,13 +185,34 @@ def test_links_and_scanners_lead_to_a_product(page: Page, served: Served, tiny_e
     assert page.inner_text("h1") == product.name
 
 
-def test_a_barcode_in_a_photo_decides(page: Page, served: Served, tiny_edge: Path, shop: Path) -> None:
+def test_a_barcode_in_a_photo_decides(page: Page, served: Served, tiny_edge: Path, shop: Path, tmp_path: Path) -> None:
     with edgesearch.open(tiny_edge) as store:
         product = next(one for one in store.products().values() if one.barcode)
-    worker = served.folder / "worker.js"
-    worker.write_text(worker.read_text(encoding="utf-8") + READER % product.barcode, encoding="utf-8")
     other = next(path for path in sorted((shop / "photos").glob("*.jpg")) if product.sku not in path.name)
-    assert ask(page, served.address, other) == product.name
+    shown = Image.open(other).convert("RGB").resize((900, 1200))
+    shown.paste(draw_ean13(product.barcode.zfill(13)), (300, 900))
+    shown.save(tmp_path / "labelled.jpg", quality=90)
+    assert ask(page, served.address, tmp_path / "labelled.jpg") == product.name
+
+
+def test_the_browser_decodes_what_python_decodes(page: Page, served: Served, shop: Path) -> None:
+    photo = Image.open(next((shop / "photos").glob("*.jpg"))).convert("RGB").resize((1999, 1503))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    open_view(page, served.address)
+    for kind, options, tolerance in (
+        ("JPEG", {"exif": exif}, 0),
+        ("JPEG", {"exif": exif, "icc_profile": profile(P3, 2.2)}, 2),  # two libraries convert the colours
+        ("PNG", {}, 0),
+        ("WEBP", {"lossless": True}, 0),
+    ):
+        encoded = io.BytesIO()
+        photo.save(encoded, kind, **options)
+        expected = image.read(encoded.getvalue(), 320)
+        found = page.evaluate(DECODE, [base64.b64encode(encoded.getvalue()).decode(), 320])
+        pixels = np.array(found["pixels"], int).reshape(found["shape"])
+        assert pixels.shape == expected.shape
+        assert np.abs(pixels - expected).max() <= tolerance, (kind, options)
 
 
 def test_a_product_held_still_is_answered(

@@ -20,7 +20,7 @@ PACKAGES = (Package("library@1", {"dist/library.mjs": sha256(LIBRARY)}),)
 @pytest.fixture(autouse=True)
 def small_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in for the libraries, the compiled engine and the user's cache."""
-    for name in ("engine.wasm", site.RELAXED):
+    for name in ("engine.wasm", site.RELAXED, site.JPEG):
         (tmp_path / name).write_bytes(b"\0asm")
     monkeypatch.setattr(site, "ENGINE_FILE", tmp_path / "engine.wasm")
     monkeypatch.setattr(runtime_files, "PACKAGES", PACKAGES)
@@ -50,7 +50,7 @@ def test_files_json_has_the_hash_of_every_file(tiny_edge: Path, library: Path, t
     listed = json.loads((tmp_path / "site" / "files.json").read_bytes())
     assert listed == {name: found[name] for name in found.keys() - {"files.json", "sw.js"}}
     assert {"index.html", "app.js", "i18n/en.json", "icons/icon.svg", "engine.js"} <= listed.keys()
-    assert {"engine.wasm", site.RELAXED, "runtime/library.mjs", "store.edge"} <= listed.keys()
+    assert {"engine.wasm", site.RELAXED, site.JPEG, "runtime/library.mjs", "store.edge"} <= listed.keys()
 
 
 @pytest.mark.parametrize(("content", "parts"), [(b"", 1), (b"1234", 1), (b"12345", 2)])
@@ -134,7 +134,7 @@ def test_a_damaged_or_untrusted_bundle_is_refused(tiny_edge: Path, keys: Path, t
     assert not (tmp_path / "site").exists()
 
 
-@pytest.mark.parametrize("name", ["engine.wasm", site.RELAXED])
+@pytest.mark.parametrize("name", ["engine.wasm", site.RELAXED, site.JPEG])
 def test_an_engine_that_is_not_compiled_is_named(name: str, tiny_edge: Path, library: Path, tmp_path: Path) -> None:
     site.ENGINE_FILE.with_name(name).unlink()
     with pytest.raises(SiteError, match=rf"{name}: is not compiled"):

@@ -30,8 +30,8 @@ async () => {
     /** Return what the engine finds, with the embedding. */
     async observe(base64) {
       direct ??= await openDirectly();
-      const { decode } = await import("./decoding.js");
-      const observed = await direct.observe(await decode(blobOf(base64)), { k: 5 });
+      const { read } = await import("./search_routes.js");
+      const observed = await direct.observe(await read(direct, blobOf(base64)), { k: 5 });
       const { decision, matches } = direct.answer([observed], { k: 5 });
       return { decision, sku: matches[0]?.sku, embedding: [...observed.embedding] };
     },

@@ -1,33 +1,41 @@
-// Read barcodes in photos, where the browser can.
+// Read barcodes in photos by zxing-cpp, as `barcode.py` does; its WebAssembly is loaded with the first photo that may show one.
 
+export const SIDE = 720; // px; photos are decoded with at least this shorter side
 /** @type {Record<string, string>} */
-const FORMATS = { ean_13: "EAN-13", ean_8: "EAN-8", upc_a: "UPC-A", upc_e: "UPC-E", code_128: "Code 128" };
+const FORMATS = { EAN13: "EAN-13", EAN8: "EAN-8", UPCA: "UPC-A", UPCE: "UPC-E", Code128: "Code 128" };
+const RUNTIME = new URL("runtime/", import.meta.url).href;
 
 /** @type {Promise<any> | null} */
 let opening = null;
 
 async function open() {
-  const Detector = /** @type {any} */ (globalThis).BarcodeDetector;
-  const supported = await Detector?.getSupportedFormats() ?? [];
-  const formats = Object.keys(FORMATS).filter((format) => supported.includes(format));
-  return formats.length ? new Detector({ formats }) : null;
+  const [library, response] = await Promise.all([import(`${RUNTIME}zxing/reader/index.js`), fetch(`${RUNTIME}zxing_reader.wasm`)]);
+  library.prepareZXingModule({ overrides: { wasmBinary: await response.arrayBuffer() } });
+  return library;
 }
 
-/** Return whether the browser reads barcodes. */
-export async function canRead() {
-  opening ??= open().catch(() => null);
-  return await opening !== null;
-}
-
-/** Return the barcodes in a photo, from the top, without duplicates; none where the browser reads none. @param {Blob} photo @returns {Promise<import("./barcode_labels.js").Barcode[]>} */
-export async function readBarcodes(photo) {
-  if (!await canRead()) return [];
-  const detector = await opening;
-  const bitmap = await createImageBitmap(photo, { imageOrientation: "from-image" });
-  /** @type {{rawValue: string, format: string, boundingBox: {x: number, y: number}}[]} */
-  const found = await detector.detect(bitmap).catch(() => []); // a reader that the system lacks finds none
-  bitmap.close();
-  found.sort((a, b) => a.boundingBox.y - b.boundingBox.y || a.boundingBox.x - b.boundingBox.x);
-  const codes = new Map(found.map(({ rawValue, format }) => [`${format} ${rawValue}`, { text: rawValue, format: FORMATS[format] ?? format }]));
+/**
+ * Return the barcodes in a picture, from the top, without duplicates.
+ * @param {import("./pictures.js").Picture} picture
+ * @returns {Promise<import("./barcode_labels.js").Barcode[]>}
+ */
+export async function readBarcodes(picture) {
+  opening ??= open().catch((error) => {
+    opening = null; // the next photo tries again
+    throw error;
+  });
+  const { readBarcodes: read } = await opening;
+  /** @type {{text: string, format: string, position: {topLeft: {x: number, y: number}}}[]} */
+  const found = await read(redOf(picture), { formats: Object.keys(FORMATS), tryInvert: false });
+  found.sort(({ position: { topLeft: a } }, { position: { topLeft: b } }) => a.y - b.y || a.x - b.x);
+  const codes = new Map(found.map(({ text, format }) => [`${format} ${text}`, { text, format: FORMATS[format] ?? format }]));
   return [...codes.values()];
+}
+
+/** Return the red channel in grey: barcodes are printed for scanners with red light. @param {import("./pictures.js").Picture} picture */
+function redOf({ width, height, pixels }) {
+  const image = new ImageData(width, height);
+  for (let from = 0, to = 0; from < pixels.length; from += 3, to += 4) image.data.fill(pixels[from], to, to + 3);
+  for (let at = 3; at < image.data.length; at += 4) image.data[at] = 255;
+  return image;
 }

@@ -5,6 +5,7 @@ import { decode, toJpeg } from "./decoding.js";
 import { EdgeSearchError } from "./errors.js";
 import { entryOf } from "./photo_count.js";
 import { onlyFile } from "./request.js";
+import { read } from "./search_routes.js";
 import { formatStock } from "./stock_list.js";
 
 const SIDE = 1024; // px of a photo that waits; enough to read a label
@@ -66,9 +67,8 @@ async function countPhoto(shop, request) {
 /** @param {Shop} shop @param {Blob} file */
 async function recognize(shop, file) {
   try {
-    const photo = await decode(file);
-    const answer = await shop.engine.search([photo], { k: CHOICES });
-    return { ...entryOf(answer), jpeg: await toJpeg(photo, SIDE) };
+    const answer = await shop.engine.search([await read(shop.engine, file)], { k: CHOICES });
+    return { ...entryOf(answer), jpeg: await toJpeg(await decode(file, SIDE), SIDE) };
   } catch (error) {
     if (!(error instanceof EdgeSearchError) || error.kind !== "ImageError") throw error;
     return { status: /** @type {const} */ ("bad"), why: error.message, jpeg: null };

@@ -13,7 +13,7 @@ import { extractFeatures } from "./local_features.js";
 import { FILE as LOCAL_FILE, LocalIndex, NO_EVIDENCE } from "./local_index.js";
 import { Native } from "./native.js";
 import { writeReference } from "./packed_features.js";
-import { reduceToRgb } from "./pictures.js";
+import { reduce } from "./pictures.js";
 import { ProductWords } from "./product_words.js";
 import { collectEvidence, findCandidates, nearestPictures, scoreOf } from "./scoring.js";
 import { extractStableFeatures } from "./stable_features.js";
@@ -21,8 +21,7 @@ import { extractStableFeatures } from "./stable_features.js";
 /**
  * @typedef {import("./barcode_labels.js").Barcode} Barcode
  * @typedef {{engine: BufferSource | WebAssembly.Module, sqlite3: any}} Parts engine.wasm, and the module of sqlite-wasm
- * @typedef {{width: number, height: number, data: Uint8ClampedArray | Uint8Array, isJpeg: boolean, codes?: Barcode[]}} Photo
- *   decoded and upright, RGBA, opaque; codes: barcodes that were read in it
+ * @typedef {import("./pictures.js").Picture & {codes?: Barcode[]}} Photo decoded and upright; codes: barcodes that were read in it
  * @typedef {{k?: number, fast?: boolean, text?: string, where?: string}} Options
  * @typedef {{picture: import("./pictures.js").Picture, crop: import("./crops.js").Crop, codes: Barcode[], embedding: Float32Array, plain: Float32Array,
  *   candidates: import("./scoring.js").Candidate[], evidence: import("./decision.js").EvidenceRow[]}} Observation
@@ -76,7 +75,7 @@ export class Engine {
    * @param {Photo} photo
    */
   async makeReference(photo) {
-    const picture = reduceToRgb(photo, this.embedder.decodedSide, photo.isJpeg);
+    const picture = reduce(photo, this.embedder.decodedSide);
     const { plain } = this.embedder.embed(picture, false);
     return writeReference(plain, this.gallery.local?.encode(extractStableFeatures(this.native, picture)) ?? null);
   }
@@ -123,7 +122,7 @@ export class Engine {
    * @returns {Promise<Observation>}
    */
   async observe(photo, { k = 5, fast = false } = {}, timer = new Timer(), gallery = this.gallery) {
-    const picture = reduceToRgb(photo, this.embedder.decodedSide, photo.isJpeg);
+    const picture = reduce(photo, this.embedder.decodedSide);
     timer.end("image");
     const { embedding, plain, crop } = this.embedder.embed(picture, fast);
     timer.end("embed");

@@ -130,16 +130,17 @@ async function makePicture({ native, embedder, gallery: { local } }, { picture, 
   return { reference: writeReference(plain, features), vector: embedder.whiten(plain), picture: await toJpeg(cutOut(picture, crop), PICTURE_SIDE) };
 }
 
-/** Return the part of a picture around a crop, as RGBA. @param {import("./pictures.js").Picture} picture @param {import("./crops.js").Crop} crop */
+/** Return the part of a picture around a crop. @param {import("./pictures.js").Picture} picture @param {import("./crops.js").Crop} crop */
 function cutOut(picture, crop) {
   let [left, top, right, bottom] = clip(crop, picture, CROP_MARGIN);
   if (Math.min(right - left, bottom - top) < MIN_SIDE) [left, top, right, bottom] = [0, 0, picture.width, picture.height];
   const [width, height] = [right - left, bottom - top];
-  const data = new Uint8ClampedArray(4 * width * height).fill(255);
-  for (let y = 0, to = 0; y < height; y++) {
-    for (let x = 0, from = 3 * ((top + y) * picture.width + left); x < width; x++, from += 3, to += 4) data.set(picture.pixels.subarray(from, from + 3), to);
+  const pixels = new Uint8Array(3 * width * height);
+  for (let y = 0; y < height; y++) {
+    const from = 3 * ((top + y) * picture.width + left);
+    pixels.set(picture.pixels.subarray(from, from + 3 * width), 3 * y * width);
   }
-  return { width, height, data, isJpeg: false };
+  return { width, height, pixels };
 }
 
 /** Return the pictures nearest to a new one, and all of its product. @param {Engine} engine @param {Map<number, LearnedPicture>} learned @param {Float32Array} vector @param {number} product @returns {rules.Neighbour[]} */

@@ -10,7 +10,6 @@ const MAX_SHRINKING = 5; // px of the picture to one of the result, for the engi
 const MAX_ENLARGEMENT = 3;
 const MAX_ELONGATION = 3;
 const PRECISION = 22; // bits of a weight's fraction, as in Pillow
-const JPEG_REDUCTIONS = [8, 4, 2, 1]; // by which Pillow's decoder can reduce a JPEG
 
 /**
  * @typedef {{width: number, height: number, pixels: Uint8Array}} Picture RGB, row after row
@@ -21,19 +20,22 @@ const JPEG_REDUCTIONS = [8, 4, 2, 1]; // by which Pillow's decoder can reduce a 
  * Return a picture as RGB, reduced while its shorter side keeps `neededSide`.
  * @param {{width: number, height: number, data: Uint8ClampedArray | Uint8Array}} rgba opaque
  * @param {number} neededSide
- * @param {boolean} isJpeg
  * @returns {Picture}
  */
-export function reduceToRgb({ width, height, data }, neededSide, isJpeg) {
+export function reduceToRgb({ width, height, data }, neededSide) {
   checkSize(width, height);
-  /** @type {Picture} */
-  let picture = { width, height, pixels: toRgb(data) };
-  const shorter = Math.min(width, height);
-  const asked = [width, height].map((side) => Math.max(1, roundEven((side * neededSide) / shorter)));
-  const room = Math.min(Math.floor(width / asked[0]), Math.floor(height / asked[1]));
-  const first = isJpeg ? JPEG_REDUCTIONS.find((factor) => room >= factor) ?? 1 : 1;
-  picture = averageBlocks(picture, first);
+  return reduce({ width, height, pixels: toRgb(data) }, neededSide);
+}
+
+/** Average blocks of pixels while the shorter side keeps `neededSide`. @param {Picture} picture @param {number} neededSide */
+export function reduce(picture, neededSide) {
   return averageBlocks(picture, Math.max(1, Math.floor(Math.min(picture.width, picture.height) / neededSide)));
+}
+
+/** Halve the sides while they suffice. @param {Picture} picture @param {number} neededSide */
+export function halve(picture, neededSide) {
+  const room = Math.floor(Math.min(picture.width, picture.height) / neededSide);
+  return averageBlocks(picture, room > 1 ? 2 ** Math.floor(Math.log2(room)) : 1);
 }
 
 /** @param {number} width @param {number} height */
@@ -46,8 +48,8 @@ export function checkSize(width, height) {
   }
 }
 
-/** @param {Uint8ClampedArray | Uint8Array} rgba */
-function toRgb(rgba) {
+/** Return the pixels without their opacity. @param {Uint8ClampedArray | Uint8Array} rgba */
+export function toRgb(rgba) {
   const pixels = new Uint8Array((rgba.length / 4) * 3);
   for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
     pixels[to] = rgba[from];

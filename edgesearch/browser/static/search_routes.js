@@ -1,9 +1,10 @@
 // Let everybody search, and read products and their pictures; as `search_routes.py`.
 
-import { readBarcodes } from "./barcode_reader.js";
+import { SIDE, readBarcodes } from "./barcode_reader.js";
 import { decode } from "./decoding.js";
 import { imageError, missingError, queryError } from "./errors.js";
 import { NO_EVIDENCE } from "./local_index.js";
+import { halve } from "./pictures.js";
 import { countOf, onlyFile } from "./request.js";
 import { findSimilar } from "./similar.js";
 
@@ -29,9 +30,11 @@ async function searchPhotos({ engine }, request) {
 }
 
 /** Decode a photo, and read its barcodes if a product has one. @param {import("./engine.js").Engine} engine @param {Blob} photo */
-export async function read({ catalogue }, photo) {
-  const decoded = await decode(photo);
-  return { ...decoded, codes: catalogue.hasBarcodes() ? await readBarcodes(photo) : [] };
+export async function read({ catalogue, embedder: { decodedSide } }, photo) {
+  if (!catalogue.hasBarcodes()) return decode(photo, decodedSide);
+  const side = Math.max(decodedSide, SIDE);
+  const large = await decode(photo, side);
+  return { ...halve(large, decodedSide), codes: await readBarcodes(halve(large, side)) };
 }
 
 /** @type {Handler} */

@@ -7,7 +7,7 @@ import { LEARNED, TaughtCatalogue } from "./taught_catalogue.js";
 
 /**
  * @typedef {import("./engine.js").Engine} Engine
- * @typedef {(picture: Blob) => Promise<import("./engine.js").Photo>} Decode
+ * @typedef {(picture: Blob, neededSide: number) => Promise<import("./pictures.js").Picture>} Decode
  * @typedef {import("./overlay.js").Overlay | import("./learned_pictures.js").LearnedPictures} Source
  */
 
@@ -85,7 +85,7 @@ export class Taught {
     const computed = new Map();
     for (const number of missing.filter((one) => !stored.has(one))) {
       const picture = await source.picture(number);
-      if (picture) computed.set(number, await engine.makeReference(await this.decode(new Blob([/** @type {BlobPart} */ (picture)], { type: "image/jpeg" }))));
+      if (picture) computed.set(number, await engine.makeReference(await this.decode(new Blob([/** @type {BlobPart} */ (picture)], { type: "image/jpeg" }), engine.embedder.decodedSide)));
     }
     if (computed.size) await source.storeReferences(this.#space, computed).catch(() => {}); // a full device computes them each time
     for (const [number, content] of [...stored, ...computed]) {

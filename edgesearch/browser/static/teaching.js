@@ -3,7 +3,6 @@
 import { describeChange, editChange, enrolChange, removeChange } from "./changes.js";
 import { EdgeSearchError } from "./errors.js";
 import { nameOf } from "./overlay.js";
-import { reduceToRgb } from "./pictures.js";
 import { checkDetails } from "./product_details.js";
 import { ADVICE, USELESS, findFlaw } from "./quality.js";
 
@@ -31,7 +30,7 @@ export async function enrol(teacher, sku, photos, details) {
   if (photos.length < 1 || photos.length > MAX_PHOTOS) throw new EdgeSearchError("CatalogError", `${sku}: ${photos.length} photos; give 1 to ${MAX_PHOTOS} of them.`);
   const given = checkDetails(sku, details);
   const read = [];
-  for (const photo of photos) read.push(await decode(photo));
+  for (const photo of photos) read.push(await decode(photo, TAUGHT_SIDE));
   const flaws = read.map((photo, i) => checkPhoto(photo, i + 1));
   const pictures = [];
   for (const photo of read) pictures.push(await makePicture(teacher, photo));
@@ -69,7 +68,7 @@ export async function undo({ taught: { overlay }, who }) {
 
 /** Return the flaw of a photo; throw if it shows nothing. @param {Photo} photo @param {number} number */
 function checkPhoto(photo, number) {
-  const flaw = findFlaw(reduceToRgb(photo, TAUGHT_SIDE, photo.isJpeg));
+  const flaw = findFlaw(photo);
   if (USELESS.includes(flaw)) throw new EdgeSearchError("FlawedPhotoError", `photo ${number}: ${ADVICE[/** @type {keyof ADVICE} */ (flaw)]}`);
   return flaw;
 }
@@ -77,7 +76,7 @@ function checkPhoto(photo, number) {
 /** Return a photo as it is kept, and what the network makes of it. @param {Teacher} teacher @param {Photo} photo */
 async function makePicture({ engine, taught: { decode }, toJpeg }, photo) {
   const content = await toJpeg(photo, TAUGHT_SIDE);
-  const kept = await decode(new Blob([/** @type {BlobPart} */ (content)], { type: "image/jpeg" }));
+  const kept = await decode(new Blob([/** @type {BlobPart} */ (content)], { type: "image/jpeg" }), engine.embedder.decodedSide);
   return { name: await nameOf(content), content, reference: await engine.makeReference(kept) };
 }
 
