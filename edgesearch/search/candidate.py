@@ -1,12 +1,11 @@
 """A product that a photo may show, and the evidence for it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..local_features.local_index import NO_EVIDENCE, Evidence
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A product, represented by its best reference picture.
 
     Attributes:

@@ -8,7 +8,6 @@ H, W a photo's height and width in px, h, w those of the frame in which both pic
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -114,7 +113,7 @@ def _match_pictures(
     verified = scoring.match_local_features(gallery, near, features)
     agreeing = sorted(verified, key=lambda candidate: -candidate.evidence.weight)[:MAX_ALIGNED]
     size = observation.pixels.shape[:2]
-    matches = gallery.matches([replace(candidate, size=size) for candidate in agreeing])
+    matches = gallery.matches([candidate._replace(size=size) for candidate in agreeing])
     return matches, near[0].cosine, own
 
 

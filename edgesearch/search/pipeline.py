@@ -114,7 +114,7 @@ def observe(
         embedding = gallery.base.embedder.whiten(plain)
     extract = None if fast else functools.cache(functools.partial(detection.extract, crop))
     candidates, evidence = find_candidates(gallery, embedding, extract, k, timer)
-    candidates = [replace(candidate, size=pixels.shape[:2]) for candidate in candidates]
+    candidates = [candidate._replace(size=pixels.shape[:2]) for candidate in candidates]
     return Observation(_name_of(photo), pixels, crop, codes, embedding, plain, extract, candidates, evidence)
 
 
@@ -221,12 +221,13 @@ def judge(gallery: Gallery, observations: Sequence[Observation]) -> tuple[list[C
     for observation in observations:
         for candidate, row in itertools.zip_longest(observation.candidates, observation.evidence):
             number = gallery.owner(candidate.row)
-            best[number] = max(best.get(number, candidate), candidate, key=lambda candidate: candidate.score)
+            if number not in best or candidate.score > best[number].score:
+                best[number] = candidate
             if row is not None:  # among the first `CONSIDERED` of its photo
                 evidence[number] = np.maximum(evidence.get(number, row), row)
     probabilities = gallery.base.calibration.probabilities(np.array([*evidence.values()]).reshape(-1, 4))
     likely = dict(zip(evidence, probabilities.tolist(), strict=True))
-    judged = [replace(candidate, probability=likely.get(number, 0.0)) for number, candidate in best.items()]
+    judged = [candidate._replace(probability=likely.get(number, 0.0)) for number, candidate in best.items()]
     judged.sort(key=lambda candidate: (-candidate.probability, -candidate.score))
     return judged, float(probabilities.sum())
 

@@ -4,7 +4,6 @@ P products, D dimensions.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -107,7 +106,7 @@ def match_local_features(gallery: Gallery, candidates: Sequence[Candidate], feat
         rows = [candidate.row for candidate in candidates if start <= candidate.row < stop]
         if local and rows:
             evidence |= zip(rows, local.verify(features, [row - start for row in rows]), strict=True)
-    return [replace(candidate, evidence=evidence.get(candidate.row, NO_EVIDENCE)) for candidate in candidates]
+    return [candidate._replace(evidence=evidence.get(candidate.row, NO_EVIDENCE)) for candidate in candidates]
 
 
 def nearest_pictures(
@@ -197,4 +196,5 @@ def _candidates(hits: Hits) -> list[Candidate]:
 
 def _merge(nearest: Candidate, agreeing: Candidate) -> Candidate:
     """Combine two pictures of one product: the cosine of the nearest, the evidence of the one that agrees most."""
-    return replace(agreeing if agreeing.evidence.points else nearest, cosine=nearest.cosine, evidence=agreeing.evidence)
+    shown = agreeing if agreeing.evidence.points else nearest
+    return shown._replace(cosine=nearest.cosine, evidence=agreeing.evidence)
