@@ -1,5 +1,6 @@
 // The camera: it opens, reports troubles, and crops frames to the viewfinder on the screen.
 
+import { SENT_SIDE } from "./host.js";
 import { SIDE as CELLS, describe } from "./scene.js";
 
 const FRAME_SIDE = 288; // px; the network takes 224
@@ -11,7 +12,7 @@ const TROUBLES = {
 };
 
 export class Camera extends EventTarget {
-  /** video: element that shows it; finder: the viewfinder. Event: "devices"; lost(): it was unplugged. */
+  /** video: element that shows it; finder: the viewfinder. Event: "devices"; lost(): it was taken away. */
   constructor(video, finder) {
     super();
     Object.assign(this, { video, finder, stream: null, trouble: null, starting: null });
@@ -166,11 +167,12 @@ const jpeg = (canvas, quality) => new Promise((resolve, reject) => {
   canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the frame is empty"))), "image/jpeg", quality);
 });
 
-/** Return the photo in a file, upright and at most `side` px; a file the browser cannot read stays as it is. */
-export async function fromFile(file, side = 1280) {
+/** Return the photo in a file, upright and at most as large as the host wants it; a file the browser cannot read stays as it is. */
+export async function fromFile(file) {
+  if (SENT_SIDE === Infinity) return file;
   try {
     const picture = await createImageBitmap(file, { imageOrientation: "from-image" });
-    const scale = Math.min(1, side / Math.max(picture.width, picture.height));
+    const scale = Math.min(1, SENT_SIDE / Math.max(picture.width, picture.height));
     const canvas = document.createElement("canvas");
     canvas.width = Math.max(1, Math.round(picture.width * scale));
     canvas.height = Math.max(1, Math.round(picture.height * scale));

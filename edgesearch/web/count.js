@@ -145,7 +145,7 @@ function shootAndCount(app, name) {
       if (settled?.name === name) show(settled, true);
       else api.post("counts", { name }).then(showTotals).catch((error) => app.failed(error));
       const again = () => app.refresh();
-      openCamera(app, element, again, again);
+      openCamera(app, element, again);
     },
     leave() {
       clearTimeout(timer);

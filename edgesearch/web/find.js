@@ -19,15 +19,15 @@ export function upload(app, kind, words) {
   return [button(kind, "photo", words, () => input.click()), input];
 }
 
-/** Open the camera for a view, or show what to do if it cannot open. lost: it was unplugged. Return whether it runs. */
-export async function openCamera(app, element, again, lost) {
+/** Open the camera for a view, or show what to do if it cannot open. again(): tries again, also once the camera is taken away. Return whether it runs. */
+export async function openCamera(app, element, again) {
   const { camera } = app;
   const needs = camera.running ? "granted" : await camera.allowed();
   const wrong = needs === "prompt" && !pref("kiosk") && !openCamera.agreed && navigator.mediaDevices ? "ask" : await camera.start(pref("camera"));
   if (!element.isConnected) return false;
   if (!wrong) {
     openCamera.agreed = true;
-    camera.lost = () => { if (element.isConnected) lost?.(); };
+    camera.lost = () => { if (element.isConnected) again(); };
     return true;
   }
   app.layout("page");
@@ -103,7 +103,7 @@ export function find(app) {
     async enter() {
       app.frozen.hide();
       const again = () => app.refresh();
-      if (!await openCamera(app, element, again, again)) return;
+      if (!await openCamera(app, element, again)) return;
       lens.replaceChildren(...lensButtons(app.camera));
       app.live = live;
       live.start();

@@ -1,6 +1,7 @@
 // The host that answers the page: the server, at relative addresses. A site without a server has a module of its own here.
 
 const TIMEOUT_MS = 15000;
+export const SENT_SIDE = 1280; // px of a chosen photo at most: the network is slower than the browser
 
 function address(path, query) {
   const given = Object.entries(query ?? {}).filter(([, value]) => value !== null && value !== undefined && value !== "");

@@ -148,7 +148,7 @@ export function shoot(app, { place = "" }) {
     async enter() {
       app.frozen.hide();
       const again = () => app.refresh();
-      if (await openCamera(app, element, again, again)) load();
+      if (await openCamera(app, element, again)) load();
     },
     leave: stop,
     /** Begin with a product whose barcode was scanned. */

@@ -5,6 +5,7 @@ import { button, field, h, icon, round } from "./dom.js";
 import { beep } from "./beep.js";
 import { openCamera } from "./find.js";
 import { t } from "./i18n.js";
+import { pref } from "./prefs.js";
 import { productTile } from "./product.js";
 import { searchField } from "./search_field.js";
 import { logInFirst } from "./staff.js";
@@ -51,7 +52,8 @@ export function teach(app, { photo = null, answer = null, sku = null, name = nul
 
   async function takePhoto() {
     app.frozen.hide();
-    if (!app.camera.running && !await openCamera(app, element, () => app.refresh())) return;
+    const wrong = await app.camera.start(pref("camera"));
+    if (wrong) app.toast(t(`trouble.${wrong}`)); // what was typed stays
     if (!app.camera.running) return;
     photos.push(await app.camera.photo(SIDE, 0.9));
     beep("good");
@@ -124,6 +126,7 @@ export function teach(app, { photo = null, answer = null, sku = null, name = nul
       app.frozen.hide();
       if (!closed && !photo) await openCamera(app, element, () => app.refresh());
       else if (!closed && (await app.camera.allowed()) === "granted") app.camera.start();
+      app.camera.lost = () => { if (element.isConnected) app.toast(t("trouble.lost")); };
     },
     leave() { addresses.forEach((address) => URL.revokeObjectURL(address)); },
     found: (match) => save({ sku: match.sku }), // its barcode was scanned

@@ -31,6 +31,7 @@ from .browser import unknown_photo as unknown_photo
 WEB = Path(edgesearch.__file__).parent / "web"
 DOCUMENTATION = {"docs.css"}  # belongs to /v1/docs, not to this page
 LARGEST_KB, LONGEST_LINES = 80, 250  # as sent
+END_TRACK = "video.srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))"  # as when the camera is taken away
 
 
 def shell() -> dict[str, Path]:
@@ -119,6 +120,10 @@ def test_product_is_taught_and_found_again(
         staff.page.fill("#words", "Harbour biscuits")
         staff.wait_until("!document.querySelector('.teach .tile')")  # there is none
         staff.press(".teach-content > .button")
+        staff.page.evaluate(f"{FAIL_CAMERA % 'NotReadableError'} {END_TRACK}")
+        staff.wait_for(f".toast:has-text({json.dumps(words('en')['trouble.lost'])})")
+        staff.press(".teach .shots > .button")
+        staff.wait_for(f".toast:has-text({json.dumps(words('en')['trouble.taken'])})")
         assert staff.page.input_value(".teach input[required]") == "Harbour biscuits"
         staff.press(".teach .button[type=submit]")
         staff.wait_for(".teach .verdict.match")
@@ -203,10 +208,24 @@ def test_unplugged_camera_continues_when_it_is_plugged_in(customer: Visitor) -> 
     customer.open()
     customer.wait_until("document.querySelector('#video').videoWidth > 0")
     customer.page.evaluate(f"window.plugged = navigator.mediaDevices.getUserMedia; {FAIL_CAMERA % 'NotFoundError'} 0")
-    customer.page.evaluate("video.srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+    customer.page.evaluate(END_TRACK)
     customer.wait_until(f"document.querySelector('h1').textContent === {json.dumps(words('en')['trouble.missing'])}")
     customer.page.evaluate("navigator.mediaDevices.getUserMedia = window.plugged; 0")
     customer.page.evaluate("navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
+    customer.wait_for(".shutter")
+    customer.wait_until("document.querySelector('#video').videoWidth > 0")
+
+
+@needs_chromium
+def test_withdrawn_permission_is_explained_and_can_be_given_again(customer: Visitor) -> None:
+    customer.override_answer("v1/frames", decision="unknown", matches=[], flaw="dark")
+    customer.open()
+    customer.wait_until("document.querySelector('#video').videoWidth > 0")
+    customer.page.evaluate(f"window.given = navigator.mediaDevices.getUserMedia; {FAIL_CAMERA % 'NotAllowedError'} 0")
+    customer.page.evaluate(END_TRACK)
+    customer.wait_until(f"document.querySelector('h1').textContent === {json.dumps(words('en')['trouble.denied'])}")
+    customer.page.evaluate("navigator.mediaDevices.getUserMedia = window.given; 0")
+    customer.press(".calm .button.primary")
     customer.wait_for(".shutter")
     customer.wait_until("document.querySelector('#video').videoWidth > 0")
 

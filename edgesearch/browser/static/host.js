@@ -1,5 +1,6 @@
 // The host of a page without a server: the engine in its worker. The page of `serve` has a module of this name, too.
 
+export const SENT_SIDE = Infinity; // a chosen photo stays as it is
 const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
 /** @type {Map<number, {resolve: (answer: any) => void, reject: (error: Error) => void}>} */
 const waiting = new Map();
