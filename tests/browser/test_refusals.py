@@ -15,7 +15,13 @@ from tests.conftest import TINY_MODEL
 
 @pytest.mark.slow
 def test_bad_bundles_are_refused_in_one_sentence(
-    engine: Path, shop: Path, tiny_edge: Path, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Path,
+    jpeg_decoder: Path,
+    shop: Path,
+    tiny_edge: Path,
+    keys: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     try:
         find_runtime_files([])
