@@ -28,7 +28,7 @@ ENGINE_FILE = STATIC / "engine.wasm"  # compiled by tools/release/browser_engine
 RELAXED = "engine_relaxed.wasm"  # beside it, for browsers with a fused multiply-add
 JPEG = "jpeg.wasm"  # beside it, compiled by tools/release/jpeg_decoder
 SETTINGS, FILES, BUNDLE, WORKER = "site.json", "files.json", "store.edge", "sw.js"
-PART_BYTES = 1 << 24  # of a large file, which the service worker has in memory at once
+PART_BYTES = 1 << 20  # of a large file, which the service worker has in memory at once
 VERSION_LINE = 'const VERSION = "";'  # of the service worker
 ROUTER, PACKED = "index/router.usearch", "catalog.columns.xz"  # members that a browser cannot read
 

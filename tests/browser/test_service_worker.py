@@ -80,7 +80,7 @@ def test_a_bundle_of_several_parts_is_checked(
     monkeypatch.setattr("edgesearch.browser.site.PART_BYTES", 1 << 13)
     write_site(tiny_edge, served.folder)
     worker, bundle = served.folder / "sw.js", served.folder / BUNDLE
-    worker.write_text(worker.read_text("utf-8").replace("1 << 24", "1 << 13"), "utf-8")
+    worker.write_text(worker.read_text("utf-8").replace("1 << 20", "1 << 13"), "utf-8")
     assert bundle.stat().st_size > 2 << 13
     if damaged:
         bundle.write_bytes(bundle.read_bytes()[:-1] + b"?")  # of the zip's directory, which no search reads

@@ -4,7 +4,7 @@
 const VERSION = ""; // `edgesearch web` puts the hash of files.json here
 const PREFIX = "edgesearch-site-";
 const CACHE = PREFIX + VERSION;
-const PART_BYTES = 1 << 24; // of a file that are in memory at once, as `site.py` hashes them
+const PART_BYTES = 1 << 20; // of a file that are in memory at once, as `site.py` hashes them
 
 self.addEventListener("install", (event) => event.waitUntil(fill()));
 self.addEventListener("activate", (event) => event.waitUntil(clean().then(() => self.clients.claim())));
@@ -60,11 +60,6 @@ async function serve(request) {
 }
 
 /** @param {Blob} part */
-async function sha256(part) {
-  const content = await part.arrayBuffer();
-  const hash = await crypto.subtle.digest("SHA-256", content);
-  content.transfer?.(0); // releases it now, where a worker that idles would keep it
-  return hash;
-}
+const sha256 = async (part) => crypto.subtle.digest("SHA-256", await part.arrayBuffer());
 
 const toHex = (hash) => Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
