@@ -15,7 +15,6 @@ const HIGHEST = 255;
  * @typedef {{shape: number[], levels: Levels | null, at: number}} Value a tensor, the channels innermost in memory; levels: of 8 bits, null for floats
  * @typedef {{shape: number[], numbers: ArrayLike<number>, scales: ArrayLike<number> | null}} Weights scales: of each filter, null for floats
  * @typedef {{inputs: Value[], output: Value, compute: () => void}} Step
- * @typedef {{type: string, shape: number[], numbers: Float32Array}} Output
  */
 
 /** @param {Value | Weights} one @returns {one is Value} */
@@ -47,6 +46,8 @@ export class Network {
     for (const node of nodes) if (!this.#joined.has(node)) this.#plan(node);
     this.outputs = outputs.map((name) => this.#value(name));
     this.#place();
+    this.#known.clear(); // the weights that the engine keeps
+    this.#users.clear();
   }
 
   /** Compute the outputs for one picture, (3, S, S). @param {Float32Array} picture @returns {{shape: number[], numbers: Float32Array}[]} */
@@ -153,8 +154,8 @@ export class Network {
   /** @param {Node} node */
   #convolve(node) {
     const next = this.#nextOf(node);
-    const [from, filters] = [this.#value(node.inputs[0]), this.#find(node.inputs[1])];
-    if (from.levels && !isValue(filters) && filters.scales && next?.type === "QuantizeLinear") this.#convolveLevels(node, next, from.levels, filters.scales);
+    const [from, filters, bias] = node.inputs.map((name) => this.#find(name));
+    if (isValue(from) && from.levels && !isValue(filters) && filters.scales && bias && !isValue(bias) && bias.scales && next?.type === "QuantizeLinear") this.#convolveLevels(node, next, from.levels, filters.scales);
     else this.#convolveFloats(node, next);
   }
 
