@@ -168,4 +168,4 @@ def test_names_that_load_late_are_those_that_types_are_checked_with() -> None:
     for name in edgesearch.__all__:
         assert getattr(edgesearch, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'serach'"):
-        edgesearch.serach
+        _ = edgesearch.serach
