@@ -90,7 +90,8 @@ def test_a_line_never_wraps_while_stdout_is_a_file(at_once: None, monkeypatch: p
     with open(writer, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         with showing(quiet=False), progress.stage("open 倉庫の商品カタログ"):
-            assert os.read(reader, 1000).decode() == "\redgesearch: open 倉庫の商..."
+            shown = os.read(reader, 1000).decode().split("\r")  # more than once, if this process had to wait
+            assert set(shown) == {"", "edgesearch: open 倉庫の商..."}
     os.close(reader)
 
 
