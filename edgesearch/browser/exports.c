@@ -41,7 +41,7 @@ int export_search_index(int dim, int subquantizers, int cells, int blocks, const
         .codebook = codebook, .centers = centers, .starts = starts, .packed = packed, .vectors = vectors,
         .rows = numbers, .allowed = allowed,
     };
-    return search_index(&index, queries, count, NULL, probes, shortlist, rescored, k, rows, scores);
+    return search_index(&index, queries, count, probes, shortlist, rescored, k, rows, scores);
 }
 
 EXPORT("match_codes")

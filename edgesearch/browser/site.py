@@ -30,7 +30,8 @@ JPEG = "jpeg.wasm"  # beside it, compiled by tools/release/jpeg_decoder
 SETTINGS, FILES, BUNDLE, WORKER = "site.json", "files.json", "store.edge", "sw.js"
 PART_BYTES = 1 << 20  # of a large file, which the service worker has in memory at once
 VERSION_LINE = 'const VERSION = "";'  # of the service worker
-ROUTER, PACKED = "index/router.usearch", "catalog.columns.xz"  # members that a browser cannot read
+INDEX, PACKED = "index/index.arrays", "catalog.columns.xz"
+LARGEST_INDEX = 1 << 30  # bytes; a browser holds it in memory
 
 
 def write_site(
@@ -68,7 +69,7 @@ def check_bundle(store: Path, trusted: Sequence[str] = ()) -> None:
     """Verify every byte of a bundle; raise BundleError if one is wrong, or if no browser can search it."""
     bundle = Bundle(store, trusted)
     try:
-        if ROUTER in bundle:
+        if len(bundle.member(INDEX)) > LARGEST_INDEX:
             raise SiteError(f"{store}: has millions of pictures, too many for a browser; use `edgesearch serve`.")
         if PACKED in bundle:
             raise SiteError(

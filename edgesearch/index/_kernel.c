@@ -4,8 +4,8 @@
 #include "kernel.h"
 
 enum {
-    QUERIES, ROTATION, CODEBOOK, CENTERS, STARTS, PACKED, VECTORS, ROWS, ALLOWED, ROUTED, /* read */
-    OUT_ROWS, OUT_SCORES,                                                               /* written */
+    QUERIES, ROTATION, CODEBOOK, CENTERS, STARTS, PACKED, VECTORS, ROWS, ALLOWED, /* read */
+    OUT_ROWS, OUT_SCORES,                                                       /* written */
     SEARCH_ARRAYS
 };
 
@@ -13,7 +13,7 @@ static const ArrayType SEARCH_TYPES[SEARCH_ARRAYS] = {
     {"queries", FLOAT32, READ},  {"rotation", FLOAT32, READ},    {"codebook", FLOAT32, READ},
     {"centers", INT8, READ},     {"starts", UINT32, READ},       {"packed", UINT8, READ},
     {"vectors", INT8, READ},     {"rows", INT32, READ},          {"allowed", UINT32, READ},
-    {"routed", UINT32, READ},    {"out_rows", INT32, WRITE},     {"out_scores", FLOAT32, WRITE},
+    {"out_rows", INT32, WRITE},  {"out_scores", FLOAT32, WRITE},
 };
 
 /* The arguments of `search`. */
@@ -42,17 +42,14 @@ static const char *find_misfit(Call *call, Index *index) {
         [VECTORS] = call->rescored || a[VECTORS].len ? blocks * BLOCK * d : 0,
         [ROWS] = blocks * BLOCK * word,
         [ALLOWED] = a[ALLOWED].len ? blocks * word : 0,
-        [ROUTED] = a[ROUTED].len ? queries * call->probes * word : 0,
         [OUT_ROWS] = queries * k * word,    [OUT_SCORES] = queries * k * word,
     };
     for (int i = 0; i < SEARCH_ARRAYS; i++)
         if (a[i].len != expected[i]) return SEARCH_TYPES[i].name;
-    const uint32_t *starts = a[STARTS].buf, *routed = a[ROUTED].buf;
+    const uint32_t *starts = a[STARTS].buf;
     if (starts[0] != 0 || starts[cells] != blocks) return "starts";
     for (int64_t c = 0; c < cells; c++)
         if (starts[c] > starts[c + 1]) return "starts";
-    for (int64_t i = 0; i < a[ROUTED].len / word; i++)
-        if (routed[i] >= cells) return "routed";
     *index = (Index){
         .dim = call->dim, .subquantizers = call->subquantizers, .cells = cells, .blocks = blocks,
         .rotation = a[ROTATION].buf, .codebook = a[CODEBOOK].buf, .centers = a[CENTERS].buf, .starts = starts,
@@ -70,24 +67,24 @@ static PyObject *answer_call(Call *call) {
     if (misfit) return PyErr_Format(PyExc_ValueError, "the arrays do not fit together: %s", misfit);
     const Py_buffer *a = call->arrays;
     Py_BEGIN_ALLOW_THREADS
-    found = search_index(&index, a[QUERIES].buf, call->queries, a[ROUTED].len ? a[ROUTED].buf : NULL, call->probes,
-                         call->shortlist, call->rescored, call->k, a[OUT_ROWS].buf, a[OUT_SCORES].buf);
+    found = search_index(&index, a[QUERIES].buf, call->queries, call->probes, call->shortlist, call->rescored, call->k,
+                         a[OUT_ROWS].buf, a[OUT_SCORES].buf);
     Py_END_ALLOW_THREADS
     if (!found) return PyErr_NoMemory();
     Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(search_doc,
-             "search(queries, rotation, codebook, centers, starts, packed, vectors, rows, allowed, routed, out_rows,\n"
-             "       out_scores, dim, subquantizers, probes, shortlist, k, rescored)\n\n"
-             "Do what kernel.search does. `allowed` and `routed` may be empty; so may `vectors` if `rescored` is\n"
-             "false. Raise ValueError if types or sizes do not fit.");
+             "search(queries, rotation, codebook, centers, starts, packed, vectors, rows, allowed, out_rows, out_scores,\n"
+             "       dim, subquantizers, probes, shortlist, k, rescored)\n\n"
+             "Do what kernel.search does. `allowed` may be empty; so may `vectors` if `rescored` is false. Raise\n"
+             "ValueError if types or sizes do not fit.");
 
 static PyObject *search(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *o[SEARCH_ARRAYS];
     Call call;
-    if (!PyArg_ParseTuple(args, "OOOOOOOOOOOOiiLLLp:search", &o[0], &o[1], &o[2], &o[3], &o[4], &o[5], &o[6], &o[7],
-                          &o[8], &o[9], &o[10], &o[11], &call.dim, &call.subquantizers, &call.probes, &call.shortlist,
+    if (!PyArg_ParseTuple(args, "OOOOOOOOOOOiiLLLp:search", &o[0], &o[1], &o[2], &o[3], &o[4], &o[5], &o[6], &o[7],
+                          &o[8], &o[9], &o[10], &call.dim, &call.subquantizers, &call.probes, &call.shortlist,
                           &call.k, &call.rescored))
         return NULL;
     if (!get_arrays(o, SEARCH_TYPES, SEARCH_ARRAYS, call.arrays)) return NULL;

@@ -709,22 +709,21 @@ static void rescore(const Index *index, Scratch *s) {
 }
 
 /* Return the cell to scan as number `p`. */
-static int64_t nth_cell(const Index *index, const uint32_t *routed, int64_t probes, int64_t p, const Scratch *s) {
-    if (routed) return routed[p];
+static int64_t nth_cell(const Index *index, int64_t probes, int64_t p, const Scratch *s) {
     return probes < index->cells ? position_of(s->cells.keys[p]) : p;
 }
 
 /* Answer one query: rows and scores of the best k, best first, then -1 and -inf if there are fewer.
- * query: (D,), routed: (probes,) or NULL, rows: (k,), scores: (k,). */
-static void search_one(const Index *index, const float *query, const uint32_t *routed, int64_t probes, int rescored,
-                       int64_t k, Scratch *s, int32_t *rows, float *scores) {
+ * query: (D,), rows: (k,), scores: (k,). */
+static void search_one(const Index *index, const float *query, int64_t probes, int rescored, int64_t k, Scratch *s,
+                       int32_t *rows, float *scores) {
     make_table(index, query, s);
     quantize_query(query, index->dim, s);
     s->shortlist.count = s->shortlist.least = s->counted = 0;
     memset(s->counts, 0, ((size_t)MAX_LEVEL * (size_t)index->subquantizers + 1) * sizeof *s->counts);
-    if (!routed && probes < index->cells) route(index, s);
-    for (int64_t p = 0, cell = nth_cell(index, routed, probes, 0, s), next; p < probes; p++, cell = next) {
-        next = nth_cell(index, routed, probes, p + 1 < probes ? p + 1 : p, s);
+    if (probes < index->cells) route(index, s);
+    for (int64_t p = 0, cell = nth_cell(index, probes, 0, s), next; p < probes; p++, cell = next) {
+        next = nth_cell(index, probes, p + 1 < probes ? p + 1 : p, s);
         scan(index, index->starts[cell], index->starts[cell + 1], index->starts[next], s);
     }
     shrink(&s->shortlist);
@@ -774,14 +773,13 @@ static void *make_scratch(const Index *index, int64_t probes, int64_t shortlist,
     return whole;
 }
 
-int search_index(const Index *index, const float *queries, int64_t count, const uint32_t *routed, int64_t probes,
-                 int64_t shortlist, int rescored, int64_t k, int32_t *rows, float *scores) {
+int search_index(const Index *index, const float *queries, int64_t count, int64_t probes, int64_t shortlist,
+                 int rescored, int64_t k, int32_t *rows, float *scores) {
     Scratch scratch;
     void *memory = make_scratch(index, probes, shortlist, k, &scratch);
     if (!memory) return 0;
     for (int64_t q = 0; q < count; q++)
-        search_one(index, queries + q * index->dim, routed ? routed + q * probes : NULL, probes, rescored, k, &scratch,
-                   rows + q * k, scores + q * k);
+        search_one(index, queries + q * index->dim, probes, rescored, k, &scratch, rows + q * k, scores + q * k);
     free(memory);
     return 1;
 }

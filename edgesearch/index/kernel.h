@@ -37,9 +37,9 @@ typedef struct {
 
 /* Search an index for the best k rows of each query, best first, then -1 and -inf if there are fewer. Return 0 if there
  * is no memory. The arguments must fit together, 1 <= probes <= C and 1 <= k <= shortlist <= 32 P.
- * queries: (count, D), routed: (count, probes) or NULL, rows, scores: (count, k). */
-int search_index(const Index *index, const float *queries, int64_t count, const uint32_t *routed, int64_t probes,
-                 int64_t shortlist, int rescored, int64_t k, int32_t *rows, float *scores);
+ * queries: (count, D), rows, scores: (count, k). */
+int search_index(const Index *index, const float *queries, int64_t count, int64_t probes, int64_t shortlist,
+                 int rescored, int64_t k, int32_t *rows, float *scores);
 
 /* For each query find the row with the highest sum, the first of equals, and the two highest sums; a missing row has
  * the sum 0. levels: (count, M, 16), packed: (P, M/2, 32), allowed: (count, P) bits or NULL, best: (count,),

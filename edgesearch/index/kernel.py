@@ -59,7 +59,6 @@ class SearchRequest(NamedTuple):
         probes: cells to scan, those with the nearest centres.
         shortlist: rows with the best codes whose vectors are compared; at least k.
         rescored: `False` returns the scores of the codes.
-        routed: (B, probes) uint32, cells chosen by the caller.
         allowed: (P,) uint32, from `pack_bits`; `None` allows all rows.
     """
 
@@ -68,7 +67,6 @@ class SearchRequest(NamedTuple):
     probes: int
     shortlist: int
     rescored: bool = True
-    routed: np.ndarray | None = None
     allowed: np.ndarray | None = None
 
 
@@ -93,7 +91,6 @@ def search(blocks: Blocks, request: SearchRequest) -> tuple[np.ndarray, np.ndarr
         blocks.vectors,
         blocks.rows,
         _EMPTY if request.allowed is None else request.allowed,
-        _EMPTY if request.routed is None else request.routed,
         rows,
         scores,
         blocks.rotation.shape[0],
@@ -108,13 +105,13 @@ def search(blocks: Blocks, request: SearchRequest) -> tuple[np.ndarray, np.ndarr
 
 def search_by_numpy(blocks: Blocks, request: SearchRequest) -> tuple[np.ndarray, np.ndarray]:
     """Specify `search`: rows (B, k) int32 and scores (B, k) float32."""
-    queries, k, probes, shortlist, rescored, routed, allowed = request
+    queries, k, probes, shortlist, rescored, allowed = request
     usable = blocks.rows >= 0
     if allowed is not None:
         usable &= np.unpackbits(allowed.view(np.uint8), bitorder="little").astype(bool)
     rows, scores = np.full((len(queries), k), NO_ROW, np.int32), np.full((len(queries), k), -np.inf, np.float32)
     for i, query in enumerate(queries):
-        cells = route(query, blocks.centers, probes) if routed is None else routed[i]
+        cells = route(query, blocks.centers, probes)
         scanned = np.concatenate([np.arange(blocks.starts[c], blocks.starts[c + 1]) for c in cells])
         levels, step, bias = make_table(query, blocks.rotation, blocks.codebook)
         sums = scan(levels, blocks.packed[scanned])

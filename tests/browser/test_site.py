@@ -148,3 +148,12 @@ def test_the_command_says_how_to_try_the_site(
     assert "python -m http.server" in capsys.readouterr().out
     assert main(["web", str(tmp_path / "missing.edge"), "-o", str(tmp_path / "site")]) == 1
     assert "missing.edge" in capsys.readouterr().err
+
+
+def test_an_index_too_large_for_a_browser_is_refused(
+    tiny_edge: Path, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "LARGEST_INDEX", 1000)
+    with pytest.raises(SiteError, match="too many for a browser"):
+        site.write_site(tiny_edge, tmp_path / "site", runtime=[library])
+    assert not (tmp_path / "site").exists()

@@ -105,14 +105,13 @@ def test_only_allowed_rows_are_found(loops: str) -> None:
         assert np.array_equal(given[1], twin[1])
 
 
-def test_only_routed_cells_are_searched(loops: str) -> None:
+def test_only_the_nearest_cells_are_searched(loops: str) -> None:
     blocks, queries = make_blocks(2000, 64, 32, 7), make_queries(5, 64)
-    routed = np.array([[1, 6]] * 5, np.uint32)
-    given = kernel.search(blocks, SearchRequest(queries, 20, 2, 100, routed=routed))
-    twin = kernel.search_by_numpy(blocks, SearchRequest(queries, 20, 2, 100, routed=routed))
-    inside = np.concatenate([blocks.rows[blocks.starts[c] * BLOCK : blocks.starts[c + 1] * BLOCK] for c in (1, 6)])
-    assert np.isin(given[0], inside).all()
-    assert np.array_equal(given[0], twin[0])
+    found, _ = kernel.search(blocks, SearchRequest(queries, 20, 2, 100))
+    for query, rows in zip(queries, found, strict=True):
+        cells = kernel.route(query, blocks.centers, 2)
+        inside = [blocks.rows[blocks.starts[c] * BLOCK : blocks.starts[c + 1] * BLOCK] for c in cells]
+        assert np.isin(rows, np.concatenate(inside)).all()
 
 
 def test_equal_scores_are_ordered_by_position(loops: str) -> None:
@@ -162,9 +161,6 @@ def test_search_rejects_arrays_that_do_not_fit() -> None:
             kernel.search(blocks, SearchRequest(queries, k, probes, shortlist))
     with pytest.raises(ValueError, match="allowed"):
         kernel.search(blocks, SearchRequest(queries, 5, 1, 50, allowed=np.zeros(3, np.uint32)))
-    for routed in (np.full((2, 1), 2, np.uint32), np.zeros((1, 1), np.uint32)):
-        with pytest.raises(ValueError, match="routed"):
-            kernel.search(blocks, SearchRequest(queries, 5, 1, 50, routed=routed))
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import { normalize } from "./embedder.js";
 import { EdgeSearchError, memoryError } from "./errors.js";
 
 const FILE = "index/index.arrays";
-const ROUTER = "index/router.usearch";
+const LARGEST_BYTES = 2 ** 30;
 const BLOCK = 32;
 const CODEWORDS = 16;
 const LAYOUTS = [2, 3]; // with int8 vectors and without
@@ -46,8 +46,9 @@ export class CompactIndex {
 
   /** Open the index of a bundle. @param {Native} native @param {import("./bundle.js").Bundle} bundle */
   static async open(native, bundle) {
-    if (bundle.has(ROUTER)) throw new EdgeSearchError("IndexFileError", "This bundle has millions of pictures; a browser does not search so many, use the server.");
-    const { arrays, meta } = await openArrays((start, stop) => bundle.range(FILE, start, stop), bundle.manifest.files[FILE]?.size ?? 0, FILE);
+    const bytes = bundle.manifest.files[FILE]?.size ?? 0;
+    if (bytes > LARGEST_BYTES) throw new EdgeSearchError("IndexFileError", "This bundle has millions of pictures; a browser does not search so many, use the server.");
+    const { arrays, meta } = await openArrays((start, stop) => bundle.range(FILE, start, stop), bytes, FILE);
     if (!LAYOUTS.includes(meta.layout)) throw damaged(`layout ${meta.layout}, expected ${LAYOUTS.join(" or ")}`);
     const names = ["rotation", "codebook", "centers", "starts", "packed", "rows", ...(meta.layout === 2 ? ["vectors"] : [])];
     const missing = names.find((name) => !arrays[name]);
