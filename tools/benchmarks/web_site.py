@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from browsing.chromium import find_chromium, open_browser
+from browsing.chromium import find_chromium, open_profile
 from demo_shop import write_catalogue
 from playwright.sync_api import BrowserContext, CDPSession, Page, sync_playwright
 
@@ -136,11 +136,11 @@ def _open_site(store: Path, folder: Path, isolated: bool) -> Iterator[tuple[Brow
     with (
         serve(folder / "site", isolated) as address,
         sync_playwright() as playwright,
-        open_browser(playwright, None) as browser,
+        open_profile(playwright, folder / "profile") as context,
     ):
-        context = browser.new_context()
         context.set_default_timeout(WAIT_MS)
-        yield context, address, browser.new_browser_cdp_session()
+        assert context.browser is not None
+        yield context, address, context.browser.new_browser_cdp_session()
 
 
 def _open(context: BrowserContext, address: str) -> tuple[Page, float]:

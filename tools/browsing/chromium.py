@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvicorn
 from PIL import Image, ImageFilter
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright
 
 import edgesearch
 from edgesearch.server.app import create_app
@@ -71,14 +71,34 @@ def launch(playwright: Playwright, film: Path | None, *, denied: bool = False) -
 
     Raises: FileNotFoundError: there is no Chromium on this machine.
     """
-    path = find_chromium()
-    if path is None:
-        raise FileNotFoundError("no Chromium found; install Debian's chromium, or set CHROMIUM to the path of one.")
-    options = [*OPTIONS, *(["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else [])]
+    options = _options()
     if film is not None:
         options += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
     options.append("--deny-permission-prompts" if denied else "--use-fake-ui-for-media-stream")
-    return playwright.chromium.launch(executable_path=path, args=options)
+    return playwright.chromium.launch(executable_path=_require_chromium(), args=options)
+
+
+@contextlib.contextmanager
+def open_profile(playwright: Playwright, folder: Path) -> Iterator[BrowserContext]:
+    """Start Chromium with what it keeps in a folder, as a person's does, not in memory; close it at the end."""
+    context = playwright.chromium.launch_persistent_context(
+        folder, executable_path=_require_chromium(), args=_options()
+    )
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+def _require_chromium() -> str:
+    path = find_chromium()
+    if path is None:
+        raise FileNotFoundError("no Chromium found; install Debian's chromium, or set CHROMIUM to the path of one.")
+    return path
+
+
+def _options() -> list[str]:
+    return [*OPTIONS, *(["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else [])]
 
 
 @contextlib.contextmanager
