@@ -20,6 +20,10 @@ SHAPES = (  # H, W, C, O, kernel, stride, pads before
     (9, 3, 10, 17, 3, 1, 1),
     (1, 1, 40, 5, 1, 1, 0),
 )
+CASES = [  # shapes, and whether each filter has a channel of its own
+    *((shape, False) for shape in SHAPES),
+    *(((*shape[:3], shape[2], *shape[4:]), True) for shape in SHAPES),
+]
 
 
 class Convolution(ctypes.Structure):
@@ -68,14 +72,12 @@ def describe(shape: tuple[int, ...], low: float, high: float) -> tuple[Convoluti
     return Convolution(height, width, channels, *size, outputs, kernel, kernel, stride, before, before, low, high), size
 
 
-@pytest.mark.parametrize("by_channel", [False, True])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("shape", "by_channel"), CASES)
 def test_convolutions_of_levels_equal_whole_numbers(layers: Any, shape: tuple[int, ...], by_channel: bool) -> None:
     rng = np.random.default_rng(0)
     height, width, channels, outputs, kernel, stride, before = shape
-    outputs = channels if by_channel else outputs
     zero, zero_out = 77, 13
-    description, size = describe((*shape[:3], outputs, *shape[4:]), -zero_out, 255 - zero_out)
+    description, size = describe(shape, -zero_out, 255 - zero_out)
     x = rng.integers(0, 256, (height, width, channels), np.uint8)
     weights = rng.integers(-128, 128, (outputs, 1 if by_channel else channels, kernel, kernel), np.int8)
     bias = rng.integers(-2000, 2001, outputs, np.int32)
@@ -99,13 +101,11 @@ def test_convolutions_of_levels_equal_whole_numbers(layers: Any, shape: tuple[in
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("by_channel", [False, True])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("shape", "by_channel"), CASES)
 def test_convolutions_of_floats_are_close(layers: Any, shape: tuple[int, ...], by_channel: bool) -> None:
     rng = np.random.default_rng(0)
     height, width, channels, outputs, kernel, stride, before = shape
-    outputs = channels if by_channel else outputs
-    description, size = describe((*shape[:3], outputs, *shape[4:]), -1, 1.5)
+    description, size = describe(shape, -1, 1.5)
     x = rng.standard_normal((height, width, channels)).astype(np.float32)
     weights = rng.standard_normal((outputs, 1 if by_channel else channels, kernel, kernel)).astype(np.float32)
     bias = rng.standard_normal(outputs).astype(np.float32)

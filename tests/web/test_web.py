@@ -202,15 +202,20 @@ def test_without_the_camera_a_photo_from_the_gallery_is_answered(
         customer.wait_for(".product .price, .choices .tile")
 
 
-@needs_chromium
-def test_unplugged_camera_continues_when_it_is_plugged_in(customer: Visitor) -> None:
+def take_camera_away(customer: Visitor, error: str, title: str) -> None:
+    """Open the page and take its camera away once it runs; `window.camera` gives one again."""
     customer.override_answer("v1/frames", decision="unknown", matches=[], flaw="dark")
     customer.open()
     customer.wait_until("document.querySelector('#video').videoWidth > 0")
-    customer.page.evaluate(f"window.plugged = navigator.mediaDevices.getUserMedia; {FAIL_CAMERA % 'NotFoundError'} 0")
+    customer.page.evaluate(f"window.camera = navigator.mediaDevices.getUserMedia; {FAIL_CAMERA % error} 0")
     customer.page.evaluate(END_TRACK)
-    customer.wait_until(f"document.querySelector('h1').textContent === {json.dumps(words('en')['trouble.missing'])}")
-    customer.page.evaluate("navigator.mediaDevices.getUserMedia = window.plugged; 0")
+    customer.wait_until(f"document.querySelector('h1').textContent === {json.dumps(words('en')[title])}")
+
+
+@needs_chromium
+def test_unplugged_camera_continues_when_it_is_plugged_in(customer: Visitor) -> None:
+    take_camera_away(customer, "NotFoundError", "trouble.missing")
+    customer.page.evaluate("navigator.mediaDevices.getUserMedia = window.camera; 0")
     customer.page.evaluate("navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
     customer.wait_for(".shutter")
     customer.wait_until("document.querySelector('#video').videoWidth > 0")
@@ -218,13 +223,8 @@ def test_unplugged_camera_continues_when_it_is_plugged_in(customer: Visitor) -> 
 
 @needs_chromium
 def test_withdrawn_permission_is_explained_and_can_be_given_again(customer: Visitor) -> None:
-    customer.override_answer("v1/frames", decision="unknown", matches=[], flaw="dark")
-    customer.open()
-    customer.wait_until("document.querySelector('#video').videoWidth > 0")
-    customer.page.evaluate(f"window.given = navigator.mediaDevices.getUserMedia; {FAIL_CAMERA % 'NotAllowedError'} 0")
-    customer.page.evaluate(END_TRACK)
-    customer.wait_until(f"document.querySelector('h1').textContent === {json.dumps(words('en')['trouble.denied'])}")
-    customer.page.evaluate("navigator.mediaDevices.getUserMedia = window.given; 0")
+    take_camera_away(customer, "NotAllowedError", "trouble.denied")
+    customer.page.evaluate("navigator.mediaDevices.getUserMedia = window.camera; 0")
     customer.press(".calm .button.primary")
     customer.wait_for(".shutter")
     customer.wait_until("document.querySelector('#video').videoWidth > 0")
