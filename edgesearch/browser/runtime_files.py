@@ -1,5 +1,4 @@
-"""Find the libraries of a site: SQLite's WebAssembly, and signatures for browsers without Ed25519, and
-barcodes.
+"""Find the libraries of a site: SQLite and a reader of barcodes, and signatures for browsers without Ed25519.
 
 They take 2.5 MB, which no scanner that runs Python needs, so they are not part of this package. They come from the
 packages that their makers publish for npm, and each file is known by its hash, so it does not matter who brings them. A
